@@ -1,0 +1,52 @@
+# A batch image: `docker run IMAGE --input …` trains once and ends with the flow's exit code. Nothing listens
+# in it, so a HEALTHCHECK would have nothing to ask; whoever starts it reads the exit code.
+#
+#   docker build -t amazon-recommender .
+#   docker run --rm -v recommender:/app/data -v "$PWD/their-reviews.json.gz:/reviews.json.gz:ro" \
+#       amazon-recommender --input /reviews.json.gz
+
+FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d AS base
+
+# procps: Spark's launch script calls ps. The man page folder: openjdk links pages into it on slim images.
+# No exact versions: Debian serves only the newest security release of a package, so such a pin would break.
+# hadolint ignore=DL3008
+RUN mkdir -p /usr/share/man/man1 \
+    && apt-get update \
+    && apt-get install -y --no-install-recommends libopenblas0-pthread openjdk-17-jre-headless procps \
+    && rm -rf /var/lib/apt/lists/*
+
+
+FROM base AS packages
+
+WORKDIR /app
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+
+COPY requirements.txt ./
+RUN python -m venv /opt/venv \
+    && sed -n '/^uv==/,/[^\\]$/p' requirements.txt > /tmp/uv.txt \
+    && /opt/venv/bin/python -m pip install --no-cache-dir --no-deps --require-hashes -r /tmp/uv.txt \
+    && /opt/venv/bin/uv pip sync --no-cache --python /opt/venv/bin/python --require-hashes requirements.txt
+
+COPY . .
+RUN /opt/venv/bin/uv pip install --no-cache --offline --python /opt/venv/bin/python \
+        --no-deps --no-build-isolation --editable .
+
+
+FROM base
+
+ENV MLFLOW_TRACKING_URI=sqlite:////app/data/mlflow.db \
+    OPENBLAS_NUM_THREADS=1 \
+    PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+
+RUN useradd --create-home --uid 10001 recommender \
+    && install -d -o recommender -g recommender /app /app/data
+
+COPY --from=packages /opt/venv /opt/venv
+COPY --from=packages --chown=recommender:recommender /app /app
+
+WORKDIR /app
+USER 10001
+VOLUME /app/data
+ENTRYPOINT ["python", "flows/train.py"]

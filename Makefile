@@ -1,0 +1,62 @@
+# Every target does its own set-up; a second one finds it done.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+ARGS ?=
+PORT ?=
+SETUP := bash deployments/setup.sh
+BIN := JAVA_HOME="$(CURDIR)/.venv/java" .venv/bin
+SAMPLE := data/sample
+
+.PHONY: help setup demo train test lint format lock ui mlflow bench clean distclean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Make .venv with the locked packages and find Java; does nothing the second time
+	@$(SETUP)
+
+demo: setup ## Make sample data, then train, evaluate, publish and recommend on it
+	$(BIN)/python flows/sample.py --output $(SAMPLE)
+	$(BIN)/python flows/train.py --input $(SAMPLE)/sample-reviews.json.gz --products $(SAMPLE)/sample-products.json.gz
+
+train: setup ## Train on the Electronics reviews, which are downloaded once; flags go in ARGS="…"
+	$(BIN)/python flows/train.py $(ARGS)
+
+test: ## Run all tests; narrow them with ARGS="tests/storage -k local"
+	@$(SETUP) --browser
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## Check style, formatting and types
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+format: setup ## Put imports and layout right
+	.venv/bin/ruff check --fix --select I
+	.venv/bin/ruff format
+
+lock: setup ## Pin requirements.in anew in requirements.txt; ARGS="--upgrade" takes newer versions
+	.venv/bin/uv pip compile --quiet --generate-hashes --python-version 3.11 requirements.in -o requirements.txt $(ARGS)
+
+ui: setup ## Serve the Prefect UI, on PORT (4200)
+	.venv/bin/prefect server start $(if $(PORT),--port $(PORT))
+
+mlflow: setup ## Serve the MLflow UI over mlflow.db, on PORT (5000)
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false .venv/bin/mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1 --port $(or $(PORT),5000)
+
+bench: ## List the benchmarks; each runs as python -m benchmarks.NAME
+	@for file in benchmarks/[a-z]*.py; do \
+		[[ -e $$file ]] || { echo "  no benchmarks yet"; break; }; \
+		name=$${file#benchmarks/}; \
+		printf '  %-12s %s\n' "$${name%.py}" "$$(sed -n '1s/^"""\([^"]*\).*/\1/p' "$$file")"; \
+	done
+
+clean: ## Remove caches and build leftovers; data, models and runs stay
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache build *.egg-info spark-warehouse
+	find . -path ./.venv -prune -o -path ./data -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+distclean: clean ## Remove .venv as well; data, models and runs stay
+	rm -rf .venv .setup

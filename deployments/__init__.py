@@ -1,0 +1,1 @@
+"""Deployments, schedules and the process stack."""

@@ -1,0 +1,1 @@
+"""Splits, metrics, baselines, figures and the report; arrays in, records out."""

@@ -1,0 +1,127 @@
+"""Full-catalogue evaluation of anything that recommends: all items are ranked, seen ones left out."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.csr import ItemsByUser
+from evaluation.intervals import mean_interval
+from evaluation.ranking import Scores, contains_pairs, evaluate_ranking
+from evaluation.rows import MetricRow
+
+DEFAULT_KS = (5, 10, 20)
+BLOCK_USERS = 8192
+
+Recommend = Callable[[NDArray[np.int64], int], NDArray[np.int32]]
+"""recommend(users, k) -> items of shape (len(users), k), best first, unseen only, -1 where none is left."""
+
+
+@dataclass(frozen=True)
+class UsersToEvaluate:
+    """Users with something held out: those with training rows, and the number of those without (cold)."""
+
+    warm: NDArray[np.int64]
+    n_cold: int
+
+
+@dataclass(frozen=True, eq=False)
+class RankingScores:
+    """The metrics of each evaluated user.
+
+    Attributes:
+        users: User indices, shape (n).
+        scores: (metric, k) -> float64 of shape (n).
+    """
+
+    users: NDArray[np.int64]
+    scores: Scores
+
+    def mean(self, metric: str, k: int) -> float:
+        """Return the mean over users of a metric such as ("ndcg", 10)."""
+        return float(self.scores[metric, k].mean())
+
+    def rows(
+        self, model: str, parameters: Mapping[str, str | int | float | bool | None], split: str
+    ) -> list[MetricRow]:
+        """Return the mean and the interval of each metric; ValueError if no user was evaluated."""
+        return [
+            MetricRow(model, parameters, split, metric, k, float(values.mean()), *mean_interval(values), len(values))
+            for (metric, k), values in self.scores.items()
+        ]
+
+
+def find_users_to_evaluate(seen: ItemsByUser, relevant: ItemsByUser) -> UsersToEvaluate:
+    """Return the users with a held-out item, cold ones apart: no model has learnt anything of these.
+
+    Example:
+        >>> seen = ItemsByUser.from_pairs(np.array([0]), np.array([1]), n_users=3)
+        >>> relevant = ItemsByUser.from_pairs(np.array([0, 2]), np.array([2, 2]), n_users=3)
+        >>> users = find_users_to_evaluate(seen, relevant)
+        >>> users.warm.tolist(), users.n_cold
+        ([0], 1)
+    """
+    has_relevant, has_seen = relevant.counts > 0, seen.counts > 0
+    return UsersToEvaluate(np.flatnonzero(has_relevant & has_seen), int((has_relevant & ~has_seen).sum()))
+
+
+def evaluate_recommender(
+    recommend: Recommend,
+    users: NDArray[np.int64],
+    seen: ItemsByUser,
+    relevant: ItemsByUser,
+    ks: Sequence[int] = DEFAULT_KS,
+    block_users: int = BLOCK_USERS,
+) -> RankingScores:
+    """Return the ranking metrics of users, a block of users at a time.
+
+    Args:
+        recommend: Called with a block of users and max(ks).
+        users: Users to evaluate, as find_users_to_evaluate gives them, or some of them (combine_scores joins).
+        seen: Items of all users that may not be recommended.
+        relevant: Held-out items of all users.
+        ks: Cut-offs.
+        block_users: Users per call of recommend.
+
+    Raises:
+        ValueError: If held-out items are among the seen ones, or recommend returns seen or repeated items.
+    """
+    blocks = []
+    for start in range(0, len(users), block_users):
+        block = users[start : start + block_users]
+        items = recommend(block, max(ks))
+        _refuse_leaks(block, items, seen.take(block), relevant.take(block))
+        blocks.append(RankingScores(block, evaluate_ranking(items, relevant.take(block), ks)))
+    if not blocks:
+        raise ValueError(
+            "no user to evaluate; expected users with items both in train and held out. Choose another split."
+        )
+    return combine_scores(blocks)
+
+
+def combine_scores(parts: Iterable[RankingScores]) -> RankingScores:
+    """Return the scores of the users of all parts, in the order given; the parts share their metrics."""
+    parts = list(parts)
+    names = parts[0].scores.keys()
+    return RankingScores(
+        np.concatenate([part.users for part in parts]),
+        {name: np.concatenate([part.scores[name] for part in parts]) for name in names},
+    )
+
+
+def _refuse_leaks(users: NDArray[np.int64], items: NDArray[np.int32], seen: ItemsByUser, relevant: ItemsByUser) -> None:
+    leaked = np.isin(relevant.keys, seen.keys)
+    if leaked.any():
+        row, item = divmod(int(relevant.keys[leaked][0]), 1 << 32)
+        raise ValueError(
+            f"item {item} of user {users[row]} is both in train and held out ({int(leaked.sum())} such "
+            "pairs); expected each pair in one part only. Split the interactions again."
+        )
+    is_seen = contains_pairs(seen, items)
+    if is_seen.any():
+        row, place = (int(axis[0]) for axis in np.nonzero(is_seen))
+        raise ValueError(
+            f"user {users[row]} was recommended item {items[row, place]}, which is in their train rows; "
+            "expected unseen items only. Leave seen items out of the lists."
+        )

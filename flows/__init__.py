@@ -1,0 +1,1 @@
+"""One Prefect flow per stage that someone runs alone, and their settings."""

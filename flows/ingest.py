@@ -1,0 +1,52 @@
+"""From a reviews file to a dataset: reviews, quarantine, interactions, maps of ids and popular items."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import flow
+
+from flows.command_line import run
+from flows.options import DaskOptions, RunOptions
+from flows.results import dataset_record
+from flows.running import run_flow
+from flows.settings import Settings
+from flows.stages import make_dataset
+from spark.dataset import DatasetOptions
+from spark.session import SparkOptions
+from tasks.places import PlaceOptions
+from tasks.raw import ReviewsInput
+from tasks.reviews.download import DownloadOptions
+from tasks.reviews.ingest import IngestOptions
+
+PARTS = (
+    ReviewsInput,
+    DownloadOptions,
+    IngestOptions,
+    DatasetOptions,
+    PlaceOptions,
+    SparkOptions,
+    DaskOptions,
+    RunOptions,
+)
+
+
+@flow(name="ingest", flow_run_name="ingest {settings.input_name}")
+def ingest(settings: Settings) -> dict[str, Any]:
+    """Fetch, read, check and index the reviews."""
+    return dataset_record(*make_dataset(settings))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the flow from the command line."""
+    return run(
+        lambda settings: run_flow(ingest, settings),
+        PARTS,
+        description=__doc__ or "",
+        settings_type=Settings,
+        arguments=arguments,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""The record that a flow returns and ``--json`` writes: ids, counts and metrics, JSON values only."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from storage import layout
+from storage.artifacts import entry
+from storage.manifest import Manifest
+from storage.protocol import Store
+from tasks.choose import Scored
+from tasks.places import PlaceOptions
+from tasks.report import Lineage
+from tasks.score import read_rows
+
+
+def dataset_record(raw: Manifest, reviews: Manifest, dataset: Manifest) -> dict[str, Any]:
+    """Return the ids and counts from the raw file to the dataset."""
+    made = {"raw": raw, "reviews": reviews, "dataset": dataset}
+    return {
+        "ids": {role: artifact.id for role, artifact in made.items()},
+        "counts": {role: dict(artifact.counts) for role, artifact in made.items()},
+    }
+
+
+def training_record(
+    places: PlaceOptions,
+    lineage: Lineage,
+    validated: Sequence[Scored],
+    tested: Sequence[Scored],
+    model: Manifest,
+    recommendations: Manifest,
+    mlflow_run: str,
+) -> dict[str, Any]:
+    """Return the ids, counts, chosen model, metrics and places of a training."""
+    record = dataset_record(lineage.raw, lineage.reviews, lineage.dataset)
+    later = {"split": lineage.split, "model": model, "recommendations": recommendations}
+    record["ids"] |= {role: artifact.id for role, artifact in later.items()} | {"mlflow_run": mlflow_run}
+    record["counts"] |= {role: dict(artifact.counts) for role, artifact in later.items()}
+    store = places.open_store()
+    return record | {
+        "chosen": {"model": model.parameters["model"], "parameters": _chosen_parameters(model)},
+        "metrics": [asdict(row) for one in (*validated, *tested) for row in read_rows(places, one.scores)],
+        "uris": {
+            "report": _uri(store, model, layout.REPORT),
+            "model": store.locate(layout.artifact_prefix(model.kind, model.id)),
+            "recommendations": store.locate(layout.artifact_prefix(recommendations.kind, recommendations.id)),
+        },
+    }
+
+
+def _chosen_parameters(model: Manifest) -> dict[str, Any]:
+    others = {"model", "validation_scores", "test_scores"}
+    return {name: value for name, value in model.parameters.items() if name not in others}
+
+
+def _uri(store: Store, artifact: Manifest, name: str) -> str:
+    prefix = layout.artifact_prefix(artifact.kind, artifact.id)
+    return store.locate(f"{prefix}/{entry(artifact, name).path}")

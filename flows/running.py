@@ -1,0 +1,60 @@
+"""The edge of a run: the Prefect API it reports to and the Dask workers it runs on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from distributed import Client, LocalCluster
+from prefect import Flow
+from prefect_dask.task_runners import DaskTaskRunner
+
+from flows.options import DaskOptions
+from flows.prefect_server import open_prefect_api
+from flows.settings import Settings
+from storage.errors import Unavailable
+from tasks.processes import PreparedWorker, prepare_process
+
+
+def run_flow(flow: Flow[..., dict[str, Any]], settings: Settings) -> dict[str, Any]:
+    """Run a flow with nothing started beforehand, and return its result record."""
+    prepare_process(settings.log_level)
+    with open_prefect_api(), open_dask(settings.part(DaskOptions), settings.log_level) as address:
+        # Typed Any: Prefect's runners are invariant in the kind of their futures.
+        runner: Any = DaskTaskRunner(address=address)
+        return flow.with_options(task_runner=runner)(settings)
+
+
+@contextmanager
+def open_dask(options: DaskOptions, log_level: str) -> Iterator[str]:
+    """Yield the address of the Dask scheduler: the one set, or one of this run's own.
+
+    Raises:
+        Unavailable: If no scheduler answers at the address that is set.
+    """
+    if options.dask_scheduler_address:
+        with _connect(options.dask_scheduler_address) as client:
+            client.register_plugin(PreparedWorker(log_level))
+            yield options.dask_scheduler_address
+        return
+    with _local_cluster(options.dask_workers) as cluster, Client(cluster) as client:
+        client.register_plugin(PreparedWorker(log_level))
+        yield cluster.scheduler_address
+
+
+def _connect(address: str) -> Client:
+    try:
+        return Client(address, timeout="10s", set_as_default=False)
+    except OSError as error:
+        raise Unavailable(
+            f"No Dask scheduler answers at DASK_SCHEDULER_ADDRESS={address!r} ({error}). Start one with "
+            "'dask scheduler', or unset the variable to let the run start workers of its own."
+        ) from error
+
+
+def _local_cluster(n_processes: int) -> LocalCluster:
+    return LocalCluster(
+        n_workers=n_processes or 1,
+        threads_per_worker=1 if n_processes else None,
+        processes=bool(n_processes),
+        dashboard_address=None,
+    )

@@ -1,0 +1,62 @@
+"""The settings of every flow: one frozen model, read by entry points from flags, the environment and ``.env``."""
+
+from typing import TypeVar
+
+from pydantic import BaseModel
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from evaluation.splits import SplitOptions
+from flows.options import DaskOptions, RunOptions
+from models.bias import BiasOptions
+from models.popularity import PopularityOptions
+from spark.dataset import DatasetOptions
+from spark.session import SparkOptions
+from tasks.candidates import SearchOptions
+from tasks.model import ModelChoice
+from tasks.places import PlaceOptions
+from tasks.raw import ProductsInput, ReviewsInput
+from tasks.recommend import RecommendOptions
+from tasks.reviews.download import DownloadOptions
+from tasks.reviews.ingest import IngestOptions
+from tasks.tracking import TrackingOptions
+
+Part = TypeVar("Part", bound=BaseModel)
+
+
+class Settings(
+    BaseSettings,
+    RunOptions,
+    PlaceOptions,
+    ReviewsInput,
+    ProductsInput,
+    ModelChoice,
+    DownloadOptions,
+    IngestOptions,
+    DatasetOptions,
+    SplitOptions,
+    SearchOptions,
+    PopularityOptions,
+    BiasOptions,
+    RecommendOptions,
+    TrackingOptions,
+    SparkOptions,
+    DaskOptions,
+):
+    """Every setting of the project, flat: the variable of a field is its name in capitals.
+
+    Raises:
+        pydantic.ValidationError: If a value does not fit, or a name in ``.env`` is unknown.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True
+    )
+
+    def part(self, kind: type[Part]) -> Part:
+        """Return the options of one kind, to be passed on."""
+        return kind(**{name: getattr(self, name) for name in kind.model_fields})
+
+    @property
+    def input_name(self) -> str:
+        """Name of the file that is read, without its folder."""
+        return (self.input_reviews or str(self.raw_reviews_path)).rsplit("/", 1)[-1]

@@ -1,0 +1,106 @@
+"""The stages that flows are composed of: which task after which, and what runs side by side."""
+
+from collections.abc import Sequence
+
+from prefect import unmapped
+
+from evaluation.splits import SplitOptions
+from flows.settings import Settings
+from models.bias import BiasOptions
+from models.popularity import PopularityOptions
+from spark.dataset import DatasetOptions
+from spark.session import SparkOptions
+from storage.manifest import Manifest
+from tasks.candidates import Candidate, SearchOptions, candidates
+from tasks.choose import Scored, choose
+from tasks.dataset import build_dataset
+from tasks.fit import Parts, fit
+from tasks.ingest import check_reviews, find_reviews, publish_reviews, read_raw
+from tasks.places import PlaceOptions, scratch_folder
+from tasks.raw import ReviewsInput, fetch_raw
+from tasks.recommend import (
+    RecommendOptions,
+    find_recommendations,
+    publish_recommendations,
+    recommend_block,
+)
+from tasks.report import Lineage
+from tasks.reviews.checks import CHECKS
+from tasks.reviews.download import DownloadOptions
+from tasks.reviews.ingest import IngestOptions
+from tasks.score import score
+from tasks.split import split_dataset
+from tasks.tables import LEARNT
+
+
+def ingest_reviews(settings: Settings) -> tuple[Manifest, Manifest]:
+    """Return the raw file and its reviews."""
+    places, options = settings.part(PlaceOptions), settings.part(IngestOptions)
+    raw = fetch_raw(places, settings.part(ReviewsInput), settings.part(DownloadOptions))
+    found = find_reviews(places, raw, options)
+    if found:
+        return raw, found
+    with scratch_folder(places, "partitions") as folder:
+        partitions = read_raw(places, raw, options, folder)
+        checks = [check_reviews.submit(partition, check.name, options) for partition in partitions for check in CHECKS]
+        return raw, publish_reviews(places, raw, options, partitions, [check.result() for check in checks])
+
+
+def make_dataset(settings: Settings) -> tuple[Manifest, Manifest, Manifest]:
+    """Return the raw file, its reviews and the dataset made of them."""
+    raw, reviews = ingest_reviews(settings)
+    options = settings.part(DatasetOptions)
+    return (
+        raw,
+        reviews,
+        build_dataset(settings.part(PlaceOptions), reviews, options, settings.part(SparkOptions)),
+    )
+
+
+def make_split(settings: Settings) -> Lineage:
+    """Return everything from the raw file to the split."""
+    raw, reviews, dataset = make_dataset(settings)
+    split = split_dataset(settings.part(PlaceOptions), dataset, settings.part(SplitOptions))
+    return Lineage(raw, reviews, dataset, split)
+
+
+def fit_and_score(
+    settings: Settings, split: Manifest, competing: Sequence[Candidate], parts: Parts, part: str
+) -> list[Scored]:
+    """Fit candidates one after the other, by Spark, while those fitted are scored, by Dask."""
+    places, spark = settings.part(PlaceOptions), settings.part(SparkOptions)
+    pending = []
+    for candidate in competing:
+        fitted = fit(places, split, parts, candidate, spark)
+        pending.append((candidate, fitted, score.submit(places, split, fitted, candidate, part)))
+    return [Scored(candidate, fitted, scored.result()) for candidate, fitted, scored in pending]
+
+
+def search(settings: Settings, split: Manifest) -> tuple[list[Scored], Scored]:
+    """Return every candidate on validation, and the one chosen."""
+    competing = candidates(
+        settings.part(SearchOptions),
+        settings.part(PopularityOptions),
+        settings.part(BiasOptions),
+        has_ratings=bool(split.counts["has_ratings"]),
+        has_timestamps=bool(split.counts["has_timestamps"]),
+    )
+    validated = fit_and_score(settings, split, competing, ("train",), "validation")
+    return validated, choose(validated)
+
+
+def measure_on_test(settings: Settings, split: Manifest, validated: Sequence[Scored], chosen: Scored) -> list[Scored]:
+    """Return the chosen candidate and the baselines on test, refitted on train and validation."""
+    shown = [one.candidate for one in validated if one.candidate.is_baseline or one is chosen]
+    return fit_and_score(settings, split, shown, LEARNT, "test")
+
+
+def recommend_to_all(settings: Settings, model: Manifest, dataset: Manifest) -> Manifest:
+    """Return the top N of every user, scored in blocks side by side."""
+    places, options = settings.part(PlaceOptions), settings.part(RecommendOptions)
+    found = find_recommendations(places, model, options)
+    if found:
+        return found
+    firsts = range(0, model.count("n_users"), options.recommend_block_users)
+    blocks = recommend_block.map(unmapped(places), unmapped(model), unmapped(dataset), unmapped(options), list(firsts))
+    return publish_recommendations(places, model, dataset, options, [block.result() for block in blocks])

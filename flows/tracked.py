@@ -1,0 +1,85 @@
+"""A training as MLflow shows it: a parent run, and a nested run for each candidate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flows.settings import Settings
+from models.bias import BiasOptions
+from models.popularity import PopularityOptions
+from storage import layout
+from storage.identity import artifact_id
+from storage.manifest import Manifest
+from tasks.candidates import SearchOptions
+from tasks.choose import Scored
+from tasks.places import PlaceOptions
+from tasks.report import Lineage
+from tasks.tables import local_file
+from tasks.tracking import TrackedRun, TrackingOptions, close_run, open_run, track_candidate
+
+
+@dataclass(frozen=True)
+class TrackedTraining:
+    """The parent run of a training, and the experiment it stands in."""
+
+    experiment: str
+    run: TrackedRun
+
+
+def open_training(settings: Settings, experiment: str, lineage: Lineage) -> TrackedTraining:
+    """Return the parent run of this training: the one it had when it was cut off, or a new one."""
+    options = settings.part(TrackingOptions)
+    grid = {
+        **settings.part(SearchOptions).model_dump(mode="json"),
+        **settings.part(PopularityOptions).model_dump(mode="json"),
+        **settings.part(BiasOptions).model_dump(mode="json"),
+    }
+    parameters = {
+        **grid,
+        "input": lineage.raw.files[0].path,
+        "min_interactions": settings.min_interactions,
+        "split": lineage.split.counts["method"],
+    }
+    key = artifact_id(layout.MODELS, {"split": lineage.split.id}, grid, "tracked")
+    tags = {
+        "environment": settings.environment,
+        "raw_id": lineage.raw.id,
+        "reviews_id": lineage.reviews.id,
+        "dataset_id": lineage.dataset.id,
+        "split_id": lineage.split.id,
+    }
+    return TrackedTraining(
+        experiment, open_run(options, experiment, key, f"train-{lineage.dataset.id}", parameters, tags)
+    )
+
+
+def close_training(
+    settings: Settings,
+    tracked: TrackedTraining,
+    model: Manifest,
+    validated: Sequence[Scored],
+    chosen: Scored,
+    final: Scored,
+) -> None:
+    """Record candidates and outcome, unless an earlier run of the same training did."""
+    if tracked.run.is_complete:
+        return
+    options = settings.part(TrackingOptions)
+    nested = [
+        track_candidate.submit(
+            options,
+            tracked.experiment,
+            tracked.run.id,
+            one.scores.id,
+            one.candidate.label,
+            {"model": one.candidate.model, **one.candidate.parameters},
+            {f"validation_{name}": float(value or 0) for name, value in one.scores.counts.items()},
+            is_best=one is chosen,
+        )
+        for one in validated
+    ]
+    for run in nested:
+        run.result()
+    report = local_file(settings.part(PlaceOptions), model, layout.REPORT)
+    metrics = {f"test_{name}": float(value or 0) for name, value in final.scores.counts.items()}
+    tags = {"model_id": model.id, "best_model": chosen.candidate.label}
+    close_run(options, tracked.run.id, metrics, tags, [report])

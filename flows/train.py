@@ -1,0 +1,83 @@
+"""The main job: from a reviews file to a published model and ten recommendations for every user."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import flow
+
+from evaluation.splits import SplitOptions
+from flows.command_line import run
+from flows.options import DaskOptions, RunOptions
+from flows.results import training_record
+from flows.running import run_flow
+from flows.settings import Settings
+from flows.stages import make_split, measure_on_test, recommend_to_all, search
+from flows.tracked import close_training, open_training
+from models.bias import BiasOptions
+from models.popularity import PopularityOptions
+from spark.dataset import DatasetOptions
+from spark.session import SparkOptions
+from tasks.candidates import SearchOptions
+from tasks.choose import Scored
+from tasks.fit import fit
+from tasks.model import publish_model
+from tasks.places import PlaceOptions
+from tasks.raw import ProductsInput, ReviewsInput, keep_products
+from tasks.recommend import RecommendOptions
+from tasks.reviews.download import DownloadOptions
+from tasks.reviews.ingest import IngestOptions
+from tasks.tables import LEARNT
+from tasks.tracking import TrackingOptions, check_tracking
+
+PARTS = (
+    ReviewsInput,
+    ProductsInput,
+    DownloadOptions,
+    IngestOptions,
+    DatasetOptions,
+    SplitOptions,
+    SearchOptions,
+    PopularityOptions,
+    BiasOptions,
+    RecommendOptions,
+    PlaceOptions,
+    TrackingOptions,
+    SparkOptions,
+    DaskOptions,
+    RunOptions,
+)
+
+
+@flow(name="train", flow_run_name="train on {settings.input_name}")
+def train(settings: Settings) -> dict[str, Any]:
+    """Ingest, build, split, search, test, publish, recommend and track; what is done already is left as it is."""
+    places, spark = settings.part(PlaceOptions), settings.part(SparkOptions)
+    experiment = check_tracking.submit(settings.part(TrackingOptions))
+    products = keep_products(places, settings.input_products) if settings.input_products else None
+    lineage = make_split(settings)
+    tracked = open_training(settings, experiment.result(), lineage)
+    validated, chosen = search(settings, lineage.split)
+    tested = measure_on_test(settings, lineage.split, validated, chosen)
+    final_fit = fit(places, lineage.split, (*LEARNT, "test"), chosen.candidate, spark)
+    on_test = next(one for one in tested if one.candidate == chosen.candidate)
+    final = Scored(chosen.candidate, final_fit, on_test.scores)
+    model = publish_model(places, lineage, validated, tested, final, products)
+    recommendations = recommend_to_all(settings, model, lineage.dataset)
+    close_training(settings, tracked, model, validated, chosen, final)
+    return training_record(places, lineage, validated, tested, model, recommendations, tracked.run.id)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the flow from the command line."""
+    return run(
+        lambda settings: run_flow(train, settings),
+        PARTS,
+        description=__doc__ or "",
+        settings_type=Settings,
+        arguments=arguments,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

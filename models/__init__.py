@@ -1,0 +1,1 @@
+"""What scores items without Spark: factor models and top-k."""

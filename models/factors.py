@@ -1,0 +1,95 @@
+"""A model that scores a user and an item by the product of their factor vectors."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+USER_FACTORS_FILE = "user_factors.npy"
+ITEM_FACTORS_FILE = "item_factors.npy"
+PREDICT_BLOCK_ROWS = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class FactorModel:
+    """Scores as products of factors: score(u, i) = user_factors[u] · item_factors[i].
+
+    Attributes:
+        user_factors: float32 of shape (n_users, rank); a row of zeros is a user without training rows.
+        item_factors: float32 of shape (n_items, rank).
+
+    Raises:
+        ValueError: If the two are not finite float32 matrices of one rank.
+
+    Example:
+        >>> model = FactorModel(np.array([[1, 2]], np.float32), np.array([[3, 0], [0, 4]], np.float32))
+        >>> model.predict(np.array([0, 0]), np.array([0, 1])).tolist()
+        [3.0, 8.0]
+    """
+
+    user_factors: NDArray[np.float32]
+    item_factors: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        for name in ("user_factors", "item_factors"):
+            _check_matrix(name, getattr(self, name))
+        if self.user_factors.shape[1] != self.item_factors.shape[1]:
+            raise ValueError(
+                f"factors differ in rank: user_factors {self.user_factors.shape}, item_factors "
+                f"{self.item_factors.shape}; expected the same number of columns. Take both from one fit."
+            )
+
+    @property
+    def n_users(self) -> int:
+        """Number of rows of user_factors."""
+        return int(self.user_factors.shape[0])
+
+    @property
+    def n_items(self) -> int:
+        """Number of rows of item_factors."""
+        return int(self.item_factors.shape[0])
+
+    def predict(self, user_idx: NDArray[np.integer], item_idx: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return the score of each (user, item) pair, in the order given."""
+        scores = np.empty(len(user_idx), dtype=np.float32)
+        for start in range(0, len(user_idx), PREDICT_BLOCK_ROWS):
+            rows = slice(start, start + PREDICT_BLOCK_ROWS)
+            users, items = self.user_factors[user_idx[rows]], self.item_factors[item_idx[rows]]
+            np.einsum("ij,ij->i", users, items, out=scores[rows])
+        return scores
+
+    def save(self, folder: Path) -> None:
+        """Write user_factors.npy and item_factors.npy (little-endian float32, C order) into folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / USER_FACTORS_FILE, np.ascontiguousarray(self.user_factors, dtype="<f4"))
+        np.save(folder / ITEM_FACTORS_FILE, np.ascontiguousarray(self.item_factors, dtype="<f4"))
+
+    @classmethod
+    def load(cls, folder: Path, *, mmap: bool = True) -> Self:
+        """Return the model that save wrote; with mmap its factors stay in the file until they are used.
+
+        Raises:
+            FileNotFoundError: If either file is not there.
+            ValueError: If a file is not a finite float32 matrix.
+        """
+        mode: Any = "r" if mmap else None
+        return cls(
+            np.load(folder / USER_FACTORS_FILE, mmap_mode=mode, allow_pickle=False),
+            np.load(folder / ITEM_FACTORS_FILE, mmap_mode=mode, allow_pickle=False),
+        )
+
+
+def _check_matrix(name: str, factors: NDArray[np.float32]) -> None:
+    if factors.ndim != 2 or factors.dtype != np.float32:
+        raise ValueError(
+            f"{name} is {factors.dtype} of shape {factors.shape}; expected a float32 matrix with one row per "
+            "id. Convert it with astype('float32')."
+        )
+    if not np.isfinite(factors).all():
+        row = int(np.flatnonzero(~np.isfinite(factors).all(axis=1))[0])
+        raise ValueError(
+            f"{name} row {row} holds NaN or infinity; expected finite numbers. The fit diverged: "
+            "raise its regularisation."
+        )

@@ -1,0 +1,150 @@
+"""The k best unseen items of each user, over the full catalogue, in bounded memory."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.selection import find_largest, group_layout
+
+BLOCK_USERS = 256
+BLOCK_SCORES = 1 << 24
+SPARE_CANDIDATES = 8
+FLOAT32_ROUNDING = 2.0**-24
+
+Ranked = tuple[NDArray[np.int32], NDArray[np.float32]]
+
+
+def top_k(
+    user_factors: NDArray[np.float32],
+    item_factors: NDArray[np.float32],
+    seen_indptr: NDArray[np.int64],
+    seen_items: NDArray[np.int32],
+    k: int,
+) -> Ranked:
+    """Return the k items of highest score of each user, those seen left out.
+
+    A score is the product of the factors summed in double precision, then rounded to float32; equal scores
+    are ordered by item index. BLAS, whose last digits depend on a row's place in its block, on threads and on
+    the processor, only finds the candidates: the result for a user is the same in any company. Users are
+    scored in blocks of about 64 MiB. Limit BLAS to one thread (threadpoolctl) where processes share a machine.
+
+    Args:
+        user_factors: Shape (n, rank), the users to serve.
+        item_factors: Shape (n_items, rank).
+        seen_indptr: Shape (n + 1); the seen items of row i are seen_items[seen_indptr[i]:seen_indptr[i + 1]].
+        seen_items: Item indices, in any order.
+        k: Length of each list, at least 1.
+
+    Returns:
+        Items and scores, both of shape (n, k), best first; where fewer than k items are left, a row is filled
+        up with item -1 and score -inf.
+
+    Raises:
+        ValueError: If k < 1 or the shapes do not fit one another.
+
+    Example:
+        >>> users, catalogue = np.array([[1]], np.float32), np.array([[2], [3], [2]], np.float32)
+        >>> items, scores = top_k(users, catalogue, np.array([0, 1]), np.array([1], np.int32), k=3)
+        >>> items.tolist(), scores.tolist()
+        ([[0, 2, -1]], [[2.0, 2.0, -inf]])
+    """
+    _check_arguments(user_factors, item_factors, seen_indptr, k)
+    n_users, n_kept = len(user_factors), min(k, len(item_factors))
+    items = np.full((n_users, k), -1, dtype=np.int32)
+    scores = np.full((n_users, k), -np.inf, dtype=np.float32)
+    if n_kept == 0:
+        return items, scores
+    errors = _bound_errors(user_factors, item_factors)
+    for rows, block in _score_blocks(user_factors, item_factors, n_kept + SPARE_CANDIDATES):
+        _mask_seen(block, seen_indptr[rows.start : rows.stop + 1], seen_items)
+        ranked = _rank_block(block, user_factors[rows], item_factors, n_kept, errors[rows])
+        items[rows, :n_kept], scores[rows, :n_kept] = ranked
+    items[np.isneginf(scores)] = -1
+    return items, scores
+
+
+def _score_blocks(
+    user_factors: NDArray[np.float32], item_factors: NDArray[np.float32], n_candidates: int
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield row ranges and their scores as members by groups, -inf after the last item, in one buffer."""
+    n_users, n_items = len(user_factors), len(item_factors)
+    n_members, n_groups = group_layout(n_items, min(n_candidates, n_items))
+    width = n_members * n_groups
+    n_rows = min(n_users, BLOCK_USERS, max(1, BLOCK_SCORES // width))
+    buffer = np.full((n_rows, width), -np.inf, dtype=np.float32)
+    for start in range(0, n_users, n_rows or 1):
+        rows = slice(start, min(start + n_rows, n_users))
+        block = buffer[: rows.stop - start]
+        np.matmul(user_factors[rows], item_factors.T, out=block[:, :n_items])
+        yield rows, block.reshape(len(block), n_members, n_groups)
+
+
+def _mask_seen(block: NDArray[np.float32], bounds: NDArray[np.int64], seen_items: NDArray[np.int32]) -> None:
+    row_of_seen = np.repeat(np.arange(len(block)), np.diff(bounds))
+    block.reshape(len(block), -1)[row_of_seen, seen_items[bounds[0] : bounds[-1]]] = -np.inf
+
+
+def _rank_block(
+    block: NDArray[np.float32],
+    user_factors: NDArray[np.float32],
+    item_factors: NDArray[np.float32],
+    k: int,
+    errors: NDArray[np.float64],
+) -> Ranked:
+    """Return the exact top k of each row of rough scores, each of which is off by at most its row's error."""
+    n_rows, n_items = len(block), len(item_factors)
+    n_candidates = min(k + SPARE_CANDIDATES, n_items)
+    flat = block.reshape(n_rows, -1)
+    columns = find_largest(block, n_candidates)
+    rough = np.take_along_axis(flat, columns, axis=1)
+    items, scores = _rank_candidates(columns, rough, user_factors, item_factors, k)
+    rough.sort(axis=1)
+    floor = rough[:, -k] - 2 * errors
+    is_open = (rough[:, 0] >= floor) & np.isfinite(floor) & (n_candidates < n_items)
+    for row in np.flatnonzero(is_open):
+        columns = np.flatnonzero(flat[row] >= floor[row])[None]
+        users = user_factors[row : row + 1]
+        items[row], scores[row] = _rank_candidates(columns, flat[row, columns], users, item_factors, k)
+    return items, scores
+
+
+def _rank_candidates(
+    columns: NDArray[np.intp],
+    rough: NDArray[np.float32],
+    user_factors: NDArray[np.float32],
+    item_factors: NDArray[np.float32],
+    k: int,
+) -> Ranked:
+    candidates = item_factors[np.minimum(columns, len(item_factors) - 1)].astype(np.float64)
+    exact = np.einsum("nr,ncr->nc", user_factors.astype(np.float64), candidates).astype(np.float32)
+    exact[np.isneginf(rough)] = -np.inf
+    best = np.lexsort((columns, -exact), axis=1)[:, :k]
+    return np.take_along_axis(columns, best, axis=1).astype(np.int32), np.take_along_axis(exact, best, axis=1)
+
+
+def _bound_errors(user_factors: NDArray[np.float32], item_factors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return how far a float32 product of each user can be off: rank + 2 roundings (Higham, 2002, 3.1)."""
+    longest_item = np.sqrt(np.einsum("ir,ir->i", item_factors, item_factors).max())
+    lengths = np.sqrt(np.einsum("ur,ur->u", user_factors, user_factors)).astype(np.float64)
+    return np.asarray((user_factors.shape[1] + 2) * FLOAT32_ROUNDING * float(longest_item) * lengths)
+
+
+def _check_arguments(
+    user_factors: NDArray[np.float32],
+    item_factors: NDArray[np.float32],
+    seen_indptr: NDArray[np.int64],
+    k: int,
+) -> None:
+    if k < 1:
+        raise ValueError(f"k is {k}; expected at least 1. Ask for one recommendation or more.")
+    if user_factors.ndim != 2 or item_factors.ndim != 2 or user_factors.shape[1] != item_factors.shape[1]:
+        raise ValueError(
+            f"user_factors has shape {user_factors.shape} and item_factors {item_factors.shape}; expected "
+            "two matrices with the same number of columns. Take both from one model."
+        )
+    if len(seen_indptr) != len(user_factors) + 1:
+        raise ValueError(
+            f"seen_indptr has {len(seen_indptr)} entries for {len(user_factors)} users; expected one more "
+            "than users. Take the seen rows of the same users as the factors."
+        )

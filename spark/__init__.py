@@ -1,0 +1,1 @@
+"""What needs a shuffle: cleaning, k-core, indexing and ALS, on a session handed in."""

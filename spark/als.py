@@ -1,0 +1,121 @@
+"""Alternating least squares on Spark, set up so that the same interactions give the same model."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+from pyspark import StorageLevel
+from pyspark.ml.recommendation import ALS, ALSModel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 (the name that Spark's own documentation uses)
+
+from spark.columns import Columns
+
+CHECKPOINT_INTERVAL = 10
+SLICE_BYTES = 256 * 1024**2
+
+Factors = npt.NDArray[np.float32]
+
+
+class AlsParameters(BaseModel):
+    """What one ALS fit depends on, beside its interactions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    implicit: bool = Field(description="learn from which items a user has (True) or from the ratings (False)")
+    rank: int = Field(ge=1, description="length of a factor vector")
+    reg: float = Field(ge=0, description="regularisation; Spark scales it by the number of a row's interactions")
+    alpha: float = Field(ge=0, description="confidence per interaction, implicit only: weight 1 + alpha")
+    maxiter: int = Field(ge=1, description="iterations, each of both sides")
+    n_blocks: int = Field(4, ge=1, description="blocks of users and of items; part of the result's bytes")
+    seed: int = Field(42, description="seed of the factors' start")
+
+
+def fit(session: SparkSession, train: Sequence[str], parameters: AlsParameters) -> ALSModel:
+    """Fit ALS on interactions: implicit counts each with weight 1, explicit takes its rating.
+
+    Args:
+        session: An open session.
+        train: URIs of Parquet tables with user_idx, item_idx and rating; their rows are put together.
+        parameters: What to fit.
+
+    Raises:
+        ValueError: If there are no interactions, or an explicit fit finds some without rating.
+    """
+    ratings = _ratings(session.read.parquet(*train), parameters).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        _require_ratings(ratings, train)
+        return _estimator(parameters).fit(ratings)
+    finally:
+        ratings.unpersist()
+
+
+def factors_of(model: ALSModel, n_users: int, n_items: int) -> tuple[Factors, Factors]:
+    """Return the user and item factors as C-contiguous float32 matrices, a row per dense index.
+
+    An index without interactions in the training rows has a row of zeros.
+    """
+    return (
+        _matrix(model.userFactors, n_users, model.rank),
+        _matrix(model.itemFactors, n_items, model.rank),
+    )
+
+
+def _ratings(train: DataFrame, parameters: AlsParameters) -> DataFrame:
+    """Select what ALS reads, with the same rows in the same order in the same partition, always.
+
+    ALS adds floats in the order in which it meets the rows, so neither the files nor their partitions may show.
+    """
+    rating = F.lit(1.0) if parameters.implicit else F.col(Columns.RATING)
+    columns = (Columns.USER_IDX, Columns.ITEM_IDX, Columns.RATING)
+    return (
+        train.select(Columns.USER_IDX, Columns.ITEM_IDX, rating.cast("float").alias(Columns.RATING))
+        .repartition(parameters.n_blocks, Columns.USER_IDX)
+        .sortWithinPartitions(*columns)
+    )
+
+
+def _require_ratings(ratings: DataFrame, train: Sequence[str]) -> None:
+    [row] = ratings.agg(F.count("*").alias("n_rows"), F.count(Columns.RATING).alias("n_rated")).collect()
+    if row.n_rows == 0:
+        raise ValueError(f"{list(train)} hold 0 interactions; ALS needs at least 1. Give a larger share to train.")
+    if row.n_rated < row.n_rows:
+        raise ValueError(
+            f"{row.n_rows - row.n_rated} of {row.n_rows} interactions in {list(train)} have no rating; explicit ALS "
+            "needs one for each. Fit with implicit=True, or ingest again with ratings."
+        )
+
+
+def _estimator(parameters: AlsParameters) -> ALS:
+    estimator = ALS(
+        userCol=Columns.USER_IDX,
+        itemCol=Columns.ITEM_IDX,
+        ratingCol=Columns.RATING,
+        implicitPrefs=parameters.implicit,
+        rank=parameters.rank,
+        regParam=parameters.reg,
+        alpha=parameters.alpha,
+        maxIter=parameters.maxiter,
+        numUserBlocks=parameters.n_blocks,
+        numItemBlocks=parameters.n_blocks,
+        seed=parameters.seed,
+        checkpointInterval=CHECKPOINT_INTERVAL,
+        coldStartStrategy="drop",
+    )
+    return estimator
+
+
+def _matrix(factors: DataFrame, n_rows: int, rank: int) -> Factors:
+    matrix = np.zeros((n_rows, rank), dtype=np.float32)
+    for part in _slices(factors, n_rows, max(1, SLICE_BYTES // (4 * rank))):
+        table = part.toArrow()
+        rows = table["id"].to_numpy()
+        matrix[rows] = table["features"].combine_chunks().flatten().to_numpy().reshape(len(rows), rank)
+    return matrix
+
+
+def _slices(factors: DataFrame, n_rows: int, slice_rows: int) -> Iterator[DataFrame]:
+    """Yield the factors in ranges of ids, so that the driver's JVM never holds more than one range."""
+    for start in range(0, n_rows, slice_rows):
+        yield factors.where(F.col("id").between(start, min(start + slice_rows, n_rows) - 1))

@@ -1,0 +1,118 @@
+"""From reviews to the tables that everything later reads: interactions, the maps of ids, and popular items."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+from pyspark.sql import DataFrame, SparkSession
+
+from spark.cleaning import ITEM_KEY, USER_KEY, latest_of_pairs, number_rows, sample_users
+from spark.columns import Columns
+from spark.kcore import KCorePass, k_core
+from spark.tables import write_tables
+
+REVIEW_COLUMNS = (Columns.USER_ID, Columns.ITEM_ID, Columns.RATING, Columns.TIMESTAMP, Columns.LINE)
+
+
+class DatasetOptions(BaseModel):
+    """Which reviews become interactions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_interactions: int = Field(
+        5, ge=1, description="interactions that each user and item keeps at least (the k of the k-core)"
+    )
+    sample_fraction: float = Field(
+        1.0, gt=0, le=1, description="share of users kept, chosen by a seeded hash of the id"
+    )
+    sample_seed: int = Field(42, description="seed of the sample of users")
+
+
+@dataclass(frozen=True)
+class DatasetCounts:
+    """How many rows each step left.
+
+    Where the k-core leaves nothing, `left_by_k` says for each smaller k what it would leave:
+    (users, items, interactions).
+    """
+
+    n_reviews: int
+    n_sampled: int
+    n_duplicates: int
+    n_interactions: int
+    n_users: int
+    n_items: int
+    passes: tuple[KCorePass, ...]
+    left_by_k: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+
+
+def build_dataset(
+    session: SparkSession,
+    reviews: str,
+    folder: Path,
+    options: DatasetOptions,
+    on_pass: Callable[[KCorePass], None] = lambda _: None,
+) -> DatasetCounts:
+    """Write interactions, user_map, item_map and popular_items (.parquet) into a folder.
+
+    The bytes depend on the reviews and the options alone, not on how the rows lie in files or on machines.
+
+    Args:
+        session: An open session.
+        reviews: URI of a Parquet table: user_id, item_id, rating (nullable), timestamp (nullable), line.
+        folder: A local folder, made where it is missing; files of the same names are replaced.
+        options: Which reviews are kept.
+        on_pass: Called after each pass of the k-core.
+
+    Returns:
+        The counts of what was written. Nothing is written where the k-core leaves nothing.
+
+    Raises:
+        ValueError: If the table lacks a column.
+    """
+    rows = _read(session, reviews)
+    n_reviews = rows.count()
+    sampled = sample_users(rows, options.sample_fraction, options.sample_seed)
+    n_sampled = n_reviews if options.sample_fraction == 1 else sampled.count()
+    numbered, users, items = number_rows(sampled)
+    pairs = latest_of_pairs(numbered).localCheckpoint()
+    n_duplicates = n_sampled - pairs.count()
+
+    passes: list[KCorePass] = []
+    core = k_core(pairs, USER_KEY, ITEM_KEY, options.min_interactions, passes.append, on_pass)
+    if not passes[-1].n_interactions:
+        left_by_k = _left_by_k(pairs, options.min_interactions)
+        return DatasetCounts(n_reviews, n_sampled, n_duplicates, 0, 0, 0, tuple(passes), left_by_k)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = write_tables(core, users, items, passes[-1], folder)
+    return DatasetCounts(
+        n_reviews,
+        n_sampled,
+        n_duplicates,
+        written["interactions"],
+        written["user_map"],
+        written["item_map"],
+        tuple(passes),
+    )
+
+
+def _read(session: SparkSession, reviews: str) -> DataFrame:
+    rows = session.read.parquet(reviews)
+    missing = sorted(set(REVIEW_COLUMNS) - set(rows.columns))
+    if missing:
+        raise ValueError(
+            f"{reviews} lacks column(s) {missing}; found {sorted(rows.columns)}. Ingest the raw reviews again."
+        )
+    return rows.select(*REVIEW_COLUMNS)
+
+
+def _left_by_k(pairs: DataFrame, emptied_by: int) -> dict[int, tuple[int, int, int]]:
+    """Say what each k below the one that left nothing would leave; each core lies within the one before."""
+    left: dict[int, tuple[int, int, int]] = {}
+    core = pairs
+    for k in range(1, emptied_by):
+        passes: list[KCorePass] = []
+        core = k_core(core, USER_KEY, ITEM_KEY, k, passes.append)
+        left[k] = (passes[-1].n_users, passes[-1].n_items, passes[-1].n_interactions)
+    return left

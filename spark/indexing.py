@@ -1,0 +1,40 @@
+"""Numbers for ids: any unique number to work with, and the dense index that is published."""
+
+from itertools import accumulate
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812 (the name that Spark's own documentation uses)
+
+PARTITION_BITS = 33  # monotonically_increasing_id puts the partition above the lower 33 bits
+
+
+def number_ids(rows: DataFrame, column: str, key: str) -> DataFrame:
+    """Return the distinct ids of a column, each with a unique long: fit for joins, not stable between runs.
+
+    Returns:
+        `column`, `key`; one row per id, materialised.
+    """
+    return (
+        rows.select(column).distinct().withColumn(key, F.monotonically_increasing_id()).localCheckpoint()
+    )
+
+
+def index_ids(ids: DataFrame, column: str, index: str) -> DataFrame:
+    """Add the dense index of each row in the order of an id: 0, 1, 2, … by the bytes of its UTF-8 text.
+
+    Args:
+        ids: One row per id.
+        column: The id.
+        index: Name of the int column to add.
+
+    Returns:
+        The rows in order of the index, materialised.
+    """
+    ordered = ids.orderBy(column).withColumn("position", F.monotonically_increasing_id()).localCheckpoint()
+    partition = F.shiftrightunsigned("position", PARTITION_BITS).cast("int")
+    sizes = dict(ordered.groupBy(partition).count().collect())
+    counts = [sizes.get(number, 0) for number in range(max(sizes, default=0) + 1)]
+    starts = F.array(*(F.lit(start) for start in accumulate(counts, initial=0)))
+    in_partition = F.col("position").bitwiseAND((1 << PARTITION_BITS) - 1)
+    dense = (F.element_at(starts, partition + 1) + in_partition).cast("int")
+    return ordered.withColumn(index, dense).drop("position")

@@ -1,0 +1,90 @@
+"""The k-core of a graph of users and items: who is left when everybody has k neighbours."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812 (the name that Spark's own documentation uses)
+
+from spark.small import hinted
+
+
+@dataclass(frozen=True)
+class KCorePass:
+    """What one pass left; the pass that drops nothing is the last."""
+
+    number: int
+    n_users: int
+    n_items: int
+    n_interactions: int
+
+
+@dataclass(frozen=True)
+class _Degrees:
+    """The nodes of both sides with their number of interactions, and what that sums to."""
+
+    table: DataFrame
+    n_nodes: dict[str, int]
+    n_low: dict[str, int]
+    n_interactions: int
+
+
+def k_core(
+    edges: DataFrame, user: str, item: str, k: int, *on_pass: Callable[[KCorePass], None]
+) -> DataFrame:
+    """Drop users and items with fewer than k interactions, again and again until all have k.
+
+    A pass counts both sides at once and drops every low node; what is left in the end does not depend on the order.
+
+    Args:
+        edges: One row per user and item; materialised, since each pass reads it twice.
+        user: Column of the user, a long.
+        item: Column of the item, a long.
+        k: Interactions that each user and item must have, at least 1.
+        on_pass: Each is called after each pass with what it left.
+
+    Returns:
+        The edges left, materialised, with all their columns.
+    """
+    number = 0
+    degrees = _degrees(edges, user, item, k)
+    while True:
+        number += 1
+        is_done = not any(degrees.n_low.values())
+        if not is_done:
+            edges = _without_low(edges, degrees, k)
+            degrees = _degrees(edges, user, item, k)
+        done = KCorePass(number, degrees.n_nodes[user], degrees.n_nodes[item], degrees.n_interactions)
+        for listener in on_pass:
+            listener(done)
+        if is_done:
+            return edges
+
+
+def _degrees(edges: DataFrame, user: str, item: str, k: int) -> _Degrees:
+    sides = [
+        edges.groupBy(F.col(side).alias("node")).agg(F.count("*").alias("degree")).withColumn("side", F.lit(side))
+        for side in (user, item)
+    ]
+    table = sides[0].unionAll(sides[1]).localCheckpoint()
+    totals = table.groupBy("side").agg(
+        F.count("*").alias("n_nodes"),
+        F.count_if(F.col("degree") < k).alias("n_low"),
+        F.sum("degree").alias("n_interactions"),
+    )
+    by_side = {row.side: row for row in totals.collect()}
+    return _Degrees(
+        table,
+        {side: by_side[side].n_nodes if by_side else 0 for side in (user, item)},
+        {side: by_side[side].n_low if by_side else 0 for side in (user, item)},
+        by_side[user].n_interactions if by_side else 0,
+    )
+
+
+def _without_low(edges: DataFrame, degrees: _Degrees, k: int) -> DataFrame:
+    for side, n_low in degrees.n_low.items():
+        if n_low:
+            is_low = (F.col("side") == side) & (F.col("degree") < k)
+            low = degrees.table.where(is_low).select(F.col("node").alias(side))
+            edges = edges.join(hinted(low, n_low), on=side, how="left_anti")
+    return edges.localCheckpoint()

@@ -1,0 +1,93 @@
+"""The tables of a dataset: their schemas, their order, and how they come from the pairs that are left."""
+
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812 (the name that Spark's own documentation uses)
+
+from spark.canonical import write_canonical
+from spark.cleaning import ITEM_KEY, USER_KEY
+from spark.columns import Columns
+from spark.hadoop import delete, local_files
+from spark.indexing import index_ids
+from spark.kcore import KCorePass
+from spark.session import scratch_uri
+from spark.small import hinted
+
+_USER_IDX = pa.field(Columns.USER_IDX, pa.int32())
+_ITEM_IDX = pa.field(Columns.ITEM_IDX, pa.int32())
+_RATING = pa.field(Columns.RATING, pa.float32())
+_TIMESTAMP = pa.field(Columns.TIMESTAMP, pa.int64())
+INTERACTIONS = pa.schema([_USER_IDX, _ITEM_IDX, _RATING, _TIMESTAMP])
+USER_MAP = pa.schema([_USER_IDX, pa.field(Columns.USER_ID, pa.string())])
+ITEM_MAP = pa.schema([_ITEM_IDX, pa.field(Columns.ITEM_ID, pa.string())])
+POPULAR_ITEMS = pa.schema(
+    [*ITEM_MAP, pa.field(Columns.N_INTERACTIONS, pa.int64()), pa.field(Columns.MEAN_RATING, pa.float64())]
+)
+
+
+def write_tables(
+    core: DataFrame, users: DataFrame, items: DataFrame, left: KCorePass, folder: Path
+) -> dict[str, int]:
+    """Write the four tables of a dataset, each as one canonical file.
+
+    Args:
+        core: The pairs of the k-core: user_key, item_key, rating, timestamp; materialised.
+        users: user_id and user_key of at least the users in the core.
+        items: The same of the items.
+        left: The sizes of the core.
+        folder: A local folder that exists.
+
+    Returns:
+        The rows written by name of the table.
+    """
+    user_map = index_ids(_left(users, core, USER_KEY, left.n_users), Columns.USER_ID, Columns.USER_IDX)
+    item_map = index_ids(_left(items, core, ITEM_KEY, left.n_items), Columns.ITEM_ID, Columns.ITEM_IDX)
+    indexed = _indexed(core, user_map, item_map, left)
+    popular = popular_items(core, hinted(item_map, left.n_items))
+    return {
+        "interactions": _write(indexed, folder / "interactions.parquet", INTERACTIONS),
+        "user_map": _write(user_map, folder / "user_map.parquet", USER_MAP),
+        "item_map": _write(item_map, folder / "item_map.parquet", ITEM_MAP),
+        "popular_items": _write(popular, folder / "popular_items.parquet", POPULAR_ITEMS),
+    }
+
+
+def popular_items(core: DataFrame, item_map: DataFrame) -> DataFrame:
+    """Count the interactions of each item and average its ratings, most popular first, then by index.
+
+    The sum of float32 ratings in double precision is exact for any sane range, so that order cannot show.
+    """
+    counts = core.groupBy(ITEM_KEY).agg(
+        F.count("*").alias(Columns.N_INTERACTIONS), F.avg(Columns.RATING).alias(Columns.MEAN_RATING)
+    )
+    return counts.join(item_map, on=ITEM_KEY, how="inner").orderBy(
+        F.desc(Columns.N_INTERACTIONS), Columns.ITEM_IDX
+    )
+
+
+def _left(ids: DataFrame, core: DataFrame, key: str, n_left: int) -> DataFrame:
+    return ids.join(hinted(core.select(key).distinct(), n_left), on=key, how="left_semi")
+
+
+def _indexed(core: DataFrame, user_map: DataFrame, item_map: DataFrame, left: KCorePass) -> DataFrame:
+    """Order the interactions by user_idx, timestamp, item_idx: partitions are ranges of the dense user_idx."""
+    n_partitions = int(core.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
+    users_per_partition = -(-left.n_users // n_partitions)
+    return (
+        core.join(hinted(user_map, left.n_users), on=USER_KEY, how="inner")
+        .join(hinted(item_map, left.n_items), on=ITEM_KEY, how="inner")
+        .select(*INTERACTIONS.names)
+        .repartitionById(n_partitions, (F.col(Columns.USER_IDX) / users_per_partition).cast("int"))
+        .sortWithinPartitions(Columns.USER_IDX, Columns.TIMESTAMP, Columns.ITEM_IDX)
+    )
+
+
+def _write(table: DataFrame, target: Path, schema: pa.Schema) -> int:
+    session = table.sparkSession
+    uri = scratch_uri(session, target.stem)
+    table.select(*schema.names).write.parquet(uri)
+    n_rows = write_canonical(local_files(session, uri, target.parent), target, schema)
+    delete(session, uri)
+    return n_rows

@@ -1,0 +1,1 @@
+"""The artifact store: a few verbs, immutable artifacts and one pointer."""

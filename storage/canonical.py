@@ -1,0 +1,77 @@
+"""One JSON text for one value, and a reader that trusts nothing."""
+
+import json
+import math
+from typing import NoReturn
+
+from storage.errors import CorruptObject
+
+MAX_DEPTH = 32
+
+
+def encode(value: object, indent: int | None = None) -> bytes:
+    """Return the UTF-8 JSON text of a value: keys sorted, and with an indent a newline at the end.
+
+    Raises:
+        TypeError: If the value holds something that JSON has no word for.
+        ValueError: If it holds NaN or an infinity.
+
+    Example:
+        >>> encode({"b": 1, "a": [True, None]})
+        b'{"a":[true,null],"b":1}'
+    """
+    separators = (",", ":") if indent is None else (",", ": ")
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
+    return (text if indent is None else text + "\n").encode()
+
+
+def decode_object(data: bytes, source: str) -> dict[str, object]:
+    """Return the JSON object in the bytes.
+
+    Args:
+        data: UTF-8 JSON text.
+        source: What the bytes are, for the message.
+
+    Raises:
+        CorruptObject: If it is not one JSON object, or has a repeated name, NaN, an infinity, half a
+            surrogate pair, or more than 32 levels.
+    """
+    try:
+        value = json.loads(data.decode(), object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise CorruptObject(f"{source} is nested deeper than {MAX_DEPTH} levels.") from None
+    except ValueError as error:
+        raise CorruptObject(f"{source} is not valid JSON: {error}. Expected UTF-8 JSON.") from error
+    if not isinstance(value, dict):
+        raise CorruptObject(f"{source} holds a JSON {type(value).__name__}; expected an object.")
+    _check(value, source, "", MAX_DEPTH)
+    return value
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {repeated!r} stands twice in one object")
+    return found
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+def _check(value: object, source: str, path: str, depth: int) -> None:
+    if depth == 0:
+        raise CorruptObject(f"{source} is nested deeper than {MAX_DEPTH} levels at {path[:80]}.")
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        raise CorruptObject(f"{source} has half a surrogate pair at {path or 'its top'}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise CorruptObject(f"{source} has a number beyond any float at {path}.")
+    if isinstance(value, dict):
+        for name, part in value.items():
+            _check(name, source, "a name" if not path else f"a name in {path}", depth)
+            _check(part, source, f"{path}.{name}" if path else name, depth - 1)
+    elif isinstance(value, list):
+        for position, part in enumerate(value):
+            _check(part, source, f"{path}[{position}]", depth - 1)

@@ -1,0 +1,158 @@
+"""Files that appear whole, stay after a power cut, and clear errors when they cannot."""
+
+import errno
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from storage.errors import InvalidInput, OutOfSpace
+
+COPY_BYTES = 1024 * 1024
+TEMPORARY = ".tmp"
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_RUN = uuid.uuid4().hex[:8]
+
+
+def temporary_name() -> str:
+    """Return a fresh file name that says who is writing: host, process and run."""
+    return f"{socket.gethostname()}~{os.getpid()}~{_RUN}~{uuid.uuid4().hex}"
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove the temporary files that processes of this host left behind when they died.
+
+    Files of other hosts, of living processes and of other names stay; so does what may not be removed.
+    """
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if _is_stale(path.name):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                if error.errno not in _DENIED:
+                    raise
+
+
+def _is_stale(name: str) -> bool:
+    parts = name.removeprefix(".").split("~")
+    if len(parts) != 4 or parts[0] != socket.gethostname() or not parts[1].isdecimal():
+        return False
+    pid, run = int(parts[1]), parts[2]
+    if pid == os.getpid():  # in a container each run may have the same number
+        return run != _RUN
+    return not _is_alive(pid)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents where they lack, durably."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
+@contextmanager
+def explained(folder: Path, needed_bytes: int) -> Iterator[None]:
+    """Turn a full disk and missing rights into errors that say what to do.
+
+    Raises:
+        OutOfSpace: If the disk is full; names the folder, the bytes needed and the bytes free.
+        InvalidInput: If the folder may not be written to.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            free = shutil.disk_usage(_existing(folder)).free
+            raise OutOfSpace(
+                f"no space left under {folder}: {needed_bytes} bytes needed, {free} bytes free. "
+                "Free some, or choose a folder on another disk."
+            ) from error
+        if error.errno in _DENIED and str(error.filename).startswith(str(folder)):
+            raise InvalidInput(
+                f"{folder} cannot be written to ({error.strerror}: {error.filename}). "
+                "Change its rights, or choose another folder."
+            ) from error
+        raise
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def save_stream(source: BinaryIO, target: Path, size_bytes: int) -> None:
+    """Copy a stream to a file that appears whole or not at all, replacing what was there.
+
+    Raises:
+        OutOfSpace: If the disk is full; nothing is left of the copy.
+        InvalidInput: If the folder may not be written to.
+    """
+    with explained(target.parent, size_bytes):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.parent / f".{temporary_name()}"
+        try:
+            with partial.open("xb") as stream:
+                shutil.copyfileobj(source, stream, COPY_BYTES)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_copy(root: Path, source: Path | bytes) -> Iterator[Path]:
+    """Write a durable temporary file below a store's root, and remove its temporary name at the end.
+
+    Raises:
+        OutOfSpace: If the disk is full.
+        InvalidInput: If the root may not be written to.
+    """
+    needed_bytes = len(source) if isinstance(source, bytes) else source.stat().st_size
+    with explained(root, needed_bytes):
+        make_folder(root / TEMPORARY)
+        path = root / TEMPORARY / temporary_name()
+        try:
+            _write_durably(path, source)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _write_durably(path: Path, source: Path | bytes) -> None:
+    with path.open("xb") as stream:
+        if isinstance(source, bytes):
+            stream.write(source)
+        else:
+            with source.open("rb") as content:
+                shutil.copyfileobj(content, stream, COPY_BYTES)
+        stream.flush()
+        now = time.time_ns()  # the clock of file systems ticks too seldom to tell two versions apart
+        os.utime(stream.fileno(), ns=(now, now))
+        os.fsync(stream.fileno())

@@ -1,0 +1,89 @@
+"""Where everything stands in the store; no other module spells a key."""
+
+import re
+from typing import Final
+
+from storage.errors import InvalidKey
+from storage.keys import check_key
+
+RAW: Final = "raw"
+REVIEWS_KIND: Final = "reviews"
+DATASETS: Final = "datasets"
+SPLITS: Final = "splits"
+FITS: Final = "fits"
+SCORES: Final = "scores"
+MODELS: Final = "models"
+RECOMMENDATIONS: Final = "recommendations"
+KINDS: Final = (RAW, REVIEWS_KIND, DATASETS, SPLITS, FITS, SCORES, MODELS, RECOMMENDATIONS)
+
+CHAMPION: Final = "champion.json"
+MANIFEST: Final = "manifest.json"
+
+REVIEWS: Final = "reviews.parquet"
+QUARANTINE: Final = "quarantine.parquet"
+INTERACTIONS: Final = "interactions.parquet"
+USER_MAP: Final = "user_map.parquet"
+ITEM_MAP: Final = "item_map.parquet"
+POPULAR_ITEMS: Final = "popular_items.parquet"
+TRAIN: Final = "train.parquet"
+VALIDATION: Final = "validation.parquet"
+TEST: Final = "test.parquet"
+ALS_MODEL: Final = "als_model"
+FACTORS: Final = "factors"
+USER_FACTORS: Final = "factors/user_factors.npy"
+ITEM_FACTORS: Final = "factors/item_factors.npy"
+USER_IDS: Final = "factors/user_ids.parquet"
+ITEM_IDS: Final = "factors/item_ids.parquet"
+METADATA: Final = "metadata.json"
+METRICS: Final = "metrics.json"
+REPORT: Final = "report.html"
+K_CORE: Final = "k_core.json"
+
+_FILE_SET = re.compile(r"set-[0-9a-f]{16}/")
+
+
+def artifact_prefix(kind: str, artifact_id: str) -> str:
+    """Return the folder of one artifact.
+
+    Raises:
+        InvalidKey: If the kind is unknown or the id is not one segment of a key.
+
+    Example:
+        >>> artifact_prefix("datasets", "1f3a")
+        'datasets/1f3a'
+    """
+    if kind not in KINDS:
+        raise InvalidKey(f"artifact kind {kind!r} is unknown; expected one of {', '.join(KINDS)}.")
+    if "/" in artifact_id:
+        raise InvalidKey(f"artifact id {artifact_id!r} contains '/'; expected a digest such as '1f3a…'.")
+    return check_key(f"{kind}/{artifact_id}")
+
+
+def manifest_key(kind: str, artifact_id: str) -> str:
+    """Return the key of an artifact's manifest; without it the artifact does not exist.
+
+    Example:
+        >>> manifest_key("models", "1f3a")
+        'models/1f3a/manifest.json'
+    """
+    return f"{artifact_prefix(kind, artifact_id)}/{MANIFEST}"
+
+
+def file_set_path(set_digest: str, name: str) -> str:
+    """Return the path, within an artifact, of a file that stands in the folder of its own set.
+
+    Example:
+        >>> file_set_path("0123456789abcdef", "train.parquet")
+        'set-0123456789abcdef/train.parquet'
+    """
+    return f"set-{set_digest}/{name}"
+
+
+def logical_name(path: str) -> str:
+    """Return the name of a file within an artifact, without the folder of its set if it stands in one.
+
+    Example:
+        >>> logical_name("set-0123456789abcdef/train.parquet"), logical_name("train.parquet")
+        ('train.parquet', 'train.parquet')
+    """
+    return _FILE_SET.sub("", path, count=1) if _FILE_SET.match(path) else path

@@ -1,0 +1,196 @@
+"""A store in a folder: temporary file, fsync, then a link (create-only) or a rename (compare-and-swap)."""
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from storage.errors import (
+    CorruptObject,
+    InvalidInput,
+    InvalidKey,
+    ObjectExists,
+    ObjectNotFound,
+    VersionConflict,
+)
+from storage.files import (
+    TEMPORARY,
+    explained,
+    make_folder,
+    remove_stale,
+    save_stream,
+    sync_folder,
+    temporary_copy,
+)
+from storage.keys import check_key, check_prefix
+from storage.protocol import READ_LIMIT_BYTES, ObjectInfo
+
+_NO_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+
+
+class LocalStore:
+    """Objects as files of one folder on one machine.
+
+    The folder is made by the first write. Files get the rights that the umask gives. Beside the objects stand
+    `.tmp`, where files are written before they get their names, and `.lock`, which compare-and-swap holds.
+    """
+
+    def __init__(self, root: Path) -> None:
+        if root.exists() and not root.is_dir():
+            raise InvalidInput(f"the store {root} is a file; expected a folder, there or not yet there.")
+        self._root = Path(os.path.realpath(root))
+        self.uri = self._root.as_uri()
+        remove_stale(self._root / TEMPORARY)
+
+    def create(self, key: str, source: Path | bytes) -> ObjectInfo:
+        """See `Store.create`."""
+        path = self._path(key)
+        if self.head(key):
+            raise self._exists(path, key)
+        with temporary_copy(self._root, source) as staged:
+            self._link(staged, path, key)
+            return _info(key, staged.stat())
+
+    def replace(self, key: str, data: bytes, expected: str | None) -> ObjectInfo:
+        """See `Store.replace`."""
+        path = self._path(key)
+        with temporary_copy(self._root, data) as staged, self._locked():
+            info = self.head(key)
+            found = info.version if info else None
+            if found != expected:
+                raise self._conflict(key, found, expected)
+            replaced = _info(key, staged.stat())
+            if expected is None:
+                self._link_free(staged, path, key)
+            else:
+                staged.replace(path)
+                sync_folder(path.parent)
+            return replaced
+
+    def read(self, key: str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:
+        """See `Store.read`."""
+        with self.open(key) as stream:
+            data = stream.read(limit_bytes + 1)
+        if len(data) > limit_bytes:
+            raise CorruptObject(f"{self.locate(key)} has more than the {limit_bytes} bytes expected of it.")
+        return data
+
+    def open(self, key: str) -> BinaryIO:
+        """See `Store.open`."""
+        try:
+            return self._path(key).open("rb")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise ObjectNotFound(f"{self.locate(key)} does not exist.") from None
+
+    def fetch(self, key: str, target: Path) -> None:
+        """See `Store.fetch`."""
+        with self.open(key) as stream:
+            save_stream(stream, target, os.fstat(stream.fileno()).st_size)
+
+    def local_path(self, key: str) -> Path | None:
+        """See `Store.local_path`."""
+        return self._path(key) if self.head(key) else None
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """See `Store.head`."""
+        try:
+            found = self._path(key).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return _info(key, found) if stat.S_ISREG(found.st_mode) else None
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """See `Store.list`."""
+        check_prefix(prefix)
+        folder = prefix.rpartition("/")[0]
+        start = self._path(folder) if folder else self._root
+        keys = sorted(key for key in self._keys_below(start) if key.startswith(prefix))
+        return (info for info in map(self.head, keys) if info)
+
+    def delete(self, key: str) -> None:
+        """See `Store.delete`."""
+        path = self._path(key)
+        if self.head(key):
+            with self._locked():
+                path.unlink(missing_ok=True)
+                sync_folder(path.parent)
+
+    def locate(self, key: str) -> str:
+        """See `Store.locate`."""
+        return f"{self.uri}/{check_key(key)}"
+
+    def _path(self, key: str) -> Path:
+        path = self._root / check_key(key)
+        try:
+            is_inside = path.resolve().is_relative_to(self._root)
+        except RuntimeError:  # a loop of symbolic links
+            is_inside = False
+        if not is_inside:
+            raise InvalidKey(f"{self.locate(key)} leads out of the store through a symbolic link; remove the link.")
+        return path
+
+    def _keys_below(self, start: Path) -> Iterator[str]:
+        for folder, _, files in os.walk(start):
+            for name in files:
+                key = (Path(folder) / name).relative_to(self._root).as_posix()
+                if self._is_key(key):
+                    yield key
+
+    def _is_key(self, key: str) -> bool:
+        try:
+            self._path(key)
+        except InvalidKey:
+            return False
+        return True
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with explained(self._root, 0), (self._root / ".lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _link(self, staged: Path, path: Path, key: str) -> None:
+        try:
+            make_folder(path.parent)
+        except (FileExistsError, NotADirectoryError):
+            raise self._two_roles(key) from None
+        try:
+            os.link(staged, path)
+        except FileExistsError:
+            raise (self._two_roles(key) if path.is_dir() else self._exists(path, key)) from None
+        except OSError as error:
+            if error.errno in _NO_LINKS:
+                raise InvalidInput(
+                    f"the file system under {self._root} cannot link {staged} to {path} ({error.strerror}). "
+                    "Put the store on a local file system with hard links."
+                ) from error
+            raise
+        sync_folder(path.parent)
+
+    def _link_free(self, staged: Path, path: Path, key: str) -> None:
+        try:
+            self._link(staged, path, key)
+        except ObjectExists:
+            info = self.head(key)
+            raise self._conflict(key, info.version if info else None, None) from None
+
+    def _exists(self, path: Path, key: str) -> ObjectExists:
+        sync_folder(path.parent)  # the other writer may not have come to it yet
+        return ObjectExists(f"{self.locate(key)} exists already; a created object is never replaced.")
+
+    def _two_roles(self, key: str) -> InvalidKey:
+        return InvalidKey(f"{self.locate(key)} would be both an object and a folder of objects.")
+
+    def _conflict(self, key: str, found: str | None, expected: str | None) -> VersionConflict:
+        return VersionConflict(
+            f"{self.locate(key)} has version {found}; expected {expected}. Read it again and decide anew."
+        )
+
+
+def _info(key: str, found: os.stat_result) -> ObjectInfo:
+    version = f"{found.st_mtime_ns:x}-{found.st_ino:x}-{found.st_size:x}"
+    return ObjectInfo(key, found.st_size, version)

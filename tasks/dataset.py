@@ -1,0 +1,102 @@
+"""From reviews to interactions: duplicates, k-core and dense indices, by Spark."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+from prefect import task
+from prefect.artifacts import create_table_artifact
+
+import spark.canonical
+import spark.cleaning
+import spark.columns
+import spark.dataset
+import spark.indexing
+import spark.kcore
+import spark.tables
+from spark.dataset import DatasetCounts, DatasetOptions
+from spark.kcore import KCorePass
+from spark.session import SparkOptions, open_session
+from storage import canonical, layout
+from storage.errors import InvalidInput
+from storage.identity import code_version
+from storage.manifest import Manifest
+from tasks.places import PlaceOptions
+from tasks.publication import publish_once
+from tasks.retrying import COMPUTE_RETRIES
+from tasks.tables import local_file
+
+CODE = code_version(
+    spark.canonical, spark.cleaning, spark.columns, spark.dataset, spark.indexing, spark.kcore, spark.tables
+)
+
+
+@task(name="build dataset", **COMPUTE_RETRIES)
+def build_dataset(
+    places: PlaceOptions, reviews: Manifest, options: DatasetOptions, spark_options: SparkOptions
+) -> Manifest:
+    """Publish the interactions of the reviews: the latest of each pair, k-core, dense indices.
+
+    Raises:
+        InvalidInput: If the k-core leaves nothing, saying what smaller k would leave.
+    """
+
+    def build(folder: Path) -> dict[str, Any]:
+        with open_session(spark_options, "build dataset") as session:
+            path = str(local_file(places, reviews, layout.REVIEWS))
+            counts = spark.dataset.build_dataset(session, path, folder, options, log_pass)
+        require_interactions(counts, options.min_interactions)
+        passes = [asdict(core) for core in counts.passes]
+        (folder / layout.K_CORE).write_bytes(canonical.encode({"passes": passes}, indent=2))
+        create_table_artifact(passes, key="k-core", description="What each pass of the k-core left")
+        return manifest_counts(counts, reviews)
+
+    return publish_once(
+        places,
+        layout.DATASETS,
+        inputs={"reviews": reviews.id},
+        parameters=options.model_dump(mode="json"),
+        code=CODE,
+        build=build,
+    )
+
+
+def log_pass(core: KCorePass) -> None:
+    """Log what one pass of the k-core left."""
+    logger.info(
+        "k-core pass {}: {:,} users, {:,} items, {:,} interactions",
+        core.number,
+        core.n_users,
+        core.n_items,
+        core.n_interactions,
+    )
+
+
+def require_interactions(counts: DatasetCounts, k: int) -> None:
+    """Raise InvalidInput if nothing is left, naming what each smaller k would leave."""
+    if counts.n_interactions:
+        return
+    left = "; ".join(
+        f"k={smaller} would leave {rows:,} interactions of {users:,} users and {items:,} items"
+        for smaller, (users, items, rows) in sorted(counts.left_by_k.items(), reverse=True)
+    )
+    raise InvalidInput(
+        f"The {k}-core of {counts.n_reviews:,} reviews is empty: no set of users and items has at least {k} "
+        f"interactions each. {left or 'No smaller k leaves more'}. "
+        "Choose a smaller --min-interactions, or bring more reviews."
+    )
+
+
+def manifest_counts(counts: DatasetCounts, reviews: Manifest) -> dict[str, Any]:
+    """Return the counts for the manifest."""
+    return {
+        "n_reviews": counts.n_reviews,
+        "n_sampled": counts.n_sampled,
+        "n_duplicates": counts.n_duplicates,
+        "n_interactions": counts.n_interactions,
+        "n_users": counts.n_users,
+        "n_items": counts.n_items,
+        "has_ratings": reviews.counts["has_ratings"],
+        "has_timestamps": reviews.counts["has_timestamps"],
+    }

@@ -1,0 +1,94 @@
+"""Fitting one candidate on some parts of a split: ALS by Spark, baselines by counting."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from prefect import task
+from spark.blas import describe_blas
+
+import models.bias
+import models.popularity
+import spark.als
+from models.bias import BiasOptions, fit_bias, fit_global_mean
+from models.factors import FactorModel
+from models.popularity import PopularityOptions, fit_popularity, fit_recent_popularity
+from spark.als import AlsParameters
+from spark.session import SparkOptions, open_session
+from storage import layout
+from storage.identity import code_version
+from storage.manifest import Manifest
+from tasks.candidates import ALS_MODELS, BIAS, GLOBAL_MEAN, IMPLICIT, POPULARITY, Candidate
+from tasks.places import PlaceOptions
+from tasks.publication import publish_once
+from tasks.retrying import COMPUTE_RETRIES
+from tasks.tables import PART_FILES, local_file, read_parts
+
+ALS_CODE = code_version(spark.als)
+BASELINE_CODE = code_version(models.popularity, models.bias)
+
+Parts = tuple[str, ...]
+
+
+@task(name="fit", task_run_name="fit {candidate.label} on {parts}", **COMPUTE_RETRIES)
+def fit(
+    places: PlaceOptions, split: Manifest, parts: Parts, candidate: Candidate, spark_options: SparkOptions
+) -> Manifest:
+    """Publish the factors of a candidate fitted on some parts of a split.
+
+    ALS models come with ``als_model/`` in Spark's own format as well.
+    """
+    is_als = candidate.model in ALS_MODELS
+
+    def build(folder: Path) -> dict[str, Any]:
+        if is_als:
+            return _fit_als(places, split, parts, candidate, spark_options, folder)
+        model = fit_baseline(candidate, read_parts(places, split, parts), split)
+        model.save(folder / layout.FACTORS)
+        return {}
+
+    return publish_once(
+        places,
+        layout.FITS,
+        inputs={"split": split.id},
+        parameters={"parts": list(parts), "model": candidate.model, **candidate.parameters},
+        code=ALS_CODE if is_als else BASELINE_CODE,
+        build=build,
+    )
+
+
+def _fit_als(
+    places: PlaceOptions,
+    split: Manifest,
+    parts: Parts,
+    candidate: Candidate,
+    spark_options: SparkOptions,
+    folder: Path,
+) -> dict[str, Any]:
+    paths = [str(local_file(places, split, PART_FILES[part])) for part in parts]
+    parameters = AlsParameters.model_validate(
+        {"alpha": 1.0, **candidate.parameters, "implicit": candidate.model == IMPLICIT}
+    )
+    with open_session(spark_options, candidate.label) as session:
+        model = spark.als.fit(session, paths, parameters)
+        users, items = spark.als.factors_of(model, split.count("n_users"), split.count("n_items"))
+        spark.als.save_model(model, folder / layout.ALS_MODEL)
+        blas = describe_blas(session)
+    FactorModel(users, items).save(folder / layout.FACTORS)
+    return {"blas": blas}
+
+
+def fit_baseline(candidate: Candidate, rows: pa.Table, split: Manifest) -> FactorModel:
+    """Return a baseline fitted on rows of interactions, as a factor model."""
+    n_users, n_items = split.count("n_users"), split.count("n_items")
+    user_idx, item_idx = (np.asarray(rows[name]) for name in ("user_idx", "item_idx"))
+    if candidate.model == POPULARITY:
+        return fit_popularity(item_idx, n_users, n_items)
+    if candidate.model == GLOBAL_MEAN:
+        return fit_global_mean(np.asarray(rows["rating"]), n_users, n_items)
+    if candidate.model == BIAS:
+        options = BiasOptions(**candidate.parameters)
+        return fit_bias(user_idx, item_idx, np.asarray(rows["rating"]), n_users, n_items, options)
+    half_life = PopularityOptions(**candidate.parameters).popularity_half_life_days
+    return fit_recent_popularity(item_idx, np.asarray(rows["timestamp"]), n_users, n_items, half_life)

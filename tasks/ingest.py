@@ -1,0 +1,133 @@
+"""From the raw file to reviews and quarantine: read in partitions, each check a task of its own over each."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+from prefect import task
+from prefect.artifacts import create_table_artifact
+
+import tasks.reviews.checks
+import tasks.reviews.columns
+import tasks.reviews.completeness
+import tasks.reviews.formats
+import tasks.reviews.ingest
+import tasks.reviews.lines
+import tasks.reviews.outcome
+import tasks.reviews.parse
+import tasks.reviews.parse_line
+from storage import artifacts, layout
+from storage.identity import artifact_id, code_version
+from storage.manifest import Manifest
+from tasks.places import PlaceOptions
+from tasks.progress import progress
+from tasks.publication import publish_once
+from tasks.raw import raw_file
+from tasks.retrying import COMPUTE_RETRIES
+from tasks.reviews.formats import Format, detect_format
+from tasks.reviews.ingest import (
+    CheckFile,
+    IngestOptions,
+    PartitionFile,
+    check_partition,
+    merge_partitions,
+    write_partition,
+)
+from tasks.reviews.parse import read_partitions
+
+CODE = code_version(
+    tasks.reviews.checks,
+    tasks.reviews.columns,
+    tasks.reviews.completeness,
+    tasks.reviews.formats,
+    tasks.reviews.ingest,
+    tasks.reviews.lines,
+    tasks.reviews.outcome,
+    tasks.reviews.parse,
+    tasks.reviews.parse_line,
+)
+
+
+def _identity(raw: Manifest, options: IngestOptions) -> tuple[dict[str, str], dict[str, Any]]:
+    # How much is read at a time changes no row.
+    return {"raw": raw.id}, options.model_dump(mode="json", exclude={"partition_bytes"})
+
+
+@task(name="find reviews")
+def find_reviews(places: PlaceOptions, raw: Manifest, options: IngestOptions) -> Manifest | None:
+    """Return the reviews of a raw file if they are published already."""
+    inputs, parameters = _identity(raw, options)
+    identity = artifact_id(layout.REVIEWS_KIND, inputs, parameters, CODE)
+    found = artifacts.find(places.open_store(), layout.REVIEWS_KIND, identity)
+    if found:
+        logger.info("reviews/{} is already there: nothing to do", identity)
+    return found
+
+
+@task(name="read raw file", **COMPUTE_RETRIES)
+def read_raw(places: PlaceOptions, raw: Manifest, options: IngestOptions, folder: Path) -> list[PartitionFile]:
+    """Write the lines of the raw file into a folder, in partitions to be checked apart; memory stays flat."""
+    path = raw_file(places, raw)
+    found = detect_format(path, options.input_columns)
+    logger.info("{} is {}", raw.files[0].path, describe(found))
+    with progress(f"Reading {raw.files[0].path}", key="read", unit=" lines") as advance:
+        return list(_write_partitions(path, found, options, folder, advance))
+
+
+@task(name="check", task_run_name="check {check} of partition {partition.number}", **COMPUTE_RETRIES)
+def check_reviews(partition: PartitionFile, check: str, options: IngestOptions) -> CheckFile:
+    """Run one pandera check over one partition."""
+    return check_partition(partition, check, options)
+
+
+@task(name="publish reviews", **COMPUTE_RETRIES)
+def publish_reviews(
+    places: PlaceOptions,
+    raw: Manifest,
+    options: IngestOptions,
+    partitions: Sequence[PartitionFile],
+    checked: Sequence[CheckFile],
+) -> Manifest:
+    """Publish the rows that passed, and those that did not with their reasons.
+
+    Raises:
+        InvalidInput: If too large a share is bad, or nothing is left.
+    """
+    inputs, parameters = _identity(raw, options)
+
+    def build(folder: Path) -> dict[str, Any]:
+        counts = merge_partitions(partitions, checked, folder, options)
+        flat = asdict(counts)
+        reasons = flat.pop("reasons")
+        logger.info(
+            "{:,} reviews of {:,} lines; {:,} in quarantine",
+            counts.n_reviews,
+            counts.n_lines,
+            counts.n_quarantined,
+        )
+        if reasons:
+            rows = [{"reason": reason, "rows": rows} for reason, rows in reasons.items()]
+            create_table_artifact(rows, key="quarantine", description="Why lines were put aside")
+        return flat
+
+    return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, code=CODE, build=build)
+
+
+def describe(found: Format) -> str:
+    """Return what a file is, in a few words."""
+    kind = "JSON lines" if found.kind == "json" else "TSV" if found.delimiter == "\t" else "CSV"
+    gzipped = ", gzipped" if found.is_gzipped else ""
+    columns = ", ".join(f"{role} from {name!r}" for role, name in found.roles.items())
+    return f"{kind}{gzipped}: {columns}"
+
+
+def _write_partitions(
+    path: Path, found: Format, options: IngestOptions, folder: Path, advance: Any
+) -> Iterator[PartitionFile]:
+    n_lines = 0
+    for partition in read_partitions(path, found, options.partition_bytes):
+        yield write_partition(partition, folder)
+        n_lines += partition.n_lines
+        advance(n_lines, None)

@@ -1,0 +1,72 @@
+"""Where a run keeps things: the store, and a scratch folder that never outlives its process."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage.opening import open_store
+from storage.protocol import Store
+
+
+class PlaceOptions(BaseModel):
+    """Where artifacts and scratch files go."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    store_uri: str = Field(
+        "data/store",
+        description="Root of the artifact store: a folder, or memory://name in tests.",
+        json_schema_extra={"flag": "--store"},
+    )
+    work_dir: Path = Field(
+        Path("data/work"),
+        description="Folder for scratch files; each run removes its own and those of runs that were killed.",
+    )
+
+    def open_store(self) -> Store:
+        """Return the store under ``store_uri``."""
+        return open_store(self.store_uri)
+
+    @property
+    def cache_dir(self) -> Path:
+        """Folder of local copies of a remote store's objects."""
+        return self.work_dir / "cache"
+
+
+@contextmanager
+def scratch_folder(places: PlaceOptions, purpose: str) -> Iterator[Path]:
+    """Yield an empty folder below ``work_dir`` that is removed at the end, whatever happens.
+
+    The name carries the process id, so that what a killed process left is removed by the next one.
+    """
+    places.work_dir.mkdir(parents=True, exist_ok=True)
+    remove_stale_scratch(places.work_dir)
+    folder = Path(tempfile.mkdtemp(prefix=f"{purpose}-{os.getpid()}-", dir=places.work_dir))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_stale_scratch(work_dir: Path) -> None:
+    """Remove the scratch folders of processes of this machine that no longer run."""
+    for folder in work_dir.glob("*-*-*"):
+        named = re.fullmatch(r".+-(\d+)-[a-z0-9_]+", folder.name)
+        if named and not _is_running(int(named[1])):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

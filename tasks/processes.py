@@ -1,0 +1,64 @@
+"""What every process of a run does first, Dask workers included: one stream of logs, one BLAS thread per task.
+
+Loguru's lines go to Prefect where a run is going on, and to standard error elsewhere.
+"""
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from distributed import Worker, WorkerPlugin
+from loguru import logger
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.logging import get_run_logger
+from threadpoolctl import threadpool_limits
+
+if TYPE_CHECKING:
+    from loguru import Message
+
+FORMAT = "{time:HH:mm:ss.SSS} | {level: <7} | {message}"
+
+
+class PreparedWorker(WorkerPlugin):
+    """Prepares each Dask worker as the run's own process is prepared."""
+
+    name = "recommender-process"
+
+    def __init__(self, log_level: str) -> None:
+        self.log_level = log_level
+
+    def setup(self, worker: Worker) -> None:  # noqa: ARG002 - the signature is Dask's
+        """Prepare the process that the worker runs in."""
+        prepare_process(self.log_level)
+
+
+def prepare_process(log_level: str) -> None:
+    """Route log lines and hold BLAS to one thread: row-parallel tasks share the cores, and sums keep their order."""
+    configure_logging(log_level)
+    threadpool_limits(limits=1, user_api="blas")
+
+
+def configure_logging(level: str) -> None:
+    """Send every Loguru line of this process to the Prefect run that it belongs to, else to standard error."""
+
+    def forward(message: "Message") -> None:
+        record = message.record
+        if TaskRunContext.get() or FlowRunContext.get():
+            get_run_logger().log(record["level"].no, record["message"], exc_info=_exc_info(message))
+        else:
+            sys.stderr.write(message)
+
+    logger.remove()
+    logger.add(forward, level=level, format=FORMAT, backtrace=False, diagnose=False)
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).setLevel(level)
+        logging.getLogger(name).addFilter(_is_news)
+
+
+def _exc_info(message: "Message") -> BaseException | None:
+    exception = message.record["exception"]
+    return exception.value if exception else None
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(("Finished in state Completed", "Beginning flow run"))

@@ -1,0 +1,67 @@
+"""Progress of long work, in the terminal and in the Prefect UI at once."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.context import TaskRunContext
+from tqdm import tqdm
+
+UPDATE_SECONDS = 2.0
+
+Advance = Callable[[int, int | None], None]
+
+
+class _Artifact:
+    """A progress artifact of the running task, updated at most every few seconds."""
+
+    def __init__(self, key: str, title: str) -> None:
+        self.title = title
+        self.shown_at = time.monotonic()
+        self.artifact: UUID | None = None
+        if TaskRunContext.get():
+            self.artifact = cast(UUID, create_progress_artifact(0.0, key=key, description=title))
+
+    def show(self, done: int, total: int | None, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if self.artifact is None or not total or not (force or now - self.shown_at >= UPDATE_SECONDS):
+            return
+        self.shown_at = now
+        update_progress_artifact(self.artifact, 100.0 * min(done, total) / total, description=self.title)
+
+
+@contextmanager
+def progress(title: str, *, key: str, unit: str) -> Iterator[Advance]:
+    """Yield a function to call with (done so far, total or None).
+
+    Shows a bar on a terminal and, inside a Prefect task, a progress artifact.
+
+    Args:
+        title: What is going on, for people.
+        key: Key of the artifact: lower-case letters, digits and dashes.
+        unit: What is counted; ``B`` is shown in powers of 1024.
+    """
+    artifact = _Artifact(key, title)
+    seen: tuple[int, int | None] = (0, None)
+    with tqdm(
+        desc=title,
+        unit=unit,
+        unit_scale=unit == "B",
+        unit_divisor=1024,
+        leave=False,
+        disable=not sys.stderr.isatty(),
+    ) as bar:
+
+        def advance(done: int, total: int | None) -> None:
+            nonlocal seen
+            seen = (done, total)
+            bar.total = total
+            bar.update(done - bar.n)
+            artifact.show(done, total)
+
+        yield advance
+        artifact.show(*seen, force=True)

@@ -1,0 +1,109 @@
+"""The raw file: downloaded or found, and kept in the store as it came."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from loguru import logger
+from prefect import task
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage import artifacts, layout
+from storage.manifest import Manifest
+from tasks.places import PlaceOptions, scratch_folder
+from tasks.progress import progress
+from tasks.retrying import NETWORK_RETRIES
+from tasks.reviews.download import Download, DownloadOptions, download, is_url, use_local
+from tasks.reviews.transfer import without_credentials
+
+
+class ReviewsInput(BaseModel):
+    """What the run reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_reviews: str | None = Field(
+        None,
+        description="Reviews or ratings: a path or a URL; JSON lines, CSV or TSV, gzipped or not. "
+        "Without it, RAW_REVIEWS_URL is downloaded to RAW_REVIEWS_PATH.",
+        json_schema_extra={"flag": "--input"},
+    )
+
+
+class ProductsInput(BaseModel):
+    """What is known of the products."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_products: Path | None = Field(
+        None,
+        description="Product metadata in the format of Amazon's meta_*.json.gz; its titles stand in the report.",
+        json_schema_extra={"flag": "--products"},
+    )
+
+
+@task(name="fetch raw file", **NETWORK_RETRIES)
+def fetch_raw(places: PlaceOptions, source: ReviewsInput, options: DownloadOptions) -> Manifest:
+    """Download the reviews, or take the file that is named, and keep its bytes under their SHA-256."""
+    return _keep(places, _fetch(source.input_reviews, options))
+
+
+@task(name="keep products file")
+def keep_products(places: PlaceOptions, path: Path) -> Manifest:
+    """Keep the product metadata under its SHA-256, as the reviews are kept."""
+    return _keep(places, use_local(path))
+
+
+def raw_file(places: PlaceOptions, raw: Manifest) -> Path:
+    """Return a local file that holds the raw bytes."""
+    return artifacts.checkout(places.open_store(), raw, raw.files[0].path, places.cache_dir)
+
+
+def _fetch(named: str | None, options: DownloadOptions) -> Download:
+    pinned = options.raw_reviews_sha256
+    if named and not is_url(named):
+        return use_local(Path(named.removeprefix("file://")), sha256=pinned)
+    url, target = options.raw_reviews_url, options.raw_reviews_path
+    if named:
+        url, target = named, target.parent / key_name(urlsplit(named).path.rsplit("/", 1)[-1])
+    with progress(f"Downloading {without_credentials(url)}", key="download", unit="B") as advance:
+        got = download(url, target, sha256=pinned, progress=advance)
+    state = "is already there" if got.was_present else "downloaded"
+    logger.info("{} {} ({:,} bytes)", got.path, state, got.size_bytes)
+    return got
+
+
+def _keep(places: PlaceOptions, got: Download) -> Manifest:
+    store, path, digest = places.open_store(), got.path, got.sha256
+    found = artifacts.find(store, layout.RAW, digest)
+    if found:
+        logger.info("{} is already kept as raw/{}", path.name, digest[:16])
+        return found
+    with scratch_folder(places, layout.RAW) as folder:
+        _link_or_copy(path, folder / key_name(path.name))
+        kept = artifacts.publish(
+            store,
+            layout.RAW,
+            digest,
+            folder,
+            inputs={},
+            parameters={},
+            code_version="",
+            counts={"size_bytes": got.size_bytes},
+        )
+    logger.info("{} kept as raw/{}", path.name, digest[:16])
+    return kept
+
+
+def key_name(name: str) -> str:
+    """Return a file name that any store can hold as a key."""
+    return re.sub(r"[^A-Za-z0-9._=+-]", "_", name).lstrip(".")[-200:] or "reviews"
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,125 @@
+"""The top N of every user, scored in blocks over Dask and written as parts that need no one's memory but their own."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from loguru import logger
+from prefect import task
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+import models.selection
+import models.top_k
+from evaluation.csr import ItemsByUser
+from models.factors import FactorModel
+from models.top_k import top_k
+from storage import artifacts, layout
+from storage.identity import artifact_id, code_version
+from storage.manifest import FileEntry, Manifest
+from tasks.places import PlaceOptions, scratch_folder
+from tasks.retrying import COMPUTE_RETRIES
+from tasks.score import items_by_user
+from tasks.tables import local_file, read_table, write_table
+
+CODE = code_version(models.top_k, models.selection)
+
+
+class RecommendOptions(BaseModel):
+    """What is recommended to whom."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    top_n: PositiveInt = Field(10, description="Recommendations per user.")
+    recommend_block_users: PositiveInt = Field(
+        16_384, description="Users per task and per part file; the parts, and so their bytes, depend on it."
+    )
+
+
+def recommendations_id(model: Manifest, options: RecommendOptions) -> str:
+    """Return the id of the recommendations that a model gives under these options."""
+    return artifact_id(layout.RECOMMENDATIONS, {"model": model.id}, options.model_dump(mode="json"), CODE)
+
+
+@task(name="find recommendations")
+def find_recommendations(places: PlaceOptions, model: Manifest, options: RecommendOptions) -> Manifest | None:
+    """Return the recommendations if they are published already."""
+    found = artifacts.find(places.open_store(), layout.RECOMMENDATIONS, recommendations_id(model, options))
+    if found:
+        logger.info("recommendations/{} is already there: nothing to do", found.id)
+    return found
+
+
+@task(name="recommend", task_run_name="recommend to users from {first_user}", **COMPUTE_RETRIES)
+def recommend_block(
+    places: PlaceOptions, model: Manifest, dataset: Manifest, options: RecommendOptions, first_user: int
+) -> tuple[FileEntry, ...]:
+    """Store the part file of one block of users.
+
+    Columns: user_idx, user_id, rank (from 1), item_idx, item_id, score; by user and rank. Items that a user has
+    are left out; a user who has all but a few gets those few.
+    """
+    factors = FactorModel.load(local_file(places, model, layout.FACTORS))
+    interactions = read_table(places, dataset, layout.INTERACTIONS, ["user_idx", "item_idx"])
+    users = np.arange(first_user, min(first_user + options.recommend_block_users, factors.n_users))
+    seen = items_by_user(interactions, factors.n_users).take(users)
+    rows = recommended_rows(factors, users, seen, options.top_n)
+    with scratch_folder(places, layout.RECOMMENDATIONS) as folder:
+        name = f"part-{first_user // options.recommend_block_users:05d}.parquet"
+        write_table(_with_ids(rows, places, dataset), folder / name)
+        identity = recommendations_id(model, options)
+        return artifacts.add_files(places.open_store(), layout.RECOMMENDATIONS, identity, Path(folder))
+
+
+@task(name="publish recommendations", **COMPUTE_RETRIES)
+def publish_recommendations(
+    places: PlaceOptions,
+    model: Manifest,
+    dataset: Manifest,
+    options: RecommendOptions,
+    parts: Iterable[tuple[FileEntry, ...]],
+) -> Manifest:
+    """Make the parts visible as one artifact."""
+    files = tuple(file for part in parts for file in part)
+    published = artifacts.seal(
+        places.open_store(),
+        layout.RECOMMENDATIONS,
+        recommendations_id(model, options),
+        inputs={"model": model.id},
+        parameters=options.model_dump(mode="json"),
+        code_version=CODE,
+        files=files,
+        counts={"n_users": dataset.counts["n_users"], "top_n": options.top_n, "n_parts": len(files)},
+    )
+    logger.info("recommendations/{} published: {:,} users", published.id, dataset.counts["n_users"])
+    return published
+
+
+def recommended_rows(factors: FactorModel, users: np.ndarray, seen: ItemsByUser, n: int) -> pa.Table:
+    """Return user_idx, rank, item_idx and score of the unseen top n of some users."""
+    items, scores = top_k(factors.user_factors[users], factors.item_factors, seen.indptr, seen.items, n)
+    is_item = items >= 0
+    ranks = np.broadcast_to(np.arange(1, n + 1, dtype=np.int32), items.shape)
+    return pa.table(
+        {
+            "user_idx": np.repeat(users.astype(np.int32), is_item.sum(axis=1)),
+            "rank": ranks[is_item],
+            "item_idx": items[is_item],
+            "score": scores[is_item],
+        }
+    )
+
+
+def _with_ids(rows: pa.Table, places: PlaceOptions, dataset: Manifest) -> pa.Table:
+    user_ids = read_table(places, dataset, layout.USER_MAP)["user_id"]
+    item_ids = read_table(places, dataset, layout.ITEM_MAP)["item_id"]
+    return pa.table(
+        {
+            "user_idx": rows["user_idx"],
+            "user_id": user_ids.take(rows["user_idx"]),
+            "rank": rows["rank"],
+            "item_idx": rows["item_idx"],
+            "item_id": item_ids.take(rows["item_idx"]),
+            "score": rows["score"],
+        }
+    )

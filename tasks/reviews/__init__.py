@@ -1,0 +1,1 @@
+"""Reading reviews files of any shape: download, formats, parsing, checks, sample data."""

@@ -1,0 +1,149 @@
+from datetime import date
+from itertools import chain
+from operator import itemgetter
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from evaluation.splits import SplitOptions, choose_method, split_interactions
+
+SCHEMA = pa.schema(
+    [
+        ("user_idx", pa.int32()),
+        ("item_idx", pa.int32()),
+        ("rating", pa.float32()),
+        ("timestamp", pa.int64()),
+    ]
+)
+
+
+def make_table(rows):
+    return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], schema=SCHEMA)
+
+
+@pytest.fixture
+def interactions():
+    """Two users with three rows each, in time order, and one with two."""
+    first, second = [(0, 0, 5, 10), (0, 1, 4, 20), (0, 2, 3, 30)], [(1, 0, 5, 11), (1, 1, 4, 21), (1, 3, 1, 31)]
+    return make_table([*first, *second, (2, 1, 4, 12), (2, 2, 2, 22)])
+
+
+def without(interactions, column):
+    place = SCHEMA.get_field_index(column)
+    nulls = pa.nulls(interactions.num_rows, SCHEMA.field(column).type)
+    return interactions.set_column(place, column, nulls)
+
+
+@settings(deadline=None)
+@given(
+    st.sets(st.tuples(st.integers(0, 6), st.integers(0, 9)), min_size=25),
+    st.sampled_from(["leave-last", "time", "random"]),
+)
+def test_split_keeps_every_row_once_with_its_columns_and_order(pairs, method):
+    table = make_table([(u, i, 3.0, u * 7 + i * 1000) for u, i in sorted(pairs)])
+    split = split_interactions(table, SplitOptions(split=method, test_share=0.4, validation_share=0.4))
+    parts = (split.train, split.validation, split.test)
+    assert all(part.schema == table.schema for part in parts)
+    rows = [part.to_pylist() for part in parts]
+    key = itemgetter("user_idx", "item_idx")
+    assert all(part == sorted(part, key=key) for part in rows)
+    assert sorted(chain.from_iterable(rows), key=key) == table.to_pylist()
+
+
+def test_leave_last_is_the_default_where_there_are_timestamps(interactions):
+    split = split_interactions(interactions, SplitOptions())
+    assert split.counts.method == "leave-last"
+    assert split.test["item_idx"].to_pylist() == [2, 3]
+    assert split.validation["item_idx"].to_pylist() == [1, 1]
+
+
+def test_random_is_the_default_where_there_are_none(interactions):
+    split = split_interactions(without(interactions, "timestamp"), SplitOptions())
+    assert split.counts.method == "random"
+    assert split.test.num_rows == 2
+
+
+def test_counts_are_those_of_the_parts_and_name_the_cold(interactions):
+    counts = split_interactions(interactions, SplitOptions()).counts
+    assert (counts.train.n_rows, counts.train.n_users, counts.train.n_items) == (4, 3, 3)
+    assert (counts.train.n_cold_users, counts.train.n_cold_items) == (0, 0)
+    assert (counts.validation.n_rows, counts.validation.n_items) == (2, 1)
+    assert counts.validation.n_cold_items == 0
+    assert (counts.test.n_users, counts.test.n_items) == (2, 2)
+    assert (counts.test.n_cold_users, counts.test.n_cold_items) == (0, 1)
+
+
+def test_cold_users_of_a_time_split_are_counted():
+    table = make_table([(0, 0, 5, 1), (0, 1, 5, 2), (1, 0, 5, 86_400)])
+    options = SplitOptions(split="time", split_at=date(1970, 1, 2), validation_share=0.5)
+    assert split_interactions(table, options).counts.test.n_cold_users == 1
+
+
+def test_split_at_is_midnight_utc():
+    table = make_table([(0, 0, 5, 86_398), (0, 1, 5, 86_399), (1, 0, 5, 86_400)])
+    options = SplitOptions(split="time", split_at=date(1970, 1, 2), validation_share=0.5)
+    assert split_interactions(table, options).test["timestamp"].to_pylist() == [86_400]
+
+
+@pytest.mark.parametrize(
+    ("options", "held_out"),
+    [
+        (SplitOptions(leave_last_n=2), [3, 4]),
+        (SplitOptions(split="time", test_share=0.4, validation_share=0.4), [3, 4]),
+        (SplitOptions(split="random", test_share=0.6, validation_share=0.4), 3),
+        (SplitOptions(split="time", split_at=date(1970, 1, 1)), None),
+    ],
+)
+def test_every_option_is_obeyed(options, held_out):
+    table = make_table([(0, item, 5, 10 + item) for item in range(5)])
+    if held_out is None:
+        with pytest.raises(ValueError, match="leaves 0 for train, 0 for validation and 5 for test"):
+            split_interactions(table, options)
+        return
+    test = split_interactions(table, options).test["item_idx"].to_pylist()
+    assert (test if isinstance(held_out, list) else len(test)) == held_out
+
+
+def test_validation_share_and_seed_are_obeyed():
+    table = make_table([(u, i, 5, 1) for u in range(10) for i in range(10)])
+    splits = [
+        split_interactions(table, SplitOptions(split="random", validation_share=0.5, split_seed=seed))
+        for seed in (1, 2)
+    ]
+    assert [split.validation.num_rows for split in splits] == [40, 40]
+    assert splits[0].test != splits[1].test
+
+
+@pytest.mark.parametrize("method", ["leave-last", "time"])
+def test_time_splits_without_timestamps_say_what_to_do(interactions, method):
+    with pytest.raises(ValueError, match=r"8 have none\. Use --split random"):
+        choose_method(without(interactions, "timestamp"), SplitOptions(split=method))
+
+
+def test_a_split_does_not_need_ratings(interactions):
+    assert split_interactions(without(interactions, "rating"), SplitOptions()).test.num_rows == 2
+
+
+def test_some_missing_timestamps_are_refused_and_not_guessed(interactions):
+    some = pa.concat_tables([interactions, make_table([(3, 0, 5, None)])])
+    with pytest.raises(ValueError, match="1 have none"):
+        split_interactions(some, SplitOptions())
+
+
+def test_a_split_that_leaves_a_part_empty_says_what_each_user_needs(interactions):
+    with pytest.raises(ValueError, match=r"leaves 8 for train.*each user needs 5 interactions"):
+        split_interactions(interactions, SplitOptions(leave_last_n=2))
+
+
+def test_an_empty_table_is_refused():
+    with pytest.raises(ValueError, match="leaves 0 for train"):
+        split_interactions(SCHEMA.empty_table(), SplitOptions())
+
+
+@pytest.mark.parametrize("values", [{"test_share": 1.0}, {"leave_last_n": 0}, {"split": "temporal"}, {"seed": 1}])
+def test_options_refuse_what_cannot_be_obeyed(values):
+    with pytest.raises(ValidationError):
+        SplitOptions(**values)

@@ -1,0 +1,52 @@
+"""Real runs of the main job, made once and looked at by many tests."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from workplace import Workplace
+
+from tasks.reviews.sample import SampleFiles, SampleOptions, write_sample
+
+
+@pytest.fixture(scope="session")
+def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleFiles:
+    return write_sample(tmp_path_factory.mktemp("sample"), SampleOptions(n_users=600, n_items=250))
+
+
+@pytest.fixture(scope="session")
+def new_workplace(
+    prefect_api: str, tracking_uri: str, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Workplace]:
+    return lambda: Workplace(tmp_path_factory.mktemp("workplace"), tracking_uri)
+
+
+@pytest.fixture(scope="session")
+def trained(new_workplace: Callable[[], Workplace], sample_flags: list[str]) -> tuple[Workplace, dict[str, Any]]:
+    """A workplace in which the main job has run once, and its result record."""
+    workplace = new_workplace()
+    return workplace, workplace.result("train", *sample_flags)
+
+
+@pytest.fixture(scope="session")
+def sample_flags(sample: SampleFiles) -> list[str]:
+    """Flags of a training that takes seconds."""
+    inputs = ["--input", str(sample.reviews), "--products", str(sample.products)]
+    return [
+        *inputs,
+        "--rank",
+        "8",
+        "--reg",
+        "1",
+        "--maxiter",
+        "3",
+        "--als-blocks",
+        "2",
+        "--spark-shuffle-partitions",
+        "2",
+    ]

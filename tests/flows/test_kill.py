@@ -1,0 +1,92 @@
+"""The process killed with SIGKILL in each stage, then run again: same ids, same bytes, nothing half-done in sight."""
+
+import hashlib
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+from workplace import Workplace, environment
+
+# What the process says in the middle of each stage, in the order in which it comes to them.
+MOMENTS = {
+    "the raw file is kept": "kept as raw/",
+    "lines are read": "is JSON lines",
+    "the k-core is taken": "k-core pass 1",
+    "the split is made": "Split leave-last",
+    "candidates are fitted": "fits/",
+    "the model is chosen": "Chosen:",
+    "the model is published": "Test split, all items ranked",
+    "everybody gets recommendations": "models/",
+}
+
+
+@pytest.fixture(scope="module")
+def killed(new_workplace: Callable[[], Workplace], sample_flags: list[str]) -> tuple[Workplace, dict[str, Any]]:
+    """A workplace in which training was killed at each moment, run again each time, and then ended."""
+    workplace = new_workplace()
+    for said in MOMENTS.values():
+        kill_when(workplace, sample_flags, said)
+        assert_whole(workplace)
+    return workplace, workplace.result("train", *sample_flags)
+
+
+def test_killed_and_rerun_training_gives_the_ids_and_bytes_of_one_that_was_not(
+    killed: tuple[Workplace, dict[str, Any]], trained: tuple[Workplace, dict[str, Any]]
+) -> None:
+    (workplace, record), (undisturbed, expected) = killed, trained
+    ids = {role: artifact for role, artifact in record["ids"].items() if role != "mlflow_run"}
+    theirs = {role: artifact for role, artifact in expected["ids"].items() if role != "mlflow_run"}
+    assert ids == theirs
+    for manifest in workplace.manifests():
+        assert manifest in undisturbed.manifests()
+
+
+def test_killed_training_leaves_one_mlflow_run_that_is_complete(killed: tuple[Workplace, dict[str, Any]]) -> None:
+    from mlflow import MlflowClient
+
+    workplace, record = killed
+    client = MlflowClient(tracking_uri=workplace.tracking_uri)
+    assert client.get_run(record["ids"]["mlflow_run"]).info.status == "FINISHED"
+
+
+def test_killed_training_leaves_no_scratch_files_behind_after_the_next_run(
+    killed: tuple[Workplace, dict[str, Any]],
+) -> None:
+    workplace, _ = killed
+    assert not [path for path in (workplace.folder / "work").iterdir() if path.name != "cache"]
+    assert not [path for path in (workplace.folder / "store" / ".tmp").glob("*") if path.is_file()]
+
+
+def kill_when(workplace: Workplace, flags: list[str], said: str) -> None:
+    """Start a training, kill it as soon as it says something, and see that its children end with it."""
+    process = subprocess.Popen(
+        workplace.command("train", *flags),
+        cwd=workplace.folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr is not None
+    lines: list[str] = []
+    children: list[psutil.Process] = []
+    for line in process.stderr:
+        lines.append(line)
+        if said in line:
+            children = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            break
+    process.wait()
+    assert process.returncode < 0, f"it ended before it said {said!r}:\n{''.join(lines)}"
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive, f"{alive} outlived the training"
+
+
+def assert_whole(workplace: Workplace) -> None:
+    """Assert that every artifact in sight has its files, as its manifest says."""
+    for manifest in workplace.manifests():
+        for file in manifest.files:
+            data = workplace.store.read(f"{manifest.kind}/{manifest.id}/{file.path}")
+            assert hashlib.sha256(data).hexdigest() == file.sha256

@@ -1,0 +1,179 @@
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from storage import artifacts, layout
+from storage.identity import file_sha256
+from storage.local import LocalStore
+from storage.manifest import Manifest
+
+Trained = tuple[Any, dict[str, Any]]
+
+
+def found(store: LocalStore, kind: str, record: dict[str, Any], role: str) -> Manifest:
+    manifest = artifacts.find(store, kind, record["ids"][role])
+    assert manifest is not None
+    return manifest
+
+
+def test_training_publishes_a_model_with_all_that_outside_tools_rely_on(trained: Trained) -> None:
+    workplace, record = trained
+    folder = workplace.folder / "store" / "models" / record["ids"]["model"]
+    manifest = found(workplace.store, layout.MODELS, record, "model")
+
+    assert {file.path for file in manifest.files} >= {
+        layout.METADATA,
+        layout.METRICS,
+        layout.REPORT,
+        layout.USER_FACTORS,
+        layout.ITEM_FACTORS,
+        layout.USER_IDS,
+        layout.ITEM_IDS,
+    }
+    for file in manifest.files:
+        assert file_sha256(folder / file.path) == file.sha256
+    users = np.load(folder / layout.USER_FACTORS, mmap_mode="r")
+    ids = pq.read_table(folder / layout.USER_IDS)
+    assert users.dtype == np.dtype("<f4")
+    assert len(users) == ids.num_rows == manifest.counts["n_users"]
+
+
+def test_metrics_rows_name_model_split_metric_and_interval(trained: Trained) -> None:
+    workplace, record = trained
+    path = workplace.folder / "store" / "models" / record["ids"]["model"] / layout.METRICS
+    rows = json.loads(path.read_text())["rows"]
+
+    assert {row["model"] for row in rows} >= {"popularity", "recent-popularity", "global-mean", "bias", "als-implicit"}
+    assert {row["split"] for row in rows} == {"validation", "test"}
+    for row in rows:
+        assert set(row) == {"model", "parameters", "split", "metric", "k", "value", "low", "high", "n_users"}
+        assert row["low"] <= row["value"] <= row["high"]
+
+
+def test_every_manifest_names_the_artifacts_it_came_from_back_to_the_raw_file(trained: Trained) -> None:
+    workplace, _ = trained
+    known = {manifest.id for manifest in workplace.manifests()}
+    for manifest in workplace.manifests():
+        assert set(manifest.inputs.values()) <= known
+        assert bool(manifest.inputs) == (manifest.kind != layout.RAW)
+
+
+def test_every_user_gets_ten_unseen_items_best_first(trained: Trained) -> None:
+    workplace, record = trained
+    store = workplace.folder / "store"
+    lists = pq.read_table(store / "recommendations" / record["ids"]["recommendations"]).to_pandas()
+    seen = pq.read_table(store / "datasets" / record["ids"]["dataset"] / layout.INTERACTIONS).to_pandas()
+
+    assert lists.columns.tolist() == ["user_idx", "user_id", "rank", "item_idx", "item_id", "score"]
+    assert lists.groupby("user_idx").size().eq(10).all()
+    assert lists["user_idx"].nunique() == record["counts"]["dataset"]["n_users"]
+    assert (lists.groupby("user_idx")["rank"].apply(list).map(lambda ranks: ranks == list(range(1, 11)))).all()
+    assert lists.groupby("user_idx")["score"].apply(lambda scores: scores.is_monotonic_decreasing).all()
+    assert lists.merge(seen, on=["user_idx", "item_idx"]).empty
+
+
+def test_counts_add_up_from_the_lines_of_the_file_to_the_interactions(trained: Trained) -> None:
+    workplace, record = trained
+    reviews, dataset = record["counts"]["reviews"], record["counts"]["dataset"]
+    folder = workplace.folder / "store"
+
+    assert reviews["n_lines"] == reviews["n_reviews"] + reviews["n_quarantined"] + reviews["n_blank"]
+    written = pq.read_metadata(folder / "datasets" / record["ids"]["dataset"] / layout.INTERACTIONS).num_rows
+    assert dataset["n_interactions"] == written
+    parts = [record["counts"]["split"][f"{part}_n_rows"] for part in ("train", "validation", "test")]
+    assert sum(parts) == written
+
+
+def test_report_is_called_sample_data_and_asks_for_nothing_outside(trained: Trained) -> None:
+    workplace, record = trained
+    page = (workplace.folder / "store" / "models" / record["ids"]["model"] / layout.REPORT).read_text()
+
+    assert "sample data" in page.lower()
+    assert not re.search(r"""(src|href)=["']https?:""", page)
+    assert not re.search(r"url\(\s*['\"]?https?:", page)
+
+
+def test_second_run_does_no_work_and_says_so(trained: Trained, sample_flags: list[str]) -> None:
+    workplace, first = trained
+    before = workplace.digests()
+    second = workplace.result("train", *sample_flags)
+
+    assert second["ids"] == first["ids"]
+    assert workplace.digests() == before
+    assert "published" not in second["stderr"]
+    for kind in ("reviews", "datasets", "splits", "models", "recommendations"):
+        assert re.search(rf"{kind}/\w+ is already there: nothing to do", second["stderr"]), kind
+    assert "is complete already: nothing to do" in second["stderr"]
+
+
+def test_changed_top_n_scores_again_and_fits_nothing(trained: Trained, sample_flags: list[str]) -> None:
+    workplace, first = trained
+    changed = workplace.result("train", *sample_flags, "--top-n", "3")
+
+    assert changed["ids"]["model"] == first["ids"]["model"]
+    assert changed["ids"]["recommendations"] != first["ids"]["recommendations"]
+    assert re.findall(r"(\w+)/\w+ published", changed["stderr"]) == ["recommendations"]
+
+
+def test_changed_k_core_reads_no_file_again(trained: Trained, sample_flags: list[str]) -> None:
+    workplace, first = trained
+    changed = workplace.result("ingest", *sample_flags[:2], "--min-interactions", "7")
+
+    assert changed["ids"]["reviews"] == first["ids"]["reviews"]
+    assert changed["ids"]["dataset"] != first["ids"]["dataset"]
+    assert "reviews/" in changed["stderr"]
+    assert re.findall(r"(\w+)/\w+ published", changed["stderr"]) == ["datasets"]
+
+
+def test_recommend_flow_serves_a_published_model_by_its_id(trained: Trained) -> None:
+    workplace, first = trained
+    record = workplace.result("recommend", "--model", first["ids"]["model"], "--top-n", "5")
+
+    lists = pq.read_table(workplace.folder / "store" / "recommendations" / record["ids"]["recommendations"])
+    assert lists.num_rows == 5 * first["counts"]["dataset"]["n_users"]
+
+
+def test_recommend_flow_names_the_models_there_are_when_asked_for_another(trained: Trained) -> None:
+    workplace, first = trained
+    outcome = workplace.run("recommend", "--model", "0123456789abcdef")
+
+    assert outcome.code == 1
+    assert first["ids"]["model"] in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+def test_mlflow_has_a_parent_run_with_a_nested_run_for_each_candidate(trained: Trained) -> None:
+    from mlflow import MlflowClient
+
+    workplace, record = trained
+    client = MlflowClient(tracking_uri=workplace.tracking_uri)
+    parent = client.get_run(record["ids"]["mlflow_run"])
+    experiment = client.get_experiment_by_name("ALS_Recommender")
+    nested = client.search_runs([experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+
+    candidates = {row["model"] for row in record["metrics"] if row["split"] == "validation"}
+    assert {run.data.params["model"] for run in nested} == candidates
+    assert [run.data.tags["recommender.best"] for run in nested].count("true") == 1
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["dataset_id"] == record["ids"]["dataset"]
+    assert parent.data.tags["model_id"] == record["ids"]["model"]
+    assert parent.data.metrics["test_ndcg_10"] > 0
+    assert [file.path for file in client.list_artifacts(parent.info.run_id)] == [layout.REPORT]
+
+
+def test_prefect_has_the_run_with_its_tables_and_its_result(trained: Trained, prefect_api: str) -> None:
+    import httpx
+
+    body = {"flow_runs": {"name": {"like_": "train on sample-reviews"}}}
+    runs = httpx.post(f"{prefect_api}/flow_runs/filter", json=body).json()
+    assert "COMPLETED" in {run["state_type"] for run in runs}
+    kinds = httpx.post(f"{prefect_api}/artifacts/latest/filter", json={}).json()
+    assert {"candidates", "result", "k-core", "quarantine"} <= {artifact["key"] for artifact in kinds}
+
+
+def test_nothing_is_left_in_the_working_folder(trained: Trained) -> None:
+    workplace, _ = trained
+    assert not [path for path in (workplace.folder / "work").iterdir() if path.name != "cache"]

@@ -1,0 +1,75 @@
+"""A folder in which flows are run as a user would run them."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from storage import artifacts, layout
+from storage.local import LocalStore
+from storage.manifest import Manifest
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A folder in which flows are run as a user would, with everything they make below it."""
+
+    folder: Path
+    tracking_uri: str
+
+    @property
+    def store(self) -> LocalStore:
+        """The store that the flows write to."""
+        return LocalStore(self.folder / "store")
+
+    def manifests(self) -> list[Manifest]:
+        """Return every artifact that a reader of the store can see."""
+        keys = [info.key for info in self.store.list("") if info.key.endswith(f"/{layout.MANIFEST}")]
+        found = [artifacts.find(self.store, *key.split("/")[:2]) for key in keys]
+        return [manifest for manifest in found if manifest]
+
+    def digests(self) -> dict[str, str]:
+        """Return the SHA-256 of every object in the store."""
+        return {info.key: hashlib.sha256(self.store.read(info.key)).hexdigest() for info in self.store.list("")}
+
+    def command(self, stage: str, *flags: str) -> list[str]:
+        """Return the command line of a stage."""
+        places = ["--store", str(self.folder / "store"), "--work-dir", str(self.folder / "work")]
+        tracking = ["--mlflow-tracking-uri", self.tracking_uri] if stage == "train" else []
+        return [sys.executable, str(ROOT / "flows" / f"{stage}.py"), *places, *tracking, *flags]
+
+    def run(self, stage: str, *flags: str) -> "Outcome":
+        """Run a stage to its end."""
+        done = subprocess.run(
+            self.command(stage, *flags), cwd=self.folder, capture_output=True, text=True, check=False, env=environment()
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def result(self, stage: str, *flags: str) -> dict[str, Any]:
+        """Run a stage that must succeed and return its result record."""
+        path = self.folder / "result.json"
+        outcome = self.run(stage, *flags, "--json", str(path))
+        assert outcome.code == 0, outcome.stderr
+        record: dict[str, Any] = json.loads(path.read_text())
+        return record | {"stderr": outcome.stderr}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended and what it said."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a child: this one's, less the settings that a developer may have set."""
+    settings = ("STORE_URI", "MLFLOW_TRACKING_URI", "SPARK_MASTER", "DASK_SCHEDULER_ADDRESS", "MIN_INTERACTIONS")
+    return {name: value for name, value in os.environ.items() if name not in settings}

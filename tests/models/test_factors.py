@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from models.factors import PREDICT_BLOCK_ROWS, FactorModel
+
+
+@pytest.fixture
+def model():
+    return FactorModel(np.array([[1, 2], [0, 1]], np.float32), np.array([[3, 0], [0, 4], [1, 1]], np.float32))
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+def test_load_gives_back_what_save_wrote(model, tmp_path, mmap):
+    model.save(tmp_path / "factors")
+    loaded = FactorModel.load(tmp_path / "factors", mmap=mmap)
+    assert isinstance(loaded.item_factors, np.memmap) is mmap
+    np.testing.assert_array_equal(loaded.user_factors, model.user_factors)
+    np.testing.assert_array_equal(loaded.item_factors, model.item_factors)
+
+
+def test_save_writes_little_endian_float32_in_c_order(model, tmp_path):
+    FactorModel(np.asfortranarray(model.user_factors), model.item_factors).save(tmp_path)
+    content = (tmp_path / "user_factors.npy").read_bytes()
+    assert b"'descr': '<f4', 'fortran_order': False" in content
+    assert content.endswith(np.array([1, 2, 0, 1], "<f4").tobytes())
+
+
+def test_load_of_a_missing_file_says_which(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"user_factors\.npy"):
+        FactorModel.load(tmp_path)
+
+
+def test_predict_is_the_product_of_each_pair_beyond_one_block(model):
+    n = PREDICT_BLOCK_ROWS + 3
+    users, items = np.arange(n) % 2, np.arange(n) % 3
+    products = model.user_factors @ model.item_factors.T
+    np.testing.assert_array_equal(model.predict(users, items), products[users, items])
+
+
+def test_model_counts_its_users_and_items(model):
+    assert (model.n_users, model.n_items) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("users", "items", "message"),
+    [
+        (np.ones((2, 3), np.float32), np.ones((2, 4), np.float32), "differ in rank"),
+        (np.ones((2, 3)), np.ones((2, 3), np.float32), "user_factors is float64"),
+        (np.ones(3, np.float32), np.ones((2, 3), np.float32), r"shape \(3,\)"),
+        (np.ones((2, 1), np.float32), np.array([[1], [np.nan]], np.float32), "item_factors row 1 holds NaN"),
+    ],
+)
+def test_model_refuses_factors_it_cannot_use(users, items, message):
+    with pytest.raises(ValueError, match=message):
+        FactorModel(users, items)

@@ -1,0 +1,320 @@
+"""What only a folder must do: rights, symbolic links, full disks, and writers that die."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from storage.errors import InvalidInput, InvalidKey, ObjectExists, ObjectNotFound, OutOfSpace, VersionConflict
+from storage.local import LocalStore
+
+MEBIBYTE = 1024 * 1024
+
+WRITE_WHAT_COMES = """
+import sys
+from pathlib import Path
+from storage.local import LocalStore
+LocalStore(Path(sys.argv[1])).create("raw/1/large", Path(sys.argv[2]))
+"""
+
+WRITE_MANY = """
+import sys
+from pathlib import Path
+from storage.local import LocalStore
+store = LocalStore(Path(sys.argv[1]))
+for number in range(int(sys.argv[2]), 10_000):
+    store.create(f"many/{number:05d}", b"%05d" % number * 100_000)
+    info = store.head("champion.json")
+    store.replace("champion.json", b"%05d" % number * 1_000, info.version if info else None)
+    sys.stdout.write("x")
+    sys.stdout.flush()
+"""
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def python(script: str, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def processes_at_once(n_processes: int) -> ProcessPoolExecutor:
+    """Return a pool whose processes begin to work when all of them have started."""
+    context = get_context("spawn")
+    start = context.Barrier(n_processes)
+    return ProcessPoolExecutor(n_processes, context, initializer=start.wait)
+
+
+def create_own_number(folder: Path, number: int) -> bool:
+    try:
+        LocalStore(folder).create("a", b"%d" % number)
+    except ObjectExists:
+        return False
+    return True
+
+
+def increment(folder: Path, times: int) -> int:
+    store = LocalStore(folder)
+    n_conflicts = 0
+    for _ in range(times):
+        while True:
+            info = store.head("counter")
+            assert info is not None
+            try:
+                store.replace("counter", b"%d" % (int(store.read("counter")) + 1), info.version)
+            except VersionConflict:
+                n_conflicts += 1
+            else:
+                break
+    return n_conflicts
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of one mebibyte."""
+    disk = tmp_path / "small disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or os.geteuid() != 0:
+        pytest.skip("a full disk needs root and mount(8) to make a small tmpfs")
+    made = subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True, check=False)
+    if made.returncode != 0:
+        pytest.skip(f"no small tmpfs can be mounted here: {made.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["/usr/bin/env", "umount", str(disk)], check=True)
+
+
+def remount(disk: Path, option: str) -> None:
+    subprocess.run(["/usr/bin/env", "mount", "-o", f"remount,{option}", str(disk)], check=True)
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """Restore the umask that a test changes."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def test_objects_are_plain_files_under_their_keys(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    store.create("datasets/1/train.parquet", b"rows")
+    assert (tmp_path / "store" / "datasets" / "1" / "train.parquet").read_bytes() == b"rows"
+    assert files_below(tmp_path / "store") == ["datasets/1/train.parquet"]
+    assert store.local_path("datasets/1/train.parquet") == (tmp_path / "store" / "datasets" / "1" / "train.parquet")
+
+
+def test_a_store_that_is_only_read_makes_no_folder(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    assert store.head("a") is None
+    assert list(store.list("")) == []
+    store.delete("a")
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(("mask", "rights"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_files_get_the_rights_of_the_umask(tmp_path: Path, umask: None, mask: int, rights: int) -> None:
+    os.umask(mask)
+    store = LocalStore(tmp_path)
+    store.create("created", b"")
+    store.replace("replaced", b"", store.replace("replaced", b"1", None).version)
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("created", "replaced")} == {rights}
+
+
+def test_versions_do_not_hang_on_the_tick_of_the_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_123_456_789)
+    LocalStore(tmp_path).create("a", b"")
+    assert (tmp_path / "a").stat().st_mtime_ns == 1_700_000_000_123_456_789
+
+
+def test_no_temporary_file_outlives_a_refused_write(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    version = store.create("a", b"1").version
+    for number in range(2):
+        with pytest.raises((ObjectExists, VersionConflict)):
+            store.create("a", b"2") if number else store.replace("a", b"2", f"{version}0")
+    with pytest.raises(FileNotFoundError):
+        store.create("b", tmp_path / "nowhere")
+    assert files_below(tmp_path / ".tmp") == []
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "a/b"), ("a/b", "a"), ("a", "a/b/c")])
+def test_a_key_is_not_both_object_and_folder(tmp_path: Path, first: str, second: str) -> None:
+    store = LocalStore(tmp_path)
+    store.create(first, b"")
+    with pytest.raises(InvalidKey, match="both an object and a folder"):
+        store.create(second, b"")
+    with pytest.raises(InvalidKey, match="both an object and a folder"):
+        store.replace(second, b"", None)
+    assert [info.key for info in store.list("")] == [first]
+
+
+def test_list_passes_over_what_is_no_object(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.create("a/b", b"")
+    (tmp_path / "a" / ".DS_Store").write_bytes(b"")
+    (tmp_path / "a" / "has a space").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    os.mkfifo(tmp_path / "a" / "pipe")
+    assert [info.key for info in store.list("")] == ["a/b"]
+
+
+def test_symbolic_links_out_of_the_root_are_refused(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(b"secret")
+    store = LocalStore(tmp_path / "store")
+    store.create("a", b"")
+    (tmp_path / "store" / "file").symlink_to(outside / "secret")
+    (tmp_path / "store" / "folder").symlink_to(outside)
+    (tmp_path / "store" / "loop").symlink_to(tmp_path / "store" / "loop")
+    for key in ("file", "folder/secret", "loop"):
+        with pytest.raises(InvalidKey, match="symbolic link"):
+            store.read(key)
+    with pytest.raises(InvalidKey, match="symbolic link"):
+        store.create("folder/new", b"")
+    with pytest.raises(InvalidKey, match="symbolic link"):
+        store.replace("file", b"", None)
+    with pytest.raises(InvalidKey, match="symbolic link"):
+        store.list("folder/")
+    assert [info.key for info in store.list("")] == ["a"]
+    assert files_below(outside) == ["secret"]
+
+
+def test_the_root_itself_may_be_a_symbolic_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    LocalStore(tmp_path / "link").create("a/b", b"content")
+    assert LocalStore(tmp_path / "real").read("a/b") == b"content"
+
+
+def test_a_file_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InvalidInput, match="is a file; expected a folder"):
+        LocalStore(tmp_path / "file")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to every folder")
+def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path) -> None:
+    root = tmp_path / "closed"
+    root.mkdir(mode=0o500)
+    with pytest.raises(InvalidInput, match=rf"{root} cannot be written to .*Change its rights"):
+        LocalStore(root).create("a", b"")
+
+
+def test_a_read_only_disk_can_be_read_and_is_named_by_a_write(small_disk: Path) -> None:
+    version = LocalStore(small_disk).create("a", b"content").version
+    remount(small_disk, "ro")
+    store = LocalStore(small_disk)
+    assert store.read("a") == b"content"
+    with pytest.raises(InvalidInput, match=rf"{small_disk} cannot be written to .*Read-only.*Change its rights"):
+        store.create("b", b"")
+    with pytest.raises(InvalidInput, match="cannot be written to"):
+        store.replace("a", b"", version)
+
+
+def test_one_of_many_processes_creates(tmp_path: Path) -> None:
+    with processes_at_once(4) as pool:
+        won = list(pool.map(create_own_number, [tmp_path] * 20, range(20)))
+    assert won.count(True) == 1
+    assert LocalStore(tmp_path).read("a") == b"%d" % won.index(True)
+
+
+def test_many_processes_lose_no_update(tmp_path: Path) -> None:
+    LocalStore(tmp_path).create("counter", b"0")
+    with processes_at_once(4) as pool:
+        n_conflicts = sum(pool.map(increment, [tmp_path] * 4, [25] * 4))
+    assert LocalStore(tmp_path).read("counter") == b"100"
+    assert n_conflicts > 0, "the processes never met; the test shows nothing"
+
+
+def test_writer_killed_in_the_middle_of_a_large_file_is_never_seen(tmp_path: Path) -> None:
+    root, pipe = tmp_path / "store", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = python(WRITE_WHAT_COMES, str(root), str(pipe))
+    with pipe.open("wb") as stream:
+        for _ in range(32):
+            stream.write(b"x" * MEBIBYTE)
+        stream.flush()
+        bystander = LocalStore(root)
+        assert len(files_below(root / ".tmp")) == 1, "opening a store left a living writer's file alone"
+        assert bystander.head("raw/1/large") is None
+        kill(writer)
+    (left,) = (root / ".tmp").iterdir()
+    assert left.stat().st_size > 16 * MEBIBYTE
+    assert bystander.head("raw/1/large") is None
+    assert list(bystander.list("")) == []
+    with pytest.raises(ObjectNotFound):
+        bystander.open("raw/1/large")
+
+    after = LocalStore(root)
+    assert files_below(root) == []
+    after.create("raw/1/large", b"whole")
+    assert after.read("raw/1/large") == b"whole"
+
+
+def test_writers_killed_anywhere_leave_only_whole_objects(tmp_path: Path) -> None:
+    n_before = 0
+    for n_writes in (1, 2, 3, 5, 8):
+        writer = python(WRITE_MANY, str(tmp_path), str(n_before))
+        assert writer.stdout is not None
+        assert writer.stdout.read(n_writes) == b"x" * n_writes
+        kill(writer)
+        writer.stdout.close()
+        store = LocalStore(tmp_path)
+        whole = {info.key: store.read(info.key) for info in store.list("many/")}
+        assert len(whole) >= n_before + n_writes
+        assert whole == {f"many/{n:05d}": b"%05d" % n * 100_000 for n in range(len(whole))}
+        pointer = store.read("champion.json")
+        assert pointer == pointer[:5] * 1_000
+        assert int(pointer[:5]) >= n_before + n_writes - 1
+        assert files_below(tmp_path / ".tmp") == []
+        n_before = len(whole)
+
+
+def test_full_disk_names_the_folder_and_the_bytes_and_leaves_nothing(small_disk: Path) -> None:
+    store = LocalStore(small_disk / "store")
+    store.create("small", b"x" * 1000)
+    before = store.replace("champion.json", b"1", None)
+    with pytest.raises(OutOfSpace, match=rf"{small_disk}/store: 2097152 bytes needed, 10\d{{5}} bytes free"):
+        store.create("large", b"x" * 2 * MEBIBYTE)
+    with pytest.raises(OutOfSpace, match="2097152 bytes needed"):
+        store.replace("champion.json", b"x" * 2 * MEBIBYTE, before.version)
+    assert store.head("large") is None
+    assert store.head("champion.json") == before
+    assert files_below(small_disk / "store" / ".tmp") == []
+    store.create("large", b"x" * 100_000)
+
+
+def test_fetch_to_a_full_disk_leaves_nothing(tmp_path: Path, small_disk: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    store.create("large", b"x" * 2 * MEBIBYTE)
+    (small_disk / "copy").write_bytes(b"an older copy")
+    with pytest.raises(OutOfSpace, match=rf"{small_disk}: 2097152 bytes needed"):
+        store.fetch("large", small_disk / "copy")
+    assert files_below(small_disk) == ["copy"]
+    assert (small_disk / "copy").read_bytes() == b"an older copy"
+
+
+def test_file_system_without_hard_links_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted", str(source), None, str(target))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(InvalidInput, match="Put the store on a local file system with hard links"):
+        LocalStore(tmp_path).create("a", b"")
+    assert files_below(tmp_path) == []

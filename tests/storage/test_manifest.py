@@ -1,0 +1,182 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.errors import CorruptObject
+from storage.manifest import MANIFEST_LIMIT_BYTES, FileEntry, Manifest, parse_manifest
+
+DIGEST = "0123456789abcdef" * 4
+MANIFEST = Manifest(
+    kind="splits",
+    id="1f3a",
+    inputs={"dataset": "77aa"},
+    parameters={"split": "leave-last", "shares": [0.8, 0.2], "at": None},
+    code_version="0.1.0+abc",
+    files=(FileEntry("test.parquet", 0, DIGEST), FileEntry("train.parquet", 5, DIGEST)),
+    counts={"n_train": 8, "is_temporal": True, "mean": 4.5, "method": "leave-last", "at": None},
+)
+TEXT = """{
+  "code_version": "0.1.0+abc",
+  "counts": {
+    "at": null,
+    "is_temporal": true,
+    "mean": 4.5,
+    "method": "leave-last",
+    "n_train": 8
+  },
+  "files": [
+    {
+      "path": "test.parquet",
+      "sha256": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+      "size_bytes": 0
+    },
+    {
+      "path": "train.parquet",
+      "sha256": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+      "size_bytes": 5
+    }
+  ],
+  "id": "1f3a",
+  "inputs": {
+    "dataset": "77aa"
+  },
+  "kind": "splits",
+  "parameters": {
+    "at": null,
+    "shares": [
+      0.8,
+      0.2
+    ],
+    "split": "leave-last"
+  }
+}
+"""
+
+texts = st.text(max_size=8)
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+names = st.from_regex(r"[a-z]{1,6}\.parquet", fullmatch=True)
+digests = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
+manifests = st.builds(
+    Manifest,
+    kind=st.sampled_from(["raw", "datasets", "models"]),
+    id=st.from_regex(r"[0-9a-f]{16}", fullmatch=True),
+    inputs=st.dictionaries(texts, texts, max_size=3),
+    parameters=st.dictionaries(texts, st.recursive(scalars, st.lists, max_leaves=4), max_size=3),
+    code_version=texts,
+    files=st.lists(st.builds(FileEntry, names, st.integers(0), digests), unique_by=lambda file: file.path).map(
+        lambda files: tuple(sorted(files, key=lambda file: file.path))
+    ),
+    counts=st.dictionaries(texts, scalars, max_size=3),
+)
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> bytes:
+    document = json.loads(TEXT)
+    change(document)
+    return json.dumps(document).encode()
+
+
+def set_field(name: str, value: object) -> Callable[[dict[str, Any]], object]:
+    return lambda document: document.__setitem__(name, value)
+
+
+def set_file(name: str, value: object) -> Callable[[dict[str, Any]], object]:
+    return lambda document: document["files"][1].__setitem__(name, value)
+
+
+def set_paths(*paths: str) -> Callable[[dict[str, Any]], object]:
+    files = [{"path": path, "size_bytes": 1, "sha256": DIGEST} for path in paths]
+    return set_field("files", files)
+
+
+def test_to_bytes_is_canonical_json() -> None:
+    assert MANIFEST.to_bytes().decode() == TEXT
+
+
+def test_parse_manifest_reads_what_was_written() -> None:
+    assert parse_manifest(TEXT.encode()) == MANIFEST
+
+
+@given(manifests)
+def test_parse_manifest_undoes_to_bytes(manifest: Manifest) -> None:
+    parsed = parse_manifest(manifest.to_bytes())
+    assert parsed == manifest
+    assert parsed.to_bytes() == manifest.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (set_field("kind", 1), "kind is 1; expected str"),
+        (set_field("kind", "model"), "kind and id: artifact kind 'model' is unknown"),
+        (set_field("id", None), "id is None; expected str"),
+        (set_field("id", "../../etc"), "kind and id: "),
+        (set_field("id", ""), "kind and id: "),
+        (set_field("inputs", []), r"inputs is \[\]; expected dict"),
+        (set_field("inputs", {"dataset": 7}), r"inputs\.dataset is 7; expected str"),
+        (set_field("parameters", "x"), "parameters is 'x'; expected dict"),
+        (set_field("code_version", 1.0), "code_version is 1.0; expected str"),
+        (set_field("counts", {"n": [1]}), r"counts\.n is \[1\]; expected a number"),
+        (set_field("counts", None), "counts is None; expected dict"),
+        (set_field("files", {}), r"files is {}; expected list"),
+        (set_field("files", ["a"]), r"files\[0\] is 'a'; expected dict"),
+        (set_field("files", [{"path": "a"}]), r"files\[0\] has the fields \['path'\]"),
+        (set_field("x" * 500, 1), "has the fields"),
+        (set_field("kind", list(range(1000))), "kind is .*…; expected str"),
+        (lambda document: document.pop("counts"), "has the fields .*; expected .*'counts'"),
+        (set_file("extra", 1), r"files\[1\] has the fields"),
+        (set_file("size_bytes", -1), r"files\[1\]\.size_bytes is -1; expected 0 or more"),
+        (set_file("size_bytes", True), r"files\[1\]\.size_bytes is True; expected int"),
+        (set_file("size_bytes", 5.0), r"files\[1\]\.size_bytes is 5.0; expected int"),
+        (set_file("size_bytes", "5"), r"files\[1\]\.size_bytes is '5'; expected int"),
+        (set_file("sha256", DIGEST[1:]), r"files\[1\]\.sha256 is .*; expected 64 hexadecimal"),
+        (set_file("sha256", DIGEST + "\n"), r"files\[1\]\.sha256 is .*; expected 64 hexadecimal"),
+        (set_file("sha256", DIGEST.upper()), r"files\[1\]\.sha256 is .*; expected 64 hexadecimal"),
+        (set_file("path", None), r"files\[1\]\.path is None; expected str"),
+        (set_file("path", ""), r"files\[1\]\.path: "),
+        (set_file("path", "/etc/passwd"), r"files\[1\]\.path: "),
+        (set_file("path", "../1f3b/train.parquet"), r"files\[1\]\.path: "),
+        (set_file("path", "a/../../x"), r"files\[1\]\.path: "),
+        (set_file("path", ".tmp/x"), r"files\[1\]\.path: "),
+        (set_file("path", "a\0"), r"files\[1\]\.path: "),
+        (set_file("path", "a\\b"), r"files\[1\]\.path: "),
+        (set_paths("a", "a"), "files names 'a' twice"),
+        (set_paths("a", f"set-{DIGEST[:16]}/a"), "files names 'a' twice"),
+        (set_paths("b", "a"), "files is not ordered by path; expected 'a' first"),
+        (set_paths("a", "a/b/c"), "files names 'a' both as a file and as the folder of 'a/b/c'"),
+        (set_paths("manifest.json"), "a manifest cannot list itself"),
+        (set_paths(f"set-{DIGEST[:16]}/manifest.json"), "a manifest cannot list itself"),
+    ],
+    ids=range(39),
+)
+def test_parse_manifest_names_the_field_that_is_wrong(
+    change: Callable[[dict[str, Any]], object], complaint: str
+) -> None:
+    with pytest.raises(CorruptObject, match=f"^here:? .*{complaint}") as refused:
+        parse_manifest(changed(change), "here")
+    assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{}", b"[]", b"\x80", TEXT.encode()[:-3], b"[" * 100_000, TEXT.replace("5", "NaN").encode()],
+    ids=range(7),
+)
+def test_parse_manifest_refuses_what_is_no_manifest(data: bytes) -> None:
+    with pytest.raises(CorruptObject, match=r"^here "):
+        parse_manifest(data, "here")
+
+
+def test_parse_manifest_refuses_parameters_that_are_too_deep() -> None:
+    deep = "[" * 40 + "]" * 40
+    with pytest.raises(CorruptObject, match="deeper than 32 levels at parameters"):
+        parse_manifest(TEXT.replace('"leave-last"\n', f"{deep}\n", 1).replace('"leave-last",', "1,").encode())
+
+
+def test_parse_manifest_refuses_more_than_its_bound() -> None:
+    with pytest.raises(CorruptObject, match="has 16777217 bytes; expected at most 16777216"):
+        parse_manifest(b" " * (MANIFEST_LIMIT_BYTES + 1))

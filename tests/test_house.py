@@ -1,0 +1,212 @@
+"""The house rules that a machine can hold: make targets, the lock, the image, what is committed and where."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+GIT = shutil.which("git")
+MAKE = shutil.which("make")
+FOLDERS = {
+    *("flows", "tasks", "spark", "models", "evaluation", "eda", "storage", "serving", "deployments"),
+    *("tests", "benchmarks", "docs"),
+}
+
+in_checkout = pytest.mark.skipif(
+    GIT is None or not (ROOT / ".git").exists(), reason="reads what git tracks; this is no checkout, or git is missing"
+)
+with_make = pytest.mark.skipif(MAKE is None, reason="make is missing")
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def git(*arguments: str) -> list[str]:
+    done = subprocess.run([str(GIT), *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout.splitlines()
+
+
+def committed() -> list[str]:
+    """List the files that are committed, or would be by ``git add --all``."""
+    return git("ls-files", "--cached", "--others", "--exclude-standard")
+
+
+def requirements(text: str) -> list[Requirement]:
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
+    return [Requirement(line) for line in lines if line]
+
+
+def locked(text: str) -> dict[str, tuple[str, int]]:
+    """Return the version and the number of digests of each package of a lock."""
+    pins: dict[str, tuple[str, int]] = {}
+    for block in re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE):
+        if match := re.match(r"([a-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", block):
+            digests = len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", block))
+            pins[canonicalize_name(match[1])] = (match[2], digests)
+    return pins
+
+
+def not_locked(wanted: list[Requirement], pins: dict[str, tuple[str, int]]) -> list[str]:
+    """List the requirements that no pin fulfils."""
+    return [
+        str(requirement)
+        for requirement in wanted
+        if not requirement.specifier.contains(pins.get(canonicalize_name(requirement.name), ("0", 0))[0])
+        or canonicalize_name(requirement.name) not in pins
+    ]
+
+
+def outside_imports() -> Iterator[tuple[Path, str]]:
+    """Yield each import, by our modules, of a package that is neither ours nor Python's."""
+    ours = FOLDERS | set(sys.stdlib_module_names)
+    for folder in sorted(FOLDERS - {"docs"}):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and not node.level:
+                    names = [str(node.module)]
+                yield from ((path, name.split(".")[0]) for name in names if name.split(".")[0] not in ours)
+
+
+def instructions(dockerfile: str) -> list[tuple[str, str]]:
+    """Return the instructions of a Dockerfile and their arguments, continued lines joined."""
+    kept = "\n".join(line for line in dockerfile.splitlines() if not line.lstrip().startswith("#"))
+    joined = kept.replace("\\\n", " ")
+    return [(line.split()[0], line.split(None, 1)[1]) for line in joined.splitlines() if line.strip()]
+
+
+def unpinned_bases(steps: list[tuple[str, str]]) -> list[str]:
+    """List the base images without a digest that are no earlier stage of the same file."""
+    sources = [argument.split() for step, argument in steps if step == "FROM"]
+    stages = {words[-1] for words in sources if "AS" in words}
+    return [
+        words[0]
+        for words in sources
+        if words[0] not in stages and not re.search(r":[\w.-]*\d[\w.-]*@sha256:[0-9a-f]{64}$", words[0])
+    ]
+
+
+@with_make
+def test_help_lists_every_target_and_is_the_default() -> None:
+    makefile = read("Makefile")
+    targets = re.findall(r"^([a-z]+):", makefile, flags=re.MULTILINE)
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, flags=re.MULTILINE)
+    shown = subprocess.run([str(MAKE), "help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    default = subprocess.run([str(MAKE)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert re.findall(r"^  ([a-z]+) +\S", shown.stdout, flags=re.MULTILINE) == targets
+    assert phony is not None
+    assert phony[1].split() == targets
+    assert default.stdout == shown.stdout
+
+
+@with_make
+def test_bench_lists_every_benchmark_with_its_purpose() -> None:
+    names = sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py"))
+    shown = subprocess.run([str(MAKE), "bench"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert re.findall(r"^  (\w+) +\S{2,}", shown.stdout, flags=re.MULTILINE) == (names or ["no"])
+
+
+def test_every_package_of_the_lock_has_a_digest() -> None:
+    pins = locked(read("requirements.txt"))
+    assert len(pins) > 100
+    assert [name for name, (_, digests) in pins.items() if digests == 0] == []
+
+
+def test_lock_fulfils_what_is_asked_for_and_what_builds_the_project() -> None:
+    build = tomllib.loads(read("pyproject.toml"))["build-system"]["requires"]
+    wanted = [*requirements(read("requirements.in")), *map(Requirement, build)]
+    assert not_locked(wanted, locked(read("requirements.txt"))) == []
+
+
+def test_a_requirement_that_the_lock_misses_is_found() -> None:
+    pins = locked("a==1.0 \\\n    --hash=sha256:" + "0" * 64 + "\nb==2.0\n")
+    assert pins == {"a": ("1.0", 1), "b": ("2.0", 0)}
+    assert not_locked(requirements("a>=2\nb\nc  # why"), pins) == ["a>=2", "c"]
+
+
+def test_every_import_from_outside_is_asked_for_by_name() -> None:
+    asked = {canonicalize_name(requirement.name) for requirement in requirements(read("requirements.in"))}
+    providers = packages_distributions()
+    unasked = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path, name in outside_imports()
+        if not asked & {canonicalize_name(package) for package in providers.get(name, [])}
+    }
+    assert sorted(unasked) == []
+
+
+def test_image_has_a_fixed_base_a_locked_install_and_no_root() -> None:
+    steps = instructions(read("Dockerfile"))
+    installs = [argument for step, argument in steps if step == "RUN" and re.search(r"pip (install|sync)", argument)]
+    last_user = [argument for step, argument in steps if step == "USER"][-1]
+    assert unpinned_bases(steps) == []
+    assert installs
+    assert all("--require-hashes" in argument or "--no-deps" in argument for argument in installs)
+    assert last_user.split(":")[0] not in ("root", "0")
+
+
+def test_a_base_image_that_may_change_is_found() -> None:
+    steps = instructions("FROM python:3.11 AS base\n# FROM x\nFROM base\nFROM debian:latest@sha256:" + "0" * 64)
+    assert unpinned_bases(steps) == ["python:3.11", "debian:latest@sha256:" + "0" * 64]
+
+
+def test_image_copies_every_package_of_the_project() -> None:
+    packages = tomllib.loads(read("pyproject.toml"))["tool"]["setuptools"]["packages"]
+    let_in = re.findall(r"^!(\S+)$", read(".dockerignore"), flags=re.MULTILINE)
+    assert {name.split(".")[0] for name in packages} <= set(let_in)
+    assert [name for name in let_in if not (ROOT / name).exists()] == []
+
+
+def test_every_package_folder_is_declared() -> None:
+    declared = tomllib.loads(read("pyproject.toml"))["tool"]["setuptools"]["packages"]
+    code = FOLDERS - {"tests", "benchmarks", "docs"}
+    found = {
+        str(path.parent.relative_to(ROOT)).replace("/", ".")
+        for folder in code
+        for path in (ROOT / folder).rglob("__init__.py")
+    }
+    assert found == set(declared)
+
+
+@in_checkout
+@pytest.mark.parametrize(
+    "generated",
+    [
+        *(".env", ".venv/bin/python", ".setup/lock", "data/raw/reviews.json.gz", "data/store/champion.json"),
+        *("mlflow.db", "mlflow.db-journal", "mlruns/0/meta.yaml", "spark-warehouse/x", "amazon_recommender.egg-info/x"),
+        *("flows/__pycache__/x.pyc", ".mypy_cache/x", ".pytest_cache/x", ".ruff_cache/x", ".hypothesis/x"),
+    ],
+)
+def test_git_refuses_what_is_generated(generated: str) -> None:
+    assert git("check-ignore", "--no-index", generated) == [generated]
+
+
+@in_checkout
+def test_git_takes_the_sources() -> None:
+    sources = ["storage/local.py", ".env.example", ".ci/run", "tests/storage/test_local.py", "docs/decisions/0001-x.md"]
+    assert git("check-ignore", "--no-index", *sources) == []
+
+
+@in_checkout
+def test_top_level_folders_are_those_of_the_design() -> None:
+    folders = {Path(name).parts[0] for name in committed() if "/" in name}
+    assert folders - {".ci"} <= FOLDERS
+
+
+@in_checkout
+@pytest.mark.parametrize("script", [".ci/run", "deployments/setup.sh"])
+def test_scripts_can_be_run_and_stop_at_errors(script: str) -> None:
+    assert (ROOT / script).stat().st_mode & 0o111
+    assert "\nset -euo pipefail\n" in read(script)

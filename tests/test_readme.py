@@ -1,0 +1,173 @@
+"""The README tells the truth: what it names exists, and each of its commands is run by CI or by a test."""
+
+import ast
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+CI = ".ci/run"
+MAKE = shutil.which("make") or "make"
+START_TIMEOUT_SECONDS = 300
+
+RUN_BY = {
+    "make demo": CI,
+    "source .venv/bin/activate": CI,
+    "python flows/train.py --input their-reviews.json.gz": CI,
+    "make train": CI,
+    "make ui": "test_make_ui_serves_the_prefect_ui",
+    "make mlflow": "test_make_mlflow_serves_the_mlflow_ui",
+    "python flows/ingest.py --input their-reviews.json.gz": CI,
+    'python flows/recommend.py --model "$MODEL_ID" --top-n 20': CI,
+    "python flows/train.py --input their-reviews.json.gz --rank 16,32 --json result.json": CI,
+    "python flows/train.py --help": "test_flags_of_the_readme_are_flags_of_the_flows",
+    "make help": CI,
+    "make test": CI,
+    "make lint": CI,
+    "make format": CI,
+    "make bench": CI,
+}
+
+
+def commands(markdown: str) -> list[str]:
+    """Return the commands of all ```bash blocks, without comments."""
+    blocks = re.findall(r"^```bash\n(.*?)^```$", markdown, flags=re.DOTALL | re.MULTILINE)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    bare = (re.sub(r"\s+#.*", "", line).strip() for line in lines)
+    return [line for line in bare if line and not line.startswith("#")]
+
+
+def link_targets(markdown: str) -> list[str]:
+    return [target for target in re.findall(r"\]\(([^)#\s]+)", markdown) if "://" not in target]
+
+
+@cache
+def help_of(flow: str) -> str:
+    done = subprocess.run(
+        [sys.executable, flow, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+    )
+    return done.stdout
+
+
+def flags_by_flow(markdown: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for command in commands(markdown):
+        if match := re.match(r"python (flows/\w+\.py)", command):
+            found.setdefault(match[1], set()).update(re.findall(r"--[a-z][a-z-]*", command))
+    in_prose = re.sub(r"^```.*?^```$", "", markdown, flags=re.DOTALL | re.MULTILINE)
+    found.setdefault("flows/train.py", set()).update(re.findall(r"`(--[a-z][a-z-]*)", in_prose))
+    return found
+
+
+def has_flag(text: str, flag: str) -> bool:
+    return re.search(rf"(?<![\w-]){flag}(?![\w-])", text) is not None
+
+
+@contextmanager
+def serving(target: str, folder: Path) -> Iterator[int]:
+    """Run a make target that serves until it is stopped, in a folder of its own, and yield its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    (folder / ".venv").symlink_to(sys.prefix)
+    server = subprocess.Popen(
+        [MAKE, "-f", str(ROOT / "Makefile"), target, f"PORT={port}", "SETUP=true"],
+        cwd=folder,
+        env={**os.environ, "PREFECT_HOME": str(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield port
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def first_answer(url: str) -> httpx.Response:
+    """Return what a server says as soon as it answers, or raise after START_TIMEOUT_SECONDS."""
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while True:
+        try:
+            return httpx.get(url, timeout=5)
+        except httpx.TransportError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def test_commands_are_read_from_bash_blocks_only() -> None:
+    text = "```bash\n# a note\nmake a  # why\npython x.py \\\n  --y\n```\n```text\nmake b\n```\n"
+    assert commands(text) == ["make a", "python x.py    --y"]
+
+
+def test_every_command_has_its_runner_and_no_runner_is_left_over() -> None:
+    assert set(commands(README)) == set(RUN_BY)
+
+
+@pytest.mark.parametrize("command", [command for command, runner in RUN_BY.items() if runner == CI])
+def test_ci_runs_the_command_as_the_readme_has_it(command: str) -> None:
+    script = (ROOT / CI).read_text("utf-8")
+    assert re.search(rf"^(run )?{re.escape(command)}$", script, flags=re.MULTILINE)
+
+
+def test_every_test_named_as_a_runner_exists() -> None:
+    named = {runner for runner in RUN_BY.values() if runner != CI}
+    tree = ast.parse(Path(__file__).read_text("utf-8"))
+    assert named <= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE)
+    code = [*commands(README), *re.findall(r"`([^`]+)`", README)]
+    named = set(re.findall(r"\bmake ([a-z]+)\b", "\n".join(code)))
+    assert named
+    assert named <= set(targets)
+
+
+@pytest.mark.parametrize(("flow", "flags"), sorted(flags_by_flow(README).items()), ids=str)
+def test_flags_of_the_readme_are_flags_of_the_flows(flow: str, flags: set[str]) -> None:
+    text = help_of(flow)
+    assert [flag for flag in sorted(flags) if not has_flag(text, flag)] == []
+
+
+def test_a_flag_is_not_found_in_a_longer_one() -> None:
+    assert not has_flag("--rank-by NAME", "--rank")
+    assert has_flag("  --rank RANK  factors", "--rank")
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_every_link_leads_to_a_file(document: str) -> None:
+    targets = link_targets((ROOT / document).read_text("utf-8"))
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_make_ui_serves_the_prefect_ui(tmp_path: Path) -> None:
+    with serving("ui", tmp_path) as port:
+        assert first_answer(f"http://127.0.0.1:{port}/api/health").json() is True
+        assert "<html" in first_answer(f"http://127.0.0.1:{port}/").text
+
+
+def test_make_mlflow_serves_the_mlflow_ui(tmp_path: Path) -> None:
+    with serving("mlflow", tmp_path) as port:
+        assert first_answer(f"http://127.0.0.1:{port}/health").text == "OK"
+        assert "MLflow" in first_answer(f"http://127.0.0.1:{port}/").text
+    assert (tmp_path / "mlflow.db").exists()
