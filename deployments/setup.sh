@@ -12,6 +12,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv="$root/.venv"
 apt_log="$root/.setup/apt.log"
+jvm_folder=/usr/lib/jvm
 java_package=openjdk-17-jre-headless
 
 say() {
@@ -68,7 +69,7 @@ java_home_on_path() {
 
 find_java() {
     local home
-    for home in "${JAVA_HOME:-}" "$(java_home_on_path)" /usr/lib/jvm/*; do
+    for home in "${JAVA_HOME:-}" "$(java_home_on_path)" "$jvm_folder"/*; do
         [[ -n $home && -x $home/bin/java ]] || continue
         case $(java_major "$home") in
             17 | 21)
@@ -85,7 +86,7 @@ need_java() {
     if apt_install "$java_package"; then
         find_java && return
     fi
-    fail "Spark needs Java 17 or 21, and none is in JAVA_HOME, on PATH or in /usr/lib/jvm; type: sudo apt-get install $java_package"
+    fail "Spark needs Java 17 or 21, and none is in JAVA_HOME, on PATH or in $jvm_folder; type: sudo apt-get install $java_package"
 }
 
 make_venv() {

@@ -26,7 +26,7 @@ def mean_interval(values: NDArray[np.float64], seed: int = 42) -> tuple[float, f
         return ratio_interval(values, np.ones_like(values), seed)
     _check_users(len(values))
     draws = np.random.default_rng(seed).multinomial(len(values), counts / len(values), size=N_RESAMPLES)
-    low, high = np.percentile(draws @ distinct / len(values), PERCENTILES)
+    low, high = np.percentile((draws * distinct).sum(axis=1) / len(values), PERCENTILES)
     return float(low), float(high)
 
 
@@ -47,7 +47,8 @@ def ratio_interval(
     ratios = np.empty(N_RESAMPLES)
     for resample in range(N_RESAMPLES):
         users = generator.integers(len(numerator), size=len(numerator), dtype=np.uint32)
-        ratios[resample] = numerator[users].sum() / denominator[users].sum()
+        draws = np.bincount(users, minlength=len(numerator)).astype(np.float64)
+        ratios[resample] = np.einsum("u,u", draws, numerator) / np.einsum("u,u", draws, denominator)
     low, high = np.percentile(ratios, PERCENTILES)
     return float(low), float(high)
 

@@ -43,13 +43,15 @@ def evaluate_ranking(items: NDArray[np.integer], relevant: ItemsByUser, ks: Sequ
 
 
 def contains_pairs(table: ItemsByUser, items: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Return for each place of items whether its item is in the same row of table; never where it is -1."""
+    """Return for each place of items whether its item is in the same row of table.
+
+    The key of -1 is negative in every row, so an empty place is never in the table.
+    """
     keys = table.keys
     if not len(keys):
         return np.zeros(items.shape, dtype=np.bool_)
     wanted = pair_keys(np.arange(len(items))[:, None], items)
-    found = keys[np.searchsorted(keys, wanted).clip(max=len(keys) - 1)] == wanted
-    return np.asarray(found & (items >= 0))
+    return np.asarray(keys[np.searchsorted(keys, wanted).clip(max=len(keys) - 1)] == wanted)
 
 
 def _score_hits(hits: NDArray[np.bool_], n_relevant: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
@@ -60,7 +62,7 @@ def _score_hits(hits: NDArray[np.bool_], n_relevant: NDArray[np.int64]) -> dict[
     ideal = np.cumsum(discounts)[np.minimum(n_relevant, k) - 1]
     n_hits = hits.cumsum(axis=1)
     return {
-        "ndcg": hits @ discounts / ideal,
+        "ndcg": (hits * discounts).sum(axis=1) / ideal,
         "recall": n_hits[:, -1] / n_relevant,
         "precision": n_hits[:, -1] / k,
         "hit_rate": (n_hits[:, -1] > 0).astype(np.float64),

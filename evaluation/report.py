@@ -43,6 +43,10 @@ __all__ = [
 ]
 
 
+FOLDER = Path(__file__).parent
+TEMPLATES = (FOLDER / "report.html.j2", FOLDER / "report.css")
+
+
 def render_report(report: ReportInput) -> str:
     """Return the report as one HTML document that asks for nothing outside itself.
 
@@ -72,7 +76,7 @@ def render_report(report: ReportInput) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

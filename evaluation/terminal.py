@@ -26,7 +26,6 @@ def terminal_table(report: ReportInput, width: int = 100, has_colour: bool = Fal
     console = Console(
         file=target,
         width=width,
-        force_terminal=has_colour,
         color_system="standard" if has_colour else None,
         no_color=not has_colour,
         highlight=False,

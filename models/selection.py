@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 
 def group_layout(n_columns: int, k: int) -> tuple[int, int]:
-    """Return (n_members, n_groups) with n_members * n_groups >= n_columns and n_groups >= k.
+    """Return (n_members, n_groups) with n_members * n_groups >= n_columns and n_groups >= k, for k <= n_columns.
 
     About 2 sqrt(k * n_columns) groups make both searches of find_largest short: one over all groups, one over
     the members of k groups.
     """
-    wanted = max(k, 2 * math.isqrt(k * n_columns))
+    wanted = 2 * math.isqrt(k * n_columns)
     n_groups = min(n_columns, -(-wanted // 16) * 16)
     return -(-n_columns // n_groups), n_groups
 

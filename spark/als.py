@@ -1,6 +1,9 @@
 """Alternating least squares on Spark, set up so that the same interactions give the same model."""
 
+import json
+import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -8,12 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from pyspark import StorageLevel
 from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812 (the name that Spark's own documentation uses)
+from pyspark.sql import functions as sf
 
 from spark.columns import Columns
+from spark.hadoop import delete, local_files
+from spark.session import scratch_uri
 
 CHECKPOINT_INTERVAL = 10
 SLICE_BYTES = 256 * 1024**2
+METADATA = "metadata"
+FACTORS = ("userFactors", "itemFactors")
+FIXED_METADATA = {"timestamp": 0, "uid": "als"}
 
 Factors = npt.NDArray[np.float32]
 
@@ -62,12 +70,35 @@ def factors_of(model: ALSModel, n_users: int, n_items: int) -> tuple[Factors, Fa
     )
 
 
+def save_model(model: ALSModel, folder: Path) -> None:
+    """Write a model so that `ALSModel.load(folder)` reads it and equal models give equal bytes.
+
+    Part files are numbered instead of named at random, the time and the random uid in the metadata are fixed,
+    and Hadoop's checksum and marker files are left out.
+
+    Args:
+        model: A fitted model of a session that is open.
+        folder: A local folder, made where it is missing; a model that is in it is replaced.
+    """
+    session = model.userFactors.sparkSession
+    uri = scratch_uri(session, "als-model")
+    model.write().save(uri)
+    for name in FACTORS:
+        _emptied(folder / name)
+        for number, part in enumerate(local_files(session, f"{uri}/{name}", folder)):
+            shutil.copyfile(part, folder / name / f"part-{number:05d}.snappy.parquet")
+    _emptied(folder / METADATA)
+    [metadata] = [json.loads(path.read_text()) for path in local_files(session, f"{uri}/{METADATA}", folder)]
+    (folder / METADATA / "part-00000").write_text(json.dumps(metadata | FIXED_METADATA) + "\n")
+    delete(session, uri)
+
+
 def _ratings(train: DataFrame, parameters: AlsParameters) -> DataFrame:
     """Select what ALS reads, with the same rows in the same order in the same partition, always.
 
     ALS adds floats in the order in which it meets the rows, so neither the files nor their partitions may show.
     """
-    rating = F.lit(1.0) if parameters.implicit else F.col(Columns.RATING)
+    rating = sf.lit(1.0) if parameters.implicit else sf.col(Columns.RATING)
     columns = (Columns.USER_IDX, Columns.ITEM_IDX, Columns.RATING)
     return (
         train.select(Columns.USER_IDX, Columns.ITEM_IDX, rating.cast("float").alias(Columns.RATING))
@@ -77,7 +108,7 @@ def _ratings(train: DataFrame, parameters: AlsParameters) -> DataFrame:
 
 
 def _require_ratings(ratings: DataFrame, train: Sequence[str]) -> None:
-    [row] = ratings.agg(F.count("*").alias("n_rows"), F.count(Columns.RATING).alias("n_rated")).collect()
+    [row] = ratings.agg(sf.count("*").alias("n_rows"), sf.count(Columns.RATING).alias("n_rated")).collect()
     if row.n_rows == 0:
         raise ValueError(f"{list(train)} hold 0 interactions; ALS needs at least 1. Give a larger share to train.")
     if row.n_rated < row.n_rows:
@@ -88,7 +119,7 @@ def _require_ratings(ratings: DataFrame, train: Sequence[str]) -> None:
 
 
 def _estimator(parameters: AlsParameters) -> ALS:
-    estimator = ALS(
+    return ALS(
         userCol=Columns.USER_IDX,
         itemCol=Columns.ITEM_IDX,
         ratingCol=Columns.RATING,
@@ -103,7 +134,6 @@ def _estimator(parameters: AlsParameters) -> ALS:
         checkpointInterval=CHECKPOINT_INTERVAL,
         coldStartStrategy="drop",
     )
-    return estimator
 
 
 def _matrix(factors: DataFrame, n_rows: int, rank: int) -> Factors:
@@ -118,4 +148,9 @@ def _matrix(factors: DataFrame, n_rows: int, rank: int) -> Factors:
 def _slices(factors: DataFrame, n_rows: int, slice_rows: int) -> Iterator[DataFrame]:
     """Yield the factors in ranges of ids, so that the driver's JVM never holds more than one range."""
     for start in range(0, n_rows, slice_rows):
-        yield factors.where(F.col("id").between(start, min(start + slice_rows, n_rows) - 1))
+        yield factors.where(sf.col("id").between(start, min(start + slice_rows, n_rows) - 1))
+
+
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812 (the name that Spark's own documentation uses)
+from pyspark.sql import functions as sf
 
 from spark.columns import Columns
 from spark.indexing import number_ids
@@ -18,7 +18,7 @@ def sample_users(reviews: DataFrame, fraction: float, seed: int) -> DataFrame:
     """Keep all reviews of a share of the users; whether one is kept depends on the id and the seed alone."""
     if fraction == 1:
         return reviews
-    hashed = F.xxhash64(F.lit(seed), F.col(Columns.USER_ID)).bitwiseAND((1 << HASH_BITS) - 1)
+    hashed = sf.xxhash64(sf.lit(seed), sf.col(Columns.USER_ID)).bitwiseAND((1 << HASH_BITS) - 1)
     return reviews.where(hashed < int(fraction * (1 << HASH_BITS)))
 
 
@@ -43,9 +43,9 @@ def latest_of_pairs(reviews: DataFrame) -> DataFrame:
 
     A review without timestamp is older than any with one.
     """
-    newest = F.max(F.struct(Columns.TIMESTAMP, Columns.LINE, Columns.RATING)).alias("newest")
+    newest = sf.max(sf.struct(Columns.TIMESTAMP, Columns.LINE, Columns.RATING)).alias("newest")
     return (
-        reviews.repartition(F.col(USER_KEY))
+        reviews.repartition(sf.col(USER_KEY))
         .groupBy(USER_KEY, ITEM_KEY)
         .agg(newest)
         .select(USER_KEY, ITEM_KEY, f"newest.{Columns.RATING}", f"newest.{Columns.TIMESTAMP}")

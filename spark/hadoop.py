@@ -7,6 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from pyspark.sql import SparkSession
 
+from spark.java import jvm_of
+
 
 def delete(session: SparkSession, uri: str) -> None:
     """Remove a file or a folder with all that is in it; one that is absent is fine."""
@@ -44,6 +46,5 @@ def _copied(session: SparkSession, uri: str, cache: Path) -> Iterator[Path]:
 
 def _open(session: SparkSession, uri: str) -> tuple[Any, Any]:
     """Return the Hadoop FileSystem and Path objects of a URI."""
-    java = session.sparkContext._jvm
-    path = java.org.apache.hadoop.fs.Path(uri)
+    path = jvm_of(session).org.apache.hadoop.fs.Path(uri)
     return path.getFileSystem(session.sparkContext._jsc.hadoopConfiguration()), path

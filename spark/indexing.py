@@ -3,7 +3,7 @@
 from itertools import accumulate
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812 (the name that Spark's own documentation uses)
+from pyspark.sql import functions as sf
 
 PARTITION_BITS = 33  # monotonically_increasing_id puts the partition above the lower 33 bits
 
@@ -14,9 +14,7 @@ def number_ids(rows: DataFrame, column: str, key: str) -> DataFrame:
     Returns:
         `column`, `key`; one row per id, materialised.
     """
-    return (
-        rows.select(column).distinct().withColumn(key, F.monotonically_increasing_id()).localCheckpoint()
-    )
+    return rows.select(column).distinct().withColumn(key, sf.monotonically_increasing_id()).localCheckpoint()
 
 
 def index_ids(ids: DataFrame, column: str, index: str) -> DataFrame:
@@ -30,11 +28,11 @@ def index_ids(ids: DataFrame, column: str, index: str) -> DataFrame:
     Returns:
         The rows in order of the index, materialised.
     """
-    ordered = ids.orderBy(column).withColumn("position", F.monotonically_increasing_id()).localCheckpoint()
-    partition = F.shiftrightunsigned("position", PARTITION_BITS).cast("int")
-    sizes = dict(ordered.groupBy(partition).count().collect())
+    ordered = ids.orderBy(column).withColumn("position", sf.monotonically_increasing_id()).localCheckpoint()
+    partition = sf.shiftrightunsigned("position", PARTITION_BITS).cast("int")
+    sizes = {row[0]: row[1] for row in ordered.groupBy(partition).count().collect()}
     counts = [sizes.get(number, 0) for number in range(max(sizes, default=0) + 1)]
-    starts = F.array(*(F.lit(start) for start in accumulate(counts, initial=0)))
-    in_partition = F.col("position").bitwiseAND((1 << PARTITION_BITS) - 1)
-    dense = (F.element_at(starts, partition + 1) + in_partition).cast("int")
+    starts = sf.array(*(sf.lit(start) for start in accumulate(counts, initial=0)))
+    in_partition = sf.col("position").bitwiseAND((1 << PARTITION_BITS) - 1)
+    dense = (sf.element_at(starts, partition + 1) + in_partition).cast("int")
     return ordered.withColumn(index, dense).drop("position")

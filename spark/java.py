@@ -8,16 +8,16 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from py4j.java_gateway import JavaGateway
 from pyspark import SparkConf
 from pyspark.errors import PySparkRuntimeError
 from pyspark.java_gateway import launch_gateway
+from pyspark.sql import SparkSession
 
 OLDEST_JAVA = 17
-INSTALL_JAVA = (
-    "Install one with `sudo apt-get install openjdk-17-jre-headless`, or set JAVA_HOME to the folder of one."
-)
+INSTALL_JAVA = "Install one with `sudo apt-get install openjdk-17-jre-headless`, or set JAVA_HOME to the folder of one."
 LOG_TAIL_CHARACTERS = 2000
 
 
@@ -90,6 +90,11 @@ def launch_jvm(conf: SparkConf, environment: Mapping[str, str]) -> JavaGateway:
             raise ValueError(
                 f"Spark's JVM ended before it was up. {INSTALL_JAVA} What it said last:\n{said}"
             ) from error
+
+
+def jvm_of(session: SparkSession) -> Any:
+    """Return py4j's view of a session's JVM: for the few things that PySpark has no Python for."""
+    return session.sparkContext._jvm
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812 (the name that Spark's own documentation uses)
+from pyspark.sql import functions as sf
 
 from spark.small import hinted
 
@@ -29,9 +29,7 @@ class _Degrees:
     n_interactions: int
 
 
-def k_core(
-    edges: DataFrame, user: str, item: str, k: int, *on_pass: Callable[[KCorePass], None]
-) -> DataFrame:
+def k_core(edges: DataFrame, user: str, item: str, k: int, *on_pass: Callable[[KCorePass], None]) -> DataFrame:
     """Drop users and items with fewer than k interactions, again and again until all have k.
 
     A pass counts both sides at once and drops every low node; what is left in the end does not depend on the order.
@@ -63,14 +61,14 @@ def k_core(
 
 def _degrees(edges: DataFrame, user: str, item: str, k: int) -> _Degrees:
     sides = [
-        edges.groupBy(F.col(side).alias("node")).agg(F.count("*").alias("degree")).withColumn("side", F.lit(side))
+        edges.groupBy(sf.col(side).alias("node")).agg(sf.count("*").alias("degree")).withColumn("side", sf.lit(side))
         for side in (user, item)
     ]
     table = sides[0].unionAll(sides[1]).localCheckpoint()
     totals = table.groupBy("side").agg(
-        F.count("*").alias("n_nodes"),
-        F.count_if(F.col("degree") < k).alias("n_low"),
-        F.sum("degree").alias("n_interactions"),
+        sf.count("*").alias("n_nodes"),
+        sf.count_if(sf.col("degree") < k).alias("n_low"),
+        sf.sum("degree").alias("n_interactions"),
     )
     by_side = {row.side: row for row in totals.collect()}
     return _Degrees(
@@ -84,7 +82,7 @@ def _degrees(edges: DataFrame, user: str, item: str, k: int) -> _Degrees:
 def _without_low(edges: DataFrame, degrees: _Degrees, k: int) -> DataFrame:
     for side, n_low in degrees.n_low.items():
         if n_low:
-            is_low = (F.col("side") == side) & (F.col("degree") < k)
-            low = degrees.table.where(is_low).select(F.col("node").alias(side))
+            is_low = (sf.col("side") == side) & (sf.col("degree") < k)
+            low = degrees.table.where(is_low).select(sf.col("node").alias(side))
             edges = edges.join(hinted(low, n_low), on=side, how="left_anti")
     return edges.localCheckpoint()

@@ -3,7 +3,7 @@
 from typing import Final
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812 (the name that Spark's own documentation uses)
+from pyspark.sql import functions as sf
 
 BROADCAST_ROWS: Final = 1_000_000
 
@@ -13,4 +13,4 @@ def hinted(frame: DataFrame, n_rows: int) -> DataFrame:
 
     A checkpointed frame has no statistics, so without the mark Spark would shuffle both sides of every join.
     """
-    return F.broadcast(frame) if n_rows <= BROADCAST_ROWS else frame
+    return sf.broadcast(frame) if n_rows <= BROADCAST_ROWS else frame

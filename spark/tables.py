@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812 (the name that Spark's own documentation uses)
+from pyspark.sql import functions as sf
 
 from spark.canonical import write_canonical
 from spark.cleaning import ITEM_KEY, USER_KEY
@@ -27,9 +27,7 @@ POPULAR_ITEMS = pa.schema(
 )
 
 
-def write_tables(
-    core: DataFrame, users: DataFrame, items: DataFrame, left: KCorePass, folder: Path
-) -> dict[str, int]:
+def write_tables(core: DataFrame, users: DataFrame, items: DataFrame, left: KCorePass, folder: Path) -> dict[str, int]:
     """Write the four tables of a dataset, each as one canonical file.
 
     Args:
@@ -60,11 +58,9 @@ def popular_items(core: DataFrame, item_map: DataFrame) -> DataFrame:
     The sum of float32 ratings in double precision is exact for any sane range, so that order cannot show.
     """
     counts = core.groupBy(ITEM_KEY).agg(
-        F.count("*").alias(Columns.N_INTERACTIONS), F.avg(Columns.RATING).alias(Columns.MEAN_RATING)
+        sf.count("*").alias(Columns.N_INTERACTIONS), sf.avg(Columns.RATING).alias(Columns.MEAN_RATING)
     )
-    return counts.join(item_map, on=ITEM_KEY, how="inner").orderBy(
-        F.desc(Columns.N_INTERACTIONS), Columns.ITEM_IDX
-    )
+    return counts.join(item_map, on=ITEM_KEY, how="inner").orderBy(sf.desc(Columns.N_INTERACTIONS), Columns.ITEM_IDX)
 
 
 def _left(ids: DataFrame, core: DataFrame, key: str, n_left: int) -> DataFrame:
@@ -79,7 +75,7 @@ def _indexed(core: DataFrame, user_map: DataFrame, item_map: DataFrame, left: KC
         core.join(hinted(user_map, left.n_users), on=USER_KEY, how="inner")
         .join(hinted(item_map, left.n_items), on=ITEM_KEY, how="inner")
         .select(*INTERACTIONS.names)
-        .repartitionById(n_partitions, (F.col(Columns.USER_IDX) / users_per_partition).cast("int"))
+        .repartitionById(n_partitions, (sf.col(Columns.USER_IDX) / users_per_partition).cast("int"))
         .sortWithinPartitions(Columns.USER_IDX, Columns.TIMESTAMP, Columns.ITEM_IDX)
     )
 

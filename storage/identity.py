@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -43,7 +43,7 @@ def artifact_id(kind: str, inputs: Mapping[str, str], parameters: Mapping[str, o
     return hashlib.sha256(canonical.encode(identity)).hexdigest()[:ID_LENGTH]
 
 
-def code_version(*modules: ModuleType) -> str:
+def code_version(*modules: ModuleType, files: Iterable[Path] = ()) -> str:
     """Return the project's version and a digest of what the modules do.
 
     The digest covers syntax trees without docstrings, so that a comment, a docstring or the layout of the
@@ -53,6 +53,8 @@ def code_version(*modules: ModuleType) -> str:
     digest = hashlib.sha256()
     for module in sorted(set(modules), key=lambda module: module.__name__):
         digest.update(canonical.encode([module.__name__, _syntax(inspect.getsource(module))]))
+    for path in sorted(files):
+        digest.update(canonical.encode([path.name, file_sha256(path)]))
     return f"{version(_DISTRIBUTION)}+{digest.hexdigest()[:ID_LENGTH]}"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from prefect import task
+from prefect.runtime import task_run
 from spark.blas import describe_blas
 
 import models.bias
@@ -31,7 +32,12 @@ BASELINE_CODE = code_version(models.popularity, models.bias)
 Parts = tuple[str, ...]
 
 
-@task(name="fit", task_run_name="fit {candidate.label} on {parts}", **COMPUTE_RETRIES)
+def name_fit() -> str:
+    """Return the name of the task run, such as 'fit popularity on train + validation'."""
+    return "fit {candidate.label} on {on}".format(**task_run.parameters, on=" + ".join(task_run.parameters["parts"]))
+
+
+@task(name="fit", task_run_name=name_fit, **COMPUTE_RETRIES)
 def fit(
     places: PlaceOptions, split: Manifest, parts: Parts, candidate: Candidate, spark_options: SparkOptions
 ) -> Manifest:

@@ -12,8 +12,14 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from pydantic import BaseModel, ConfigDict, Field
 
+import evaluation.display
+import evaluation.distributions
 import evaluation.figures
+import evaluation.findings
+import evaluation.funnel
 import evaluation.report
+import evaluation.report_input
+import evaluation.svg
 import tasks.report
 from evaluation.report import render_report
 from evaluation.report_input import ReportInput
@@ -34,8 +40,18 @@ from tasks.reviews.products import read_titles
 from tasks.score import headline, read_rows
 from tasks.tables import local_file
 
-CODE = code_version(tasks.report, evaluation.report, evaluation.figures)
-FACTOR_FILES = (layout.USER_FACTORS, layout.ITEM_FACTORS)
+CODE = code_version(
+    evaluation.display,
+    evaluation.distributions,
+    evaluation.figures,
+    evaluation.findings,
+    evaluation.funnel,
+    evaluation.report,
+    evaluation.report_input,
+    evaluation.svg,
+    tasks.report,
+    files=evaluation.report.TEMPLATES,
+)
 
 
 class ModelChoice(BaseModel):

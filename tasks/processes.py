@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 if TYPE_CHECKING:
     from loguru import Message
 
+QUIET = ("alembic", "distributed", "httpx", "prefect.task_runner")
 FORMAT = "{time:HH:mm:ss.SSS} | {level: <7} | {message}"
 
 
@@ -50,6 +51,8 @@ def configure_logging(level: str) -> None:
 
     logger.remove()
     logger.add(forward, level=level, format=FORMAT, backtrace=False, diagnose=False)
+    for name in QUIET:
+        logging.getLogger(name).setLevel("WARNING")
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).setLevel(level)
         logging.getLogger(name).addFilter(_is_news)

@@ -70,7 +70,8 @@ def not_locked(wanted: list[Requirement], pins: dict[str, tuple[str, int]]) -> l
 
 def outside_imports() -> Iterator[tuple[Path, str]]:
     """Yield each import, by our modules, of a package that is neither ours nor Python's."""
-    ours = FOLDERS | set(sys.stdlib_module_names)
+    beside_tests = {path.stem for path in (ROOT / "tests").rglob("*.py")}
+    ours = FOLDERS | beside_tests | set(sys.stdlib_module_names)
     for folder in sorted(FOLDERS - {"docs"}):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):

@@ -77,11 +77,7 @@ def path_edits(root: Path) -> list[str]:
         for path in modules(root, folder)
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if (isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path")
-        or (
-            isinstance(node, ast.ImportFrom)
-            and node.module == "sys"
-            and "path" in {a.name for a in node.names}
-        )
+        or (isinstance(node, ast.ImportFrom) and node.module == "sys" and "path" in {a.name for a in node.names})
     ]
 
 
@@ -127,9 +123,7 @@ def test_an_import_against_the_arrow_is_found(tmp_path: Path, name: str, source:
 
 
 def test_imports_along_the_arrow_and_within_a_folder_pass(tmp_path: Path) -> None:
-    write(
-        tmp_path, "flows/train.py", "import tasks.fit\nfrom storage import layout\nfrom flows import settings"
-    )
+    write(tmp_path, "flows/train.py", "import tasks.fit\nfrom storage import layout\nfrom flows import settings")
     write(tmp_path, "tasks/reviews/parse.py", "from . import formats\nimport pyarrow, tasks.reviews.checks")
     assert arrow_breaches(tmp_path) == []
 

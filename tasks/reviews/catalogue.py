@@ -105,11 +105,10 @@ def product_record(catalogue: Catalogue, item: int) -> dict[str, object]:
 
 
 def invent_item_ids(n_items: int, rng: np.random.Generator) -> tuple[str, ...]:
-    """Return unique ids: most like B00K3XQ7ZM, every 25th ten digits that begin with 0, as a book's."""
-    codes = _distinct_codes(n_items, 36**7, rng)
+    """Return unique ids: most like B000K3XQ7Z, every 25th ten digits that begin with 0, as a book's."""
+    codes = _distinct_codes(n_items, 10**9, rng)
     return tuple(
-        f"0{code % 10**9:09d}" if position % 25 == 0 and code < 10**9 else f"B00{_base36(code, 7)}"
-        for position, code in enumerate(codes)
+        f"0{code:09d}" if position % 25 == 0 else f"B00{_base36(code, 7)}" for position, code in enumerate(codes)
     )
 
 

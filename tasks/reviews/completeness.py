@@ -37,16 +37,13 @@ def require_size(part: Path, state: PartState) -> int:
     """Return the size of a fetched file in bytes.
 
     Raises:
-        InvalidInput: It is empty.
-        Unavailable: It is not as long as the server announced.
+        Unavailable: It is not as long as the server announced; what came is kept, to be continued.
     """
     size_bytes = part.stat().st_size
     if state.size_bytes not in (None, size_bytes):
         raise Unavailable(
             f"{shown(state.url)} came with {size_bytes:,} bytes; its server announced {state.size_bytes:,}. Try again."
         )
-    if size_bytes == 0:
-        raise InvalidInput(f"{shown(state.url)} is empty (0 bytes); expected a reviews file. Check the URL.")
     return size_bytes
 
 

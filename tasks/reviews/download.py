@@ -145,8 +145,8 @@ def _present(url: str, target: Path, sha256: str | None) -> Download | None:
 
 def _finish(part: Path, target: Path, state: PartState, sha256: str | None) -> Download:
     """Check a finished part and give it its name; the record comes first, so no fetched file lacks one."""
+    size_bytes = require_size(part, state)
     try:
-        size_bytes = require_size(part, state)
         require_gzip(part, target.name, state)
         digest = file_sha256(part)
         require_digest(digest, sha256, shown(state.url))
@@ -168,7 +168,9 @@ def _require_url(url: str) -> None:
     except httpx.InvalidURL as error:
         raise InvalidInput(f"{url!r} is no URL ({error}); expected http://… or https://….") from error
     if parts.scheme not in ("http", "https") or not parts.host:
-        raise InvalidInput(f"{url!r} cannot be fetched; expected http://… or https://…. A local file goes to --input.")
+        raise InvalidInput(
+            f"{shown(url)!r} cannot be fetched; expected http://… or https://…. A local file goes to --input."
+        )
 
 
 def _make_folder(folder: Path) -> None:

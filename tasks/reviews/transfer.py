@@ -49,7 +49,7 @@ def transfer(url: str, part: Path, progress: Progress, timeout_seconds: float) -
         timeout_seconds: Longest silence of the server.
 
     Raises:
-        InvalidInput: The server refuses (4xx), or answers with a web page.
+        InvalidInput: The server refuses (4xx), or answers with nothing or a web page.
         OutOfSpace: The disk is full, or too small for what is to come.
         Unavailable: No answer, 5xx, or a cut connection; what came is kept, so a retry goes on from there.
     """
@@ -97,7 +97,7 @@ def shown(url: str) -> str:
 
 
 def _receive_whole(response: httpx.Response, url: str, part: Path, progress: Progress) -> PartState:
-    """Start part afresh from a full answer; a failure or a page leaves the old part alone."""
+    """Start part afresh from a full answer; anything but data leaves the old part alone."""
     _refuse_failure(response, url)
     if response.status_code != httpx.codes.OK:
         raise InvalidInput(
@@ -105,7 +105,7 @@ def _receive_whole(response: httpx.Response, url: str, part: Path, progress: Pro
         )
     chunks = response.iter_raw()
     first = next(chunks, b"")
-    _refuse_page(first, url)
+    _refuse_other_than_data(first, url)
     length = response.headers.get("Content-Length")
     state = PartState(without_credentials(url), _validator(response), int(length) if length else None)
     discard(part)
@@ -152,7 +152,9 @@ def _refuse_failure(response: httpx.Response, url: str) -> None:
         )
 
 
-def _refuse_page(first: bytes, url: str) -> None:
+def _refuse_other_than_data(first: bytes, url: str) -> None:
+    if not first:
+        raise InvalidInput(f"{shown(url)} is empty (0 bytes); expected a reviews file. Check the URL.")
     text = first[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"<"):
         raise InvalidInput(

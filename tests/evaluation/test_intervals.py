@@ -37,6 +37,11 @@ def test_ratio_interval_covers_the_ratio_of_sums_and_not_the_mean_of_ratios():
     assert low > 5.5
 
 
+def test_ratio_interval_draws_numerator_and_denominator_of_the_same_users():
+    rows_by_user = np.arange(1.0, 50.0)
+    assert ratio_interval(rows_by_user * 3, rows_by_user) == (3.0, 3.0)
+
+
 def test_ratio_interval_resamples_users_and_so_is_wider_where_their_rows_agree():
     errors_by_user = np.random.default_rng(5).exponential(size=200)
     by_user = ratio_interval(errors_by_user * 20, np.full(200, 20.0))

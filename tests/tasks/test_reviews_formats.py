@@ -40,7 +40,7 @@ def test_2023_names_prefer_the_parent_product(detect):
 
 
 def test_one_broken_line_first_does_not_hide_json_lines(detect):
-    assert detect(b'{"reviewerID": "A\n' + AMAZON_2014 * 3).kind == "json"
+    assert detect(b"hello, world\n" + AMAZON_2014 * 3).kind == "json"
 
 
 def test_csv_header_names_are_matched_without_case_and_underscores(detect):

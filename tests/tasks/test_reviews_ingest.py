@@ -125,7 +125,8 @@ def test_too_many_bad_rows_stop_the_run_with_reasons_and_examples(ingest_lines, 
     lines = [review()] * 94 + [review(rating=7)] * 4 + [review(time=1_393_545_600_000)] * 2
     message = (
         "6 of 100 rows (6.0%) are bad; expected at most 5.0%. Commonest reasons: 4 x rating outside 1 to 5, first in "
-        f"line 95: {review(rating=7)!r}; 2 x timestamp looks like milliseconds (use --timestamp-unit ms), first in line 99"
+        f"line 95: {review(rating=7)!r}; 2 x timestamp looks like milliseconds (use --timestamp-unit ms), "
+        "first in line 99"
     )
     with pytest.raises(InvalidInput, match=re.escape(message)):
         ingest_lines(lines, IngestOptions(max_bad_share=0.05))

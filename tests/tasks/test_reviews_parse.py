@@ -102,6 +102,24 @@ def test_open_quote_in_the_very_last_line_is_rejected(read):
     assert [row[:2] for row in rejected] == [(2, "not valid CSV: a quote is never closed")]
 
 
+def test_lines_with_two_objects_do_not_make_up_for_objects_over_two_lines(read):
+    two = GOOD["json"] * 2
+    rows, rejected = read(b"\n".join([two, b'{"x":', b"{}}"]), JSON)
+    assert rows == []
+    assert [row[:2] for row in rejected] == [(n, "not valid JSON") for n in (1, 2, 3)]
+
+
+def test_lines_with_two_rows_do_not_make_up_for_rows_over_two_lines(read):
+    text_last = Format("delimited", False, {"user": "1", "item": "2"}, ("1", "2", "3"))
+    rows, rejected = read(b'A,B,4\rC,D,5\nA",B,"\n5"x"\n', text_last)
+    assert rows == []
+    assert [row[0] for row in rejected] == [1, 2, 3]
+
+
+def test_byte_order_mark_is_no_part_of_the_first_id(read):
+    assert read(b"\xef\xbb\xbfA,B,4\nA,B\n", CSV)[0] == [(1, "A", "B", 4.0)]
+
+
 @pytest.mark.parametrize("bad_id", ['say "hi"', "a\nb", "🎧", "x" * 10_000, "", " "])
 def test_odd_ids_are_read_as_they_are_for_the_checks_to_judge(read, bad_id):
     line = json.dumps({"u": bad_id, "i": "B", "r": 3}).encode()

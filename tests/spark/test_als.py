@@ -1,0 +1,148 @@
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.ml.recommendation import ALSModel
+from pyspark.sql import SparkSession
+
+from spark import als
+from spark.als import AlsParameters, factors_of, fit, save_model
+
+N_USERS, N_ITEMS = 60, 40
+
+
+def parameters(**changed: Any) -> AlsParameters:
+    chosen = {"implicit": True, "rank": 4, "reg": 0.1, "alpha": 10.0, "maxiter": 3, "n_blocks": 2}
+    return AlsParameters.model_validate(chosen | changed)
+
+
+def checkerboard() -> pa.Table:
+    """Even users have even items and odd ones odd: rating 5 inside, but for one withheld item per user."""
+    users, items = np.divmod(np.arange(N_USERS * N_ITEMS), N_ITEMS)
+    is_kept = (users % 2 == items % 2) & (items != withheld(users))
+    users, items = users[is_kept], items[is_kept]
+    ratings = np.where(items < N_ITEMS // 2, 5.0, 1.0)
+    names = ["user_idx", "item_idx", "rating", "timestamp"]
+    columns = (users.astype("int32"), items.astype("int32"), ratings.astype("float32"), users.astype("int64"))
+    return pa.table(list(columns), names=names)
+
+
+def withheld(users: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return (users * 7) % (N_ITEMS // 2) * 2 + users % 2
+
+
+def write(table: pa.Table, path: Path) -> str:
+    pq.write_table(table, path)
+    return path.as_uri()
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> str:
+    return write(checkerboard(), tmp_path / "train.parquet")
+
+
+def test_implicit_als_ranks_each_users_withheld_item_first(session: SparkSession, train: str) -> None:
+    users, items = factors_of(fit(session, [train], parameters(maxiter=10)), N_USERS, N_ITEMS)
+    scores = users @ items.T
+    seen = checkerboard()
+    scores[seen["user_idx"].to_numpy(), seen["item_idx"].to_numpy()] = -np.inf
+    np.testing.assert_array_equal(scores.argmax(axis=1), withheld(np.arange(N_USERS)))
+
+
+def test_explicit_als_learns_the_ratings(session: SparkSession, train: str) -> None:
+    model = fit(session, [train], parameters(implicit=False, reg=0.01, maxiter=10))
+    users, items = factors_of(model, N_USERS, N_ITEMS)
+    seen = checkerboard()
+    predicted = (users[seen["user_idx"].to_numpy()] * items[seen["item_idx"].to_numpy()]).sum(axis=1)
+    np.testing.assert_allclose(predicted, seen["rating"].to_numpy(), atol=0.1)
+
+
+def test_factors_are_float32_matrices_with_zeros_for_what_was_not_trained(session: SparkSession, train: str) -> None:
+    users, items = factors_of(fit(session, [train], parameters()), N_USERS + 2, N_ITEMS + 1)
+    assert (users.shape, items.shape) == ((N_USERS + 2, 4), (N_ITEMS + 1, 4))
+    assert users.dtype == items.dtype == np.float32
+    assert users.flags.c_contiguous
+    assert users[:N_USERS].any(axis=1).all()
+    assert not users[N_USERS:].any()
+    assert not items[N_ITEMS:].any()
+
+
+def test_factors_do_not_depend_on_how_many_are_fetched_at_once(
+    session: SparkSession, train: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = fit(session, [train], parameters())
+    whole = factors_of(model, N_USERS, N_ITEMS)
+    monkeypatch.setattr(als, "SLICE_BYTES", 4 * 4 * 17)  # 17 rows of rank 4
+    for sliced, expected in zip(factors_of(model, N_USERS, N_ITEMS), whole, strict=True):
+        np.testing.assert_array_equal(sliced, expected)
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_the_same_interactions_give_the_same_bytes_however_they_are_cut(
+    session: SparkSession, train: str, tmp_path: Path, implicit: bool
+) -> None:
+    table = checkerboard()
+    shuffled = table.take(np.random.default_rng(3).permutation(table.num_rows))
+    parts = [write(shuffled.slice(start, 500), tmp_path / f"{9000 - start}.parquet") for start in (0, 500, 1000)]
+    assert sum(pq.read_metadata(tmp_path / f"{9000 - start}.parquet").num_rows for start in (0, 500, 1000)) == (
+        table.num_rows
+    )
+    for name, paths in (("whole", [train]), ("again", [train]), ("parts", parts)):
+        save_model(fit(session, paths, parameters(implicit=implicit, n_blocks=4)), tmp_path / name)
+    assert digests(tmp_path / "whole") == digests(tmp_path / "again") == digests(tmp_path / "parts")
+
+
+@pytest.mark.parametrize(
+    "changed", [{"rank": 5}, {"reg": 0.5}, {"alpha": 1.0}, {"maxiter": 1}, {"seed": 1}, {"implicit": False}]
+)
+def test_each_parameter_is_obeyed(session: SparkSession, train: str, changed: dict[str, Any]) -> None:
+    usual, _ = factors_of(fit(session, [train], parameters()), N_USERS, N_ITEMS)
+    other, _ = factors_of(fit(session, [train], parameters(**changed)), N_USERS, N_ITEMS)
+    assert usual.shape != other.shape or not np.allclose(usual, other)
+
+
+def test_saved_model_is_loaded_by_spark_with_the_same_factors(
+    session: SparkSession, train: str, tmp_path: Path
+) -> None:
+    model = fit(session, [train], parameters())
+    save_model(model, tmp_path / "als_model")
+    loaded = ALSModel.load(str(tmp_path / "als_model"))
+    assert loaded.rank == 4
+    for one, other in zip(factors_of(loaded, N_USERS, N_ITEMS), factors_of(model, N_USERS, N_ITEMS), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_save_model_replaces_a_model_and_leaves_only_its_files(
+    session: SparkSession, train: str, tmp_path: Path
+) -> None:
+    save_model(fit(session, [train], parameters(n_blocks=3)), tmp_path / "als_model")
+    save_model(fit(session, [train], parameters(n_blocks=2)), tmp_path / "als_model")
+    assert list(digests(tmp_path / "als_model")) == [
+        "itemFactors/part-00000.snappy.parquet",
+        "itemFactors/part-00001.snappy.parquet",
+        "metadata/part-00000",
+        "userFactors/part-00000.snappy.parquet",
+        "userFactors/part-00001.snappy.parquet",
+    ]
+
+
+def test_explicit_fit_refuses_interactions_without_ratings(session: SparkSession, tmp_path: Path) -> None:
+    table = checkerboard().slice(0, 3).set_column(2, "rating", pa.array([5.0, None, None], pa.float32()))
+    unrated = write(table, tmp_path / "unrated.parquet")
+    with pytest.raises(ValueError, match=r"2 of 3 interactions in .* have no rating; .* implicit=True"):
+        fit(session, [unrated], parameters(implicit=False))
+    assert fit(session, [unrated], parameters()).rank == 4
+
+
+def test_fit_refuses_no_interactions(session: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="hold 0 interactions"):
+        fit(session, [write(checkerboard().slice(0, 0), tmp_path / "empty.parquet")], parameters())

@@ -1,0 +1,96 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from pyspark.sql import SparkSession
+
+from spark.blas import describe_blas
+from spark.session import SparkOptions, driver_memory, open_session, scratch_uri
+
+GIB = 1024**3
+
+OPEN_TWICE = """
+from spark.session import SparkOptions, open_session
+seen = []
+for scratch in {scratches}:
+    try:
+        with open_session(SparkOptions(spark_master="local[1]", spark_scratch=scratch), "twice") as session:
+            session.range(5).write.parquet(session.conf.get("spark.recommender.scratch") + "/rows")
+            seen.append(session.sparkContext._jvm.java.lang.ProcessHandle.current().pid())
+            raise KeyError("the work fails")
+    except KeyError:
+        assert SparkContextGone()
+assert len(seen) == 2 and seen[0] == seen[1], seen
+"""
+GONE = """
+from pyspark import SparkContext
+def SparkContextGone():
+    return SparkContext._active_spark_context is None
+"""
+
+
+@pytest.mark.parametrize(("machine", "heap"), [(2, "1g"), (24, "6g"), (256, "8g")])
+def test_driver_memory_is_a_quarter_of_the_machine_within_bounds(machine: int, heap: str) -> None:
+    assert driver_memory(SparkOptions(), machine * GIB) == heap
+
+
+def test_driver_memory_is_what_was_asked_for() -> None:
+    assert driver_memory(SparkOptions(spark_driver_memory="3g"), 24 * GIB) == "3g"
+
+
+def test_spark_options_refuse_a_memory_that_java_cannot_read() -> None:
+    with pytest.raises(ValidationError, match="spark_driver_memory"):
+        SparkOptions(spark_driver_memory="lots")
+
+
+def test_session_obeys_its_options(session: SparkSession) -> None:
+    runtime = session.sparkContext._jvm.java.lang.Runtime.getRuntime()
+    assert session.sparkContext.master == "local[2]"
+    assert session.conf.get("spark.sql.shuffle.partitions") == "3"
+    assert 1.8 * GIB < runtime.maxMemory() <= 2 * GIB
+    assert session.conf.get("spark.sql.session.timeZone") == "UTC"
+
+
+def test_session_has_no_web_page_and_one_blas_thread(session: SparkSession) -> None:
+    assert session.sparkContext.uiWebUrl is None
+    assert session.sparkContext._jvm.java.lang.System.getenv("OPENBLAS_NUM_THREADS") == "1"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ or os.environ["OPENBLAS_NUM_THREADS"]
+
+
+def test_scratch_uris_differ_and_lie_in_a_folder_that_spark_reaches(session: SparkSession) -> None:
+    first, second = scratch_uri(session, "rows"), scratch_uri(session, "rows")
+    session.range(3).write.parquet(first)
+    assert first != second
+    assert session.read.parquet(first).count() == 3
+
+
+def test_open_session_refuses_a_second_one_in_the_same_thread(session: SparkSession) -> None:
+    with pytest.raises(RuntimeError, match="has a Spark session open"), open_session(SparkOptions(), "second"):
+        pass
+    assert session.range(2).count() == 2
+
+
+def test_describe_blas_names_one_of_the_kinds_there_are(session: SparkSession) -> None:
+    assert describe_blas(session) in {"OpenBLAS (native)", "native", "Vector API", "pure Java"}
+
+
+def test_open_session_says_nothing_keeps_the_jvm_and_leaves_nothing(tmp_path: Path) -> None:
+    scratch, temporary = tmp_path / "scratch", tmp_path / "temporary"
+    scratch.mkdir()
+    temporary.mkdir()
+    code = GONE + OPEN_TWICE.format(scratches=[None, scratch.as_uri()])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(scratch.iterdir()) == []
+    assert [path.name for path in temporary.iterdir() if path.name.startswith("recommender-")] == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scratch", "temporary"]
