@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from loguru import logger
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic_core import ErrorDetails, PydanticUndefined
 
 from flows.options import RunOptions
 from storage.errors import RecommenderError
@@ -93,15 +93,17 @@ def flag_of(name: str, field: FieldInfo) -> str:
 
 def explain(error: ValidationError, settings_type: type[BaseModel]) -> str:
     """Return one line per setting that does not fit: its flag, what was expected and what was found."""
-    lines = []
-    for problem in error.errors():
-        name = str(problem["loc"][0]) if problem["loc"] else "settings"
-        field = settings_type.model_fields.get(name)
-        if field is None:
-            lines.append(f"{name}: unknown setting; 'python flows/train.py --help' lists those that there are")
-        else:
-            lines.append(f"{flag_of(name, field)} (or {name.upper()}): {problem['msg']}; found {problem['input']!r}")
-    return "\n".join(lines) + "\n"
+    return "".join(f"{_explain_one(problem, settings_type)}\n" for problem in error.errors())
+
+
+def _explain_one(problem: ErrorDetails, settings_type: type[BaseModel]) -> str:
+    if not problem["loc"]:
+        return problem["msg"].removeprefix("Value error, ")
+    name = str(problem["loc"][0])
+    field = settings_type.model_fields.get(name)
+    if field is None:
+        return f"{name}: unknown setting; 'python flows/train.py --help' lists those that there are"
+    return f"{flag_of(name, field)} (or {name.upper()}): {problem['msg']}; found {problem['input']!r}"
 
 
 def write_json(path: Path, record: Result) -> None:
@@ -119,6 +121,6 @@ def _metavar(name: str) -> str:
 def _help(name: str, field: FieldInfo) -> str:
     default = field.get_default()
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-    about = (field.description or "").replace("%", "%%")
+    about = (field.description or "").replace("%", "%%").rstrip(".")
     told = "" if shown in (None, PydanticUndefined) else f"default: {shown}; "
-    return f"{about} ({told}variable: {name.upper()})"
+    return f"{about[:1].upper()}{about[1:]} ({told}variable: {name.upper()})"

@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 from prefect import task
 from prefect.runtime import task_run
-from spark.blas import describe_blas
 
 import models.bias
 import models.popularity
@@ -16,6 +15,7 @@ from models.bias import BiasOptions, fit_bias, fit_global_mean
 from models.factors import FactorModel
 from models.popularity import PopularityOptions, fit_popularity, fit_recent_popularity
 from spark.als import AlsParameters
+from spark.blas import describe_blas
 from spark.session import SparkOptions, open_session
 from storage import layout
 from storage.identity import code_version
