@@ -45,9 +45,9 @@ def test_ids_keep_leading_zeros_and_numbers_become_their_text(read):
 
 def test_numeric_json_ids_become_their_text_in_whole_blocks_too(read):
     numeric = Format("json", False, JSON.roles, numeric=frozenset({"user", "item", "rating"}))
-    assert parse._parse_block(split_lines(b'{"u": 12345678901, "i": 7, "r": 1}\n', 1), numeric) is not None
-    rows, _ = read(b'{"u": 12345678901, "i": 7, "r": 1}\n{"u": "x", "i": 1.50, "r": "2"}\n', numeric)
-    assert rows == [(1, "12345678901", "7", 1.0), (2, "x", "1.50", 2.0)]
+    assert parse._parse_block(split_lines(b'{"u": 12345678901234567, "i": 7, "r": 1}\n', 1), numeric) is not None
+    rows, _ = read(b'{"u": 12345678901234567, "i": 7, "r": 1}\n{"u": "x", "i": 1.50, "r": "2"}\n', numeric)
+    assert rows == [(1, "12345678901234567", "7", 1.0), (2, "x", "1.50", 2.0)]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,13 @@ def test_lines_with_two_rows_do_not_make_up_for_rows_over_two_lines(read):
     rows, rejected = read(b'A,B,4\rC,D,5\nA",B,"\n5"x"\n', text_last)
     assert rows == []
     assert [row[0] for row in rejected] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("file_format", [JSON, CSV], ids=["json", "csv"])
+def test_well_formed_lines_are_parsed_as_one_block(read, monkeypatch, file_format, end):
+    monkeypatch.setattr(parse, "parse_line", None)
+    assert len(read((GOOD[file_format.kind] + end) * 50, file_format)[0]) == 50
 
 
 def test_byte_order_mark_is_no_part_of_the_first_id(read):
@@ -189,7 +196,7 @@ def test_gzip_cut_off_in_the_middle_is_refused(tmp_path):
 
 ODD_JSON = st.sampled_from(
     [
-        GOOD["json"], b'{"u": "A", "i": 5, "r": 1}', b'{"u": "\\u00e9", "i": "B", "r": "2"}', b'{"u": "A"}', b"{", b"}",
+        GOOD["json"], b'{"u": "A", "i": 5, "r": 1}', b'{"u": "\\u00e9", "i": "B", "r": "2"}', b'{"u": "A"}', b' {"u": "L", "i": "B"}', b"{", b"}",
         b'{"u": "A", "u": "Z", "i": "B"}', b'{"u": "A", "i": "B", "x": {}', b',"r": 1}', b"", b"  ", b"[]", b"7",
         b'{"u": "A", "i": "B"}{"u": "A", "i": "B"}', b'{"u": "\xff", "i": "B"}', b'{"u": "A", "i": "B", "r": 1e999}',
         b'{"u": "A", "i": "B", "x": "\xff"}', b'{"u": "A\t", "i": "B"}', b'{"u": "\\u0000", "i": "B"}\r', b'{"u":1}}',
