@@ -11,7 +11,7 @@ from flows.options import DaskOptions, RunOptions
 from flows.results import dataset_record
 from flows.running import run_flow
 from flows.settings import Settings
-from flows.stages import make_dataset
+from flows.stages import ingest_reviews, make_dataset
 from spark.dataset import DatasetOptions
 from spark.session import SparkOptions
 from tasks.places import PlaceOptions
@@ -34,7 +34,8 @@ PARTS = (
 @flow(name="ingest", flow_run_name="ingest {settings.input_name}")
 def ingest(settings: Settings) -> dict[str, Any]:
     """Fetch, read, check and index the reviews."""
-    return dataset_record(*make_dataset(settings))
+    raw, reviews = ingest_reviews(settings)
+    return dataset_record(raw, reviews, make_dataset(settings, reviews))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """The stages that flows are composed of: which task after which, and what runs side by side."""
 
+import time
 from collections.abc import Sequence
 
 from prefect import unmapped
@@ -42,24 +43,22 @@ def ingest_reviews(settings: Settings) -> tuple[Manifest, Manifest]:
         return raw, found
     with scratch_folder(places, "partitions") as folder:
         partitions = read_raw(places, raw, options, folder)
-        checks = [check_reviews.submit(partition, check.name, options) for partition in partitions for check in CHECKS]
+        limits = options.as_of(int(time.time()))
+        checks = [check_reviews.submit(partition, check.name, limits) for partition in partitions for check in CHECKS]
         return raw, publish_reviews(places, raw, options, partitions, [check.result() for check in checks])
 
 
-def make_dataset(settings: Settings) -> tuple[Manifest, Manifest, Manifest]:
-    """Return the raw file, its reviews and the dataset made of them."""
-    raw, reviews = ingest_reviews(settings)
-    options = settings.part(DatasetOptions)
-    return (
-        raw,
-        reviews,
-        build_dataset(settings.part(PlaceOptions), reviews, options, settings.part(SparkOptions)),
+def make_dataset(settings: Settings, reviews: Manifest) -> Manifest:
+    """Return the dataset made of reviews."""
+    return build_dataset(
+        settings.part(PlaceOptions), reviews, settings.part(DatasetOptions), settings.part(SparkOptions)
     )
 
 
 def make_split(settings: Settings) -> Lineage:
     """Return everything from the raw file to the split."""
-    raw, reviews, dataset = make_dataset(settings)
+    raw, reviews = ingest_reviews(settings)
+    dataset = make_dataset(settings, reviews)
     split = split_dataset(settings.part(PlaceOptions), dataset, settings.part(SplitOptions))
     return Lineage(raw, reviews, dataset, split)
 

@@ -28,7 +28,7 @@ from tasks.recommend import RecommendOptions
 from tasks.reviews.download import DownloadOptions
 from tasks.reviews.ingest import IngestOptions
 from tasks.tables import LEARNT
-from tasks.tracking import TrackingOptions, check_tracking
+from tasks.tracking import TrackingOptions, check_tracking, open_experiment
 
 PARTS = (
     ReviewsInput,
@@ -53,7 +53,8 @@ PARTS = (
 def train(settings: Settings) -> dict[str, Any]:
     """Ingest, build, split, search, test, publish, recommend and track; what is done already is left as it is."""
     places, spark = settings.part(PlaceOptions), settings.part(SparkOptions)
-    experiment = check_tracking.submit(settings.part(TrackingOptions))
+    check_tracking(settings.part(TrackingOptions))
+    experiment = open_experiment.submit(settings.part(TrackingOptions))
     products = keep_products(places, settings.input_products) if settings.input_products else None
     lineage = make_split(settings)
     tracked = open_training(settings, experiment.result(), lineage)

@@ -38,6 +38,7 @@ METADATA: Final = "metadata.json"
 METRICS: Final = "metrics.json"
 REPORT: Final = "report.html"
 K_CORE: Final = "k_core.json"
+LISTS: Final = "lists"
 
 _FILE_SET = re.compile(r"set-[0-9a-f]{16}/")
 

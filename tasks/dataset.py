@@ -17,7 +17,7 @@ import spark.kcore
 import spark.tables
 from spark.dataset import DatasetCounts, DatasetOptions
 from spark.kcore import KCorePass
-from spark.session import SparkOptions, open_session
+from spark.session import SparkOptions
 from storage import canonical, layout
 from storage.errors import InvalidInput
 from storage.identity import code_version
@@ -25,6 +25,7 @@ from storage.manifest import Manifest
 from tasks.places import PlaceOptions
 from tasks.publication import publish_once
 from tasks.retrying import COMPUTE_RETRIES
+from tasks.sessions import open_spark
 from tasks.tables import local_file
 
 CODE = code_version(
@@ -43,7 +44,7 @@ def build_dataset(
     """
 
     def build(folder: Path) -> dict[str, Any]:
-        with open_session(spark_options, "build dataset") as session:
+        with open_spark(spark_options, "build dataset") as session:
             path = str(local_file(places, reviews, layout.REVIEWS))
             counts = spark.dataset.build_dataset(session, path, folder, options, log_pass)
         require_interactions(counts, options.min_interactions)

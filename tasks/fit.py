@@ -16,7 +16,7 @@ from models.factors import FactorModel
 from models.popularity import PopularityOptions, fit_popularity, fit_recent_popularity
 from spark.als import AlsParameters
 from spark.blas import describe_blas
-from spark.session import SparkOptions, open_session
+from spark.session import SparkOptions
 from storage import layout
 from storage.identity import code_version
 from storage.manifest import Manifest
@@ -24,6 +24,7 @@ from tasks.candidates import ALS_MODELS, BIAS, GLOBAL_MEAN, IMPLICIT, POPULARITY
 from tasks.places import PlaceOptions
 from tasks.publication import publish_once
 from tasks.retrying import COMPUTE_RETRIES
+from tasks.sessions import open_spark
 from tasks.tables import PART_FILES, local_file, read_parts
 
 ALS_CODE = code_version(spark.als)
@@ -76,7 +77,7 @@ def _fit_als(
     parameters = AlsParameters.model_validate(
         {"alpha": 1.0, **candidate.parameters, "implicit": candidate.model == IMPLICIT}
     )
-    with open_session(spark_options, candidate.label) as session:
+    with open_spark(spark_options, candidate.label) as session:
         model = spark.als.fit(session, paths, parameters)
         users, items = spark.als.factors_of(model, split.count("n_users"), split.count("n_items"))
         spark.als.save_model(model, folder / layout.ALS_MODEL)

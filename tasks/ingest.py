@@ -15,9 +15,11 @@ import tasks.reviews.completeness
 import tasks.reviews.formats
 import tasks.reviews.ingest
 import tasks.reviews.lines
+import tasks.reviews.options
 import tasks.reviews.outcome
 import tasks.reviews.parse
 import tasks.reviews.parse_line
+import tasks.reviews.tables
 from storage import artifacts, layout
 from storage.identity import artifact_id, code_version
 from storage.manifest import Manifest
@@ -44,9 +46,11 @@ CODE = code_version(
     tasks.reviews.formats,
     tasks.reviews.ingest,
     tasks.reviews.lines,
+    tasks.reviews.options,
     tasks.reviews.outcome,
     tasks.reviews.parse,
     tasks.reviews.parse_line,
+    tasks.reviews.tables,
 )
 
 
@@ -71,7 +75,7 @@ def read_raw(places: PlaceOptions, raw: Manifest, options: IngestOptions, folder
     """Write the lines of the raw file into a folder, in partitions to be checked apart; memory stays flat."""
     path = raw_file(places, raw)
     found = detect_format(path, options.input_columns)
-    logger.info("{} is {}", raw.files[0].path, describe(found))
+    logger.info("{} is {}", raw.files[0].path, found.describe())
     with progress(f"Reading {raw.files[0].path}", key="read", unit=" lines") as advance:
         return list(_write_partitions(path, found, options, folder, advance))
 
@@ -113,14 +117,6 @@ def publish_reviews(
         return flat
 
     return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, code=CODE, build=build)
-
-
-def describe(found: Format) -> str:
-    """Return what a file is, in a few words."""
-    kind = "JSON lines" if found.kind == "json" else "TSV" if found.delimiter == "\t" else "CSV"
-    gzipped = ", gzipped" if found.is_gzipped else ""
-    columns = ", ".join(f"{role} from {name!r}" for role, name in found.roles.items())
-    return f"{kind}{gzipped}: {columns}"
 
 
 def _write_partitions(

@@ -11,7 +11,10 @@ from distributed import Worker, WorkerPlugin
 from loguru import logger
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
+from prefect.logging.handlers import PrefectConsoleHandler
 from threadpoolctl import threadpool_limits
+
+from storage.errors import RecommenderError
 
 if TYPE_CHECKING:
     from loguru import Message
@@ -56,11 +59,20 @@ def configure_logging(level: str) -> None:
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).setLevel(level)
         logging.getLogger(name).addFilter(_is_news)
+    for handler in logging.getLogger("prefect").handlers:
+        if isinstance(handler, PrefectConsoleHandler):
+            handler.addFilter(_is_for_the_terminal)
 
 
 def _exc_info(message: "Message") -> BaseException | None:
     exception = message.record["exception"]
     return exception.value if exception else None
+
+
+def _is_for_the_terminal(record: logging.LogRecord) -> bool:
+    """Leave to the UI what the command line says in one message: errors that the user can act on."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, RecommenderError) and not record.getMessage().startswith("Finished in state Failed")
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -1,7 +1,6 @@
 """The top N of every user, scored in blocks over Dask and written as parts that need no one's memory but their own."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -65,10 +64,12 @@ def recommend_block(
     seen = items_by_user(interactions, factors.n_users).take(users)
     rows = recommended_rows(factors, users, seen, options.top_n)
     with scratch_folder(places, layout.RECOMMENDATIONS) as folder:
+        lists = folder / layout.LISTS
+        lists.mkdir()
         name = f"part-{first_user // options.recommend_block_users:05d}.parquet"
-        write_table(_with_ids(rows, places, dataset), folder / name)
+        write_table(_with_ids(rows, places, dataset), lists / name)
         identity = recommendations_id(model, options)
-        return artifacts.add_files(places.open_store(), layout.RECOMMENDATIONS, identity, Path(folder))
+        return artifacts.add_files(places.open_store(), layout.RECOMMENDATIONS, identity, folder)
 
 
 @task(name="publish recommendations", **COMPUTE_RETRIES)

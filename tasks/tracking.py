@@ -49,8 +49,8 @@ class TrackedRun:
 
 
 @task(name="check tracking", **NETWORK_RETRIES | {"retries": 1})
-def check_tracking(options: TrackingOptions) -> str:
-    """Return the id of the experiment, made if it is not there, so that a dead server is known at the start.
+def check_tracking(options: TrackingOptions) -> None:
+    """See that runs can be tracked, so that a dead server is known at the start and not after an hour.
 
     Raises:
         Unavailable: If the tracking server does not answer.
@@ -61,11 +61,17 @@ def check_tracking(options: TrackingOptions) -> str:
         _require_answer(uri)
     elif not uri.startswith("sqlite:"):
         _require_known_kind(uri)
+
+
+@task(name="open experiment", **NETWORK_RETRIES)
+def open_experiment(options: TrackingOptions) -> str:
+    """Return the id of the experiment, made if it is not there."""
     client = _client(options)
     found = client.get_experiment_by_name(options.mlflow_experiment)
     if found:
         return str(found.experiment_id)
-    local = None if uri.startswith("http") else options.mlflow_artifact_dir.absolute().as_uri()
+    is_server = options.mlflow_tracking_uri.startswith("http")
+    local = None if is_server else options.mlflow_artifact_dir.absolute().as_uri()
     return str(client.create_experiment(options.mlflow_experiment, artifact_location=local))
 
 

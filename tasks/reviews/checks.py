@@ -85,7 +85,7 @@ def _rating_rules(options: IngestOptions) -> dict[str, Rule]:
     low, high = options.min_rating, options.max_rating
     return {
         "rating is missing or NaN": lambda ratings: ratings.notna(),
-        f"rating outside {low:g} to {high:g}": lambda ratings: ratings.between(low, high),
+        f"rating outside {low:g} to {high:g} (--min-rating, --max-rating)": lambda ratings: ratings.between(low, high),
     }
 
 

@@ -44,3 +44,7 @@ class IngestOptions(BaseModel):
                 f"expected the lowest and the highest rating that the file may hold."
             )
         return self
+
+    def as_of(self, now: int) -> Self:
+        """Return the options with the latest timestamp fixed: the one set, else this moment in Unix seconds."""
+        return self.model_copy(update={"latest_timestamp": self.latest_timestamp or now})

@@ -78,7 +78,7 @@ def printable(line: bytes) -> str:
 def _blocks(stream: BinaryIO, block_bytes: int, path: Path) -> Iterator[bytes]:
     """Yield blocks of whole lines, of about block_bytes; the last line gets its end where it lacks one."""
     rest = b""
-    chunk = stream.read(block_bytes).removeprefix(BOM)
+    chunk = _next_chunk(stream, block_bytes).removeprefix(BOM)
     while chunk:
         cut = chunk.rfind(b"\n") + 1
         if cut:
@@ -90,9 +90,16 @@ def _blocks(stream: BinaryIO, block_bytes: int, path: Path) -> Iterator[bytes]:
                 f"{path} has a line of more than {MAX_LINE_BYTES:,} bytes, beginning {rest[:40]!r}; "
                 f"expected one review per line. Is it text with line ends?"
             )
-        chunk = stream.read(block_bytes)
+        chunk = _next_chunk(stream, block_bytes)
     if rest:
         yield rest + b"\n"
+
+
+def _next_chunk(stream: BinaryIO, n_bytes: int) -> bytes:
+    """Return the next bytes; where they are the stream's last, with the line end they may lack."""
+    chunk = stream.read(n_bytes)
+    is_cut_short = 0 < len(chunk) < n_bytes and not chunk.endswith(b"\n")
+    return chunk + b"\n" if is_cut_short else chunk
 
 
 def _parse_partition(number: int, lines: Lines, file_format: Format) -> Partition:

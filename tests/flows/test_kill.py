@@ -12,7 +12,7 @@ from workplace import Workplace, environment
 # What the process says in the middle of each stage, in the order in which it comes to them.
 MOMENTS = {
     "the raw file is kept": "kept as raw/",
-    "lines are read": "is JSON lines",
+    "lines are read": "JSON lines: user=",
     "the k-core is taken": "k-core pass 1",
     "the split is made": "Split leave-last",
     "candidates are fitted": "fits/",

@@ -64,7 +64,7 @@ def test_every_manifest_names_the_artifacts_it_came_from_back_to_the_raw_file(tr
 def test_every_user_gets_ten_unseen_items_best_first(trained: Trained) -> None:
     workplace, record = trained
     store = workplace.folder / "store"
-    lists = pq.read_table(store / "recommendations" / record["ids"]["recommendations"]).to_pandas()
+    lists = pq.read_table(store / "recommendations" / record["ids"]["recommendations"] / layout.LISTS).to_pandas()
     seen = pq.read_table(store / "datasets" / record["ids"]["dataset"] / layout.INTERACTIONS).to_pandas()
 
     assert lists.columns.tolist() == ["user_idx", "user_id", "rank", "item_idx", "item_id", "score"]
@@ -132,7 +132,9 @@ def test_recommend_flow_serves_a_published_model_by_its_id(trained: Trained) -> 
     workplace, first = trained
     record = workplace.result("recommend", "--model", first["ids"]["model"], "--top-n", "5")
 
-    lists = pq.read_table(workplace.folder / "store" / "recommendations" / record["ids"]["recommendations"])
+    lists = pq.read_table(
+        workplace.folder / "store" / "recommendations" / record["ids"]["recommendations"] / layout.LISTS
+    )
     assert lists.num_rows == 5 * first["counts"]["dataset"]["n_users"]
 
 

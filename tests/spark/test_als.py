@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -31,8 +32,8 @@ def checkerboard() -> pa.Table:
     return pa.table(list(columns), names=names)
 
 
-def withheld(users: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return (users * 7) % (N_ITEMS // 2) * 2 + users % 2
+def withheld(users: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.asarray((users * 7) % (N_ITEMS // 2) * 2 + users % 2)
 
 
 def write(table: pa.Table, path: Path) -> str:

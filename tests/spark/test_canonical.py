@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ def written(folder: Path, values: list[int], cuts: list[int]) -> bytes:
     """Cut the values into parts at the positions given, and return the bytes of the one file made of them."""
     bounds = [0, *sorted(cut % (len(values) + 1) for cut in cuts), len(values)]
     parts = []
-    for number, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for number, (start, stop) in enumerate(pairwise(bounds)):
         parts.append(folder / f"part-{number}.parquet")
         pq.write_table(pa.table([values[start:stop]], schema=SCHEMA), parts[-1])
     assert write_canonical(parts, folder / "all.parquet", SCHEMA) == len(values)

@@ -30,7 +30,7 @@ def pandas_core(reviews: pd.DataFrame, k: int) -> pd.DataFrame:
     while True:
         n_of_user = left.groupby("user_id")["item_id"].transform("size")
         n_of_item = left.groupby("item_id")["user_id"].transform("size")
-        kept = left[(n_of_user >= k) & (n_of_item >= k)]
+        kept: pd.DataFrame = left[(n_of_user >= k) & (n_of_item >= k)]
         if len(kept) == len(left):
             return left.drop(columns="line")
         left = kept
@@ -40,7 +40,8 @@ def written(folder: Path) -> pd.DataFrame:
     """Read the interactions back with their outside ids."""
     tables = {name: pq.read_table(folder / f"{name}.parquet").to_pandas() for name in ("user_map", "item_map")}
     interactions = pq.read_table(folder / "interactions.parquet").to_pandas()
-    return interactions.merge(tables["user_map"]).merge(tables["item_map"])
+    named: pd.DataFrame = interactions.merge(tables["user_map"]).merge(tables["item_map"])
+    return named
 
 
 @pytest.mark.shared_data

@@ -1,7 +1,6 @@
 from collections.abc import Collection
 
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
@@ -55,10 +54,9 @@ def test_k_core_of_a_graph_without_core_is_empty(session: SparkSession) -> None:
     assert passes[-1] == KCorePass(2, n_users=0, n_items=0, n_interactions=0)
 
 
-@pytest.mark.parametrize("k", [1, 2, 3])
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(edges=graphs)
-def test_k_core_equals_dropping_one_by_one(session: SparkSession, k: int, edges: Edges) -> None:
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(edges=graphs, k=st.integers(1, 3))
+def test_k_core_equals_dropping_one_by_one(session: SparkSession, edges: Edges, k: int) -> None:
     left, passes = left_by(session, edges, k)
     assert left == naive_k_core(edges, k)
     assert passes[-1].n_interactions == len(left)

@@ -52,10 +52,10 @@ def test_ids_that_are_no_ids_fail(value, reason):
         (5.0, None),
         (None, "rating is missing or NaN"),
         (float("nan"), "rating is missing or NaN"),
-        (float("inf"), "rating outside 1 to 5"),
-        (0.0, "rating outside 1 to 5"),
-        (-1.0, "rating outside 1 to 5"),
-        (5.5, "rating outside 1 to 5"),
+        (float("inf"), "rating outside 1 to 5 (--min-rating, --max-rating)"),
+        (0.0, "rating outside 1 to 5 (--min-rating, --max-rating)"),
+        (-1.0, "rating outside 1 to 5 (--min-rating, --max-rating)"),
+        (5.5, "rating outside 1 to 5 (--min-rating, --max-rating)"),
     ],
 )
 def test_ratings_must_be_within_bounds(value, reason):
@@ -65,7 +65,7 @@ def test_ratings_must_be_within_bounds(value, reason):
 def test_rating_bounds_are_those_of_the_options():
     options = IngestOptions(min_rating=0.5, max_rating=10)
     assert reason_of("rating", 9.5, options) is None
-    assert reason_of("rating", 0.0, options) == "rating outside 0.5 to 10"
+    assert reason_of("rating", 0.0, options) == "rating outside 0.5 to 10 (--min-rating, --max-rating)"
     with pytest.raises(ValidationError, match="min_rating 5 is above max_rating 1"):
         IngestOptions(min_rating=5, max_rating=1)
 

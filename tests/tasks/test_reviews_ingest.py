@@ -69,11 +69,11 @@ def test_bad_rows_are_quarantined_with_line_reason_and_raw_text(ingest_lines):
         "user id holds a control character": review("a\nb"),
         "item id is longer than 256 characters": review(item="x" * 10_000),
         "rating is missing or NaN": review(rating=float("nan")),
-        "rating outside 1 to 5": review(rating=7),
+        "rating outside 1 to 5 (--min-rating, --max-rating)": review(rating=7),
         "timestamp looks like milliseconds (use --timestamp-unit ms)": review(time=1_393_545_600_000),
         "timestamp is in the future": review(time=1_950_000_000),
         "not valid JSON": review()[:-5],
-        "user id is blank; rating outside 1 to 5": review(user="", rating=0),
+        "user id is blank; rating outside 1 to 5 (--min-rating, --max-rating)": review(user="", rating=0),
     }
     odd_but_fine = [review('say "hi"'), review(item="🎧")]
     counts, reviews, quarantine = ingest_lines([*odd_but_fine, *bad.values()])
@@ -124,7 +124,7 @@ def test_timestamps_are_stored_in_seconds_whatever_the_unit(ingest_lines, unit, 
 def test_too_many_bad_rows_stop_the_run_with_reasons_and_examples(ingest_lines, tmp_path):
     lines = [review()] * 94 + [review(rating=7)] * 4 + [review(time=1_393_545_600_000)] * 2
     message = (
-        "6 of 100 rows (6.0%) are bad; expected at most 5.0%. Commonest reasons: 4 x rating outside 1 to 5, first in "
+        "6 of 100 rows (6.0%) are bad; expected at most 5.0%. Commonest reasons: 4 x rating outside 1 to 5 (--min-rating, --max-rating), first in "
         f"line 95: {review(rating=7)!r}; 2 x timestamp looks like milliseconds (use --timestamp-unit ms), "
         "first in line 99"
     )

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from storage.errors import InvalidInput
 from tasks.reviews import parse
 from tasks.reviews.formats import Format, detect_format
-from tasks.reviews.lines import split_lines
 from tasks.reviews.parse import read_partitions
 from tasks.reviews.parse_line import RejectedLineError, parse_line
 
@@ -45,9 +44,10 @@ def test_ids_keep_leading_zeros_and_numbers_become_their_text(read):
 
 def test_numeric_json_ids_become_their_text_in_whole_blocks_too(read):
     numeric = Format("json", False, JSON.roles, numeric=frozenset({"user", "item", "rating"}))
-    assert parse._parse_block(split_lines(b'{"u": 12345678901234567, "i": 7, "r": 1}\n', 1), numeric) is not None
-    rows, _ = read(b'{"u": 12345678901234567, "i": 7, "r": 1}\n{"u": "x", "i": 1.50, "r": "2"}\n', numeric)
-    assert rows == [(1, "12345678901234567", "7", 1.0), (2, "x", "1.50", 2.0)]
+    line = b'{"u": 12345678901234567, "i": 7, "r": 1}\n'
+    expected = (1, "12345678901234567", "7", 1.0)
+    assert read(line, numeric)[0] == [expected]
+    assert read(line + b'{"u": "x", "i": 1.50, "r": "2"}\n', numeric)[0] == [expected, (2, "x", "1.50", 2.0)]
 
 
 @pytest.mark.parametrize(
@@ -176,6 +176,12 @@ def test_many_broken_lines_among_many_good_ones_are_found_exactly(read, file_for
     assert [row[0] for row in rows] == [n for n in range(1, 1001) if n not in broken]
 
 
+def test_last_line_without_an_end_makes_no_partition_of_its_own(tmp_path):
+    (tmp_path / "file").write_bytes(b"A,B,4\nA,C,5")
+    (part,) = read_partitions(tmp_path / "file", CSV, 2**20)
+    assert part.reviews["text"].to_pylist() == [b"A,B,4\n", b"A,C,5\n"]
+
+
 def test_line_longer_than_a_partition_is_read_whole(read):
     rows, _ = read(b"A" * 500 + b",B,4\nA,B,5\n", CSV, partition_bytes=64)
     assert [(len(row[1]), row[3]) for row in rows] == [(500, 4.0), (1, 5.0)]
@@ -196,7 +202,8 @@ def test_gzip_cut_off_in_the_middle_is_refused(tmp_path):
 
 ODD_JSON = st.sampled_from(
     [
-        GOOD["json"], b'{"u": "A", "i": 5, "r": 1}', b'{"u": "\\u00e9", "i": "B", "r": "2"}', b'{"u": "A"}', b' {"u": "L", "i": "B"}', b"{", b"}",
+        GOOD["json"], b'{"u": "A", "i": 5, "r": 1}', b'{"u": "\\u00e9", "i": "B", "r": "2"}', b'{"u": "A"}',
+        b' {"u": "L", "i": "B"}', b"{", b"}",
         b'{"u": "A", "u": "Z", "i": "B"}', b'{"u": "A", "i": "B", "x": {}', b',"r": 1}', b"", b"  ", b"[]", b"7",
         b'{"u": "A", "i": "B"}{"u": "A", "i": "B"}', b'{"u": "\xff", "i": "B"}', b'{"u": "A", "i": "B", "r": 1e999}',
         b'{"u": "A", "i": "B", "x": "\xff"}', b'{"u": "A\t", "i": "B"}', b'{"u": "\\u0000", "i": "B"}\r', b'{"u":1}}',
