@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from distributed import Client, LocalCluster
-from prefect import Flow
+from prefect import Flow, tags
 from prefect_dask.task_runners import DaskTaskRunner
 
 from flows.options import DaskOptions
@@ -21,7 +21,8 @@ def run_flow(flow: Flow[..., dict[str, Any]], settings: Settings) -> dict[str, A
     with open_prefect_api(), open_dask(settings.part(DaskOptions), settings.log_level) as address:
         # Typed Any: Prefect's runners are invariant in the kind of their futures.
         runner: Any = DaskTaskRunner(address=address)
-        return flow.with_options(task_runner=runner)(settings)
+        with tags(settings.environment):
+            return flow.with_options(task_runner=runner)(settings)
 
 
 @contextmanager

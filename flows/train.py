@@ -60,7 +60,7 @@ def train(settings: Settings) -> dict[str, Any]:
     tracked = open_training(settings, experiment.result(), lineage)
     validated, chosen = search(settings, lineage.split)
     tested = measure_on_test(settings, lineage.split, validated, chosen)
-    final_fit = fit(places, lineage.split, (*LEARNT, "test"), chosen.candidate, spark)
+    final_fit = fit(places, lineage.split, (*LEARNT, "test"), chosen.candidate, spark, keep_spark_model=True)
     on_test = next(one for one in tested if one.candidate == chosen.candidate)
     final = Scored(chosen.candidate, final_fit, on_test.scores)
     model = publish_model(places, lineage, validated, tested, final, products)

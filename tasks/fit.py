@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow as pa
 from prefect import task
 from prefect.runtime import task_run
+from pyspark.ml.recommendation import ALSModel
+from pyspark.sql import SparkSession
 
 import models.bias
 import models.popularity
@@ -40,17 +42,35 @@ def name_fit() -> str:
 
 @task(name="fit", task_run_name=name_fit, **COMPUTE_RETRIES)
 def fit(
-    places: PlaceOptions, split: Manifest, parts: Parts, candidate: Candidate, spark_options: SparkOptions
+    places: PlaceOptions,
+    split: Manifest,
+    parts: Parts,
+    candidate: Candidate,
+    spark_options: SparkOptions,
+    *,
+    keep_spark_model: bool = False,
 ) -> Manifest:
     """Publish the factors of a candidate fitted on some parts of a split.
 
-    ALS models come with ``als_model/`` in Spark's own format as well.
+    Args:
+        places: The store.
+        split: Where the parts are.
+        parts: Of ``train``, ``validation`` and ``test``, those to learn from.
+        candidate: What to fit.
+        spark_options: Where ALS runs.
+        keep_spark_model: Whether an ALS model is kept in Spark's own format too, as ``als_model/``.
     """
     is_als = candidate.model in ALS_MODELS
 
     def build(folder: Path) -> dict[str, Any]:
         if is_als:
-            return _fit_als(places, split, parts, candidate, spark_options, folder)
+            with open_spark(spark_options, candidate.label) as session:
+                model = _fit_als(session, places, split, parts, candidate)
+                if keep_spark_model:
+                    spark.als.save_model(model, folder / layout.ALS_MODEL)
+                users, items = spark.als.factors_of(model, split.count("n_users"), split.count("n_items"))
+                FactorModel(users, items).save(folder / layout.FACTORS)
+                return {"blas": describe_blas(session)}
         model = fit_baseline(candidate, read_parts(places, split, parts), split)
         model.save(folder / layout.FACTORS)
         return {}
@@ -59,31 +79,25 @@ def fit(
         places,
         layout.FITS,
         inputs={"split": split.id},
-        parameters={"parts": list(parts), "model": candidate.model, **candidate.parameters},
+        parameters={
+            "parts": list(parts),
+            "model": candidate.model,
+            "keep_spark_model": keep_spark_model,
+            **candidate.parameters,
+        },
         code=ALS_CODE if is_als else BASELINE_CODE,
         build=build,
     )
 
 
 def _fit_als(
-    places: PlaceOptions,
-    split: Manifest,
-    parts: Parts,
-    candidate: Candidate,
-    spark_options: SparkOptions,
-    folder: Path,
-) -> dict[str, Any]:
+    session: SparkSession, places: PlaceOptions, split: Manifest, parts: Parts, candidate: Candidate
+) -> ALSModel:
     paths = [str(local_file(places, split, PART_FILES[part])) for part in parts]
     parameters = AlsParameters.model_validate(
         {"alpha": 1.0, **candidate.parameters, "implicit": candidate.model == IMPLICIT}
     )
-    with open_spark(spark_options, candidate.label) as session:
-        model = spark.als.fit(session, paths, parameters)
-        users, items = spark.als.factors_of(model, split.count("n_users"), split.count("n_items"))
-        spark.als.save_model(model, folder / layout.ALS_MODEL)
-        blas = describe_blas(session)
-    FactorModel(users, items).save(folder / layout.FACTORS)
-    return {"blas": blas}
+    return spark.als.fit(session, paths, parameters)
 
 
 def fit_baseline(candidate: Candidate, rows: pa.Table, split: Manifest) -> FactorModel:

@@ -51,6 +51,14 @@ def train(tmp_path: Path) -> str:
     return write(checkerboard(), tmp_path / "train.parquet")
 
 
+@pytest.fixture(scope="module")
+def usual(session: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> npt.NDArray[np.float32]:
+    """The user factors that the usual parameters give."""
+    train = write(checkerboard(), tmp_path_factory.mktemp("usual") / "train.parquet")
+    users, _ = factors_of(fit(session, [train], parameters()), N_USERS, N_ITEMS)
+    return users
+
+
 def test_implicit_als_ranks_each_users_withheld_item_first(session: SparkSession, train: str) -> None:
     users, items = factors_of(fit(session, [train], parameters(maxiter=10)), N_USERS, N_ITEMS)
     scores = users @ items.T
@@ -105,8 +113,9 @@ def test_the_same_interactions_give_the_same_bytes_however_they_are_cut(
 @pytest.mark.parametrize(
     "changed", [{"rank": 5}, {"reg": 0.5}, {"alpha": 1.0}, {"maxiter": 1}, {"seed": 1}, {"implicit": False}]
 )
-def test_each_parameter_is_obeyed(session: SparkSession, train: str, changed: dict[str, Any]) -> None:
-    usual, _ = factors_of(fit(session, [train], parameters()), N_USERS, N_ITEMS)
+def test_each_parameter_is_obeyed(
+    session: SparkSession, train: str, usual: npt.NDArray[np.float32], changed: dict[str, Any]
+) -> None:
     other, _ = factors_of(fit(session, [train], parameters(**changed)), N_USERS, N_ITEMS)
     assert usual.shape != other.shape or not np.allclose(usual, other)
 

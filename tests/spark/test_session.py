@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 from pyspark.sql import SparkSession
 
+import spark.session
 from spark.blas import describe_blas
 from spark.java import jvm_of
 from spark.session import SparkOptions, driver_memory, open_session, scratch_uri
@@ -45,6 +46,17 @@ def test_driver_memory_is_what_was_asked_for() -> None:
 def test_spark_options_refuse_a_memory_that_java_cannot_read() -> None:
     with pytest.raises(ValidationError, match="spark_driver_memory"):
         SparkOptions(spark_driver_memory="lots")
+
+
+@pytest.mark.parametrize(
+    ("master", "library", "is_quick"),
+    [("local[2]", "libblas.so.3", True), ("local[2]", None, False), ("spark://host:7077", "libblas.so.3", False)],
+)
+def test_only_a_local_session_with_native_blas_does_without_the_thorough_compiler(
+    monkeypatch: pytest.MonkeyPatch, master: str, library: str | None, is_quick: bool
+) -> None:
+    monkeypatch.setattr(spark.session, "find_library", lambda _: library)
+    assert (spark.session._compiler_flag(SparkOptions(spark_master=master)) != "") == is_quick
 
 
 def test_session_obeys_its_options(session: SparkSession) -> None:

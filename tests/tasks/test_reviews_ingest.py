@@ -124,7 +124,8 @@ def test_timestamps_are_stored_in_seconds_whatever_the_unit(ingest_lines, unit, 
 def test_too_many_bad_rows_stop_the_run_with_reasons_and_examples(ingest_lines, tmp_path):
     lines = [review()] * 94 + [review(rating=7)] * 4 + [review(time=1_393_545_600_000)] * 2
     message = (
-        "6 of 100 rows (6.0%) are bad; expected at most 5.0%. Commonest reasons: 4 x rating outside 1 to 5 (--min-rating, --max-rating), first in "
+        "6 of 100 rows (6.0%) are bad; expected at most 5.0%. Commonest reasons: "
+        "4 x rating outside 1 to 5 (--min-rating, --max-rating), first in "
         f"line 95: {review(rating=7)!r}; 2 x timestamp looks like milliseconds (use --timestamp-unit ms), "
         "first in line 99"
     )

@@ -1,0 +1,225 @@
+"""A flag that is accepted is obeyed: one proof for each, on a training in which nearly every flag has an odd value."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from workplace import Outcome, Workplace
+
+from flows import ingest, recommend, train
+from flows.command_line import flag_of
+from flows.settings import Settings
+from storage import layout
+from storage.manifest import Manifest
+from tasks.reviews.sample import SampleFiles
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A training with odd settings and what came of it."""
+
+    workplace: Workplace
+    record: dict[str, Any]
+    outcome: Outcome
+
+    def artifact(self, kind: str, role: str) -> Manifest:
+        """Return the manifest of an artifact of the training."""
+        return next(m for m in self.workplace.manifests() if (m.kind, m.id) == (kind, self.record["ids"][role]))
+
+    def path(self, kind: str, role: str, name: str) -> Path:
+        """Return a file of an artifact of the training."""
+        return self.workplace.folder / "store" / kind / str(self.record["ids"][role]) / name
+
+    def fits(self, model: str) -> list[Manifest]:
+        """Return the fits of one kind of model."""
+        return [m for m in self.workplace.manifests() if m.kind == layout.FITS and m.parameters["model"] == model]
+
+
+FLAGS = {
+    "min_interactions": "3",
+    "sample_fraction": "0.7",
+    "sample_seed": "7",
+    "min_rating": "2",
+    "max_rating": "4",
+    "max_bad_share": "0.9",
+    "latest_timestamp": "1400000000",
+    "partition_bytes": "700000",
+    "input_columns": "user=asin,item=reviewerID,rating=overall,timestamp=unixReviewTime",
+    "split": "random",
+    "test_share": "0.1",
+    "validation_share": "0.3",
+    "split_seed": "5",
+    "als_models": "implicit",
+    "als_rank": "4,6",
+    "als_reg": "0.5",
+    "als_alpha": "3",
+    "als_maxiter": "2",
+    "als_blocks": "2",
+    "als_seed": "9",
+    "popularity_half_life_days": "20",
+    "item_damping": "3",
+    "user_damping": "4",
+    "top_n": "3",
+    "recommend_block_users": "100",
+    "mlflow_experiment": "Odd",
+    "environment": "laboratory",
+    "log_level": "WARNING",
+}
+
+
+def as_flags(values: dict[str, str]) -> list[str]:
+    flags: list[str] = []
+    for name, value in values.items():
+        flags += [flag_of(name, Settings.model_fields[name]), value]
+    return flags
+
+
+@pytest.fixture(scope="module")
+def odd(new_workplace: Callable[[], Workplace], sample: SampleFiles) -> Odd:
+    workplace = new_workplace()
+    flags = as_flags(FLAGS | {"mlflow_artifact_dir": str(workplace.folder / "artifacts")})
+    target = workplace.folder / "result.json"
+    inputs = ["--input", str(sample.reviews), "--products", str(sample.products)]
+    outcome = workplace.run("train", *inputs, *flags, "--json", str(target))
+    assert outcome.code == 0, outcome.stderr
+    return Odd(workplace, json.loads(target.read_text()), outcome)
+
+
+def als(odd: Odd, name: str) -> set[Any]:
+    return {fit.parameters[name] for fit in odd.fits("als-implicit")}
+
+
+def ratings(odd: Odd) -> np.ndarray:
+    return np.asarray(pq.read_table(odd.path(layout.REVIEWS_KIND, "reviews", layout.REVIEWS))["rating"])
+
+
+def shares(odd: Odd) -> tuple[float, float]:
+    counts = odd.record["counts"]["split"]
+    train, validation, test = (counts[f"{part}_n_rows"] for part in ("train", "validation", "test"))
+    return test / (train + validation + test), validation / (train + validation)
+
+
+def degrees(odd: Odd) -> int:
+    rows = pq.read_table(odd.path(layout.DATASETS, "dataset", layout.INTERACTIONS)).to_pandas()
+    return int(min(rows.groupby("user_idx").size().min(), rows.groupby("item_idx").size().min()))
+
+
+def lists(odd: Odd) -> Path:
+    return odd.path(layout.RECOMMENDATIONS, "recommendations", layout.LISTS)
+
+
+def tracked(odd: Odd) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=odd.workplace.tracking_uri).get_run(odd.record["ids"]["mlflow_run"])
+
+
+def parameters(odd: Odd, kind: str, role: str, name: str) -> Any:
+    return odd.artifact(kind, role).parameters[name]
+
+
+def task_names(odd: Odd) -> set[str]:
+    body = {"flow_runs": {"tags": {"all_": ["laboratory"]}}, "limit": 200}
+    runs = httpx.post(f"{os.environ['PREFECT_API_URL']}/task_runs/filter", json=body).json()
+    return {run["name"] for run in runs}
+
+
+PROOFS: dict[str, Callable[[Odd], Any]] = {
+    "input_reviews": lambda odd: "sample-reviews" in odd.artifact(layout.RAW, "raw").files[0].path,
+    "input_products": lambda odd: "products" in odd.artifact(layout.MODELS, "model").inputs,
+    "input_columns": lambda odd: not str(ids(odd)[0]).startswith("ASAMPLE"),
+    "min_rating": lambda odd: ratings(odd).min() == 2,
+    "max_rating": lambda odd: ratings(odd).max() == 4,
+    "max_bad_share": lambda odd: 0.05 < bad_share(odd) < 0.9,
+    "latest_timestamp": lambda odd: latest(odd) <= 1_400_000_000,
+    "partition_bytes": lambda odd: "check user_id of partition 2" in task_names(odd),
+    "min_interactions": lambda odd: 3 <= degrees(odd) < 5,
+    "sample_fraction": lambda odd: 0.5 < sampled_share(odd) < 0.9,
+    "sample_seed": lambda odd: parameters(odd, layout.DATASETS, "dataset", "sample_seed") == 7,
+    "split": lambda odd: odd.record["counts"]["split"]["method"] == "random",
+    "test_share": lambda odd: abs(shares(odd)[0] - 0.1) < 0.01,
+    "validation_share": lambda odd: abs(shares(odd)[1] - 0.3) < 0.01,
+    "split_seed": lambda odd: parameters(odd, layout.SPLITS, "split", "split_seed") == 5,
+    "als_models": lambda odd: not odd.fits("als-explicit"),
+    "als_rank": lambda odd: als(odd, "rank") == {4, 6},
+    "als_reg": lambda odd: als(odd, "reg") == {0.5},
+    "als_alpha": lambda odd: als(odd, "alpha") == {3},
+    "als_maxiter": lambda odd: als(odd, "maxiter") == {2},
+    "als_blocks": lambda odd: als(odd, "n_blocks") == {2},
+    "als_seed": lambda odd: als(odd, "seed") == {9},
+    "popularity_half_life_days": lambda odd: (
+        [fit.parameters["popularity_half_life_days"] for fit in odd.fits("recent-popularity")] == [20, 20]
+    ),
+    "item_damping": lambda odd: {fit.parameters["item_damping"] for fit in odd.fits("bias")} == {3},
+    "user_damping": lambda odd: {fit.parameters["user_damping"] for fit in odd.fits("bias")} == {4},
+    "top_n": lambda odd: np.asarray(pq.read_table(lists(odd))["rank"]).max() == 3,
+    "recommend_block_users": lambda odd: len(list(lists(odd).iterdir())) == -(-len(ids(odd)) // 100) > 1,
+    "mlflow_tracking_uri": lambda odd: tracked(odd).info.status == "FINISHED",
+    "mlflow_experiment": lambda odd: experiment_of(odd) == "Odd",
+    "mlflow_artifact_dir": lambda odd: list((odd.workplace.folder / "artifacts").rglob(layout.REPORT)),
+    "environment": lambda odd: tracked(odd).data.tags["environment"] == "laboratory",
+    "log_level": lambda odd: "INFO" not in odd.outcome.stderr,
+    "store_uri": lambda odd: (odd.workplace.folder / "store" / "models").is_dir(),
+    "work_dir": lambda odd: (odd.workplace.folder / "work").is_dir(),
+}
+# Proved by tests of their own, of these names.
+ELSEWHERE = {
+    "raw_reviews_path": "test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest",
+    "raw_reviews_url": "test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest",
+    "raw_reviews_sha256": "test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest",
+    "timestamp_unit": "test_timestamps_in_milliseconds_are_read_as_such",
+    "leave_last_n": "test_leave_last_n_and_split_at_decide_the_split",
+    "split_at": "test_leave_last_n_and_split_at_decide_the_split",
+    "model_id": "test_recommend_flow_serves_a_published_model_by_its_id",
+    "dask_scheduler_address": "test_tasks_run_on_the_scheduler_that_is_named",
+    "dask_workers": "test_own_workers_are_processes_where_asked_for",
+    "spark_master": "test_spark_is_opened_as_the_flags_say",
+    "spark_driver_memory": "test_spark_is_opened_as_the_flags_say",
+    "spark_shuffle_partitions": "test_spark_is_opened_as_the_flags_say",
+    "spark_scratch": "test_spark_is_opened_as_the_flags_say",
+}
+
+
+@pytest.mark.parametrize("name", PROOFS)
+def test_flag_is_obeyed(name: str, odd: Odd) -> None:
+    assert PROOFS[name](odd)
+
+
+def test_every_flag_has_a_proof() -> None:
+    accepted = {name for stage in (train, ingest, recommend) for part in stage.PARTS for name in part.model_fields}
+    assert accepted == set(PROOFS) | set(ELSEWHERE) == set(Settings.model_fields)
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    assert not [test for test in ELSEWHERE.values() if f"def {test}(" not in tests]
+
+
+def ids(odd: Odd) -> Any:
+    return pq.read_table(odd.path(layout.DATASETS, "dataset", layout.USER_MAP))["user_id"]
+
+
+def bad_share(odd: Odd) -> float:
+    counts = odd.record["counts"]["reviews"]
+    return float(counts["n_quarantined"] / counts["n_lines"])
+
+
+def latest(odd: Odd) -> int:
+    rows = pq.read_table(odd.path(layout.REVIEWS_KIND, "reviews", layout.REVIEWS))
+    return int(np.asarray(rows["timestamp"]).max())
+
+
+def sampled_share(odd: Odd) -> float:
+    counts = odd.record["counts"]["dataset"]
+    return float(counts["n_sampled"] / counts["n_reviews"])
+
+
+def experiment_of(odd: Odd) -> str:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=odd.workplace.tracking_uri)
+    return str(client.get_experiment(tracked(odd).info.experiment_id).name)

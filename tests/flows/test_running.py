@@ -1,0 +1,106 @@
+import json
+import shutil
+import threading
+from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from distributed import LocalCluster
+from workplace import Workplace
+
+from flows import ingest
+from flows.options import DaskOptions
+from flows.running import open_dask
+from flows.settings import Settings
+from spark.session import SparkOptions
+from storage.identity import file_sha256
+from tasks.places import PlaceOptions, scratch_folder
+from tasks.reviews.sample import SampleFiles
+from tasks.sessions import open_spark
+
+
+def test_tasks_run_on_the_scheduler_that_is_named(new_workplace: Callable[[], Workplace], sample: SampleFiles) -> None:
+    workplace = new_workplace()
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        record = workplace.result("ingest", "--input", str(sample.reviews), "--dask-scheduler-address", address)
+        done = cluster.scheduler.transition_counter
+    assert record["counts"]["reviews"]["n_reviews"] > 0
+    assert done > 0
+
+
+def test_scheduler_that_does_not_answer_is_named_in_one_message(
+    new_workplace: Callable[[], Workplace], sample: SampleFiles
+) -> None:
+    outcome = new_workplace().run(
+        "ingest", "--input", str(sample.reviews), "--dask-scheduler-address", "tcp://127.0.0.1:9"
+    )
+    assert outcome.code == 1
+    assert "DASK_SCHEDULER_ADDRESS='tcp://127.0.0.1:9'" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.parametrize(("n_workers", "scheme"), [(0, "inproc://"), (2, "tcp://")])
+def test_own_workers_are_processes_where_asked_for(n_workers: int, scheme: str) -> None:
+    with open_dask(DaskOptions(dask_workers=n_workers), "INFO") as address:
+        assert address.startswith(scheme)
+
+
+def test_spark_is_opened_as_the_flags_say(tmp_path: Path) -> None:
+    scratch = tmp_path.as_uri()
+    settings = Settings(
+        spark_master="local[1]", spark_driver_memory="900m", spark_shuffle_partitions="3", spark_scratch=scratch
+    )
+    with open_spark(settings.part(SparkOptions), "flags") as session:
+        assert session.sparkContext.master == "local[1]"
+        assert session.conf.get("spark.driver.memory") == "900m"
+        assert session.conf.get("spark.sql.shuffle.partitions") == "3"
+        assert session.sparkContext.getCheckpointDir().startswith(f"file:{tmp_path}")
+
+
+def test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest(
+    new_workplace: Callable[[], Workplace], sample: SampleFiles, tmp_path: Path
+) -> None:
+    shutil.copy(sample.reviews, tmp_path / "reviews.json.gz")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    workplace = new_workplace()
+    target = workplace.folder / "kept" / "here.json.gz"
+    flags = ["--raw-reviews-url", f"http://127.0.0.1:{server.server_port}/reviews.json.gz"]
+    flags += ["--raw-reviews-path", str(target)]
+    try:
+        refused = workplace.run("ingest", *flags, "--raw-reviews-sha256", "0" * 64)
+        record = workplace.result("ingest", *flags, "--raw-reviews-sha256", file_sha256(sample.reviews))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert refused.code == 1
+    assert "0" * 64 in refused.stderr
+    assert target.read_bytes() == sample.reviews.read_bytes()
+    assert record["ids"]["raw"] == file_sha256(sample.reviews)
+
+
+def test_timestamps_in_milliseconds_are_read_as_such(
+    tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        "user,item,rating,timestamp\n",
+        *(f"u{u},i{i},5,{1_400_000_000_000 + i}\n" for u in range(3) for i in range(3)),
+    ]
+    Path("reviews.csv").write_text("".join(rows))
+    flags = ["--input", "reviews.csv", "--store", "store", "--min-interactions", "1", "--json", "out.json"]
+    assert ingest.main([*flags, "--timestamp-unit", "ms"]) == 0
+    assert json.loads(Path("out.json").read_text())["counts"]["reviews"]["n_reviews"] == 9
+
+
+def test_scratch_of_a_process_that_is_gone_is_removed_by_the_next(tmp_path: Path) -> None:
+    places = PlaceOptions(work_dir=tmp_path)
+    stale = tmp_path / "datasets-4194305-abc_1234"
+    stale.mkdir()
+    with scratch_folder(places, "datasets") as folder:
+        assert folder.is_dir()
+        assert not stale.exists()
+    assert not folder.exists()
