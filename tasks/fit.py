@@ -65,14 +65,13 @@ def fit(
     def build(folder: Path) -> dict[str, Any]:
         if is_als:
             with open_spark(spark_options, candidate.label) as session:
-                model = _fit_als(session, places, split, parts, candidate)
+                fitted = _fit_als(session, places, split, parts, candidate)
                 if keep_spark_model:
-                    spark.als.save_model(model, folder / layout.ALS_MODEL)
-                users, items = spark.als.factors_of(model, split.count("n_users"), split.count("n_items"))
+                    spark.als.save_model(fitted, folder / layout.ALS_MODEL)
+                users, items = spark.als.factors_of(fitted, split.count("n_users"), split.count("n_items"))
                 FactorModel(users, items).save(folder / layout.FACTORS)
                 return {"blas": describe_blas(session)}
-        model = fit_baseline(candidate, read_parts(places, split, parts), split)
-        model.save(folder / layout.FACTORS)
+        fit_baseline(candidate, read_parts(places, split, parts), split).save(folder / layout.FACTORS)
         return {}
 
     return publish_once(

@@ -26,12 +26,19 @@ class _Artifact:
         if TaskRunContext.get():
             self.artifact = cast(UUID, create_progress_artifact(0.0, key=key, description=title))
 
-    def show(self, done: int, total: int | None, *, force: bool = False) -> None:
+    def show(self, done: int, total: int | None) -> None:
+        """Show how far the work is: as a share where the total is known, in words either way."""
         now = time.monotonic()
-        if self.artifact is None or not total or not (force or now - self.shown_at >= UPDATE_SECONDS):
+        if self.artifact is None or now - self.shown_at < UPDATE_SECONDS:
             return
         self.shown_at = now
-        update_progress_artifact(self.artifact, 100.0 * min(done, total) / total, description=self.title)
+        share = 100.0 * min(done, total) / total if total else 0.0
+        update_progress_artifact(self.artifact, share, description=f"{self.title}: {done:,} done")
+
+    def finish(self, done: int) -> None:
+        """Show that the work is done."""
+        if self.artifact is not None:
+            update_progress_artifact(self.artifact, 100.0, description=f"{self.title}: {done:,} done")
 
 
 @contextmanager
@@ -46,7 +53,7 @@ def progress(title: str, *, key: str, unit: str) -> Iterator[Advance]:
         unit: What is counted; ``B`` is shown in powers of 1024.
     """
     artifact = _Artifact(key, title)
-    seen: tuple[int, int | None] = (0, None)
+    n_done = 0
     with tqdm(
         desc=title,
         unit=unit,
@@ -57,11 +64,11 @@ def progress(title: str, *, key: str, unit: str) -> Iterator[Advance]:
     ) as bar:
 
         def advance(done: int, total: int | None) -> None:
-            nonlocal seen
-            seen = (done, total)
+            nonlocal n_done
+            n_done = done
             bar.total = total
             bar.update(done - bar.n)
             artifact.show(done, total)
 
         yield advance
-        artifact.show(*seen, force=True)
+        artifact.finish(n_done)
