@@ -1,8 +1,11 @@
 """The record that a flow returns and ``--json`` writes: ids, counts and metrics, JSON values only."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
+
+from loguru import logger
 
 from storage import layout
 from storage.artifacts import entry
@@ -57,3 +60,10 @@ def _chosen_parameters(model: Manifest) -> dict[str, Any]:
 def _uri(store: Store, artifact: Manifest, name: str) -> str:
     prefix = layout.artifact_prefix(artifact.kind, artifact.id)
     return store.locate(f"{prefix}/{entry(artifact, name).path}")
+
+
+def tell_where(uris: Mapping[str, str], tracking_uri: str) -> None:
+    """Log where the outcome of a training is."""
+    for name, uri in uris.items():
+        logger.info("{}: {}", name.capitalize(), uri)
+    logger.info("MLflow: {}", re.sub(r"//[^/@]*@", "//", tracking_uri))  # without user and password

@@ -9,7 +9,7 @@ from prefect import flow
 from evaluation.splits import SplitOptions
 from flows.command_line import run
 from flows.options import DaskOptions, RunOptions
-from flows.results import training_record
+from flows.results import tell_where, training_record
 from flows.running import run_flow
 from flows.settings import Settings
 from flows.stages import make_split, measure_on_test, recommend_to_all, search
@@ -66,7 +66,9 @@ def train(settings: Settings) -> dict[str, Any]:
     model = publish_model(places, lineage, validated, tested, final, products)
     recommendations = recommend_to_all(settings, model, lineage.dataset)
     close_training(settings, tracked, model, validated, chosen, final)
-    return training_record(places, lineage, validated, tested, model, recommendations, tracked.run.id)
+    record = training_record(places, lineage, validated, tested, model, recommendations, tracked.run.id)
+    tell_where(record["uris"], settings.mlflow_tracking_uri)
+    return record
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
