@@ -26,6 +26,17 @@ from prefect.settings import (
 from storage.errors import Unavailable
 
 START_TIMEOUT_SECONDS = 120.0
+# What a server does in the background for deployments and past runs; one that lives for a single run has neither.
+IDLE_SERVICES = (
+    "CANCELLATION_CLEANUP",
+    "CLEANUP_RECONCILER",
+    "FOREMAN",
+    "LATE_RUNS",
+    "PAUSE_EXPIRATIONS",
+    "REPOSSESSOR",
+    "SCHEDULER",
+    "TRIGGERS",
+)
 
 
 @contextmanager
@@ -76,6 +87,7 @@ def _start(port: int) -> "subprocess.Popen[bytes]":
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api",
+        **{f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in IDLE_SERVICES},
     }
     return subprocess.Popen(
         [sys.executable, "-m", "flows.prefect_server", str(port)],

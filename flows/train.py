@@ -74,7 +74,7 @@ def train(settings: Settings) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the flow from the command line."""
     return run(
-        lambda settings: run_flow(train, settings),
+        lambda settings: run_flow(train, settings, preload=["mlflow"]),
         PARTS,
         description=__doc__ or "",
         settings_type=Settings,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from loguru import logger
 from prefect import task
 from prefect.runtime import task_run
 from pyspark.ml.recommendation import ALSModel
@@ -70,7 +71,9 @@ def fit(
                     spark.als.save_model(fitted, folder / layout.ALS_MODEL)
                 users, items = spark.als.factors_of(fitted, split.count("n_users"), split.count("n_items"))
                 FactorModel(users, items).save(folder / layout.FACTORS)
-                return {"blas": describe_blas(session)}
+                blas = describe_blas(session)
+            logger.info("BLAS that Spark found: {}", blas)
+            return {"blas": blas}
         fit_baseline(candidate, read_parts(places, split, parts), split).save(folder / layout.FACTORS)
         return {}
 

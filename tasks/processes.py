@@ -4,6 +4,7 @@ Loguru's lines go to Prefect where a run is going on, and to standard error else
 """
 
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ class PreparedWorker(WorkerPlugin):
 
 def prepare_process(log_level: str) -> None:
     """Route log lines and hold BLAS to one thread: row-parallel tasks share the cores, and sums keep their order."""
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # read by MLflow when it is first imported
     configure_logging(log_level)
     threadpool_limits(limits=1, user_api="blas")
 

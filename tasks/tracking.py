@@ -132,7 +132,7 @@ def close_run(
 
 
 def _client(options: TrackingOptions) -> Any:
-    from mlflow import MlflowClient
+    from mlflow import MlflowClient  # here, since it takes seconds that only tracked runs need
 
     return MlflowClient(tracking_uri=options.mlflow_tracking_uri)
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as sf
 
 from spark import als
 from spark.als import AlsParameters, factors_of, fit, save_model
@@ -95,16 +96,29 @@ def test_factors_do_not_depend_on_how_many_are_fetched_at_once(
         np.testing.assert_array_equal(sliced, expected)
 
 
+def cut(table: pa.Table, folder: Path) -> list[str]:
+    """Write the rows in another order as three files whose names do not follow it either."""
+    shuffled = table.take(np.random.default_rng(3).permutation(table.num_rows))
+    third = -(-table.num_rows // 3)
+    return [write(shuffled.slice(n * third, third), folder / f"{9 - n}.parquet") for n in range(3)]
+
+
+def test_als_meets_the_same_rows_in_the_same_order_however_they_are_cut(
+    session: SparkSession, train: str, tmp_path: Path
+) -> None:
+    met = [
+        als._ratings(session.read.parquet(*paths), parameters()).select("*", sf.spark_partition_id()).collect()
+        for paths in ([train], cut(checkerboard(), tmp_path))
+    ]
+    assert len(met[0]) == checkerboard().num_rows
+    assert met[0] == met[1]
+
+
 @pytest.mark.parametrize("implicit", [True, False])
 def test_the_same_interactions_give_the_same_bytes_however_they_are_cut(
     session: SparkSession, train: str, tmp_path: Path, implicit: bool
 ) -> None:
-    table = checkerboard()
-    shuffled = table.take(np.random.default_rng(3).permutation(table.num_rows))
-    parts = [write(shuffled.slice(start, 500), tmp_path / f"{9000 - start}.parquet") for start in (0, 500, 1000)]
-    assert sum(pq.read_metadata(tmp_path / f"{9000 - start}.parquet").num_rows for start in (0, 500, 1000)) == (
-        table.num_rows
-    )
+    parts = cut(checkerboard(), tmp_path)
     for name, paths in (("whole", [train]), ("again", [train]), ("parts", parts)):
         save_model(fit(session, paths, parameters(implicit=implicit, n_blocks=4)), tmp_path / name)
     assert digests(tmp_path / "whole") == digests(tmp_path / "again") == digests(tmp_path / "parts")
