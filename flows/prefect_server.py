@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 import httpx
 from loguru import logger
+from prefect.logging.handlers import APILogHandler
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_LOGGING_INTERNAL_LEVEL,
@@ -59,7 +60,10 @@ def open_prefect_api() -> Iterator[str]:
         _wait_until_healthy(server, url)
         logger.info("Prefect UI while this run lasts: http://127.0.0.1:{}", port)
         with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_INTERNAL_LEVEL: "ERROR"}):
-            yield url
+            try:
+                yield url
+            finally:
+                APILogHandler().flush()  # the last lines of the run, while there is a server to send them to
     finally:
         _stop(server)
 

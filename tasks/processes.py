@@ -61,9 +61,6 @@ def configure_logging(level: str) -> None:
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).setLevel(level)
         logging.getLogger(name).addFilter(_is_news)
-    for handler in logging.getLogger("prefect").handlers:
-        if isinstance(handler, PrefectConsoleHandler):
-            handler.addFilter(_is_for_the_terminal)
 
 
 def _exc_info(message: "Message") -> BaseException | None:
@@ -78,4 +75,8 @@ def _is_for_the_terminal(record: logging.LogRecord) -> bool:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
+    # Prefect makes its handlers anew with each change of settings, so they are looked up when there is a record.
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, PrefectConsoleHandler):
+            handler.addFilter(_is_for_the_terminal)
     return not record.getMessage().startswith(("Finished in state Completed", "Beginning flow run"))

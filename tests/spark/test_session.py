@@ -60,11 +60,19 @@ def test_only_a_local_session_with_native_blas_does_without_the_thorough_compile
 
 
 def test_session_obeys_its_options(session: SparkSession) -> None:
-    runtime = jvm_of(session).java.lang.Runtime.getRuntime()
     assert session.sparkContext.master == "local[2]"
     assert session.conf.get("spark.sql.shuffle.partitions") == "3"
-    assert 1.7 * GIB < runtime.maxMemory() <= 2 * GIB  # one survivor space does not count
     assert session.conf.get("spark.sql.session.timeZone") == "UTC"
+
+
+def test_first_session_of_a_process_decides_the_heap() -> None:
+    code = """
+from spark.session import SparkOptions, open_session
+with open_session(SparkOptions(spark_master="local[1]", spark_driver_memory="1g"), "heap") as session:
+    print(session.sparkContext._jvm.java.lang.Runtime.getRuntime().maxMemory())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0.85 * GIB < int(done.stdout) <= GIB  # one survivor space does not count
 
 
 def test_session_has_no_web_page_and_one_blas_thread(session: SparkSession) -> None:
