@@ -89,30 +89,24 @@ def test_odd_but_valid_ids_are_kept_as_they_are(in_folder: Path) -> None:
     assert counts["reviews"]["n_quarantined"] == 0
 
 
-def test_time_split_of_data_without_timestamps_is_refused_and_says_what_to_do(
-    in_folder: Path, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("flags", "missing", "advice"),
+    [
+        (["--split", "time"], "timestamp", "--split random"),
+        (["--models", "explicit"], "ratings", "--models implicit"),
+    ],
+)
+def test_what_the_columns_do_not_allow_is_refused_and_says_what_they_do(
+    flags: list[str], missing: str, advice: str, in_folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     rows = [f"u{user},i{item}\n" for user in range(6) for item in range(6)]
     lines("user,item\n", *rows)(in_folder / "input.csv")
     tracking = ["--mlflow-tracking-uri", f"sqlite:///{in_folder / 'mlflow.db'}"]
-    code = train.main(["--input", "input.csv", "--store", "store", "--split", "time", *tracking])
+    code = train.main(["--input", "input.csv", "--store", "store", *flags, *tracking])
     said = capfd.readouterr().err
     assert code == 1
-    assert "timestamp" in said
-    assert "--split random" in said
-    assert "Traceback" not in said
-
-
-def test_explicit_models_on_data_without_ratings_are_refused(
-    in_folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    rows = [f"u{user},i{item}\n" for user in range(6) for item in range(6)]
-    lines("user,item\n", *rows)(in_folder / "input.csv")
-    tracking = ["--mlflow-tracking-uri", f"sqlite:///{in_folder / 'mlflow.db'}"]
-    code = train.main(["--input", "input.csv", "--store", "store", "--models", "explicit", *tracking])
-    said = capfd.readouterr().err
-    assert code == 1
-    assert "--models implicit" in said
+    assert missing in said
+    assert advice in said
     assert "Traceback" not in said
 
 
