@@ -1,8 +1,7 @@
 """The edge of a run: the Prefect API it reports to and the Dask workers it runs on."""
 
-import importlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,16 +16,18 @@ from storage.errors import Unavailable
 from tasks.processes import PreparedWorker, prepare_process
 
 
-def run_flow(flow: Flow[..., dict[str, Any]], settings: Settings, preload: Sequence[str] = ()) -> dict[str, Any]:
+def run_flow(
+    flow: Flow[..., dict[str, Any]], settings: Settings, preload: Callable[[], object] = lambda: None
+) -> dict[str, Any]:
     """Run a flow with nothing started beforehand, and return its result record.
 
     Args:
         flow: What to run.
         settings: How.
-        preload: Modules that take seconds to import, and are imported while the Prefect server starts.
+        preload: What takes seconds and can be done while the Prefect server starts, such as a slow import.
     """
     prepare_process(settings.log_level)
-    threading.Thread(target=lambda: [importlib.import_module(name) for name in preload], daemon=True).start()
+    threading.Thread(target=preload, daemon=True).start()
     with open_prefect_api(), open_dask(settings.part(DaskOptions), settings.log_level) as address:
         # Typed Any: Prefect's runners are invariant in the kind of their futures.
         runner: Any = DaskTaskRunner(address=address)

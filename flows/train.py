@@ -28,7 +28,7 @@ from tasks.recommend import RecommendOptions
 from tasks.reviews.download import DownloadOptions
 from tasks.reviews.ingest import IngestOptions
 from tasks.tables import LEARNT
-from tasks.tracking import TrackingOptions, check_tracking, open_experiment
+from tasks.tracking import TrackingOptions, check_tracking, load_mlflow, open_experiment
 
 PARTS = (
     ReviewsInput,
@@ -74,7 +74,7 @@ def train(settings: Settings) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the flow from the command line."""
     return run(
-        lambda settings: run_flow(train, settings, preload=["mlflow"]),
+        lambda settings: run_flow(train, settings, preload=load_mlflow),
         PARTS,
         description=__doc__ or "",
         settings_type=Settings,

@@ -131,10 +131,15 @@ def close_run(
     return run
 
 
-def _client(options: TrackingOptions) -> Any:
-    from mlflow import MlflowClient  # here, since it takes seconds that only tracked runs need
+def load_mlflow() -> type[Any]:
+    """Import MLflow, which takes seconds that only tracked runs need, and return its client."""
+    from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=options.mlflow_tracking_uri)
+    return MlflowClient
+
+
+def _client(options: TrackingOptions) -> Any:
+    return load_mlflow()(tracking_uri=options.mlflow_tracking_uri)
 
 
 def _open(
