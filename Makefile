@@ -10,7 +10,7 @@ SETUP := bash deployments/setup.sh
 BIN := JAVA_HOME="$(CURDIR)/.venv/java" .venv/bin
 SAMPLE := data/sample
 
-.PHONY: help setup demo train test lint format lock ui mlflow bench clean distclean
+.PHONY: help setup demo train services test lint format lock ui mlflow minio bench clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -25,8 +25,11 @@ demo: setup ## Make sample data, then train, evaluate, publish and recommend on 
 train: setup ## Train on the Electronics reviews, which are downloaded once; flags go in ARGS="…"
 	$(BIN)/python flows/train.py $(ARGS)
 
+services: ## Build MinIO, versitygw and toxiproxy, which tests talk to, with Go; about 5 minutes the first time
+	@$(SETUP) --services
+
 test: ## Run all tests; narrow them with ARGS="tests/storage -k local"
-	@$(SETUP) --browser
+	@$(SETUP) --browser --services
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: setup ## Check style, formatting and types
@@ -46,6 +49,9 @@ ui: setup ## Serve the Prefect UI, on PORT (4200)
 
 mlflow: setup ## Serve the MLflow UI over mlflow.db, on PORT (5000)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false .venv/bin/mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1 --port $(or $(PORT),5000)
+
+minio: services ## Serve MinIO with its console as a store, on PORT (9000) and the one above
+	.venv/bin/python -m deployments.minio --folder data/minio --port $(or $(PORT),9000)
 
 bench: ## List the benchmarks; each runs as python -m benchmarks.NAME
 	@for file in benchmarks/[a-z]*.py; do \

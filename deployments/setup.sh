@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Makes a checkout ready to run: virtual environment, locked packages, Java, and the optional rest.
 #
-#   bash deployments/setup.sh             what `make demo` and `make train` need
-#   bash deployments/setup.sh --browser   and Chromium, which some tests look at pages with
+#   bash deployments/setup.sh              what `make demo` and `make train` need
+#   bash deployments/setup.sh --browser    and Chromium, which some tests look at pages with
+#   bash deployments/setup.sh --services   and the servers that some tests talk to, built with Go into .setup/bin
 #
-# A stamp in .venv holds the digest of everything the set-up depends on, so a second run does nothing;
+# Flags can be combined. A stamp in .venv holds the digest of everything the set-up depends on, and one beside each
+# server says what it was built from, so a second run does nothing;
 # a lock in .setup makes set-ups that start together wait for each other. .venv/java links to the home of the Java
 # found, for make, and .venv/bin/java to its program, for a shell in which .venv is activated.
 set -euo pipefail
@@ -12,8 +14,16 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv="$root/.venv"
 apt_log="$root/.setup/apt.log"
+go_log="$root/.setup/go.log"
 jvm_folder=/usr/lib/jvm
 java_package=openjdk-17-jre-headless
+# Program, the Go package that it is built from, and the minutes that this takes on two cores the first time.
+services=(
+    "minio github.com/minio/minio@v0.0.0-20250422221226-0d7408fc9969 3"
+    "versitygw github.com/versity/versitygw/cmd/versitygw@v1.7.0 2"
+    "toxiproxy-server github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0 1"
+)
+services_go=24 # the 1.x of Go that builds MinIO; one that is too old for a program says so itself
 
 say() {
     printf 'setup: %s\n' "$*" >&2
@@ -134,6 +144,52 @@ offer_browser() {
     say "no Chromium, so the tests that open pages are skipped; to change that: sudo apt-get install chromium"
 }
 
+# An older Go that knows toolchains, as all do from 1.21 on, fetches the one that a package asks for unless told not to.
+can_build_services() {
+    [[ $(go env GOVERSION 2>/dev/null) =~ go1\.([0-9]+) ]] || return 1
+    ((BASH_REMATCH[1] >= services_go)) || [[ $(go env GOTOOLCHAIN) == *auto* ]]
+}
+
+# Lists, as services does, those that are neither on PATH, in whatever version, nor here in the right one.
+missing_services() {
+    local service program package
+    for service in "${services[@]}"; do
+        read -r program package _ <<<"$service"
+        command -v "$program" >/dev/null && continue
+        [[ -x $root/.setup/bin/$program && $(cat "$root/.setup/bin/.$program" 2>/dev/null) == "$package" ]] || echo "$service"
+    done
+}
+
+# build_service PROGRAM PACKAGE MINUTES: moves the program into place whole, and then its stamp.
+build_service() {
+    local program=$1 package=$2 started=$SECONDS scratch="$root/.setup/go" bin="$root/.setup/bin"
+    local built=${package##*/}
+    say "building $program with Go, which takes about $3 min the first time"
+    rm -rf "$scratch"
+    mkdir -p "$scratch" "$bin"
+    if GOBIN="$scratch" go install "$package" </dev/null >>"$go_log" 2>&1 &&
+        mv -f "$scratch/${built%@*}" "$bin/$program" && echo "$package" >"$bin/.$program"; then
+        say "$program is in .setup/bin, built in $((SECONDS - started)) s"
+    else
+        say "could not build $program, so the tests that need it are skipped: $(tail -n 1 "$go_log") (all of it: .setup/go.log)"
+    fi
+    rm -rf "$scratch"
+}
+
+offer_services() {
+    local missing names program package minutes
+    missing=$(missing_services)
+    names=$(sed 's/ .*//' <<<"$missing")
+    if ! can_build_services; then
+        say "no Go 1.$services_go, so the tests that need ${names//$'\n'/, } are skipped; to change that: get it from https://go.dev/dl and type: make services"
+        return
+    fi
+    : >"$go_log"
+    while read -r program package minutes; do
+        build_service "$program" "$package" "$minutes"
+    done <<<"$missing"
+}
+
 sha256() {
     if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi
 }
@@ -148,6 +204,10 @@ is_base_current() {
 
 is_browser_current() {
     [[ -z $browser || $(cat "$venv/.setup-browser" 2>/dev/null) == "$key" ]]
+}
+
+are_services_current() {
+    [[ -z $with_services || -z $(missing_services) ]]
 }
 
 set_up_base() {
@@ -172,15 +232,17 @@ lock_set_up() {
 }
 
 main() {
-    local python
-    browser=""
-    case "${1:-}" in
-        "") ;;
-        --browser) browser=yes ;;
-        *) fail "unknown argument '$1'; the only one is --browser" ;;
-    esac
+    local python flag
+    browser="" with_services=""
+    for flag in "$@"; do
+        case "$flag" in
+            --browser) browser=yes ;;
+            --services) with_services=yes ;;
+            *) fail "unknown argument '$flag'; there are --browser and --services" ;;
+        esac
+    done
     key=$(set_up_key)
-    if is_base_current && is_browser_current; then
+    if is_base_current && is_browser_current && are_services_current; then
         return
     fi
     python=$(find_python)
@@ -190,6 +252,7 @@ main() {
         offer_browser
         echo "$key" >"$venv/.setup-browser"
     fi
+    are_services_current || offer_services
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then

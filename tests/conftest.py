@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, temporary_settings
 
+from deployments.processes import find_program
+from deployments.servers import S3Server, open_minio, open_versitygw
 from flows.prefect_server import open_prefect_api
 
 ROOT = Path(__file__).parents[1]
@@ -39,3 +41,25 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real MinIO of the test run's own; a test that stops it or cuts it off opens another one."""
+    need_program("minio")
+    with open_minio(tmp_path_factory.mktemp("minio"), bucket="recommender-tests") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real versitygw of the test run's own; a test that stops it or cuts it off opens another one."""
+    need_program("versitygw")
+    with open_versitygw(tmp_path_factory.mktemp("versitygw"), bucket="recommender-tests") as server:
+        yield server
+
+
+def need_program(name: str) -> None:
+    """Skip the test where a server program is absent."""
+    if find_program(name) is None:
+        pytest.skip(f"{name} is neither on PATH nor in .setup/bin; to change that: make services")

@@ -1,5 +1,6 @@
 """The set-up script's decisions, each taken on a machine made of stubs; nothing is installed."""
 
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -9,7 +10,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BASH = shutil.which("bash") or "/bin/bash"
-BASICS = ("cat", "dirname", "env", "grep", "id", "mkdir", "sed", "sha256sum", "tail")
+BASICS = ("cat", "chmod", "dirname", "env", "grep", "id", "mkdir", "mv", "rm", "sed", "sha256sum", "tail")
+SERVICES = ["minio", "versitygw", "toxiproxy-server"]
+# What Go makes of a package, under the name that Go gives it: a program that is told by its content.
+BUILDS = """
+    program=${2##*/}; program=${program%@*}
+    case $program in server) name=toxiproxy-server ;; *) name=$program ;; esac
+    echo "$name built" > "$GOBIN/$program"; chmod +x "$GOBIN/$program"
+"""
 
 
 @dataclass(frozen=True)
@@ -61,12 +69,39 @@ def machine(tmp_path: Path) -> Machine:
     return made
 
 
+def add_go(machine: Machine, version: str, *, install: str) -> None:
+    """Add a Go that keeps a record, `asked`, of the packages it is to build."""
+    by_request = (
+        'case "$2" in GOVERSION) echo %s ;; GOTOOLCHAIN) echo "$TOOLCHAIN" ;; *) echo "$2" >> asked; %s ;; esac'
+    )
+    machine.stub("go", by_request % (version, install))
+
+
+def asked(machine: Machine) -> list[str]:
+    """Return the packages that Go was to build, in order."""
+    record = machine.checkout / "asked"
+    return record.read_text("utf-8").splitlines() if record.exists() else []
+
+
+def built(machine: Machine) -> dict[str, str]:
+    """Return what is in the folder of built programs: content by name."""
+    folder = machine.checkout / ".setup" / "bin"
+    return {path.name: path.read_text("utf-8") for path in folder.iterdir() if not path.name.startswith(".")}
+
+
 def mark_done(machine: Machine) -> None:
     """Leave what a finished set-up leaves."""
     venv = machine.checkout / ".venv"
     write_program(venv / "bin" / "python", "exit 1")
     write_program(venv / "java" / "bin" / "java", "exit 1")
     assert machine.run("set_up_key > .venv/.setup-base; set_up_key > .venv/.setup-browser").returncode == 0
+
+
+def ready_for_services(machine: Machine) -> None:
+    """Leave what a finished set-up leaves, and a Go that builds anything at once."""
+    mark_done(machine)
+    machine.stub("python3.11", "[[ $* == *fcntl* ]] || echo 3.11")
+    add_go(machine, "go1.26.0", install=BUILDS)
 
 
 def assert_one_line(text: str, *expected: str) -> None:
@@ -124,7 +159,6 @@ def test_without_java_and_the_right_to_install_one_line_says_what_to_type(machin
 
 def test_root_gets_java_from_the_packages(machine: Machine) -> None:
     machine.java("prepared", "17.0.15").rename(machine.checkout / "prepared")
-    (machine.programs / "mv").symlink_to(str(shutil.which("mv")))
     machine.stub("id", "echo 0")
     machine.stub("apt-get", f'echo "$*" >> asked; [[ $* == *install* ]] && mv prepared {machine.jvm}/installed')
     done = machine.run("need_java")
@@ -167,7 +201,104 @@ def test_a_java_that_has_gone_is_noticed(machine: Machine) -> None:
     assert machine.run("main").returncode == 1
 
 
-def test_an_unknown_argument_is_refused(machine: Machine) -> None:
-    done = machine.run("main --brwoser")
+@pytest.mark.parametrize("arguments", ["--brwoser", "--browser --brwoser"])
+def test_an_unknown_argument_is_refused(machine: Machine, arguments: str) -> None:
+    done = machine.run(f"main {arguments}")
     assert done.returncode == 1
-    assert_one_line(done.stderr, "'--brwoser'", "--browser")
+    assert_one_line(done.stderr, "'--brwoser'", "--browser", "--services")
+
+
+@pytest.mark.parametrize("arguments", ["--services", "--browser --services", "--services --browser"])
+def test_services_are_built_once_from_fixed_versions_each_under_its_name(machine: Machine, arguments: str) -> None:
+    ready_for_services(machine)
+    done = machine.run(f"main {arguments}")
+    assert done.returncode == 0, done.stderr
+    assert built(machine) == {name: f"{name} built\n" for name in SERVICES}
+    assert [package.partition("@v")[2][:1].isdigit() for package in asked(machine)] == [True] * 3
+    assert re.findall(r"building (\S+) with Go, which takes about \d min", done.stderr) == SERVICES
+    assert re.findall(r"(\S+) is in .setup/bin, built in \d+ s", done.stderr) == SERVICES
+
+    again = machine.run(f"main {arguments}")
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+    assert len(asked(machine)) == 3
+
+
+def test_services_are_built_only_when_asked_for(machine: Machine) -> None:
+    ready_for_services(machine)
+    assert machine.run("main && main --browser").returncode == 0
+    assert asked(machine) == []
+
+
+def test_a_service_on_path_is_not_built(machine: Machine) -> None:
+    ready_for_services(machine)
+    machine.stub("minio", "")
+    assert machine.run("main --services").returncode == 0
+    assert sorted(built(machine)) == ["toxiproxy-server", "versitygw"]
+
+
+def test_a_service_whose_fixed_version_changes_is_built_again(machine: Machine) -> None:
+    ready_for_services(machine)
+    assert machine.run("main --services").returncode == 0
+    script = machine.checkout / "deployments" / "setup.sh"
+    script.write_text(script.read_text("utf-8").replace("cmd/versitygw@v", "cmd/versitygw@v9."), "utf-8")
+    mark_done(machine)
+    assert machine.run("main --services").returncode == 0
+    assert "@v9." in asked(machine)[3]
+    assert len(asked(machine)) == 4
+
+
+@pytest.mark.parametrize(
+    ("version", "toolchain", "is_enough"),
+    [
+        ("go1.24.0", "local", True),
+        ("go1.30.1", "local", True),
+        ("go1.23.9", "local", False),
+        ("go1.21.0", "auto", True),
+        ("go1.21.0", "go1.21.0+auto", True),
+        ("go1.19.8", "", False),
+    ],
+)
+def test_a_go_that_cannot_build_them_is_known(machine: Machine, version: str, toolchain: str, is_enough: bool) -> None:
+    add_go(machine, version, install="exit 1")
+    assert (machine.run(f"export TOOLCHAIN={toolchain}; can_build_services").returncode == 0) is is_enough
+
+
+def test_without_go_one_line_says_which_tests_are_skipped_and_what_to_type(machine: Machine) -> None:
+    ready_for_services(machine)
+    (machine.programs / "go").unlink()
+    machine.stub("versitygw", "")
+    done = machine.run("main --services")
+    assert done.returncode == 0
+    assert_one_line(done.stderr, "no Go 1.24", "tests that need minio, toxiproxy-server are skipped", "make services")
+
+    add_go(machine, "go1.26.0", install=BUILDS)
+    assert machine.run("main --services").returncode == 0
+    assert sorted(built(machine)) == ["minio", "toxiproxy-server"]
+
+
+def test_a_failed_build_is_one_more_line_and_leaves_nothing_in_place(machine: Machine) -> None:
+    ready_for_services(machine)
+    add_go(
+        machine, "go1.26.0", install=f"[[ $2 == *minio@* ]] && {{ echo first; echo 'no route' >&2; exit 1; }}; {BUILDS}"
+    )
+    done = machine.run("main --services")
+    assert done.returncode == 0
+    failed = [line for line in done.stderr.splitlines() if "could not build" in line]
+    assert failed == [
+        "setup: could not build minio, so the tests that need it are skipped: no route (all of it: .setup/go.log)"
+    ]
+    assert (machine.checkout / ".setup" / "go.log").read_text("utf-8") == "first\nno route\n"
+    assert sorted(built(machine)) == ["toxiproxy-server", "versitygw"]
+    assert not (machine.checkout / ".setup" / "go").exists()
+
+    add_go(machine, "go1.26.0", install=BUILDS)
+    assert machine.run("main --services").returncode == 0
+    assert sorted(built(machine)) == sorted(SERVICES)
+
+
+def test_a_build_that_leaves_no_program_counts_as_failed(machine: Machine) -> None:
+    ready_for_services(machine)
+    add_go(machine, "go1.26.0", install="echo nothing to do")
+    done = machine.run("main --services")
+    assert done.stderr.count("could not build") == 3
+    assert built(machine) == {}

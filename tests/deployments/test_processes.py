@@ -1,0 +1,225 @@
+"""Server processes live exactly as long as they should; the server here is Python's own of a folder's files."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from deployments import processes
+from deployments.processes import ServerProcess, find_program, free_port, require_program
+from storage.errors import InvalidInput, Unavailable
+
+# Opens a server as a user's program would, tells its process id, and then waits for the end.
+PARENT = """
+import os, sys
+from deployments.processes import ServerProcess, free_port
+port = str(free_port())
+server = ServerProcess(
+    [sys.executable, "-m", "http.server", port, "--bind", "127.0.0.1"], {}, [f"http://127.0.0.1:{port}/"]
+)
+server.start()
+if "fork" in sys.argv and os.fork() == 0:
+    os.setsid()
+    sys.stdin.read()
+    os._exit(0)
+print(server.pid, flush=True)
+sys.stdin.read()
+"""
+# Does what a server that hangs does: nothing, not even end when it is told to.
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+
+# Answers, but is not healthy at first.
+SLOW_STARTER = """
+import http.server, sys
+first = iter([503, 404])
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(next(first, 200))
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def file_server(folder: Path) -> ServerProcess:
+    port = free_port()
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
+    return ServerProcess(command, {}, [f"http://127.0.0.1:{port}/"])
+
+
+def python(program: str, secret: str | None = None) -> ServerProcess:
+    """Return a server that runs a program and is never healthy."""
+    return ServerProcess([sys.executable, "-c", program], {}, [f"http://127.0.0.1:{free_port()}/"], secret=secret)
+
+
+@contextmanager
+def parent(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", list[psutil.Process]]]:
+    """Yield a process that has a server, and all its descendants."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PARENT, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin
+    assert process.stdout
+    try:
+        server = int(process.stdout.readline())
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert server in [member.pid for member in family]
+        yield process, [member for member in family if "fork" not in member.cmdline()]
+    finally:
+        process.kill()
+        process.stdin.close()
+        process.stdout.close()
+        process.wait()
+
+
+def assert_gone(family: list[psutil.Process]) -> None:
+    assert family
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert alive == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_server_ends_with_its_parent_however_that_ends(how: signal.Signals) -> None:
+    with parent() as (process, family):
+        assert len(family) == 2
+        process.send_signal(how)
+        assert_gone(family)
+
+
+def test_server_ends_with_its_parent_though_a_fork_of_that_lives_on() -> None:
+    with parent("fork") as (process, family):
+        assert len(family) == 2
+        process.kill()
+        assert_gone(family)
+
+
+def test_server_ends_when_its_supervisor_is_told_to_end() -> None:
+    with parent() as (_, family):
+        supervisor = next(member for member in family if "deployments.supervisor" in member.cmdline())
+        supervisor.terminate()
+        assert_gone([member for member in family if member != supervisor])
+
+
+def test_server_that_does_not_obey_is_ended_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "START_TIMEOUT_SECONDS", 1.0)
+    server = python(DEAF)
+    with pytest.raises(Unavailable, match=r"did not answer within 1 s\. It said: deaf"):
+        server.start()
+    assert not psutil.pid_exists(server.pid)
+
+
+def test_server_is_healthy_when_start_returns_and_gone_when_stop_does() -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    server = ServerProcess([sys.executable, "-c", SLOW_STARTER, str(port)], {}, [url])
+    server.start()
+    try:
+        assert httpx.get(url).status_code == 200
+        assert psutil.Process(server.pid).is_running()
+    finally:
+        server.stop()
+    assert not psutil.pid_exists(server.pid)
+    server.stop()  # once more does no harm
+
+
+def test_killed_server_is_gone_and_answers_after_a_restart(tmp_path: Path) -> None:
+    server = file_server(tmp_path)
+    server.start()
+    try:
+        killed = server.pid
+        server.kill()
+        assert not psutil.pid_exists(killed)
+        server.kill()  # once more does no harm
+        server.restart()
+        assert server.pid != killed
+        assert httpx.get(server._health_urls[0]).is_success
+    finally:
+        server.stop()
+
+
+def test_running_server_is_replaced_by_a_restart(tmp_path: Path) -> None:
+    server = file_server(tmp_path)
+    server.start()
+    try:
+        first = server.pid
+        server.restart()
+        assert not psutil.pid_exists(first)
+        assert httpx.get(server._health_urls[0]).is_success
+    finally:
+        server.stop()
+
+
+def test_server_that_ends_at_once_is_unavailable_with_what_it_said_last_but_not_its_secret() -> None:
+    password = "open-sesame"  # noqa: S105 (made up)
+    server = python(f"import sys; sys.exit('x' * 3000 + 'the password is {password}')", password)
+    with pytest.raises(Unavailable, match=r"ended before it answered, with exit code 1\. It said: x+the") as caught:
+        server.start()
+    assert str(caught.value).endswith("the password is ***")
+    assert len(str(caught.value)) < processes.TAIL_BYTES + 200
+
+
+def test_program_that_cannot_be_run_is_unavailable(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"\x00")
+    broken.chmod(0o755)
+    with pytest.raises(Unavailable, match="broken at http"):
+        ServerProcess([str(broken)], {}, [f"http://127.0.0.1:{free_port()}/"]).start()
+
+
+def test_end_of_a_server_that_is_waited_for_is_unavailable(tmp_path: Path) -> None:
+    server = file_server(tmp_path)
+    server.start()
+    os.kill(server.pid, signal.SIGKILL)
+    try:
+        with pytest.raises(Unavailable, match="ended by itself"):
+            server.run_to_end()
+    finally:
+        server.stop()
+
+
+def test_server_sees_nothing_of_our_environment_but_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIO_VOLUMES", "elsewhere")
+    with pytest.raises(Unavailable) as caught:
+        python("import os, sys; sys.exit(' '.join(sorted(os.environ)))").start()
+    seen = str(caught.value).split("It said: ")[1].split()
+    assert set(seen) <= {*processes.INHERITED, "LC_CTYPE"}
+    assert "PATH" in seen
+
+
+def test_program_is_found_on_path_before_the_built_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_path, built = tmp_path / "path", tmp_path / "built"
+    for folder in (on_path, built):
+        folder.mkdir()
+        (folder / "a-server").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(on_path))
+    monkeypatch.setattr(processes, "BUILT_PROGRAMS", built)
+    assert find_program("a-server") == on_path / "a-server"
+    (on_path / "a-server").unlink()
+    assert find_program("a-server") == built / "a-server"
+    (built / "a-server").chmod(0o644)
+    assert find_program("a-server") is None
+    with pytest.raises(InvalidInput, match=r"a-server is neither on PATH nor in .* make services"):
+        require_program("a-server")
+
+
+def test_port_that_is_taken_is_refused_by_its_number(tmp_path: Path) -> None:
+    server = file_server(tmp_path)
+    server.start()
+    try:
+        port = httpx.URL(server._health_urls[0]).port
+        with pytest.raises(InvalidInput, match=f"port {port} of 127.0.0.1 cannot be listened on"):
+            free_port(port)
+    finally:
+        server.stop()
+    assert free_port(port) == port
+
+
+def test_port_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="port 70000"):
+        free_port(70000)

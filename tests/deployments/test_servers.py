@@ -1,0 +1,239 @@
+"""The real S3 servers and Toxiproxy: they hold what they should, survive a crash, and tell no secret."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import psutil
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deployments import processes
+from deployments.processes import find_program, free_port
+from deployments.servers import Credentials, S3Server, open_minio, open_versitygw, random_credentials
+from deployments.toxiproxy import Proxy, Toxiproxy, open_toxiproxy
+from storage.errors import InvalidInput, Unavailable
+
+OPENERS = {"minio": open_minio, "versitygw": open_versitygw}
+with_toxiproxy = pytest.mark.skipif(find_program("toxiproxy-server") is None, reason="no toxiproxy: make services")
+with_minio = pytest.mark.skipif(find_program("minio") is None, reason="no minio: make services")
+
+
+@pytest.fixture(params=sorted(OPENERS))
+def server(request: pytest.FixtureRequest) -> S3Server:
+    """Return each of the test run's servers."""
+    shared: S3Server = request.getfixturevalue(request.param)
+    return shared
+
+
+@pytest.fixture
+def toxiproxy() -> Iterator[Toxiproxy]:
+    with open_toxiproxy() as opened:
+        yield opened
+
+
+@pytest.fixture
+def proxy(toxiproxy: Toxiproxy, minio: S3Server) -> Proxy:
+    """Return a proxy in front of the test run's MinIO."""
+    return toxiproxy.add_proxy(minio.address)
+
+
+def client(server: S3Server, endpoint_url: str | None = None) -> Any:
+    """Return an S3 client that knows only what a child process is told."""
+    told = server.environment()
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint_url or told["S3_ENDPOINT_URL"],
+        region_name=told["AWS_REGION"],
+        aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
+        verify=told.get("S3_CA_BUNDLE"),
+        config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20),
+    )
+
+
+def read(server: S3Server, key: str, endpoint_url: str | None = None) -> bytes:
+    data: bytes = client(server, endpoint_url).get_object(Bucket=server.bucket, Key=key)["Body"].read()
+    return data
+
+
+def write(server: S3Server, key: str, data: bytes, endpoint_url: str | None = None) -> None:
+    client(server, endpoint_url).put_object(Bucket=server.bucket, Key=key, Body=data)
+
+
+def test_object_can_be_written_and_read(server: S3Server) -> None:
+    write(server, "a/b", b"content")
+    assert read(server, "a/b") == b"content"
+
+
+def test_create_only_write_refuses_an_existing_key(server: S3Server) -> None:
+    write(server, "taken", b"first")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        client(server).put_object(Bucket=server.bucket, Key="taken", Body=b"second", IfNoneMatch="*")
+    assert read(server, "taken") == b"first"
+
+
+def test_server_listens_on_loopback_only(server: S3Server) -> None:
+    listening = {
+        connection.laddr.ip
+        for connection in psutil.Process(server.pid).net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening
+    assert listening <= {"127.0.0.1", "::1"}
+
+
+def test_secret_is_in_no_repr_and_no_command_line(server: S3Server) -> None:
+    assert server.credentials.secret_key not in f"{server!r} {server.credentials!r} {server.process!r}"
+    assert server.credentials.secret_key not in " ".join(psutil.Process(server.pid).cmdline())
+    assert server.credentials.access_key in repr(server)
+
+
+def test_random_credentials_differ_each_time() -> None:
+    made = [random_credentials() for _ in range(3)]
+    assert len({one.access_key for one in made}) == 3
+    assert len({one.secret_key for one in made}) == 3
+
+
+@pytest.mark.parametrize("name", sorted(OPENERS))
+def test_objects_survive_a_crash_a_restart_and_a_new_start(name: str, tmp_path: Path) -> None:
+    if find_program(name) is None:
+        pytest.skip(f"no {name}: make services")
+    folder, credentials = tmp_path / "made" / "here", Credentials("somebody", "a password of somebody")
+    with OPENERS[name](folder, bucket="kept", credentials=credentials) as server:
+        write(server, "a", b"content")
+        server.kill()
+        with pytest.raises(BotoCoreError):
+            read(server, "a")
+        server.restart()
+        assert read(server, "a") == b"content"
+    with OPENERS[name](folder, bucket="kept", credentials=credentials) as again:
+        assert read(again, "a") == b"content"
+
+
+@pytest.mark.parametrize("name", sorted(OPENERS))
+def test_absent_program_is_named_with_what_to_type(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(processes, "BUILT_PROGRAMS", tmp_path)
+    with (
+        pytest.raises(InvalidInput, match=f"{name} is neither .* make services"),
+        OPENERS[name](tmp_path / "data", bucket="none"),
+    ):
+        pass
+    assert not (tmp_path / "data").exists()
+
+
+@with_minio
+def test_credentials_that_minio_refuses_are_told_in_its_words(tmp_path: Path) -> None:
+    refused = Credentials("somebody", "short")
+    with (
+        pytest.raises(Unavailable, match="at least 8") as caught,
+        open_minio(tmp_path, bucket="none", credentials=refused),
+    ):
+        pass
+    assert "short" not in str(caught.value)
+
+
+@with_minio
+def test_ports_that_are_named_are_taken(tmp_path: Path) -> None:
+    port, console_port = free_port(), free_port()
+    with open_minio(tmp_path, bucket="named", port=port, console_port=console_port) as server:
+        assert server.endpoint_url == f"http://127.0.0.1:{port}"
+        assert server.console_url == f"http://127.0.0.1:{console_port}"
+        assert "MinIO Console" in httpx.get(server.console_url).text
+
+
+@with_minio
+def test_bucket_is_addressed_by_host_below_the_domain(tmp_path: Path) -> None:
+    with open_minio(tmp_path, bucket="hosted", domain="s3.test") as server:
+        answer = httpx.get(f"{server.endpoint_url}/key", headers={"Host": "hosted.s3.test"})
+    assert "<BucketName>hosted</BucketName>" in answer.text
+
+
+@with_minio
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl, which makes the certificate, is missing")
+def test_minio_speaks_tls_with_the_certificate_it_is_given(tmp_path: Path) -> None:
+    certs = tmp_path / "certs"
+    certs.mkdir()
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"),
+            *("-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(certs / "private.key"), "-out", str(certs / "public.crt")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    with open_minio(tmp_path / "data", bucket="private", certs=certs) as server:
+        assert server.endpoint_url.startswith("https://")
+        write(server, "a", b"content")
+        assert read(server, "a") == b"content"
+        with pytest.raises(httpx.ConnectError, match="certificate"):
+            httpx.get(server.endpoint_url)
+
+
+@with_toxiproxy
+def test_proxy_passes_on_what_it_is_given(proxy: Proxy, minio: S3Server) -> None:
+    write(minio, "passed on", b"content", proxy.url)
+    assert read(minio, "passed on") == b"content"
+
+
+@with_toxiproxy
+@pytest.mark.parametrize(
+    ("toxic", "attributes"),
+    [("limit_data", {"bytes": 2000}), ("reset_peer", {"timeout": 0}), ("timeout", {"timeout": 100})],
+)
+def test_toxic_cuts_a_connection_until_it_is_removed(
+    proxy: Proxy, minio: S3Server, toxic: Any, attributes: dict[str, int]
+) -> None:
+    content = bytes(100_000)
+    write(minio, "cut", content)
+    name = proxy.add_toxic(toxic, **attributes)
+    with pytest.raises(BotoCoreError):
+        read(minio, "cut", proxy.url)
+    proxy.remove_toxic(name)
+    assert read(minio, "cut", proxy.url) == content
+
+
+@with_toxiproxy
+@pytest.mark.parametrize(
+    ("toxic", "attributes"), [("latency", {"latency": 300}), ("bandwidth", {"rate": 200})], ids=str
+)
+def test_toxic_slows_a_connection_down(proxy: Proxy, minio: S3Server, toxic: Any, attributes: dict[str, int]) -> None:
+    write(minio, "slow", bytes(100_000))
+    proxy.add_toxic(toxic, **attributes)
+    started = time.monotonic()
+    assert len(read(minio, "slow", proxy.url)) == 100_000
+    assert time.monotonic() - started > 0.3
+
+
+@with_toxiproxy
+def test_disabled_proxy_refuses_and_takes_connections_again_at_the_same_address(proxy: Proxy, minio: S3Server) -> None:
+    write(minio, "reached", b"content")
+    proxy.disable()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(proxy.url)
+    proxy.enable()
+    assert read(minio, "reached", proxy.url) == b"content"
+
+
+@with_toxiproxy
+def test_proxies_are_apart(toxiproxy: Toxiproxy, minio: S3Server) -> None:
+    first, second = toxiproxy.add_proxy(minio.address), toxiproxy.add_proxy(minio.address)
+    first.disable()
+    assert httpx.get(f"{second.url}/minio/health/live").is_success
+
+
+@with_toxiproxy
+def test_what_toxiproxy_refuses_is_told_in_its_words(proxy: Proxy) -> None:
+    wrong: Any = "latenc"
+    with pytest.raises(InvalidInput, match=r"Toxiproxy refuses POST .*: .*invalid toxic type"):
+        proxy.add_toxic(wrong)
+    with pytest.raises(InvalidInput, match="toxic not found"):
+        proxy.remove_toxic("absent")
