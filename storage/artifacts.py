@@ -63,8 +63,7 @@ def seal(
     made = Manifest(kind, artifact_id, inputs, parameters, code_version, ordered, counts)
     data = made.to_bytes()
     manifest = parse_manifest(data, f"the manifest of {kind}/{artifact_id}")
-    for file in ordered:
-        _check_size(store, f"{layout.artifact_prefix(kind, artifact_id)}/{file.path}", file)
+    require_files(store, manifest)
     try:
         store.create(layout.manifest_key(kind, artifact_id), data)
     except ObjectExists:
@@ -105,6 +104,17 @@ def publish(
         files=add_files(store, kind, artifact_id, folder),
         counts=counts,
     )
+
+
+def require_files(store: Store, manifest: Manifest) -> None:
+    """Check that the store has every file of a manifest that is about to be created.
+
+    Raises:
+        ObjectNotFound: If a file is missing.
+        CorruptObject: If a file has another size.
+    """
+    for file in manifest.files:
+        _check_size(store, f"{layout.artifact_prefix(manifest.kind, manifest.id)}/{file.path}", file)
 
 
 def _check_size(store: Store, key: str, file: FileEntry) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from typing import NoReturn
 
 from storage.errors import CorruptObject
@@ -51,9 +52,8 @@ def decode_object(data: bytes, source: str) -> dict[str, object]:
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {repeated!r} stands twice in one object")
+        repeated, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the name {repeated[:80]!r} stands twice in one object")
     return found
 
 
@@ -71,7 +71,7 @@ def _check(value: object, source: str, path: str, depth: int) -> None:
     if isinstance(value, dict):
         for name, part in value.items():
             _check(name, source, "a name" if not path else f"a name in {path}", depth)
-            _check(part, source, f"{path}.{name}" if path else name, depth - 1)
+            _check(part, source, f"{path}.{name[:80]}" if path else name[:80], depth - 1)
     elif isinstance(value, list):
         for position, part in enumerate(value):
             _check(part, source, f"{path}[{position}]", depth - 1)

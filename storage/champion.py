@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 from storage import canonical, layout
-from storage.errors import ObjectNotFound
+from storage.errors import CorruptObject, ObjectNotFound
 from storage.protocol import ObjectInfo, Store
+
+MODEL_ID = "model_id"
 
 
 def read_champion(store: Store) -> tuple[dict[str, object] | None, str | None]:
@@ -23,6 +25,23 @@ def read_champion(store: Store) -> tuple[dict[str, object] | None, str | None]:
     except ObjectNotFound:
         return None, None
     return canonical.decode_object(data, store.locate(layout.CHAMPION)), info.version
+
+
+def champion_id(store: Store) -> str | None:
+    """Return the id of the model that serves, or None if none does.
+
+    Raises:
+        CorruptObject: If the record is not a JSON object that names a model.
+    """
+    record, _ = read_champion(store)
+    if record is None:
+        return None
+    named = record.get(MODEL_ID)
+    if not isinstance(named, str):
+        raise CorruptObject(
+            f"{store.locate(layout.CHAMPION)} has {MODEL_ID} {str(named)[:80]!r}; expected the id of a model."
+        )
+    return named
 
 
 def replace_champion(store: Store, record: Mapping[str, object], expected_version: str | None) -> ObjectInfo:

@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from storage import layout
 from storage.errors import CorruptObject, ObjectNotFound
-from storage.files import TEMPORARY, remove_stale, temporary_name
 from storage.identity import ID_LENGTH, file_sha256
+from storage.leftovers import TEMPORARY, remove_stale, temporary_name
 from storage.manifest import FileEntry, Manifest
 from storage.protocol import Store
 
@@ -107,7 +107,7 @@ def _cached(store: Store, manifest: Manifest, file: FileEntry, cache: Path) -> P
     partial = cache / TEMPORARY / temporary_name()
     try:
         store.fetch(_key(manifest, file), partial)
-        _check_digest(store.locate(_key(manifest, file)), partial, file)
+        check_digest(store.locate(_key(manifest, file)), partial, file)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial.replace(target)
     finally:
@@ -115,7 +115,12 @@ def _cached(store: Store, manifest: Manifest, file: FileEntry, cache: Path) -> P
     return target
 
 
-def _check_digest(location: str, path: Path, file: FileEntry) -> None:
+def check_digest(location: str, path: Path, file: FileEntry) -> None:
+    """Check that a local file holds what a manifest says of the object at a location.
+
+    Raises:
+        CorruptObject: If its SHA-256 is another.
+    """
     digest = file_sha256(path)
     if digest != file.sha256:
         raise CorruptObject(

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from storage import canonical, layout
-from storage.errors import CorruptObject, InvalidInput, ObjectExists
+from storage.errors import CorruptObject, InvalidInput, ObjectExists, ObjectNotFound
 from storage.identity import ID_LENGTH, file_sha256, stream_sha256
 from storage.manifest import FileEntry
 from storage.protocol import Store
@@ -18,6 +19,7 @@ def add_files(store: Store, kind: str, artifact_id: str, folder: Path) -> tuple[
     What is there already with the same bytes is kept, so that a second try resumes the first. Where other
     bytes stand under one of the names, which a concurrent or dead writer put there, the whole set goes into a
     folder named by its digest, and the entries' paths say so: a manifest names only its own writer's bytes.
+    On a backend where two writers may both win a race, it goes there at once.
 
     Returns:
         One entry per file, ordered by path.
@@ -29,13 +31,16 @@ def add_files(store: Store, kind: str, artifact_id: str, folder: Path) -> tuple[
     """
     entries = _describe(folder)
     prefix = layout.artifact_prefix(kind, artifact_id)
-    if all(_put(store, f"{prefix}/{entry.path}", folder / entry.path, entry) for entry in entries):
+    has_one_winner = store.race_flaw() is None
+    if has_one_winner and all(
+        put_file(store, f"{prefix}/{entry.path}", folder / entry.path, entry) for entry in entries
+    ):
         return entries
     digest = _set_digest(entries)
     moved = tuple(replace(entry, path=layout.file_set_path(digest, entry.path)) for entry in entries)
     for entry, target in zip(entries, moved, strict=True):
         key = f"{prefix}/{target.path}"
-        if not _put(store, key, folder / entry.path, entry):
+        if not put_file(store, key, folder / entry.path, entry):
             raise CorruptObject(f"{store.locate(key)} does not hold the bytes of its digest; delete its folder.")
     return moved
 
@@ -52,18 +57,30 @@ def _set_digest(entries: Iterable[FileEntry]) -> str:
     return hashlib.sha256(canonical.encode(listed)).hexdigest()[:ID_LENGTH]
 
 
-def _put(store: Store, key: str, path: Path, entry: FileEntry) -> bool:
-    """Return whether the key now holds the entry's bytes; another writer's are left as they are."""
-    try:
-        store.create(key, path)
-    except ObjectExists:
-        return _holds(store, key, entry)
-    return True
+def put_file(store: Store, key: str, path: Path, entry: FileEntry) -> bool:
+    """Store a file unless the key is taken, and return whether the key now holds the entry's bytes.
+
+    Another writer's bytes are left as they are.
+    """
+    while True:
+        with suppress(ObjectExists):
+            store.create(key, path)
+            return True
+        with suppress(ObjectNotFound):  # taken away as old in the meantime
+            return adopt_file(store, key, entry)
 
 
-def _holds(store: Store, key: str, entry: FileEntry) -> bool:
+def adopt_file(store: Store, key: str, entry: FileEntry) -> bool:
+    """Return whether the key holds the entry's bytes; if so they count from now on as just written.
+
+    Raises:
+        ObjectNotFound: If the key is free.
+    """
     info = store.head(key)
-    if info is None or info.size_bytes != entry.size_bytes:
+    if info is not None and info.size_bytes != entry.size_bytes:
         return False
     with store.open(key) as stream:
-        return stream_sha256(stream) == entry.sha256
+        is_equal = stream_sha256(stream) == entry.sha256
+    if is_equal:
+        store.renew(key)
+    return is_equal

@@ -3,63 +3,19 @@
 import errno
 import os
 import shutil
-import socket
+import stat
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from storage.errors import InvalidInput, OutOfSpace
+from storage.leftovers import DENIED, TEMPORARY, temporary_name
 
 COPY_BYTES = 1024 * 1024
-TEMPORARY = ".tmp"
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-_RUN = uuid.uuid4().hex[:8]
-
-
-def temporary_name() -> str:
-    """Return a fresh file name that says who is writing: host, process and run."""
-    return f"{socket.gethostname()}~{os.getpid()}~{_RUN}~{uuid.uuid4().hex}"
-
-
-def remove_stale(folder: Path) -> None:
-    """Remove the temporary files that processes of this host left behind when they died.
-
-    Files of other hosts, of living processes and of other names stay; so does what may not be removed.
-    """
-    if not folder.is_dir():
-        return
-    for path in folder.iterdir():
-        if _is_stale(path.name):
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                if error.errno not in _DENIED:
-                    raise
-
-
-def _is_stale(name: str) -> bool:
-    parts = name.removeprefix(".").split("~")
-    if len(parts) != 4 or parts[0] != socket.gethostname() or not parts[1].isdecimal():
-        return False
-    pid, run = int(parts[1]), parts[2]
-    if pid == os.getpid():  # in a container each run may have the same number
-        return run != _RUN
-    return not _is_alive(pid)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
 
 
 def sync_folder(folder: Path) -> None:
@@ -69,6 +25,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def file_stat(path: Path) -> os.stat_result | None:
+    """Return what the system knows of a regular file; None if there is none of that name."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None
 
 
 def make_folder(folder: Path) -> None:
@@ -96,7 +61,7 @@ def explained(folder: Path, needed_bytes: int) -> Iterator[None]:
                 f"no space left under {folder}: {needed_bytes} bytes needed, {free} bytes free. "
                 "Free some, or choose a folder on another disk."
             ) from error
-        if error.errno in _DENIED and str(error.filename).startswith(str(folder)):
+        if error.errno in DENIED and str(error.filename).startswith(str(folder)):
             raise InvalidInput(
                 f"{folder} cannot be written to ({error.strerror}: {error.filename}). "
                 "Change its rights, or choose another folder."

@@ -1,7 +1,8 @@
 """Where everything stands in the store; no other module spells a key."""
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from storage.errors import InvalidKey
 from storage.keys import check_key
@@ -15,6 +16,18 @@ SCORES: Final = "scores"
 MODELS: Final = "models"
 RECOMMENDATIONS: Final = "recommendations"
 KINDS: Final = (RAW, REVIEWS_KIND, DATASETS, SPLITS, FITS, SCORES, MODELS, RECOMMENDATIONS)
+
+# Which kind of artifact each role among a manifest's inputs names.
+INPUT_KINDS: Final[Mapping[str, str]] = {
+    "raw": RAW,
+    "products": RAW,
+    "reviews": REVIEWS_KIND,
+    "dataset": DATASETS,
+    "split": SPLITS,
+    "fit": FITS,
+    "test": SCORES,
+    "model": MODELS,
+}
 
 CHAMPION: Final = "champion.json"
 MANIFEST: Final = "manifest.json"
@@ -68,6 +81,28 @@ def manifest_key(kind: str, artifact_id: str) -> str:
         'models/1f3a/manifest.json'
     """
     return f"{artifact_prefix(kind, artifact_id)}/{MANIFEST}"
+
+
+class Place(NamedTuple):
+    """Where an object stands: the artifact's kind and id, and the path within the artifact."""
+
+    kind: str
+    id: str
+    path: str
+
+
+def place_of(key: str) -> Place | None:
+    """Return the place of an object of an artifact, or None for a key that belongs to none.
+
+    Example:
+        >>> place_of("models/1f3a/als_model/metadata")
+        Place(kind='models', id='1f3a', path='als_model/metadata')
+        >>> place_of("champion.json") is None
+        True
+    """
+    kind, _, rest = key.partition("/")
+    artifact_id, _, path = rest.partition("/")
+    return Place(kind, artifact_id, path) if kind in KINDS and path else None
 
 
 def file_set_path(set_digest: str, name: str) -> str:

@@ -3,9 +3,10 @@
 import errno
 import fcntl
 import os
-import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,15 +19,15 @@ from storage.errors import (
     VersionConflict,
 )
 from storage.files import (
-    TEMPORARY,
     explained,
+    file_stat,
     make_folder,
-    remove_stale,
     save_stream,
     sync_folder,
     temporary_copy,
 )
 from storage.keys import check_key, check_prefix
+from storage.leftovers import TEMPORARY, left_behind, remove_stale
 from storage.protocol import READ_LIMIT_BYTES, ObjectInfo
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
@@ -71,6 +72,10 @@ class LocalStore:
                 sync_folder(path.parent)
             return replaced
 
+    def race_flaw(self) -> str | None:
+        """See `Store.race_flaw`."""
+        return None
+
     def read(self, key: str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:
         """See `Store.read`."""
         with self.open(key) as stream:
@@ -84,7 +89,7 @@ class LocalStore:
         try:
             return self._path(key).open("rb")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise ObjectNotFound(f"{self.locate(key)} does not exist.") from None
+            raise self._absent(key) from None
 
     def fetch(self, key: str, target: Path) -> None:
         """See `Store.fetch`."""
@@ -97,11 +102,8 @@ class LocalStore:
 
     def head(self, key: str) -> ObjectInfo | None:
         """See `Store.head`."""
-        try:
-            found = self._path(key).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return _info(key, found) if stat.S_ISREG(found.st_mode) else None
+        found = file_stat(self._path(key))
+        return _info(key, found) if found else None
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See `Store.list`."""
@@ -118,6 +120,30 @@ class LocalStore:
             with self._locked():
                 path.unlink(missing_ok=True)
                 sync_folder(path.parent)
+
+    def written_at(self, key: str) -> datetime | None:
+        """See `Store.written_at`; it is the file's time of modification."""
+        found = file_stat(self._path(key))
+        return datetime.fromtimestamp(found.st_mtime, UTC) if found else None
+
+    def renew(self, key: str) -> None:
+        """See `Store.renew`; the version changes, for the time of modification is a part of it."""
+        if self.head(key) is None:
+            raise self._absent(key)
+        with self._locked():
+            now = time.time_ns()
+            try:
+                os.utime(self._path(key), ns=(now, now))
+            except FileNotFoundError:
+                raise self._absent(key) from None
+
+    def sweep(self, before: datetime, *, remove: bool) -> Iterator[str]:
+        """See `Store.sweep`; what is left behind here are files in `.tmp`, of any host."""
+        with explained(self._root, 0):
+            for path in left_behind(self._root / TEMPORARY, before):
+                if remove:
+                    path.unlink(missing_ok=True)
+                yield path.relative_to(self._root).as_posix()
 
     def locate(self, key: str) -> str:
         """See `Store.locate`."""
@@ -177,6 +203,9 @@ class LocalStore:
         except ObjectExists:
             info = self.head(key)
             raise self._conflict(key, info.version if info else None, None) from None
+
+    def _absent(self, key: str) -> ObjectNotFound:
+        return ObjectNotFound(f"{self.locate(key)} does not exist.")
 
     def _exists(self, path: Path, key: str) -> ObjectExists:
         sync_folder(path.parent)  # the other writer may not have come to it yet

@@ -1,6 +1,7 @@
 """The manifest of an artifact: what it is made of, and from what."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
@@ -13,6 +14,7 @@ from storage.keys import check_key
 JsonScalar: TypeAlias = str | int | float | bool | None
 
 MANIFEST_LIMIT_BYTES = 16 * 1024 * 1024
+MAX_FILE_BYTES = 2**63 - 1
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FIELDS = frozenset({"kind", "id", "inputs", "parameters", "code_version", "files", "counts"})
@@ -56,6 +58,16 @@ class Manifest:
     code_version: str
     files: tuple[FileEntry, ...]
     counts: Mapping[str, JsonScalar]
+
+    @property
+    def name(self) -> str:
+        """The kind and the id, as people write them."""
+        return f"{self.kind}/{self.id}"
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of its files together."""
+        return sum(file.size_bytes for file in self.files)
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON text: the same manifest, the same bytes."""
@@ -106,7 +118,7 @@ def parse_manifest(data: bytes, source: str = "manifest") -> Manifest:
 
 def _check_names(document: Mapping[str, object], expected: Iterable[str], field: str) -> None:
     if document.keys() != set(expected):
-        raise CorruptObject(f"{field} has the fields {sorted(document)}; expected {sorted(expected)}.")
+        raise CorruptObject(f"{field} has the fields {_shown(sorted(document), 200)}; expected {sorted(expected)}.")
 
 
 def _typed(value: object, expected: type[_Type], field: str) -> _Type:
@@ -116,9 +128,9 @@ def _typed(value: object, expected: type[_Type], field: str) -> _Type:
     return value
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, limit: int = 80) -> str:
     text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"
+    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def _mapping(value: object, field: str) -> dict[str, object]:
@@ -126,14 +138,16 @@ def _mapping(value: object, field: str) -> dict[str, object]:
 
 
 def _inputs(value: object, field: str) -> dict[str, str]:
-    return {role: _typed(part, str, f"{field}.{role}") for role, part in _mapping(value, field).items()}
+    return {role: _typed(part, str, f"{field}.{role[:80]}") for role, part in _mapping(value, field).items()}
 
 
 def _counts(value: object, field: str) -> dict[str, JsonScalar]:
     counts: dict[str, JsonScalar] = {}
     for name, count in _mapping(value, field).items():
         if count is not None and not isinstance(count, str | int | float):
-            raise CorruptObject(f"{field}.{name} is {_shown(count)}; expected a number, text, true, false or null.")
+            raise CorruptObject(
+                f"{field}.{name[:80]} is {_shown(count)}; expected a number, text, true, false or null."
+            )
         counts[name] = count
     return counts
 
@@ -153,8 +167,8 @@ def _file(value: object, field: str) -> FileEntry:
         size_bytes=_typed(document["size_bytes"], int, f"{field}.size_bytes"),
         sha256=_typed(document["sha256"], str, f"{field}.sha256"),
     )
-    if entry.size_bytes < 0:
-        raise CorruptObject(f"{field}.size_bytes is {entry.size_bytes}; expected 0 or more.")
+    if not 0 <= entry.size_bytes <= MAX_FILE_BYTES:
+        raise CorruptObject(f"{field}.size_bytes is {_shown(entry.size_bytes)}; expected 0 or more, below 2**63.")
     if not _SHA256.fullmatch(entry.sha256):
         raise CorruptObject(f"{field}.sha256 is {_shown(entry.sha256)}; expected 64 hexadecimal digits.")
     try:
@@ -168,7 +182,7 @@ def _check_paths(paths: list[str], field: str) -> None:
     names = [layout.logical_name(path) for path in paths]
     taken = set(names)
     if len(taken) < len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
+        repeated, _ = Counter(names).most_common(1)[0]
         raise CorruptObject(f"{field} names {repeated!r} twice; expected each file once.")
     if paths != sorted(paths):
         raise CorruptObject(f"{field} is not ordered by path; expected {sorted(paths)[0]!r} first.")

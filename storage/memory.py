@@ -4,7 +4,8 @@ import io
 import itertools
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ from storage.protocol import READ_LIMIT_BYTES, ObjectInfo
 class _Object:
     data: bytes
     version: str
+    written_at: datetime
 
 
 class MemoryStore:
@@ -48,6 +50,10 @@ class MemoryStore:
                     f"{self.locate(key)} has version {found}; expected {expected}. Read it again and decide anew."
                 )
             return self._put(key, data)
+
+    def race_flaw(self) -> str | None:
+        """See `Store.race_flaw`."""
+        return None
 
     def read(self, key: str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:
         """See `Store.read`."""
@@ -89,6 +95,24 @@ class MemoryStore:
         with self._lock:
             self._objects.pop(check_key(key), None)
 
+    def written_at(self, key: str) -> datetime | None:
+        """See `Store.written_at`."""
+        with self._lock:
+            found = self._objects.get(check_key(key))
+        return found.written_at if found else None
+
+    def renew(self, key: str) -> None:
+        """See `Store.renew`."""
+        with self._lock:
+            found = self._objects.get(check_key(key))
+            if found is None:
+                raise self._absent(key)
+            self._objects[key] = replace(found, written_at=datetime.now(UTC))
+
+    def sweep(self, before: datetime, *, remove: bool) -> Iterator[str]:  # noqa: ARG002 - the verb's names
+        """See `Store.sweep`; memory keeps nothing of a writer that died."""
+        return iter(())
+
     def locate(self, key: str) -> str:
         """See `Store.locate`."""
         return f"{self.uri}/{check_key(key)}"
@@ -97,8 +121,11 @@ class MemoryStore:
         with self._lock:
             found = self._objects.get(check_key(key))
         if found is None:
-            raise ObjectNotFound(f"{self.locate(key)} does not exist.")
+            raise self._absent(key)
         return found
+
+    def _absent(self, key: str) -> ObjectNotFound:
+        return ObjectNotFound(f"{self.locate(key)} does not exist.")
 
     def _head(self, key: str) -> ObjectInfo | None:
         found = self._objects.get(key)
@@ -108,7 +135,7 @@ class MemoryStore:
         folders = {str(parent) for parent in PurePosixPath(key).parents}
         if any(other in folders or other.startswith(f"{key}/") for other in self._objects):
             raise InvalidKey(f"{self.locate(key)} would be both an object and a folder of objects.")
-        self._objects[key] = _Object(bytes(data), str(next(self._versions)))
+        self._objects[key] = _Object(bytes(data), str(next(self._versions)), datetime.now(UTC))
         return ObjectInfo(key, len(data), self._objects[key].version)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -16,7 +17,7 @@ class ObjectInfo:
         key: Where it stands, relative to the store's root.
         size_bytes: Length of its content.
         version: Opaque token for compare-and-swap. Objects of different bytes have different versions; two
-            writes of equal bytes may share one.
+            writes of equal bytes may share one, and `renew` may change it.
     """
 
     key: str
@@ -60,6 +61,13 @@ class Store(Protocol):
             OutOfSpace: If the backend is full.
         """
 
+    def race_flaw(self) -> str | None:
+        """Return what lets more than one of several writers win on this backend, or None if one always does.
+
+        Where there is a flaw, `create` may overwrite what another writer creates at the same moment, and
+        `replace` raises InvalidInput.
+        """
+
     def read(self, key: str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:
         """Return the content of a small object.
 
@@ -94,6 +102,37 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the object; a free key is fine."""
+
+    def written_at(self, key: str) -> datetime | None:
+        """Return when the object was last written or renewed, by the backend's clock; None if the key is free.
+
+        The moment is in UTC and knows it. Of two writes or renewals the later one never has the earlier moment,
+        but both may have the same one: clocks of stores tick up to a second apart.
+        """
+
+    def renew(self, key: str) -> None:
+        """Make now the moment in which the object was written, so that it counts as new; durable when it returns.
+
+        A writer that takes over an object which a dead writer left calls this, lest a clean-up takes it away as
+        old. The content stays what it is, and no reader ever finds the key free, or half of the object. The
+        version may change, which matters only to a compare-and-swap that is under way: it then fails, and is
+        tried again.
+
+        Raises:
+            ObjectNotFound: If the key is free; nothing is stored.
+        """
+
+    def sweep(self, before: datetime, *, remove: bool) -> Iterator[str]:
+        """Yield a name for each thing that a writer which died left behind, and that no verb shows.
+
+        Nothing that `head`, `read` or `list` shows is ever among them, nor what a writer that is known to be
+        alive is at work on; of a writer that may be alive, only what was untouched since the moment given. Things
+        are found, and removed, as the iterator is read.
+
+        Args:
+            before: Moment, with its time zone; what was touched then or later is left out.
+            remove: Whether each thing is removed before its name is yielded.
+        """
 
     def locate(self, key: str) -> str:
         """Return the full URI of the key, for people and logs."""

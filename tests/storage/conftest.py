@@ -6,27 +6,51 @@ from pathlib import Path
 
 import pytest
 
+from deployments.servers import S3Server
 from storage.opening import open_store
 from storage.protocol import Store
 
-
-def _memory_uri(_: Path) -> str:
-    return f"memory://{uuid.uuid4().hex}"
-
-
-def _local_uri(folder: Path) -> str:
-    return str(folder / f"store-{uuid.uuid4().hex}")
+# A backend is a function from what a test can ask for to a maker of URIs, each of a store that nobody has used.
+Backend = Callable[[pytest.FixtureRequest], Callable[[], str]]
 
 
-# A backend is a function from a temporary folder to the URI of a store that nobody has used.
-BACKENDS: dict[str, Callable[[Path], str]] = {"memory": _memory_uri, "local": _local_uri}
+def _memory(_: pytest.FixtureRequest) -> Callable[[], str]:
+    return lambda: f"memory://{uuid.uuid4().hex}"
+
+
+def _local(request: pytest.FixtureRequest) -> Callable[[], str]:
+    folder: Path = request.getfixturevalue("tmp_path")
+    return lambda: str(folder / f"store-{uuid.uuid4().hex}")
+
+
+def _s3(fixture: str) -> Backend:
+    def make(request: pytest.FixtureRequest) -> Callable[[], str]:
+        server: S3Server = request.getfixturevalue(fixture)
+        speak_to(server, request.getfixturevalue("monkeypatch"))
+        return lambda: f"s3://{server.bucket}/{uuid.uuid4().hex}"
+
+    return make
+
+
+def speak_to(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a server the one that S3 URIs mean, in this process and in those it starts."""
+    for name, value in (server.environment() | {"AWS_ENDPOINT_URL": server.endpoint_url}).items():
+        monkeypatch.setenv(name, value)
+
+
+BACKENDS: dict[str, Backend] = {
+    "memory": _memory,
+    "local": _local,
+    "minio": _s3("minio"),
+    "versitygw": _s3("versitygw"),
+}
 WITH_LOCAL_FILES = {"local"}
 
 
 @pytest.fixture(params=sorted(BACKENDS))
-def new_store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+def new_store_uri(request: pytest.FixtureRequest) -> Callable[[], str]:
     """Return a maker of URIs, each of an empty store on the backend under test."""
-    return lambda: BACKENDS[request.param](tmp_path)
+    return BACKENDS[request.param](request)
 
 
 @pytest.fixture
@@ -42,9 +66,9 @@ def store(store_uri: str) -> Store:
 
 
 @pytest.fixture(params=sorted(BACKENDS.keys() - WITH_LOCAL_FILES))
-def remote_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+def remote_store(request: pytest.FixtureRequest) -> Store:
     """Return an empty store on a backend whose objects are no local files."""
-    return open_store(BACKENDS[request.param](tmp_path))
+    return open_store(BACKENDS[request.param](request)())
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import pytest
 
-from storage.champion import read_champion, replace_champion
+from storage.champion import champion_id, read_champion, replace_champion
 from storage.errors import CorruptObject, VersionConflict
 from storage.layout import CHAMPION
 from storage.protocol import Store
@@ -38,3 +38,16 @@ def test_a_broken_pointer_is_named(store: Store, data: bytes) -> None:
     store.create(CHAMPION, data)
     with pytest.raises(CorruptObject, match=r"champion\.json"):
         read_champion(store)
+
+
+def test_the_champions_id_is_read_from_the_record(store: Store) -> None:
+    assert champion_id(store) is None
+    replace_champion(store, {"model_id": "1f3a", "scores": []}, None)
+    assert champion_id(store) == "1f3a"
+
+
+@pytest.mark.parametrize("record", [{}, {"model_id": None}, {"model_id": ["1f3a"]}, {"model": "1f3a"}])
+def test_a_record_that_names_no_model_is_corrupt(store: Store, record: dict[str, object]) -> None:
+    replace_champion(store, record, None)
+    with pytest.raises(CorruptObject, match=r"champion\.json has model_id .*; expected the id of a model"):
+        champion_id(store)

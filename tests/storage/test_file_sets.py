@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -7,9 +8,37 @@ from storage.errors import CorruptObject, InvalidInput, InvalidKey
 from storage.file_sets import add_files
 from storage.identity import file_sha256
 from storage.manifest import FileEntry
-from storage.protocol import Store
+from storage.memory import MemoryStore
+from storage.protocol import ObjectInfo, Store
 
 NAMES = ["als_model/itemFactors/part-00000", "als_model/metadata", "metadata.json", "metrics.json"]
+
+
+class Observed(MemoryStore):
+    """A store that tells what was renewed, and from which someone takes an object away at a bad moment."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.renewed: list[str] = []
+        self.taken_away_before = ""
+
+    def head(self, key: str) -> ObjectInfo | None:
+        self._take_away("head", key)
+        return super().head(key)
+
+    def open(self, key: str) -> BinaryIO:
+        self._take_away("open", key)
+        return super().open(key)
+
+    def renew(self, key: str) -> None:
+        self._take_away("renew", key)
+        super().renew(key)
+        self.renewed.append(key)
+
+    def _take_away(self, verb: str, key: str) -> None:
+        if verb == self.taken_away_before:
+            self.taken_away_before = ""
+            self.delete(key)
 
 
 def held(store: Store) -> dict[str, bytes]:
@@ -27,9 +56,9 @@ def test_add_files_puts_every_file_under_its_relative_path(store: Store, artifac
 
 def test_add_files_again_changes_nothing(store: Store, artifact_folder: Path) -> None:
     first = add_files(store, "models", "1f3a", artifact_folder)
-    before = list(store.list(""))
+    before = held(store)
     assert add_files(store, "models", "1f3a", artifact_folder) == first
-    assert list(store.list("")) == before
+    assert held(store) == before
 
 
 def test_add_files_resumes_what_a_dead_writer_began(store: Store, artifact_folder: Path) -> None:
@@ -37,6 +66,31 @@ def test_add_files_resumes_what_a_dead_writer_began(store: Store, artifact_folde
     entries = add_files(store, "models", "1f3a", artifact_folder)
     assert [entry.path for entry in entries] == NAMES
     assert [info.key for info in store.list("")] == [f"models/1f3a/{name}" for name in NAMES]
+
+
+def test_add_files_makes_what_it_adopts_count_as_new(artifact_folder: Path) -> None:
+    store = Observed("observed")
+    add_files(store, "models", "1f3a", artifact_folder)
+    assert store.renewed == []
+    store.delete("models/1f3a/metadata.json")
+    add_files(store, "models", "1f3a", artifact_folder)
+    assert store.renewed == [f"models/1f3a/{name}" for name in NAMES if name != "metadata.json"]
+
+
+def test_add_files_leaves_the_age_of_another_writers_bytes(artifact_folder: Path) -> None:
+    store = Observed("observed")
+    store.create("models/1f3a/als_model/itemFactors/part-00000", b"FACTORS")
+    add_files(store, "models", "1f3a", artifact_folder)
+    assert store.renewed == []
+
+
+@pytest.mark.parametrize("verb", ["head", "open", "renew"])
+def test_add_files_stores_anew_what_is_taken_away_while_it_is_adopted(artifact_folder: Path, verb: str) -> None:
+    store = Observed("observed")
+    first = add_files(store, "models", "1f3a", artifact_folder)
+    store.taken_away_before = verb
+    assert add_files(store, "models", "1f3a", artifact_folder) == first
+    assert held(store) == {f"models/1f3a/{name}": (artifact_folder / name).read_bytes() for name in NAMES}
 
 
 @pytest.mark.parametrize("other", [b"other bytes", b'{"rank": 9}\n'], ids=["other size", "same size"])

@@ -1,8 +1,13 @@
+import ast
+from pathlib import Path
+
 import pytest
 
 from storage import layout
 from storage.errors import InvalidKey
 from storage.keys import check_key
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("kind", layout.KINDS)
@@ -31,3 +36,35 @@ def test_logical_name_undoes_file_set_path() -> None:
     assert path == "set-0000000000000000/factors/user_factors.npy"
     assert layout.logical_name(path) == layout.USER_FACTORS
     assert layout.logical_name(layout.USER_FACTORS) == layout.USER_FACTORS
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        ("models/1f3a/manifest.json", ("models", "1f3a", "manifest.json")),
+        ("raw/1f3a/a/b", ("raw", "1f3a", "a/b")),
+        ("champion.json", None),
+        ("models/1f3a", None),
+        ("model/1f3a/a", None),
+        ("", None),
+    ],
+)
+def test_place_of_a_key_is_its_artifact_or_none(key: str, place: tuple[str, str, str] | None) -> None:
+    assert layout.place_of(key) == place
+
+
+def roles_that_tasks_name() -> set[str]:
+    """Return the keys of every dict in our tasks whose values are all ids, as the inputs of a manifest are."""
+    found: set[str] = set()
+    for path in (ROOT / "tasks").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Dict):
+                named = [(key, value) for key, value in zip(node.keys, node.values, strict=True) if key is not None]
+                if named and all(isinstance(value, ast.Attribute) and value.attr == "id" for _, value in named):
+                    found |= {ast.literal_eval(key) for key, _ in named}
+    return found
+
+
+def test_every_role_that_a_task_gives_an_input_has_its_kind() -> None:
+    assert roles_that_tasks_name() == set(layout.INPUT_KINDS)
+    assert set(layout.INPUT_KINDS.values()) <= set(layout.KINDS)

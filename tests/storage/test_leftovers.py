@@ -3,9 +3,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from storage.files import remove_stale, temporary_name
+from storage.leftovers import remove_stale, temporary_name
 
-NAME = "from storage.files import temporary_name; import sys; sys.stdout.write(temporary_name())"
+NAME = "from storage.leftovers import temporary_name; import sys; sys.stdout.write(temporary_name())"
 
 
 def dead_name() -> str:

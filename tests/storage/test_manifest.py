@@ -58,6 +58,7 @@ TEXT = """{
 
 texts = st.text(max_size=8)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+sizes = st.integers(0, 2**63 - 1)
 names = st.from_regex(r"[a-z]{1,6}\.parquet", fullmatch=True)
 digests = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
 manifests = st.builds(
@@ -67,7 +68,7 @@ manifests = st.builds(
     inputs=st.dictionaries(texts, texts, max_size=3),
     parameters=st.dictionaries(texts, st.recursive(scalars, st.lists, max_leaves=4), max_size=3),
     code_version=texts,
-    files=st.lists(st.builds(FileEntry, names, st.integers(0), digests), unique_by=lambda file: file.path).map(
+    files=st.lists(st.builds(FileEntry, names, sizes, digests), unique_by=lambda file: file.path).map(
         lambda files: tuple(sorted(files, key=lambda file: file.path))
     ),
     counts=st.dictionaries(texts, scalars, max_size=3),
@@ -118,6 +119,9 @@ def test_parse_manifest_undoes_to_bytes(manifest: Manifest) -> None:
         (set_field("id", ""), "kind and id: "),
         (set_field("inputs", []), r"inputs is \[\]; expected dict"),
         (set_field("inputs", {"dataset": 7}), r"inputs\.dataset is 7; expected str"),
+        (set_field("inputs", {"x" * 9999: 7}), r"inputs\.x+ is 7; expected str"),
+        (set_field("counts", {"x" * 9999: []}), r"counts\.x+ is \[\]; expected a number"),
+        (lambda document: document.update(dict.fromkeys(map(str, range(9999)))), "has the fields"),
         (set_field("parameters", "x"), "parameters is 'x'; expected dict"),
         (set_field("code_version", 1.0), "code_version is 1.0; expected str"),
         (set_field("counts", {"n": [1]}), r"counts\.n is \[1\]; expected a number"),
@@ -130,6 +134,7 @@ def test_parse_manifest_undoes_to_bytes(manifest: Manifest) -> None:
         (lambda document: document.pop("counts"), "has the fields .*; expected .*'counts'"),
         (set_file("extra", 1), r"files\[1\] has the fields"),
         (set_file("size_bytes", -1), r"files\[1\]\.size_bytes is -1; expected 0 or more"),
+        (set_file("size_bytes", 2**63), r"files\[1\]\.size_bytes is 9223372036854775808; expected .*below 2"),
         (set_file("size_bytes", True), r"files\[1\]\.size_bytes is True; expected int"),
         (set_file("size_bytes", 5.0), r"files\[1\]\.size_bytes is 5.0; expected int"),
         (set_file("size_bytes", "5"), r"files\[1\]\.size_bytes is '5'; expected int"),
@@ -151,7 +156,7 @@ def test_parse_manifest_undoes_to_bytes(manifest: Manifest) -> None:
         (set_paths("manifest.json"), "a manifest cannot list itself"),
         (set_paths(f"set-{DIGEST[:16]}/manifest.json"), "a manifest cannot list itself"),
     ],
-    ids=range(39),
+    ids=range(43),
 )
 def test_parse_manifest_names_the_field_that_is_wrong(
     change: Callable[[dict[str, Any]], object], complaint: str
@@ -169,6 +174,24 @@ def test_parse_manifest_names_the_field_that_is_wrong(
 def test_parse_manifest_refuses_what_is_no_manifest(data: bytes) -> None:
     with pytest.raises(CorruptObject, match=r"^here "):
         parse_manifest(data, "here")
+
+
+@pytest.mark.timeout(60)
+def test_parse_manifest_takes_no_longer_for_a_repetition_at_the_end() -> None:
+    names = [*(f"{number:06}" for number in range(300_000)), "299999"]
+    repeated = "{" + ",".join(f'"{name}":1' for name in names) + "}"
+    with pytest.raises(CorruptObject, match="the name '299999' stands twice"):
+        parse_manifest(repeated.encode())
+    files = [{"path": name, "size_bytes": 0, "sha256": DIGEST} for name in names]
+    with pytest.raises(CorruptObject, match="files names '299999' twice"):
+        parse_manifest(changed(set_field("files", files[-100_001:])))
+
+
+@pytest.mark.timeout(60)
+def test_parse_manifest_takes_no_longer_for_long_names() -> None:
+    long = {"x" * 5_000_000: dict.fromkeys(map(str, range(300_000)))}
+    with pytest.raises(CorruptObject, match=r"counts\.x+ is {.*expected a number"):
+        parse_manifest(changed(set_field("counts", long)))
 
 
 def test_parse_manifest_refuses_parameters_that_are_too_deep() -> None:

@@ -21,11 +21,6 @@ def test_memory_uri_opens_the_store_of_that_name() -> None:
     assert open_store("memory://test-opening").read("a") == b"content"
 
 
-def test_s3_is_refused_as_not_supported_yet() -> None:
-    with pytest.raises(InvalidInput, match=r"'s3://bucket/prefix' is on S3, which is not supported yet. Expected"):
-        open_store("s3://bucket/prefix")
-
-
 @pytest.mark.parametrize(
     "uri",
     [

@@ -1,0 +1,238 @@
+"""A store on any S3 server: conditional writes, multipart uploads, streams that resume."""
+
+import io
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
+
+from botocore.exceptions import ClientError
+
+from storage.errors import (
+    CorruptObject,
+    InvalidInput,
+    InvalidKey,
+    ObjectExists,
+    ObjectNotFound,
+    Unavailable,
+    VersionConflict,
+)
+from storage.files import save_stream
+from storage.keys import check_key, check_prefix
+from storage.protocol import READ_LIMIT_BYTES, ObjectInfo
+from storage.s3_bucket import S3Bucket, is_key, parse_uri
+from storage.s3_client import S3Access, access_of, open_client
+from storage.s3_download import BUFFER_BYTES, S3Stream
+from storage.s3_errors import ABSENT, REFUSED, code_of
+from storage.s3_options import SPARK_SCRATCH, S3Options
+from storage.s3_races import PROBES, race_flaw
+from storage.s3_upload import WRITER, Condition, Upload, abort_upload
+
+HIDDEN = (PROBES, SPARK_SCRATCH)
+RENEWED = "renewed"  # name of the metadata that says when an object was renewed
+NEVER = datetime.min.replace(tzinfo=UTC)
+MAX_COPY_BYTES = 5 * 1024**3  # what a server copies in one request
+
+
+class S3Store:
+    """Objects of one bucket below one prefix.
+
+    Every write is conditional, so that of several writers one wins, and carries a token of its own: where an
+    answer is lost and the request sent again, the token tells whether the first one was carried out.
+    """
+
+    def __init__(self, uri: str, options: S3Options) -> None:
+        self._bucket = S3Bucket(open_client(options), *parse_uri(uri))
+        self._options = options
+        self._known_folders: set[str] = set()
+        self.uri = self._bucket.uri
+
+    def create(self, key: str, source: Path | bytes) -> ObjectInfo:
+        """See `Store.create`."""
+        check_key(key)
+        size_bytes = len(source) if isinstance(source, bytes) else source.stat().st_size
+        self._refuse_two_roles(key)
+        if self.head(key):
+            raise self._exists(key)
+        info = self._write(key, source, size_bytes, {"IfNoneMatch": "*"})
+        if info is None:
+            raise self._exists(key)
+        return info
+
+    def replace(self, key: str, data: bytes, expected: str | None) -> ObjectInfo:
+        """See `Store.replace`.
+
+        Raises:
+            InvalidInput: If the server has a `race_flaw`.
+        """
+        check_key(key)
+        flaw = self.race_flaw()
+        if flaw is not None:
+            raise InvalidInput(
+                f"{self.locate(key)} is not written: {flaw} Two promotions at once could both seem to win. "
+                "Keep the champion on a server that honours conditional writes, as AWS and MinIO do."
+            )
+        found = self.head(key)
+        if (found.version if found else None) != expected:
+            raise self._conflict(key, expected)
+        if expected is None:
+            self._refuse_two_roles(key)
+        info = self._write(key, data, len(data), {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected})
+        if info is None:
+            raise self._conflict(key, expected)
+        return info
+
+    def race_flaw(self) -> str | None:
+        """See `Store.race_flaw`; the server is tried once in a process."""
+        with self._bucket.explained():
+            return race_flaw(self._bucket.client, self._bucket.name, self._bucket.prefix)
+
+    def read(self, key: str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:
+        """See `Store.read`."""
+        with self._bucket.explained(key), self._stream(key) as stream:
+            if stream.size_bytes > limit_bytes:
+                raise CorruptObject(
+                    f"{self.locate(key)} has {stream.size_bytes} bytes; expected at most {limit_bytes}."
+                )
+            return stream.readall()
+
+    def open(self, key: str) -> BinaryIO:
+        """See `Store.open`."""
+        with self._bucket.explained(key):
+            return io.BufferedReader(self._stream(key), BUFFER_BYTES)
+
+    def fetch(self, key: str, target: Path) -> None:
+        """See `Store.fetch`."""
+        with self._bucket.explained(key), self._stream(key) as stream:
+            save_stream(cast("BinaryIO", stream), target, stream.size_bytes)
+
+    def local_path(self, key: str) -> Path | None:
+        """See `Store.local_path`; a server's objects are no local files."""
+        check_key(key)
+        return None
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """See `Store.head`."""
+        found = self._bucket.head(key)
+        return ObjectInfo(key, found["ContentLength"], found["ETag"]) if found else None
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """See `Store.list`."""
+        check_prefix(prefix)
+        return self._list(prefix)
+
+    def delete(self, key: str) -> None:
+        """See `Store.delete`."""
+        with self._bucket.explained(key):
+            self._bucket.client.delete_object(Bucket=self._bucket.name, Key=self._bucket.full(key))
+
+    def locate(self, key: str) -> str:
+        """See `Store.locate`."""
+        return self._bucket.locate(key)
+
+    def written_at(self, key: str) -> datetime | None:
+        """See `Store.written_at`."""
+        found = self._bucket.head(key)
+        if found is None:
+            return None
+        return max(found["LastModified"].astimezone(UTC), _renewed_at(found["Metadata"]))
+
+    def renew(self, key: str) -> None:
+        """See `Store.renew`; the server copies the object onto itself. One above 5 GiB keeps its moment.
+
+        Since some servers keep the time of the object in such a copy, the moment goes into its metadata too.
+        """
+        found = self._bucket.head(key)
+        if found is None:
+            raise ObjectNotFound(f"{self.locate(key)} does not exist.")
+        if found["ContentLength"] > MAX_COPY_BYTES:
+            return
+        full = self._bucket.full(key)
+        with self._bucket.explained(key):
+            self._bucket.client.copy_object(
+                Bucket=self._bucket.name,
+                Key=full,
+                CopySource={"Bucket": self._bucket.name, "Key": full},
+                CopySourceIfMatch=found["ETag"],
+                Metadata={**found["Metadata"], RENEWED: datetime.now(UTC).isoformat()},
+                MetadataDirective="REPLACE",
+            )
+
+    def sweep(self, before: datetime, *, remove: bool) -> Iterator[str]:
+        """See `Store.sweep`; left behind here are parts of unfinished uploads, and hidden scratch objects."""
+        client, bucket = self._bucket.client, self._bucket.name
+        with self._bucket.explained():
+            for upload in self._bucket.unfinished_uploads():
+                if upload["Initiated"] < before:
+                    if remove:
+                        abort_upload(client, bucket, upload["Key"], upload["UploadId"])
+                    yield f"unfinished upload of s3://{bucket}/{upload['Key']}"
+            for folder in HIDDEN:
+                for found in self._bucket.objects(f"{folder}/"):
+                    if found["LastModified"] < before:
+                        if remove:
+                            client.delete_object(Bucket=bucket, Key=found["Key"])
+                        yield f"scratch object s3://{bucket}/{found['Key']}"
+
+    def access(self) -> S3Access:
+        """Return what Spark needs to reach the same server as the same caller.
+
+        Raises:
+            InvalidInput: If there are no credentials.
+        """
+        return access_of(self._bucket.client, self._options)
+
+    def _write(self, key: str, source: Path | bytes, size_bytes: int, condition: Condition) -> ObjectInfo | None:
+        """Return what was stored, or None if the condition did not hold."""
+        upload = Upload(self._bucket.name, self._bucket.full(key), condition, writer=uuid.uuid4().hex)
+        with self._bucket.explained(key):
+            try:
+                return ObjectInfo(key, size_bytes, upload.send(self._bucket.client, source, size_bytes))
+            except ClientError as error:
+                if code_of(error) not in REFUSED | ABSENT:
+                    raise
+                found = self._bucket.head(key)
+                if found and found["Metadata"].get(WRITER) == upload.writer:  # an answer was lost
+                    return ObjectInfo(key, size_bytes, found["ETag"])
+                if found is None and "IfMatch" not in condition:
+                    raise Unavailable(f"{self.locate(key)} was written by two at once, and neither stayed.") from error
+                return None
+
+    def _stream(self, key: str) -> S3Stream:
+        check_key(key)
+        return S3Stream(self._bucket.client, self._bucket.name, self._bucket.full(key), self.locate(key))
+
+    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+        start = len(self._bucket.full(""))
+        with self._bucket.explained():
+            for found in self._bucket.objects(prefix):
+                key = found["Key"][start:]
+                if is_key(key):
+                    yield ObjectInfo(key, found["Size"], found["ETag"])
+
+    def _refuse_two_roles(self, key: str) -> None:
+        """Hold what a folder holds by itself: a key is an object or has others below it, never both."""
+        folders = [str(parent) for parent in PurePosixPath(key).parents][:-1]
+        unknown = [folder for folder in folders if folder not in self._known_folders]
+        if any(self.head(folder) for folder in unknown) or next(self._list(f"{key}/"), None):
+            raise InvalidKey(f"{self.locate(key)} would be both an object and a folder of objects.")
+        self._known_folders.update(unknown)
+
+    def _exists(self, key: str) -> ObjectExists:
+        return ObjectExists(f"{self.locate(key)} exists already; a created object is never replaced.")
+
+    def _conflict(self, key: str, expected: str | None) -> VersionConflict:
+        found = self.head(key)
+        return VersionConflict(
+            f"{self.locate(key)} has version {found.version if found else None}; expected {expected}. "
+            "Read it again and decide anew."
+        )
+
+
+def _renewed_at(metadata: Mapping[str, str]) -> datetime:
+    try:
+        moment = datetime.fromisoformat(metadata[RENEWED])
+    except (KeyError, ValueError):
+        return NEVER
+    return moment if moment.tzinfo else NEVER

@@ -1,0 +1,124 @@
+"""One bucket of an S3 server, below one prefix: what the server is asked, in the words of its protocol."""
+
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from storage.errors import InvalidInput, InvalidKey
+from storage.keys import check_key
+from storage.s3_errors import ABSENT, code_of, explained
+from storage.s3_options import S3_SCHEME
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import HeadObjectOutputTypeDef, MultipartUploadTypeDef, ObjectTypeDef
+
+MAX_PREFIX_BYTES = 100
+PAGE_OBJECTS = 1000
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+@dataclass(frozen=True)
+class S3Bucket:
+    """Objects of one bucket whose keys begin with one prefix.
+
+    Attributes:
+        client: A client of the server.
+        name: Name of the bucket.
+        prefix: What every key begins with; empty, or without '/' at its end.
+    """
+
+    client: "S3Client"
+    name: str
+    prefix: str
+
+    @property
+    def uri(self) -> str:
+        """The root, such as s3://bucket/prefix."""
+        return S3_SCHEME + "/".join(filter(None, (self.name, self.prefix)))
+
+    @property
+    def server(self) -> str:
+        """Address of the server."""
+        return self.client.meta.endpoint_url
+
+    def full(self, key: str) -> str:
+        """Return a key, or the beginning of keys, as the server knows it."""
+        return f"{self.prefix}/{key}" if self.prefix else key
+
+    def locate(self, key: str) -> str:
+        """Return the full URI of a key."""
+        return f"{self.uri}/{check_key(key)}"
+
+    def explained(self, key: str | None = None) -> AbstractContextManager[None]:
+        """Turn what goes wrong with the server into errors that say what to do; see `storage.s3_errors`."""
+        return explained(self.locate(key) if key is not None else self.uri, self.server)
+
+    def head(self, key: str) -> "HeadObjectOutputTypeDef | None":
+        """Return what the server knows of an object; None if there is none."""
+        check_key(key)
+        with self.explained(key):
+            try:
+                return self.client.head_object(Bucket=self.name, Key=self.full(key))
+            except ClientError as error:
+                if code_of(error) in ABSENT:
+                    return None
+                raise
+
+    def objects(self, prefix: str) -> "Iterator[ObjectTypeDef]":
+        """Yield all objects below a beginning of keys, in the order of their keys' bytes, page by page."""
+        for page in self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.name, Prefix=self.full(prefix), PaginationConfig={"PageSize": PAGE_OBJECTS}
+        ):
+            yield from page.get("Contents", [])
+
+    def unfinished_uploads(self) -> "Iterator[MultipartUploadTypeDef]":
+        """Yield the multipart uploads that were begun and neither completed nor aborted.
+
+        MinIO keeps this list in memory: of those begun before its last start it tells nothing, and takes their
+        parts away by itself after a day.
+        """
+        # Asked for all of the bucket: MinIO takes a prefix for the name of one object.
+        for page in self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name):
+            for upload in page.get("Uploads", []):
+                if upload["Key"].startswith(self.full("")):
+                    yield upload
+
+
+def parse_uri(uri: str) -> tuple[str, str]:
+    """Return the bucket and the prefix of a URI such as s3://bucket/prefix.
+
+    Raises:
+        InvalidInput: If the bucket's name or the prefix cannot be one, or there are credentials in it.
+
+    Example:
+        >>> parse_uri("s3://reviews/electronics/v1/")
+        ('reviews', 'electronics/v1')
+    """
+    bucket, _, prefix = uri.partition("://")[2].partition("/")
+    if "@" in bucket:  # not repeated in the message: it may be a password
+        raise InvalidInput(
+            "the store's URI has a user name or password in it; give those as AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY or in an AWS profile, and take them out of the URI."
+        )
+    prefix = prefix.removesuffix("/")
+    if not _BUCKET.fullmatch(bucket) or (prefix and not is_key(prefix)) or len(prefix) > MAX_PREFIX_BYTES:
+        raise InvalidInput(
+            f"the store {uri!r} has the bucket {bucket!r} and the prefix {prefix!r}; expected s3://bucket/prefix with "
+            f"3 to 63 of a-z 0-9 . - for the bucket and at most {MAX_PREFIX_BYTES} of A-Z a-z 0-9 . _ = + - / after it."
+        )
+    return bucket, prefix
+
+
+def is_key(key: str) -> bool:
+    """Tell whether another program's object could be one of the store's."""
+    try:
+        check_key(key)
+    except InvalidKey:
+        return False
+    return True

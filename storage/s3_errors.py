@@ -1,0 +1,121 @@
+"""What an S3 server or the way to it says, as the errors of the project."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore import exceptions
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from storage.errors import InvalidInput, OutOfSpace, RecommenderError, Unavailable
+
+ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+# A condition did not hold. The last two may also mean that an earlier try of the same request was carried out.
+REFUSED = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload"})
+
+_FULL = frozenset({"XMinioStorageFull", "InsufficientCapacity", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded"})
+_FULL_IN_WORDS = "no space left on device"  # MinIO calls it an InternalError where it is a part that does not fit
+_UNKNOWN_CALLER = frozenset(
+    {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch", "XAdminUserNotFound"}
+)
+_ELSEWHERE = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
+# Codes below 500 that say the request was hurt on its way, or came at a bad moment.
+_PASSING = frozenset(
+    {
+        "BadDigest",
+        "ConditionalRequestConflict",
+        "IncompleteBody",
+        "OperationAborted",
+        "RequestTimeout",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequests",
+        "XAmzContentSHA256Mismatch",
+        "XMinioServerNotInitialized",
+    }
+)
+_NO_CREDENTIALS = (
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.CredentialRetrievalError,
+    exceptions.ProfileNotFound,
+    exceptions.TokenRetrievalError,
+)
+_CREDENTIALS = "Give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or in a profile that AWS_PROFILE names."
+# A connection broke or went silent: the same request may succeed when it is sent again.
+TRANSPORT = (
+    exceptions.HTTPClientError,
+    exceptions.ConnectionError,
+    exceptions.IncompleteReadError,
+    HTTPError,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+def code_of(error: ClientError) -> str:
+    """Return the code of an error that the server sent, such as 'NoSuchKey', or '404' where it sent no body."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def explained(location: str, server: str) -> Iterator[None]:
+    """Turn what goes wrong between here and an S3 server into errors that say what to do.
+
+    Args:
+        location: URI of the object or the store, for the message.
+        server: Address of the server, for the message.
+
+    Raises:
+        InvalidInput: If the bucket, the region, the credentials or their rights are not what they must be.
+        OutOfSpace: If the server has no room left.
+        Unavailable: If it does not answer, or answers that something on its side went wrong.
+    """
+    try:
+        yield
+    except RecommenderError:
+        raise
+    except ClientError as error:
+        raise _from_answer(error, location, server) from error
+    except (BotoCoreError, HTTPError, ConnectionError, TimeoutError) as error:
+        raise _from_transport(error, location, server) from error
+
+
+def _from_answer(error: ClientError, location: str, server: str) -> RecommenderError:
+    code, status = code_of(error), int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    said = f"{error.operation_name}: {code}, {error.response.get('Error', {}).get('Message', '')!s:.200}"
+    if code == "NoSuchBucket":
+        return InvalidInput(f"{location} is in a bucket that {server} does not have ({said}). Make the bucket first.")
+    if code in _FULL or status == 507 or _FULL_IN_WORDS in said:
+        return OutOfSpace(f"no space left on {server} for {location} ({said}). Free some there, or use another store.")
+    if code in _ELSEWHERE:
+        return InvalidInput(f"{location} is in another region than the one asked ({said}). Set S3_REGION.")
+    if code in _UNKNOWN_CALLER or code == "RequestTimeTooSkewed":
+        return InvalidInput(
+            f"{server} does not accept the credentials for {location} ({said}). {_CREDENTIALS} "
+            "If they are right, set this machine's clock."
+        )
+    if status == 403:
+        return InvalidInput(
+            f"the credentials may not do that to {location} at {server} ({said}). Ask for the rights; MinIO answers "
+            "the same where its own disk is read-only: make that writable."
+        )
+    if status >= 500 or status == 429 or code in _PASSING:
+        return Unavailable(f"{server} failed at {location} ({said}). Try again; what is done stays done.")
+    return InvalidInput(f"{server} refuses a request for {location} ({said}). Expected a server that speaks S3.")
+
+
+def _from_transport(error: Exception, location: str, server: str) -> RecommenderError:
+    if isinstance(error, _NO_CREDENTIALS):
+        return InvalidInput(f"there are no whole credentials for {location} ({error}). {_CREDENTIALS}")
+    if isinstance(error, exceptions.SSLError):
+        return InvalidInput(
+            f"the certificate of {server} does not pass ({error}). Name the file of its authority in S3_CA_BUNDLE."
+        )
+    if isinstance(error, TRANSPORT):
+        return Unavailable(
+            f"{server} does not answer for {location} ({type(error).__name__}). See that it runs, then run this again; "
+            "what is done stays done."
+        )
+    return InvalidInput(f"{location} at {server}: {error} Expected an S3 server, its bucket and its region.")

@@ -1,0 +1,121 @@
+"""Whether a store holds what its manifests say, down to the last byte."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from storage import layout
+from storage.champion import champion_id
+from storage.errors import CorruptObject, ObjectNotFound
+from storage.identity import READ_BYTES
+from storage.inventory import Artifact, look_up, unreadable_is_corrupt
+from storage.manifest import FileEntry, Manifest
+from storage.protocol import Store
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is not as it should be.
+
+    Attributes:
+        where: The artifact, as kind/id, or the name of the pointer.
+        what: What is wrong, what was found and what was expected.
+    """
+
+    where: str
+    what: str
+
+
+def ignore(_: int) -> None:
+    """Take no notice of progress."""
+
+
+def verify_artifact(store: Store, artifact: Artifact, advance: Advance = ignore) -> Iterator[Problem]:
+    """Yield what is wrong with an artifact: its manifest, each file's size and SHA-256, each input's existence.
+
+    Files are read as streams. None of them hides what is wrong with another.
+
+    Args:
+        store: Where it stands.
+        artifact: What is looked at.
+        advance: Called with a number of bytes as they are done; in sum about those that the manifest names.
+
+    Raises:
+        Unavailable: If the store does not answer.
+    """
+    if isinstance(artifact.manifest, CorruptObject):
+        yield Problem(artifact.name, str(artifact.manifest))
+        return
+    for file in artifact.manifest.files:
+        yield from _guarded(artifact.name, file.path, _file_problems(store, artifact.manifest, file, advance))
+    for role, artifact_id in sorted(artifact.manifest.inputs.items()):
+        yield from (Problem(artifact.name, what) for what in _input_problems(store, role, artifact_id))
+
+
+def verify_champion(store: Store) -> Iterator[Problem]:
+    """Yield what is wrong with the pointer; that there is none is fine.
+
+    Raises:
+        Unavailable: If the store does not answer.
+    """
+    yield from _guarded(layout.CHAMPION, "it", _champion_problems(store))
+
+
+def _guarded(where: str, what: str, problems: Iterator[str]) -> Iterator[Problem]:
+    try:
+        with unreadable_is_corrupt(what):
+            for problem in problems:
+                yield Problem(where, problem)
+    except CorruptObject as error:
+        yield Problem(where, str(error))
+
+
+def _file_problems(store: Store, manifest: Manifest, file: FileEntry, advance: Advance) -> Iterator[str]:
+    key = f"{layout.artifact_prefix(manifest.kind, manifest.id)}/{file.path}"
+    info = store.head(key)
+    if info is None:
+        yield f"{file.path} is missing; its manifest says {file.size_bytes} bytes."
+    elif info.size_bytes != file.size_bytes:
+        yield f"{file.path} has {info.size_bytes} bytes; its manifest says {file.size_bytes}."
+    else:
+        yield from _digest_problems(store, key, file, advance)
+        return
+    advance(file.size_bytes)
+
+
+def _digest_problems(store: Store, key: str, file: FileEntry, advance: Advance) -> Iterator[str]:
+    digest = hashlib.sha256()
+    try:
+        with store.open(key) as stream:
+            while block := stream.read(READ_BYTES):
+                digest.update(block)
+                advance(len(block))
+    except ObjectNotFound:
+        yield f"{file.path} was removed while it was read."
+        return
+    if digest.hexdigest() != file.sha256:
+        yield f"{file.path} has the SHA-256 {digest.hexdigest()}; its manifest says {file.sha256}."
+
+
+def _input_problems(store: Store, role: str, artifact_id: str) -> Iterator[str]:
+    kind = layout.INPUT_KINDS.get(role)
+    if kind is None:
+        known = ", ".join(sorted(layout.INPUT_KINDS))
+        yield f"its input {role[:80]!r} is of no kind that is known; expected one of {known}."
+        return
+    found = look_up(store, kind, artifact_id)
+    if found is None:
+        yield f"its input {kind}/{artifact_id} ({role}) does not exist."
+    elif isinstance(found, CorruptObject):
+        yield f"its input {kind}/{artifact_id[:80]} ({role}) is broken: {found}"
+
+
+def _champion_problems(store: Store) -> Iterator[str]:
+    model = champion_id(store)
+    found = look_up(store, layout.MODELS, model) if model is not None else None
+    if model is not None and found is None:
+        yield f"it names the model {model!r}, which does not exist."
+    elif isinstance(found, CorruptObject):
+        yield f"it names a model that is broken: {found}"

@@ -1,0 +1,75 @@
+"""Artifacts of every kind, a few bytes each, as the flows would publish them."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from storage import artifacts
+from storage.manifest import Manifest
+from storage.protocol import Store
+
+RAW, REVIEWS, DATASET, SPLIT = "ab" * 32, "1111aaaa", "2222aaaa", "3333aaaa"
+FIT, SCORES, MODEL, LISTS = "4444aaaa", "5555aaaa", "6666aaaa", "7777aaaa"
+
+LINEAGE: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("raw", RAW, {}),
+    ("reviews", REVIEWS, {"raw": RAW}),
+    ("datasets", DATASET, {"reviews": REVIEWS}),
+    ("splits", SPLIT, {"dataset": DATASET}),
+    ("fits", FIT, {"split": SPLIT}),
+    ("scores", SCORES, {"split": SPLIT, "fit": FIT}),
+    ("models", MODEL, {"dataset": DATASET, "split": SPLIT, "fit": FIT, "test": SCORES, "products": RAW}),
+    ("recommendations", LISTS, {"model": MODEL}),
+)
+NAMES = [f"{kind}/{artifact_id}" for kind, artifact_id, _ in LINEAGE]
+
+
+def publish(
+    store: Store,
+    kind: str,
+    artifact_id: str,
+    inputs: Mapping[str, str] | None = None,
+    files: Mapping[str, bytes] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Publish an artifact; without files it has two whose bytes are its own."""
+    own = f"{kind}/{artifact_id}".encode()
+    with tempfile.TemporaryDirectory() as name:
+        for path, data in (files or {"first.parquet": own + b" first", "folder/second": own + b" second"}).items():
+            target = Path(name) / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        return artifacts.publish(
+            store,
+            kind,
+            artifact_id,
+            Path(name),
+            inputs=inputs or {},
+            parameters=parameters or {},
+            code_version="0.1.0+abc",
+            counts={"n_users": 3},
+        )
+
+
+def publish_lineage(store: Store) -> None:
+    """Publish recommendations, the model they are from, and so on back to the raw file."""
+    for kind, artifact_id, inputs in LINEAGE:
+        publish(store, kind, artifact_id, inputs)
+
+
+def forge_manifest(store: Store, kind: str, artifact_id: str, inputs: Mapping[str, str], **others: Any) -> None:
+    """Store a manifest without files that says what no honest writer would."""
+    manifest = Manifest(kind, artifact_id, inputs, {}, "", (), {})
+    store.create(f"{kind}/{artifact_id}/manifest.json", Manifest(**{**vars(manifest), **others}).to_bytes())
+
+
+def replace_object(store: Store, key: str, data: bytes) -> None:
+    """Put other bytes under a key, as no writer of ours ever does."""
+    store.delete(key)
+    store.create(key, data)
+
+
+def contents(store: Store) -> dict[str, bytes]:
+    """Return the bytes of every object."""
+    return {info.key: store.read(info.key) for info in store.list("")}

@@ -1,0 +1,119 @@
+"""Two processes that write one store at the same moment."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage import artifacts
+from storage.errors import VersionConflict
+from storage.inventory import find_artifact
+from storage.manifest import Manifest
+from storage.opening import open_store
+from storage.protocol import Store
+from storage.verify import verify_artifact
+
+MEBIBYTE = 1024**2
+
+# All but memory, which is another store in each process.
+pytestmark = pytest.mark.parametrize("new_store_uri", ["local", "minio", "versitygw"], indirect=True)
+
+START: list[Any] = []
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[ProcessPoolExecutor]:
+    """Two processes."""
+    context = get_context("spawn")
+    with ProcessPoolExecutor(2, context, initializer=START.append, initargs=(context.Barrier(2),)) as pool:
+        yield pool
+
+
+def at_once(pair: ProcessPoolExecutor, work: Callable[..., Any], *arguments: tuple[Any, ...]) -> list[Any]:
+    """Run the work in both processes, in each with its own arguments; neither begins before both are ready."""
+    return list(pair.map(in_step, [dict(os.environ)] * 2, [work] * 2, arguments))
+
+
+def in_step(environment: dict[str, str], work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    os.environ.update(environment)
+    START[0].wait()
+    return work(*arguments)
+
+
+def publish(uri: str, folder: Path) -> Manifest:
+    return artifacts.publish(
+        open_store(uri), "models", "1f3a", folder, inputs={}, parameters={}, code_version="", counts={"n_users": 3}
+    )
+
+
+def publish_bytes(uri: str, folder: Path) -> tuple[bytes, bytes]:
+    """Return the manifest that this writer got, and the one that it found afterwards."""
+    made = publish(uri, folder)
+    found = artifacts.find(open_store(uri), "models", "1f3a")
+    return made.to_bytes(), found.to_bytes() if found else b""
+
+
+def promote(uri: str, number: int, expected: str | None) -> str | None:
+    """Return why the promotion was refused, or None."""
+    try:
+        artifacts.replace_champion(open_store(uri), {"model_id": f"{number}"}, expected)
+    except VersionConflict as error:
+        return str(error)
+    return None
+
+
+def folder_of(folder: Path, content: bytes) -> Path:
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"file-{number}").write_bytes(content * 1000 + b"%d" % number)
+    (folder / "large").write_bytes(content * 17 * MEBIBYTE)  # in two parts, where there are parts
+    return folder
+
+
+def contents(store: Store, manifest: Manifest) -> dict[str, bytes]:
+    return {
+        file.path.rpartition("/")[2]: store.read(f"{manifest.kind}/{manifest.id}/{file.path}")
+        for file in manifest.files
+    }
+
+
+def test_two_that_publish_equal_bytes_make_one_artifact(
+    pair: ProcessPoolExecutor, store_uri: str, tmp_path: Path
+) -> None:
+    folders = [folder_of(tmp_path / name, b"x") for name in ("first", "second")]
+    results = at_once(pair, publish_bytes, *((store_uri, folder) for folder in folders))
+    assert len({manifest for pair in results for manifest in pair}) == 1
+    store = open_store(store_uri)
+    assert list(verify_artifact(store, find_artifact(store, "models/1f3a"))) == []
+    manifests = [info.key for info in store.list("") if info.key.endswith("manifest.json")]
+    assert manifests == ["models/1f3a/manifest.json"]
+
+
+def test_of_two_that_publish_different_bytes_both_get_the_one_artifact_that_is_whole(
+    pair: ProcessPoolExecutor, store_uri: str, tmp_path: Path
+) -> None:
+    folders = [folder_of(tmp_path / name, name[:1].encode()) for name in ("first", "second")]
+    results = at_once(pair, publish_bytes, *((store_uri, folder) for folder in folders))
+    assert len({manifest for pair in results for manifest in pair}) == 1
+    store = open_store(store_uri)
+    artifact = find_artifact(store, "models/1f3a")
+    assert list(verify_artifact(store, artifact)) == []
+    held = contents(store, artifact.require_manifest())
+    assert held in [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
+
+
+def test_of_two_that_promote_one_wins_and_the_other_is_told_what_to_do(
+    pair: ProcessPoolExecutor, store_uri: str
+) -> None:
+    store = open_store(store_uri)
+    version = artifacts.replace_champion(store, {"model_id": "before"}, None).version
+    refusals = at_once(pair, promote, *((store_uri, number, version) for number in range(2)))
+    (winner,) = [number for number, refusal in enumerate(refusals) if refusal is None]
+    assert artifacts.read_champion(store)[0] == {"model_id": f"{winner}"}
+    refusal = refusals[1 - winner]
+    assert "champion.json has version " in refusal
+    assert refusal.endswith(f"; expected {version}. Read it again and decide anew.")
