@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from py4j.java_gateway import JavaGateway
-from pyspark import SparkConf
+from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
@@ -90,6 +90,15 @@ def launch_jvm(conf: SparkConf, environment: Mapping[str, str]) -> JavaGateway:
             raise ValueError(
                 f"Spark's JVM ended before it was up. {INSTALL_JAVA} What it said last:\n{said}"
             ) from error
+
+
+def stop_jvm(gateway: JavaGateway) -> None:
+    """End a JVM that `launch_jvm` started, so that PySpark takes the next one."""
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait()
+    SparkContext._gateway = None
+    SparkContext._jvm = None
 
 
 def jvm_of(session: SparkSession) -> Any:

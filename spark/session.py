@@ -16,7 +16,8 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from spark.hadoop import delete
-from spark.java import launch_jvm
+from spark.java import launch_jvm, stop_jvm
+from spark.s3a import S3aAccess, jar_settings, reach
 
 GIB = 1024**3
 SCRATCH_SETTING = "spark.recommender.scratch"
@@ -25,6 +26,7 @@ LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 _open = threading.Lock()
 _owner: list[int] = []
 _gateways: list[JavaGateway] = []
+_reached: list[S3aAccess | None] = []  # the server that the JVM was started to reach
 
 
 class SparkOptions(BaseModel):
@@ -42,24 +44,29 @@ class SparkOptions(BaseModel):
     spark_shuffle_partitions: int = Field(8, ge=1, description="partitions of a shuffle, at most")
     spark_scratch: str | None = Field(
         None,
-        description="URI of a folder for intermediate files that the driver and all executors reach "
-        "(needed on a cluster); by default a temporary local folder",
+        description="URI of a folder for intermediate files that the driver and all executors reach (needed on a "
+        "cluster); by default a hidden folder of the store where that is on S3, else a temporary local one",
     )
 
 
 @contextmanager
-def open_session(options: SparkOptions, app_name: str) -> Iterator[SparkSession]:
+def open_session(options: SparkOptions, app_name: str, s3a: S3aAccess | None = None) -> Iterator[SparkSession]:
     """Yield a Spark session, and close it whatever happens; the JVM stays for the next session of the process.
 
     The session logs errors only, has no web page, counts time in UTC, and owns a scratch folder (`scratch_uri`)
     that is removed with it. A second caller waits until the first has closed.
+
+    Args:
+        options: Where Spark runs and how much of the machine it takes.
+        app_name: What the session is for.
+        s3a: The S3 server that it shall reach, if any.
 
     Raises:
         ValueError: If no fit Java is found, the JVM does not start, or Spark refuses the options.
         RuntimeError: If the calling thread has a session open already.
     """
     with _one_at_a_time():
-        context = _start_context(options, app_name)
+        context = _start_context(options, app_name, s3a)
         session = SparkSession(context)
         try:
             yield session
@@ -94,16 +101,31 @@ def _one_at_a_time() -> Iterator[None]:
             _owner.clear()
 
 
-def _start_context(options: SparkOptions, app_name: str) -> SparkContext:
+def _start_context(options: SparkOptions, app_name: str, s3a: S3aAccess | None) -> SparkContext:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    conf = _configuration(options, app_name)
-    if not _gateways:
-        _gateways.append(launch_jvm(conf, {"OPENBLAS_NUM_THREADS": "1"}))
-    scratch = _make_scratch(options)
+    conf = _configuration(options, app_name, s3a)
+    gateway = _jvm(conf, s3a)
+    scratch = _make_scratch(options, s3a)
     conf.set(SCRATCH_SETTING, scratch)
-    context = SparkContext(conf=conf, gateway=_gateways[0])
+    context = SparkContext(conf=conf, gateway=gateway)
+    if s3a:
+        reach(context, s3a)
     context.setCheckpointDir(f"{scratch}/checkpoints")
     return context
+
+
+def _jvm(conf: SparkConf, s3a: S3aAccess | None) -> JavaGateway:
+    """Return the process's JVM: a new one where there is none yet, or where it reaches another server or none.
+
+    What a JVM has on its class path, and as whom it speaks to a server, stays with it.
+    """
+    if _gateways and s3a not in (None, _reached[0]):
+        stop_jvm(_gateways.pop())
+        _reached.clear()
+    if not _gateways:
+        _gateways.append(launch_jvm(conf, {"OPENBLAS_NUM_THREADS": "1"}))
+        _reached.append(s3a)
+    return _gateways[0]
 
 
 def _close(session: SparkSession) -> None:
@@ -113,13 +135,15 @@ def _close(session: SparkSession) -> None:
         session.stop()
 
 
-def _make_scratch(options: SparkOptions) -> str:
-    if options.spark_scratch is not None:
-        return f"{options.spark_scratch.rstrip('/')}/spark-{uuid.uuid4().hex}"
+def _make_scratch(options: SparkOptions, s3a: S3aAccess | None) -> str:
+    folder = options.spark_scratch or (s3a.scratch if s3a else None)
+    if folder is not None:
+        return f"{folder.rstrip('/')}/spark-{uuid.uuid4().hex}"
     return Path(tempfile.mkdtemp(prefix="recommender-spark-")).as_uri()
 
 
-def _configuration(options: SparkOptions, app_name: str) -> SparkConf:
+def _configuration(options: SparkOptions, app_name: str, s3a: S3aAccess | None) -> SparkConf:
+    is_local = options.spark_master.startswith("local")
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     log_flag = f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}"
     settings = {
@@ -132,8 +156,10 @@ def _configuration(options: SparkOptions, app_name: str) -> SparkConf:
         "spark.sql.shuffle.partitions": str(options.spark_shuffle_partitions),
         "spark.sql.execution.arrow.pyspark.enabled": "true",
     }
-    if options.spark_master.startswith("local"):
+    if is_local:
         settings |= {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
+    if s3a:
+        settings |= jar_settings(is_local=is_local)
     conf = SparkConf(loadDefaults=False)
     conf.setMaster(options.spark_master).setAppName(app_name)
     return conf.setAll(list(settings.items()))

@@ -25,8 +25,7 @@ from storage.manifest import Manifest
 from tasks.places import PlaceOptions
 from tasks.publication import publish_once
 from tasks.retrying import COMPUTE_RETRIES
-from tasks.sessions import open_spark
-from tasks.tables import local_file
+from tasks.sessions import open_spark, spark_uri
 
 CODE = code_version(
     spark.canonical, spark.cleaning, spark.columns, spark.dataset, spark.indexing, spark.kcore, spark.tables
@@ -44,8 +43,8 @@ def build_dataset(
     """
 
     def build(folder: Path) -> dict[str, Any]:
-        with open_spark(spark_options, "build dataset") as session:
-            path = str(local_file(places, reviews, layout.REVIEWS))
+        with open_spark(spark_options, places, "build dataset") as session:
+            path = spark_uri(places, reviews, layout.REVIEWS)
             counts = spark.dataset.build_dataset(session, path, folder, options, log_pass)
         require_interactions(counts, options.min_interactions)
         passes = [asdict(core) for core in counts.passes]

@@ -27,8 +27,8 @@ from tasks.candidates import ALS_MODELS, BIAS, GLOBAL_MEAN, IMPLICIT, POPULARITY
 from tasks.places import PlaceOptions
 from tasks.publication import publish_once
 from tasks.retrying import COMPUTE_RETRIES
-from tasks.sessions import open_spark
-from tasks.tables import PART_FILES, local_file, read_parts
+from tasks.sessions import open_spark, spark_uri
+from tasks.tables import PART_FILES, read_parts
 
 ALS_CODE = code_version(spark.als)
 BASELINE_CODE = code_version(models.popularity, models.bias)
@@ -65,7 +65,7 @@ def fit(
 
     def build(folder: Path) -> dict[str, Any]:
         if is_als:
-            with open_spark(spark_options, candidate.label) as session:
+            with open_spark(spark_options, places, candidate.label) as session:
                 fitted = _fit_als(session, places, split, parts, candidate)
                 if keep_spark_model:
                     spark.als.save_model(fitted, folder / layout.ALS_MODEL)
@@ -95,7 +95,7 @@ def fit(
 def _fit_als(
     session: SparkSession, places: PlaceOptions, split: Manifest, parts: Parts, candidate: Candidate
 ) -> ALSModel:
-    paths = [str(local_file(places, split, PART_FILES[part])) for part in parts]
+    paths = [spark_uri(places, split, PART_FILES[part]) for part in parts]
     parameters = AlsParameters.model_validate(
         {"alpha": 1.0, **candidate.parameters, "implicit": candidate.model == IMPLICIT}
     )

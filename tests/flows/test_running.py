@@ -53,7 +53,7 @@ def test_spark_is_opened_as_the_flags_say(tmp_path: Path) -> None:
     settings = Settings(
         spark_master="local[1]", spark_driver_memory="900m", spark_shuffle_partitions="3", spark_scratch=scratch
     )
-    with open_spark(settings.part(SparkOptions), "flags") as session:
+    with open_spark(settings.part(SparkOptions), settings.part(PlaceOptions), "flags") as session:
         assert session.sparkContext.master == "local[1]"
         assert session.conf.get("spark.driver.memory") == "900m"
         assert session.conf.get("spark.sql.shuffle.partitions") == "3"
