@@ -5,24 +5,56 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from loguru import logger
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticUndefined
+from pydantic_core import ErrorDetails
 
+from evaluation.display import clean_text
+from flows.flags import add_flags, build_parser, flag_of, is_variable
 from flows.options import RunOptions
 from storage.errors import RecommenderError
 
+__all__ = ["Command", "StageFailed", "build_parser", "explain", "flag_of", "run", "run_one_of", "write_json"]
+
 DONE, FAILED, BAD_USAGE = 0, 1, 2
 LOG_FORMAT = "{time:HH:mm:ss.SSS} | {level: <7} | {message}"
+MOST_LINE_CHARACTERS = 4000
 
 Result = Mapping[str, Any]
 
 
 Chosen = TypeVar("Chosen", bound=RunOptions)
+
+
+@dataclass(frozen=True)
+class Command(Generic[Chosen]):
+    """One of the things that a program can be told to do.
+
+    Attributes:
+        name: What the command line calls it.
+        stage: Does the work and returns the result record, JSON values.
+        parts: The options that it obeys; only their flags are offered.
+        description: One line for ``--help``.
+        settings_type: The model that its settings are read into.
+    """
+
+    name: str
+    stage: Callable[[Chosen], Result]
+    parts: Sequence[type[BaseModel]]
+    description: str
+    settings_type: type[Chosen]
+
+
+class StageFailed(RecommenderError):
+    """A stage came to its end, and what it found is a failure; its result record is written all the same."""
+
+    def __init__(self, message: str, record: Result) -> None:
+        super().__init__(message)
+        self.record = record
 
 
 def run(
@@ -46,7 +78,30 @@ def run(
         0 done, 1 failed, 2 bad usage or settings.
     """
     flags = build_parser(parts, description).parse_args(arguments)
-    given = {name: value for name, value in vars(flags).items() if value is not None}
+    return _run(stage, settings_type, vars(flags))
+
+
+def run_one_of(commands: Sequence[Command[Any]], *, description: str, arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the command line begins with, and return the exit code as `run` does.
+
+    Args:
+        commands: What there is to choose from.
+        description: One line for ``--help``.
+        arguments: The command line; None takes the process's own.
+    """
+    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    offered = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    for command in commands:
+        about = command.description
+        add_flags(offered.add_parser(command.name, help=about, description=about, allow_abbrev=False), command.parts)
+    flags = vars(parser.parse_args(arguments))
+    name = flags.pop("command")
+    chosen = next(command for command in commands if command.name == name)
+    return _run(chosen.stage, chosen.settings_type, flags)
+
+
+def _run(stage: Callable[[Chosen], Result], settings_type: type[Chosen], flags: Mapping[str, Any]) -> int:
+    given = {name: value for name, value in flags.items() if value is not None}
     json_path: Path | None = given.pop("json", None)
     try:
         settings = settings_type(**given)
@@ -56,11 +111,9 @@ def run(
     logger.remove()
     logger.add(sys.stderr, level=settings.log_level, format=LOG_FORMAT, backtrace=False, diagnose=False)
     try:
-        result = stage(settings)
-        if json_path:
-            write_json(json_path, result)
+        _run_to_record(stage, settings, json_path)
     except RecommenderError as error:
-        logger.error("{}", error)
+        logger.error("{}", printable(str(error)))
         return FAILED
     except KeyboardInterrupt:
         logger.error("Interrupted; run the same command again to go on from what is done")
@@ -68,27 +121,25 @@ def run(
     return DONE
 
 
-def build_parser(parts: Sequence[type[BaseModel]], description: str) -> argparse.ArgumentParser:
-    """Return a parser with a group of flags for each kind of options, and ``--json``."""
-    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="PATH",
-        help="Write the result record (ids, counts, metrics) here as JSON.",
-    )
-    for part in parts:
-        group = parser.add_argument_group((part.__doc__ or part.__name__).strip().splitlines()[0].rstrip("."))
-        for name, field in part.model_fields.items():
-            group.add_argument(flag_of(name, field), dest=name, metavar=_metavar(name), help=_help(name, field))
-    return parser
+def _run_to_record(stage: Callable[[Chosen], Result], settings: Chosen, json_path: Path | None) -> None:
+    try:
+        result = stage(settings)
+    except StageFailed as failure:
+        if json_path:
+            write_json(json_path, failure.record)
+        raise
+    if json_path:
+        write_json(json_path, result)
 
 
-def flag_of(name: str, field: FieldInfo) -> str:
-    """Return the flag of a setting: its own where it names one, else its name with dashes."""
-    extra = field.json_schema_extra
-    named = extra.get("flag") if isinstance(extra, dict) else None
-    return str(named) if named else "--" + name.replace("_", "-")
+def printable(text: str) -> str:
+    r"""Return text that cannot steer a terminal: of all that does not show, only line breaks stay.
+
+    Example:
+        >>> printable("two\nlines\x1b[2J")
+        'two\nlines\\x1b[2J'
+    """
+    return "\n".join(clean_text(line, MOST_LINE_CHARACTERS) for line in text.split("\n"))
 
 
 def explain(error: ValidationError, settings_type: type[BaseModel]) -> str:
@@ -97,13 +148,15 @@ def explain(error: ValidationError, settings_type: type[BaseModel]) -> str:
 
 
 def _explain_one(problem: ErrorDetails, settings_type: type[BaseModel]) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
     if not problem["loc"]:
-        return problem["msg"].removeprefix("Value error, ")
+        return message
     name = str(problem["loc"][0])
     field = settings_type.model_fields.get(name)
     if field is None:
         return f"{name}: unknown setting; 'python flows/train.py --help' lists those that there are"
-    return f"{flag_of(name, field)} (or {name.upper()}): {problem['msg']}; found {problem['input']!r}"
+    variable = f" (or {name.upper()})" if is_variable(field) else ""
+    return f"{flag_of(name, field)}{variable}: {message}; found {problem['input']!r}"
 
 
 def write_json(path: Path, record: Result) -> None:
@@ -112,15 +165,3 @@ def write_json(path: Path, record: Result) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     partial.replace(path)
-
-
-def _metavar(name: str) -> str:
-    return name.rsplit("_", 1)[-1].upper()
-
-
-def _help(name: str, field: FieldInfo) -> str:
-    default = field.get_default()
-    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-    about = (field.description or "").replace("%", "%%").rstrip(".")
-    told = "" if shown in (None, PydanticUndefined) else f"default: {shown}; "
-    return f"{about[:1].upper()}{about[1:]} ({told}variable: {name.upper()})"
