@@ -1,0 +1,28 @@
+"""Which stage of a training a line of its log belongs to."""
+
+import re
+
+# The words of a task's or flow's log line, in the order of the training.
+STAGES = {
+    "ingest": r"raw|reviews|quarantine|Created task run 'check|products|tracking|experiment",
+    "dataset": r"k-core|datasets/|build dataset",
+    "split": r"split|Split",
+    "fit": r"\bfit |fits/|BLAS",
+    "score": r"\bscore |scores/",
+    "choose": r"choose|Chosen|No ALS model",
+    "publish": r"models/|publish model|NDCG|Test split|Sample data",
+    "recommend": r"recommend",
+    "track": r"track|MLflow|Report",
+}
+
+
+def stage_of(line: str) -> str:
+    """Return the stage in which a training said a line; 'start' where it had not come to any.
+
+    Example:
+        >>> stage_of("Task run 'build dataset-01c' - k-core pass 1: 80 users")
+        'dataset'
+        >>> stage_of("")
+        'start'
+    """
+    return next((stage for stage, words in STAGES.items() if re.search(words, line)), "start")

@@ -1,0 +1,200 @@
+"""Kill trainings and servers at random moments, recover, and count what was lost and what a reader saw half-done.
+
+    python -m benchmarks.faults                                      100 kills on a folder, 100 on a MinIO of its own
+    python -m benchmarks.faults --kills 20 --store s3://bucket/prefix
+
+Each training is the main job on a small sample, forked from a process that has done the imports. It is killed with
+SIGKILL at a moment drawn evenly over the time an undisturbed one takes, started again, killed again, up to
+``--kills-per-round`` times, and then left to its end: so a recovery also recovers from kills during the recovery.
+Its store must then hold the very bytes of a store that nobody disturbed. A reader looks at the store all the time.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.crashes.rounds import Digests, Job, Moments, Round, digests, kill_in_round, kill_server_in_round
+from benchmarks.crashes.stages import stage_of
+from benchmarks.crashes.trainings import open_fork_server
+from benchmarks.machine import describe_machine
+from benchmarks.rows import write_rows
+from deployments.servers import S3Server, open_minio
+from flows.prefect_server import open_prefect_api
+from storage.errors import RecommenderError
+from storage.s3_options import S3_SCHEME, S3Options
+from tasks.reviews.sample import SampleOptions, write_sample
+
+LOCAL, MINIO = "local", "minio"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A backend that trainings are killed on.
+
+    Attributes:
+        name: What it is called in the tables.
+        root: URI below which each round has a store of its own.
+        options: How an S3 server is reached.
+        environment: Variables that a training needs to write there.
+        server: The server, where it is this benchmark's own and may be killed.
+    """
+
+    name: str
+    root: str
+    options: S3Options
+    environment: dict[str, str]
+    server: S3Server | None = None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; 0 if everything was recovered and no reader saw anything half-done, else 1."""
+    chosen = _parser().parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="recommender-faults-") as folder:
+        try:
+            rounds = {name: _run(chosen, name, Path(folder)) for name in chosen.store or (LOCAL, MINIO)}
+        except RecommenderError as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+    _show(rounds)
+    if chosen.json:
+        write_rows(chosen.json, [row for name, done in rounds.items() for row in _rows(name, done)])
+    flat = [one for done in rounds.values() for one in done]
+    return 0 if all(one.is_recovered and not one.violations for one in flat) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    description, _, epilog = (__doc__ or "").partition("\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.faults",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--kills", type=int, default=100, help="trainings that are killed on each store (100)")
+    parser.add_argument("--kills-per-round", type=int, default=5, help="kills before a training is left alone (5)")
+    parser.add_argument("--server-kills", type=int, default=10, help="kills of this benchmark's own MinIO (10)")
+    parser.add_argument(
+        "--store", action="append", help="local, minio, or the URI of a store; may be repeated (local and minio)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of the moments (1)")
+    parser.add_argument("--json", type=Path, help="write the figures here as JSON")
+    return parser
+
+
+def _run(chosen: argparse.Namespace, name: str, folder: Path) -> list[Round]:
+    scratch = folder / uuid.uuid4().hex[:8]
+    scratch.mkdir()
+    with ExitStack() as stack:
+        place = stack.enter_context(_open_place(name, scratch))
+        os.environ |= {"PREFECT_HOME": str(scratch / "prefect"), **place.environment}
+        url = stack.enter_context(open_prefect_api())
+        trainings = stack.enter_context(open_fork_server({**os.environ, "PREFECT_API_URL": url}, scratch / "trainings"))
+        sample = write_sample(scratch / "sample", SampleOptions(n_users=80, n_items=60))
+        job = Job(trainings, sample.reviews, scratch, place.options)
+        expected, seconds = _undisturbed(job, scratch)
+        _say(f"{place.name}: an undisturbed training takes {seconds:.1f} s and leaves {len(expected)} objects")
+        return list(_rounds(chosen, job, place, expected, Moments(chosen.seed, seconds)))
+
+
+@contextmanager
+def _open_place(name: str, scratch: Path) -> Iterator[Place]:
+    if name == LOCAL:
+        yield Place(LOCAL, str(scratch / "store"), S3Options(), {})
+    elif name == MINIO:
+        with open_minio(scratch / "minio", bucket="faults") as server:
+            options = S3Options(s3_endpoint_url=server.endpoint_url)
+            yield Place(MINIO, f"{S3_SCHEME}{server.bucket}", options, server.environment(), server)
+    else:
+        options = S3Options(s3_endpoint_url=os.environ.get("S3_ENDPOINT_URL"))
+        yield Place(name, f"{name.rstrip('/')}/faults-{uuid.uuid4().hex[:8]}", options, {})
+
+
+def _undisturbed(job: Job, scratch: Path) -> tuple[Digests, float]:
+    """Return what a training leaves in a folder when nobody disturbs it, and how long it takes on warm caches."""
+    uris = [str(scratch / name) for name in ("undisturbed", "reference")]
+    endings = [job.run(uri) for uri in uris]
+    if any(ending.code for ending in endings):
+        raise RecommenderError(f"the undisturbed training failed: {endings[-1].last_error}")
+    first, second = (digests(job.open_store(uri)) for uri in uris)
+    if first != second:
+        raise RecommenderError("two undisturbed trainings left different bytes, so nothing can be held against them")
+    return second, endings[-1].seconds
+
+
+def _rounds(chosen: argparse.Namespace, job: Job, place: Place, expected: Digests, moments: Moments) -> Iterator[Round]:
+    started, n_kills, number = time.monotonic(), 0, 0
+    while n_kills < chosen.kills:
+        number += 1
+        most = min(chosen.kills_per_round, chosen.kills - n_kills)
+        done = kill_in_round(job, f"{place.root}/round-{number}", expected, most, moments)
+        n_kills += len(done.kills)
+        left = (time.monotonic() - started) / max(n_kills, 1) * (chosen.kills - n_kills)
+        _say(f"{place.name}, round {number}: {_told(done)}; {n_kills} of {chosen.kills}, {left / 60:.0f} min left")
+        yield done
+    for number in range(1, chosen.server_kills + 1 if place.server else 1):
+        assert place.server is not None  # noqa: S101 - for mypy
+        done = kill_server_in_round(job, f"{place.root}/server-{number}", expected, place.server, moments)
+        _say(f"{place.name}, server kill {number}/{chosen.server_kills}: {_told(done)}")
+        yield done
+
+
+def _told(done: Round) -> str:
+    state = "recovered" if done.is_recovered else f"NOT RECOVERED: {done.problems[0]}"
+    seen = f", READER SAW: {done.violations[0]}" if done.violations else ""
+    again = f", failed and run again ({done.reruns[0][:120]})" if done.reruns else ""
+    return f"{len(done.kills)} kills, {state} in {done.seconds_to_recover:.0f} s{again}{seen}"
+
+
+def _show(rounds: dict[str, list[Round]]) -> None:
+    console = Console(width=110)
+    table = Table(title="Killed and recovered", caption=describe_machine())
+    for column in ("store", "kills", "recovered", "server kills", "recovered ", "rerun by hand", "violations"):
+        table.add_column(column, justify="left" if column == "store" else "right")
+    for column in ("looks of the reader", "orphans", "recovery, median s"):
+        table.add_column(column, justify="right")
+    for name, done in rounds.items():
+        table.add_row(*(name, *(f"{row['value']:g}" for row in _rows(name, done))))
+    console.print(table)
+    moments = Counter(stage_of(kill.during) for done in rounds.values() for one in done for kill in one.kills)
+    console.print("Where the kills fell: " + ", ".join(f"{stage} {n}" for stage, n in moments.most_common()))
+    for name, done in rounds.items():
+        for one in done:
+            for trouble in (*one.problems, *one.violations):
+                console.print(f"{name} {one.uri}: {trouble}", style="red")
+
+
+def _rows(name: str, done: Sequence[Round]) -> list[dict[str, object]]:
+    by_kill = [one for one in done if not one.server_kills]
+    by_server = [one for one in done if one.server_kills]
+    figures = {
+        "kills": sum(len(one.kills) for one in by_kill),
+        "recovered": sum(len(one.kills) for one in by_kill if one.is_recovered),
+        "server_kills": len(by_server),
+        "server_recovered": sum(one.is_recovered for one in by_server),
+        "reruns": sum(len(one.reruns) for one in done),
+        "violations": sum(len(one.violations) for one in done),
+        "looks": sum(one.n_looks for one in done),
+        "orphans": sum(one.n_orphans for one in done),
+        "seconds_to_recover": round(statistics.median(one.seconds_to_recover for one in done), 1) if done else 0,
+    }
+    return [{"model": name, "parameters": {}, "metric": metric, "value": value} for metric, value in figures.items()]
+
+
+def _say(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Single transfers of one large file, each in a process of its own."""

@@ -1,0 +1,177 @@
+"""The reader that watches a store while trainings die: quiet where all is well, and every wrong is found."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sample_artifacts import LINEAGE, MODEL, forge_manifest, publish, publish_lineage, replace_object
+
+from benchmarks.crashes.reader import Reader, watching
+from storage import artifacts
+from storage.errors import InvalidInput, Unavailable
+from storage.local import LocalStore
+from storage.memory import MemoryStore
+from storage.protocol import Store
+
+STORES: dict[str, Callable[[Path], Store]] = {
+    "local": lambda folder: LocalStore(folder / "store"),
+    "memory": lambda _: MemoryStore("memory://watched"),
+}
+FILE = f"models/{MODEL}/first.parquet"
+MANIFEST = f"models/{MODEL}/manifest.json"
+
+
+@pytest.fixture(params=sorted(STORES))
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return STORES[request.param](tmp_path)
+
+
+@pytest.fixture
+def reader(store: Store) -> Reader:
+    """Return a reader who has seen a whole lineage."""
+    publish_lineage(store)
+    reader = Reader(store)
+    reader.look()
+    assert reader.violations == []
+    return reader
+
+
+def test_honest_store_is_no_violation_however_often_it_is_looked_at(reader: Reader) -> None:
+    reader.look()
+    reader.look_again()
+    assert reader.violations == []
+    assert (reader.n_manifests, reader.n_looks) == (len(LINEAGE), 3)
+
+
+def test_renewed_object_is_no_violation(store: Store, reader: Reader) -> None:
+    store.renew(FILE)
+    reader.look()
+    assert reader.violations == []
+
+
+def test_files_without_a_manifest_are_no_violation(store: Store, reader: Reader) -> None:
+    store.create("models/8888aaaa/first.parquet", b"half of an artifact")
+    reader.look_again()
+    assert reader.violations == []
+
+
+def test_changed_object_is_found(store: Store, reader: Reader) -> None:
+    replace_object(store, "models/8888aaaa/loose", b"one")
+    reader.look()
+    replace_object(store, "models/8888aaaa/loose", b"two")
+    reader.look()
+    assert len(reader.violations) == 1
+    assert reader.violations[0].startswith("models/8888aaaa/loose changed from SHA-256 ")
+
+
+def test_changed_manifest_is_found(store: Store, reader: Reader) -> None:
+    replace_object(store, MANIFEST, store.read(MANIFEST).replace(b'"n_users": 3', b'"n_users": 4'))
+    reader.look()
+    assert [violation.split()[:2] for violation in reader.violations] == [[MANIFEST, "changed"]]
+
+
+def test_vanished_object_is_found(store: Store, reader: Reader) -> None:
+    store.delete(FILE)
+    reader.look()
+    assert reader.violations == [f"{FILE} was there and is in no listing now (None by its key)"]
+
+
+def test_vanished_file_of_a_manifest_is_found_again_in_the_last_look(store: Store, reader: Reader) -> None:
+    store.delete(FILE)
+    reader.look_again()
+    assert f"models/{MODEL}: first.parquet is missing; its manifest says 21 bytes." in reader.violations
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"kind": "models"}'])
+def test_manifest_that_cannot_be_parsed_is_found(store: Store, reader: Reader, data: bytes) -> None:
+    store.create("models/8888aaaa/manifest.json", data)
+    reader.look()
+    assert len(reader.violations) == 1
+    assert reader.violations[0].startswith("models/8888aaaa: ")
+
+
+def test_manifest_that_is_there_before_its_files_is_found(store: Store, reader: Reader, tmp_path: Path) -> None:
+    elsewhere = LocalStore(tmp_path / "elsewhere")
+    manifest = publish(elsewhere, "models", "8888aaaa")
+    store.create("models/8888aaaa/manifest.json", manifest.to_bytes())
+    reader.look()
+    assert len(reader.violations) == len(manifest.files)
+    assert all("is missing" in violation for violation in reader.violations)
+
+
+def test_manifest_whose_file_holds_other_bytes_of_the_same_length_is_found(
+    store: Store, reader: Reader, tmp_path: Path
+) -> None:
+    manifest = publish(LocalStore(tmp_path / "elsewhere"), "models", "8888aaaa", files={"data": b"right"})
+    store.create("models/8888aaaa/data", b"wrong")
+    store.create("models/8888aaaa/manifest.json", manifest.to_bytes())
+    reader.look()
+    assert len(reader.violations) == 1
+    assert "data has the SHA-256" in reader.violations[0]
+
+
+def test_manifest_that_is_there_before_what_it_was_made_from_is_found(store: Store, reader: Reader) -> None:
+    forge_manifest(store, "splits", "8888aaaa", {"dataset": "9999aaaa"})
+    reader.look()
+    assert reader.violations == ["splits/8888aaaa: its input datasets/9999aaaa (dataset) does not exist."]
+
+
+def test_artifact_that_exists_without_a_manifest_is_found(
+    store: Store, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = artifacts.find(store, "models", MODEL)
+    store.create("models/8888aaaa/first.parquet", b"half of an artifact")
+    monkeypatch.setattr("benchmarks.crashes.reader.look_up", lambda *_: manifest)
+    reader.look()
+    assert reader.violations == ["models/8888aaaa has no manifest and exists all the same: found by its id"]
+
+
+def test_each_violation_is_told_once(store: Store, reader: Reader) -> None:
+    store.delete(FILE)
+    reader.look()
+    reader.look()
+    assert len(reader.violations) == 1
+
+
+def test_watching_sees_what_happens_in_between(store: Store) -> None:
+    with watching(store) as reader:
+        replace_object(store, "models/8888aaaa/loose", b"one")
+        wait_until(lambda: reader.n_looks > 1)
+        store.delete("models/8888aaaa/loose")
+    assert reader.violations[0].startswith("models/8888aaaa/loose was there")
+
+
+def test_server_that_does_not_answer_is_no_violation(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader(store)
+    stop = threading.Event()
+    monkeypatch.setattr(type(store), "list", refusing(Unavailable("gone"), stop))
+    with pytest.raises(Unavailable):  # for then nothing can be said in the end
+        reader.run(stop)
+    assert (reader.violations, reader.n_unanswered) == ([], 1)
+
+
+def test_what_a_reader_is_refused_for_another_reason_is_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader(store)
+    stop = threading.Event()
+    monkeypatch.setattr(type(store), "list", refusing(InvalidInput("who are you?"), stop))
+    with pytest.raises(InvalidInput):
+        reader.run(stop)
+    assert reader.violations == ["a reader is told: who are you?"]
+
+
+def refusing(error: Exception, stop: threading.Event) -> Callable[[Store, str], None]:
+    def refuse(_: Store, __: str) -> None:
+        stop.set()
+        raise error
+
+    return refuse
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = datetime.now(UTC).timestamp() + 30
+    while not is_so():
+        assert datetime.now(UTC).timestamp() < deadline
+        time.sleep(0.01)
