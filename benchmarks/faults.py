@@ -3,10 +3,11 @@
     python -m benchmarks.faults                                      100 kills on a folder, 100 on a MinIO of its own
     python -m benchmarks.faults --kills 20 --store s3://bucket/prefix
 
-Each training is the main job on a small sample, forked from a process that has done the imports. It is killed with
-SIGKILL at a moment drawn evenly over the time an undisturbed one takes, started again, killed again, up to
-``--kills-per-round`` times, and then left to its end: so a recovery also recovers from kills during the recovery.
-Its store must then hold the very bytes of a store that nobody disturbed. A reader looks at the store all the time.
+Each training is the main job on a small sample, forked from a process that has done the imports, with the JVM's
+classes from an archive. It is killed with SIGKILL at a moment drawn evenly over the time an undisturbed one takes,
+started again, killed again, up to ``--kills-per-round`` times, and then left to its end: so a recovery also recovers
+from kills during the recovery. Its store must then hold the very bytes of a store that nobody disturbed. A reader
+looks at the store all the time.
 """
 
 import argparse
@@ -103,7 +104,7 @@ def _run(chosen: argparse.Namespace, name: str, folder: Path) -> list[Round]:
         trainings = stack.enter_context(open_fork_server({**os.environ, "PREFECT_API_URL": url}, scratch / "trainings"))
         sample = write_sample(scratch / "sample", SampleOptions(n_users=80, n_items=60))
         job = Job(trainings, sample.reviews, scratch, place.options)
-        expected, seconds = _undisturbed(job, scratch)
+        expected, seconds = _undisturbed(job, place, scratch)
         _say(f"{place.name}: an undisturbed training takes {seconds:.1f} s and leaves {len(expected)} objects")
         return list(_rounds(chosen, job, place, expected, Moments(chosen.seed, seconds)))
 
@@ -121,16 +122,19 @@ def _open_place(name: str, scratch: Path) -> Iterator[Place]:
         yield Place(name, f"{name.rstrip('/')}/faults-{uuid.uuid4().hex[:8]}", options, {})
 
 
-def _undisturbed(job: Job, scratch: Path) -> tuple[Digests, float]:
-    """Return what a training leaves in a folder when nobody disturbs it, and how long it takes on warm caches."""
-    uris = [str(scratch / name) for name in ("undisturbed", "reference")]
+def _undisturbed(job: Job, place: Place, scratch: Path) -> tuple[Digests, float]:
+    """Return what an undisturbed training leaves, the same on a folder and on the place, and how long it takes there.
+
+    The first one on the place writes the archive of the JVM's classes, and so is not timed.
+    """
+    uris = [f"{place.root}/undisturbed", str(scratch / "reference"), f"{place.root}/timed"]
     endings = [job.run(uri) for uri in uris]
     if any(ending.code for ending in endings):
-        raise RecommenderError(f"the undisturbed training failed: {endings[-1].last_error}")
-    first, second = (digests(job.open_store(uri)) for uri in uris)
-    if first != second:
-        raise RecommenderError("two undisturbed trainings left different bytes, so nothing can be held against them")
-    return second, endings[-1].seconds
+        raise RecommenderError(f"an undisturbed training failed: {[ending.last_error for ending in endings]}")
+    first, *others = (digests(job.open_store(uri)) for uri in uris)
+    if any(first != other for other in others):
+        raise RecommenderError("undisturbed trainings left different bytes, so nothing can be held against them")
+    return first, endings[-1].seconds
 
 
 def _rounds(chosen: argparse.Namespace, job: Job, place: Place, expected: Digests, moments: Moments) -> Iterator[Round]:

@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import boto3
@@ -43,13 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table and return 0, whether or not the aims are met."""
     chosen = _parser().parse_args(arguments)
     try:
-        parameters = {
-            "megabytes": chosen.megabytes,
-            "repetitions": chosen.repetitions,
-            "machine": describe_machine(),
-            "minio": minio_version(require_program("minio")),
-            "boto3": boto3.__version__,
-        }
+        parameters = _parameters(chosen.megabytes, chosen.repetitions)
         figures = summarise(measure(chosen.megabytes, chosen.repetitions), chosen.megabytes)
         _show(figures, parameters)
         if chosen.json:
@@ -111,7 +105,17 @@ def minio_version(program: Path) -> str:
     return said.split("(")[0].removeprefix("minio version").strip()
 
 
-def _show(figures: Sequence[Figure], parameters: dict[str, object]) -> None:
+def _parameters(megabytes: int, repetitions: int) -> dict[str, str | int]:
+    return {
+        "megabytes": megabytes,
+        "repetitions": repetitions,
+        "machine": describe_machine(),
+        "minio": minio_version(require_program("minio")),
+        "boto3": boto3.__version__,
+    }
+
+
+def _show(figures: Sequence[Figure], parameters: Mapping[str, str | int]) -> None:
     console = Console(width=100, highlight=False, emoji=False, markup=False)
     title = f"{parameters['megabytes']} MB of random bytes, median of {parameters['repetitions']}"
     console.print(table_of(figures, title))

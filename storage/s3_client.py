@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_REGION = "us-east-1"
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 60
-ATTEMPTS = 6  # with standard back-off and jitter about 15 s in all
+ATTEMPTS = 10  # botocore waits up to 50 ms, then twice as long each time: about 13 s in all, and at most 26
 CONNECTIONS = 16
 
 
@@ -98,12 +98,12 @@ def _client(options: S3Options, environment: tuple[tuple[str, str], ...]) -> "S3
             region_name=options.s3_region or session.region_name or DEFAULT_REGION,
             verify=None if options.tls_verification is True else options.tls_verification,
             config=Config(
-                s3={"addressing_style": options.s3_addressing},
+                s3={"addressing_style": options.s3_addressing, "payload_signing_enabled": True},
                 retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
                 connect_timeout=CONNECT_SECONDS,
                 read_timeout=ANSWER_SECONDS,
                 max_pool_connections=CONNECTIONS,
-                # Other servers do not know all of AWS's checksums; Content-MD5 goes with every write instead.
+                # Not all servers know AWS's checksums; the SHA-256 of its body goes with every request instead.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             ),

@@ -4,7 +4,7 @@ import io
 import random
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -12,7 +12,6 @@ from storage.errors import ObjectNotFound, Unavailable
 from storage.s3_errors import ABSENT, REFUSED, TRANSPORT, code_of, explained
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
     from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
 
@@ -54,7 +53,7 @@ class S3Stream(io.RawIOBase):
         """Return True."""
         return True
 
-    def readinto(self, buffer: "WriteableBuffer") -> int:
+    def readinto(self, buffer: Any) -> int:
         """Fill the buffer as far as what has come allows.
 
         Raises:

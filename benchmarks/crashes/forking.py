@@ -64,6 +64,7 @@ def _train(main: Any, order: dict[str, Any]) -> NoReturn:
     try:
         os.setsid()
         _redirect(Path(order["log"]))
+        os.environ.update(order["environment"])
         os.chdir(order["folder"])
         code = main(order["arguments"])
     except SystemExit as ended:

@@ -87,11 +87,13 @@ class ForkServer:
         self._orders, self._answers, self._errors = orders, answers, errors
         self._n_trainings = 0
 
-    def start(self, arguments: Sequence[str], folder: Path) -> Training:
-        """Start a training in a folder, where its log goes too."""
+    def start(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Training:
+        """Start a training in a folder, where its log goes too, with some variables added."""
         self._n_trainings += 1
         log = folder / f"training-{self._n_trainings:04}.log"
-        self.order({"arguments": list(arguments), "folder": str(folder), "log": str(log)})
+        self.order(
+            {"arguments": list(arguments), "folder": str(folder), "log": str(log), "environment": dict(environment)}
+        )
         return Training(self, int(self.answer()["pid"]), log)
 
     def order(self, order: Mapping[str, Any]) -> None:

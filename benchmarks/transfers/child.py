@@ -14,11 +14,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.transfers.memory import peak_bytes, reset_peak
 from benchmarks.transfers.methods import METHODS, UPLOAD, Place
 from storage.s3 import S3Store
 from storage.s3_client import open_client
 from storage.s3_options import S3Options
+
+SELF = Path("/proc/self")
+FORGET_PEAK = "5"  # what clear_refs takes, so that VmHWM starts anew from what is resident now
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seconds = time.perf_counter() - started
     print(json.dumps({"seconds": seconds, "peak_bytes": peak_bytes() - idle_bytes}))
     return 0
+
+
+def reset_peak() -> int:
+    """Make now the moment from which the peak counts, and return the bytes resident now."""
+    (SELF / "clear_refs").write_text(FORGET_PEAK)
+    return peak_bytes()
+
+
+def peak_bytes() -> int:
+    """Return the most bytes that were resident at once since the last `reset_peak`."""
+    lines = (SELF / "status").read_text("ascii").splitlines()
+    kibibytes = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return int(kibibytes) * 1024
 
 
 def _open(bucket: str, key: str, path: Path, sha256: str) -> Place:

@@ -13,8 +13,8 @@ import pytest
 
 from benchmarks import throughput
 from benchmarks.machine import describe_machine
+from benchmarks.transfers.child import peak_bytes, reset_peak
 from benchmarks.transfers.figures import METRICS, rows_of, summarise
-from benchmarks.transfers.memory import peak_bytes, reset_peak
 from benchmarks.transfers.rounds import Measurement
 from benchmarks.transfers.table import verdicts
 from deployments.processes import find_program

@@ -131,13 +131,17 @@ class Place:
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
 
-    def store(self, url: str | None = None, *, attempts: int = 6, answer_seconds: float = 60) -> S3Store:
+    def store(
+        self, url: str | None = None, *, attempts: int = storage.s3_client.ATTEMPTS, answer_seconds: float = 60
+    ) -> S3Store:
         """Return a store whose client is its own, and has tried the server's conditional writes."""
         store = self.reader(url, attempts, answer_seconds)
         assert store.race_flaw() is None
         return store
 
-    def reader(self, url: str | None = None, attempts: int = 6, answer_seconds: float = 60) -> S3Store:
+    def reader(
+        self, url: str | None = None, attempts: int = storage.s3_client.ATTEMPTS, answer_seconds: float = 60
+    ) -> S3Store:
         """Return a store whose client is its own."""
         storage.s3_client._client.cache_clear()
         with pytest.MonkeyPatch.context() as patch:
@@ -435,7 +439,7 @@ def break_upload(proxy: Proxy) -> str:
 def test_upload_goes_on_when_a_server_that_was_away_is_back(place: Place, proxy: Proxy, folder: Path) -> None:
     store = place.store(proxy.url)
     is_back = threading.Event()
-    on_event(store, "after-call.s3.UploadPart", proxy.disable)
+    on_event(store, "after-call.s3.CreateMultipartUpload", proxy.disable)
     on_event(store, "needs-retry.s3.UploadPart", lambda: (proxy.enable(), is_back.set()), failures(4))
     with place.watched():
         publish(store, folder)

@@ -34,7 +34,7 @@ LOOK_ALIKES = {
     "byte order mark": "\ufeffmodels/a",
     "decomposed": "mode\u0301ls/a",
     "cyrillic": "m\u043edels/a",
-    "percent-encoded": "models/..%2f..%2fetc",
+    "percent-encoded": "models/a%2f..%2f..%2fetc",
     "percent-encoded twice": "%252e%252e/a",
     "overlong": "models/%c0%ae%c0%ae/a",
     "drive": "C:/Windows/a",
@@ -86,7 +86,7 @@ def test_name_that_looks_like_another_is_no_key(key: str) -> None:
         assert str(refused.value).isprintable(), "the message would do to a terminal what the key does"
 
 
-@pytest.mark.parametrize("key", ["models/..%2f..%2fetc", "models/\uff0e\uff0e/a", "models/a ", "\\\\server\\share\\a"])
+@pytest.mark.parametrize("key", ["models/a%2f..%2fetc", "models/\uff0e\uff0e/a", "models/a ", "\\\\server\\share\\a"])
 def test_every_verb_of_every_backend_refuses_it(store: Store, tmp_path: Path, key: str) -> None:
     for verb in verbs(store, tmp_path).values():
         with pytest.raises(InvalidKey):
@@ -167,21 +167,18 @@ def test_factors_that_are_pickled_code_are_refused_and_not_run(tmp_path: Path, m
 # --- Manifests by strangers ---
 
 READ_MANIFEST = """
-import resource, sys
+import sys, tracemalloc
 from storage import artifacts
 from storage.errors import CorruptObject
 from storage.opening import open_store
 
-def peak_bytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
 store = open_store(sys.argv[1])
 artifacts.find(store, "models", "idle")
-before = peak_bytes()
+tracemalloc.start()
 try:
     artifacts.find(store, "models", "1f3a")
 except CorruptObject as error:
-    print(peak_bytes() - before, error)
+    print(tracemalloc.get_traced_memory()[1], error)
 """
 
 
@@ -211,11 +208,11 @@ def test_hostile_manifest_is_corrupt_on_every_backend(store: Store, name: str) -
 
 @pytest.mark.parametrize("new_store_uri", ["local", "minio", "versitygw"], indirect=True)
 def test_huge_manifest_is_refused_before_it_fills_the_memory(store: Store, store_uri: str) -> None:
-    store.create("models/1f3a/manifest.json", b" " * 20 * MEBIBYTE)
+    store.create("models/1f3a/manifest.json", b" " * 32 * MEBIBYTE)
     told = subprocess.run([sys.executable, "-c", READ_MANIFEST, store_uri], capture_output=True, check=True, text=True)
     peak_bytes, error = told.stdout.split(maxsplit=1)
     assert f"{MANIFEST_LIMIT_BYTES}" in error
-    assert int(peak_bytes) < 100 * MEBIBYTE
+    assert int(peak_bytes) < 20 * MEBIBYTE
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 2**62])

@@ -22,45 +22,48 @@ MEBIBYTE = 1024**2
 # All but memory, which is another store in each process.
 pytestmark = pytest.mark.parametrize("new_store_uri", ["local", "minio", "versitygw"], indirect=True)
 
-START: list[Any] = []
+_START: list[Any] = []  # in each of the two processes the barrier that they share
 
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[ProcessPoolExecutor]:
     """Two processes."""
     context = get_context("spawn")
-    with ProcessPoolExecutor(2, context, initializer=START.append, initargs=(context.Barrier(2),)) as pool:
+    with ProcessPoolExecutor(2, context, initializer=take_start, initargs=(context.Barrier(2),)) as pool:
         yield pool
 
 
-def at_once(pair: ProcessPoolExecutor, work: Callable[..., Any], *arguments: tuple[Any, ...]) -> list[Any]:
-    """Run the work in both processes, in each with its own arguments; neither begins before both are ready."""
-    return list(pair.map(in_step, [dict(os.environ)] * 2, [work] * 2, arguments))
+def take_start(barrier: Any) -> None:
+    _START.append(barrier)
 
 
-def in_step(environment: dict[str, str], work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def at_once(pair: ProcessPoolExecutor, work: Callable[..., Any], uri: str, *arguments: Any) -> list[Any]:
+    """Run the work in both processes, in each with its own argument; neither begins before both are ready."""
+    return list(pair.map(in_step, [dict(os.environ)] * 2, [work] * 2, [uri] * 2, arguments))
+
+
+def in_step(environment: dict[str, str], work: Callable[..., Any], uri: str, argument: Any) -> Any:
     os.environ.update(environment)
-    START[0].wait()
-    return work(*arguments)
+    store = open_store(uri)
+    store.race_flaw()  # which takes a second or two, in each process its own
+    _START[0].wait()
+    return work(store, argument)
 
 
-def publish(uri: str, folder: Path) -> Manifest:
-    return artifacts.publish(
-        open_store(uri), "models", "1f3a", folder, inputs={}, parameters={}, code_version="", counts={"n_users": 3}
-    )
-
-
-def publish_bytes(uri: str, folder: Path) -> tuple[bytes, bytes]:
+def publish(store: Store, folder: Path) -> tuple[bytes, bytes]:
     """Return the manifest that this writer got, and the one that it found afterwards."""
-    made = publish(uri, folder)
-    found = artifacts.find(open_store(uri), "models", "1f3a")
+    made = artifacts.publish(
+        store, "models", "1f3a", folder, inputs={}, parameters={}, code_version="", counts={"n_users": 3}
+    )
+    found = artifacts.find(store, "models", "1f3a")
     return made.to_bytes(), found.to_bytes() if found else b""
 
 
-def promote(uri: str, number: int, expected: str | None) -> str | None:
+def promote(store: Store, promotion: tuple[str, str]) -> str | None:
     """Return why the promotion was refused, or None."""
+    model_id, expected = promotion
     try:
-        artifacts.replace_champion(open_store(uri), {"model_id": f"{number}"}, expected)
+        artifacts.replace_champion(store, {"model_id": model_id}, expected)
     except VersionConflict as error:
         return str(error)
     return None
@@ -85,7 +88,7 @@ def test_two_that_publish_equal_bytes_make_one_artifact(
     pair: ProcessPoolExecutor, store_uri: str, tmp_path: Path
 ) -> None:
     folders = [folder_of(tmp_path / name, b"x") for name in ("first", "second")]
-    results = at_once(pair, publish_bytes, *((store_uri, folder) for folder in folders))
+    results = at_once(pair, publish, store_uri, *folders)
     assert len({manifest for pair in results for manifest in pair}) == 1
     store = open_store(store_uri)
     assert list(verify_artifact(store, find_artifact(store, "models/1f3a"))) == []
@@ -97,7 +100,7 @@ def test_of_two_that_publish_different_bytes_both_get_the_one_artifact_that_is_w
     pair: ProcessPoolExecutor, store_uri: str, tmp_path: Path
 ) -> None:
     folders = [folder_of(tmp_path / name, name[:1].encode()) for name in ("first", "second")]
-    results = at_once(pair, publish_bytes, *((store_uri, folder) for folder in folders))
+    results = at_once(pair, publish, store_uri, *folders)
     assert len({manifest for pair in results for manifest in pair}) == 1
     store = open_store(store_uri)
     artifact = find_artifact(store, "models/1f3a")
@@ -111,9 +114,14 @@ def test_of_two_that_promote_one_wins_and_the_other_is_told_what_to_do(
 ) -> None:
     store = open_store(store_uri)
     version = artifacts.replace_champion(store, {"model_id": "before"}, None).version
-    refusals = at_once(pair, promote, *((store_uri, number, version) for number in range(2)))
-    (winner,) = [number for number, refusal in enumerate(refusals) if refusal is None]
-    assert artifacts.read_champion(store)[0] == {"model_id": f"{winner}"}
-    refusal = refusals[1 - winner]
-    assert "champion.json has version " in refusal
-    assert refusal.endswith(f"; expected {version}. Read it again and decide anew.")
+    for round_number in range(10):
+        models = [f"{round_number}-{name}" for name in "ab"]  # a record that was there before has its old version
+        refusals = at_once(pair, promote, store_uri, *((model, version) for model in models))
+        assert [type(refusal) for refusal in refusals].count(type(None)) == 1
+        (refusal,) = filter(None, refusals)
+        assert "champion.json has version " in refusal
+        assert refusal.endswith(f"; expected {version}. Read it again and decide anew.")
+        record, now = artifacts.read_champion(store)
+        assert record == {"model_id": models[refusals.index(None)]}
+        assert now is not None
+        version = now
