@@ -4,7 +4,9 @@ Runs are looked up by tags before they are created, so a training that is run ag
 that is run twice, goes on with the runs that are there.
 """
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from prefect import task
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.errors import InvalidInput, Unavailable
+from storage.leftovers import remove_stale, temporary_name
 from tasks.retrying import NETWORK_RETRIES
 
 PARENT_TAG = "mlflow.parentRunId"
@@ -23,6 +26,7 @@ KEY_TAG = "recommender.key"
 BEST_TAG = "recommender.best"
 FINISHED = "FINISHED"
 MAX_BATCH = 100
+SQLITE = "sqlite:///"
 
 
 class TrackingOptions(BaseModel):
@@ -139,7 +143,37 @@ def load_mlflow() -> type[Any]:
 
 
 def _client(options: TrackingOptions) -> Any:
-    return load_mlflow()(tracking_uri=options.mlflow_tracking_uri)
+    client = load_mlflow()
+    if options.mlflow_tracking_uri.startswith(SQLITE):
+        make_database(Path(options.mlflow_tracking_uri.removeprefix(SQLITE)), options.mlflow_artifact_dir)
+    return client(tracking_uri=options.mlflow_tracking_uri)
+
+
+def make_database(path: Path, artifact_dir: Path) -> None:
+    """Make MLflow's SQLite database if it is not there: whole or not at all.
+
+    MLflow makes its tables in dozens of steps that SQLite cannot undo, and never gets over having been killed
+    between two of them.
+
+    Args:
+        path: The database.
+        artifact_dir: Where runs of MLflow's own default experiment would keep files.
+    """
+    if path.exists():
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    folder = path.absolute().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_stale(folder)
+    partial = folder / f".{temporary_name()}"
+    try:
+        store: Any = SqlAlchemyStore
+        store(f"{SQLITE}{partial}", artifact_dir.absolute().as_uri()).engine.dispose()
+        with suppress(FileExistsError):  # another run was quicker
+            os.link(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _open(
