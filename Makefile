@@ -54,8 +54,7 @@ minio: services ## Serve MinIO with its console as a store, on PORT (9000) and t
 	.venv/bin/python -m deployments.minio --folder data/minio --port $(or $(PORT),9000)
 
 bench: ## List the benchmarks; each runs as python -m benchmarks.NAME
-	@for file in benchmarks/[a-z]*.py; do \
-		[[ -e $$file ]] || { echo "  no benchmarks yet"; break; }; \
+	@for file in $$(grep -l __main__ benchmarks/[a-z]*.py); do \
 		name=$${file#benchmarks/}; \
 		printf '  %-12s %s\n' "$${name%.py}" "$$(sed -n '1s/^"""\([^"]*\).*/\1/p' "$$file")"; \
 	done

@@ -1,6 +1,5 @@
 """The record that a flow returns and ``--json`` writes: ids, counts and metrics, JSON values only."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +14,7 @@ from tasks.choose import Scored
 from tasks.places import PlaceOptions
 from tasks.report import Lineage
 from tasks.score import read_rows
+from tasks.tracking import hide_user
 
 
 def dataset_record(raw: Manifest, reviews: Manifest, dataset: Manifest) -> dict[str, Any]:
@@ -66,4 +66,4 @@ def tell_where(uris: Mapping[str, str], tracking_uri: str) -> None:
     """Log where the outcome of a training is."""
     for name, uri in uris.items():
         logger.info("{}: {}", name.capitalize(), uri)
-    logger.info("MLflow: {}", re.sub(r"//[^/@]*@", "//", tracking_uri))  # without user and password
+    logger.info("MLflow: {}", hide_user(tracking_uri))

@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, field_serializer
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from evaluation.splits import SplitOptions
@@ -16,9 +16,12 @@ from tasks.model import ModelChoice
 from tasks.places import PlaceOptions
 from tasks.raw import ProductsInput, ReviewsInput
 from tasks.recommend import RecommendOptions
-from tasks.reviews.download import DownloadOptions
+from tasks.reviews.download import DownloadOptions, is_url
 from tasks.reviews.ingest import IngestOptions
-from tasks.tracking import TrackingOptions
+from tasks.reviews.transfer import shown
+from tasks.tracking import TrackingOptions, hide_user
+
+ADDRESSES = ("input_reviews", "raw_reviews_url", "mlflow_tracking_uri", "dask_scheduler_address")
 
 Part = TypeVar("Part", bound=BaseModel)
 
@@ -52,6 +55,13 @@ class Settings(
         frozen=True, extra="forbid", env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True
     )
 
+    @field_serializer(
+        "input_reviews", "raw_reviews_url", "mlflow_tracking_uri", "dask_scheduler_address", when_used="json"
+    )
+    def _without_secrets(self, address: str | None) -> str | None:
+        """Leave out of what Prefect keeps of a run's parameters the user names, passwords and tokens in addresses."""
+        return address if address is None else shown(address) if is_url(address) else hide_user(address)
+
     def part(self, kind: type[Part]) -> Part:
         """Return the options of one kind, to be passed on."""
         return kind(**{name: getattr(self, name) for name in kind.model_fields})
@@ -59,4 +69,5 @@ class Settings(
     @property
     def input_name(self) -> str:
         """Name of the file that is read, without its folder."""
-        return (self.input_reviews or str(self.raw_reviews_path)).rsplit("/", 1)[-1]
+        named = self.input_reviews or str(self.raw_reviews_path)
+        return (shown(named) if is_url(named) else named).rsplit("/", 1)[-1]

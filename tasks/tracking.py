@@ -5,6 +5,7 @@ that is run twice, goes on with the runs that are there.
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -133,6 +134,16 @@ def close_run(
         client.log_artifact(run, str(path))
     client.set_terminated(run, FINISHED)
     return run
+
+
+def hide_user(address: str) -> str:
+    """Return an address, of a server or a database, without user name and password.
+
+    Example:
+        >>> hide_user("postgresql://ada:secret@host/mlflow")
+        'postgresql://host/mlflow'
+    """
+    return re.sub(r"//[^/@]*@", "//", address)
 
 
 def load_mlflow() -> type[Any]:

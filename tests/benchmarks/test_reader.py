@@ -14,7 +14,7 @@ from storage import artifacts
 from storage.errors import InvalidInput, Unavailable
 from storage.local import LocalStore
 from storage.memory import MemoryStore
-from storage.protocol import Store
+from storage.protocol import ObjectInfo, Store
 
 STORES: dict[str, Callable[[Path], Store]] = {
     "local": lambda folder: LocalStore(folder / "store"),
@@ -129,6 +129,31 @@ def test_artifact_that_exists_without_a_manifest_is_found(
     assert reader.violations == ["models/8888aaaa has no manifest and exists all the same: found by its id"]
 
 
+def test_manifest_in_a_listing_that_is_not_found_by_its_id_is_found(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store, "models", MODEL)
+    reader = Reader(store)
+    monkeypatch.setattr("benchmarks.crashes.reader.look_up", lambda *_: None)
+    reader.look()
+    assert reader.violations == [f"models/{MODEL} has a manifest in the listing that is not found by its id"]
+
+
+def test_object_that_is_shorter_than_its_listing_says_is_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    list_one(monkeypatch, store, ObjectInfo("loose", 9, "1"))
+    store.create("loose", b"half")
+    reader = Reader(store)
+    reader.look()
+    assert reader.violations == ["loose is listed with 9 bytes and has 4"]
+
+
+def test_object_that_is_listed_and_not_there_is_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    list_one(monkeypatch, store, ObjectInfo("loose", 9, "1"))
+    reader = Reader(store)
+    reader.look()
+    assert reader.violations == ["loose is listed and cannot be read"]
+
+
 def test_each_violation_is_told_once(store: Store, reader: Reader) -> None:
     store.delete(FILE)
     reader.look()
@@ -142,6 +167,12 @@ def test_watching_sees_what_happens_in_between(store: Store) -> None:
         wait_until(lambda: reader.n_looks > 1)
         store.delete("models/8888aaaa/loose")
     assert reader.violations[0].startswith("models/8888aaaa/loose was there")
+
+
+def test_watching_tells_of_an_error_of_the_reader_itself(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(store), "list", refusing(ZeroDivisionError(), threading.Event()))
+    with pytest.raises(ZeroDivisionError), watching(store):
+        pass
 
 
 def test_server_that_does_not_answer_is_no_violation(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,6 +191,11 @@ def test_what_a_reader_is_refused_for_another_reason_is_found(store: Store, monk
     with pytest.raises(InvalidInput):
         reader.run(stop)
     assert reader.violations == ["a reader is told: who are you?"]
+
+
+def list_one(monkeypatch: pytest.MonkeyPatch, store: Store, info: ObjectInfo) -> None:
+    """Make all listings of a store consist of one object."""
+    monkeypatch.setattr(type(store), "list", lambda *_: iter([info]))
 
 
 def refusing(error: Exception, stop: threading.Event) -> Callable[[Store, str], None]:

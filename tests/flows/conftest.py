@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from workplace import Workplace
 
+from deployments.servers import S3Server
 from tasks.reviews.sample import SampleFiles, SampleOptions, write_sample
 
 
@@ -22,8 +23,12 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleFiles:
 @pytest.fixture(scope="session")
 def new_workplace(
     prefect_api: str, tracking_uri: str, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[], Workplace]:
-    return lambda: Workplace(tmp_path_factory.mktemp("workplace"), tracking_uri)
+) -> Callable[..., Workplace]:
+    def make(server: S3Server | None = None) -> Workplace:
+        """Return a workplace whose store is in its folder, or on a server."""
+        return Workplace(tmp_path_factory.mktemp("workplace"), tracking_uri, server)
+
+    return make
 
 
 @pytest.fixture(scope="session")

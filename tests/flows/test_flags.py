@@ -184,6 +184,11 @@ ELSEWHERE = {
     "spark_driver_memory": "test_spark_is_opened_as_the_flags_say",
     "spark_shuffle_partitions": "test_spark_is_opened_as_the_flags_say",
     "spark_scratch": "test_spark_is_opened_as_the_flags_say",
+    "s3_endpoint_url": "test_flags_of_s3_reach_the_store_and_spark",
+    "s3_region": "test_flags_of_s3_reach_the_store_and_spark",
+    "s3_addressing": "test_flags_of_s3_reach_the_store_and_spark",
+    "s3_ca_bundle": "test_flags_of_s3_reach_the_store_and_spark",
+    "s3_verify_tls": "test_flags_of_s3_reach_the_store_and_spark",
 }
 
 

@@ -1,4 +1,7 @@
-"""The process killed with SIGKILL in each stage, then run again: same ids, same bytes, nothing half-done in sight."""
+"""The process killed with SIGKILL in each stage, then run again: same ids, same bytes, nothing half-done in sight.
+
+On a folder and on a real MinIO.
+"""
 
 import hashlib
 import subprocess
@@ -7,25 +10,32 @@ from typing import Any
 
 import psutil
 import pytest
-from workplace import Workplace, environment
+from workplace import Workplace
 
 # What the process says in the middle of each stage, in the order in which it comes to them.
 MOMENTS = {
     "the raw file is kept": "kept as raw/",
     "lines are read": "JSON lines: user=",
+    "reviews are published": "in quarantine",
+    "Spark starts": "reviews/",
     "the k-core is taken": "k-core pass 1",
+    "the dataset is published": "datasets/",
     "the split is made": "Split leave-last",
     "candidates are fitted": "fits/",
+    "candidates are scored": "scores/",
     "the model is chosen": "Chosen:",
     "the model is published": "Test split, all items ranked",
     "everybody gets recommendations": "models/",
 }
 
 
-@pytest.fixture(scope="module")
-def killed(new_workplace: Callable[[], Workplace], sample_flags: list[str]) -> tuple[Workplace, dict[str, Any]]:
+@pytest.fixture(scope="module", params=["local", "minio"])
+def killed(
+    request: pytest.FixtureRequest, new_workplace: Callable[..., Workplace], sample_flags: list[str]
+) -> tuple[Workplace, dict[str, Any]]:
     """A workplace in which training was killed at each moment, run again each time, and then ended."""
-    workplace = new_workplace()
+    server = None if request.param == "local" else request.getfixturevalue(request.param)
+    workplace = new_workplace(server)
     for said in MOMENTS.values():
         kill_when(workplace, sample_flags, said)
         assert_whole(workplace)
@@ -57,6 +67,7 @@ def test_killed_training_leaves_no_scratch_files_behind_after_the_next_run(
     workplace, _ = killed
     assert not [path for path in (workplace.folder / "work").iterdir() if path.name != "cache"]
     assert not [path for path in (workplace.folder / "store" / ".tmp").glob("*") if path.is_file()]
+    assert not [path for path in workplace.folder.iterdir() if path.name.startswith(".")]
 
 
 def kill_when(workplace: Workplace, flags: list[str], said: str) -> None:
@@ -64,7 +75,7 @@ def kill_when(workplace: Workplace, flags: list[str], said: str) -> None:
     process = subprocess.Popen(
         workplace.command("train", *flags),
         cwd=workplace.folder,
-        env=environment(),
+        env=workplace.environment,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deployments.servers import S3Server
 from storage import artifacts, layout
-from storage.local import LocalStore
 from storage.manifest import Manifest
+from storage.opening import open_store
+from storage.protocol import Store
+from storage.s3_options import S3Options
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,11 +25,21 @@ class Workplace:
 
     folder: Path
     tracking_uri: str
+    server: S3Server | None = None
 
     @property
-    def store(self) -> LocalStore:
+    def store_uri(self) -> str:
+        """Root of the store: in the folder, or on the server under the folder's name."""
+        return f"s3://{self.server.bucket}/{self.folder.name}" if self.server else str(self.folder / "store")
+
+    @property
+    def store(self) -> Store:
         """The store that the flows write to."""
-        return LocalStore(self.folder / "store")
+        if self.server is None:
+            return open_store(self.store_uri)
+        names = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+        os.environ |= {name: value for name, value in self.server.environment().items() if name in names}
+        return open_store(self.store_uri, S3Options(s3_endpoint_url=self.server.endpoint_url))
 
     def manifests(self) -> list[Manifest]:
         """Return every artifact that a reader of the store can see."""
@@ -40,14 +53,24 @@ class Workplace:
 
     def command(self, stage: str, *flags: str) -> list[str]:
         """Return the command line of a stage."""
-        places = ["--store", str(self.folder / "store"), "--work-dir", str(self.folder / "work")]
+        places = ["--store", self.store_uri, "--work-dir", str(self.folder / "work")]
         tracking = ["--mlflow-tracking-uri", self.tracking_uri] if stage == "train" else []
         return [sys.executable, str(ROOT / "flows" / f"{stage}.py"), *places, *tracking, *flags]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a stage."""
+        return environment() | (self.server.environment() if self.server else {})
 
     def run(self, stage: str, *flags: str) -> "Outcome":
         """Run a stage to its end."""
         done = subprocess.run(
-            self.command(stage, *flags), cwd=self.folder, capture_output=True, text=True, check=False, env=environment()
+            self.command(stage, *flags),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self.environment,
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
 
