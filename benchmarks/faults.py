@@ -147,10 +147,12 @@ def _rounds(chosen: argparse.Namespace, job: Job, place: Place, expected: Digest
         left = (time.monotonic() - started) / max(n_kills, 1) * (chosen.kills - n_kills)
         _say(f"{place.name}, round {number}: {_told(done)}; {n_kills} of {chosen.kills}, {left / 60:.0f} min left")
         yield done
-    for number in range(1, chosen.server_kills + 1 if place.server else 1):
-        assert place.server is not None  # noqa: S101 - for mypy
-        done = kill_server_in_round(job, f"{place.root}/server-{number}", expected, place.server, moments)
-        _say(f"{place.name}, server kill {number}/{chosen.server_kills}: {_told(done)}")
+    n_kills = 0
+    while place.server and n_kills < chosen.server_kills:
+        number += 1
+        done = kill_server_in_round(job, f"{place.root}/round-{number}", expected, place.server, moments)
+        n_kills += done.server_kills
+        _say(f"{place.name}, server kill {n_kills} of {chosen.server_kills}: {_told(done)}")
         yield done
 
 
@@ -180,7 +182,7 @@ def _show(rounds: dict[str, list[Round]]) -> None:
 
 
 def _rows(name: str, done: Sequence[Round]) -> list[dict[str, object]]:
-    by_kill = [one for one in done if not one.server_kills]
+    by_kill = [one for one in done if one.kills]
     by_server = [one for one in done if one.server_kills]
     figures = {
         "kills": sum(len(one.kills) for one in by_kill),
@@ -193,7 +195,9 @@ def _rows(name: str, done: Sequence[Round]) -> list[dict[str, object]]:
         "orphans": sum(one.n_orphans for one in done),
         "seconds_to_recover": round(statistics.median(one.seconds_to_recover for one in done), 1) if done else 0,
     }
-    return [{"model": name, "parameters": {}, "metric": metric, "value": value} for metric, value in figures.items()]
+    moments = [[round(kill.seconds, 2), stage_of(kill.during)] for one in by_kill for kill in one.kills]
+    about = {"kill_seconds_and_stage": moments, "machine": describe_machine()}
+    return [{"model": name, "parameters": about, "metric": metric, "value": value} for metric, value in figures.items()]
 
 
 def _say(line: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.crashes.reader import Reader, watching
 from benchmarks.crashes.trainings import Ending, ForkServer, Training
 from deployments.servers import S3Server
+from storage import layout
 from storage.errors import Unavailable
 from storage.opening import open_store
 from storage.protocol import Store
@@ -148,13 +149,15 @@ def kill_in_round(job: Job, uri: str, expected: Digests, n_kills: int, draw: "Mo
 def kill_server_in_round(job: Job, uri: str, expected: Digests, server: S3Server, draw: "Moments") -> Round:
     """Kill the server of a store at a random moment of a training, start it again, and see how the training ends.
 
-    A training that the outage ends must say so by itself, and is then run once more.
+    A training that the outage ends must say so by itself, and is then run once more. Where it had ended before its
+    moment came, `server_kills` is 0.
     """
-    done = Round(uri, server_kills=1)
+    done = Round(uri)
     with watching(job.open_store(uri)) as reader:
         training = job.start(uri)
         ending = training.wait(draw.moment())
         if ending is None:
+            done.server_kills = 1
             server.kill()
             time.sleep(draw.between(*AWAY_SECONDS))
             server.restart()
@@ -198,7 +201,9 @@ def _end(job: Job, done: Round, ending: Ending, expected: Digests) -> None:
         return
     done.problems += [f"{key} is missing" for key in sorted(expected.keys() - found.keys())]
     done.problems += [f"{key} differs" for key in sorted(expected) if found.get(key, expected[key]) != expected[key]]
-    done.n_orphans = len(found.keys() - expected.keys())
+    more = found.keys() - expected.keys()
+    done.problems += [f"{key} is an artifact of its own" for key in sorted(more) if key.endswith(f"/{layout.MANIFEST}")]
+    done.n_orphans = len(more)
     survivors = [name for kill in done.kills for name in kill.survivors]
     done.problems += [f"process {name} outlived its training" for name in survivors]
 

@@ -2,9 +2,9 @@
 
 import re
 
-# The words of a task's or flow's log line, in the order of the training.
+# The words of a log line, after the name of the run that says it, in the order of the training.
 STAGES = {
-    "ingest": r"raw|reviews|quarantine|Created task run 'check|products|tracking|experiment",
+    "ingest": r"kept as raw|fetch raw|read raw|reviews/|publish reviews|quarantine|'check|keep products",
     "dataset": r"k-core|datasets/|build dataset",
     "split": r"split|Split",
     "fit": r"\bfit |fits/|BLAS",
@@ -12,7 +12,7 @@ STAGES = {
     "choose": r"choose|Chosen|No ALS model",
     "publish": r"models/|publish model|NDCG|Test split|Sample data",
     "recommend": r"recommend",
-    "track": r"track|MLflow|Report",
+    "track": r"track|MLflow|mlflow|Report:|Model:|Recommendations:|experiment",
 }
 
 
@@ -22,6 +22,8 @@ def stage_of(line: str) -> str:
     Example:
         >>> stage_of("Task run 'build dataset-01c' - k-core pass 1: 80 users")
         'dataset'
+        >>> stage_of("Flow run 'train on sample-reviews.json.gz' - MLflow: sqlite:///mlflow.db")
+        'track'
         >>> stage_of("")
         'start'
     """
