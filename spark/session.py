@@ -103,29 +103,28 @@ def _one_at_a_time() -> Iterator[None]:
 
 def _start_context(options: SparkOptions, app_name: str, s3a: S3aAccess | None) -> SparkContext:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    _end_jvm_that_cannot_reach(s3a)
     conf = _configuration(options, app_name, s3a)
-    gateway = _jvm(conf, s3a)
+    if not _gateways:
+        _gateways.append(launch_jvm(conf, {"OPENBLAS_NUM_THREADS": "1"}))
+        _reached.append(s3a)
     scratch = _make_scratch(options, s3a)
     conf.set(SCRATCH_SETTING, scratch)
-    context = SparkContext(conf=conf, gateway=gateway)
+    context = SparkContext(conf=conf, gateway=_gateways[0])
     if s3a:
         reach(context, s3a)
     context.setCheckpointDir(f"{scratch}/checkpoints")
     return context
 
 
-def _jvm(conf: SparkConf, s3a: S3aAccess | None) -> JavaGateway:
-    """Return the process's JVM: a new one where there is none yet, or where it reaches another server or none.
+def _end_jvm_that_cannot_reach(s3a: S3aAccess | None) -> None:
+    """End the process's JVM where it was started for another server or none, so that a new one is started.
 
     What a JVM has on its class path, and as whom it speaks to a server, stays with it.
     """
     if _gateways and s3a not in (None, _reached[0]):
         stop_jvm(_gateways.pop())
         _reached.clear()
-    if not _gateways:
-        _gateways.append(launch_jvm(conf, {"OPENBLAS_NUM_THREADS": "1"}))
-        _reached.append(s3a)
-    return _gateways[0]
 
 
 def _close(session: SparkSession) -> None:
