@@ -12,6 +12,7 @@ looks at the store all the time.
 
 import argparse
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -62,12 +63,16 @@ class Place:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; 0 if everything was recovered and no reader saw anything half-done, else 1."""
     chosen = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # everything is cleaned up then too
     with tempfile.TemporaryDirectory(prefix="recommender-faults-") as folder:
         try:
             rounds = {name: _run(chosen, name, Path(folder)) for name in chosen.store or (LOCAL, MINIO)}
         except RecommenderError as error:
             sys.stderr.write(f"{error}\n")
             return 1
+        except KeyboardInterrupt:
+            sys.stderr.write("Interrupted; nothing is left of it\n")
+            return 130
     _show(rounds)
     if chosen.json:
         write_rows(chosen.json, [row for name, done in rounds.items() for row in _rows(name, done)])

@@ -25,7 +25,9 @@ class S3Options(BaseModel):
         "path", description="Where the bucket's name goes: into the path of a request, or before the host's name."
     )
     s3_ca_bundle: Path | None = Field(
-        None, description="PEM file of the authorities that sign the server's certificate; by default the usual ones."
+        None,
+        description="PEM file of the authorities that sign the server's certificate; by default the usual ones, and "
+        "only with those does Spark, which has its own list, read the server itself and not copies.",
     )
     s3_verify_tls: bool = Field(True, description="Whether the server's certificate is checked.")
 

@@ -33,25 +33,25 @@ def open_spark(options: SparkOptions, places: PlaceOptions, name: str) -> Iterat
 
 
 def spark_uri(places: PlaceOptions, artifact: Manifest, name: str) -> str:
-    """Return where Spark itself reads a file of an artifact: on the S3 server, or a local path.
+    """Return where Spark itself reads a file of an artifact: on the S3 server, or a local, verified path.
 
     Raises:
         ObjectNotFound: If the artifact has no such file.
     """
-    if not is_on_s3(places):
+    if not spark_reaches_store(places):
         return str(local_file(places, artifact, name))
     path = artifacts.entry(artifact, name).path
     key = f"{layout.artifact_prefix(artifact.kind, artifact.id)}/{path}"
     return S3A_SCHEME + places.open_store().locate(key).removeprefix(S3_SCHEME)
 
 
-def is_on_s3(places: PlaceOptions) -> bool:
-    """Tell whether the store is on an S3 server."""
-    return places.store_uri.lower().startswith(S3_SCHEME)
+def spark_reaches_store(places: PlaceOptions) -> bool:
+    """Tell whether the store is on an S3 server whose certificate, if it has one, Spark's JVM accepts too."""
+    return places.store_uri.lower().startswith(S3_SCHEME) and places.s3_options.tls_verification is True
 
 
 def _s3a_access(places: PlaceOptions) -> S3aAccess | None:
-    if not is_on_s3(places):
+    if not spark_reaches_store(places):
         return None
     from storage.s3 import S3Store
 

@@ -23,7 +23,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 CI = ".ci/run"
 MAKE = shutil.which("make") or "make"
 START_TIMEOUT_SECONDS = 300
-START_ATTEMPTS = 9  # the wait doubles from half a second: over four minutes in all
+START_ATTEMPTS = 10  # the wait doubles from half a second: over four minutes in all
 
 RUN_BY = {
     "make demo": CI,

@@ -155,6 +155,18 @@ def test_spark_reads_the_server_itself(pair: Pair) -> None:
     assert uri == f"s3a://{workplace.store_uri.removeprefix('s3://')}/datasets/{dataset.id}/interactions.parquet"
 
 
+def test_spark_reads_verified_copies_where_only_we_accept_the_certificate(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workplace = pair.workplaces[0]
+    dataset = next(manifest for manifest in workplace.manifests() if manifest.kind == "datasets")
+    monkeypatch.setattr(PlaceOptions, "open_store", lambda _: workplace.store)
+    places = PlaceOptions(store_uri=workplace.store_uri, s3_ca_bundle=tmp_path / "ca.pem", work_dir=tmp_path)
+    path = Path(spark_uri(places, dataset, "interactions.parquet"))
+    assert path.is_relative_to(tmp_path)
+    assert path.read_bytes() == workplace.store.read(f"datasets/{dataset.id}/interactions.parquet")
+
+
 def test_bucket_that_is_missing_is_told_before_any_work(
     minio: S3Server, new_workplace: Callable[..., Workplace], sample_flags: list[str]
 ) -> None:
