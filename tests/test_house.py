@@ -114,9 +114,10 @@ def test_help_lists_every_target_and_is_the_default() -> None:
 
 @with_make
 def test_bench_lists_every_benchmark_with_its_purpose() -> None:
-    names = sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py"))
+    modules = sorted((ROOT / "benchmarks").glob("[a-z]*.py"))
+    names = [path.stem for path in modules if "__main__" in path.read_text("utf-8")]
     shown = subprocess.run([str(MAKE), "bench"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    assert re.findall(r"^  (\w+) +\S{2,}", shown.stdout, flags=re.MULTILINE) == (names or ["no"])
+    assert re.findall(r"^  (\w+) +\S{2,}", shown.stdout, flags=re.MULTILINE) == names
 
 
 def test_every_package_of_the_lock_has_a_digest() -> None:
