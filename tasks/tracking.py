@@ -156,7 +156,8 @@ def load_mlflow() -> type[Any]:
 def _client(options: TrackingOptions) -> Any:
     client = load_mlflow()
     if options.mlflow_tracking_uri.startswith(SQLITE):
-        make_database(Path(options.mlflow_tracking_uri.removeprefix(SQLITE)), options.mlflow_artifact_dir)
+        path = options.mlflow_tracking_uri.removeprefix(SQLITE).partition("?")[0]
+        make_database(Path(path), options.mlflow_artifact_dir)
     return client(tracking_uri=options.mlflow_tracking_uri)
 
 
