@@ -65,7 +65,7 @@ def link_targets(markdown: str) -> list[str]:
 
 @cache
 def help_of(flow: str) -> str:
-    command = [sys.executable, flow, "--help"]
+    command = [sys.executable, *flow.split(), "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -74,7 +74,7 @@ def help_of(flow: str) -> str:
 def flags_by_flow(markdown: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for command in commands(markdown):
-        if match := re.match(r"python (flows/\w+\.py)", command):
+        if match := re.match(r"python (flows/store\.py \w+|flows/\w+\.py)", command):
             found.setdefault(match[1], set()).update(re.findall(r"--[a-z][a-z-]*", command))
     in_prose = re.sub(r"^```.*?^```$", "", markdown, flags=re.DOTALL | re.MULTILINE)
     found.setdefault("flows/train.py", set()).update(re.findall(r"`(--[a-z][a-z-]*)", in_prose))
