@@ -33,7 +33,7 @@ print(server.pid, flush=True)
 sys.stdin.read()
 """
 # Does what a server that hangs does: nothing, not even end when it is told to.
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
 
 # Answers, but is not healthy at first.
 SLOW_STARTER = """
