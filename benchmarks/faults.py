@@ -27,7 +27,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.crashes.rounds import Digests, Job, Moments, Round, digests, kill_in_round, kill_server_in_round
+from benchmarks.crashes.rounds import SAMPLE, Digests, Job, Moments, Round, digests, kill_in_round, kill_server_in_round
 from benchmarks.crashes.stages import stage_of
 from benchmarks.crashes.trainings import open_fork_server
 from benchmarks.machine import describe_machine
@@ -36,7 +36,7 @@ from deployments.servers import S3Server, open_minio
 from flows.prefect_server import open_prefect_api
 from storage.errors import RecommenderError
 from storage.s3_options import S3_SCHEME, S3Options
-from tasks.reviews.sample import SampleOptions, write_sample
+from tasks.reviews.sample import write_sample
 
 LOCAL, MINIO = "local", "minio"
 
@@ -107,8 +107,7 @@ def _run(chosen: argparse.Namespace, name: str, folder: Path) -> list[Round]:
         os.environ |= {"PREFECT_HOME": str(scratch / "prefect"), **place.environment}
         url = stack.enter_context(open_prefect_api())
         trainings = stack.enter_context(open_fork_server({**os.environ, "PREFECT_API_URL": url}, scratch / "trainings"))
-        sample = write_sample(scratch / "sample", SampleOptions(n_users=80, n_items=60))
-        job = Job(trainings, sample.reviews, scratch, place.options)
+        job = Job(trainings, write_sample(scratch / "sample", SAMPLE), scratch, place.options)
         expected, seconds = _undisturbed(job, place, scratch)
         _say(f"{place.name}: an undisturbed training takes {seconds:.1f} s and leaves {len(expected)} objects")
         return list(_rounds(chosen, job, place, expected, Moments(chosen.seed, seconds)))

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 from pyspark import StorageLevel
 from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
+from spark.canonical import write_canonical
 from spark.columns import Columns
 from spark.hadoop import delete, local_files
 from spark.session import scratch_uri
@@ -73,8 +75,9 @@ def factors_of(model: ALSModel, n_users: int, n_items: int) -> tuple[Factors, Fa
 def save_model(model: ALSModel, folder: Path) -> None:
     """Write a model so that `ALSModel.load(folder)` reads it and equal models give equal bytes.
 
-    Part files are numbered instead of named at random, the time and the random uid in the metadata are fixed,
-    and Hadoop's checksum and marker files are left out.
+    Part files are numbered instead of named at random and written anew, since Spark's Parquet writer lists the
+    encodings of a column in an order that differs from one JVM to the next; the time and the random uid in the
+    metadata are fixed, and Hadoop's checksum and marker files are left out.
 
     Args:
         model: A fitted model of a session that is open.
@@ -86,7 +89,7 @@ def save_model(model: ALSModel, folder: Path) -> None:
     for name in FACTORS:
         _emptied(folder / name)
         for number, part in enumerate(local_files(session, f"{uri}/{name}", folder)):
-            shutil.copyfile(part, folder / name / f"part-{number:05d}.snappy.parquet")
+            write_canonical([part], folder / name / f"part-{number:05d}.parquet", pq.read_schema(part))
     _emptied(folder / METADATA)
     [metadata] = [json.loads(path.read_text()) for path in local_files(session, f"{uri}/{METADATA}", folder)]
     (folder / METADATA / "part-00000").write_text(json.dumps(metadata | FIXED_METADATA) + "\n")

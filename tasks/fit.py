@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 import models.bias
 import models.popularity
 import spark.als
+import spark.canonical
 from models.bias import BiasOptions, fit_bias, fit_global_mean
 from models.factors import FactorModel
 from models.popularity import PopularityOptions, fit_popularity, fit_recent_popularity
@@ -30,7 +31,7 @@ from tasks.retrying import COMPUTE_RETRIES
 from tasks.sessions import open_spark, spark_uri
 from tasks.tables import PART_FILES, read_parts
 
-ALS_CODE = code_version(spark.als)
+ALS_CODE = code_version(spark.als, spark.canonical)
 BASELINE_CODE = code_version(models.popularity, models.bias)
 
 Parts = tuple[str, ...]

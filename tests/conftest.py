@@ -9,6 +9,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, te
 
 from deployments.processes import find_program
 from deployments.servers import S3Server, open_minio, open_versitygw
+from deployments.toxiproxy import Proxy, Toxiproxy, open_toxiproxy
 from flows.prefect_server import open_prefect_api
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +58,20 @@ def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     need_program("versitygw")
     with open_versitygw(tmp_path_factory.mktemp("versitygw"), bucket="recommender-tests") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def toxiproxy() -> Iterator[Toxiproxy]:
+    """A real toxiproxy, in front of which a test puts proxies of its own."""
+    need_program("toxiproxy-server")
+    with open_toxiproxy() as opened:
+        yield opened
+
+
+@pytest.fixture
+def proxy(toxiproxy: Toxiproxy, minio: S3Server) -> Proxy:
+    """A way to the test run's MinIO that nobody else goes."""
+    return toxiproxy.add_proxy(minio.address)
 
 
 def need_program(name: str) -> None:

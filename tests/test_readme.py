@@ -86,8 +86,11 @@ def has_flag(text: str, flag: str) -> bool:
 
 
 @contextmanager
-def serving(target: str, folder: Path) -> Iterator[int]:
-    """Run a make target that serves until it is stopped, in a folder of its own, and yield its port."""
+def serving(target: str, folder: Path, ready: str | None = None) -> Iterator[int]:
+    """Run a make target that serves until it is stopped, in a folder of its own, and yield its port.
+
+    Where it says when it is ready, the port is yielded only after a line with these words.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -96,11 +99,15 @@ def serving(target: str, folder: Path) -> Iterator[int]:
         [MAKE, "-f", str(ROOT / "Makefile"), target, f"PORT={port}", "SETUP=true"],
         cwd=folder,
         env={**os.environ, "PREFECT_HOME": str(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if ready else subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        text=True,
     )
     try:
+        if ready:
+            assert server.stdout is not None
+            assert any(ready in line for line in server.stdout)
         yield port
     finally:
         os.killpg(server.pid, signal.SIGTERM)
@@ -180,7 +187,7 @@ def test_make_mlflow_serves_the_mlflow_ui(tmp_path: Path) -> None:
 def test_make_minio_serves_a_store_and_its_console(tmp_path: Path) -> None:
     if find_program("minio") is None:
         pytest.skip("minio is neither on PATH nor in .setup/bin; to change that: make services")
-    with serving("minio", tmp_path) as port:
+    with serving("minio", tmp_path, ready="source data/minio.env") as port:
         assert first_answer(f"http://127.0.0.1:{port}/minio/health/live").status_code == 200
         assert "MinIO Console" in first_answer(f"http://127.0.0.1:{port + 1}/").text
     variables = (tmp_path / "data" / "minio.env").read_text()

@@ -15,8 +15,11 @@ from storage.errors import Unavailable
 from storage.opening import open_store
 from storage.protocol import Store
 from storage.s3_options import S3Options
+from tasks.reviews.sample import SampleFiles, SampleOptions
 
-SMALL = ("--models", "implicit", "--rank", "2", "--reg", "1", "--maxiter", "1", "--als-blocks", "1")
+SAMPLE = SampleOptions(n_users=600, n_items=250)
+SMALL = ("--models", "implicit", "--rank", "8", "--reg", "0.05", "--alpha", "2", "--maxiter", "3", "--als-blocks", "1")
+SPLIT = ("--split", "random")  # ALS wins on it, so that the files of a model of Spark's are written under the kills too
 SMALL_SPARK = ("--spark-master", "local[2]", "--spark-shuffle-partitions", "1", "--spark-driver-memory", "1g")
 AWAY_SECONDS = (1.0, 3.0)
 
@@ -76,13 +79,13 @@ class Job:
 
     Attributes:
         trainings: Starts one.
-        reviews: What it learns from.
+        sample: What it learns from.
         scratch: Folder for working folders and logs.
         options: How an S3 server is reached.
     """
 
     trainings: ForkServer
-    reviews: Path
+    sample: SampleFiles
     scratch: Path
     options: S3Options
 
@@ -97,7 +100,8 @@ class Job:
         places = ["--store", uri, "--work-dir", str(folder / "work")]
         tracking = ["--mlflow-tracking-uri", f"sqlite:///{folder}/mlflow.db"]
         return [
-            *("--input", str(self.reviews), "--min-interactions", "2", *SMALL, *SMALL_SPARK),
+            *("--input", str(self.sample.reviews), "--products", str(self.sample.products)),
+            *("--min-interactions", "2", *SPLIT, *SMALL, *SMALL_SPARK),
             *(*places, *tracking, "--mlflow-artifact-dir", str(folder / "mlflow")),
         ]
 

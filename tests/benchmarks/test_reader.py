@@ -1,10 +1,9 @@
 """The reader that watches a store while trainings die: quiet where all is well, and every wrong is found."""
 
 import threading
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sample_artifacts import LINEAGE, MODEL, forge_manifest, publish, publish_lineage, replace_object
@@ -161,10 +160,14 @@ def test_each_violation_is_told_once(store: Store, reader: Reader) -> None:
     assert len(reader.violations) == 1
 
 
-def test_watching_sees_what_happens_in_between(store: Store) -> None:
+def test_watching_sees_what_happens_in_between(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = threading.Semaphore(0)
+    monkeypatch.setattr(type(store), "list", announcing(looks, type(store).list))
     with watching(store) as reader:
         replace_object(store, "models/8888aaaa/loose", b"one")
-        wait_until(lambda: reader.n_looks > 1)
+        while looks.acquire(blocking=False):
+            pass
+        assert all(looks.acquire(timeout=30) for _ in range(2))  # a look begins only when the one before is over
         store.delete("models/8888aaaa/loose")
     assert reader.violations[0].startswith("models/8888aaaa/loose was there")
 
@@ -206,8 +209,9 @@ def refusing(error: Exception, stop: threading.Event) -> Callable[[Store, str], 
     return refuse
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = datetime.now(UTC).timestamp() + 30
-    while not is_so():
-        assert datetime.now(UTC).timestamp() < deadline
-        time.sleep(0.01)
+def announcing(calls: threading.Semaphore, method: Callable[..., Iterator[ObjectInfo]]) -> Callable[..., Any]:
+    def announce(*arguments: Any) -> Iterator[ObjectInfo]:
+        calls.release()
+        return method(*arguments)
+
+    return announce

@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from deployments import processes
 from deployments.processes import find_program, free_port
 from deployments.servers import Credentials, S3Server, open_minio, open_versitygw, random_credentials
-from deployments.toxiproxy import Proxy, Toxiproxy, open_toxiproxy
+from deployments.toxiproxy import Proxy, Toxiproxy
 from storage.errors import InvalidInput, Unavailable
 
 OPENERS = {"minio": open_minio, "versitygw": open_versitygw}
-with_toxiproxy = pytest.mark.skipif(find_program("toxiproxy-server") is None, reason="no toxiproxy: make services")
 with_minio = pytest.mark.skipif(find_program("minio") is None, reason="no minio: make services")
 
 
@@ -30,18 +28,6 @@ def server(request: pytest.FixtureRequest) -> S3Server:
     """Return each of the test run's servers."""
     shared: S3Server = request.getfixturevalue(request.param)
     return shared
-
-
-@pytest.fixture
-def toxiproxy() -> Iterator[Toxiproxy]:
-    with open_toxiproxy() as opened:
-        yield opened
-
-
-@pytest.fixture
-def proxy(toxiproxy: Toxiproxy, minio: S3Server) -> Proxy:
-    """Return a proxy in front of the test run's MinIO."""
-    return toxiproxy.add_proxy(minio.address)
 
 
 def client(server: S3Server, endpoint_url: str | None = None) -> Any:
@@ -178,13 +164,11 @@ def test_minio_speaks_tls_with_the_certificate_it_is_given(tmp_path: Path) -> No
             httpx.get(server.endpoint_url)
 
 
-@with_toxiproxy
 def test_proxy_passes_on_what_it_is_given(proxy: Proxy, minio: S3Server) -> None:
     write(minio, "passed on", b"content", proxy.url)
     assert read(minio, "passed on") == b"content"
 
 
-@with_toxiproxy
 @pytest.mark.parametrize(
     ("toxic", "attributes"),
     [("limit_data", {"bytes": 2000}), ("reset_peer", {"timeout": 0}), ("timeout", {"timeout": 100})],
@@ -201,7 +185,6 @@ def test_toxic_cuts_a_connection_until_it_is_removed(
     assert read(minio, "cut", proxy.url) == content
 
 
-@with_toxiproxy
 @pytest.mark.parametrize(
     ("toxic", "attributes"), [("latency", {"latency": 300}), ("bandwidth", {"rate": 200})], ids=str
 )
@@ -213,7 +196,6 @@ def test_toxic_slows_a_connection_down(proxy: Proxy, minio: S3Server, toxic: Any
     assert time.monotonic() - started > 0.3
 
 
-@with_toxiproxy
 def test_disabled_proxy_refuses_and_takes_connections_again_at_the_same_address(proxy: Proxy, minio: S3Server) -> None:
     write(minio, "reached", b"content")
     proxy.disable()
@@ -223,14 +205,12 @@ def test_disabled_proxy_refuses_and_takes_connections_again_at_the_same_address(
     assert read(minio, "reached", proxy.url) == b"content"
 
 
-@with_toxiproxy
 def test_proxies_are_apart(toxiproxy: Toxiproxy, minio: S3Server) -> None:
     first, second = toxiproxy.add_proxy(minio.address), toxiproxy.add_proxy(minio.address)
     first.disable()
     assert httpx.get(f"{second.url}/minio/health/live").is_success
 
 
-@with_toxiproxy
 def test_what_toxiproxy_refuses_is_told_in_its_words(proxy: Proxy) -> None:
     wrong: Any = "latenc"
     with pytest.raises(InvalidInput, match=r"Toxiproxy refuses POST .*: .*invalid toxic type"):

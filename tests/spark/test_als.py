@@ -151,12 +151,19 @@ def test_save_model_replaces_a_model_and_leaves_only_its_files(
     save_model(fit(session, [train], parameters(n_blocks=3)), tmp_path / "als_model")
     save_model(fit(session, [train], parameters(n_blocks=2)), tmp_path / "als_model")
     assert list(digests(tmp_path / "als_model")) == [
-        "itemFactors/part-00000.snappy.parquet",
-        "itemFactors/part-00001.snappy.parquet",
+        "itemFactors/part-00000.parquet",
+        "itemFactors/part-00001.parquet",
         "metadata/part-00000",
-        "userFactors/part-00000.snappy.parquet",
-        "userFactors/part-00001.snappy.parquet",
+        "userFactors/part-00000.parquet",
+        "userFactors/part-00001.parquet",
     ]
+
+
+def test_no_file_of_a_saved_model_shows_which_jvm_wrote_it(session: SparkSession, train: str, tmp_path: Path) -> None:
+    """Spark's writer lists a column's encodings in the order of a hash set, which each JVM seeds anew."""
+    save_model(fit(session, [train], parameters()), tmp_path / "als_model")
+    writers = {pq.read_metadata(path).created_by for path in (tmp_path / "als_model").rglob("*.parquet")}
+    assert [writer.startswith("parquet-cpp-arrow") for writer in writers] == [True]
 
 
 def test_explicit_fit_refuses_interactions_without_ratings(session: SparkSession, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ import storage.s3_download
 import storage.s3_races
 from deployments.processes import find_program
 from deployments.servers import S3Server, open_minio
-from deployments.toxiproxy import Proxy, Toxiproxy, open_toxiproxy
+from deployments.toxiproxy import Proxy
 from storage import artifacts, layout
 from storage.errors import InvalidInput, OutOfSpace, Unavailable
 from storage.identity import file_sha256, stream_sha256
@@ -88,18 +88,6 @@ def own_minio(own_minio_folder: Path) -> Iterator[S3Server]:
     """A MinIO that a test may stop, and starts again."""
     with open_minio(own_minio_folder, bucket="faults") as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def toxiproxy() -> Iterator[Toxiproxy]:
-    with open_toxiproxy() as opened:
-        yield opened
-
-
-@pytest.fixture
-def proxy(toxiproxy: Toxiproxy, minio: S3Server) -> Proxy:
-    """Return a way to the test run's MinIO that nobody else goes."""
-    return toxiproxy.add_proxy(minio.address)
 
 
 @pytest.fixture
