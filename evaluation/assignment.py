@@ -1,15 +1,19 @@
 """The rules by which each interaction is assigned to train, validation or test.
 
-Each returns an int8 array, one entry per row in the order given: TRAIN, VALIDATION or TEST. None depends on
-the order of the rows.
+Each returns an int8 array, one entry per row in the order given: TRAIN, VALIDATION or TEST, or LEFT_OUT for a
+row in no part. None depends on the order of the rows.
 """
+
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.csr import pair_keys
 
-TRAIN, VALIDATION, TEST = 0, 1, 2
+TRAIN, VALIDATION, TEST, LEFT_OUT = 0, 1, 2, 3
+SMALL_HISTORY = 10
+ROUNDING = 1e-9  # so that 8 * (0.3 / 0.4), a little below 6 as floating-point numbers go, is 6
 
 
 def leave_last(
@@ -30,10 +34,8 @@ def leave_last(
         [2, 0, 1, 0]
     """
     order = np.lexsort((hash_pairs(user_idx, item_idx, seed), timestamp, user_idx))
-    counts = np.bincount(user_idx)
-    last_position = np.cumsum(counts)[user_idx[order]] - 1
-    from_end = last_position - np.arange(len(order))
-    has_enough = counts[user_idx[order]] >= 2 * n + 1
+    counts, from_end = _places(user_idx[order])
+    has_enough = counts >= 2 * n + 1
     part = np.full(len(order), TRAIN, dtype=np.int8)
     part[order[has_enough & (from_end < 2 * n)]] = VALIDATION
     part[order[has_enough & (from_end < n)]] = TEST
@@ -41,28 +43,74 @@ def leave_last(
 
 
 def split_at_time(
-    timestamp: NDArray[np.integer], test_share: float, validation_share: float, test_from: int | None = None
+    timestamp: NDArray[np.integer],
+    test_share: float,
+    validation_share: float,
+    test_from: int | None = None,
+    *,
+    until: int | None = None,
+    gap_seconds: int = 0,
 ) -> NDArray[np.int8]:
     """Assign all rows from one moment on to test, and the last of the earlier ones to validation.
+
+    With a gap, rows within gap_seconds before the first moment of test, and before that of validation, are
+    left out: choosing happens under the same conditions as testing.
 
     Args:
         timestamp: Unix seconds.
         test_share: Where test_from is None, test is the longest stretch of time up to the end that holds at
-            most this share of all rows; rows of one second stay together.
-        validation_share: The same share for validation, of the rows before test.
+            most this share of all rows before until; rows of one second stay together.
+        validation_share: The same share for validation, of the rows before test and its gap.
         test_from: First second of test.
+        until: First second after test; rows from then on are left out.
+        gap_seconds: At least 0.
 
     Example:
         >>> split_at_time(np.array([1, 2, 3, 4, 5]), test_share=0.2, validation_share=0.25).tolist()
         [0, 0, 0, 1, 2]
+        >>> split_at_time(np.array([1, 2, 3, 4, 5, 6, 7]), 0.2, 0.5, until=7, gap_seconds=1).tolist()
+        [0, 3, 1, 1, 3, 2, 3]
     """
-    test_from = _start_of_last(timestamp, test_share) if test_from is None else test_from
-    is_earlier = timestamp < test_from
-    part = np.where(is_earlier, TRAIN, TEST).astype(np.int8)
-    if is_earlier.any():
-        validation_from = _start_of_last(timestamp[is_earlier], validation_share)
-        part[is_earlier & (timestamp >= validation_from)] = VALIDATION
+    is_inside = timestamp < until if until is not None else np.ones(len(timestamp), dtype=bool)
+    test_from = _start_of_last(timestamp[is_inside], test_share) if test_from is None else test_from
+    part = np.full(len(timestamp), LEFT_OUT, dtype=np.int8)
+    part[is_inside & (timestamp >= test_from)] = TEST
+    is_earlier = is_inside & (timestamp < test_from - gap_seconds)
+    validation_from = _start_of_last(timestamp[is_earlier], validation_share)
+    part[is_earlier & (timestamp >= validation_from)] = VALIDATION
+    part[is_earlier & (timestamp < validation_from - gap_seconds)] = TRAIN
     return part
+
+
+def rolling_windows(timestamp: NDArray[np.integer], n_windows: int, test_share: float) -> list[tuple[int, int]]:
+    """Return the test parts of n_windows successive time splits: first second, first second after, oldest first.
+
+    Each window holds int(test_share * n) of the n rows, the newest ends with the last row, and each begins where
+    the one before it ends; where rows of one second would be torn apart, they go to the earlier window. Use each
+    as ``split_at_time(..., test_from=first, until=after)``.
+
+    Args:
+        timestamp: Unix seconds, in any order.
+        n_windows: At least 1.
+        test_share: Share of all rows in each window, above 0.
+
+    Raises:
+        ValueError: If n_windows < 1, a window would be empty, or no row is before the first window.
+
+    Example:
+        >>> rolling_windows(np.array([10, 20, 30, 40, 50]), n_windows=2, test_share=0.2)
+        [(40, 50), (50, 51)]
+    """
+    ordered, n_each = np.sort(timestamp), int(test_share * len(timestamp))
+    starts = [_start_of_last_rows(ordered, n_each * n) for n in range(max(n_windows, 0), -1, -1)]
+    n_before = np.searchsorted(ordered, starts)
+    if n_windows < 1 or n_before[0] == 0 or (np.diff(n_before) == 0).any():
+        raise ValueError(
+            f"{n_windows} windows of {n_each} rows each (test_share {test_share}) do not fit into {len(ordered)} "
+            f"rows of {len(np.unique(ordered))} different seconds; expected at least one window, a row in each and "
+            "one before the first. Ask for fewer windows, or for another share."
+        )
+    return list(pairwise(starts))
 
 
 def split_random(
@@ -90,6 +138,92 @@ def split_random(
     return part
 
 
+def split_random_per_user(
+    user_idx: NDArray[np.integer],
+    item_idx: NDArray[np.integer],
+    test_share: float,
+    validation_share: float,
+    seed: int,
+) -> NDArray[np.int8]:
+    """Assign the last rows of each user, shuffled by a seeded hash of the pair, to validation and then to test.
+
+    Of a user with n rows, held = int((test_share + validation_share) * n) are held out: the first int(held * ratio)
+    of them for validation, the rest for test, where ratio = validation_share / (test_share + validation_share). A
+    user with fewer than 10 rows has one in each instead, and with fewer than 3 stays wholly in train.
+
+    With both shares at 0.1 this is the protocol of the MMRec tables (Zhou, "MMRec: Simplifying multimodal
+    recommendation", 2023): int(0.2 * n) held out, half of them (rounded down) for validation.
+
+    Args:
+        user_idx: User of each row.
+        item_idx: Item of each row.
+        test_share: Share of the rows of each user.
+        validation_share: Share of the rows of each user too, not of what test leaves.
+        seed: Of the shuffle.
+
+    Raises:
+        ValueError: If a share is not above 0, or both together are not below 1.
+
+    Example:
+        >>> sorted(split_random_per_user(np.zeros(15, int), np.arange(15), 0.1, 0.1, seed=42).tolist())[-4:]
+        [0, 1, 2, 2]
+    """
+    share = test_share + validation_share
+    if not (test_share > 0 and validation_share > 0 and share < 1):
+        raise ValueError(
+            f"test_share {test_share} and validation_share {validation_share} are {share} of each user's rows; "
+            "expected each above 0, and less than 1 together. Lower one."
+        )
+    order = np.lexsort((hash_pairs(user_idx, item_idx, seed), user_idx))
+    counts, from_end = _places(user_idx[order])
+    n_held = (counts * share + ROUNDING).astype(np.int64)
+    n_test = n_held - (n_held * (validation_share / share) + ROUNDING).astype(np.int64)
+    is_small = counts < SMALL_HISTORY
+    n_held[is_small], n_test[is_small] = np.where(counts[is_small] < 3, 0, [[2], [1]])
+    part = np.full(len(order), TRAIN, dtype=np.int8)
+    part[order[from_end < n_held]] = VALIDATION
+    part[order[from_end < n_test]] = TEST
+    return part
+
+
+def assign_from_pairs(
+    user_idx: NDArray[np.integer],
+    item_idx: NDArray[np.integer],
+    validation_keys: NDArray[np.int64],
+    test_keys: NDArray[np.int64],
+    train_keys: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.int8], int]:
+    """Assign the rows whose pairs are named for a part to it.
+
+    A pair named for two parts is a leak, and goes to the earlier one: train, then validation, then test.
+
+    Args:
+        user_idx: User of each row.
+        item_idx: Item of each row.
+        validation_keys: evaluation.csr.pair_keys of the pairs named for validation, in any order.
+        test_keys: Those named for test.
+        train_keys: Those named for train; rows named for no part are left out. Where None, such rows are train.
+
+    Returns:
+        The parts, and the number of rows named for two or three.
+
+    Example:
+        >>> users, items = np.zeros(3, int), np.array([4, 5, 6])
+        >>> part, n_leaked = assign_from_pairs(users, items, np.array([5]), np.array([5, 6]))
+        >>> part.tolist(), n_leaked
+        ([0, 1, 2], 1)
+    """
+    keys = pair_keys(user_idx, item_idx)
+    part = np.full(len(keys), TRAIN if train_keys is None else LEFT_OUT, dtype=np.int8)
+    n_named = np.zeros(len(keys), dtype=np.int8)
+    for number, named in ((TEST, test_keys), (VALIDATION, validation_keys), (TRAIN, train_keys)):
+        if named is not None:
+            is_named = np.isin(keys, named)
+            part[is_named] = number
+            n_named += is_named
+    return part, int((n_named > 1).sum())
+
+
 def hash_pairs(user_idx: NDArray[np.integer], item_idx: NDArray[np.integer], seed: int) -> NDArray[np.uint64]:
     """Return a seeded 64-bit hash of each pair, different for different pairs.
 
@@ -106,10 +240,23 @@ def _mix(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return mixed ^ (mixed >> np.uint64(31))
 
 
+def _places(users_in_order: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the number of rows of each row's user and how many of them follow it; rows grouped by user."""
+    counts = np.bincount(users_in_order)
+    last_position = np.cumsum(counts)[users_in_order] - 1
+    return counts[users_in_order], last_position - np.arange(len(users_in_order))
+
+
 def _start_of_last(timestamp: NDArray[np.integer], share: float) -> int:
     """Return the first second of the longest stretch up to the end that holds at most share of the rows."""
-    ordered = np.sort(timestamp)
-    cut = len(ordered) - int(share * len(ordered))
-    if cut < len(ordered) and ordered[cut - 1] == ordered[cut]:
-        return int(ordered[cut]) + 1
-    return int(ordered[cut]) if cut < len(ordered) else int(ordered[-1]) + 1
+    return _start_of_last_rows(np.sort(timestamp), int(share * len(timestamp)))
+
+
+def _start_of_last_rows(ordered: NDArray[np.integer], n_last: int) -> int:
+    """Return the first second of the longest stretch up to the end that holds at most n_last rows."""
+    if not len(ordered):
+        return 0
+    cut = len(ordered) - n_last
+    if cut >= len(ordered):
+        return int(ordered[-1]) + 1
+    return int(ordered[max(cut, 0)]) + int(cut > 0 and ordered[cut - 1] == ordered[cut])

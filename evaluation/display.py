@@ -2,8 +2,12 @@
 
 import math
 import unicodedata
+from typing import Literal
 
 EN_DASH = "\u2013"
+MINUS = "\u2212"
+
+Sense = Literal["higher", "lower"]
 
 _METRIC_NAMES = {
     "ndcg": "NDCG",
@@ -16,26 +20,59 @@ _METRIC_NAMES = {
     "average_precision": "MAP",
     "rmse": "RMSE",
     "mae": "MAE",
+    "gini": "Gini index",
+    "popularity": "Mean popularity",
+    "held_out_only_precision": "Precision, held-out items only",
+    "held_out_only_ndcg": "NDCG, held-out items only",
 }
 _ERRORS = frozenset({"rmse", "mae"})
+# These say what the lists are like; none of their values is good or bad by itself.
+_DESCRIPTIONS = {
+    "coverage": "share of the catalogue that is recommended to anybody",
+    "gini": "0: every item is recommended as often as any other; 1: all lists hold the same items",
+    "popularity": "how popular the recommended items are on average; lower is less concentrated",
+    "novelty": "how surprising the recommended items are, in bits",
+    "diversity": "how unlike each other the items of one list are",
+    "personalisation": "how unlike each other the lists of two users are",
+}
+# Ranking nothing but what was held out is done well by chance, so that the best of it is no merit.
+_SENSELESS = frozenset({*_DESCRIPTIONS, "held_out_only_precision", "held_out_only_ndcg"})
 _EMOJI_JOINERS = "\u200c\u200d"
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
-def is_error(metric: str) -> bool:
-    """Return whether lower values of the metric are better."""
-    return metric in _ERRORS
+def better_sense(metric: str) -> Sense | None:
+    """Return whether higher or lower values of the metric are better; None where neither is.
+
+    Example:
+        >>> better_sense("ndcg"), better_sense("rmse"), better_sense("coverage")
+        ('higher', 'lower', None)
+    """
+    if metric in _SENSELESS:
+        return None
+    return "lower" if metric in _ERRORS else "higher"
+
+
+def is_descriptive(metric: str) -> bool:
+    """Return whether the metric says what the lists are like, not how good they are."""
+    return metric in _DESCRIPTIONS
+
+
+def describe_metric(metric: str) -> str:
+    """Return what a descriptive metric stands for, in a few words; nothing for the others."""
+    return _DESCRIPTIONS.get(metric, "")
 
 
 def metric_label(metric: str, k: int | None) -> str:
     """Return a metric's name as people write it.
 
     Example:
-        >>> metric_label("ndcg", 10), metric_label("rmse", None)
-        ('NDCG@10', 'RMSE')
+        >>> metric_label("ndcg", 10), metric_label("rmse", None), metric_label("held_out_only_ndcg", 10)
+        ('NDCG@10', 'RMSE', 'NDCG@10, held-out items only')
     """
     name = _METRIC_NAMES.get(metric, metric.replace("_", " ").capitalize())
-    return name if k is None else f"{name}@{k}"
+    head, comma, tail = name.partition(",")
+    return name if k is None else f"{head}@{k}{comma}{tail}"
 
 
 def clean_text(text: object, limit: int = 120) -> str:
@@ -97,12 +134,63 @@ def format_bytes(size_bytes: int) -> str:
 
 
 def format_metric(value: float | None) -> str:
-    """Return a metric with four decimals, or a dash for one that is absent or not finite."""
-    return EN_DASH if value is None or not math.isfinite(value) else f"{value:.4f}"
+    """Return a metric with four decimals, or a dash for one that is absent or not finite.
+
+    From 100 on one decimal is kept: mean popularities are counts.
+
+    Example:
+        >>> format_metric(0.08412), format_metric(1204.25)
+        ('0.0841', '1204.2')
+    """
+    if value is None or not math.isfinite(value):
+        return EN_DASH
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.1f}"
+
+
+def format_difference(value: float) -> str:
+    r"""Return a difference with its sign (a true minus), or a dash if it is not finite.
+
+    Example:
+        >>> format_difference(0.01234), ascii(format_difference(-0.01234))
+        ('+0.0123', "'\\u22120.0123'")
+    """
+    if not math.isfinite(value):
+        return EN_DASH
+    return f"{value:+.4f}".replace("-", MINUS)
+
+
+def format_range(low: float, high: float) -> str:
+    """Return the 95 % interval of a difference, signs included, or nothing where its ends are not finite."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"{format_difference(low)} to {format_difference(high)}"
+
+
+def format_p_value(p_value: float) -> str:
+    """Return a p-value with three decimals; one above 0 is never written as 0.
+
+    Example:
+        >>> format_p_value(0.0421), format_p_value(0.00002)
+        ('0.042', '<0.001')
+    """
+    if not math.isfinite(p_value):
+        return EN_DASH
+    return f"{p_value:.3f}" if p_value >= 0.001 else "<0.001"
 
 
 def format_interval(low: float, high: float) -> str:
     """Return a 95 % interval, or nothing where its ends are not finite."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
-    return f"{low:.4f}{EN_DASH}{high:.4f}"
+    return f"{format_metric(low)}{EN_DASH}{format_metric(high)}"
+
+
+def percent_of(value: float, end: float) -> str:
+    """Return how far from 0 to `end` a value lies, for CSS: in percent, from 0 to 100, 0 if that is undefined.
+
+    Example:
+        >>> percent_of(0.3, 0.6), percent_of(0.7, 0.6), percent_of(0.1, 0.0)
+        ('50.00', '100.00', '0.00')
+    """
+    share = value / end if end else 0.0
+    return f"{100 * min(max(share, 0.0), 1.0):.2f}"

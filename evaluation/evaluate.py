@@ -1,6 +1,6 @@
 """Full-catalogue evaluation of anything that recommends: all items are ranked, seen ones left out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,16 +14,13 @@ from evaluation.rows import MetricRow
 DEFAULT_KS = (5, 10, 20)
 BLOCK_USERS = 8192
 
-Recommend = Callable[[NDArray[np.int64], int], NDArray[np.int32]]
-"""recommend(users, k) -> items of shape (len(users), k), best first, unseen only, -1 where none is left."""
-
 
 @dataclass(frozen=True)
 class UsersToEvaluate:
-    """Users with something held out: those with training rows, and the number of those without (cold)."""
+    """Users with something held out: those with training rows, and those without (cold)."""
 
     warm: NDArray[np.int64]
-    n_cold: int
+    cold: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,45 +56,61 @@ def find_users_to_evaluate(seen: ItemsByUser, relevant: ItemsByUser) -> UsersToE
         >>> seen = ItemsByUser.from_pairs(np.array([0]), np.array([1]), n_users=3)
         >>> relevant = ItemsByUser.from_pairs(np.array([0, 2]), np.array([2, 2]), n_users=3)
         >>> users = find_users_to_evaluate(seen, relevant)
-        >>> users.warm.tolist(), users.n_cold
-        ([0], 1)
+        >>> users.warm.tolist(), users.cold.tolist()
+        ([0], [2])
     """
     has_relevant, has_seen = relevant.counts > 0, seen.counts > 0
-    return UsersToEvaluate(np.flatnonzero(has_relevant & has_seen), int((has_relevant & ~has_seen).sum()))
+    return UsersToEvaluate(np.flatnonzero(has_relevant & has_seen), np.flatnonzero(has_relevant & ~has_seen))
 
 
-def evaluate_recommender(
-    recommend: Recommend,
+def evaluate_lists(
+    items: NDArray[np.int32],
     users: NDArray[np.int64],
     seen: ItemsByUser,
     relevant: ItemsByUser,
     ks: Sequence[int] = DEFAULT_KS,
     block_users: int = BLOCK_USERS,
 ) -> RankingScores:
-    """Return the ranking metrics of users, a block of users at a time.
+    """Return the ranking metrics of the lists of users, a block of users at a time.
 
     Args:
-        recommend: Called with a block of users and max(ks).
+        items: Shape (len(users), k_max), best first, unseen only, -1 where none is left; row i is of users[i].
         users: Users to evaluate, as find_users_to_evaluate gives them, or some of them (combine_scores joins).
         seen: Items of all users that may not be recommended.
         relevant: Held-out items of all users.
         ks: Cut-offs.
-        block_users: Users per call of recommend.
+        block_users: Users at a time.
 
     Raises:
-        ValueError: If held-out items are among the seen ones, or recommend returns seen or repeated items.
+        ValueError: If held-out items are among the seen ones, or a list has seen or repeated items.
     """
-    blocks = []
-    for start in range(0, len(users), block_users):
-        block = users[start : start + block_users]
-        items = recommend(block, max(ks))
-        _refuse_leaks(block, items, seen.take(block), relevant.take(block))
-        blocks.append(RankingScores(block, evaluate_ranking(items, relevant.take(block), ks)))
-    if not blocks:
+    if not len(users):
         raise ValueError(
             "no user to evaluate; expected users with items both in train and held out. Choose another split."
         )
+    blocks = []
+    for start in range(0, len(users), block_users):
+        rows = slice(start, start + block_users)
+        block, theirs = users[rows], relevant.take(users[rows])
+        _refuse_leaks(block, items[rows], seen.take(block), theirs)
+        blocks.append(RankingScores(block, evaluate_ranking(items[rows], theirs, ks)))
     return combine_scores(blocks)
+
+
+def rank_held_out(relevant: ItemsByUser, users: NDArray[np.int64], k: int) -> NDArray[np.int32]:
+    """Return the lists of an oracle that knows what is held out: shape (len(users), k), -1 after the last.
+
+    Example:
+        >>> relevant = ItemsByUser.from_pairs(np.array([0, 0, 1]), np.array([4, 2, 7]), n_users=2)
+        >>> rank_held_out(relevant, np.array([1, 0]), k=2).tolist()
+        [[7, -1], [2, 4]]
+    """
+    theirs = relevant.take(users)
+    place = np.arange(len(theirs.items)) - np.repeat(theirs.indptr[:-1], theirs.counts)
+    row = np.repeat(np.arange(len(users)), theirs.counts)
+    items = np.full((len(users), k), -1, dtype=np.int32)
+    items[row[place < k], place[place < k]] = theirs.items[place < k]
+    return items
 
 
 def combine_scores(parts: Iterable[RankingScores]) -> RankingScores:

@@ -1,10 +1,13 @@
 """95 % intervals by the bootstrap over users: percentiles over resampled users (Efron, 1979)."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 N_RESAMPLES = 1000
 PERCENTILES = (2.5, 97.5)
+MOST_UNITS = 4000
 
 
 def mean_interval(values: NDArray[np.float64], seed: int = 42) -> tuple[float, float]:
@@ -35,6 +38,10 @@ def ratio_interval(
 ) -> tuple[float, float]:
     """Return the interval of sum(numerator) / sum(denominator), one value of each per user.
 
+    Where there are more than 4,000 users, random groups of them are resampled instead: the spread of a sum over
+    groups that were drawn at random is that over users, known to 1 / sqrt(2 * 4,000), about 1 %, which is less than
+    what 1,000 resamples leave open.
+
     Raises:
         ValueError: If there are no values.
 
@@ -43,14 +50,26 @@ def ratio_interval(
         (2.0, 2.0)
     """
     _check_users(len(numerator))
-    generator = np.random.default_rng(seed)
-    ratios = np.empty(N_RESAMPLES)
-    for resample in range(N_RESAMPLES):
-        users = generator.integers(len(numerator), size=len(numerator), dtype=np.uint32)
-        draws = np.bincount(users, minlength=len(numerator)).astype(np.float64)
-        ratios[resample] = np.einsum("u,u", draws, numerator) / np.einsum("u,u", draws, denominator)
-    low, high = np.percentile(ratios, PERCENTILES)
+    units = np.column_stack(_gather(seed, numerator, denominator))
+    totals = np.einsum("ru,uc->rc", _draw_units(len(units), seed), units)
+    low, high = np.percentile(totals[:, 0] / totals[:, 1], PERCENTILES)
     return float(low), float(high)
+
+
+def _gather(seed: int, *columns: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Return the columns summed over at most 4,000 groups of users drawn at random, of nearly equal size."""
+    n_users = len(columns[0])
+    if n_users <= MOST_UNITS:
+        return columns
+    group = np.random.default_rng(seed).permutation(n_users) % MOST_UNITS
+    return tuple(np.bincount(group, column, minlength=MOST_UNITS).astype(np.float64) for column in columns)
+
+
+@lru_cache(maxsize=2)
+def _draw_units(n_units: int, seed: int) -> NDArray[np.float64]:
+    """Return how often each resample drew each unit: shape (1,000, n_units), the same for every metric."""
+    shares = np.full(n_units, 1 / n_units)
+    return np.random.default_rng(seed).multinomial(n_units, shares, size=N_RESAMPLES).astype(np.float64)
 
 
 def _check_users(n_users: int) -> None:

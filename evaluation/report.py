@@ -5,13 +5,14 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from evaluation import display, figures, findings
+from evaluation import display, figures, findings, fit_figures, quality_figures, segment_figures, window_figures
 from evaluation.distributions import Distributions, summarise_interactions
 from evaluation.funnel import Funnel, funnel_steps
 from evaluation.report_input import (
     PRIMARY_K,
     PRIMARY_METRIC,
     ArtifactIds,
+    CalibrationBin,
     CorePass,
     ExampleUser,
     HistoryEntry,
@@ -22,10 +23,12 @@ from evaluation.report_input import (
     Source,
     SplitPart,
     SplitSummary,
+    WindowScores,
 )
 
 __all__ = [
     "ArtifactIds",
+    "CalibrationBin",
     "CorePass",
     "Distributions",
     "ExampleUser",
@@ -38,13 +41,26 @@ __all__ = [
     "Source",
     "SplitPart",
     "SplitSummary",
+    "WindowScores",
     "render_report",
     "summarise_interactions",
 ]
 
 
 FOLDER = Path(__file__).parent
-TEMPLATES = (FOLDER / "report.html.j2", FOLDER / "report.css")
+TEMPLATES = tuple(
+    FOLDER / name
+    for name in (
+        "report.html.j2",
+        "report_evidence.html.j2",
+        "report_data.html.j2",
+        "report_macros.html.j2",
+        "report_proof.html.j2",
+        "report.css",
+        "report_evidence.css",
+    )
+)
+WIDTHS = {"wide": figures.WIDE_INCHES, "narrow": figures.NARROW_INCHES}
 
 
 def render_report(report: ReportInput) -> str:
@@ -53,6 +69,8 @@ def render_report(report: ReportInput) -> str:
     The page needs no script, follows the reader's light or dark setting, and prints. Whatever comes from
     the data is escaped. The same input gives the same text.
     """
+    columns = findings.metric_columns(report.test)
+    labels, evidence, fit = _segment_labels(report), _draw_evidence(report), _draw_fit(report)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -63,10 +81,21 @@ def render_report(report: ReportInput) -> str:
             candidates=findings.rank_models(report.candidates),
             tested=findings.rank_models(report.test),
             candidate_columns=findings.metric_columns(report.candidates, PRIMARY_K),
-            test_columns=findings.metric_columns(report.test),
+            test_columns=columns,
+            described=list(dict.fromkeys(metric for metric, _ in columns if display.is_descriptive(metric))),
             headline=report.chosen_on_test.find(PRIMARY_METRIC, PRIMARY_K),
             primary=(PRIMARY_METRIC, PRIMARY_K),
+            popularity=findings.say_popularity(report.test),
+            warnings=findings.gather_warnings(report),
+            contents=_name_contents(report, fit, evidence["wide"]["tradeoff"]),
+            segment_labels=labels,
+            segment_groups=segment_figures.group_segments(report.segments, labels),
+            windows=window_figures.compare_windows(report.windows),
+            original_columns=findings.original_columns(report.original),
+            chance=findings.say_random(report.original),
             candidate_charts=_draw_candidates(report),
+            evidence_charts=evidence,
+            fit_charts=fit,
             charts=_draw_distributions(report.distributions),
             most_drawn=figures.MOST_DRAWN,
         )
@@ -86,23 +115,93 @@ def _environment() -> Environment:
         "bytes": display.format_bytes,
         "clean": display.clean_text,
         "count": display.format_count,
+        "difference": display.format_difference,
         "metric": display.format_metric,
+        "p_value": display.format_p_value,
         "share": display.format_share,
     }
     environment.globals |= {
         "best_value": findings.best_value,
+        "better_sense": display.better_sense,
+        "describe_metric": display.describe_metric,
         "interval": display.format_interval,
-        "is_error": display.is_error,
+        "is_descriptive": display.is_descriptive,
         "metric_label": display.metric_label,
+        "percent": display.percent_of,
+        "range_of": display.format_range,
     }
     return environment
 
 
 def _draw_candidates(report: ReportInput) -> dict[str, str]:
-    widths = {"wide": figures.WIDE_INCHES, "narrow": figures.NARROW_INCHES}
     return {
-        name: figures.draw_candidates(report.candidates, f"candidates-{name}", width) for name, width in widths.items()
+        size: figures.draw_candidates(report.candidates, f"candidates-{size}", inches)
+        for size, inches in WIDTHS.items()
     }
+
+
+def _draw_evidence(report: ReportInput) -> dict[str, dict[str, str]]:
+    """Return the charts that are drawn for both widths of the page, by name and width; "" for what is not there."""
+    rival = findings.strongest_baseline(report.test)
+    pair = [model.label for model in (report.chosen_on_test, rival) if model and model.label in report.segments]
+    labels = list(dict.fromkeys(pair))
+    groups = segment_figures.group_segments(report.segments, labels)
+    rows, windows = window_figures.compare_windows(report.windows), [window.label for window in report.windows]
+    tested = findings.rank_models(report.test)
+    return {
+        size: {
+            "differences": quality_figures.draw_differences(report.comparisons, f"differences-{size}", inches),
+            "segments": segment_figures.draw_segments(groups, labels, f"segments-{size}", inches),
+            "tradeoff": quality_figures.draw_tradeoff(tested, f"tradeoff-{size}", inches),
+            "windows": window_figures.draw_windows(rows, windows, f"windows-{size}", inches),
+        }
+        for size, inches in WIDTHS.items()
+    }
+
+
+def _segment_labels(report: ReportInput) -> list[str]:
+    """Return the models with scores by segment, those tested first, in the order of their table."""
+    tested = [model.label for model in findings.rank_models(report.test) if model.label in report.segments]
+    return list(dict.fromkeys([*tested, *report.segments]))
+
+
+def _name_contents(report: ReportInput, fit_charts: object, tradeoff: object) -> list[tuple[str, str]]:
+    """Return (id, title) of the sections; nothing where there is no evidence beyond the tables."""
+    evidence = {
+        ("proof", "Is it better?"): report.comparisons,
+        ("guard", "The metric"): report.guard,
+        ("search", "Candidates"): True,
+        ("closer", "A closer look"): fit_charts,
+        ("segments", "For whom"): report.segments,
+        ("lists", "The catalogue"): tradeoff,
+        ("windows", "Other months"): report.windows,
+        ("original", "The original"): report.original,
+        ("checks", "Checks"): report.findings,
+    }
+    data = {
+        ("input", "Input"): True,
+        ("split", "Split"): True,
+        ("examples", "Examples"): report.examples,
+        ("origin", "Origin"): True,
+    }
+    shown = [name for name, is_there in evidence.items() if is_there]
+    return (
+        [("test", "Result"), *shown, *(name for name, is_there in data.items() if is_there)] if len(shown) > 1 else []
+    )
+
+
+def _draw_fit(report: ReportInput) -> dict[str, str]:
+    """Return the charts on the chosen model by name; those without numbers are left out."""
+    drawings = {}
+    if report.ndcg_histogram:
+        drawings["histogram"] = fit_figures.draw_histogram(report.ndcg_histogram, "histogram")
+    if report.curve:
+        drawings["curve"] = fit_figures.draw_curve(report.curve, "curve")
+    if report.calibration:
+        drawings["calibration"] = fit_figures.draw_calibration(
+            report.calibration, "calibration", report.calibration_label
+        )
+    return drawings
 
 
 def _draw_distributions(shapes: Distributions) -> list[tuple[str, str]]:

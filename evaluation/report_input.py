@@ -1,12 +1,17 @@
 """What the report shows: small frozen records, filled from manifests, counts and metrics."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
+from evaluation.checks import Finding
+from evaluation.comparison import Comparison
 from evaluation.distributions import Distributions
 from evaluation.funnel import Funnel
+from evaluation.guard import GuardVerdict
 from evaluation.rows import MetricRow
+from evaluation.segments import SegmentScore
+from evaluation.selection_noise import LeadVerdict
 
 PRIMARY_METRIC = "ndcg"
 PRIMARY_K = 10
@@ -38,13 +43,14 @@ class Source:
 
 @dataclass(frozen=True)
 class ArtifactIds:
-    """The ids that lead from the report back to what it speaks of."""
+    """The ids that lead from the report back to what it speaks of; `scores` holds more of them by label."""
 
     raw: str
     reviews: str
     dataset: str
     split: str
     model: str
+    scores: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,25 @@ class ExampleUser:
 
 
 @dataclass(frozen=True)
+class CalibrationBin:
+    """Rows whose predicted rating lies in [low, high): how many, and the means of predicted and actual."""
+
+    low: float
+    high: float
+    n_rows: int
+    mean_predicted: float
+    mean_actual: float
+
+
+@dataclass(frozen=True)
+class WindowScores:
+    """One window of a rolling evaluation: what it is called, and the models measured in it."""
+
+    label: str
+    models: Sequence[ScoredModel]
+
+
+@dataclass(frozen=True)
 class ReportInput:
     """Everything the report shows.
 
@@ -132,11 +157,24 @@ class ReportInput:
         quarantine: Reasons with counts, commonest first; empty if nothing was put aside.
         passes: Passes of the k-core, in order.
         split: How the interactions were split.
-        candidates: All models compared on validation, baselines among them, exactly one chosen.
+        candidates: All models compared on validation, baselines among them, exactly one chosen; none where nothing was
+            chosen but one model evaluated.
         test: The chosen model and the baselines, measured on test.
         distributions: Shapes of the dataset for the charts.
         examples: A few users.
         notes: Warnings in plain words.
+        comparisons: The chosen model against every baseline on test, paired by user.
+        guard: Whether the metric that chooses can tell a good model from a bad one.
+        findings: What was checked, and what came of it.
+        lead: Whether the choice could be luck of the validation split.
+        segments: Label of a tested model -> its scores by groups of items and users.
+        curve: (ALS iteration, NDCG@10 on validation) of the chosen candidate, in order.
+        calibration: Predicted against actual ratings, from the lowest bin.
+        calibration_label: The model that predicted those ratings.
+        ndcg_histogram: (range of NDCG@10, users of the chosen model), from 0.
+        windows: Rolling windows, oldest first.
+        original: Models by the original project's protocol, a random one among them, with honest metrics beside.
+        sampled_users: Users drawn for the evaluation; None if all were evaluated.
     """
 
     title: str
@@ -152,9 +190,23 @@ class ReportInput:
     distributions: Distributions
     examples: Sequence[ExampleUser] = ()
     notes: Sequence[str] = ()
+    comparisons: Sequence[Comparison] = ()
+    guard: GuardVerdict | None = None
+    findings: Sequence[Finding] = ()
+    lead: LeadVerdict | None = None
+    segments: Mapping[str, Sequence[SegmentScore]] = field(default_factory=dict)
+    curve: Sequence[tuple[int, MetricRow]] = ()
+    calibration: Sequence[CalibrationBin] = ()
+    calibration_label: str = ""
+    ndcg_histogram: Sequence[tuple[str, int]] = ()
+    windows: Sequence[WindowScores] = ()
+    original: Sequence[ScoredModel] = ()
+    sampled_users: int | None = None
 
     def __post_init__(self) -> None:
         for split, models in (("validation", self.candidates), ("test", self.test)):
+            if split == "validation" and not models:
+                continue
             chosen = [model.label for model in models if model.is_chosen]
             if len(chosen) != 1:
                 raise ValueError(

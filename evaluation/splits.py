@@ -1,4 +1,4 @@
-"""Which interactions to learn from, to choose by and to test on; every row goes to exactly one part."""
+"""Which interactions to learn from, to choose by and to test on; every row goes to one part at most."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -9,9 +9,28 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from evaluation.assignment import TEST, TRAIN, VALIDATION, leave_last, split_at_time, split_random
+from evaluation.assignment import (
+    LEFT_OUT,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    assign_from_pairs,
+    leave_last,
+    split_at_time,
+    split_random,
+    split_random_per_user,
+)
 
-SplitMethod = Literal["leave-last", "time", "random"]
+SplitMethod = Literal["leave-last", "time", "random", "random-per-user", "files"]
+SECONDS_PER_DAY = 86_400
+NEED_TIMESTAMPS = ("leave-last", "time")
+OPTIONS_OF_ONE_METHOD: dict[str, SplitMethod] = {
+    "split_gap_days": "time",
+    "split_until": "time",
+    "split_train_file": "files",
+    "split_validation_file": "files",
+    "split_test_file": "files",
+}
 
 
 class SplitOptions(BaseModel):
@@ -22,20 +41,63 @@ class SplitOptions(BaseModel):
     split: SplitMethod | None = Field(
         None,
         description="leave-last: the last interactions of each user; time: all from a moment on; random: any "
-        "rows. Left out: leave-last where there are timestamps, else random",
+        "rows; random-per-user: any rows of each user; files: the pairs that files name. Left out: leave-last where "
+        "there are timestamps, else random",
     )
     leave_last_n: int = Field(
         1, ge=1, description="leave-last: interactions per user in the test part, and as many in validation"
     )
-    split_at: date | None = Field(
+    split_at: datetime | date | None = Field(
         None,
-        description="time: first day (UTC) of the test part; left out: as test_share says",
+        description="time: first day, or moment, of the test part (UTC); left out: as test_share says",
     )
-    test_share: float = Field(0.2, gt=0, lt=1, description="time and random: share of all rows in the test part")
+    split_until: datetime | date | None = Field(
+        None,
+        description="time: first day, or moment, after the test part (UTC); later rows are in no part",
+    )
+    split_gap_days: int = Field(
+        0,
+        ge=0,
+        description="time: days before validation and before the test part whose rows are in no part",
+    )
+    test_share: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="time and random: share of all rows in the test part; random-per-user: of the rows of each user",
+    )
     validation_share: float = Field(
-        0.2, gt=0, lt=1, description="time and random: share of the rows outside test in the validation part"
+        0.2,
+        gt=0,
+        lt=1,
+        description="time and random: share of the rows outside test in the validation part; random-per-user: of all "
+        "rows of each user",
     )
     split_seed: int = Field(42, ge=0, description="random rows, and the order of rows with the same timestamp")
+    split_train_file: str | None = Field(
+        None,
+        description="files: CSV, TSV or Parquet of user and item ids to train on; left out: all that the others do "
+        "not name",
+    )
+    split_validation_file: str | None = Field(
+        None, description="files: CSV, TSV or Parquet of user and item ids to choose by"
+    )
+    split_test_file: str | None = Field(None, description="files: CSV, TSV or Parquet of user and item ids to test on")
+
+
+@dataclass(frozen=True, eq=False)
+class NamedPairs:
+    """The pairs that files name for each part, as evaluation.csr.pair_keys, in any order.
+
+    Attributes:
+        train: None where all rows not named for another part are train.
+        validation: Keys, int64.
+        test: Keys, int64.
+    """
+
+    train: NDArray[np.int64] | None
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -51,12 +113,14 @@ class PartCounts:
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """What a split made of the interactions."""
+    """What a split made of the interactions: its parts, rows in none, and rows that files named for several."""
 
     method: SplitMethod
     train: PartCounts
     validation: PartCounts
     test: PartCounts
+    n_left_out: int = 0
+    n_leaked: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,11 +137,12 @@ def choose_method(interactions: pa.Table, options: SplitOptions) -> SplitMethod:
     """Return the split that options ask for, or the one that suits the data.
 
     Raises:
-        ValueError: If the split needs timestamps that are not there.
+        ValueError: If the split needs timestamps that are not there, or an option belongs to another split.
     """
     n_rows, n_missing = interactions.num_rows, interactions["timestamp"].null_count
     method = options.split or ("leave-last" if n_missing < n_rows else "random")
-    if method != "random" and n_missing:
+    _check_options(method, options)
+    if method in NEED_TIMESTAMPS and n_missing:
         raise ValueError(
             f"split {method!r} needs a timestamp in each of {n_rows} interactions; {n_missing} have none. Use "
             "--split random, or ingest again with a timestamp column (--columns user=…,item=…,timestamp=…)."
@@ -85,11 +150,17 @@ def choose_method(interactions: pa.Table, options: SplitOptions) -> SplitMethod:
     return method
 
 
-def split_interactions(interactions: pa.Table, options: SplitOptions) -> Split:
+def split_interactions(interactions: pa.Table, options: SplitOptions, named: NamedPairs | None = None) -> Split:
     """Split interactions (user_idx, item_idx, rating, timestamp; one row per pair) as options say.
 
+    Args:
+        interactions: Rows in any order.
+        options: How to hold out.
+        named: What the files of options name, which split "files" needs.
+
     Raises:
-        ValueError: If the split needs timestamps that are not there, or a part would be empty.
+        ValueError: If the split needs timestamps or named pairs that are not there, an option belongs to another
+            split, or a part would be empty.
 
     Example:
         >>> table = pa.table({"user_idx": [0, 0, 0], "item_idx": [4, 5, 6], "timestamp": [30, 10, 20]})
@@ -97,48 +168,89 @@ def split_interactions(interactions: pa.Table, options: SplitOptions) -> Split:
         [4]
     """
     method = choose_method(interactions, options)
-    part = _assign(interactions, method, options)
+    part, n_leaked = _assign(interactions, method, options, named)
     _check_parts(part, method, options)
     train, validation, test = (interactions.filter(pa.array(part == p)) for p in (TRAIN, VALIDATION, TEST))
-    return Split(train, validation, test, _count_parts(interactions, part, method))
+    return Split(train, validation, test, _count_parts(interactions, part, method, n_leaked))
 
 
-def _assign(interactions: pa.Table, method: SplitMethod, options: SplitOptions) -> NDArray[np.int8]:
+def _check_options(method: SplitMethod, options: SplitOptions) -> None:
+    for name, owner in OPTIONS_OF_ONE_METHOD.items():
+        value = getattr(options, name)
+        if value != SplitOptions.model_fields[name].default and method != owner:
+            raise ValueError(
+                f"{name} is {value}, which only split {owner!r} obeys; the split is {method!r}. Use --split {owner}, "
+                f"or leave --{name.replace('_', '-')} out."
+            )
+
+
+def _assign(
+    interactions: pa.Table, method: SplitMethod, options: SplitOptions, named: NamedPairs | None
+) -> tuple[NDArray[np.int8], int]:
+    """Return the part of each row, and how many rows are named for several."""
     user_idx, item_idx = interactions["user_idx"].to_numpy(), interactions["item_idx"].to_numpy()
-    if method == "random":
-        return split_random(user_idx, item_idx, options.test_share, options.validation_share, options.split_seed)
+    if method == "files":
+        pairs = _require_pairs(named)
+        return assign_from_pairs(user_idx, item_idx, pairs.validation, pairs.test, pairs.train)
+    if method in NEED_TIMESTAMPS:
+        return _assign_by_time(interactions, method, options), 0
+    draw = split_random if method == "random" else split_random_per_user
+    return draw(user_idx, item_idx, options.test_share, options.validation_share, options.split_seed), 0
+
+
+def _assign_by_time(interactions: pa.Table, method: SplitMethod, options: SplitOptions) -> NDArray[np.int8]:
+    user_idx, item_idx = interactions["user_idx"].to_numpy(), interactions["item_idx"].to_numpy()
     timestamp = interactions["timestamp"].to_numpy()
     if method == "leave-last":
         return leave_last(user_idx, item_idx, timestamp, options.leave_last_n, options.split_seed)
-    test_from = None if options.split_at is None else _unix_seconds(options.split_at)
-    return split_at_time(timestamp, options.test_share, options.validation_share, test_from)
+    test_from, until = (None if day is None else _unix_seconds(day) for day in (options.split_at, options.split_until))
+    gap_seconds = options.split_gap_days * SECONDS_PER_DAY
+    return split_at_time(
+        timestamp, options.test_share, options.validation_share, test_from, until=until, gap_seconds=gap_seconds
+    )
 
 
-def _unix_seconds(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+def _require_pairs(named: NamedPairs | None) -> NamedPairs:
+    if named is None:
+        raise ValueError(
+            "split 'files' has no named pairs; expected those of validation and of test. Name the files with "
+            "--split-validation-file and --split-test-file, or use another --split."
+        )
+    return named
+
+
+def _unix_seconds(moment: date) -> int:
+    """Return the first second of a day, or a moment: in UTC unless it says otherwise."""
+    if not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 def _check_parts(part: NDArray[np.int8], method: SplitMethod, options: SplitOptions) -> None:
-    n_rows = np.bincount(part, minlength=3)
-    if n_rows.all():
+    n_rows = np.bincount(part, minlength=4)
+    if n_rows[[TRAIN, VALIDATION, TEST]].all():
         return
     advice = {
         "leave-last": f"each user needs {2 * options.leave_last_n + 1} interactions: lower --leave-last-n, "
         "or use --split random",
         "time": "choose another --split-at or --test-share, or use --split leave-last",
         "random": "choose other shares, or bring more interactions",
+        "random-per-user": "choose other shares, or bring users with 3 interactions or more",
+        "files": "name pairs of user and item ids that are among the interactions",
     }[method]
+    if options.split_gap_days or options.split_until:
+        advice += "; --split-gap-days and --split-until leave rows out"
     raise ValueError(
         f"split {method!r} of {len(part)} interactions leaves {n_rows[TRAIN]} for train, "
-        f"{n_rows[VALIDATION]} for validation and {n_rows[TEST]} for test; expected at "
-        f"least one in each. What to do: {advice}."
+        f"{n_rows[VALIDATION]} for validation and {n_rows[TEST]} for test ({n_rows[LEFT_OUT]} in no part); expected "
+        f"at least one in each. What to do: {advice}."
     )
 
 
-def _count_parts(interactions: pa.Table, part: NDArray[np.int8], method: SplitMethod) -> SplitCounts:
+def _count_parts(interactions: pa.Table, part: NDArray[np.int8], method: SplitMethod, n_leaked: int) -> SplitCounts:
     user_idx, item_idx = interactions["user_idx"].to_numpy(), interactions["item_idx"].to_numpy()
     train, validation, test = (_count_part(user_idx, item_idx, part, p) for p in (TRAIN, VALIDATION, TEST))
-    return SplitCounts(method, train, validation, test)
+    return SplitCounts(method, train, validation, test, int((part == LEFT_OUT).sum()), n_leaked)
 
 
 def _count_part(

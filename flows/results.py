@@ -6,11 +6,13 @@ from typing import Any
 
 from loguru import logger
 
+from evaluation.rows import MetricRow
 from storage import layout
 from storage.artifacts import entry
 from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.choose import Scored
+from tasks.model import candidate_of
 from tasks.places import PlaceOptions
 from tasks.report import Lineage
 from tasks.score import read_rows
@@ -42,7 +44,7 @@ def training_record(
     record["counts"] |= {role: dict(artifact.counts) for role, artifact in later.items()}
     store = places.open_store()
     return record | {
-        "chosen": {"model": model.parameters["model"], "parameters": _chosen_parameters(model)},
+        "chosen": candidate_of(model).model_dump(mode="json"),
         "metrics": [asdict(row) for one in (*validated, *tested) for row in read_rows(places, one.scores)],
         "uris": {
             "report": _uri(store, model, layout.REPORT),
@@ -52,9 +54,25 @@ def training_record(
     }
 
 
-def _chosen_parameters(model: Manifest) -> dict[str, Any]:
-    others = {"model", "validation_scores", "test_scores"}
-    return {name: value for name, value in model.parameters.items() if name not in others}
+def evaluation_record(
+    places: PlaceOptions, lineage: Lineage, scored: Sequence[Scored], evaluation: Manifest
+) -> dict[str, Any]:
+    """Return the ids, counts, metrics and report of an evaluation."""
+    record = dataset_record(lineage.raw, lineage.reviews, lineage.dataset)
+    record["ids"] |= {"split": lineage.split.id, "evaluation": evaluation.id}
+    record["counts"] |= {"split": dict(lineage.split.counts)}
+    report = _uri(places.open_store(), evaluation, layout.REPORT)
+    logger.info("Report: {}", report)
+    return record | {
+        "evaluated": evaluation.counts["label"],
+        "metrics": [asdict(row) for one in scored for row in read_rows(places, one.scores)],
+        "held_out_only": [asdict(row) for one in scored for row in _held_out_only(places, one)],
+        "uris": {"report": report},
+    }
+
+
+def _held_out_only(places: PlaceOptions, one: Scored) -> list[MetricRow]:
+    return read_rows(places, one.scores, "held_out_only")
 
 
 def _uri(store: Store, artifact: Manifest, name: str) -> str:

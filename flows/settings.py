@@ -8,10 +8,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from evaluation.splits import SplitOptions
 from flows.options import DaskOptions, RunOptions
 from models.bias import BiasOptions
+from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
 from spark.dataset import DatasetOptions
 from spark.session import SparkOptions
 from tasks.candidates import SearchOptions
+from tasks.choose import SelectionOptions
+from tasks.evaluation import SubjectOptions
 from tasks.model import ModelChoice
 from tasks.places import PlaceOptions
 from tasks.raw import ProductsInput, ReviewsInput
@@ -19,6 +22,7 @@ from tasks.recommend import RecommendOptions
 from tasks.reviews.download import DownloadOptions, is_url
 from tasks.reviews.ingest import IngestOptions
 from tasks.reviews.transfer import shown
+from tasks.score import EvaluationOptions
 from tasks.tracking import TrackingOptions, hide_user
 
 ADDRESSES = ("input_reviews", "raw_reviews_url", "mlflow_tracking_uri", "dask_scheduler_address")
@@ -39,7 +43,11 @@ class Settings(
     SplitOptions,
     SearchOptions,
     PopularityOptions,
+    ItemKnnOptions,
     BiasOptions,
+    SelectionOptions,
+    EvaluationOptions,
+    SubjectOptions,
     RecommendOptions,
     TrackingOptions,
     SparkOptions,
@@ -65,6 +73,14 @@ class Settings(
     def part(self, kind: type[Part]) -> Part:
         """Return the options of one kind, to be passed on."""
         return kind(**{name: getattr(self, name) for name in kind.model_fields})
+
+    @property
+    def subject_name(self) -> str:
+        """What an evaluation is of."""
+        if self.protocol == "original":
+            return f"the original's sweeps on {self.input_name}"
+        named = self.recommendations_file.name if self.recommendations_file else None
+        return named or self.model_id or "the champion"
 
     @property
     def input_name(self) -> str:

@@ -2,23 +2,25 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from prefect import unmapped
 
 from evaluation.splits import SplitOptions
 from flows.settings import Settings
 from models.bias import BiasOptions
+from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
 from spark.dataset import DatasetOptions
 from spark.session import SparkOptions
 from storage.manifest import Manifest
 from tasks.candidates import Candidate, SearchOptions, candidates
-from tasks.choose import Scored, choose
+from tasks.choose import Choice, Scored, SelectionOptions, choose
 from tasks.dataset import build_dataset
 from tasks.fit import Parts, fit
 from tasks.ingest import check_reviews, find_reviews, publish_reviews, read_raw
 from tasks.places import PlaceOptions, scratch_folder
-from tasks.raw import ReviewsInput, fetch_raw
+from tasks.raw import ReviewsInput, fetch_raw, keep_file
 from tasks.recommend import (
     RecommendOptions,
     find_recommendations,
@@ -29,8 +31,8 @@ from tasks.report import Lineage
 from tasks.reviews.checks import CHECKS
 from tasks.reviews.download import DownloadOptions
 from tasks.reviews.ingest import IngestOptions
-from tasks.score import score
-from tasks.split import split_dataset
+from tasks.score import EvaluationOptions, score
+from tasks.split import SPLIT_FILES, split_dataset
 from tasks.tables import LEARNT
 
 
@@ -59,8 +61,15 @@ def make_split(settings: Settings) -> Lineage:
     """Return everything from the raw file to the split."""
     raw, reviews = ingest_reviews(settings)
     dataset = make_dataset(settings, reviews)
-    split = split_dataset(settings.part(PlaceOptions), dataset, settings.part(SplitOptions))
-    return Lineage(raw, reviews, dataset, split)
+    return Lineage(raw, reviews, dataset, split_as_asked(settings, dataset))
+
+
+def split_as_asked(settings: Settings, dataset: Manifest) -> Manifest:
+    """Return the split that the settings describe."""
+    places, options = settings.part(PlaceOptions), settings.part(SplitOptions)
+    named = {role: getattr(options, name) for role, name in SPLIT_FILES.items()}
+    files = {role: keep_file(places, Path(path)) for role, path in named.items() if path}
+    return split_dataset(places, dataset, options, files)
 
 
 def fit_and_score(
@@ -68,29 +77,43 @@ def fit_and_score(
 ) -> list[Scored]:
     """Fit candidates one after the other, by Spark, while those fitted are scored, by Dask."""
     places, spark = settings.part(PlaceOptions), settings.part(SparkOptions)
+    evaluation = settings.part(EvaluationOptions)
     pending = []
     for candidate in competing:
         fitted = fit(places, split, parts, candidate, spark)
-        pending.append((candidate, fitted, score.submit(places, split, fitted, candidate, part)))
+        pending.append((candidate, fitted, score.submit(places, split, fitted, candidate, part, evaluation)))
     return [Scored(candidate, fitted, scored.result()) for candidate, fitted, scored in pending]
 
 
-def search(settings: Settings, split: Manifest) -> tuple[list[Scored], Scored]:
-    """Return every candidate on validation, and the one chosen."""
-    competing = candidates(
+def competitors(settings: Settings, split: Manifest) -> tuple[Candidate, ...]:
+    """Return the baselines that the data allow, and the grid."""
+    return candidates(
         settings.part(SearchOptions),
         settings.part(PopularityOptions),
+        settings.part(ItemKnnOptions),
         settings.part(BiasOptions),
         has_ratings=bool(split.counts["has_ratings"]),
         has_timestamps=bool(split.counts["has_timestamps"]),
     )
-    validated = fit_and_score(settings, split, competing, ("train",), "validation")
-    return validated, choose(validated)
+
+
+def baselines(settings: Settings, split: Manifest) -> list[Candidate]:
+    """Return the baselines that the data allow."""
+    return [one for one in competitors(settings, split) if one.is_baseline]
+
+
+def search(settings: Settings, split: Manifest) -> tuple[list[Scored], Choice]:
+    """Return every candidate on validation, and the one chosen."""
+    validated = fit_and_score(settings, split, competitors(settings, split), ("train",), "validation")
+    selection, evaluation = settings.part(SelectionOptions), settings.part(EvaluationOptions)
+    return validated, choose(settings.part(PlaceOptions), split, validated, selection, evaluation)
 
 
 def measure_on_test(settings: Settings, split: Manifest, validated: Sequence[Scored], chosen: Scored) -> list[Scored]:
-    """Return the chosen candidate and the baselines on test, refitted on train and validation."""
-    shown = [one.candidate for one in validated if one.candidate.is_baseline or one is chosen]
+    """Return the chosen candidate, the best trained one and the baselines on test, refitted on train and validation."""
+    trained = [one for one in validated if not one.candidate.is_baseline]
+    best = max(trained, key=lambda one: one.value("ndcg_10") or 0.0)
+    shown = [one.candidate for one in validated if one.candidate.is_baseline or one in (best, chosen)]
     return fit_and_score(settings, split, shown, LEARNT, "test")
 
 

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 from flows.settings import Settings
 from models.bias import BiasOptions
+from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
 from storage import layout
 from storage.identity import artifact_id
 from storage.manifest import Manifest
 from tasks.candidates import SearchOptions
-from tasks.choose import Scored
+from tasks.choose import Scored, SelectionOptions
 from tasks.places import PlaceOptions
 from tasks.report import Lineage
+from tasks.score import EvaluationOptions
 from tasks.tables import local_file
 from tasks.tracking import TrackedRun, TrackingOptions, close_run, open_run, track_candidate
 
@@ -31,7 +33,10 @@ def open_training(settings: Settings, experiment: str, lineage: Lineage) -> Trac
     grid = {
         **settings.part(SearchOptions).model_dump(mode="json"),
         **settings.part(PopularityOptions).model_dump(mode="json"),
+        **settings.part(ItemKnnOptions).model_dump(mode="json"),
         **settings.part(BiasOptions).model_dump(mode="json"),
+        **settings.part(SelectionOptions).model_dump(mode="json"),
+        **settings.part(EvaluationOptions).model_dump(mode="json", include={"evaluate_users"}),
     }
     parameters = {
         **grid,

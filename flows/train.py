@@ -15,18 +15,20 @@ from flows.settings import Settings
 from flows.stages import make_split, measure_on_test, recommend_to_all, search
 from flows.tracked import close_training, open_training
 from models.bias import BiasOptions
+from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
 from spark.dataset import DatasetOptions
 from spark.session import SparkOptions
 from tasks.candidates import SearchOptions
-from tasks.choose import Scored
+from tasks.choose import Scored, SelectionOptions
 from tasks.fit import fit
 from tasks.model import publish_model
 from tasks.places import PlaceOptions
-from tasks.raw import ProductsInput, ReviewsInput, keep_products
+from tasks.raw import ProductsInput, ReviewsInput, keep_file
 from tasks.recommend import RecommendOptions
 from tasks.reviews.download import DownloadOptions
 from tasks.reviews.ingest import IngestOptions
+from tasks.score import EvaluationOptions
 from tasks.tables import LEARNT
 from tasks.tracking import TrackingOptions, check_tracking, load_mlflow, open_experiment
 
@@ -39,7 +41,10 @@ PARTS = (
     SplitOptions,
     SearchOptions,
     PopularityOptions,
+    ItemKnnOptions,
     BiasOptions,
+    SelectionOptions,
+    EvaluationOptions,
     RecommendOptions,
     PlaceOptions,
     TrackingOptions,
@@ -55,15 +60,16 @@ def train(settings: Settings) -> dict[str, Any]:
     places, spark = settings.part(PlaceOptions), settings.part(SparkOptions)
     check_tracking(settings.part(TrackingOptions))
     experiment = open_experiment.submit(settings.part(TrackingOptions))
-    products = keep_products(places, settings.input_products) if settings.input_products else None
+    products = keep_file(places, settings.input_products) if settings.input_products else None
     lineage = make_split(settings)
     tracked = open_training(settings, experiment.result(), lineage)
-    validated, chosen = search(settings, lineage.split)
+    validated, choice = search(settings, lineage.split)
+    chosen = choice.scored
     tested = measure_on_test(settings, lineage.split, validated, chosen)
     final_fit = fit(places, lineage.split, (*LEARNT, "test"), chosen.candidate, spark, keep_spark_model=True)
     on_test = next(one for one in tested if one.candidate == chosen.candidate)
     final = Scored(chosen.candidate, final_fit, on_test.scores)
-    model = publish_model(places, lineage, validated, tested, final, products)
+    model = publish_model(places, lineage, validated, choice, tested, final, products)
     recommendations = recommend_to_all(settings, model, lineage.dataset)
     close_training(settings, tracked, model, validated, chosen, final)
     record = training_record(places, lineage, validated, tested, model, recommendations, tracked.run.id)

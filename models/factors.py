@@ -7,6 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.top_k import Ranked, top_k
+
 USER_FACTORS_FILE = "user_factors.npy"
 ITEM_FACTORS_FILE = "item_factors.npy"
 PREDICT_BLOCK_ROWS = 65_536
@@ -59,6 +61,18 @@ class FactorModel:
             users, items = self.user_factors[user_idx[rows]], self.item_factors[item_idx[rows]]
             np.einsum("ij,ij->i", users, items, out=scores[rows])
         return scores
+
+    def rank(
+        self, users: NDArray[np.integer], seen_indptr: NDArray[np.int64], seen_items: NDArray[np.int32], k: int
+    ) -> Ranked:
+        """Return the k items of highest score of each of users, those seen left out, as models.top_k.top_k does.
+
+        Example:
+            >>> model = FactorModel(np.array([[0], [1]], np.float32), np.array([[3], [4]], np.float32))
+            >>> model.rank(np.array([1]), np.array([0, 0]), np.array([], np.int32), k=2)[0].tolist()
+            [[1, 0]]
+        """
+        return top_k(self.user_factors[users], self.item_factors, seen_indptr, seen_items, k)
 
     def save(self, folder: Path) -> None:
         """Write user_factors.npy and item_factors.npy (little-endian float32, C order) into folder."""

@@ -14,13 +14,18 @@ SPLITS: Final = "splits"
 FITS: Final = "fits"
 SCORES: Final = "scores"
 MODELS: Final = "models"
+EVALUATIONS: Final = "evaluations"
 RECOMMENDATIONS: Final = "recommendations"
-KINDS: Final = (RAW, REVIEWS_KIND, DATASETS, SPLITS, FITS, SCORES, MODELS, RECOMMENDATIONS)
+KINDS: Final = (RAW, REVIEWS_KIND, DATASETS, SPLITS, FITS, SCORES, MODELS, EVALUATIONS, RECOMMENDATIONS)
 
 # Which kind of artifact each role among a manifest's inputs names.
 INPUT_KINDS: Final[Mapping[str, str]] = {
     "raw": RAW,
     "products": RAW,
+    "train_file": RAW,
+    "validation_file": RAW,
+    "test_file": RAW,
+    "lists": RAW,
     "reviews": REVIEWS_KIND,
     "dataset": DATASETS,
     "split": SPLITS,
@@ -45,6 +50,7 @@ ALS_MODEL: Final = "als_model"
 FACTORS: Final = "factors"
 USER_FACTORS: Final = "factors/user_factors.npy"
 ITEM_FACTORS: Final = "factors/item_factors.npy"
+SIMILARITIES: Final = "similarities"
 USER_IDS: Final = "factors/user_ids.parquet"
 ITEM_IDS: Final = "factors/item_ids.parquet"
 METADATA: Final = "metadata.json"
@@ -52,6 +58,8 @@ METRICS: Final = "metrics.json"
 REPORT: Final = "report.html"
 K_CORE: Final = "k_core.json"
 LISTS: Final = "lists"
+USERS: Final = "users.parquet"
+RANKED: Final = "ranked.npy"
 
 _FILE_SET = re.compile(r"set-[0-9a-f]{16}/")
 

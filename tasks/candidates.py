@@ -8,19 +8,24 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloa
 from pydantic_settings import NoDecode
 
 from models.bias import BiasOptions
+from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
 from storage.errors import InvalidInput
 
 IMPLICIT = "als-implicit"
 EXPLICIT = "als-explicit"
+RANDOM = "random"
 POPULARITY = "popularity"
 RECENT_POPULARITY = "recent-popularity"
+ITEM_KNN = "item-knn"
 GLOBAL_MEAN = "global-mean"
 BIAS = "bias"
 ALS_MODELS = (IMPLICIT, EXPLICIT)
 RATING_MODELS = (EXPLICIT, GLOBAL_MEAN, BIAS)
-# A constant ranks nothing: its order is that of the ties.
-RANKING_MODELS = (IMPLICIT, EXPLICIT, POPULARITY, RECENT_POPULARITY, BIAS)
+BASELINES = (RANDOM, POPULARITY, RECENT_POPULARITY, ITEM_KNN, GLOBAL_MEAN, BIAS)
+# What they say of a user does not depend on the user, so they have something for one that nothing is known of.
+IMPERSONAL_MODELS = (RANDOM, POPULARITY, RECENT_POPULARITY)
+RANDOM_SEED = 42
 
 
 def split_list(value: object) -> object:
@@ -80,7 +85,7 @@ class Candidate(BaseModel):
     @property
     def is_baseline(self) -> bool:
         """Whether it is there to be beaten."""
-        return self.model not in ALS_MODELS
+        return self.model in BASELINES
 
     @property
     def predicts_ratings(self) -> bool:
@@ -89,13 +94,19 @@ class Candidate(BaseModel):
 
     @property
     def ranks(self) -> bool:
-        """Whether its scores order items, so that it can be chosen for ranking."""
-        return self.model in RANKING_MODELS
+        """Whether its scores order items, so that it can be chosen for ranking: a constant's order is that of ties."""
+        return self.model != GLOBAL_MEAN
+
+    @property
+    def is_impersonal(self) -> bool:
+        """Whether it has lists for users of whom nothing is known."""
+        return self.model in IMPERSONAL_MODELS
 
 
 def candidates(
     options: SearchOptions,
     popularity: PopularityOptions,
+    item_knn: ItemKnnOptions,
     bias: BiasOptions,
     *,
     has_ratings: bool,
@@ -111,7 +122,11 @@ def candidates(
             f"--models {','.join(options.als_models)} needs ratings, and the input has none. "
             "Use --models implicit, or ingest again with a rating column (--columns …,rating=…)."
         )
-    baselines = [Candidate(model=POPULARITY, parameters={})]
+    baselines = [
+        Candidate(model=RANDOM, parameters={"seed": RANDOM_SEED}),
+        Candidate(model=POPULARITY, parameters={}),
+        Candidate(model=ITEM_KNN, parameters=item_knn.model_dump()),
+    ]
     if has_timestamps:
         baselines.append(Candidate(model=RECENT_POPULARITY, parameters=popularity.model_dump()))
     if has_ratings:

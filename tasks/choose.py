@@ -1,16 +1,55 @@
-"""Choosing the model: the candidate with the best validation NDCG@10, baselines included."""
+"""Choosing the model: the candidate that is best on validation by a metric that the guard lets choose."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
 from loguru import logger
+from numpy.typing import NDArray
 from prefect import task
 from prefect.artifacts import create_table_artifact
+from pydantic import BaseModel, ConfigDict, Field
 
+from evaluation.assess import HeldOut, hold_out
+from evaluation.evaluate import evaluate_lists, rank_held_out
+from evaluation.guard import FULL_CATALOGUE, HELD_OUT_ONLY, GuardVerdict, MetricTrial, judge_metrics, try_metric
+from evaluation.held_out_only import held_out_only
+from evaluation.ranking import RANKING_METRICS
+from evaluation.selection_noise import LeadVerdict, judge_lead
+from storage.errors import InvalidInput
 from storage.manifest import Manifest
-from tasks.candidates import Candidate
+from tasks.candidates import POPULARITY, RANDOM, Candidate
+from tasks.places import PlaceOptions
+from tasks.score import GOOD_RATING, USERS_K, EvaluationOptions, load_factors, read_users
+from tasks.tables import read_parts
 
-METRIC = "ndcg_10"
+SelectionMetric = Literal[
+    "ndcg_10",
+    "recall_10",
+    "hit_rate_10",
+    "precision_10",
+    "mrr_10",
+    "map_10",
+    "held_out_only_precision_10",
+    "held_out_only_ndcg_10",
+]
+PREFIX = "held_out_only_"
+
+
+class SelectionOptions(BaseModel):
+    """By what the model is chosen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    select_by: SelectionMetric = Field(
+        "ndcg_10",
+        description="Metric on validation that chooses the model; the guard refuses one that cannot tell a random "
+        "scorer, popularity and an oracle apart on this split.",
+    )
+    guard: Literal["refuse", "warn"] = Field(
+        "refuse", description="What happens when the metric is not fit to choose: stop, or go on and say so."
+    )
 
 
 @dataclass(frozen=True)
@@ -21,32 +60,145 @@ class Scored:
     fitted: Manifest
     scores: Manifest
 
-    @property
-    def ndcg(self) -> float | None:
-        """NDCG@10, where the candidate ranks."""
-        value = self.scores.counts.get(METRIC)
+    def value(self, metric: str) -> float | None:
+        """Return a metric such as ``ndcg_10``, where it was measured for the candidate."""
+        value = self.scores.counts.get(metric)
         return None if value is None else float(value)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The candidate that was chosen, and how much the choice is worth.
+
+    Attributes:
+        scored: The chosen candidate on validation.
+        select_by: The metric that chose it.
+        guard: Whether the metric may choose on this split.
+        lead: Whether the winner's lead is more than the best of so many show by chance.
+    """
+
+    scored: Scored
+    select_by: str
+    guard: GuardVerdict
+    lead: LeadVerdict
+
+
 @task(name="choose")
-def choose(scored: Sequence[Scored]) -> Scored:
-    """Return the candidate of the highest validation NDCG@10; of equals, the first."""
-    ranked = [one for one in scored if one.ndcg is not None]
-    best = max(ranked, key=lambda one: one.ndcg or 0.0)
+def choose(
+    places: PlaceOptions,
+    split: Manifest,
+    scored: Sequence[Scored],
+    options: SelectionOptions,
+    evaluation: EvaluationOptions,
+) -> Choice:
+    """Return the candidate of the highest value of the metric on validation; of equals, the first.
+
+    Raises:
+        InvalidInput: If the guard does not let the metric choose, in numbers, with one that it would let.
+    """
+    guard = _judge(places, split, scored, options, evaluation)
+    ranked = [one for one in scored if one.candidate.ranks and one.value(options.select_by) is not None]
+    best = max(ranked, key=lambda one: one.value(options.select_by) or 0.0)
     create_table_artifact(
         [_row(one, is_chosen=one is best) for one in scored],
         key="candidates",
         description="Candidates on validation, all items ranked, seen items excluded",
     )
-    logger.info("Chosen: {} with NDCG@10 {:.4f} on validation", best.candidate.label, best.ndcg)
+    value = best.value(options.select_by) or 0.0
+    logger.info("Chosen: {} with {} {:.4f} on validation", best.candidate.label, options.select_by, value)
     if best.candidate.is_baseline:
         logger.warning("No ALS model of the grid beats {}: widen --rank, --reg or --alpha", best.candidate.label)
-    return best
+    lead = _judge_lead(places, ranked, options)
+    logger.log("WARNING" if lead.is_within_noise else "INFO", "{}", lead.sentence)
+    return Choice(best, options.select_by, guard, lead)
+
+
+def _judge(
+    places: PlaceOptions,
+    split: Manifest,
+    scored: Sequence[Scored],
+    options: SelectionOptions,
+    evaluation: EvaluationOptions,
+) -> GuardVerdict:
+    trials = try_metrics(places, split, scored, evaluation)
+    name, k = options.select_by.removeprefix(PREFIX).rsplit("_", 1)
+    protocol = HELD_OUT_ONLY if options.select_by.startswith(PREFIX) else FULL_CATALOGUE
+    if protocol == HELD_OUT_ONLY and not split.counts["has_ratings"]:
+        raise InvalidInput(f"--select-by {options.select_by} needs ratings, and the input has none. Use ndcg_10.")
+    verdict = judge_metrics((name, int(k), protocol), trials)
+    if verdict.is_fit:
+        logger.info("Guard: {}", verdict.sentence)
+    elif options.guard == "refuse":
+        raise InvalidInput(
+            f"The guard does not let --select-by {options.select_by} choose a model: {verdict.sentence} To go on all "
+            "the same, knowing that the choice is arbitrary: --guard warn."
+        )
+    else:
+        logger.warning("Guard: {} The choice is arbitrary.", verdict.sentence)
+    return verdict
+
+
+def try_metrics(
+    places: PlaceOptions, split: Manifest, scored: Sequence[Scored], evaluation: EvaluationOptions
+) -> list[MetricTrial]:
+    """Return what each metric makes of a random scorer, popularity and an oracle on validation."""
+    chance, popularity = (_find(scored, model) for model in (RANDOM, POPULARITY))
+    held_rows = read_parts(places, split, ("validation",))
+    learnt = read_parts(places, split, ("train",))
+    n_users, n_items = split.count("n_users"), split.count("n_items")
+    held_out = hold_out(learnt, held_rows, n_users, n_items, evaluation.evaluate_users)
+    oracle = _oracle(held_out)
+    trials = [
+        try_metric(
+            metric,
+            USERS_K,
+            FULL_CATALOGUE,
+            read_users(places, chance.scores, f"{metric}_{USERS_K}"),
+            read_users(places, popularity.scores, f"{metric}_{USERS_K}"),
+            oracle[metric, USERS_K],
+        )
+        for metric in RANKING_METRICS
+    ]
+    if not split.counts["has_ratings"]:
+        return trials
+    users, items, rating = (np.asarray(held_rows[name]) for name in ("user_idx", "item_idx", "rating"))
+    by_scorer = [
+        held_out_only(users, score, rating >= GOOD_RATING, (USERS_K,), item_idx=items)[1]
+        for score in (*(_predicted(places, one, users, items) for one in (chance, popularity)), rating)
+    ]
+    return trials + [
+        try_metric(metric, USERS_K, HELD_OUT_ONLY, *(found[metric, USERS_K] for found in by_scorer))
+        for metric in ("precision", "ndcg")
+    ]
+
+
+def _find(scored: Sequence[Scored], model: str) -> Scored:
+    return next(one for one in scored if one.candidate.model == model)
+
+
+def _oracle(held_out: HeldOut) -> Mapping[tuple[str, int], NDArray[np.float64]]:
+    lists = rank_held_out(held_out.relevant, held_out.users, USERS_K)
+    return evaluate_lists(lists, held_out.users, held_out.seen, held_out.relevant, (USERS_K,)).scores
+
+
+def _predicted(
+    places: PlaceOptions, one: Scored, users: NDArray[np.integer], items: NDArray[np.integer]
+) -> NDArray[np.floating]:
+    model = load_factors(places, one.fitted)
+    assert model is not None, f"{one.candidate.label} is kept as factors"  # noqa: S101 - for the type checker
+    return model.predict(users, items)
+
+
+def _judge_lead(places: PlaceOptions, ranked: Sequence[Scored], options: SelectionOptions) -> LeadVerdict:
+    """Judge the lead by the metric that chose, or by NDCG@10 where that one is not kept for each user."""
+    metric = "ndcg_10" if options.select_by.startswith(PREFIX) else options.select_by
+    values = np.column_stack([read_users(places, one.scores, metric) for one in ranked])
+    return judge_lead(values, [one.candidate.label for one in ranked])
 
 
 def _row(one: Scored, *, is_chosen: bool) -> dict[str, object]:
-    counts = one.scores.counts
-    shown = ("ndcg_10", "recall_10", "hit_rate_10", "rmse")
+    shown = ("ndcg_10", "recall_10", "hit_rate_10", "coverage_10", "rmse")
+    values = {name: one.value(name) for name in shown}
     return {"candidate": one.candidate.label, "chosen": "yes" if is_chosen else ""} | {
-        name: None if counts.get(name) is None else round(float(counts[name] or 0), 4) for name in shown
+        name: None if value is None else round(value, 4) for name, value in values.items()
     }

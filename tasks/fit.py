@@ -12,19 +12,21 @@ from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
 
 import models.bias
+import models.item_knn
 import models.popularity
 import spark.als
 import spark.canonical
 from models.bias import BiasOptions, fit_bias, fit_global_mean
 from models.factors import FactorModel
-from models.popularity import PopularityOptions, fit_popularity, fit_recent_popularity
+from models.item_knn import ItemKnnModel, ItemKnnOptions, fit_item_knn
+from models.popularity import PopularityOptions, draw_random_model, fit_popularity, fit_recent_popularity
 from spark.als import AlsParameters
 from spark.blas import describe_blas
 from spark.session import SparkOptions
 from storage import layout
 from storage.identity import code_version
 from storage.manifest import Manifest
-from tasks.candidates import ALS_MODELS, BIAS, GLOBAL_MEAN, IMPLICIT, POPULARITY, Candidate
+from tasks.candidates import ALS_MODELS, BIAS, GLOBAL_MEAN, IMPLICIT, ITEM_KNN, POPULARITY, RANDOM, Candidate
 from tasks.places import PlaceOptions
 from tasks.publication import publish_once
 from tasks.retrying import COMPUTE_RETRIES
@@ -33,6 +35,7 @@ from tasks.tables import PART_FILES, read_parts
 
 ALS_CODE = code_version(spark.als, spark.canonical)
 BASELINE_CODE = code_version(models.popularity, models.bias)
+ITEM_KNN_CODE = code_version(models.item_knn)
 
 Parts = tuple[str, ...]
 
@@ -75,7 +78,11 @@ def fit(
                 blas = describe_blas(session)
             logger.info("BLAS that Spark found: {}", blas)
             return {"blas": blas}
-        fit_baseline(candidate, read_parts(places, split, parts), split).save(folder / layout.FACTORS)
+        rows = read_parts(places, split, parts)
+        if candidate.model == ITEM_KNN:
+            _fit_item_knn(candidate, rows, split).save(folder / layout.SIMILARITIES)
+        else:
+            fit_baseline(candidate, rows, split).save(folder / layout.FACTORS)
         return {}
 
     return publish_once(
@@ -88,7 +95,7 @@ def fit(
             "keep_spark_model": keep_spark_model,
             **candidate.parameters,
         },
-        code=ALS_CODE if is_als else BASELINE_CODE,
+        code=ALS_CODE if is_als else ITEM_KNN_CODE if candidate.model == ITEM_KNN else BASELINE_CODE,
         build=build,
     )
 
@@ -103,10 +110,18 @@ def _fit_als(
     return spark.als.fit(session, paths, parameters)
 
 
+def _fit_item_knn(candidate: Candidate, rows: pa.Table, split: Manifest) -> ItemKnnModel:
+    user_idx, item_idx = (np.asarray(rows[name]) for name in ("user_idx", "item_idx"))
+    options = ItemKnnOptions(**candidate.parameters)
+    return fit_item_knn(user_idx, item_idx, split.count("n_users"), split.count("n_items"), options)
+
+
 def fit_baseline(candidate: Candidate, rows: pa.Table, split: Manifest) -> FactorModel:
     """Return a baseline fitted on rows of interactions, as a factor model."""
     n_users, n_items = split.count("n_users"), split.count("n_items")
     user_idx, item_idx = (np.asarray(rows[name]) for name in ("user_idx", "item_idx"))
+    if candidate.model == RANDOM:
+        return draw_random_model(n_users, n_items, **candidate.parameters)
     if candidate.model == POPULARITY:
         return fit_popularity(item_idx, n_users, n_items)
     if candidate.model == GLOBAL_MEAN:

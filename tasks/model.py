@@ -12,14 +12,25 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from pydantic import BaseModel, ConfigDict, Field
 
+import evaluation.checks
+import evaluation.comparison
 import evaluation.display
 import evaluation.distributions
 import evaluation.figures
 import evaluation.findings
+import evaluation.fit_figures
 import evaluation.funnel
+import evaluation.guard
+import evaluation.label_places
+import evaluation.quality_figures
 import evaluation.report
 import evaluation.report_input
+import evaluation.segment_figures
+import evaluation.segments
+import evaluation.selection_noise
 import evaluation.svg
+import evaluation.window_figures
+import tasks.evidence
 import tasks.report
 from evaluation.report import render_report
 from evaluation.report_input import ReportInput
@@ -30,7 +41,7 @@ from storage.identity import artifact_id, code_version
 from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.candidates import Candidate
-from tasks.choose import Scored
+from tasks.choose import Choice, Scored
 from tasks.places import PlaceOptions
 from tasks.publication import publish_once
 from tasks.raw import raw_file
@@ -41,17 +52,30 @@ from tasks.score import headline, read_rows
 from tasks.tables import local_file
 
 CODE = code_version(
+    evaluation.checks,
+    evaluation.comparison,
     evaluation.display,
     evaluation.distributions,
     evaluation.figures,
     evaluation.findings,
+    evaluation.fit_figures,
     evaluation.funnel,
+    evaluation.guard,
+    evaluation.label_places,
+    evaluation.quality_figures,
     evaluation.report,
     evaluation.report_input,
+    evaluation.segment_figures,
+    evaluation.segments,
+    evaluation.selection_noise,
     evaluation.svg,
+    evaluation.window_figures,
+    tasks.evidence,
     tasks.report,
     files=evaluation.report.TEMPLATES,
 )
+
+NOT_OF_THE_CANDIDATE = frozenset({"model", "select_by", "validation_scores", "test_scores"})
 
 
 class ModelChoice(BaseModel):
@@ -87,6 +111,29 @@ def find_model(places: PlaceOptions, choice: ModelChoice) -> tuple[Manifest, Man
     return model, dataset
 
 
+@task(name="find lineage")
+def find_lineage(places: PlaceOptions, dataset: Manifest, split: Manifest) -> Lineage:
+    """Return what a published dataset came from, with a split of it.
+
+    Raises:
+        InvalidInput: If the store no longer has it.
+    """
+    store = places.open_store()
+    reviews = artifacts.find(store, layout.REVIEWS_KIND, dataset.inputs["reviews"])
+    raw = artifacts.find(store, layout.RAW, reviews.inputs["raw"]) if reviews else None
+    if reviews is None or raw is None:
+        raise InvalidInput(
+            f"{store.uri} no longer has what datasets/{dataset.id} came from. Name the reviews with --input."
+        )
+    return Lineage(raw, reviews, dataset, split)
+
+
+def candidate_of(model: Manifest) -> Candidate:
+    """Return the candidate that a published model is a fit of."""
+    parameters = {name: value for name, value in model.parameters.items() if name not in NOT_OF_THE_CANDIDATE}
+    return Candidate(model=str(model.parameters["model"]), parameters=parameters)
+
+
 def _champion_id(store: Store) -> str:
     record, _ = artifacts.read_champion(store)
     if not record:
@@ -99,6 +146,7 @@ def publish_model(
     places: PlaceOptions,
     lineage: Lineage,
     validated: Sequence[Scored],
+    choice: Choice,
     tested: Sequence[Scored],
     final: Scored,
     products: Manifest | None,
@@ -109,6 +157,7 @@ def publish_model(
         places: The store.
         lineage: What went in.
         validated: Every candidate on validation.
+        choice: How one of them was chosen.
         tested: The chosen one and the baselines on test.
         final: The chosen candidate fitted on all data; its scores are those on test.
         products: The raw products file, for titles.
@@ -123,6 +172,7 @@ def publish_model(
     parameters = {
         "model": final.candidate.model,
         **final.candidate.parameters,
+        "select_by": choice.select_by,
         "validation_scores": [one.scores.id for one in validated],
         "test_scores": [one.scores.id for one in tested],
     }
@@ -131,11 +181,12 @@ def publish_model(
         _take_fit(places, final.fitted, folder)
         _write_ids(places, lineage.dataset, folder)
         rows = [row for one in (*validated, *tested) for row in read_rows(places, one.scores)]
-        _write_json(folder / layout.METRICS, {"rows": [asdict(row) for row in rows]})
+        guard = {"guard": asdict(choice.guard), "lead": asdict(choice.lead)}
+        _write_json(folder / layout.METRICS, {"rows": [asdict(row) for row in rows], **guard})
         _write_json(folder / layout.METADATA, _metadata(lineage, final))
         titles = read_titles(raw_file(places, products)).titles if products else {}
         identity = artifact_id(layout.MODELS, inputs, parameters, CODE)
-        report = gather_report(places, lineage, identity, validated, tested, final.candidate, titles)
+        report = gather_report(places, lineage, identity, validated, choice, tested, titles)
         (folder / layout.REPORT).write_text(render_report(report), encoding="utf-8")
         _show(report)
         shown = headline(read_rows(places, final.scores))
@@ -161,6 +212,7 @@ def _take_fit(places: PlaceOptions, fitted: Manifest, folder: Path) -> None:
 
 def _write_ids(places: PlaceOptions, dataset: Manifest, folder: Path) -> None:
     for name, target in ((layout.USER_MAP, layout.USER_IDS), (layout.ITEM_MAP, layout.ITEM_IDS)):
+        (folder / target).parent.mkdir(exist_ok=True)
         shutil.copyfile(local_file(places, dataset, name), folder / target)
 
 

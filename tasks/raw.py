@@ -50,9 +50,9 @@ def fetch_raw(places: PlaceOptions, source: ReviewsInput, options: DownloadOptio
     return _keep(places, _fetch(source.input_reviews, options))
 
 
-@task(name="keep products file")
-def keep_products(places: PlaceOptions, path: Path) -> Manifest:
-    """Keep the product metadata under its SHA-256, as the reviews are kept."""
+@task(name="keep file", task_run_name="keep {path}")
+def keep_file(places: PlaceOptions, path: Path) -> Manifest:
+    """Keep a local file, such as product metadata, under its SHA-256, as the reviews are kept."""
     return _keep(places, use_local(path))
 
 

@@ -8,20 +8,21 @@ from loguru import logger
 from prefect import task
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+import models.item_knn
 import models.selection
 import models.top_k
+from evaluation.assess import items_by_user
 from evaluation.csr import ItemsByUser
-from models.factors import FactorModel
-from models.top_k import top_k
+from models.loading import RankingModel, load_ranking_model
 from storage import artifacts, layout
 from storage.identity import artifact_id, code_version
 from storage.manifest import FileEntry, Manifest
 from tasks.places import PlaceOptions, scratch_folder
+from tasks.ranking import model_folder
 from tasks.retrying import COMPUTE_RETRIES
-from tasks.score import items_by_user
-from tasks.tables import local_file, read_table, write_table
+from tasks.tables import read_table, write_table
 
-CODE = code_version(models.top_k, models.selection)
+CODE = code_version(models.top_k, models.selection, models.item_knn)
 
 
 class RecommendOptions(BaseModel):
@@ -58,11 +59,11 @@ def recommend_block(
     Columns: user_idx, user_id, rank (from 1), item_idx, item_id, score; by user and rank. Items that a user has
     are left out; a user who has all but a few gets those few.
     """
-    factors = FactorModel.load(local_file(places, model, layout.FACTORS))
+    ranking = load_ranking_model(model_folder(places, model))
     interactions = read_table(places, dataset, layout.INTERACTIONS, ["user_idx", "item_idx"])
-    users = np.arange(first_user, min(first_user + options.recommend_block_users, factors.n_users))
-    seen = items_by_user(interactions, factors.n_users).take(users)
-    rows = recommended_rows(factors, users, seen, options.top_n)
+    users = np.arange(first_user, min(first_user + options.recommend_block_users, ranking.n_users))
+    seen = items_by_user(interactions, ranking.n_users).take(users)
+    rows = recommended_rows(ranking, users, seen, options.top_n)
     with scratch_folder(places, layout.RECOMMENDATIONS) as folder:
         lists = folder / layout.LISTS
         lists.mkdir()
@@ -96,9 +97,9 @@ def publish_recommendations(
     return published
 
 
-def recommended_rows(factors: FactorModel, users: np.ndarray, seen: ItemsByUser, n: int) -> pa.Table:
+def recommended_rows(ranking: RankingModel, users: np.ndarray, seen: ItemsByUser, n: int) -> pa.Table:
     """Return user_idx, rank, item_idx and score of the unseen top n of some users."""
-    items, scores = top_k(factors.user_factors[users], factors.item_factors, seen.indptr, seen.items, n)
+    items, scores = ranking.rank(users, seen.indptr, seen.items, n)
     is_item = items >= 0
     ranks = np.broadcast_to(np.arange(1, n + 1, dtype=np.int32), items.shape)
     return pa.table(

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from evaluation.assess import items_by_user
 from evaluation.report import (
     ArtifactIds,
     CorePass,
@@ -24,15 +26,17 @@ from evaluation.report import (
     SplitSummary,
     summarise_interactions,
 )
-from models.factors import FactorModel
+from models.loading import load_ranking_model
 from storage import layout
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
-from tasks.choose import Scored
+from tasks.choose import Choice, Scored
+from tasks.evidence import Evidence, gather_evidence
 from tasks.places import PlaceOptions
+from tasks.ranking import model_folder
 from tasks.recommend import recommended_rows
 from tasks.reviews.catalogue import is_sample_user
-from tasks.score import items_by_user, read_rows
+from tasks.score import read_rows
 from tasks.tables import LEARNT, PART_FILES, local_file, read_parts, read_table
 
 N_EXAMPLES = 4
@@ -55,8 +59,8 @@ def gather_report(
     lineage: Lineage,
     model_id: str,
     validated: Sequence[Scored],
+    choice: Choice,
     tested: Sequence[Scored],
-    chosen: Candidate,
     titles: Mapping[str, str],
 ) -> ReportInput:
     """Return everything the report shows.
@@ -66,30 +70,68 @@ def gather_report(
         lineage: What went in.
         model_id: The model that is being published.
         validated: Every candidate, on validation.
+        choice: How one of them was chosen.
         tested: The chosen candidate and the baselines, refitted on train and validation, on test.
-        chosen: The candidate that was chosen.
         titles: Item id to title, where products are known.
     """
-    dataset, split = lineage.dataset, lineage.split
-    user_ids = read_table(places, dataset, layout.USER_MAP)["user_id"]
-    is_sample = bool(len(user_ids)) and is_sample_user(user_ids[0].as_py())
-    name = lineage.raw.files[0].path.rsplit("/", 1)[-1]
+    chosen = choice.scored.candidate
     refit = next(one for one in tested if one.candidate == chosen)
     return ReportInput(
-        title=f"Recommender trained on {'sample data' if is_sample else name}",
-        is_sample_data=is_sample,
-        source=Source(name, lineage.raw.files[0].sha256, lineage.raw.files[0].size_bytes),
-        ids=ArtifactIds(lineage.raw.id, lineage.reviews.id, dataset.id, split.id, model_id),
-        funnel=_funnel(lineage),
-        quarantine=_quarantine(places, lineage.reviews),
-        passes=_passes(places, dataset),
-        split=_split_summary(split),
-        candidates=[_scored_model(places, one, chosen) for one in validated],
-        test=[_scored_model(places, one, chosen) for one in tested],
-        distributions=summarise_interactions(read_table(places, dataset, layout.INTERACTIONS)),
+        title=f"Recommender trained on {input_name(places, lineage)}",
+        ids=report_ids(lineage, model_id, {"validation": validated, "test": tested}),
+        candidates=[scored_model(places, one, chosen) for one in validated],
+        test=[scored_model(places, one, chosen) for one in tested],
         examples=_examples(places, lineage, refit.fitted, titles),
-        notes=_notes(lineage, refit.scores),
+        guard=choice.guard,
+        lead=choice.lead,
+        **about_data(places, lineage),
+        **shown_evidence(gather_evidence(places, lineage.split, tested, refit), refit.scores),
     )
+
+
+def about_data(places: PlaceOptions, lineage: Lineage) -> dict[str, Any]:
+    """Return what the report says of the data, by the names of its fields."""
+    raw = lineage.raw.files[0]
+    return {
+        "is_sample_data": _is_sample(places, lineage.dataset),
+        "source": Source(raw.path.rsplit("/", 1)[-1], raw.sha256, raw.size_bytes),
+        "funnel": _funnel(lineage),
+        "quarantine": _quarantine(places, lineage.reviews),
+        "passes": _passes(places, lineage.dataset),
+        "split": _split_summary(lineage.split),
+        "distributions": summarise_interactions(read_table(places, lineage.dataset, layout.INTERACTIONS)),
+        "notes": _notes(lineage),
+    }
+
+
+def input_name(places: PlaceOptions, lineage: Lineage) -> str:
+    """Return what the input is called in a title."""
+    return "sample data" if _is_sample(places, lineage.dataset) else lineage.raw.files[0].path.rsplit("/", 1)[-1]
+
+
+def _is_sample(places: PlaceOptions, dataset: Manifest) -> bool:
+    user_ids = read_table(places, dataset, layout.USER_MAP)["user_id"]
+    return bool(len(user_ids)) and is_sample_user(user_ids[0].as_py())
+
+
+def report_ids(lineage: Lineage, model_id: str, scored: Mapping[str, Sequence[Scored]]) -> ArtifactIds:
+    """Return the ids of all that a report speaks of; those of scores by part and candidate."""
+    scores = {f"{one.candidate.label} on {part}": one.scores.id for part, some in scored.items() for one in some}
+    return ArtifactIds(
+        lineage.raw.id, lineage.reviews.id, lineage.dataset.id, lineage.split.id, model_id, scores=scores
+    )
+
+
+def sampled_users(scores: Manifest) -> int | None:
+    """Return how many users were evaluated, where that is a sample."""
+    n_users = scores.count("n_users")
+    return n_users if n_users < scores.count("n_warm_users") else None
+
+
+def shown_evidence(evidence: Evidence, scores: Manifest) -> dict[str, Any]:
+    """Return the evidence, and of how many users it is, by the names of the report's fields."""
+    shown = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
+    return shown | {"sampled_users": sampled_users(scores)}
 
 
 def _funnel(lineage: Lineage) -> Funnel:
@@ -116,6 +158,8 @@ def _passes(places: PlaceOptions, dataset: Manifest) -> list[CorePass]:
 
 def _split_summary(split: Manifest) -> SplitSummary:
     described = {
+        "random-per-user": "Of each user, interactions are held out at random, whatever their time.",
+        "files": "Which interactions are held out was said by files.",
         "leave-last": "The last interactions of each user are held out for the test, those before them for validation.",
         "time": "Everything after a moment is held out for the test, the stretch before it for validation.",
         "random": "Interactions are held out at random, whatever their time: a model may learn from later ones.",
@@ -128,7 +172,8 @@ def _split_summary(split: Manifest) -> SplitSummary:
     return SplitSummary(described[str(split.counts["method"])], parts, *cold)
 
 
-def _scored_model(places: PlaceOptions, one: Scored, chosen: Candidate) -> ScoredModel:
+def scored_model(places: PlaceOptions, one: Scored, chosen: Candidate) -> ScoredModel:
+    """Return a candidate with its metrics as the report shows it."""
     return ScoredModel(
         one.candidate.label,
         dict(one.candidate.parameters),
@@ -138,7 +183,7 @@ def _scored_model(places: PlaceOptions, one: Scored, chosen: Candidate) -> Score
     )
 
 
-def _notes(lineage: Lineage, tested: Manifest) -> list[str]:
+def _notes(lineage: Lineage) -> list[str]:
     counts, notes = lineage.dataset.counts, []
     if not counts["has_ratings"]:
         notes.append("The input has no ratings: explicit ALS and the rating baselines are left out.")
@@ -146,15 +191,12 @@ def _notes(lineage: Lineage, tested: Manifest) -> list[str]:
         notes.append("All ratings are equal: errors of predicted ratings say nothing here.")
     if not counts["has_timestamps"]:
         notes.append("The input has no timestamps: the split is random, and a model may learn from later events.")
-    n_cold = tested.count("n_cold_users")
-    if n_cold:
-        notes.append(f"{n_cold:,} test users have nothing to learn from; no figure counts them.")
     return notes
 
 
 def _examples(places: PlaceOptions, lineage: Lineage, fitted: Manifest, titles: Mapping[str, str]) -> list[ExampleUser]:
     """Return users at even distances through those tested; they are not picked by how well the model does."""
-    model = FactorModel.load(local_file(places, fitted, layout.FACTORS))
+    model = load_ranking_model(model_folder(places, fitted))
     learnt = read_parts(places, lineage.split, LEARNT)
     held_out = read_parts(places, lineage.split, ("test",))
     tested = np.intersect1d(np.asarray(held_out["user_idx"]), np.asarray(learnt["user_idx"]))

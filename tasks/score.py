@@ -1,6 +1,6 @@
 """How good a fitted candidate is on a held-out part of the split: full catalogue, seen items excluded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,19 +9,29 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+import evaluation.assess
+import evaluation.diversity
 import evaluation.evaluate
+import evaluation.exposure
+import evaluation.held_out_only
 import evaluation.intervals
+import evaluation.novelty
 import evaluation.ranking
 import evaluation.rating
+import evaluation.segments
+import models.item_knn
 import models.selection
 import models.top_k
-from evaluation.csr import ItemsByUser
-from evaluation.evaluate import evaluate_recommender, find_users_to_evaluate
+from evaluation.assess import HeldOut, assess_cold_users, assess_lists, hold_out
+from evaluation.evaluate import DEFAULT_KS
+from evaluation.held_out_only import held_out_only
+from evaluation.intervals import mean_interval
 from evaluation.rating import rating_error
 from evaluation.rows import MetricRow
+from evaluation.segments import SegmentScore
 from models.factors import FactorModel
-from models.top_k import top_k
 from storage import canonical, layout
 from storage.errors import InvalidInput
 from storage.identity import code_version
@@ -29,82 +39,176 @@ from storage.manifest import Manifest
 from tasks.candidates import Candidate
 from tasks.places import PlaceOptions
 from tasks.publication import publish_once
+from tasks.ranking import Lists, model_folder, rank_users
 from tasks.retrying import COMPUTE_RETRIES
-from tasks.tables import local_file, read_parts
+from tasks.tables import learnt_parts, local_file, read_parts, read_table, write_table
 
-KS = (5, 10, 20)
+USERS_K = 10
+GOOD_RATING = 4.0  # the original's threshold of relevance
 CODE = code_version(
+    evaluation.assess,
+    evaluation.diversity,
     evaluation.evaluate,
+    evaluation.exposure,
+    evaluation.held_out_only,
+    evaluation.intervals,
+    evaluation.novelty,
     evaluation.ranking,
     evaluation.rating,
-    evaluation.intervals,
-    models.top_k,
+    evaluation.segments,
+    models.item_knn,
     models.selection,
+    models.top_k,
 )
 
 
+class EvaluationOptions(BaseModel):
+    """Who is evaluated, and how many at a time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    evaluate_users: PositiveInt | None = Field(
+        None, description="Evaluate a seeded sample of so many users; without it, all. Marked wherever shown."
+    )
+    evaluate_block_users: PositiveInt = Field(
+        8192, description="Users ranked in one piece on a Dask worker; memory grows with it, results do not change."
+    )
+
+
 @task(name="score", task_run_name="score {candidate.label} on {part}", **COMPUTE_RETRIES)
-def score(places: PlaceOptions, split: Manifest, fitted: Manifest, candidate: Candidate, part: str) -> Manifest:
+def score(
+    places: PlaceOptions,
+    split: Manifest,
+    fitted: Manifest,
+    candidate: Candidate,
+    part: str,
+    options: EvaluationOptions,
+) -> Manifest:
     """Publish the metrics of a fitted candidate on one part of the split, with 95 % intervals over users.
+
+    The artifact holds ``metrics.json`` (rows, segments and held_out_only), ``users.parquet`` (each metric at 10 of each
+    user) and ``ranked.npy`` (their lists, int32, -1 where nothing is left); the last two where the candidate ranks.
 
     Raises:
         InvalidInput: If no user has rows both in what was fitted and in the part.
     """
 
     def build(folder: Path) -> dict[str, Any]:
-        model = FactorModel.load(local_file(places, fitted, layout.FACTORS))
-        seen_parts: Any = fitted.parameters["parts"]
-        train = read_parts(places, split, tuple(seen_parts), ["user_idx", "item_idx"])
-        held_out = read_parts(places, split, (part,))
-        n_users = split.count("n_users")
-        rows, n_cold = measure(model, candidate, part, items_by_user(train, n_users), held_out, n_users)
-        (folder / layout.METRICS).write_bytes(canonical.encode({"rows": [asdict(row) for row in rows]}, indent=2))
-        return {"n_cold_users": n_cold, **headline(rows)}
+        held_rows = read_parts(places, split, (part,))
+        held_out = held_out_of(places, split, learnt_parts(fitted), held_rows, options, part)
+        measured = Measured(folder, candidate, part)
+        if candidate.ranks:
+            measured.rank(places, split, fitted, held_out, options.evaluate_block_users)
+        if split.counts["has_ratings"]:
+            measured.rate(places, fitted, held_rows, held_out)
+        return measured.write(held_out)
 
     return publish_once(
         places,
         layout.SCORES,
         inputs={"split": split.id, "fit": fitted.id},
-        parameters={"part": part, "ks": list(KS)},
+        parameters={"part": part, "ks": list(DEFAULT_KS), "evaluate_users": options.evaluate_users},
         code=CODE,
         build=build,
     )
 
 
-def measure(
-    model: FactorModel, candidate: Candidate, part: str, seen: ItemsByUser, held_out: pa.Table, n_users: int
-) -> tuple[list[MetricRow], int]:
-    """Return the metrics that mean something for a candidate, and the number of cold users left out."""
-    about = (candidate.model, dict(candidate.parameters), part)
-    rows: list[MetricRow] = []
-    relevant = items_by_user(held_out, n_users)
-    users = find_users_to_evaluate(seen, relevant)
-    if not len(users.warm):
+def held_out_of(
+    places: PlaceOptions,
+    split: Manifest,
+    learnt: tuple[str, ...],
+    held_rows: pa.Table,
+    options: EvaluationOptions,
+    part: str,
+) -> HeldOut:
+    """Return who is evaluated on what.
+
+    Raises:
+        InvalidInput: If no user has rows both in what is learnt from and in the part.
+    """
+    rows = read_parts(places, split, learnt, ["user_idx", "item_idx", "timestamp"])
+    held_out = hold_out(rows, held_rows, split.count("n_users"), split.count("n_items"), options.evaluate_users)
+    if not len(held_out.users):
         raise InvalidInput(
-            f"None of {users.n_cold} users with rows in {part} has a row to learn from; expected one or more. "
+            f"None of {len(held_out.cold)} users with rows in {part} has a row to learn from; expected one or more. "
             "Choose another split (--split, --split-at)."
         )
-    if candidate.ranks:
-        rows += evaluate_recommender(recommender(model, seen), users.warm, seen, relevant, KS).rows(*about)
-    if candidate.predicts_ratings:
-        user_idx, item_idx, rating = (np.asarray(held_out[name]) for name in ("user_idx", "item_idx", "rating"))
-        rows += rating_error(model.predict, user_idx, item_idx, rating, seen).rows(*about)
-    return rows, users.n_cold
+    return held_out
 
 
-def recommender(model: FactorModel, seen: ItemsByUser) -> evaluation.evaluate.Recommend:
-    """Return the function that evaluation asks for the unseen top k of some users."""
+class Measured:
+    """What is measured of one candidate on one part, and written into a folder."""
 
-    def recommend(users: NDArray[np.int64], k: int) -> NDArray[np.int32]:
-        theirs = seen.take(users)
-        return top_k(model.user_factors[users], model.item_factors, theirs.indptr, theirs.items, k)[0]
+    def __init__(self, folder: Path, candidate: Candidate, part: str) -> None:
+        self._folder, self._candidate = folder, candidate
+        self._about = (candidate.model, dict(candidate.parameters), part)
+        self.rows: list[MetricRow] = []
+        self.segments: list[SegmentScore] = []
+        self.held_out_only: list[MetricRow] = []
 
-    return recommend
+    def rank(
+        self, places: PlaceOptions, split: Manifest, fitted: Manifest, held_out: HeldOut, block_users: int
+    ) -> None:
+        """Rank the whole catalogue for each user, and measure the lists."""
+        ranked = rank_users(places, split, fitted, held_out.users, max(DEFAULT_KS), block_users)
+        self.take_lists(ranked, held_out)
+        if self._candidate.is_impersonal:
+            cold = rank_users(places, split, fitted, held_out.cold, USERS_K, block_users)
+            self.segments += assess_cold_users(cold, held_out, USERS_K)
+
+    def take_lists(self, ranked: Lists, held_out: HeldOut) -> None:
+        """Measure lists, and keep them with what each user gets from them."""
+        assessed = assess_lists(ranked, held_out, *self._about)
+        self.rows += assessed.rows
+        self.segments += assessed.segments
+        per_user = {f"{metric}_{k}": values for (metric, k), values in assessed.scores.scores.items() if k == USERS_K}
+        users = pa.table({"user_idx": held_out.users.astype(np.int32), **per_user})
+        write_table(users, self._folder / layout.USERS)
+        np.save(self._folder / layout.RANKED, ranked.astype("<i4"))
+
+    def rate(self, places: PlaceOptions, fitted: Manifest, held_rows: pa.Table, held_out: HeldOut) -> None:
+        """Measure predicted ratings, and what the protocol of held-out rows alone makes of the scores."""
+        model = load_factors(places, fitted)
+        if model is None:
+            return
+        user_idx, item_idx, rating = (np.asarray(held_rows[name]) for name in ("user_idx", "item_idx", "rating"))
+        if self._candidate.predicts_ratings:
+            errors = rating_error(model.predict, user_idx, item_idx, rating, held_out.seen)
+            self.rows += errors.rows(*self._about)
+        predicted = model.predict(user_idx, item_idx)
+        self.held_out_only += held_out_rows(user_idx, item_idx, predicted, rating, self._about)
+
+    def write(self, held_out: HeldOut) -> dict[str, Any]:
+        """Write ``metrics.json`` and return the counts for the manifest."""
+        record = {
+            "rows": [asdict(row) for row in self.rows],
+            "segments": [asdict(segment) for segment in self.segments],
+            "held_out_only": [asdict(row) for row in self.held_out_only],
+        }
+        (self._folder / layout.METRICS).write_bytes(canonical.encode(record, indent=2))
+        counts = {"n_users": len(held_out.users), "n_warm_users": held_out.n_warm, "n_cold_users": len(held_out.cold)}
+        return counts | headline([*self.rows, *self.held_out_only])
 
 
-def items_by_user(rows: pa.Table, n_users: int) -> ItemsByUser:
-    """Return the items of each user in rows of interactions."""
-    return ItemsByUser.from_pairs(np.asarray(rows["user_idx"]), np.asarray(rows["item_idx"]), n_users)
+def load_factors(places: PlaceOptions, fitted: Manifest) -> FactorModel | None:
+    """Return a model as factors; None for one that has none."""
+    folder = model_folder(places, fitted)
+    return FactorModel.load(folder) if folder.name == layout.FACTORS else None
+
+
+def held_out_rows(
+    user_idx: NDArray[np.integer],
+    item_idx: NDArray[np.integer],
+    predicted: NDArray[np.floating],
+    rating: NDArray[np.floating],
+    about: tuple[str, Mapping[str, Any], str],
+) -> list[MetricRow]:
+    """Return the original project's precision and NDCG at 10, over each user's own held-out rows."""
+    _, by_metric = held_out_only(user_idx, predicted, rating >= GOOD_RATING, (USERS_K,), item_idx=item_idx)
+    return [
+        MetricRow(*about, f"held_out_only_{metric}", k, float(values.mean()), *mean_interval(values), len(values))
+        for (metric, k), values in by_metric.items()
+    ]
 
 
 def headline(rows: Sequence[MetricRow]) -> dict[str, float]:
@@ -112,8 +216,28 @@ def headline(rows: Sequence[MetricRow]) -> dict[str, float]:
     return {row.metric if row.k is None else f"{row.metric}_{row.k}": row.value for row in rows}
 
 
-def read_rows(places: PlaceOptions, scores: Manifest) -> list[MetricRow]:
-    """Return the metrics of a scores artifact."""
+def read_rows(places: PlaceOptions, scores: Manifest, kind: str = "rows") -> list[MetricRow]:
+    """Return the metrics of a scores artifact: its ``rows``, or its ``held_out_only``."""
+    return [MetricRow(**row) for row in _read_metrics(places, scores, kind)]
+
+
+def read_segments(places: PlaceOptions, scores: Manifest) -> list[SegmentScore]:
+    """Return the segments of a scores artifact."""
+    return [SegmentScore(**segment) for segment in _read_metrics(places, scores, "segments")]
+
+
+def _read_metrics(places: PlaceOptions, scores: Manifest, kind: str) -> list[dict[str, Any]]:
     path = local_file(places, scores, layout.METRICS)
-    rows: Any = canonical.decode_object(path.read_bytes(), str(path))["rows"]
-    return [MetricRow(**row) for row in rows]
+    found: Any = canonical.decode_object(path.read_bytes(), str(path))[kind]
+    return list(found)
+
+
+def read_users(places: PlaceOptions, scores: Manifest, metric: str) -> NDArray[np.float64]:
+    """Return one metric, such as ``ndcg_10``, of each user of a scores artifact, by user index."""
+    return np.asarray(read_table(places, scores, layout.USERS, [metric])[metric])
+
+
+def read_ranked(places: PlaceOptions, scores: Manifest) -> Lists:
+    """Return the lists of a scores artifact, memory-mapped."""
+    lists: Lists = np.load(local_file(places, scores, layout.RANKED), mmap_mode="r", allow_pickle=False)
+    return lists

@@ -1,30 +1,45 @@
 """What is learnt from, chosen by and tested on: persisted before anything is fitted."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from loguru import logger
+from numpy.typing import NDArray
 from prefect import task
 
 import evaluation.assignment
 import evaluation.splits
-from evaluation.splits import SplitCounts, SplitOptions, split_interactions
+from evaluation.csr import pair_keys
+from evaluation.splits import NamedPairs, SplitCounts, SplitOptions, split_interactions
 from storage import layout
 from storage.errors import InvalidInput
 from storage.identity import code_version
 from storage.manifest import Manifest
+from tasks.outside import find_indices, read_ids
 from tasks.places import PlaceOptions
 from tasks.publication import publish_once
+from tasks.raw import raw_file
 from tasks.retrying import COMPUTE_RETRIES
 from tasks.tables import PART_FILES, read_table, write_table
 
 CODE = code_version(evaluation.splits, evaluation.assignment)
+SPLIT_FILES = {f"{part}_file": f"split_{part}_file" for part in PART_FILES}
 
 
 @task(name="split", **COMPUTE_RETRIES)
-def split_dataset(places: PlaceOptions, dataset: Manifest, options: SplitOptions) -> Manifest:
+def split_dataset(
+    places: PlaceOptions, dataset: Manifest, options: SplitOptions, files: Mapping[str, Manifest] | None = None
+) -> Manifest:
     """Publish train, validation and test.
+
+    Args:
+        places: The store.
+        dataset: What is split.
+        options: How.
+        files: For a split by files, the raw file of each part that has one: ``train_file`` and so on.
 
     Raises:
         InvalidInput: If the data cannot be split so, for want of timestamps or of rows.
@@ -33,7 +48,7 @@ def split_dataset(places: PlaceOptions, dataset: Manifest, options: SplitOptions
     def build(folder: Path) -> dict[str, Any]:
         interactions = read_table(places, dataset, layout.INTERACTIONS)
         try:
-            parts = split_interactions(interactions, options)
+            parts = split_interactions(interactions, options, _named(places, dataset, files or {}))
         except ValueError as error:
             raise InvalidInput(str(error)) from error
         for part, name in PART_FILES.items():
@@ -45,16 +60,37 @@ def split_dataset(places: PlaceOptions, dataset: Manifest, options: SplitOptions
     return publish_once(
         places,
         layout.SPLITS,
-        inputs={"dataset": dataset.id},
-        parameters=options.model_dump(mode="json"),
+        inputs={"dataset": dataset.id, **{role: raw.id for role, raw in (files or {}).items()}},
+        parameters=options.model_dump(mode="json", exclude=set(SPLIT_FILES.values())),
         code=CODE,
         build=build,
     )
 
 
+def _named(places: PlaceOptions, dataset: Manifest, files: Mapping[str, Manifest]) -> NamedPairs | None:
+    """Return the pairs that the files name; ids that the dataset does not know are counted and left out."""
+    if not files.keys() >= {"validation_file", "test_file"}:
+        return None
+    keys = {role: _keys(places, dataset, raw) for role, raw in files.items()}
+    return NamedPairs(keys.get("train_file"), keys["validation_file"], keys["test_file"])
+
+
+def _keys(places: PlaceOptions, dataset: Manifest, raw: Manifest) -> NDArray[np.int64]:
+    path = raw_file(places, raw)
+    user_idx, item_idx = find_indices(places, dataset, read_ids(path))
+    is_known = (user_idx >= 0) & (item_idx >= 0)
+    if not is_known.all():
+        logger.warning("{}: {:,} of {:,} pairs are not in the dataset", path.name, (~is_known).sum(), len(is_known))
+    return pair_keys(user_idx[is_known], item_idx[is_known])
+
+
 def manifest_counts(counts: SplitCounts) -> dict[str, Any]:
     """Return the counts flat: ``method``, and ``train_n_rows`` and so on for each part."""
-    flat: dict[str, Any] = {"method": counts.method}
+    flat: dict[str, Any] = {
+        "method": counts.method,
+        "n_left_out": counts.n_left_out,
+        "n_leaked": counts.n_leaked,
+    }
     for part in PART_FILES:
         flat |= {f"{part}_{name}": value for name, value in asdict(getattr(counts, part)).items()}
     return flat

@@ -1,6 +1,7 @@
 """Tables as artifacts hold them: canonical when written, read wherever the store keeps them."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,8 +11,6 @@ from storage.manifest import Manifest
 from tasks.places import PlaceOptions
 
 PART_FILES = {"train": layout.TRAIN, "validation": layout.VALIDATION, "test": layout.TEST}
-
-
 LEARNT = ("train", "validation")
 ROW_GROUP_ROWS = 131_072
 
@@ -37,3 +36,9 @@ def read_parts(
 ) -> pa.Table:
     """Return the rows of some parts of a split, one after the other."""
     return pa.concat_tables(read_table(places, split, PART_FILES[part], columns) for part in parts)
+
+
+def learnt_parts(fitted: Manifest) -> tuple[str, ...]:
+    """Return the parts of its split that a fit learnt from."""
+    parts: Any = fitted.parameters["parts"]
+    return tuple(parts)

@@ -4,7 +4,7 @@ import re
 
 # The words of a log line, after the name of the run that says it, in the order of the training.
 STAGES = {
-    "ingest": r"kept as raw|fetch raw|read raw|reviews/|publish reviews|quarantine|'check|keep products",
+    "ingest": r"kept as raw|fetch raw|read raw|reviews/|publish reviews|quarantine|'check|'keep ",
     "dataset": r"k-core|datasets/|build dataset",
     "split": r"split|Split",
     "fit": r"\bfit |fits/|BLAS",

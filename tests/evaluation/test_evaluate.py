@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from evaluation.csr import ItemsByUser
-from evaluation.evaluate import combine_scores, evaluate_recommender, find_users_to_evaluate
+from evaluation.evaluate import combine_scores, evaluate_lists, find_users_to_evaluate, rank_held_out
 from models.factors import FactorModel
 from models.popularity import draw_random_model, fit_popularity
 from models.top_k import top_k
@@ -19,8 +19,8 @@ def checkerboard():
     return seen, ItemsByUser.from_pairs(users[is_held_out], items[is_held_out], N_USERS)
 
 
-def recommender(model, seen):
-    return lambda users, k: top_k(model.user_factors[users], model.item_factors, *seen.take(users), k)[0]
+def lists_of(model, seen, users, k):
+    return top_k(model.user_factors[users], model.item_factors, *seen.take(users), k)[0]
 
 
 def factorise(seen, rank=2):
@@ -33,7 +33,7 @@ def factorise(seen, rank=2):
 
 def mean_ndcg(model, seen, relevant, k=1):
     users = find_users_to_evaluate(seen, relevant).warm
-    return evaluate_recommender(recommender(model, seen), users, seen, relevant, [k]).mean("ndcg", k)
+    return evaluate_lists(lists_of(model, seen, users, k), users, seen, relevant, [k]).mean("ndcg", k)
 
 
 def test_withheld_item_of_each_user_of_a_checkerboard_ranks_first(checkerboard):
@@ -54,11 +54,11 @@ def test_baselines_that_do_not_know_the_user_fail_on_a_checkerboard(checkerboard
 
 def test_scores_do_not_depend_on_blocks_or_on_how_users_are_shared_out(checkerboard):
     seen, relevant = checkerboard
-    recommend = recommender(draw_random_model(N_USERS, N_ITEMS, seed=1), seen)
     users = np.arange(N_USERS)
-    whole = evaluate_recommender(recommend, users, seen, relevant, [5])
-    blocks = evaluate_recommender(recommend, users, seen, relevant, [5], block_users=5)
-    shares = [evaluate_recommender(recommend, share, seen, relevant, [5]) for share in np.split(users, [4, 7])]
+    items = lists_of(draw_random_model(N_USERS, N_ITEMS, seed=1), seen, users, 5)
+    whole = evaluate_lists(items, users, seen, relevant, [5])
+    blocks = evaluate_lists(items, users, seen, relevant, [5], block_users=5)
+    shares = [evaluate_lists(items[share], share, seen, relevant, [5]) for share in np.split(users, [4, 7])]
     assert whole.mean("ndcg", 5) > 0
     for other in (blocks, combine_scores(shares)):
         assert other.users.tolist() == users.tolist()
@@ -66,17 +66,18 @@ def test_scores_do_not_depend_on_blocks_or_on_how_users_are_shared_out(checkerbo
             np.testing.assert_array_equal(other.scores[name], values)
 
 
-def test_cold_users_are_counted_and_left_out():
+def test_cold_users_are_told_apart():
     seen = ItemsByUser.from_pairs(np.array([0, 3]), np.array([1, 1]), n_users=5)
     relevant = ItemsByUser.from_pairs(np.array([0, 2, 4]), np.array([2, 2, 2]), n_users=5)
     users = find_users_to_evaluate(seen, relevant)
-    assert (users.warm.tolist(), users.n_cold) == ([0], 2)
+    assert (users.warm.tolist(), users.cold.tolist()) == ([0], [2, 4])
 
 
 def test_rows_hold_each_metric_at_each_k_with_its_interval(checkerboard):
     seen, relevant = checkerboard
-    recommend = recommender(draw_random_model(N_USERS, N_ITEMS, seed=2), seen)
-    scores = evaluate_recommender(recommend, np.arange(N_USERS), seen, relevant, [1, 5])
+    users = np.arange(N_USERS)
+    items = lists_of(draw_random_model(N_USERS, N_ITEMS, seed=2), seen, users, 5)
+    scores = evaluate_lists(items, users, seen, relevant, [1, 5])
     rows = scores.rows("random", {"seed": 2}, "test")
     assert {(row.metric, row.k) for row in rows} == set(scores.scores)
     for row in rows:
@@ -89,16 +90,25 @@ def test_a_recommender_that_shows_seen_items_is_refused(checkerboard):
     seen, relevant = checkerboard
     first_seen = seen.items[seen.indptr[:-1]]
     with pytest.raises(ValueError, match=rf"user 3 was recommended item {first_seen[3]}, which is in their train"):
-        evaluate_recommender(lambda users, _k: first_seen[users][:, None], np.array([3, 4]), seen, relevant, [1])
+        evaluate_lists(first_seen[[3, 4], None], np.array([3, 4]), seen, relevant, [1])
 
 
 def test_a_held_out_row_that_is_also_in_train_is_refused():
     leaky = ItemsByUser.from_pairs(np.array([0, 1, 1]), np.array([0, 1, 2]), n_users=2)
     held_out = ItemsByUser.from_pairs(np.array([0, 1]), np.array([3, 2]), n_users=2)
     with pytest.raises(ValueError, match="item 2 of user 1 is both in train and held out"):
-        evaluate_recommender(lambda users, _k: np.full((len(users), 1), 9), np.array([0, 1]), leaky, held_out, [1])
+        evaluate_lists(np.full((2, 1), 9), np.array([0, 1]), leaky, held_out, [1])
 
 
 def test_an_evaluation_of_nobody_is_refused(checkerboard):
     with pytest.raises(ValueError, match="no user to evaluate"):
-        evaluate_recommender(lambda _u, _k: np.zeros((0, 1)), np.array([], int), *checkerboard, [1])
+        evaluate_lists(np.zeros((0, 1), int), np.array([], int), *checkerboard, [1])
+
+
+def test_an_oracle_gets_all_that_can_be_got(checkerboard):
+    seen, relevant = checkerboard
+    users = np.arange(N_USERS)
+    scores = evaluate_lists(rank_held_out(relevant, users, 3), users, seen, relevant, [1, 3])
+    assert {name: values.mean() for name, values in scores.scores.items() if name[0] in ("ndcg", "recall", "map")} == {
+        (metric, k): 1.0 for metric in ("ndcg", "recall", "map") for k in (1, 3)
+    }

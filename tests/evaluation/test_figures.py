@@ -1,6 +1,7 @@
 import re
 from dataclasses import replace
 from html import unescape
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,9 @@ from evaluation.figures import (
     draw_popularity,
     share_of_top,
 )
+from evaluation.fit_figures import draw_histogram
+from evaluation.label_places import spread_apart
+from evaluation.quality_figures import draw_differences, draw_tradeoff
 from evaluation.report_input import ReportInput, ScoredModel
 from evaluation.svg import new_axes, to_svg
 
@@ -144,3 +148,26 @@ def test_svg_is_the_same_for_the_same_figure_and_names_no_font_and_no_address() 
     assert draw() == draw()
     assert "DejaVu" not in draw()
     assert "http" not in draw()
+
+
+def test_bar_that_dwarfs_the_rest_is_cut_and_keeps_its_share() -> None:
+    assert {"90.0\u00a0%", "bar cut"} <= set(drawn_labels(draw_histogram([("0", 900), ("0\u20131", 100)], "h")))
+    assert "bar cut" not in drawn_labels(draw_histogram([("0", 200), ("0\u20131", 100)], "h"))
+
+
+def test_differences_are_told_with_their_intervals(full_input: ReportInput) -> None:
+    svg = unescape(draw_differences(full_input.comparisons, "d"))
+    assert "Item-item <kNN> +0.0016 (\u22120.0021 to +0.0053)" in svg
+    assert draw_differences([], "d") == ""
+
+
+def test_tradeoff_names_each_model_measured_in_both(full_input: ReportInput, report_input: ReportInput) -> None:
+    assert {model.label for model in full_input.test} <= set(drawn_labels(draw_tradeoff(full_input.test, "t")))
+    assert draw_tradeoff(report_input.test, "t") == ""
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_places_spread_apart_keep_their_order_and_the_gap(places: list[float]) -> None:
+    moved = spread_apart(places, gap=0.1)
+    order = sorted(range(len(places)), key=lambda at: places[at])
+    assert all(moved[b] - moved[a] >= 0.1 - 1e-9 for a, b in pairwise(order))

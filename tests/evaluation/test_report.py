@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation import report
-from evaluation.findings import judge
+from evaluation.findings import best_value, gather_warnings, judge, say_popularity, say_random
 from evaluation.funnel import funnel_steps
 from evaluation.report import ReportInput, render_report
+from evaluation.window_figures import compare_windows
 
 
 class Page(HTMLParser):
@@ -243,3 +244,85 @@ def test_verdict_says_when_a_baseline_was_chosen(report_input: ReportInput) -> N
     verdict = judge(replace(report_input, test=test))
     assert verdict.tone == "bad"
     assert "the choice is Popularity" in verdict.sentence
+
+
+def test_paired_comparison_with_the_strongest_baseline_decides_the_verdict(full_input: ReportInput) -> None:
+    verdict = judge(full_input)
+    assert verdict.tone == "even"
+    assert verdict.sentence.startswith("No difference shown between ALS implicit, rank 64, reg 1 and Item-item <kNN>")
+    assert "the difference is +0.0016" in verdict.sentence
+    assert "adjusted p\u00a0=\u00a00.384" in verdict.sentence
+    for low, high, tone in ((0.001, 0.004, "good"), (-0.004, -0.001, "bad")):
+        shown = replace(full_input.comparisons[-1], difference=(low + high) / 2, low=low, high=high, p_adjusted=0.0004)
+        verdict = judge(replace(full_input, comparisons=[shown]))
+        assert verdict.tone == tone
+        assert "adjusted p\u00a0<\u00a00.001" in verdict.sentence
+
+
+def test_without_a_comparison_with_the_strongest_baseline_intervals_decide(full_input: ReportInput) -> None:
+    verdict = judge(replace(full_input, comparisons=full_input.comparisons[:2]))
+    assert "No clear difference" in verdict.sentence
+
+
+def test_popularity_is_said_unless_it_was_not_measured_or_was_chosen(report_input: ReportInput) -> None:
+    assert "NDCG@10 0.0397 (95\u00a0% interval 0.0355\u20130.0439), 39.4\u00a0% of" in say_popularity(report_input.test)
+    assert say_popularity([model for model in report_input.test if model.label != "Popularity"]) == ""
+
+
+def test_warnings_are_the_findings_that_warn_and_an_unfit_metric_once(full_input: ReportInput) -> None:
+    assert gather_warnings(full_input) == [full_input.findings[1].sentence]
+    assert full_input.guard is not None
+    unfit = replace(full_input.guard, is_fit=False, sentence="It cannot choose.")
+    assert gather_warnings(replace(full_input, guard=unfit))[0] == "It cannot choose."
+    same = replace(full_input.findings[0], is_warning=True, sentence="It cannot choose.")
+    assert gather_warnings(replace(full_input, guard=unfit, findings=[same])) == ["It cannot choose."]
+
+
+def test_random_scorer_is_held_against_the_best_of_the_others(full_input: ReportInput) -> None:
+    said = say_random(full_input.original)
+    assert len(said) == 3
+    assert "all items ranked: a random scorer gets 2.9\u00a0% of the best" in said[2]
+    assert "held-out items only: a random scorer gets about the same as the best of the others, 0.9712" in said[0]
+    assert say_random([model for model in full_input.original if model.label != "Random"]) == []
+
+
+def test_metric_that_describes_lists_has_no_best_value_and_no_arrow(full_input: ReportInput) -> None:
+    assert best_value(full_input.test, "coverage", 10) is None
+    row = render_report(full_input).split("Coverage@10")[1].split("</tr>")[0]
+    assert "best" not in row
+    assert "is better" not in row
+
+
+def test_windows_have_mean_and_sample_standard_deviation(full_input: ReportInput) -> None:
+    two = [replace(window, models=window.models[:1]) for window in full_input.windows[:2]]
+    (row,) = compare_windows(two)
+    assert (row.mean, row.spread) == (pytest.approx(0.0821), pytest.approx(0.0040 / 2**0.5))
+    assert compare_windows(two[:1])[0].spread is None
+    missing = [two[0], replace(two[1], models=[])]
+    assert compare_windows(missing)[0].scores[1] is None
+
+
+def test_every_table_of_metrics_says_that_it_is_a_sample(full_input: ReportInput) -> None:
+    said = "On a sample of 2\u202f871 users."
+    assert render_report(full_input).count(said) == 6
+    assert said not in render_report(replace(full_input, sampled_users=None))
+
+
+def test_page_of_all_the_evidence_holds_it_escapes_it_and_keeps_its_ids_apart(full_input: ReportInput) -> None:
+    html = render_report(full_input)
+    page = Page(html)
+    text = " ".join(page.text.split())
+    for shown in ("no difference shown", "unfit to choose", "Scores of validation", "e5" * 8, "bar cut", "time travel"):
+        assert shown in text, shown
+    assert not {"script", "img", "knn", "iframe"} & set(page.tags)
+    ids = Counter(value for name, value in page.attributes if name == "id")
+    assert [value for value, count in ids.items() if count > 1] == []
+    assert {value.removeprefix("#") for name, value in page.attributes if name == "href" and value[0] == "#"} <= set(
+        ids
+    )
+
+
+def test_page_without_evidence_has_none_of_its_sections(report_input: ReportInput) -> None:
+    html = render_report(report_input)
+    for absent in ("<nav", 'id="proof"', 'id="guard"', 'id="closer"', 'id="segments"', 'id="lists"', 'id="checks"'):
+        assert absent not in html, absent

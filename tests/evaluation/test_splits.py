@@ -2,13 +2,15 @@ from datetime import date
 from itertools import chain
 from operator import itemgetter
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from evaluation.splits import SplitOptions, choose_method, split_interactions
+from evaluation.csr import pair_keys
+from evaluation.splits import NamedPairs, SplitOptions, choose_method, split_interactions
 
 SCHEMA = pa.schema(
     [
@@ -40,7 +42,7 @@ def without(interactions, column):
 @settings(deadline=None)
 @given(
     st.sets(st.tuples(st.integers(0, 6), st.integers(0, 9)), min_size=25),
-    st.sampled_from(["leave-last", "time", "random"]),
+    st.sampled_from(["leave-last", "time", "random", "random-per-user"]),
 )
 def test_split_keeps_every_row_once_with_its_columns_and_order(pairs, method):
     table = make_table([(u, i, 3.0, u * 7 + i * 1000) for u, i in sorted(pairs)])
@@ -117,6 +119,93 @@ def test_validation_share_and_seed_are_obeyed():
     assert splits[0].test != splits[1].test
 
 
+DAY = 86_400
+
+
+@pytest.fixture
+def daily():
+    """One row a day for eight days, of one user."""
+    return make_table([(0, item, 5, item * DAY) for item in range(8)])
+
+
+def test_gap_and_until_leave_rows_in_no_part_and_count_them(daily):
+    options = SplitOptions(
+        split="time", split_at=date(1970, 1, 6), split_until=date(1970, 1, 8), split_gap_days=1, validation_share=0.25
+    )
+    split = split_interactions(daily, options)
+    parts = (split.train, split.validation, split.test)
+    assert [part["item_idx"].to_pylist() for part in parts] == [[0, 1], [3], [5, 6]]
+    assert split.counts.n_left_out == 3
+    assert split.counts.test.n_cold_items == 2
+
+
+def test_rows_in_no_part_make_nothing_warm():
+    table = make_table([(0, 0, 5, 0), (1, 0, 5, DAY), (2, 9, 5, 2 * DAY), (2, 9, 5, 3 * DAY)])
+    options = SplitOptions(split="time", split_at=date(1970, 1, 4), split_gap_days=1, validation_share=0.5)
+    with pytest.raises(ValueError, match=r"\(2 in no part\).*--split-gap-days and --split-until leave rows out"):
+        split_interactions(table, options)
+    table = pa.concat_tables([make_table([(3, 0, 5, -DAY)]), table])
+    counts = split_interactions(table, options).counts
+    assert (counts.n_left_out, counts.test.n_cold_users, counts.test.n_cold_items) == (2, 1, 1)
+
+
+def test_splits_that_leave_nothing_out_say_so(interactions):
+    counts = split_interactions(interactions, SplitOptions()).counts
+    assert (counts.n_left_out, counts.n_leaked) == (0, 0)
+
+
+def test_random_per_user_holds_out_of_each_user_without_timestamps(interactions):
+    split = split_interactions(without(interactions, "timestamp"), SplitOptions(split="random-per-user"))
+    assert split.counts.method == "random-per-user"
+    assert split.test["user_idx"].to_pylist() == split.validation["user_idx"].to_pylist() == [0, 1]
+
+
+def named_pairs(train, validation, test):
+    keys = [None if rows is None else pair_keys(*np.array(rows).T) for rows in (train, validation, test)]
+    return NamedPairs(*keys)
+
+
+def test_named_pairs_make_the_parts(interactions):
+    named = named_pairs(None, [(0, 1)], [(0, 2), (2, 1), (9, 9)])
+    split = split_interactions(without(interactions, "timestamp"), SplitOptions(split="files"), named)
+    assert split.test["user_idx"].to_pylist() == [0, 2]
+    assert (split.train.num_rows, split.counts.n_left_out, split.counts.n_leaked) == (5, 0, 0)
+
+
+def test_pairs_named_for_two_parts_are_counted_and_rows_of_none_left_out(interactions):
+    named = named_pairs([(0, 0), (0, 2)], [(0, 1), (0, 2)], [(0, 1), (1, 1)])
+    split = split_interactions(interactions, SplitOptions(split="files"), named)
+    assert split.train["item_idx"].to_pylist() == [0, 2]
+    assert split.validation["item_idx"].to_pylist() == [1]
+    assert split.test["user_idx"].to_pylist() == [1]
+    assert (split.counts.n_left_out, split.counts.n_leaked) == (4, 2)
+
+
+def test_files_without_named_pairs_say_what_to_do(interactions):
+    with pytest.raises(ValueError, match="Name the files with --split-validation-file and --split-test-file"):
+        split_interactions(interactions, SplitOptions(split="files"))
+
+
+def test_files_that_name_nothing_known_are_refused(interactions):
+    with pytest.raises(ValueError, match=r"leaves 8 for train, 0 for validation and 0 for test.*name pairs"):
+        split_interactions(interactions, SplitOptions(split="files"), named_pairs(None, [(9, 9)], [(9, 8)]))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"split_gap_days": 3}, r"split_gap_days is 3, which only split 'time' obeys; the split is 'leave-last'"),
+        ({"split": "random", "split_until": date(2014, 1, 1)}, "leave --split-until out"),
+        ({"split": "time", "split_test_file": "test.csv"}, "Use --split files"),
+        ({"split_train_file": "train.csv"}, "split_train_file is train.csv"),
+        ({"split_validation_file": "v.csv"}, "split_validation_file is v.csv"),
+    ],
+)
+def test_options_that_another_split_obeys_are_refused_and_not_ignored(interactions, values, message):
+    with pytest.raises(ValueError, match=message):
+        split_interactions(interactions, SplitOptions(**values))
+
+
 @pytest.mark.parametrize("method", ["leave-last", "time"])
 def test_time_splits_without_timestamps_say_what_to_do(interactions, method):
     with pytest.raises(ValueError, match=r"8 have none\. Use --split random"):
@@ -143,7 +232,9 @@ def test_an_empty_table_is_refused():
         split_interactions(SCHEMA.empty_table(), SplitOptions())
 
 
-@pytest.mark.parametrize("values", [{"test_share": 1.0}, {"leave_last_n": 0}, {"split": "temporal"}, {"seed": 1}])
+@pytest.mark.parametrize(
+    "values", [{"test_share": 1.0}, {"leave_last_n": 0}, {"split": "temporal"}, {"seed": 1}, {"split_gap_days": -1}]
+)
 def test_options_refuse_what_cannot_be_obeyed(values):
     with pytest.raises(ValidationError):
         SplitOptions(**values)

@@ -2,7 +2,18 @@ from dataclasses import replace
 
 import pytest
 
-from evaluation.display import clean_text, format_bytes, format_interval, format_metric, format_share
+from evaluation.display import (
+    better_sense,
+    clean_text,
+    format_bytes,
+    format_difference,
+    format_interval,
+    format_metric,
+    format_p_value,
+    format_range,
+    format_share,
+    is_descriptive,
+)
 from evaluation.report_input import ReportInput
 from evaluation.terminal import terminal_table
 
@@ -45,6 +56,28 @@ def test_table_says_sample_data_and_repeats_the_notes(report_input: ReportInput)
     assert "Sample data" in shown
     assert "Note: The half-life of recent popularity was not searched." in shown
     assert "Sample data" not in terminal_table(replace(report_input, is_sample_data=False))
+
+
+def test_table_says_popularity_the_lead_the_warnings_and_the_sample(full_input: ReportInput) -> None:
+    shown = " ".join(terminal_table(full_input, width=400).split())
+    assert "all items ranked, on a sample of 2\u202f871 users" in terminal_table(full_input, width=400)
+    assert "Popularity alone, the same items for everyone, would have got NDCG@10 0.0397" in shown
+    assert "more than the 0.0021 that chance gives" in shown
+    assert "Warning: Of 2 871 test rows 96 are older" in shown
+    assert "rows to learn from" not in shown
+
+
+def test_metrics_that_describe_lists_are_neither_higher_nor_lower_better() -> None:
+    senses = [better_sense(metric) for metric in ("ndcg", "rmse", "gini", "popularity", "held_out_only_ndcg")]
+    assert senses == ["higher", "lower", None, None, None]
+    assert is_descriptive("coverage")
+    assert not is_descriptive("held_out_only_ndcg")
+
+
+def test_differences_carry_their_sign_and_small_p_values_are_not_nothing() -> None:
+    assert [format_difference(value) for value in (0.01, -0.01, float("nan"))] == ["+0.0100", "\u22120.0100", "\u2013"]
+    assert format_range(-0.01, 0.02) == "\u22120.0100 to +0.0200"
+    assert [format_p_value(value) for value in (0.0, 0.0009, 0.001, 1.0)] == ["<0.001", "<0.001", "0.001", "1.000"]
 
 
 def test_clean_text_keeps_letters_and_emoji_and_spells_out_the_invisible() -> None:

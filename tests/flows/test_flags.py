@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from workplace import Outcome, Workplace
 
-from flows import ingest, recommend, train
+from flows import evaluate, ingest, recommend, train
 from flows.command_line import flag_of
 from flows.settings import Settings
 from storage import layout
@@ -64,6 +64,10 @@ FLAGS = {
     "als_blocks": "2",
     "als_seed": "9",
     "popularity_half_life_days": "20",
+    "knn_neighbours": "7",
+    "knn_shrinkage": "2",
+    "select_by": "recall_10",
+    "evaluate_users": "150",
     "item_damping": "3",
     "user_damping": "4",
     "top_n": "3",
@@ -157,6 +161,10 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "popularity_half_life_days": lambda odd: (
         [fit.parameters["popularity_half_life_days"] for fit in odd.fits("recent-popularity")] == [20, 20]
     ),
+    "knn_neighbours": lambda odd: {fit.parameters["knn_neighbours"] for fit in odd.fits("item-knn")} == {7},
+    "knn_shrinkage": lambda odd: {fit.parameters["knn_shrinkage"] for fit in odd.fits("item-knn")} == {2},
+    "select_by": lambda odd: parameters(odd, layout.MODELS, "model", "select_by") == "recall_10",
+    "evaluate_users": lambda odd: {row["n_users"] for row in odd.record["metrics"] if row["metric"] == "ndcg"} == {150},
     "item_damping": lambda odd: {fit.parameters["item_damping"] for fit in odd.fits("bias")} == {3},
     "user_damping": lambda odd: {fit.parameters["user_damping"] for fit in odd.fits("bias")} == {4},
     "top_n": lambda odd: np.asarray(pq.read_table(lists(odd))["rank"]).max() == 3,
@@ -177,6 +185,17 @@ ELSEWHERE = {
     "timestamp_unit": "test_timestamps_in_milliseconds_are_read_as_such",
     "leave_last_n": "test_leave_last_n_and_split_at_decide_the_split",
     "split_at": "test_leave_last_n_and_split_at_decide_the_split",
+    "split_until": "test_gap_and_end_of_a_time_split_leave_rows_out",
+    "split_gap_days": "test_gap_and_end_of_a_time_split_leave_rows_out",
+    "split_train_file": "test_files_say_what_is_held_out_and_pairs_in_two_of_them_are_a_leak",
+    "split_validation_file": "test_files_say_what_is_held_out_and_pairs_in_two_of_them_are_a_leak",
+    "split_test_file": "test_files_say_what_is_held_out_and_pairs_in_two_of_them_are_a_leak",
+    "guard": "test_guard_refuses_a_metric_that_tells_nothing_apart_unless_told_to_warn",
+    "evaluate_block_users": "test_blocks_of_users_are_ranked_on_the_workers_and_change_nothing",
+    "rolling_windows": "test_windows_are_evaluated_one_by_one",
+    "recommendations_file": "test_lists_from_elsewhere_are_put_to_the_same_test",
+    "as_is": "test_published_model_as_it_is_is_caught_remembering_the_test_part",
+    "protocol": "test_original_protocol_gives_a_random_scorer_what_it_gives_als",
     "model_id": "test_recommend_flow_serves_a_published_model_by_its_id",
     "dask_scheduler_address": "test_tasks_run_on_the_scheduler_that_is_named",
     "dask_workers": "test_own_workers_are_processes_where_asked_for",
@@ -198,7 +217,9 @@ def test_flag_is_obeyed(name: str, odd: Odd) -> None:
 
 
 def test_every_flag_has_a_proof() -> None:
-    accepted = {name for stage in (train, ingest, recommend) for part in stage.PARTS for name in part.model_fields}
+    accepted = {
+        name for stage in (train, ingest, recommend, evaluate) for part in stage.PARTS for name in part.model_fields
+    }
     assert accepted == set(PROOFS) | set(ELSEWHERE) == set(Settings.model_fields)
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     assert not [test for test in ELSEWHERE.values() if f"def {test}(" not in tests]

@@ -7,11 +7,12 @@ import pytest
 
 from evaluation.splits import SplitOptions
 from flows.settings import Settings
+from flows.stages import split_as_asked
 from storage import artifacts, layout
 from storage.manifest import Manifest
 from tasks.places import PlaceOptions
 from tasks.split import split_dataset
-from tasks.tables import read_table, write_table
+from tasks.tables import PART_FILES, read_table, write_table
 
 DAY = 86_400
 
@@ -35,6 +36,9 @@ def dataset(places: PlaceOptions, tmp_path: Path) -> Manifest:
     folder = tmp_path / "dataset"
     folder.mkdir()
     write_table(rows, folder / layout.INTERACTIONS)
+    for name, column, n in ((layout.USER_MAP, "user", 6), (layout.ITEM_MAP, "item", 5)):
+        ids = {f"{column}_idx": np.arange(n, dtype=np.int32), f"{column}_id": [f"{column[0]}{i}" for i in range(n)]}
+        write_table(pa.table(ids), folder / name)
     counts = {"n_users": 6, "n_items": 5, "has_ratings": True, "has_timestamps": True}
     return artifacts.publish(
         places.open_store(), layout.DATASETS, "0" * 16, folder, inputs={}, parameters={}, code_version="", counts=counts
@@ -67,3 +71,43 @@ def test_same_rows_in_other_chunks_give_the_same_bytes(tmp_path: Path) -> None:
     write_table(pa.concat_tables([rows.slice(0, 7), rows.slice(7)]), tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert pq.read_metadata(tmp_path / "a").row_group(0).num_rows == 131_072
+
+
+@pytest.mark.parametrize(
+    ("flags", "days"),
+    [
+        ({"split_at": "1970-01-05", "split_gap_days": "1"}, {"train": {0}, "validation": {2}, "test": {4}}),
+        ({"split_at": "1970-01-04", "split_until": "1970-01-05"}, {"train": {0, 1}, "validation": {2}, "test": {3}}),
+    ],
+)
+def test_gap_and_end_of_a_time_split_leave_rows_out(
+    flags: dict[str, str], days: dict[str, set[int]], places: PlaceOptions, dataset: Manifest, prefect_api: str
+) -> None:
+    options = Settings(split="time", validation_share="0.4", **flags).part(SplitOptions)
+    split = split_dataset(places, dataset, options)
+    assert {part: set(days_of(places, split, name)) for part, name in PART_FILES.items()} == days
+    assert split.count("n_left_out") == 30 - 6 * sum(map(len, days.values()))
+
+
+def test_files_say_what_is_held_out_and_pairs_in_two_of_them_are_a_leak(
+    places: PlaceOptions, dataset: Manifest, tmp_path: Path, prefect_api: str
+) -> None:
+    pairs = {
+        "train": "user_id,item_id\nu0,i0\nu1,i1\n",
+        "validation": "user_id,item_id\nu0,i1\nu1,i1\nu9,i0\n",  # u1 and i1 are in train as well, u9 is nobody
+        "test": "user\titem\nu0\ti2\n",
+    }
+    options = {}
+    for part, text in pairs.items():
+        (tmp_path / f"{part}.csv").write_text(text)
+        options[f"split_{part}_file"] = str(tmp_path / f"{part}.csv")
+    settings = Settings(split="files", **options, store_uri=places.store_uri, work_dir=places.work_dir)
+    split = split_as_asked(settings, dataset)
+    held = {part: read_table(places, split, name).num_rows for part, name in PART_FILES.items()}
+    assert held == {"train": 2, "validation": 1, "test": 1}
+    assert (split.counts["n_leaked"], split.counts["n_left_out"]) == (1, 26)
+    assert split.inputs.keys() == {"dataset", "train_file", "validation_file", "test_file"}
+
+
+def days_of(places: PlaceOptions, split: Manifest, name: str) -> list[int]:
+    return (np.asarray(read_table(places, split, name)["timestamp"]) // DAY).tolist()

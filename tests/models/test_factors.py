@@ -53,3 +53,10 @@ def test_model_counts_its_users_and_items(model):
 def test_model_refuses_factors_it_cannot_use(users, items, message):
     with pytest.raises(ValueError, match=message):
         FactorModel(users, items)
+
+
+def test_rank_is_the_top_k_of_the_users_asked_for(model):
+    seen = np.array([0, 0, 1]), np.array([1], np.int32)
+    items, scores = model.rank(np.array([1, 0]), *seen, 2)
+    assert items.tolist() == [[1, 2], [0, 2]]
+    assert scores.tolist() == [[4, 1], [3, 3]]

@@ -1,0 +1,198 @@
+"""All that is measured of a set of lists on one part of a split: accuracy, what it does to the catalogue, segments."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from evaluation.csr import ItemsByUser
+from evaluation.diversity import intra_list_diversity
+from evaluation.evaluate import DEFAULT_KS, RankingScores, evaluate_lists, find_users_to_evaluate
+from evaluation.exposure import Estimate, coverage_at_k, gini_at_k, personalisation_at_k
+from evaluation.intervals import mean_interval
+from evaluation.novelty import mean_popularity, self_information
+from evaluation.rows import MetricRow
+from evaluation.segments import (
+    ACTIVITY_SEGMENTS,
+    AGE_SEGMENTS,
+    SegmentScore,
+    score_item_segments,
+    score_user_segments,
+    segment_items,
+    segment_users_by_activity,
+    segment_users_by_age,
+)
+
+DIVERSITY_USERS = 2000
+SAMPLE_SEED = 42
+ACTIVITY_GROUP, AGE_GROUP, COLD_GROUP = "user activity", "user age", "users without history"
+COLD_SEGMENTS = ("cold",)
+CATALOGUE_METRICS = {"coverage": coverage_at_k, "gini": gini_at_k, "personalisation": personalisation_at_k}
+
+Parameters = Mapping[str, str | int | float | bool | None]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What is held out of whom, and what was there to learn from.
+
+    Attributes:
+        seen: Items that each user has in what is learnt from.
+        relevant: Held-out items of each user.
+        users: Users to evaluate: with rows in both, or a sample of them. Shape (n).
+        cold: Users with held-out items and nothing to learn from.
+        n_items: Items of the catalogue.
+        first_timestamp: Unix seconds of each user's first row to learn from, shape (n_users); None without timestamps.
+        n_warm: Users with rows in both, before any sampling.
+    """
+
+    seen: ItemsByUser
+    relevant: ItemsByUser
+    users: NDArray[np.int64]
+    cold: NDArray[np.int64]
+    n_items: int
+    first_timestamp: NDArray[np.int64] | None
+    n_warm: int
+
+    @property
+    def item_counts(self) -> NDArray[np.int64]:
+        """Rows to learn from of each item, shape (n_items)."""
+        return np.bincount(self.seen.items, minlength=self.n_items)
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether only some of the users are evaluated."""
+        return len(self.users) < self.n_warm
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """What was measured of a set of lists.
+
+    Attributes:
+        rows: Every metric at every cut-off with its interval.
+        segments: NDCG@10 and recall@10 of groups of items and users.
+        scores: The metrics of each evaluated user.
+    """
+
+    rows: list[MetricRow]
+    segments: list[SegmentScore]
+    scores: RankingScores
+
+
+def hold_out(
+    learnt: pa.Table, held_out: pa.Table, n_users: int, n_items: int, most_users: int | None = None
+) -> HeldOut:
+    """Return who is evaluated on what.
+
+    Args:
+        learnt: Rows to learn from: user_idx, item_idx and timestamp (which may be all null).
+        held_out: Rows held out: user_idx, item_idx.
+        n_users: Users of the dataset.
+        n_items: Items of the dataset.
+        most_users: Evaluate a seeded sample of so many users where there are more.
+    """
+    seen, relevant = (items_by_user(rows, n_users) for rows in (learnt, held_out))
+    found = find_users_to_evaluate(seen, relevant)
+    users = found.warm
+    if most_users is not None and most_users < len(users):
+        users = np.sort(np.random.default_rng(SAMPLE_SEED).choice(users, most_users, replace=False))
+    return HeldOut(seen, relevant, users, found.cold, n_items, _first_timestamps(learnt, n_users), len(found.warm))
+
+
+def items_by_user(rows: pa.Table, n_users: int) -> ItemsByUser:
+    """Return the items of each user in rows of interactions."""
+    return ItemsByUser.from_pairs(np.asarray(rows["user_idx"]), np.asarray(rows["item_idx"]), n_users)
+
+
+def _first_timestamps(learnt: pa.Table, n_users: int) -> NDArray[np.int64] | None:
+    if "timestamp" not in learnt.column_names or learnt["timestamp"].null_count:
+        return None
+    first = np.full(n_users, np.iinfo(np.int64).max)
+    np.minimum.at(first, np.asarray(learnt["user_idx"]), np.asarray(learnt["timestamp"]))
+    return first
+
+
+def assess_lists(
+    items: NDArray[np.int32],
+    held_out: HeldOut,
+    model: str,
+    parameters: Parameters,
+    part: str,
+    ks: Sequence[int] = DEFAULT_KS,
+) -> Assessment:
+    """Measure the lists of the users to evaluate.
+
+    Args:
+        items: Shape (len(held_out.users), max(ks)), best first, unseen only, -1 where none is left.
+        held_out: Who is evaluated on what.
+        model: Name for the rows.
+        parameters: Parameters for the rows.
+        part: "validation" or "test".
+        ks: Cut-offs.
+
+    Raises:
+        ValueError: If nobody is left to evaluate, or lists have seen or repeated items.
+    """
+    users, counts = held_out.users, held_out.item_counts
+    scores = evaluate_lists(items, users, held_out.seen, held_out.relevant, ks)
+    n_learnt = int((held_out.seen.counts > 0).sum())
+    for metric, by_k in (
+        ("novelty", self_information(items, ks, counts, n_learnt)),
+        ("popularity", mean_popularity(items, ks, counts)),
+    ):
+        scores.scores.update({(metric, k): values for k, values in by_k.items()})
+    about = (model, parameters, part)
+    rows = scores.rows(*about)
+    rows += _catalogue_rows(items, held_out, ks, about)
+    rows += _diversity_rows(items, held_out, ks, about)
+    return Assessment(rows, _segments(items, held_out, scores), scores)
+
+
+def _catalogue_rows(
+    items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: tuple[str, Parameters, str]
+) -> list[MetricRow]:
+    """Measure what the lists do to the catalogue; nothing is known of that from fewer than two lists."""
+    rows: list[MetricRow] = []
+    if (items >= 0).any(axis=1).sum() < 2:
+        return rows
+    for metric, measure in CATALOGUE_METRICS.items():
+        for k in ks:
+            found: Estimate = measure(items, k, held_out.n_items)
+            rows.append(MetricRow(*about, metric, k, found.value, found.low, found.high, len(items)))
+    return rows
+
+
+def _diversity_rows(
+    items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: tuple[str, Parameters, str]
+) -> list[MetricRow]:
+    """Measure diversity on at most 2,000 users drawn at random, for it compares all pairs of a list."""
+    some = np.random.default_rng(SAMPLE_SEED).permutation(len(items))[:DIVERSITY_USERS]
+    by_k = intra_list_diversity(items[np.sort(some)], ks, held_out.seen, held_out.n_items)
+    return [
+        MetricRow(*about, "diversity", k, float(values.mean()), *mean_interval(values), len(values))
+        for k, values in by_k.items()
+    ]
+
+
+def _segments(items: NDArray[np.int32], held_out: HeldOut, scores: RankingScores) -> list[SegmentScore]:
+    users = held_out.users
+    theirs = held_out.relevant.take(users)
+    found = score_item_segments(items, theirs, segment_items(held_out.item_counts))
+    activity = segment_users_by_activity(held_out.seen.counts[users])
+    found += score_user_segments(scores, ACTIVITY_GROUP, ACTIVITY_SEGMENTS, activity)
+    if held_out.first_timestamp is not None:
+        age = segment_users_by_age(held_out.first_timestamp[users])
+        found += score_user_segments(scores, AGE_GROUP, AGE_SEGMENTS, age)
+    return found
+
+
+def assess_cold_users(items: NDArray[np.int32], held_out: HeldOut, k: int = 10) -> list[SegmentScore]:
+    """Return NDCG and recall of the lists of cold users, one list each; nothing where there are none."""
+    if not len(held_out.cold):
+        return []
+    scores = evaluate_lists(items, held_out.cold, held_out.seen, held_out.relevant, (k,))
+    every = np.zeros(len(held_out.cold), dtype=np.int8)
+    return score_user_segments(scores, COLD_GROUP, COLD_SEGMENTS, every)

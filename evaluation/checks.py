@@ -1,0 +1,256 @@
+"""What may make the figures of a split misleading, each as a sentence for the report."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.comparison import Comparison, format_figure
+from evaluation.csr import pair_keys
+from evaluation.display import format_count, format_share, metric_label
+
+MAX_COLD_SHARE = 0.01
+MAX_OVERLAP = 0.9
+MAX_ORACLE_SHARE = 0.6
+STANDARD_ERRORS_TO_SHOW = 2.8
+"""1.96 + 0.84: so many standard errors must a difference have to be shown at 95 % in 4 of 5 splits (80 % power)."""
+_INTERVAL_STANDARD_ERRORS = 2 * 1.96
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found; the sentence is understood without the code and holds the numbers."""
+
+    name: str
+    is_warning: bool
+    sentence: str
+
+
+def find_cold_users(n_cold: int, n_test_users: int) -> Finding:
+    """Warn when more than MAX_COLD_SHARE of the users with test rows have none to learn from.
+
+    Raises:
+        ValueError: If n_cold is not from 0 to n_test_users, or there are no users; so for the counts below.
+
+    Example:
+        >>> find_cold_users(0, 50).sentence
+        'All 50 users with test rows have rows to learn from.'
+    """
+    good = f"All {format_count(n_test_users)} users with test rows have rows to learn from."
+    bad = "users with test rows have no row to learn from: the figures leave them out and say nothing about new users."
+    return _judge_count("cold users", n_cold, n_test_users, good, bad, MAX_COLD_SHARE)
+
+
+def find_cold_items(n_cold: int, n_test_items: int) -> Finding:
+    """Warn when more than MAX_COLD_SHARE of the items with test rows have none to learn from."""
+    good = f"All {format_count(n_test_items)} items with test rows have rows to learn from."
+    bad = (
+        "items with test rows have no row to learn from: whoever learns from interactions alone cannot recommend "
+        "them, so no such model can reach a full score."
+    )
+    return _judge_count("cold items", n_cold, n_test_items, good, bad, MAX_COLD_SHARE)
+
+
+def find_leaks(
+    train_user_idx: NDArray[np.integer],
+    train_item_idx: NDArray[np.integer],
+    held_user_idx: NDArray[np.integer],
+    held_item_idx: NDArray[np.integer],
+) -> Finding:
+    """Warn when a pair of user and item is both in train and held out; repeated pairs count once.
+
+    Example:
+        >>> find_leaks(np.array([0, 0]), np.array([1, 2]), np.array([0, 1]), np.array([2, 2])).is_warning
+        True
+    """
+    _check_columns(train_user_idx, train_item_idx, held_user_idx, held_item_idx)
+    held = np.unique(pair_keys(held_user_idx, held_item_idx))
+    train = np.sort(pair_keys(train_user_idx, train_item_idx))
+    n_leaked = int((np.searchsorted(train, held, side="right") - np.searchsorted(train, held, side="left") > 0).sum())
+    good = f"None of the {format_count(len(held))} held-out pairs of user and item is in train as well."
+    bad = "held-out pairs of user and item are in train as well: models can remember them, so the figures are too high."
+    return _judge_count("leaks", n_leaked, len(held), good, bad)
+
+
+def find_known_leak(n_leaked: int, n_held: int) -> Finding:
+    """Warn when held-out pairs are known to be among what the model learnt from."""
+    good = f"None of the {format_count(n_held)} held-out pairs is known to be among what the model learnt from."
+    bad = (
+        "held-out pairs are known to be among what the model learnt from: its figures show what it remembers, not "
+        "what it can predict."
+    )
+    return _judge_count("known leak", n_leaked, n_held, good, bad)
+
+
+def find_time_travel(
+    train_user: NDArray[np.integer],
+    train_timestamp: NDArray[np.integer],
+    held_user: NDArray[np.integer],
+    held_timestamp: NDArray[np.integer],
+) -> Finding:
+    """Warn when train holds rows later than a held-out one: of the same user, or else of any user.
+
+    A random split has both kinds, leave-last only the second, a split at a moment neither. Rows of the same
+    timestamp are not later.
+
+    Args:
+        train_user: Dense user index of each row in train, shape (n_train).
+        train_timestamp: Its time as an integer, in any unit, shape (n_train).
+        held_user: The same of the held-out rows, shape (n_held).
+        held_timestamp: The same, in the same unit, shape (n_held).
+
+    Example:
+        >>> train = np.array([0, 1]), np.array([10, 40])
+        >>> find_time_travel(*train, np.array([0, 1]), np.array([30, 50])).sentence[-41:]
+        'know what became popular only afterwards.'
+    """
+    _check_columns(train_user, train_timestamp, held_user, held_timestamp)
+    never = np.iinfo(np.int64).min
+    latest = np.full(max(train_user.max(initial=-1), held_user.max(initial=-1)) + 1, never)
+    np.maximum.at(latest, train_user, train_timestamp)
+    n_same = int((latest[held_user] > held_timestamp).sum())
+    n_any = int((latest.max(initial=never) > held_timestamp).sum())
+    _check_count("time travel", n_any, len(held_user))
+    return Finding("time travel", n_any > 0, _describe_time_travel(n_same, n_any, len(held_user)))
+
+
+def find_small_split(comparison: Comparison) -> Finding:
+    """Warn when a difference as large as the one found is more than this many users are likely to show.
+
+    The smallest difference that is shown at 95 % in 4 of 5 such splits is 2.8 standard errors of the paired
+    difference (Cohen, 1988); the standard error is the width of its 95 % interval / 3.92.
+    """
+    smallest = STANDARD_ERRORS_TO_SHOW * (comparison.high - comparison.low) / _INTERVAL_STANDARD_ERRORS
+    users = f"{format_count(comparison.n_users)} users"
+    pair = f"{comparison.model} and {comparison.against}"
+    label = metric_label(comparison.metric, comparison.k)
+    if comparison.n_users < 2 or (smallest == 0 and comparison.difference == 0):
+        text = f"{label} of {pair} does not vary over {users}: this split cannot say how small a difference it shows."
+        return Finding("small split", True, text)
+    difference = abs(comparison.difference)
+    limit = f"With {users} a difference in {label} of {format_figure(smallest)} is shown in 4 of 5 splits"
+    if difference >= smallest:
+        return Finding("small split", False, f"{limit}; {pair} differ by {format_figure(difference)}, which is enough.")
+    text = f"{limit}, a smaller one less often; {pair} differ by {format_figure(difference)}: too little to rely on."
+    return Finding("small split", True, text)
+
+
+def find_copy(name: str, overlap: float) -> Finding:
+    """Warn when a model's top 10 are nearly popularity's; overlap is a share, as overlap_at_k gives it.
+
+    Example:
+        >>> find_copy("als", 0.25).is_warning, find_copy("als", 0.95).is_warning
+        (False, True)
+    """
+    text = f"{name} shares {format_share(overlap)} of its top 10 with popularity"
+    if overlap >= MAX_OVERLAP:
+        return Finding("copy of popularity", True, f"{text}: it recommends nearly the same to everybody.")
+    return Finding("copy of popularity", False, f"{text}: it is not a copy of it.")
+
+
+def find_chance(comparison_with_random: Comparison) -> Finding:
+    """Warn when a model is not shown to be better than the random scorer that it is compared with."""
+    result = comparison_with_random
+    label = metric_label(result.metric, result.k)
+    numbers = (
+        f"a difference in {label} of {format_figure(result.difference)}, 95 % interval {format_figure(result.low)} "
+        f"to {format_figure(result.high)}, p = {result.p_adjusted:.2g}, {format_count(result.n_users)} users"
+    )
+    if result.verdict == "better":
+        return Finding("chance", False, f"{result.model} is better than chance ({numbers}).")
+    return Finding("chance", True, f"{result.model} is not shown to be better than chance ({numbers}).")
+
+
+def find_too_good(value: float, oracle: float) -> Finding:
+    """Warn when a model reaches MAX_ORACLE_SHARE or more of what an oracle gets; higher is better.
+
+    Raises:
+        ValueError: If the values are not finite or the oracle's is not above 0.
+
+    Example:
+        >>> find_too_good(0.05, 1.0).is_warning, find_too_good(0.7, 1.0).is_warning
+        (False, True)
+    """
+    if not (math.isfinite(value) and math.isfinite(oracle) and oracle > 0):
+        raise ValueError(
+            f"the model gets {value} and the oracle {oracle}; expected finite values, the oracle's above 0. Choose "
+            "a metric of which higher is better, on users with something held out."
+        )
+    text = f"The model gets {format_figure(value)} of the {format_figure(oracle)} that an oracle gets"
+    if value >= MAX_ORACLE_SHARE * oracle:
+        return Finding("too good", True, f"{text}: look for held-out rows among what it learnt from.")
+    return Finding("too good", False, f"{text}, which is not too good to be true.")
+
+
+def overlap_at_k(items: NDArray[np.integer], other_items: NDArray[np.integer], k: int) -> float:
+    """Return the mean share of items that two lists of the same user have in common, by the longer of the two.
+
+    Args:
+        items: Lists of shape (n_users, k_max), each item once, -1 where nothing is left.
+        other_items: Lists of the same users in the same order, of any width.
+        k: Cut-off, at least 1. Users with two empty lists are left out.
+
+    Returns:
+        A share in [0, 1].
+
+    Raises:
+        ValueError: If k < 1, the users differ in number, or nobody has a list.
+
+    Example:
+        >>> overlap_at_k(np.array([[1, 2], [3, 4]]), np.array([[2, 1], [5, 4]]), k=2)
+        0.75
+    """
+    if k < 1 or len(items) != len(other_items):
+        raise ValueError(
+            f"k is {k}, with lists of {len(items)} and {len(other_items)} users; expected k of 1 or more and lists "
+            "of the same users. Recommend to the same users with both models."
+        )
+    top, other_top = items[:, :k], other_items[:, :k]
+    together = np.sort(np.hstack([top, other_top]), axis=1)
+    n_common = ((together[:, 1:] == together[:, :-1]) & (together[:, 1:] >= 0)).sum(axis=1)
+    n_longer = np.maximum((top >= 0).sum(axis=1), (other_top >= 0).sum(axis=1))
+    if not n_longer.any():
+        raise ValueError(f"all lists of {len(items)} users are empty; expected one with an item. Recommend first.")
+    return float((n_common[n_longer > 0] / n_longer[n_longer > 0]).mean())
+
+
+def _judge_count(name: str, n_part: int, n_all: int, good: str, bad: str, max_share: float = 0.0) -> Finding:
+    _check_count(name, n_part, n_all)
+    text = f"{_part(n_part, n_all)} {bad}" if n_part else good
+    return Finding(name, n_part / n_all > max_share, text)
+
+
+def _describe_time_travel(n_same: int, n_any: int, n_held: int) -> str:
+    if n_same:
+        return (
+            f"For {_part(n_same, n_held)} held-out rows a row of the same user in train is later, and for "
+            f"{_part(n_any, n_held)} one of any user: models learn from what a user did next, which no "
+            "recommender can know when it is used."
+        )
+    if n_any:
+        return (
+            f"For {_part(n_any, n_held)} held-out rows a row of another user in train is later, though none of the "
+            "same user: models know what became popular only afterwards."
+        )
+    return f"No row in train is later than any of the {format_count(n_held)} held-out rows: models learn from the past."
+
+
+def _part(n_part: int, n_all: int) -> str:
+    return f"{format_count(n_part)} of the {format_count(n_all)} ({format_share(n_part / n_all)})"
+
+
+def _check_count(name: str, n_part: int, n_all: int) -> None:
+    if not 0 <= n_part <= n_all or n_all == 0:
+        raise ValueError(
+            f"{name}: {n_part} of {n_all}; expected from 0 to all of one or more. Count both in the same part."
+        )
+
+
+def _check_columns(*columns: NDArray[np.integer]) -> None:
+    lengths = [len(column) for column in columns]
+    if lengths[0] != lengths[1] or lengths[2] != lengths[3]:
+        raise ValueError(
+            f"the columns have {lengths[:2]} rows in train and {lengths[2:]} held out; expected as many in both "
+            "columns of a part. Take them from one table."
+        )

@@ -1,0 +1,54 @@
+"""The original project's two sweeps, run again: its own figures, and honest ones beside them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from loguru import logger
+
+from evaluation.original import original_table
+from evaluation.report_input import ScoredModel
+from flows.results import evaluation_record
+from flows.settings import Settings
+from flows.stages import baselines, fit_and_score, make_split
+from storage.errors import InvalidInput
+from tasks.candidates import RANDOM, SearchOptions
+from tasks.choose import Scored
+from tasks.evaluation import publish_evaluation, row_of_original
+from tasks.original import RANK_SWEEP, SPLIT, WEIGHTS_SWEEP, sweep_points
+from tasks.places import PlaceOptions
+from tasks.tables import LEARNT
+
+
+def evaluate_original(settings: Settings) -> dict[str, Any]:
+    """Fit and score both sweeps as the original did, and publish them beside honest figures and a random scorer.
+
+    Raises:
+        InvalidInput: If the reviews have no ratings.
+    """
+    lineage = make_split(settings.model_copy(update=SPLIT))
+    if not lineage.split.counts["has_ratings"]:
+        raise InvalidInput("--protocol original needs ratings, and the input has none.")
+    sweeps = {
+        "regularisation and alpha": sweep_points(WEIGHTS_SWEEP, settings.part(SearchOptions)),
+        "rank": sweep_points(RANK_SWEEP, settings.part(SearchOptions)),
+    }
+    points = [point for sweep in sweeps.values() for point in sweep]
+    rivals = baselines(settings, lineage.split)
+    grid = list({point.candidate.label: point.candidate for point in points}.values())
+    scored = fit_and_score(settings, lineage.split, [*rivals, *grid], LEARNT, "test")
+    found = {one.candidate.label: one for one in scored}
+    tested = scored[: len(rivals)]
+    beside = [(one.candidate.label, one) for one in tested if one.candidate.model == RANDOM]
+    places = settings.part(PlaceOptions)
+    rows: list[tuple[str, Scored]] = []
+    for name, sweep in sweeps.items():
+        table = [(point.label, found[point.candidate.label]) for point in sweep]
+        _show(name, [row_of_original(places, label, one) for label, one in (*beside, *table)])
+        rows += table
+    best = min((found[candidate.label] for candidate in grid), key=lambda one: one.value("rmse") or 0.0)
+    published = publish_evaluation(places, lineage, best, [*tested, best], original=[*beside, *dict(rows).items()])
+    return evaluation_record(places, lineage, scored, published)
+
+
+def _show(name: str, rows: Sequence[ScoredModel]) -> None:
+    logger.info("The original's sweep of {}, on test\n{}", name, original_table(rows))

@@ -1,0 +1,311 @@
+"""A baseline that ranks by item neighbours: items that share users with those a user has seen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.sparse import csr_array
+
+from models.top_k import Ranked
+
+SHAPE_FILE = "knn_shape.npy"
+INDPTR_FILE = "knn_indptr.npy"
+NEIGHBOURS_FILE = "knn_neighbours.npy"
+SIMILARITIES_FILE = "knn_similarities.npy"
+BLOCK_ENTRIES = 1 << 21
+
+NOTHING = np.uint64(2**64 - 1)
+LOW_BITS = np.uint64(2**32 - 1)
+HIGH = np.uint64(32)
+
+Keys = NDArray[np.uint64]
+Counts = csr_array[np.int32, tuple[int, int]]
+
+
+class ItemKnnOptions(BaseModel):
+    """How many neighbours an item has, and how little is made of few common users."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    knn_neighbours: int = Field(100, ge=1, description="item neighbours: most similar items kept of each item")
+    knn_shrinkage: float = Field(
+        10.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="item neighbours: added to the divisor of each similarity, which draws those of rare items to zero",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ItemKnnModel:
+    """The strongest neighbours of each item; it ranks by the items a user has seen and predicts no ratings.
+
+    Attributes:
+        indptr: int64 of shape (n_items + 1); item i has neighbours[indptr[i]:indptr[i + 1]], strongest first.
+        neighbours: int32, item indices.
+        similarities: float32 of the same length, above 0.
+        n_users: Users it was fitted for.
+        n_items: Items it ranks.
+
+    Raises:
+        ValueError: If the arrays are not of these types, do not fit one another or point outside the items.
+    """
+
+    indptr: NDArray[np.int64]
+    neighbours: NDArray[np.int32]
+    similarities: NDArray[np.float32]
+    n_users: int
+    n_items: int
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("indptr", np.int64), ("neighbours", np.int32), ("similarities", np.float32)):
+            _check_vector(name, getattr(self, name), np.dtype(dtype))
+        _check_bounds(self)
+
+    def rank(
+        self, users: NDArray[np.integer], seen_indptr: NDArray[np.integer], seen_items: NDArray[np.integer], k: int
+    ) -> Ranked:
+        """Return the k items of highest score of each user, those seen left out.
+
+        A score is the sum of the similarities of the seen items to the candidate, added up in double precision
+        by ascending seen item, then rounded to float32; equal scores are ordered by item index. So items that
+        are near to nothing seen come last, with score 0. The result for a user is the same in any company and
+        does not depend on n_users: whoever has seen something can be served.
+
+        Args:
+            users: User indices, shape (n).
+            seen_indptr: Shape (n + 1); row i has seen seen_items[seen_indptr[i]:seen_indptr[i + 1]].
+            seen_items: Item indices, in any order; one that is repeated counts once.
+            k: Length of each list, at least 1.
+
+        Returns:
+            Items (int32) and scores (float32), both of shape (n, k), best first; where fewer than k items are
+            left, a row is filled up with item -1 and score -inf.
+
+        Raises:
+            ValueError: If k < 1, the shapes do not fit one another, or an item is not one of the model's.
+
+        Example:
+            >>> model = fit_item_knn(np.array([0, 0, 1, 1, 1]), np.array([0, 1, 0, 1, 2]), 2, 4, ItemKnnOptions())
+            >>> model.rank(np.array([0]), np.array([0, 1]), np.array([1]), k=4)[0].tolist()
+            [[0, 2, 3, -1]]
+        """
+        _check_request(self, users, seen_indptr, seen_items, k)
+        items = np.full((len(users), k), -1, dtype=np.int32)
+        scores = np.full((len(users), k), -np.inf, dtype=np.float32)
+        known, position = np.unique(seen_items, return_inverse=True)
+        seen, links = _seen_matrix(seen_indptr, position, len(known)), self._links_of(known)
+        for rows in _blocks(seen @ np.diff(links.indptr)):
+            sums = csr_array(seen[rows] @ links)
+            counts, keys = _take_strongest(_pack(sums.data.astype(np.float32), sums.indices), sums.indptr, k)
+            is_scored = np.arange(k) < counts[:, None]
+            items[rows][is_scored], scores[rows][is_scored] = _unpack(keys)
+        for row in np.flatnonzero(items[:, -1] < 0):
+            self._fill_up(items[row], scores[row], seen_items[seen_indptr[row] : seen_indptr[row + 1]])
+        return items, scores
+
+    def _links_of(self, items: NDArray[np.integer]) -> csr_array[np.float64, tuple[int, int]]:
+        """Return the similarities of these items to all, one row each, and -inf of each to itself: it is seen."""
+        shape = (self.n_items, self.n_items)
+        links = csr_array((self.similarities, self.neighbours, self.indptr), shape)[items].astype(np.float64)
+        themselves = np.full(len(items), -np.inf), items.astype(np.int32), np.arange(len(items) + 1)
+        return csr_array(links + csr_array(themselves, links.shape))
+
+    def _fill_up(self, items: NDArray[np.int32], scores: NDArray[np.float32], seen: NDArray[np.integer]) -> None:
+        """Put the first items of no score, in place, where a row ends early."""
+        n_ranked = int((items >= 0).sum())
+        used = np.concatenate([items[:n_ranked], seen])
+        unused = np.setdiff1d(np.arange(min(self.n_items, len(items) + len(seen))), used)[: len(items) - n_ranked]
+        filled = slice(n_ranked, n_ranked + len(unused))
+        items[filled], scores[filled] = unused, 0.0
+
+    def save(self, folder: Path) -> None:
+        """Write knn_indptr.npy, knn_neighbours.npy, knn_similarities.npy and knn_shape.npy, all little-endian."""
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / SHAPE_FILE, np.array([self.n_users, self.n_items], dtype="<i8"))
+        np.save(folder / INDPTR_FILE, self.indptr.astype("<i8"))
+        np.save(folder / NEIGHBOURS_FILE, self.neighbours.astype("<i4"))
+        np.save(folder / SIMILARITIES_FILE, self.similarities.astype("<f4"))
+
+    @classmethod
+    def load(cls, folder: Path, *, mmap: bool = True) -> Self:
+        """Return the model that save wrote; with mmap its neighbours stay in the files until they are used.
+
+        Raises:
+            FileNotFoundError: If a file is not there.
+            ValueError: If a file is not what save writes.
+        """
+        names = (INDPTR_FILE, NEIGHBOURS_FILE, SIMILARITIES_FILE)
+        indptr, neighbours, similarities = (_read_array(folder / name, mmap) for name in names)
+        n_users, n_items = _read_shape(folder / SHAPE_FILE)
+        return cls(indptr, neighbours, similarities, n_users, n_items)
+
+
+def fit_item_knn(
+    user_idx: NDArray[np.integer],
+    item_idx: NDArray[np.integer],
+    n_users: int,
+    n_items: int,
+    options: ItemKnnOptions,
+) -> ItemKnnModel:
+    """Return the model that links each item to those which share most users with it.
+
+    similarity(i, j) = c_ij / (sqrt(c_i c_j) + shrinkage), where c counts users: the cosine of Sarwar et al.,
+    "Item-based collaborative filtering recommendation algorithms" (WWW 2001), shrunk as in Bell and Koren,
+    "Improved neighborhood-based collaborative filtering" (KDD Cup 2007), in the form of Ferrari Dacrema et al.,
+    "Are we really making much progress?" (RecSys 2019). Equal similarities are ordered by item index.
+
+    Args:
+        user_idx: User of each interaction.
+        item_idx: Item of each interaction; a pair that is repeated counts once.
+        n_users: Users of the data set.
+        n_items: Items of the data set; one without interactions has no neighbours.
+        options: Neighbours and shrinkage.
+
+    Raises:
+        ValueError: If an index is outside the users or items.
+
+    Example:
+        >>> model = fit_item_knn(np.array([0, 0, 1]), np.array([0, 1, 1]), 2, 2, ItemKnnOptions(knn_shrinkage=0))
+        >>> model.neighbours.tolist(), round(float(model.similarities[0]), 4)
+        ([1, 0], 0.7071)
+    """
+    ones = np.ones(len(user_idx), dtype=np.int32)
+    by_user = csr_array((ones, (user_idx, item_idx)), shape=(n_users, n_items))
+    by_user.data[:] = 1
+    by_item = csr_array(by_user.T)
+    work = np.minimum(by_item @ np.diff(by_user.indptr).astype(np.int64), n_items)
+    blocks = [_link_items(rows, by_item, by_user, options) for rows in _blocks(work)]
+    indptr = np.concatenate([[0], *(counts for counts, _ in blocks)]).cumsum(dtype=np.int64)
+    neighbours, similarities = _unpack(np.concatenate([np.empty(0, np.uint64), *(keys for _, keys in blocks)]))
+    return ItemKnnModel(indptr, neighbours, similarities, n_users, n_items)
+
+
+def _link_items(
+    rows: slice, by_item: Counts, by_user: Counts, options: ItemKnnOptions
+) -> tuple[NDArray[np.int64], Keys]:
+    """Return the number of neighbours of each of these items, and the neighbours of all, packed."""
+    n_users_of = np.diff(by_item.indptr).astype(np.int64)
+    common = csr_array(by_item[rows] @ by_user)
+    item = np.repeat(np.arange(rows.start, rows.stop), np.diff(common.indptr))
+    divisor = np.sqrt(n_users_of[item] * n_users_of[common.indices]) + options.knn_shrinkage
+    similarity = (common.data / divisor).astype(np.float32)
+    similarity[item == common.indices] = 0.0
+    return _take_strongest(_pack(similarity, common.indices), common.indptr, options.knn_neighbours)
+
+
+def _seen_matrix(
+    indptr: NDArray[np.integer], items: NDArray[np.integer], n_items: int
+) -> csr_array[np.float64, tuple[int, int]]:
+    """Return 1 where a row has seen an item, the items of each row ascending."""
+    parts = np.ones(len(items)), items.astype(np.int32), np.array(indptr)
+    seen = csr_array(parts, shape=(len(indptr) - 1, n_items))
+    seen.sum_duplicates()
+    seen.data[:] = 1.0
+    return seen
+
+
+def _blocks(entries: NDArray[np.number]) -> Iterator[slice]:
+    """Yield successive rows, at least one, that hold about BLOCK_ENTRIES entries between them."""
+    ends, start = np.cumsum(entries), 0
+    while start < len(ends):
+        before = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + BLOCK_ENTRIES, side="right")))
+        yield slice(start, stop)
+        start = stop
+
+
+def _pack(values: NDArray[np.float32], items: NDArray[np.integer]) -> Keys:
+    """Return numbers that ascend by falling value, then by item; NOTHING for a value that is not above 0."""
+    keys = ((LOW_BITS - values.view(np.uint32)) << HIGH) | items.astype(np.uint64)
+    keys[values <= 0] = NOTHING
+    return keys
+
+
+def _unpack(keys: Keys) -> Ranked:
+    values = (LOW_BITS - (keys >> HIGH)).astype(np.uint32).view(np.float32)
+    return (keys & LOW_BITS).astype(np.int32), values
+
+
+def _take_strongest(keys: Keys, indptr: NDArray[np.integer], k: int) -> tuple[NDArray[np.int64], Keys]:
+    """Return the number of keys kept of each row, at most k, and the keys of all rows, ascending in each."""
+    rows = [_smallest(keys[start:stop], k) for start, stop in pairwise(indptr.tolist())]
+    return np.array([len(row) for row in rows], dtype=np.int64), np.concatenate(rows)
+
+
+def _smallest(keys: Keys, k: int) -> Keys:
+    kept = np.sort(np.partition(keys, k - 1)[:k] if len(keys) > k else keys)
+    return kept[: int(np.searchsorted(kept, NOTHING))]
+
+
+def _read_array(path: Path, mmap: bool) -> NDArray[Any]:
+    try:
+        return np.asanyarray(np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False))
+    except (EOFError, ValueError) as error:
+        raise ValueError(f"{path} is not a whole .npy file ({error}); expected what save wrote. Fit again.") from error
+
+
+def _read_shape(path: Path) -> tuple[int, int]:
+    shape = _read_array(path, mmap=False)
+    if shape.shape != (2,) or shape.dtype != np.int64:
+        raise ValueError(
+            f"{path.name} is {shape.dtype} of shape {shape.shape}; expected two int64, users and items. Fit again."
+        )
+    return int(shape[0]), int(shape[1])
+
+
+def _check_vector(name: str, values: NDArray[Any], dtype: np.dtype[Any]) -> None:
+    if values.ndim != 1 or values.dtype != dtype:
+        raise ValueError(
+            f"{name} is {values.dtype} of shape {values.shape}; expected {dtype} of one dimension. Take what "
+            "fit_item_knn returns."
+        )
+
+
+def _check_bounds(model: ItemKnnModel) -> None:
+    indptr, neighbours, n_items = model.indptr, model.neighbours, model.n_items
+    advice = "Take all parts from one fit"
+    if model.n_users < 0 or n_items < 0 or len(indptr) != n_items + 1:
+        raise ValueError(
+            f"indptr has {len(indptr)} entries for {n_items} items and {model.n_users} users; expected one more "
+            f"than items. {advice}."
+        )
+    if indptr[0] != 0 or (np.diff(indptr) < 0).any() or not indptr[-1] == len(neighbours) == len(model.similarities):
+        raise ValueError(
+            f"indptr runs from {indptr[0]} to {indptr[-1]} over {len(neighbours)} neighbours and "
+            f"{len(model.similarities)} similarities; expected rising from 0 to both. {advice}."
+        )
+    if len(neighbours) and (neighbours.min() < 0 or neighbours.max() >= n_items):
+        raise ValueError(
+            f"neighbours run from {neighbours.min()} to {neighbours.max()}; expected items 0 to {n_items - 1}. "
+            f"{advice}."
+        )
+    if not (np.isfinite(model.similarities) & (model.similarities > 0)).all():
+        raise ValueError(f"similarities hold numbers that are not above 0 and finite; expected only such. {advice}.")
+
+
+def _check_request(
+    model: ItemKnnModel,
+    users: NDArray[np.integer],
+    seen_indptr: NDArray[np.integer],
+    seen_items: NDArray[np.integer],
+    k: int,
+) -> None:
+    if k < 1:
+        raise ValueError(f"k is {k}; expected at least 1. Ask for one recommendation or more.")
+    if len(seen_indptr) != len(users) + 1 or seen_indptr[-1] != len(seen_items):
+        raise ValueError(
+            f"seen_indptr has {len(seen_indptr)} entries for {len(users)} users, and ends at {seen_indptr[-1:]} for "
+            f"{len(seen_items)} seen items; expected one more than users, and the number of items. Take the seen "
+            "rows of the same users."
+        )
+    if len(seen_items) and (seen_items.min() < 0 or seen_items.max() >= model.n_items):
+        raise ValueError(
+            f"seen items run from {seen_items.min()} to {seen_items.max()}; expected 0 to {model.n_items - 1}. "
+            "Use the data set that the model was fitted to."
+        )

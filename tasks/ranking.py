@@ -1,0 +1,110 @@
+"""The lists of many users, ranked in blocks side by side: on every worker of the cluster that the task runs on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+from distributed import get_worker, worker_client
+from numpy.typing import NDArray
+
+from evaluation.assess import items_by_user
+from evaluation.csr import ItemsByUser
+from models.loading import RankingModel, load_ranking_model
+from storage import artifacts, layout
+from storage.errors import ObjectNotFound
+from storage.manifest import Manifest
+from tasks.places import PlaceOptions
+from tasks.tables import LEARNT, learnt_parts, local_file, read_parts
+
+Lists = NDArray[np.int32]
+
+
+def rank_users(
+    places: PlaceOptions, split: Manifest, fitted: Manifest, users: NDArray[np.int64], k: int, block_users: int
+) -> Lists:
+    """Return the k items of highest score of each user that are in nothing the model was fitted to.
+
+    Args:
+        places: The store.
+        split: Where the seen items are.
+        fitted: The model; the parts of the split that it was fitted to are what users have seen.
+        users: User indices, shape (n).
+        k: Length of each list.
+        block_users: Users of one block.
+
+    Returns:
+        Item indices, shape (n, k), best first; -1 where none is left.
+    """
+    return _rank(_Source(places, split.id, layout.FITS, fitted.id, learnt_parts(fitted)), users, k, block_users)
+
+
+def rank_published(
+    places: PlaceOptions, split: Manifest, model: Manifest, users: NDArray[np.int64], k: int, block_users: int
+) -> Lists:
+    """Return the same of a published model as it stands, the items of train and validation being those seen."""
+    return _rank(_Source(places, split.id, layout.MODELS, model.id, LEARNT), users, k, block_users)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a worker finds the model, and the items that users have seen."""
+
+    places: PlaceOptions
+    split_id: str
+    kind: str
+    model_id: str
+    seen_parts: tuple[str, ...]
+
+
+def _rank(source: _Source, users: NDArray[np.int64], k: int, block_users: int) -> Lists:
+    """Rank blocks of users on the workers of the cluster, when called in one of its tasks.
+
+    What workers send back are the lists alone. Each holds the model (memory-mapped), the seen items and one block of
+    scores (64 MiB).
+    """
+    blocks = [users[start : start + block_users] for start in range(0, len(users), block_users)]
+    if len(blocks) > 1 and _is_on_a_worker():
+        with worker_client() as client:
+            futures = client.map(partial(_rank_block, source, k), blocks, pure=False)
+            lists: Sequence[Lists] = client.gather(futures)
+    else:
+        lists = [_rank_block(source, k, block) for block in blocks]
+    return np.concatenate(lists) if lists else np.empty((0, k), dtype=np.int32)
+
+
+def model_folder(places: PlaceOptions, artifact: Manifest) -> Path:
+    """Return the local folder with what a fitted or published model ranks by: its factors or its similarities."""
+    names = {layout.logical_name(file.path).partition("/")[0] for file in artifact.files}
+    return local_file(places, artifact, layout.SIMILARITIES if layout.SIMILARITIES in names else layout.FACTORS)
+
+
+def _rank_block(source: _Source, k: int, users: NDArray[np.int64]) -> Lists:
+    model, seen = _read(source)
+    theirs = seen.take(users)
+    return model.rank(users, theirs.indptr, theirs.items, k)[0]
+
+
+@lru_cache(maxsize=2)
+def _read(source: _Source) -> tuple[RankingModel, ItemsByUser]:
+    """Return a model and the items that users have seen, once for all blocks that a worker gets."""
+    split = _found(source.places, layout.SPLITS, source.split_id)
+    model = _found(source.places, source.kind, source.model_id)
+    rows = read_parts(source.places, split, source.seen_parts, ["user_idx", "item_idx"])
+    return load_ranking_model(model_folder(source.places, model)), items_by_user(rows, split.count("n_users"))
+
+
+def _found(places: PlaceOptions, kind: str, artifact_id: str) -> Manifest:
+    found = artifacts.find(places.open_store(), kind, artifact_id)
+    if found is None:
+        raise ObjectNotFound(f"{places.store_uri} has no {kind}/{artifact_id} any more; run the same command again.")
+    return found
+
+
+def _is_on_a_worker() -> bool:
+    try:
+        get_worker()
+    except ValueError:
+        return False
+    return True

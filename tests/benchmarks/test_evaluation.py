@@ -1,0 +1,263 @@
+"""``python -m benchmarks.evaluation``: its input is as uneven as real data, its table tells what was measured."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import evaluation
+from benchmarks.evaluating.drawing import Size, draw_factors, draw_interactions, find_repeats
+from benchmarks.evaluating.figures import rows_of, scale, summarise
+from benchmarks.evaluating.marginals import PERCENTS, ROWS_PER_ITEM, ROWS_PER_USER, spread_rows
+from benchmarks.evaluating.publishing import find_input, publish_input
+from benchmarks.evaluating.rounds import Measurement, measure
+from benchmarks.evaluating.spark_model import write_spark_model
+from benchmarks.evaluating.table import table_of, verdicts
+from benchmarks.machine import describe_machine
+from evaluation.csr import ItemsByUser
+from evaluation.evaluate import evaluate_lists
+from models.factors import FactorModel
+from storage.errors import InvalidInput
+from tasks.places import PlaceOptions
+from tasks.tables import local_file, read_parts
+
+SMALL = Size(users=300, items=200, interactions=3000, rank=8)
+FLAGS = ["--users", "300", "--items", "200", "--interactions", "3000", "--rank", "8", "--without-spark"]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.evaluation", *FLAGS, *arguments]
+
+
+def environment(temporary: Path) -> dict[str, str]:
+    temporary.mkdir()
+    return {**os.environ, "TMPDIR": str(temporary)}
+
+
+def measured(seconds: float, gigabytes: float, users: int = 100) -> list[Measurement]:
+    """One repetition in which the evaluation takes the seconds and memory given, the product 1 s and Spark 9 s."""
+    peak = int(gigabytes * 1e9)
+    return [
+        Measurement("product", users, 1.0, 2.0, 100_000_000, 200_000_000, None),
+        Measurement("evaluation", users, seconds, 2 * seconds, 300_000_000, peak, 0.25),
+        Measurement("spark", users, 9.0, 0.1, 100_000_000, 100_000_000, 0.125),
+    ]
+
+
+def test_a_run_prints_a_table_writes_rows_and_leaves_nothing(tmp_path: Path) -> None:
+    variables, written = environment(tmp_path / "temporary"), tmp_path / "rows.json"
+    done = subprocess.run(
+        command("--scaling", "--json", str(written)),
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    size = "300 users, 200 items, 3,000 interactions, rank 8, K = 5, 10, 20"
+    for expected in ("Seconds", "x product", "Peak MB", "NDCG@10", describe_machine(), size):
+        assert expected in done.stdout
+    assert sum("aim" in line for line in done.stdout.splitlines()) == 4
+    rows: list[dict[str, Any]] = json.loads(written.read_text("utf-8"))["rows"]
+    metrics = {"seconds", "cpu_seconds", "ratio_to_product", "peak_megabytes", "peak_above_idle_megabytes"}
+    assert {(row["model"], row["metric"]) for row in rows} == {
+        *((model, metric) for model in ("product", "evaluation") for metric in metrics),
+        *(("evaluation", metric) for metric in ("ndcg", "scaling_seconds", "scaling_ratio")),
+    }
+    scaled = [row["parameters"]["users"] for row in rows if row["metric"] == "scaling_seconds"]
+    assert scaled == [3, 30, 300]
+    for row in rows:
+        assert set(row) == {"model", "parameters", "split", "metric", "k", "value", "low", "high"}
+        assert row["value"] >= 0
+        assert row["parameters"]["interactions"] == 3000
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
+    if signal.getsignal(how) is signal.SIG_IGN:
+        pytest.skip("a job in the background has no Ctrl-C")
+    temporary = tmp_path / "temporary"
+    with subprocess.Popen(
+        command("--repetitions", "100"), env=environment(temporary), stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith("product"):
+            assert process.poll() is None
+        process.send_signal(how)
+        said = process.stderr.read()
+    assert (process.returncode, "Traceback" in said) == (130, False)
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_pipeline_measures_the_lists_that_a_naive_ranking_gives(tmp_path: Path) -> None:
+    publish_input(tmp_path / "input", SMALL, seed=3)
+    found = measure("evaluation", tmp_path / "input", SMALL.users)
+    size, split, fit = find_input(tmp_path / "input")
+    places = PlaceOptions(store_uri=str(tmp_path / "input" / "store"), work_dir=tmp_path)
+    seen, relevant = (
+        ItemsByUser.from_pairs(np.asarray(rows["user_idx"]), np.asarray(rows["item_idx"]), size.users)
+        for rows in (read_parts(places, split, ("train", "validation")), read_parts(places, split, ("test",)))
+    )
+    model = FactorModel.load(local_file(places, fit, "factors"))
+    scores = model.user_factors.astype(float) @ model.item_factors.astype(float).T
+    scores[np.repeat(np.arange(size.users), seen.counts), seen.items] = -np.inf
+    lists = np.argsort(-scores, axis=1, kind="stable")[:, :20].astype(np.int32)
+    expected = evaluate_lists(lists, np.arange(size.users), seen, relevant).mean("ndcg", 10)
+    assert found.ndcg == pytest.approx(expected)
+    assert found.peak_bytes >= found.idle_bytes > 0
+
+
+def test_each_user_keeps_one_row_to_test_and_one_to_validate_the_last_two(tmp_path: Path) -> None:
+    publish_input(tmp_path, SMALL, seed=1)
+    _, split, _ = find_input(tmp_path)
+    places = PlaceOptions(store_uri=str(tmp_path / "store"), work_dir=tmp_path)
+    train, validation, test = (read_parts(places, split, (part,)) for part in ("train", "validation", "test"))
+    assert np.asarray(test["user_idx"]).tolist() == np.asarray(validation["user_idx"]).tolist() == list(range(300))
+    assert (np.asarray(test["timestamp"]) > np.asarray(validation["timestamp"])).all()
+    latest = np.zeros(300, dtype=np.int64)
+    np.maximum.at(latest, np.asarray(train["user_idx"]), np.asarray(train["timestamp"]))
+    assert (np.asarray(validation["timestamp"]) > latest).all()
+    assert train.num_rows == 3000 - 600
+    assert pq.read_schema(local_file(places, split, "train.parquet")).names == [
+        *("user_idx", "item_idx", "rating", "timestamp")
+    ]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_interactions_have_the_total_three_rows_a_user_and_no_pair_twice(seed: int) -> None:
+    user_idx, item_idx = draw_interactions(SMALL, seed)
+    assert len(user_idx) == len({*zip(user_idx.tolist(), item_idx.tolist(), strict=True)}) == 3000
+    assert np.bincount(user_idx, minlength=300).min() >= 3
+    assert (np.diff(user_idx) >= 0).all()
+    assert (item_idx.min(), item_idx.max() < 200) >= (0, True)
+    assert [part.tolist() for part in draw_interactions(SMALL, seed)] == [user_idx.tolist(), item_idx.tolist()]
+
+
+def test_popular_items_and_active_users_have_the_share_that_real_ones_have() -> None:
+    size = Size(users=4000, items=2000, interactions=40_000)
+    user_idx, item_idx = draw_interactions(size, seed=1)
+    for idx, n, share in ((user_idx, 4000, 0.28), (item_idx, 2000, 0.40)):
+        counts = np.sort(np.bincount(idx, minlength=n))
+        assert counts[-n // 10 :].sum() / 40_000 == pytest.approx(share, abs=0.05)
+
+
+def test_a_catalogue_that_is_nearly_used_up_is_dealt_out_all_the_same() -> None:
+    user_idx, item_idx = draw_interactions(Size(users=10, items=20, interactions=100), seed=1)
+    assert np.bincount(user_idx).tolist() == [10] * 10
+    assert find_repeats(user_idx, item_idx, 20).tolist() == []
+
+
+@given(n=st.integers(1, 50), least=st.integers(0, 4), more=st.integers(0, 400), room=st.integers(1, 60))
+def test_rows_are_shared_out_to_the_last_one_within_their_bounds(n: int, least: int, more: int, room: int) -> None:
+    total = min(n * least + more, n * (least + room))
+    counts = spread_rows(ROWS_PER_ITEM, n, total, least, least + room)
+    assert (len(counts), counts.sum()) == (n, total)
+    assert counts.min() >= least
+    assert counts.max() <= least + room
+    assert (np.diff(counts) >= 0).all()
+
+
+def test_quantiles_come_out_as_they_went_in() -> None:
+    counts = spread_rows(ROWS_PER_USER, n=100_000, total=1_731_900, least=3, most=1000)
+    assert np.percentile(counts, [10, 50, 90, 99]) == pytest.approx([10, 13, 27, 76], rel=0.06)
+    assert len(PERCENTS) == len(ROWS_PER_USER) == len(ROWS_PER_ITEM)
+
+
+def test_popular_items_are_liked_more() -> None:
+    item_counts = np.arange(200)
+    model = draw_factors(SMALL, item_counts, seed=1)
+    mean_scores = (model.user_factors.astype(float) @ model.item_factors.astype(float).T).mean(axis=0)
+    assert np.corrcoef(mean_scores, np.log1p(item_counts))[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("interactions", [899, 30_001])
+def test_interactions_that_do_not_fit_are_refused(interactions: int) -> None:
+    with pytest.raises(InvalidInput, match=f"{interactions} interactions .* expected 900 to 30000"):
+        Size(users=300, items=200, interactions=interactions)
+    flags = ["--users", "300", "--items", "200", "--interactions", str(interactions)]
+    assert evaluation.main(flags) == 2
+
+
+def test_a_tenth_of_the_users_has_the_catalogue_and_the_activity_of_all() -> None:
+    assert SMALL.shrink(10) == Size(users=30, items=200, interactions=300, rank=8)
+    assert SMALL.shrink(1000).users == 1
+
+
+def test_ratios_are_to_the_median_of_the_product() -> None:
+    figures = summarise([*measured(2.0, 1), *measured(4.0, 3), *measured(3.0, 2)])
+    product, evaluated, spark = figures
+    assert (product.ratio_to_product.value, product.ndcg) == (1.0, None)
+    assert (evaluated.seconds.value, evaluated.ratio_to_product.value, evaluated.ratio_to_product.high) == (3, 3, 4)
+    assert evaluated.peak_megabytes is not None
+    assert evaluated.peak_above_idle_megabytes is not None
+    assert (evaluated.peak_megabytes.value, evaluated.peak_above_idle_megabytes.value) == (2000.0, 1700.0)
+    assert (spark.ratio_to_product.value, spark.peak_megabytes) == (9.0, None)
+    told = [list(column.cells) for column in table_of(figures, "x").columns]
+    assert (told[1], told[3]) == (["1.00", "3.00", "9.00"], ["1.00", "3.00", "9.00"])
+    assert (told[4], told[5]) == (["2.00", "6.00", "n/a"], ["200", "2000", "n/a"])
+
+
+def test_steps_are_held_against_the_next_smaller_number_of_users() -> None:
+    few, some, many = (measured(seconds, 1, users) for seconds, users in ((1, 100), (5, 1000), (60, 10_000)))
+    steps = scale([*many, *few, *some])
+    assert [(step.users, step.ratio) for step in steps] == [(100, None), (1000, 5.0), (10_000, 12.0)]
+    said = list(verdicts([], steps))
+    assert [sentence.endswith(": met") for sentence in said] == [True, False]
+    rows = list(rows_of([], steps, {"users": 10_000}))
+    assert [(row["metric"], row["parameters"]["users"], row["value"]) for row in rows] == [
+        ("scaling_seconds", 100, 1),
+        ("scaling_seconds", 1000, 5),
+        ("scaling_ratio", 1000, 5.0),
+        ("scaling_seconds", 10_000, 60),
+        ("scaling_ratio", 10_000, 12.0),
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "gigabytes", "n_met"), [(2.5, 4.0, 2), (2.6, 4.0, 1), (2.5, 4.1, 1)])
+def test_each_aim_is_judged_by_itself(seconds: float, gigabytes: float, n_met: int) -> None:
+    said = list(verdicts(summarise(measured(seconds, gigabytes)), []))
+    assert (len(said), sum(sentence.endswith(": met") for sentence in said)) == (2, n_met)
+
+
+def test_spark_without_java_is_refused_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert evaluation.main([]) == 2
+    assert "--without-spark" in capsys.readouterr().err
+
+
+def test_spark_gets_the_factors_in_the_layout_that_it_saves_itself(tmp_path: Path) -> None:
+    model = draw_factors(SMALL, np.arange(200), seed=1)
+    write_spark_model(model, tmp_path)
+    for name, factors in (("userFactors", model.user_factors), ("itemFactors", model.item_factors)):
+        table = pq.read_table(tmp_path / name)
+        assert [str(field).replace(" ", "") for field in table.schema] == [
+            "pyarrow.Field<id:int32notnull>",
+            "pyarrow.Field<features:list<element:floatnotnull>>",
+        ]
+        assert np.asarray(table["id"]).tolist() == list(range(len(factors)))
+        assert table["features"].to_pylist() == factors.tolist()
+    metadata = json.loads((tmp_path / "metadata" / "part-00000").read_text("utf-8"))
+    assert (metadata["rank"], metadata["paramMap"]["userCol"], metadata["paramMap"]["itemCol"]) == (
+        *(8, "user_idx"),
+        "item_idx",
+    )
+
+
+@pytest.mark.parametrize("flag", ["--users", "--repetitions", "--rank"])
+def test_nothing_to_measure_is_bad_usage(flag: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        evaluation.main([flag, "0"])
+    assert ended.value.code == 2

@@ -1,0 +1,114 @@
+import math
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evaluation.held_out_only import held_out_only
+
+KS = (1, 2, 5, 10)
+ROWS = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 30), st.sampled_from([-1.0, 0.0, 0.5, 2.0]), st.booleans()),
+    min_size=1,
+    max_size=40,
+    unique_by=lambda row: row[:2],
+)
+
+
+def measure(rows, ks=KS):
+    """Users and scores of rows (user, item, score, is_relevant)."""
+    user_idx, item_idx, score, is_relevant = (np.array(column) for column in zip(*rows, strict=True))
+    return held_out_only(user_idx, score, is_relevant, ks, item_idx=item_idx)
+
+
+def measure_naively(rows, k):
+    """{user: (precision, ndcg)} by a loop over users."""
+    by_user = defaultdict(list)
+    for user, item, score, is_relevant in rows:
+        by_user[user].append((-score, item, is_relevant))
+    result = {}
+    for user, own in sorted(by_user.items()):
+        hits = [is_relevant for _, _, is_relevant in sorted(own)]
+        gains = [hit / math.log2(rank + 1) for rank, hit in enumerate(hits[:k], start=1)]
+        ideal = [hit / math.log2(rank + 1) for rank, hit in enumerate(sorted(hits, reverse=True)[:k], start=1)]
+        result[user] = sum(hits[:k]) / min(k, len(hits)), sum(gains) / sum(ideal) if any(hits) else 0.0
+    return result
+
+
+@given(ROWS)
+def test_scores_equal_those_of_a_loop_over_users(rows):
+    users, scores = measure(rows)
+    for k in KS:
+        expected = measure_naively(rows, k)
+        assert users.tolist() == list(expected)
+        assert scores["precision", k].tolist() == pytest.approx([precision for precision, _ in expected.values()])
+        assert scores["ndcg", k].tolist() == pytest.approx([ndcg for _, ndcg in expected.values()])
+
+
+def test_scores_by_hand_of_two_users():
+    rows = [(8, 1, 0.1, True), (8, 2, 0.9, False), (8, 3, 0.5, True), (4, 1, 0.3, True)]
+    users, scores = measure(rows, ks=[2])
+    assert users.tolist() == [4, 8]
+    assert scores["precision", 2].tolist() == [1.0, 0.5]
+    assert scores["ndcg", 2].tolist() == pytest.approx([1.0, 0.63093 / 1.63093], abs=1e-5)
+
+
+def test_equal_scores_are_ranked_by_item_whatever_the_order_of_rows():
+    rows = [(0, 5, 1.0, True), (0, 2, 1.0, False), (0, 9, 1.0, True)]
+    for order in (rows, rows[::-1]):
+        assert measure(order, ks=[1])[1]["precision", 1].tolist() == [0.0]
+        assert measure(order, ks=[2])[1]["precision", 2].tolist() == [0.5]
+
+
+def test_precision_is_divided_by_the_rows_of_a_user_with_fewer_than_k():
+    assert measure([(0, 1, 0.5, True), (0, 2, 0.1, False)], ks=[10])[1]["precision", 10].tolist() == [0.5]
+
+
+def test_a_user_without_a_relevant_row_scores_zero_and_counts():
+    users, scores = measure([(0, 1, 0.5, False), (1, 1, 0.5, True)], ks=[10])
+    assert users.tolist() == [0, 1]
+    assert scores["precision", 10].tolist() == [0.0, 1.0]
+    assert scores["ndcg", 10].tolist() == [0.0, 1.0]
+
+
+def rows_of_users(n_rows_each):
+    """Users with so many held-out rows each, four of five of them relevant."""
+    generator = np.random.default_rng(5)
+    user_idx = np.repeat(np.arange(300), n_rows_each)
+    item_idx = np.tile(np.arange(n_rows_each), 300)
+    return user_idx, item_idx, generator.random(len(user_idx)), generator.random(len(user_idx)) < 0.8
+
+
+def test_chance_equals_an_oracle_in_precision_at_10_where_no_user_has_more_than_10_rows():
+    user_idx, item_idx, chance, is_relevant = rows_of_users(10)
+    by_chance = held_out_only(user_idx, chance, is_relevant, [10], item_idx=item_idx)[1]
+    oracle = held_out_only(user_idx, is_relevant.astype(float), is_relevant, [10], item_idx=item_idx)[1]
+    assert np.array_equal(by_chance["precision", 10], oracle["precision", 10])
+    assert oracle["precision", 10].mean() > 0.75
+
+
+def test_chance_falls_short_of_an_oracle_where_users_have_more_than_k_rows():
+    user_idx, item_idx, chance, is_relevant = rows_of_users(20)
+    by_chance = held_out_only(user_idx, chance, is_relevant, [10], item_idx=item_idx)[1]
+    oracle = held_out_only(user_idx, is_relevant.astype(float), is_relevant, [10], item_idx=item_idx)[1]
+    assert by_chance["precision", 10].mean() == pytest.approx(0.8, abs=0.03)
+    assert oracle["precision", 10].mean() > 0.99
+    assert oracle["ndcg", 10].tolist() == pytest.approx([1.0] * 300)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "score", "ks", "message"),
+    [
+        (0, [], [10], "one or more"),
+        (2, [0.1], [10], r"\[2, 1, 2, 2\] rows"),
+        (2, [0.1, np.nan], [10], "1 of 2 scores are not numbers"),
+        (1, [0.1], [], "one cut-off or more"),
+        (1, [0.1], [5, 0], "each at least 1"),
+    ],
+)
+def test_rows_that_cannot_be_ranked_are_refused(n_rows, score, ks, message):
+    rows = np.arange(n_rows)
+    with pytest.raises(ValueError, match=message):
+        held_out_only(rows, np.array(score), rows > 0, ks, item_idx=rows)

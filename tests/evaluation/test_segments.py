@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluation import metrics
+from evaluation.csr import ItemsByUser
+from evaluation.evaluate import RankingScores
+from evaluation.intervals import mean_interval
+from evaluation.segments import (
+    ACTIVITY_SEGMENTS,
+    COLD,
+    HEAD,
+    ITEM_SEGMENTS,
+    TAIL,
+    TORSO,
+    SegmentScore,
+    score_item_segments,
+    score_user_segments,
+    segment_items,
+    segment_users_by_activity,
+    segment_users_by_age,
+)
+
+SEGMENTS = np.array([HEAD, HEAD, TORSO, TAIL, TAIL, COLD], dtype=np.int8)
+
+
+def as_table(relevant):
+    pairs = np.array([(user, item) for user, items in enumerate(relevant) for item in items], dtype=int).reshape(-1, 2)
+    return ItemsByUser.from_pairs(pairs[:, 0], pairs[:, 1], len(relevant))
+
+
+def test_items_are_parted_where_half_and_four_fifths_of_the_interactions_are_reached():
+    """Of 100 interactions: 30 + 20 are half, with 18 + 12 more four fifths."""
+    assert segment_items(np.array([10, 30, 20, 0, 18, 12, 10])).tolist() == [TAIL, HEAD, HEAD, COLD, TORSO, TORSO, TAIL]
+
+
+def test_an_item_that_reaches_across_a_bound_belongs_to_the_more_popular_part():
+    assert segment_items(np.array([49, 2, 28, 21])).tolist() == [HEAD, TAIL, HEAD, TORSO]
+    assert segment_items(np.array([90, 10])).tolist() == [HEAD, TAIL]
+
+
+def test_equally_popular_items_are_parted_by_index():
+    assert segment_items(np.full(10, 3)).tolist() == [HEAD] * 5 + [TORSO] * 3 + [TAIL] * 2
+
+
+def test_items_without_training_rows_are_cold():
+    assert segment_items(np.zeros(3, dtype=np.int64)).tolist() == [COLD] * 3
+    assert segment_items(np.array([], dtype=np.int64)).tolist() == []
+
+
+@given(st.lists(st.integers(0, 6), max_size=12))
+def test_segments_of_items_are_the_fewest_that_hold_their_share(counts):
+    segment, order = (
+        segment_items(np.array(counts, dtype=np.int64)),
+        sorted(range(len(counts)), key=lambda i: (-counts[i], i)),
+    )
+    held, wanted = 0, {}
+    for item in order:
+        wanted[item] = HEAD if held < 0.5 * sum(counts) else TORSO if 5 * held < 4 * sum(counts) else TAIL
+        held += counts[item]
+    assert segment.dtype == np.int8
+    assert segment.tolist() == [wanted[i] if counts[i] else COLD for i in range(len(counts))]
+
+
+def test_a_user_of_median_activity_is_light():
+    assert segment_users_by_activity(np.array([1, 3, 3, 9, 4])).tolist() == [0, 0, 0, 1, 1]
+    assert segment_users_by_activity(np.array([5, 5, 5])).tolist() == [0, 0, 0]
+
+
+def test_a_user_of_median_age_is_new():
+    assert segment_users_by_age(np.array([300, 100, 200])).tolist() == [1, 0, 1]
+    assert segment_users_by_age(np.array([100, 200])).tolist() == [0, 1]
+
+
+def test_no_users_are_refused():
+    with pytest.raises(ValueError, match="there are no users"):
+        segment_users_by_activity(np.array([], dtype=np.int64))
+
+
+def make_scores():
+    values = {("ndcg", 10): np.array([0.0, 1.0, 0.5, 0.0]), ("recall", 10): np.array([0.0, 1.0, 1.0, 0.5])}
+    return RankingScores(np.array([3, 5, 8, 9]), values)
+
+
+def test_user_segments_are_means_over_their_users():
+    found = score_user_segments(make_scores(), "activity", ACTIVITY_SEGMENTS, np.array([0, 1, 0, 0], dtype=np.int8))
+    values = {(score.segment, score.metric): (score.value, score.n_users) for score in found}
+    assert values == {
+        ("light", "ndcg"): (0.5 / 3, 3),
+        ("light", "recall"): (0.5, 3),
+        ("heavy", "ndcg"): (1, 1),
+        ("heavy", "recall"): (1, 1),
+    }
+    assert found[0] == SegmentScore(
+        "activity", "light", "ndcg", 10, 0.5 / 3, *mean_interval(np.array([0.0, 0.5, 0.0])), 3
+    )
+
+
+def test_a_segment_without_users_is_left_out():
+    found = score_user_segments(make_scores(), "activity", ACTIVITY_SEGMENTS, np.ones(4, dtype=np.int8))
+    assert {score.segment for score in found} == {"heavy"}
+
+
+def test_segments_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="3 segments for 4 users"):
+        score_user_segments(make_scores(), "age", ("old", "new"), np.zeros(3, dtype=np.int8))
+    with pytest.raises(ValueError, match="segments run from 0 to 2"):
+        score_user_segments(make_scores(), "age", ("old", "new"), np.array([0, 1, 2, 0], dtype=np.int8))
+    with pytest.raises(ValueError, match="segments run from -1 to 1"):
+        score_user_segments(make_scores(), "age", ("old", "new"), np.array([0, 1, -1, 0], dtype=np.int8))
+    with pytest.raises(ValueError, match=r"\('map', 10\).*are not measured"):
+        score_user_segments(make_scores(), "age", ("old", "new"), np.zeros(4, dtype=np.int8), [("map", 10)])
+
+
+def test_hits_in_other_segments_are_taken_out_of_the_ranks():
+    """Both head items stand above the tail item 3: the tail's first hit is at rank 1, the miss 5 costs a rank."""
+    found = score_item_segments(np.array([[0, 1, 3, 5, 4]]), as_table([{0, 1, 3, 4}]), SEGMENTS, [("map", 3)])
+    assert {score.segment: score.value for score in found} == {"head": 1, "tail": (1 / 1 + 2 / 3) / 2}
+    assert {score.group for score in found} == {"item popularity"}
+
+
+def test_an_item_segment_counts_only_users_who_have_one_of_its_items_held_out():
+    lists, relevant = np.array([[0, 2], [2, 0], [1, 3]]), as_table([{0}, {2}, {2, 3}])
+    found = score_item_segments(lists, relevant, SEGMENTS, [("recall", 2)])
+    wanted = {"head": (1, 1), "torso": (0.5, 2), "tail": (1, 1)}
+    assert {score.segment: (score.value, score.n_users) for score in found} == wanted
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.lists(st.integers(0, 5), max_size=5, unique=True), st.sets(st.integers(0, 5))),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_item_segments_equal_their_definition(users):
+    items = np.array([[*each, *[-1] * (5 - len(each))] for each, _ in users])
+    found = score_item_segments(items, as_table([held for _, held in users]), SEGMENTS, [("ndcg", 3), ("recall", 5)])
+    wanted = {}
+    for number, name in enumerate(ITEM_SEGMENTS):
+        pairs = []
+        for each, held in users:
+            own = {item for item in held if SEGMENTS[item] == number}
+            pairs += [([item for item in each if item in own or item not in held], own)] if own else []
+        if pairs:
+            wanted[name, "ndcg"] = np.mean([metrics.ndcg_at_k(*pair, 3) for pair in pairs]), len(pairs)
+            wanted[name, "recall"] = np.mean([metrics.recall_at_k(*pair, 5) for pair in pairs]), len(pairs)
+    assert [(score.segment, score.metric) for score in found] == list(wanted)
+    for score in found:
+        assert (pytest.approx(score.value, abs=1e-9), score.n_users) == wanted[score.segment, score.metric]
+
+
+def test_item_segments_refuse_what_does_not_fit():
+    lists, relevant = np.array([[0, 1]]), as_table([{0}])
+    with pytest.raises(ValueError, match="2 lists for 1 rows"):
+        score_item_segments(np.array([[0, 1], [1, 0]]), relevant, SEGMENTS, [("ndcg", 2)])
+    with pytest.raises(ValueError, match="item 1 has no segment"):
+        score_item_segments(lists, relevant, SEGMENTS[:1], [("ndcg", 2)])
+    with pytest.raises(ValueError, match=r"\('ndcg', 10\).*are not measured"):
+        score_item_segments(lists, relevant, SEGMENTS)
+    with pytest.raises(ValueError, match="repeats an item"):
+        score_item_segments(np.array([[1, 1]]), relevant, SEGMENTS, [("ndcg", 2)])
