@@ -111,10 +111,27 @@ def search(settings: Settings, split: Manifest) -> tuple[list[Scored], Choice]:
 
 def measure_on_test(settings: Settings, split: Manifest, validated: Sequence[Scored], chosen: Scored) -> list[Scored]:
     """Return the chosen candidate, the best trained one and the baselines on test, refitted on train and validation."""
-    trained = [one for one in validated if not one.candidate.is_baseline]
-    best = max(trained, key=lambda one: one.value("ndcg_10") or 0.0)
-    shown = [one.candidate for one in validated if one.candidate.is_baseline or one in (best, chosen)]
+    shown = [
+        one.candidate for one in validated if one.candidate.is_baseline or one in (best_trained(validated), chosen)
+    ]
     return fit_and_score(settings, split, shown, LEARNT, "test")
+
+
+def best_trained(validated: Sequence[Scored]) -> Scored:
+    """Return the candidate of the highest NDCG@10 on validation that is no baseline."""
+    return max((one for one in validated if not one.candidate.is_baseline), key=lambda one: one.value("ndcg_10") or 0.0)
+
+
+def trace_learning(settings: Settings, split: Manifest, validated: Sequence[Scored]) -> list[Scored]:
+    """Return the best trained candidate on validation after fewer or more iterations, itself among them, in order."""
+    best = best_trained(validated)
+    others = [n for n in settings.curve_iterations if n != best.candidate.parameters["maxiter"]]
+    if not others:
+        return []
+    model, parameters = best.candidate.model, best.candidate.parameters
+    points = [Candidate(model=model, parameters={**parameters, "maxiter": n}) for n in others]
+    scored = fit_and_score(settings, split, points, ("train",), "validation")
+    return sorted([*scored, best], key=lambda one: int(one.candidate.parameters["maxiter"]))
 
 
 def recommend_to_all(settings: Settings, model: Manifest, dataset: Manifest) -> Manifest:

@@ -12,7 +12,7 @@ from flows.options import DaskOptions, RunOptions
 from flows.results import tell_where, training_record
 from flows.running import run_flow
 from flows.settings import Settings
-from flows.stages import make_split, measure_on_test, recommend_to_all, search
+from flows.stages import make_split, measure_on_test, recommend_to_all, search, trace_learning
 from flows.tracked import close_training, open_training
 from models.bias import BiasOptions
 from models.item_knn import ItemKnnOptions
@@ -65,11 +65,12 @@ def train(settings: Settings) -> dict[str, Any]:
     tracked = open_training(settings, experiment.result(), lineage)
     validated, choice = search(settings, lineage.split)
     chosen = choice.scored
+    curve = trace_learning(settings, lineage.split, validated)
     tested = measure_on_test(settings, lineage.split, validated, chosen)
     final_fit = fit(places, lineage.split, (*LEARNT, "test"), chosen.candidate, spark, keep_spark_model=True)
     on_test = next(one for one in tested if one.candidate == chosen.candidate)
     final = Scored(chosen.candidate, final_fit, on_test.scores)
-    model = publish_model(places, lineage, validated, choice, tested, final, products)
+    model = publish_model(places, lineage, validated, choice, tested, final, products, curve)
     recommendations = recommend_to_all(settings, model, lineage.dataset)
     close_training(settings, tracked, model, validated, chosen, final)
     record = training_record(places, lineage, validated, tested, model, recommendations, tracked.run.id)

@@ -30,10 +30,11 @@ RANDOM_SEED = 42
 
 def split_list(value: object) -> object:
     """Return '32,64' as its parts; anything else unchanged."""
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 Ranks = Annotated[tuple[PositiveInt, ...], NoDecode, BeforeValidator(split_list), Field(min_length=1)]
+Iterations = Annotated[tuple[PositiveInt, ...], NoDecode, BeforeValidator(split_list)]
 Weights = Annotated[tuple[PositiveFloat, ...], NoDecode, BeforeValidator(split_list), Field(min_length=1)]
 AlsKinds = Annotated[
     tuple[Literal["implicit", "explicit"], ...], NoDecode, BeforeValidator(split_list), Field(min_length=1)
@@ -62,6 +63,10 @@ class SearchOptions(BaseModel):
         json_schema_extra={"flag": "--alpha"},
     )
     als_maxiter: PositiveInt = Field(10, description="Iterations of ALS.", json_schema_extra={"flag": "--maxiter"})
+    curve_iterations: Iterations = Field(
+        (),
+        description="Also fit the best ALS model with so many iterations, such as 1,2,5, for a learning curve.",
+    )
     als_blocks: PositiveInt = Field(
         4, description="Blocks into which ALS parts users and items; it decides the order of sums."
     )

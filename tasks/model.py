@@ -75,7 +75,7 @@ CODE = code_version(
     files=evaluation.report.TEMPLATES,
 )
 
-NOT_OF_THE_CANDIDATE = frozenset({"model", "select_by", "validation_scores", "test_scores"})
+NOT_OF_THE_CANDIDATE = frozenset({"model", "select_by", "validation_scores", "test_scores", "curve_scores"})
 
 
 class ModelChoice(BaseModel):
@@ -150,6 +150,7 @@ def publish_model(
     tested: Sequence[Scored],
     final: Scored,
     products: Manifest | None,
+    curve: Sequence[Scored] = (),
 ) -> Manifest:
     """Publish the chosen candidate, fitted on all data, with its metadata, metrics and report.
 
@@ -161,6 +162,7 @@ def publish_model(
         tested: The chosen one and the baselines on test.
         final: The chosen candidate fitted on all data; its scores are those on test.
         products: The raw products file, for titles.
+        curve: The best trained candidate on validation after different numbers of iterations.
     """
     inputs = {
         "dataset": lineage.dataset.id,
@@ -175,6 +177,7 @@ def publish_model(
         "select_by": choice.select_by,
         "validation_scores": [one.scores.id for one in validated],
         "test_scores": [one.scores.id for one in tested],
+        "curve_scores": [one.scores.id for one in curve],
     }
 
     def build(folder: Path) -> dict[str, Any]:
@@ -186,7 +189,7 @@ def publish_model(
         _write_json(folder / layout.METADATA, _metadata(lineage, final))
         titles = read_titles(raw_file(places, products)).titles if products else {}
         identity = artifact_id(layout.MODELS, inputs, parameters, CODE)
-        report = gather_report(places, lineage, identity, validated, choice, tested, titles)
+        report = gather_report(places, lineage, identity, validated, choice, tested, titles, curve)
         (folder / layout.REPORT).write_text(render_report(report), encoding="utf-8")
         _show(report)
         shown = headline(read_rows(places, final.scores))

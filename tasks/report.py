@@ -26,6 +26,8 @@ from evaluation.report import (
     SplitSummary,
     summarise_interactions,
 )
+from evaluation.report_input import PRIMARY_K, PRIMARY_METRIC
+from evaluation.rows import MetricRow
 from models.loading import load_ranking_model
 from storage import layout
 from storage.manifest import Manifest
@@ -62,6 +64,7 @@ def gather_report(
     choice: Choice,
     tested: Sequence[Scored],
     titles: Mapping[str, str],
+    curve: Sequence[Scored] = (),
 ) -> ReportInput:
     """Return everything the report shows.
 
@@ -73,6 +76,7 @@ def gather_report(
         choice: How one of them was chosen.
         tested: The chosen candidate and the baselines, refitted on train and validation, on test.
         titles: Item id to title, where products are known.
+        curve: A candidate on validation after different numbers of iterations.
     """
     chosen = choice.scored.candidate
     refit = next(one for one in tested if one.candidate == chosen)
@@ -84,9 +88,14 @@ def gather_report(
         examples=_examples(places, lineage, refit.fitted, titles),
         guard=choice.guard,
         lead=choice.lead,
+        curve=[(int(one.candidate.parameters["maxiter"]), _ndcg(places, one)) for one in curve],
         **about_data(places, lineage),
         **shown_evidence(gather_evidence(places, lineage.split, tested, refit), refit.scores),
     )
+
+
+def _ndcg(places: PlaceOptions, one: Scored) -> MetricRow:
+    return next(row for row in read_rows(places, one.scores) if (row.metric, row.k) == (PRIMARY_METRIC, PRIMARY_K))
 
 
 def about_data(places: PlaceOptions, lineage: Lineage) -> dict[str, Any]:
