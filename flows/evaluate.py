@@ -32,13 +32,13 @@ from tasks.evaluation import (
     look_for_leaks,
     publish_evaluation,
 )
-from tasks.model import ModelChoice, candidate_of, find_lineage, find_model
+from tasks.measured import EvaluationOptions
 from tasks.places import PlaceOptions
+from tasks.published import ModelChoice, candidate_of, find_lineage, find_model
 from tasks.raw import ReviewsInput, keep_file
 from tasks.report import Lineage
 from tasks.reviews.download import DownloadOptions
 from tasks.reviews.ingest import IngestOptions
-from tasks.score import EvaluationOptions
 from tasks.score_lists import score_as_is, score_lists
 from tasks.split import split_dataset
 from tasks.tables import LEARNT

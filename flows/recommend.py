@@ -12,8 +12,8 @@ from flows.running import run_flow
 from flows.settings import Settings
 from flows.stages import recommend_to_all
 from storage import layout
-from tasks.model import ModelChoice, find_model
 from tasks.places import PlaceOptions
+from tasks.published import ModelChoice, find_model
 from tasks.recommend import RecommendOptions
 
 PARTS = (ModelChoice, RecommendOptions, PlaceOptions, DaskOptions, RunOptions)

@@ -12,8 +12,8 @@ from storage.artifacts import entry
 from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.choose import Scored
-from tasks.model import candidate_of
 from tasks.places import PlaceOptions
+from tasks.published import candidate_of
 from tasks.report import Lineage
 from tasks.score import read_rows
 from tasks.tracking import hide_user

@@ -15,14 +15,14 @@ from spark.session import SparkOptions
 from tasks.candidates import SearchOptions
 from tasks.choose import SelectionOptions
 from tasks.evaluation import SubjectOptions
-from tasks.model import ModelChoice
+from tasks.measured import EvaluationOptions
 from tasks.places import PlaceOptions
+from tasks.published import ModelChoice
 from tasks.raw import ProductsInput, ReviewsInput
 from tasks.recommend import RecommendOptions
 from tasks.reviews.download import DownloadOptions, is_url
 from tasks.reviews.ingest import IngestOptions
 from tasks.reviews.transfer import shown
-from tasks.score import EvaluationOptions
 from tasks.tracking import TrackingOptions, hide_user
 
 ADDRESSES = ("input_reviews", "raw_reviews_url", "mlflow_tracking_uri", "dask_scheduler_address")

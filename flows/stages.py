@@ -19,6 +19,7 @@ from tasks.choose import Choice, Scored, SelectionOptions, choose
 from tasks.dataset import build_dataset
 from tasks.fit import Parts, fit
 from tasks.ingest import check_reviews, find_reviews, publish_reviews, read_raw
+from tasks.measured import EvaluationOptions
 from tasks.places import PlaceOptions, scratch_folder
 from tasks.raw import ReviewsInput, fetch_raw, keep_file
 from tasks.recommend import (
@@ -31,7 +32,7 @@ from tasks.report import Lineage
 from tasks.reviews.checks import CHECKS
 from tasks.reviews.download import DownloadOptions
 from tasks.reviews.ingest import IngestOptions
-from tasks.score import EvaluationOptions, score
+from tasks.score import score
 from tasks.split import SPLIT_FILES, split_dataset
 from tasks.tables import LEARNT
 

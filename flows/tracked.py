@@ -12,9 +12,9 @@ from storage.identity import artifact_id
 from storage.manifest import Manifest
 from tasks.candidates import SearchOptions
 from tasks.choose import Scored, SelectionOptions
+from tasks.measured import EvaluationOptions
 from tasks.places import PlaceOptions
 from tasks.report import Lineage
-from tasks.score import EvaluationOptions
 from tasks.tables import local_file
 from tasks.tracking import TrackedRun, TrackingOptions, close_run, open_run, track_candidate
 

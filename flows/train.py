@@ -22,13 +22,13 @@ from spark.session import SparkOptions
 from tasks.candidates import SearchOptions
 from tasks.choose import Scored, SelectionOptions
 from tasks.fit import fit
+from tasks.measured import EvaluationOptions
 from tasks.model import publish_model
 from tasks.places import PlaceOptions
 from tasks.raw import ProductsInput, ReviewsInput, keep_file
 from tasks.recommend import RecommendOptions
 from tasks.reviews.download import DownloadOptions
 from tasks.reviews.ingest import IngestOptions
-from tasks.score import EvaluationOptions
 from tasks.tables import LEARNT
 from tasks.tracking import TrackingOptions, check_tracking, load_mlflow, open_experiment
 

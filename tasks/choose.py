@@ -20,8 +20,9 @@ from evaluation.selection_noise import LeadVerdict, judge_lead
 from storage.errors import InvalidInput
 from storage.manifest import Manifest
 from tasks.candidates import POPULARITY, RANDOM, Candidate
+from tasks.measured import GOOD_RATING, USERS_K, EvaluationOptions, load_factors
 from tasks.places import PlaceOptions
-from tasks.score import GOOD_RATING, USERS_K, EvaluationOptions, load_factors, read_users
+from tasks.score import read_users
 from tasks.tables import read_parts
 
 SelectionMetric = Literal[

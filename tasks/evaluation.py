@@ -24,12 +24,13 @@ from storage.errors import InvalidInput
 from storage.manifest import Manifest
 from tasks.choose import Scored
 from tasks.evidence import gather_evidence
+from tasks.measured import headline
 from tasks.model import CODE
 from tasks.places import PlaceOptions
 from tasks.publication import publish_once
 from tasks.report import Lineage, about_data, input_name, report_ids, scored_model, shown_evidence
 from tasks.retrying import COMPUTE_RETRIES
-from tasks.score import headline, read_rows
+from tasks.score import read_rows
 from tasks.tables import learnt_parts, read_parts, read_table
 
 

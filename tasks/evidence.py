@@ -25,8 +25,9 @@ from evaluation.segments import SegmentScore
 from storage.manifest import Manifest
 from tasks.candidates import GLOBAL_MEAN, POPULARITY, RANDOM
 from tasks.choose import Scored
+from tasks.measured import USERS_K, load_factors
 from tasks.places import PlaceOptions
-from tasks.score import USERS_K, load_factors, read_ranked, read_segments, read_users
+from tasks.score import read_ranked, read_segments, read_users
 from tasks.tables import LEARNT, read_parts
 
 METRIC, METRIC_AT = "ndcg", f"ndcg_{USERS_K}"

@@ -10,7 +10,6 @@ from typing import Any
 from loguru import logger
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from pydantic import BaseModel, ConfigDict, Field
 
 import evaluation.checks
 import evaluation.comparison
@@ -31,24 +30,24 @@ import evaluation.selection_noise
 import evaluation.svg
 import evaluation.window_figures
 import tasks.evidence
+import tasks.examples
 import tasks.report
 from evaluation.report import render_report
 from evaluation.report_input import ReportInput
 from evaluation.terminal import terminal_table
-from storage import artifacts, canonical, layout
-from storage.errors import InvalidInput
+from storage import canonical, layout
 from storage.identity import artifact_id, code_version
 from storage.manifest import Manifest
-from storage.protocol import Store
 from tasks.candidates import Candidate
 from tasks.choose import Choice, Scored
+from tasks.measured import headline
 from tasks.places import PlaceOptions
 from tasks.publication import publish_once
 from tasks.raw import raw_file
 from tasks.report import Lineage, gather_report
 from tasks.retrying import COMPUTE_RETRIES
 from tasks.reviews.products import read_titles
-from tasks.score import headline, read_rows
+from tasks.score import read_rows
 from tasks.tables import local_file
 
 CODE = code_version(
@@ -71,74 +70,10 @@ CODE = code_version(
     evaluation.svg,
     evaluation.window_figures,
     tasks.evidence,
+    tasks.examples,
     tasks.report,
     files=evaluation.report.TEMPLATES,
 )
-
-NOT_OF_THE_CANDIDATE = frozenset({"model", "select_by", "validation_scores", "test_scores", "curve_scores"})
-
-
-class ModelChoice(BaseModel):
-    """Which model is used."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model_id: str | None = Field(
-        None,
-        description="Id of a published model; without it, the champion.",
-        json_schema_extra={"flag": "--model"},
-    )
-
-
-@task(name="find model")
-def find_model(places: PlaceOptions, choice: ModelChoice) -> tuple[Manifest, Manifest]:
-    """Return a published model and the dataset it was trained on.
-
-    Raises:
-        InvalidInput: If no such model is published, or none is named and there is no champion.
-    """
-    store = places.open_store()
-    named = choice.model_id or _champion_id(store)
-    model = artifacts.find(store, layout.MODELS, named)
-    dataset = artifacts.find(store, layout.DATASETS, model.inputs["dataset"]) if model else None
-    if model is None or dataset is None:
-        keys = (info.key for info in store.list(f"{layout.MODELS}/"))
-        known = sorted({key.split("/")[1] for key in keys if key.endswith(layout.MANIFEST)})
-        raise InvalidInput(
-            f"{store.uri} has no model {named!r}; it has {known or 'none'}. Name one of them with --model, or "
-            "train one with 'python flows/train.py'."
-        )
-    return model, dataset
-
-
-@task(name="find lineage")
-def find_lineage(places: PlaceOptions, dataset: Manifest, split: Manifest) -> Lineage:
-    """Return what a published dataset came from, with a split of it.
-
-    Raises:
-        InvalidInput: If the store no longer has it.
-    """
-    store = places.open_store()
-    reviews = artifacts.find(store, layout.REVIEWS_KIND, dataset.inputs["reviews"])
-    raw = artifacts.find(store, layout.RAW, reviews.inputs["raw"]) if reviews else None
-    if reviews is None or raw is None:
-        raise InvalidInput(
-            f"{store.uri} no longer has what datasets/{dataset.id} came from. Name the reviews with --input."
-        )
-    return Lineage(raw, reviews, dataset, split)
-
-
-def candidate_of(model: Manifest) -> Candidate:
-    """Return the candidate that a published model is a fit of."""
-    parameters = {name: value for name, value in model.parameters.items() if name not in NOT_OF_THE_CANDIDATE}
-    return Candidate(model=str(model.parameters["model"]), parameters=parameters)
-
-
-def _champion_id(store: Store) -> str:
-    record, _ = artifacts.read_champion(store)
-    if not record:
-        raise InvalidInput(f"{store.uri} has no champion yet. Name a published model with --model ID.")
-    return str(record["model_id"])
 
 
 @task(name="publish model", **COMPUTE_RETRIES)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from distributed import get_worker, worker_client
@@ -19,6 +20,9 @@ from tasks.places import PlaceOptions
 from tasks.tables import LEARNT, learnt_parts, local_file, read_parts
 
 Lists = NDArray[np.int32]
+
+WORTH_SENDING = 1024
+READING = Lock()
 
 
 def rank_users(
@@ -64,14 +68,24 @@ def _rank(source: _Source, users: NDArray[np.int64], k: int, block_users: int) -
     What workers send back are the lists alone. Each holds the model (memory-mapped), the seen items and one block of
     scores (64 MiB).
     """
-    blocks = [users[start : start + block_users] for start in range(0, len(users), block_users)]
-    if len(blocks) > 1 and _is_on_a_worker():
-        with worker_client() as client:
-            futures = client.map(partial(_rank_block, source, k), blocks, pure=False)
-            lists: Sequence[Lists] = client.gather(futures)
+    if len(users) <= min(block_users, WORTH_SENDING) or not _is_on_a_worker():
+        lists: Sequence[Lists] = [_rank_block(source, k, block) for block in _blocks(users, block_users)]
     else:
-        lists = [_rank_block(source, k, block) for block in blocks]
+        with worker_client() as client:
+            blocks = _blocks(users, block_users, n_threads=sum(client.nthreads().values()))
+            lists = client.gather(client.map(partial(_rank_block, source, k), blocks, pure=False))
     return np.concatenate(lists) if lists else np.empty((0, k), dtype=np.int32)
+
+
+def _blocks(users: NDArray[np.int64], block_users: int, n_threads: int = 1) -> list[NDArray[np.int64]]:
+    """Return blocks of nearly equal size, as many for one thread as for another, so that none waits for the last.
+
+    Example:
+        >>> [len(block) for block in _blocks(np.arange(10), block_users=4, n_threads=2)]
+        [3, 3, 2, 2]
+    """
+    n_rounds = -(-len(users) // (block_users * n_threads))
+    return np.array_split(users, n_rounds * n_threads) if len(users) else []
 
 
 def model_folder(places: PlaceOptions, artifact: Manifest) -> Path:
@@ -86,8 +100,13 @@ def _rank_block(source: _Source, k: int, users: NDArray[np.int64]) -> Lists:
     return model.rank(users, theirs.indptr, theirs.items, k)[0]
 
 
-@lru_cache(maxsize=2)
 def _read(source: _Source) -> tuple[RankingModel, ItemsByUser]:
+    with READING:  # of the threads of a worker that want the same model, one reads it
+        return _read_once(source)
+
+
+@lru_cache(maxsize=2)
+def _read_once(source: _Source) -> tuple[RankingModel, ItemsByUser]:
     """Return a model and the items that users have seen, once for all blocks that a worker gets."""
     split = _found(source.places, layout.SPLITS, source.split_id)
     model = _found(source.places, source.kind, source.model_id)

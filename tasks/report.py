@@ -3,22 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from evaluation.assess import items_by_user
 from evaluation.report import (
     ArtifactIds,
     CorePass,
-    ExampleUser,
     Funnel,
-    HistoryEntry,
     QuarantineReason,
-    RecommendedItem,
     ReportInput,
     ScoredModel,
     Source,
@@ -28,18 +21,16 @@ from evaluation.report import (
 )
 from evaluation.report_input import PRIMARY_K, PRIMARY_METRIC
 from evaluation.rows import MetricRow
-from models.loading import load_ranking_model
 from storage import layout
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
 from tasks.choose import Choice, Scored
 from tasks.evidence import Evidence, gather_evidence
+from tasks.examples import find_examples
 from tasks.places import PlaceOptions
-from tasks.ranking import model_folder
-from tasks.recommend import recommended_rows
 from tasks.reviews.catalogue import is_sample_user
 from tasks.score import read_rows
-from tasks.tables import LEARNT, PART_FILES, local_file, read_parts, read_table
+from tasks.tables import PART_FILES, local_file, read_table
 
 N_EXAMPLES = 4
 N_HISTORY = 12
@@ -85,7 +76,7 @@ def gather_report(
         ids=report_ids(lineage, model_id, {"validation": validated, "test": tested}),
         candidates=[scored_model(places, one, chosen) for one in validated],
         test=[scored_model(places, one, chosen) for one in tested],
-        examples=_examples(places, lineage, refit.fitted, titles),
+        examples=find_examples(places, lineage.dataset, lineage.split, refit.fitted, titles),
         guard=choice.guard,
         lead=choice.lead,
         curve=[(int(one.candidate.parameters["maxiter"]), _ndcg(places, one)) for one in curve],
@@ -201,82 +192,3 @@ def _notes(lineage: Lineage) -> list[str]:
     if not counts["has_timestamps"]:
         notes.append("The input has no timestamps: the split is random, and a model may learn from later events.")
     return notes
-
-
-def _examples(places: PlaceOptions, lineage: Lineage, fitted: Manifest, titles: Mapping[str, str]) -> list[ExampleUser]:
-    """Return users at even distances through those tested; they are not picked by how well the model does."""
-    model = load_ranking_model(model_folder(places, fitted))
-    learnt = read_parts(places, lineage.split, LEARNT)
-    held_out = read_parts(places, lineage.split, ("test",))
-    tested = np.intersect1d(np.asarray(held_out["user_idx"]), np.asarray(learnt["user_idx"]))
-    at = np.unique(np.linspace(0, len(tested) - 1, N_EXAMPLES + 2).astype(int)[1:-1])
-    users = tested[at]
-    seen = items_by_user(learnt, model.n_users).take(users)
-    lists = recommended_rows(model, users, seen, N_RECOMMENDED)
-    user_ids = read_table(places, lineage.dataset, layout.USER_MAP)["user_id"]
-    item_ids = read_table(places, lineage.dataset, layout.ITEM_MAP)["item_id"]
-    labels = _Labels(item_ids, titles)
-    return [
-        _example(
-            str(user_ids[int(user)]),
-            _of_user(learnt, int(user)),
-            _of_user(held_out, int(user)),
-            _of_user(lists, int(user)),
-            labels,
-        )
-        for user in users
-    ]
-
-
-@dataclass(frozen=True)
-class _Labels:
-    """What an item is called: its title where it is known, else its id."""
-
-    item_ids: pa.ChunkedArray
-    titles: Mapping[str, str]
-
-    def of(self, item_idx: int) -> str:
-        """Return the label of an item."""
-        item_id = str(self.item_ids[item_idx])
-        return self.titles.get(item_id, item_id)
-
-
-def _of_user(rows: pa.Table, user: int) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = rows.filter(pc.equal(rows["user_idx"], user)).to_pylist()
-    return found
-
-
-def _example(
-    user_id: str,
-    learnt: list[dict[str, object]],
-    held_out: list[dict[str, object]],
-    lists: list[dict[str, object]],
-    labels: _Labels,
-) -> ExampleUser:
-    wanted = {row["item_idx"] for row in held_out}
-    latest_first = sorted(learnt, key=lambda row: -int(str(row["timestamp"] or 0)))[:N_HISTORY]
-    return ExampleUser(
-        user_id,
-        [
-            HistoryEntry(labels.of(int(str(row["item_idx"]))), _number(row["rating"]), _day(row["timestamp"]))
-            for row in latest_first
-        ],
-        [labels.of(int(str(row["item_idx"]))) for row in held_out],
-        [
-            RecommendedItem(
-                int(str(row["rank"])),
-                labels.of(int(str(row["item_idx"]))),
-                float(str(row["score"])),
-                is_hit=row["item_idx"] in wanted,
-            )
-            for row in lists
-        ],
-    )
-
-
-def _number(value: object) -> float | None:
-    return None if value is None else float(str(value))
-
-
-def _day(timestamp: object) -> date | None:
-    return None if timestamp is None else datetime.fromtimestamp(int(str(timestamp)), tz=UTC).date()

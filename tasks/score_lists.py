@@ -20,13 +20,14 @@ from storage.identity import code_version
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
 from tasks.choose import Scored
+from tasks.measured import EvaluationOptions, Measured, held_out_of
 from tasks.outside import find_indices, read_ids
 from tasks.places import PlaceOptions
 from tasks.publication import publish_once
 from tasks.ranking import Lists, rank_published
 from tasks.raw import raw_file
 from tasks.retrying import COMPUTE_RETRIES
-from tasks.score import CODE, EvaluationOptions, Measured, held_out_of
+from tasks.score import CODE
 from tasks.tables import LEARNT, read_parts
 
 LISTS_CODE = CODE + code_version(tasks.outside)

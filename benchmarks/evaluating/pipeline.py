@@ -12,9 +12,10 @@ from flows.running import open_dask
 from storage.errors import RecommenderError
 from storage.manifest import Manifest
 from tasks.candidates import IMPLICIT, Candidate
+from tasks.measured import EvaluationOptions
 from tasks.places import PlaceOptions
 from tasks.processes import prepare_process
-from tasks.score import EvaluationOptions, score
+from tasks.score import score
 
 LOG_LEVEL = "WARNING"
 PART = "test"

@@ -1,0 +1,146 @@
+"""What is measured of one candidate on one part of a split, and written into a folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from evaluation.assess import HeldOut, assess_cold_users, assess_lists, hold_out
+from evaluation.evaluate import DEFAULT_KS
+from evaluation.held_out_only import held_out_only
+from evaluation.intervals import mean_interval
+from evaluation.rating import rating_error
+from evaluation.rows import MetricRow
+from evaluation.segments import SegmentScore
+from models.factors import FactorModel
+from storage import canonical, layout
+from storage.errors import InvalidInput
+from storage.manifest import Manifest
+from tasks.candidates import Candidate
+from tasks.places import PlaceOptions
+from tasks.ranking import Lists, model_folder, rank_users
+from tasks.tables import read_parts, write_table
+
+USERS_K = 10
+GOOD_RATING = 4.0  # the original's threshold of relevance
+
+
+class EvaluationOptions(BaseModel):
+    """Who is evaluated, and how many at a time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    evaluate_users: PositiveInt | None = Field(
+        None, description="Evaluate a seeded sample of so many users; without it, all. Marked wherever shown."
+    )
+    evaluate_block_users: PositiveInt = Field(
+        8192, description="Users ranked in one piece on a Dask worker; memory grows with it, results do not change."
+    )
+
+
+def held_out_of(
+    places: PlaceOptions,
+    split: Manifest,
+    learnt: tuple[str, ...],
+    held_rows: pa.Table,
+    options: EvaluationOptions,
+    part: str,
+) -> HeldOut:
+    """Return who is evaluated on what.
+
+    Raises:
+        InvalidInput: If no user has rows both in what is learnt from and in the part.
+    """
+    rows = read_parts(places, split, learnt, ["user_idx", "item_idx", "timestamp"])
+    held_out = hold_out(rows, held_rows, split.count("n_users"), split.count("n_items"), options.evaluate_users)
+    if not len(held_out.users):
+        raise InvalidInput(
+            f"None of {len(held_out.cold)} users with rows in {part} has a row to learn from; expected one or more. "
+            "Choose another split (--split, --split-at)."
+        )
+    return held_out
+
+
+class Measured:
+    """What is measured of one candidate on one part, and written into a folder."""
+
+    def __init__(self, folder: Path, candidate: Candidate, part: str) -> None:
+        self._folder, self._candidate = folder, candidate
+        self._about = (candidate.model, dict(candidate.parameters), part)
+        self.rows: list[MetricRow] = []
+        self.segments: list[SegmentScore] = []
+        self.held_out_only: list[MetricRow] = []
+
+    def rank(
+        self, places: PlaceOptions, split: Manifest, fitted: Manifest, held_out: HeldOut, block_users: int
+    ) -> None:
+        """Rank the whole catalogue for each user, and measure the lists."""
+        ranked = rank_users(places, split, fitted, held_out.users, max(DEFAULT_KS), block_users)
+        self.take_lists(ranked, held_out)
+        if self._candidate.is_impersonal:
+            cold = rank_users(places, split, fitted, held_out.cold, USERS_K, block_users)
+            self.segments += assess_cold_users(cold, held_out, USERS_K)
+
+    def take_lists(self, ranked: Lists, held_out: HeldOut) -> None:
+        """Measure lists, and keep them with what each user gets from them."""
+        assessed = assess_lists(ranked, held_out, *self._about)
+        self.rows += assessed.rows
+        self.segments += assessed.segments
+        per_user = {f"{metric}_{k}": values for (metric, k), values in assessed.scores.scores.items() if k == USERS_K}
+        users = pa.table({"user_idx": held_out.users.astype(np.int32), **per_user})
+        write_table(users, self._folder / layout.USERS)
+        np.save(self._folder / layout.RANKED, ranked.astype("<i4"))
+
+    def rate(self, places: PlaceOptions, fitted: Manifest, held_rows: pa.Table, held_out: HeldOut) -> None:
+        """Measure predicted ratings, and what the protocol of held-out rows alone makes of the scores."""
+        model = load_factors(places, fitted)
+        if model is None:
+            return
+        user_idx, item_idx, rating = (np.asarray(held_rows[name]) for name in ("user_idx", "item_idx", "rating"))
+        if self._candidate.predicts_ratings:
+            errors = rating_error(model.predict, user_idx, item_idx, rating, held_out.seen)
+            self.rows += errors.rows(*self._about)
+        predicted = model.predict(user_idx, item_idx)
+        self.held_out_only += held_out_rows(user_idx, item_idx, predicted, rating, self._about)
+
+    def write(self, held_out: HeldOut) -> dict[str, Any]:
+        """Write ``metrics.json`` and return the counts for the manifest."""
+        record = {
+            "rows": [asdict(row) for row in self.rows],
+            "segments": [asdict(segment) for segment in self.segments],
+            "held_out_only": [asdict(row) for row in self.held_out_only],
+        }
+        (self._folder / layout.METRICS).write_bytes(canonical.encode(record, indent=2))
+        counts = {"n_users": len(held_out.users), "n_warm_users": held_out.n_warm, "n_cold_users": len(held_out.cold)}
+        return counts | headline([*self.rows, *self.held_out_only])
+
+
+def load_factors(places: PlaceOptions, fitted: Manifest) -> FactorModel | None:
+    """Return a model as factors; None for one that has none."""
+    folder = model_folder(places, fitted)
+    return FactorModel.load(folder) if folder.name == layout.FACTORS else None
+
+
+def held_out_rows(
+    user_idx: NDArray[np.integer],
+    item_idx: NDArray[np.integer],
+    predicted: NDArray[np.floating],
+    rating: NDArray[np.floating],
+    about: tuple[str, Mapping[str, Any], str],
+) -> list[MetricRow]:
+    """Return the original project's precision and NDCG at 10, over each user's own held-out rows."""
+    _, by_metric = held_out_only(user_idx, predicted, rating >= GOOD_RATING, (USERS_K,), item_idx=item_idx)
+    return [
+        MetricRow(*about, f"held_out_only_{metric}", k, float(values.mean()), *mean_interval(values), len(values))
+        for (metric, k), values in by_metric.items()
+    ]
+
+
+def headline(rows: Sequence[MetricRow]) -> dict[str, float]:
+    """Return the metrics by the names under which manifests and MLflow show them, such as ``ndcg_10``."""
+    return {row.metric if row.k is None else f"{row.metric}_{row.k}": row.value for row in rows}
