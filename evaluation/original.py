@@ -6,9 +6,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.display import clean_text, format_metric, metric_label
+from evaluation.display import clean_text, metric_label
 from evaluation.report_input import ScoredModel
-from evaluation.terminal import open_console, printed
+from evaluation.terminal import metric_cell, open_console, printed
 
 COLUMNS = (
     ("rmse", None),
@@ -22,6 +22,8 @@ COLUMNS = (
 def original_table(models: Sequence[ScoredModel], width: int = 100) -> str:
     """Return RMSE, the two metrics over held-out rows only, and the same two over the full catalogue, as text.
 
+    Below each figure stands its 95 % interval.
+
     Args:
         models: Rows in the order of the table, a random scorer among them.
         width: Columns of the terminal.
@@ -31,8 +33,7 @@ def original_table(models: Sequence[ScoredModel], width: int = 100) -> str:
     for metric, k in COLUMNS:
         table.add_column(metric_label(metric, k), justify="right")
     for model in models:
-        rows = (model.find(*column) for column in COLUMNS)
-        table.add_row(Text(clean_text(model.label)), *(format_metric(row.value if row else None) for row in rows))
+        table.add_row(Text(clean_text(model.label)), *(metric_cell(model.find(*column)) for column in COLUMNS))
     console = open_console(width)
     console.print(table)
     return printed(console)

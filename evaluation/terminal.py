@@ -10,7 +10,8 @@ from rich.text import Text
 
 from evaluation.display import clean_text, format_count, format_interval, format_metric, metric_label
 from evaluation.findings import gather_warnings, judge, metric_columns, rank_models, say_popularity
-from evaluation.report_input import PRIMARY_K, PRIMARY_METRIC, ReportInput, ScoredModel
+from evaluation.report_input import PRIMARY_K, ReportInput, ScoredModel
+from evaluation.rows import MetricRow
 
 _MOST_COLUMNS = 4
 
@@ -62,12 +63,11 @@ def printed(console: Console) -> str:
 def _test_table(report: ReportInput) -> Table:
     columns = metric_columns(report.test, PRIMARY_K)[:_MOST_COLUMNS]
     sample = "" if report.sampled_users is None else f", on a sample of {format_count(report.sampled_users)} users"
-    table = Table(title=Text(f"Test split, all items ranked{sample}"), box=box.SIMPLE_HEAD, title_justify="left")
+    title = f"Test split, all items ranked{sample}; below each figure its 95 % interval"
+    table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
     table.add_column("Model", overflow="fold")
     for metric, k in columns:
         table.add_column(metric_label(metric, k), justify="right")
-        if (metric, k) == (PRIMARY_METRIC, PRIMARY_K):
-            table.add_column("95 % interval", justify="right")
     for model in rank_models(report.test):
         table.add_row(*_cells(model, columns), style="bold" if model.is_chosen else "")
     return table
@@ -76,8 +76,12 @@ def _test_table(report: ReportInput) -> Table:
 def _cells(model: ScoredModel, columns: list[tuple[str, int | None]]) -> list[Text]:
     cells = [Text(("→ " if model.is_chosen else "  ") + clean_text(model.label, limit=60))]
     for metric, k in columns:
-        row = model.find(metric, k)
-        cells.append(Text(format_metric(row.value if row else None)))
-        if (metric, k) == (PRIMARY_METRIC, PRIMARY_K):
-            cells.append(Text(format_interval(row.low, row.high) if row else ""))
+        cells.append(metric_cell(model.find(metric, k)))
     return cells
+
+
+def metric_cell(row: MetricRow | None) -> Text:
+    """Return a metric with its 95 % interval below it."""
+    if row is None:
+        return Text(format_metric(None))
+    return Text(f"{format_metric(row.value)}\n{format_interval(row.low, row.high)}".rstrip())

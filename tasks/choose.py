@@ -12,6 +12,7 @@ from prefect.artifacts import create_table_artifact
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.assess import HeldOut, hold_out
+from evaluation.display import format_interval, format_metric, metric_label
 from evaluation.evaluate import evaluate_lists, rank_held_out
 from evaluation.guard import FULL_CATALOGUE, HELD_OUT_ONLY, GuardVerdict, MetricTrial, judge_metrics, try_metric
 from evaluation.held_out_only import held_out_only
@@ -22,7 +23,7 @@ from storage.manifest import Manifest
 from tasks.candidates import POPULARITY, RANDOM, Candidate
 from tasks.measured import GOOD_RATING, USERS_K, EvaluationOptions, load_factors
 from tasks.places import PlaceOptions
-from tasks.score import read_users
+from tasks.score import read_rows, read_users
 from tasks.tables import read_parts
 
 SelectionMetric = Literal[
@@ -36,6 +37,7 @@ SelectionMetric = Literal[
     "held_out_only_ndcg_10",
 ]
 PREFIX = "held_out_only_"
+SHOWN = (("ndcg", 10), ("recall", 10), ("hit_rate", 10), ("coverage", 10), ("rmse", None))
 
 
 class SelectionOptions(BaseModel):
@@ -101,9 +103,9 @@ def choose(
     ranked = [one for one in scored if one.candidate.ranks and one.value(options.select_by) is not None]
     best = max(ranked, key=lambda one: one.value(options.select_by) or 0.0)
     create_table_artifact(
-        [_row(one, is_chosen=one is best) for one in scored],
+        [_row(places, one, is_chosen=one is best) for one in scored],
         key="candidates",
-        description="Candidates on validation, all items ranked, seen items excluded",
+        description="Candidates on validation, all items ranked, seen items excluded; 95 % intervals over users",
     )
     value = best.value(options.select_by) or 0.0
     logger.info("Chosen: {} with {} {:.4f} on validation", best.candidate.label, options.select_by, value)
@@ -197,9 +199,10 @@ def _judge_lead(places: PlaceOptions, ranked: Sequence[Scored], options: Selecti
     return judge_lead(values, [one.candidate.label for one in ranked])
 
 
-def _row(one: Scored, *, is_chosen: bool) -> dict[str, object]:
-    shown = ("ndcg_10", "recall_10", "hit_rate_10", "coverage_10", "rmse")
-    values = {name: one.value(name) for name in shown}
+def _row(places: PlaceOptions, one: Scored, *, is_chosen: bool) -> dict[str, object]:
+    found = {(row.metric, row.k): row for row in read_rows(places, one.scores)}
+    shown = {metric_label(*column): found.get(column) for column in SHOWN}
     return {"candidate": one.candidate.label, "chosen": "yes" if is_chosen else ""} | {
-        name: None if value is None else round(value, 4) for name, value in values.items()
+        label: f"{format_metric(row.value)} ({format_interval(row.low, row.high)})" if row else None
+        for label, row in shown.items()
     }

@@ -14,16 +14,35 @@ from evaluation.display import (
     format_share,
     is_descriptive,
 )
+from evaluation.original import original_table
 from evaluation.report_input import ReportInput
 from evaluation.terminal import terminal_table
 
 
 def test_table_shows_every_tested_model_best_first_and_marks_the_choice(report_input: ReportInput) -> None:
     lines = terminal_table(report_input).splitlines()
-    rows = [line for line in lines if "0.0967\u20130.1051" in line or "0.0412\u20130.0496" in line]
-    assert rows[0].split("  ")[1].startswith("→ ALS implicit, rank 64")
-    assert "0.1009" in rows[0]
-    assert "Recent popularity" in rows[1]
+    [first] = [place for place, line in enumerate(lines) if line.strip().startswith("→ ALS implicit, rank 64")]
+    [second] = [place for place, line in enumerate(lines) if line.strip().startswith("Recent popularity")]
+    assert first < second
+    assert "0.1009" in lines[first]
+    assert "0.0967\u20130.1051" in lines[first + 1]
+    assert "0.0412\u20130.0496" in lines[second + 1]
+
+
+def test_every_figure_has_its_interval_below_it(report_input: ReportInput) -> None:
+    shown = terminal_table(report_input, width=140)
+    rows = [row for model in report_input.test for row in model.metrics if (row.metric, row.k) == ("recall", 10)]
+    assert rows
+    assert all(f"{row.low:.4f}\u2013{row.high:.4f}" in shown for row in rows)
+
+
+def test_original_table_puts_honest_figures_beside(full_input: ReportInput) -> None:
+    shown = original_table(full_input.original, width=140)
+    assert "held-out items only" in shown
+    for model in full_input.original:
+        for column in (("held_out_only_precision", 10), ("ndcg", 10)):
+            row = model.find(*column)
+            assert row is None or f"{row.value:.4f}" in shown
 
 
 def test_table_has_colour_codes_only_when_asked(report_input: ReportInput) -> None:
