@@ -27,7 +27,7 @@ def lists(trained: Trained) -> pa.Table:
 
 def evaluate(trained: Trained, *flags: str) -> tuple[dict[str, Any], str]:
     """Return the record of an evaluation on the split of the training, and its report."""
-    record = trained[0].result("evaluate", *flags)
+    record = trained[0].result("evaluate", "--split", "random", *flags)
     folder = trained[0].folder / "store" / layout.EVALUATIONS / record["ids"]["evaluation"]
     return record, (folder / layout.REPORT).read_text("utf-8")
 
@@ -122,7 +122,7 @@ def test_original_protocol_gives_a_random_scorer_what_it_gives_als(
     [
         ("a,b\n1,2\n", "lacks user_id (found ['a', 'b'])"),
         ("user_id,item_id\nnobody,nothing\n", "none of the 1 users of the lists is among"),
-        ("", "cannot be read as a table"),
+        ("", "is empty (0 bytes)"),
         ("user_id,item_id,rank\nnobody,nothing,first\n", "column rank is not numbers"),
     ],
 )

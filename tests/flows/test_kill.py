@@ -21,7 +21,7 @@ MOMENTS = {
     "Spark starts": "reviews/",
     "the k-core is taken": "k-core pass 1",
     "the dataset is published": "datasets/",
-    "the split is made": "Split leave-last",
+    "the split is made": "Split random",
     "candidates are fitted": "fits/",
     "candidates are scored": "scores/",
     "the model is chosen": "Chosen:",

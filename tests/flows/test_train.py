@@ -28,6 +28,7 @@ def test_training_publishes_a_model_with_all_that_outside_tools_rely_on(trained:
         layout.METADATA,
         layout.METRICS,
         layout.REPORT,
+        f"{layout.ALS_MODEL}/metadata/part-00000",
         layout.USER_FACTORS,
         layout.ITEM_FACTORS,
         layout.USER_IDS,
