@@ -38,7 +38,7 @@ def test_every_figure_has_its_interval_below_it(report_input: ReportInput) -> No
 
 def test_original_table_puts_honest_figures_beside(full_input: ReportInput) -> None:
     shown = original_table(full_input.original, width=140)
-    assert "held-out items only" in shown
+    assert "Precision@10, held-out" in shown
     for model in full_input.original:
         for column in (("held_out_only_precision", 10), ("ndcg", 10)):
             row = model.find(*column)
