@@ -170,7 +170,7 @@ def _name_contents(report: ReportInput, fit_charts: object, tradeoff: object) ->
     evidence = {
         ("proof", "Is it better?"): report.comparisons,
         ("guard", "The metric"): report.guard,
-        ("search", "Candidates"): True,
+        ("search", "Candidates"): bool(report.candidates),
         ("closer", "A closer look"): fit_charts,
         ("segments", "For whom"): report.segments,
         ("lists", "The catalogue"): tradeoff,

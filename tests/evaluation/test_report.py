@@ -326,3 +326,18 @@ def test_page_without_evidence_has_none_of_its_sections(report_input: ReportInpu
     html = render_report(report_input)
     for absent in ("<nav", 'id="proof"', 'id="guard"', 'id="closer"', 'id="segments"', 'id="lists"', 'id="checks"'):
         assert absent not in html, absent
+
+
+def test_report_on_one_model_speaks_of_no_choice(full_input: ReportInput) -> None:
+    page = render_report(replace(full_input, candidates=()))
+    assert "How good the evaluated model is" in page
+    assert "which had no part in choosing" not in page
+    assert "#search" not in page
+    assert "What it was chosen from" not in page
+
+
+def test_metric_that_decides_is_the_one_the_guard_was_asked_about(full_input: ReportInput) -> None:
+    assert full_input.guard is not None
+    wanted = replace(full_input.guard.wanted, metric="recall")
+    page = render_report(replace(full_input, guard=replace(full_input.guard, wanted=wanted)))
+    assert "Recall@10 over the full catalogue decides." in page
