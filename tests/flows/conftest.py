@@ -1,5 +1,6 @@
 """Real runs of the main job, made once and looked at by many tests."""
 
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -32,10 +33,21 @@ def new_workplace(
 
 
 @pytest.fixture(scope="session")
-def trained(new_workplace: Callable[[], Workplace], sample_flags: list[str]) -> tuple[Workplace, dict[str, Any]]:
+def training(new_workplace: Callable[[], Workplace], sample_flags: list[str]) -> tuple[Workplace, dict[str, Any]]:
     """A workplace in which the main job has run once, and its result record."""
     workplace = new_workplace()
     return workplace, workplace.result("train", *sample_flags)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    training: tuple[Workplace, dict[str, Any]], new_workplace: Callable[[], Workplace]
+) -> tuple[Workplace, dict[str, Any]]:
+    """A copy of that workplace for the tests of one file, which may add to its store, and the result record."""
+    original, record = training
+    workplace = new_workplace()
+    shutil.copytree(original.folder, workplace.folder, dirs_exist_ok=True)
+    return workplace, record
 
 
 @pytest.fixture(scope="session")
@@ -43,5 +55,5 @@ def sample_flags(sample: SampleFiles) -> list[str]:
     """Flags of a training that takes seconds."""
     inputs = ["--input", str(sample.reviews), "--products", str(sample.products)]
     favourable = ["--split", "random", "--knn-neighbours", "1"]  # so that ALS wins, and its files are published
-    fit = ["--rank", "8", "--reg", "0.05", "--alpha", "2", "--maxiter", "3", "--als-blocks", "2"]
+    fit = ["--rank", "32", "--reg", "0.2", "--alpha", "0.5", "--maxiter", "3", "--als-blocks", "2"]
     return [*inputs, *favourable, *fit, "--spark-shuffle-partitions", "2"]

@@ -5,7 +5,7 @@ from typing import BinaryIO
 import pytest
 from sample_artifacts import DATASET, FIT, MODEL, forge_manifest, publish, publish_lineage, replace_object
 
-from storage import artifacts
+from storage import artifacts, layout
 from storage.errors import Unavailable
 from storage.inventory import find_artifact, list_artifacts
 from storage.local import LocalStore
@@ -69,8 +69,8 @@ def test_missing_unknown_and_impossible_inputs_are_told(store: Store) -> None:
     found = problems(store)
     assert found[:2] == [
         f"models/{MODEL}: its input datasets/{DATASET} (dataset) does not exist.",
-        f"models/{MODEL}: its input 'muse' is of no kind that is known; expected one of dataset, fit, model, products, "
-        "raw, reviews, split, test.",
+        f"models/{MODEL}: its input 'muse' is of no kind that is known; expected one of "
+        f"{', '.join(sorted(layout.INPUT_KINDS))}.",
     ]
     assert "models/6666aaaa: its input raw/../../etc (raw) is broken" in found[2]
     assert len(found) == 3
