@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from spark.configuration import configuration, require_master
 from spark.hadoop import delete
 from spark.java import launch_jvm, stop_jvm
+from spark.jvm_output import JvmOutput, Listener
 from spark.options import SparkOptions
 from spark.s3a import S3aAccess, reach
 
@@ -26,20 +27,24 @@ SCRATCH_SETTING = "spark.recommender.scratch"
 _open = threading.Lock()
 _owner: list[int] = []
 _gateways: list[JavaGateway] = []
+_outputs: list[JvmOutput] = []
 _reached: list[S3aAccess | None] = []  # the server that the JVM was started to reach
 
 
 @contextmanager
-def open_session(options: SparkOptions, app_name: str, s3a: S3aAccess | None = None) -> Iterator[SparkSession]:
+def open_session(
+    options: SparkOptions, app_name: str, s3a: S3aAccess | None = None, listener: Listener | None = None
+) -> Iterator[SparkSession]:
     """Yield a Spark session, and close it whatever happens; the JVM stays for the next session of the process.
 
-    The session logs errors only, has no web page, counts time in UTC, and owns a scratch folder (`scratch_uri`)
+    The session has no web page, counts time in UTC, and owns a scratch folder (`scratch_uri`)
     that is removed with it. A second caller waits until the first has closed.
 
     Args:
         options: Where Spark runs and how much of the machine it takes.
         app_name: What the session is for.
         s3a: The S3 server that it shall reach, if any.
+        listener: Called, from a thread of its own, with each thing that Spark warns of.
 
     Raises:
         ValueError: If no fit Java is found, the JVM does not start, or Spark refuses the options.
@@ -47,12 +52,13 @@ def open_session(options: SparkOptions, app_name: str, s3a: S3aAccess | None = N
         RuntimeError: If the calling thread has a session open already.
     """
     with _one_at_a_time():
-        context = _start_context(options, app_name, s3a)
+        context = _start_context(options, app_name, s3a, listener)
         session = SparkSession(context)
         try:
             yield session
         finally:
             _close(session)
+            _outputs[0].listener = None
 
 
 def scratch_uri(session: SparkSession, name: str) -> str:
@@ -72,14 +78,19 @@ def _one_at_a_time() -> Iterator[None]:
             _owner.clear()
 
 
-def _start_context(options: SparkOptions, app_name: str, s3a: S3aAccess | None) -> SparkContext:
+def _start_context(
+    options: SparkOptions, app_name: str, s3a: S3aAccess | None, listener: Listener | None
+) -> SparkContext:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     require_master(options)
     _end_unfit_jvm(s3a)
     conf = configuration(options, app_name, s3a)
     if not _gateways:
-        _gateways.append(launch_jvm(conf, {"OPENBLAS_NUM_THREADS": "1"}))
+        output = JvmOutput()
+        _gateways.append(launch_jvm(conf, {"OPENBLAS_NUM_THREADS": "1"}, output))
+        _outputs.append(output)
         _reached.append(s3a)
+    _outputs[0].listener = listener
     scratch = _make_scratch(options, s3a)
     conf.set(SCRATCH_SETTING, scratch)
     context = SparkContext(conf=conf, gateway=_gateways[0])
@@ -100,6 +111,7 @@ def _end_unfit_jvm(s3a: S3aAccess | None) -> None:
     """
     if _gateways and (_gateways[0].proc.poll() is not None or s3a not in (None, _reached[0])):
         stop_jvm(_gateways.pop())
+        _outputs.clear()
         _reached.clear()
 
 

@@ -8,6 +8,7 @@ there is one.
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
 from functools import cache
 
 from loguru import logger
@@ -18,6 +19,7 @@ from prefect.exceptions import ObjectNotFound
 from pyspark.sql import SparkSession
 
 from spark.configuration import machine_bytes
+from spark.jvm_output import JvmLine, Listener
 from spark.options import describe_sizes
 from spark.s3a import S3aAccess
 from spark.session import SparkOptions, open_session
@@ -47,7 +49,7 @@ def open_spark(options: SparkOptions, places: PlaceOptions, name: str) -> Iterat
             folder = stack.enter_context(scratch_folder(places, "spark"))
             options = options.model_copy(update={"spark_scratch": folder.absolute().as_uri()})
         try:
-            session = stack.enter_context(open_session(options, name, s3a))
+            session = stack.enter_context(open_session(options, name, s3a, _listener()))
         except ValueError as error:
             raise InvalidInput(str(error)) from error
         except ConnectionError as error:
@@ -71,6 +73,16 @@ def _wait_for_place(stack: ExitStack) -> None:
     except ObjectNotFound:
         return
     stack.enter_context(concurrency(spark_limit(), lease_duration=LEASE_SECONDS))
+
+
+def _listener() -> Listener:
+    """Return what logs Spark's warnings as those of the run that opens it now."""
+    run = copy_context()
+
+    def log(line: JvmLine) -> None:
+        logger.bind(source="spark").log(line.level, "{}: {}", line.logger, line.message)
+
+    return lambda line: run.run(log, line)
 
 
 @cache

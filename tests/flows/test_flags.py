@@ -199,6 +199,7 @@ ELSEWHERE = {
     "as_is": "test_published_model_as_it_is_is_caught_remembering_the_test_part",
     "protocol": "test_original_protocol_gives_a_random_scorer_what_it_gives_als",
     "model_id": "test_recommend_flow_serves_a_published_model_by_its_id",
+    "log_format": "test_every_line_of_a_training_is_json_where_asked_for",
     "dask_scheduler_address": "test_tasks_run_on_the_scheduler_that_is_named",
     "dask_workers": "test_own_workers_are_processes_where_asked_for",
     "spark_master": "test_spark_is_opened_as_the_flags_say",
