@@ -50,20 +50,19 @@ def test_library_speaks_under_its_own_name(name: str, source: str) -> None:
 
 
 def test_record_of_a_run_keeps_its_run_and_its_traceback() -> None:
-    try:
-        raise KeyError("lost")
-    except KeyError:
-        record = logging.makeLogRecord(
-            {
-                "name": "prefect.task_runs",
-                "msg": "failed",
-                "exc_info": sys.exc_info(),
-                "flow_run_name": "train on x",
-                "flow_run_id": "b7d91a0e",
-                "task_run_name": "fit",
-                "created": time.time(),
-            }
-        )
+    with pytest.raises(KeyError) as caught:
+        {}["lost"]
+    record = logging.makeLogRecord(
+        {
+            "name": "prefect.task_runs",
+            "msg": "failed",
+            "exc_info": (caught.type, caught.value, caught.tb),
+            "flow_run_name": "train on x",
+            "flow_run_id": "b7d91a0e",
+            "task_run_name": "fit",
+            "created": time.time(),
+        }
+    )
     found = json.loads(LineFormatter("json").format(record))
     assert (found["flow_run"], found["flow_run_id"], found["task_run"]) == ("train on x", "b7d91a0e", "fit")
     assert found["exception"].endswith("KeyError: 'lost'")
