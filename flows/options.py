@@ -1,16 +1,13 @@
 """How a run behaves and where its row-parallel tasks run; what it does is said by other options."""
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.log_lines import LogOptions
 
-class RunOptions(BaseModel):
+
+class RunOptions(LogOptions):
     """How a run behaves, whatever it does."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level of log lines.")
     environment: str = Field("development", description="Name of this installation; a tag of Prefect and MLflow runs.")
 
 

@@ -19,7 +19,7 @@ from tasks.recommend import RecommendOptions
 PARTS = (ModelChoice, RecommendOptions, PlaceOptions, DaskOptions, RunOptions)
 
 
-@flow(name="recommend", flow_run_name="recommend from {settings.model_id}")
+@flow(name="recommend", flow_run_name="recommend from {settings.model_name}")
 def recommend(settings: Settings) -> dict[str, Any]:
     """Score every user with a model and publish the lists."""
     places = settings.part(PlaceOptions)

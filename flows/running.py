@@ -13,6 +13,7 @@ from flows.options import DaskOptions
 from flows.prefect_server import open_prefect_api
 from flows.settings import Settings
 from storage.errors import Unavailable
+from tasks.log_lines import LogOptions
 from tasks.processes import PreparedWorker, prepare_process
 
 
@@ -26,9 +27,10 @@ def run_flow(
         settings: How.
         preload: What takes seconds and can be done while the Prefect server starts, such as a slow import.
     """
-    prepare_process(settings.log_level)
+    log = settings.part(LogOptions)
+    prepare_process(log)
     threading.Thread(target=preload, daemon=True).start()
-    with open_prefect_api(), open_dask(settings.part(DaskOptions), settings.log_level) as address:
+    with open_prefect_api(), open_dask(settings.part(DaskOptions), log) as address:
         # Typed Any: Prefect's runners are invariant in the kind of their futures.
         runner: Any = DaskTaskRunner(address=address)
         with tags(settings.environment):
@@ -36,7 +38,7 @@ def run_flow(
 
 
 @contextmanager
-def open_dask(options: DaskOptions, log_level: str) -> Iterator[str]:
+def open_dask(options: DaskOptions, log: LogOptions) -> Iterator[str]:
     """Yield the address of the Dask scheduler: the one set, or one of this run's own.
 
     Raises:
@@ -44,11 +46,11 @@ def open_dask(options: DaskOptions, log_level: str) -> Iterator[str]:
     """
     if options.dask_scheduler_address:
         with _connect(options.dask_scheduler_address) as client:
-            client.register_plugin(PreparedWorker(log_level))
+            client.register_plugin(PreparedWorker(log))
             yield options.dask_scheduler_address
         return
     with _local_cluster(options.dask_workers) as cluster, Client(cluster) as client:
-        client.register_plugin(PreparedWorker(log_level))
+        client.register_plugin(PreparedWorker(log))
         yield cluster.scheduler_address
 
 

@@ -79,8 +79,12 @@ class Settings(
         """What an evaluation is of."""
         if self.protocol == "original":
             return f"the original's sweeps on {self.input_name}"
-        named = self.recommendations_file.name if self.recommendations_file else None
-        return named or self.model_id or "the champion"
+        return self.recommendations_file.name if self.recommendations_file else self.model_name
+
+    @property
+    def model_name(self) -> str:
+        """The model that is used."""
+        return self.model_id or "the champion"
 
     @property
     def input_name(self) -> str:

@@ -29,6 +29,7 @@ from tasks.raw import ProductsInput, ReviewsInput, keep_file
 from tasks.recommend import RecommendOptions
 from tasks.reviews.download import DownloadOptions
 from tasks.reviews.ingest import IngestOptions
+from tasks.summary import summarise
 from tasks.tables import LEARNT
 from tasks.tracking import TrackingOptions, check_tracking, load_mlflow, open_experiment
 
@@ -75,6 +76,7 @@ def train(settings: Settings) -> dict[str, Any]:
     close_training(settings, tracked, model, validated, chosen, final)
     record = training_record(places, lineage, validated, tested, model, recommendations, tracked.run.id)
     tell_where(record["uris"], settings.mlflow_tracking_uri)
+    summarise(settings.input_name, record, settings.mlflow_tracking_uri, tracked.experiment)
     return record
 
 

@@ -86,7 +86,7 @@ class Choice:
     lead: LeadVerdict
 
 
-@task(name="choose")
+@task(name="choose", task_run_name="choose by {options.select_by} on {split.id}")
 def choose(
     places: PlaceOptions,
     split: Manifest,

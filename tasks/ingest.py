@@ -59,7 +59,7 @@ def _identity(raw: Manifest, options: IngestOptions) -> tuple[dict[str, str], di
     return {"raw": raw.id}, options.model_dump(mode="json", exclude={"partition_bytes"})
 
 
-@task(name="find reviews")
+@task(name="find reviews", task_run_name="find reviews of {raw.files[0].path}")
 def find_reviews(places: PlaceOptions, raw: Manifest, options: IngestOptions) -> Manifest | None:
     """Return the reviews of a raw file if they are published already."""
     inputs, parameters = _identity(raw, options)
@@ -70,7 +70,7 @@ def find_reviews(places: PlaceOptions, raw: Manifest, options: IngestOptions) ->
     return found
 
 
-@task(name="read raw file", **COMPUTE_RETRIES)
+@task(name="read raw file", task_run_name="read raw file {raw.files[0].path}", **COMPUTE_RETRIES)
 def read_raw(places: PlaceOptions, raw: Manifest, options: IngestOptions, folder: Path) -> list[PartitionFile]:
     """Write the lines of the raw file into a folder, in partitions to be checked apart; memory stays flat."""
     path = raw_file(places, raw)
@@ -86,7 +86,7 @@ def check_reviews(partition: PartitionFile, check: str, options: IngestOptions) 
     return check_partition(partition, check, options)
 
 
-@task(name="publish reviews", **COMPUTE_RETRIES)
+@task(name="publish reviews", task_run_name="publish reviews of {raw.files[0].path}", **COMPUTE_RETRIES)
 def publish_reviews(
     places: PlaceOptions,
     raw: Manifest,

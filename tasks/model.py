@@ -76,7 +76,7 @@ CODE = code_version(
 )
 
 
-@task(name="publish model", **COMPUTE_RETRIES)
+@task(name="publish model", task_run_name="publish model of dataset {lineage.dataset.id}", **COMPUTE_RETRIES)
 def publish_model(
     places: PlaceOptions,
     lineage: Lineage,

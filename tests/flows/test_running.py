@@ -16,6 +16,7 @@ from flows.running import open_dask
 from flows.settings import Settings
 from spark.session import SparkOptions
 from storage.identity import file_sha256
+from tasks.log_lines import LogOptions
 from tasks.places import PlaceOptions, scratch_folder
 from tasks.reviews.sample import SampleFiles
 from tasks.sessions import open_spark
@@ -44,7 +45,7 @@ def test_scheduler_that_does_not_answer_is_named_in_one_message(
 
 @pytest.mark.parametrize(("n_workers", "scheme"), [(0, "inproc://"), (2, "tcp://")])
 def test_own_workers_are_processes_where_asked_for(n_workers: int, scheme: str) -> None:
-    with open_dask(DaskOptions(dask_workers=n_workers), "INFO") as address:
+    with open_dask(DaskOptions(dask_workers=n_workers), LogOptions()) as address:
         assert address.startswith(scheme)
 
 

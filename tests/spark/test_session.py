@@ -7,10 +7,11 @@ import pytest
 from pydantic import ValidationError
 from pyspark.sql import SparkSession
 
-import spark.session
+import spark.configuration
 from spark.blas import describe_blas
 from spark.java import jvm_of
-from spark.session import SparkOptions, driver_memory, open_session, scratch_uri
+from spark.options import driver_memory
+from spark.session import SparkOptions, open_session, scratch_uri
 
 GIB = 1024**3
 
@@ -50,13 +51,18 @@ def test_spark_options_refuse_a_memory_that_java_cannot_read() -> None:
 
 @pytest.mark.parametrize(
     ("master", "library", "is_quick"),
-    [("local[2]", "libblas.so.3", True), ("local[2]", None, False), ("spark://host:7077", "libblas.so.3", False)],
+    [
+        ("local[2]", "libblas.so.3", True),
+        ("local[2]", None, False),
+        ("spark://127.0.0.1:7077", "libblas.so.3", True),
+        ("spark://host:7077", "libblas.so.3", False),
+    ],
 )
-def test_only_a_local_session_with_native_blas_does_without_the_thorough_compiler(
+def test_only_a_session_on_this_machine_with_native_blas_does_without_the_thorough_compiler(
     monkeypatch: pytest.MonkeyPatch, master: str, library: str | None, is_quick: bool
 ) -> None:
-    monkeypatch.setattr(spark.session, "find_library", lambda _: library)
-    assert (spark.session._compiler_flag(SparkOptions(spark_master=master)) != "") == is_quick
+    monkeypatch.setattr(spark.configuration, "find_library", lambda _: library)
+    assert (spark.configuration.compiler_flag(SparkOptions(spark_master=master)) != "") == is_quick
 
 
 def test_session_obeys_its_options(session: SparkSession) -> None:
