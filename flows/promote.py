@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 
 from flows.command_line import run
 from flows.options import DaskOptions, RunOptions
-from flows.promotion_view import decision_markdown, decision_view, history_view
+from flows.promotion_view import decision_markdown, decision_view, history_view, reason_of
 from flows.refused import end_refused
 from flows.results import promotion_record
 from flows.running import run_flow
@@ -77,7 +77,7 @@ def promote(settings: Settings) -> dict[str, Any]:
     record = promotion_record(places, contest, scored, promotion, decision)
     if not decision["promoted"]:
         return end_refused(decision["sentence"], record)
-    reason = settings.promotion_reason or decision["conditions"][0]["sentence"]
+    reason = settings.promotion_reason or reason_of(decision)
     successor = Succession(challenger.id, datetime.now(UTC).isoformat(), reason, promotion.id)
     return record | {"pointer": crown_model(places, challenger, successor, contest.reign)}
 

@@ -50,6 +50,12 @@ def decision_markdown(decision: Decision, promotion_id: str) -> str:
     return "\n\n".join(parts)
 
 
+def reason_of(decision: Decision) -> str:
+    """Return what the history says of a promotion: the comparison that it won."""
+    first = "" if decision["champion"] else "The first champion. "
+    return f"{first}{decision['conditions'][0]['sentence']}"
+
+
 def history_view(uri: str, history: Sequence[Succession]) -> RenderableType:
     """Return a table of the champions, the one that serves first."""
     if not history:
