@@ -17,6 +17,7 @@ from tasks.choose import SelectionOptions
 from tasks.evaluation import SubjectOptions
 from tasks.measured import EvaluationOptions
 from tasks.places import PlaceOptions
+from tasks.promotion import PromotionOptions
 from tasks.published import ModelChoice
 from tasks.raw import ProductsInput, ReviewsInput
 from tasks.recommend import RecommendOptions
@@ -48,6 +49,7 @@ class Settings(
     SelectionOptions,
     EvaluationOptions,
     SubjectOptions,
+    PromotionOptions,
     RecommendOptions,
     TrackingOptions,
     SparkOptions,

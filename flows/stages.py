@@ -16,7 +16,7 @@ from models.popularity import PopularityOptions
 from spark.dataset import DatasetOptions
 from spark.session import SparkOptions
 from storage.manifest import Manifest
-from tasks.candidates import Candidate, SearchOptions, candidates
+from tasks.candidates import YARDSTICKS, Candidate, SearchOptions, candidates
 from tasks.choose import Choice, Scored, SelectionOptions, choose
 from tasks.dataset import build_dataset
 from tasks.fit import Parts, fit
@@ -136,6 +136,12 @@ def measure_on_test(settings: Settings, split: Manifest, validated: Sequence[Sco
         one.candidate for one in validated if one.candidate.is_baseline or one in (best_trained(validated), chosen)
     ]
     return fit_and_score(settings, split, shown, LEARNT, "test")
+
+
+def compare_on_test(settings: Settings, split: Manifest, competing: Sequence[Candidate]) -> list[Scored]:
+    """Return a random scorer, popularity and other candidates, each once, on test, fitted to train and validation."""
+    others = [one for place, one in enumerate(competing) if one not in (*YARDSTICKS, *competing[:place])]
+    return fit_and_score(settings, split, [*YARDSTICKS, *others], LEARNT, "test")
 
 
 def best_trained(validated: Sequence[Scored]) -> Scored:

@@ -16,7 +16,8 @@ SCORES: Final = "scores"
 MODELS: Final = "models"
 EVALUATIONS: Final = "evaluations"
 RECOMMENDATIONS: Final = "recommendations"
-KINDS: Final = (RAW, REVIEWS_KIND, DATASETS, SPLITS, FITS, SCORES, MODELS, EVALUATIONS, RECOMMENDATIONS)
+PROMOTIONS: Final = "promotions"
+KINDS: Final = (RAW, REVIEWS_KIND, DATASETS, SPLITS, FITS, SCORES, MODELS, EVALUATIONS, RECOMMENDATIONS, PROMOTIONS)
 
 # Which kind of artifact each role among a manifest's inputs names.
 INPUT_KINDS: Final[Mapping[str, str]] = {
@@ -32,6 +33,8 @@ INPUT_KINDS: Final[Mapping[str, str]] = {
     "fit": FITS,
     "test": SCORES,
     "model": MODELS,
+    "challenger": MODELS,
+    "champion": MODELS,
 }
 
 CHAMPION: Final = "champion.json"
@@ -56,6 +59,7 @@ ITEM_IDS: Final = "factors/item_ids.parquet"
 METADATA: Final = "metadata.json"
 METRICS: Final = "metrics.json"
 REPORT: Final = "report.html"
+DECISION: Final = "decision.json"
 K_CORE: Final = "k_core.json"
 LISTS: Final = "lists"
 USERS: Final = "users.parquet"

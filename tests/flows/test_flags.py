@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from workplace import Outcome, Workplace
 
-from flows import evaluate, ingest, recommend, train
+from flows import evaluate, ingest, promote, recommend, train
 from flows.command_line import flag_of
 from flows.settings import Settings
 from storage import layout
@@ -198,6 +198,10 @@ ELSEWHERE = {
     "recommendations_file": "test_lists_from_elsewhere_are_put_to_the_same_test",
     "as_is": "test_published_model_as_it_is_is_caught_remembering_the_test_part",
     "protocol": "test_original_protocol_gives_a_random_scorer_what_it_gives_als",
+    "promotion_margin": "test_a_promotion_margin_lets_a_worse_challenger_through_for_a_reason",
+    "promotion_reason": "test_a_promotion_margin_lets_a_worse_challenger_through_for_a_reason",
+    "roll_back": "test_a_rollback_goes_back_and_keeps_its_reason",
+    "show_history": "test_the_history_is_printed_and_recorded",
     "model_id": "test_recommend_flow_serves_a_published_model_by_its_id",
     "log_format": "test_every_line_of_a_training_is_json_where_asked_for",
     "dask_scheduler_address": "test_tasks_run_on_the_scheduler_that_is_named",
@@ -224,7 +228,10 @@ def test_flag_is_obeyed(name: str, odd: Odd) -> None:
 
 def test_every_flag_has_a_proof() -> None:
     accepted = {
-        name for stage in (train, ingest, recommend, evaluate) for part in stage.PARTS for name in part.model_fields
+        name
+        for stage in (train, ingest, recommend, evaluate, promote)
+        for part in stage.PARTS
+        for name in part.model_fields
     }
     assert accepted == set(PROOFS) | set(ELSEWHERE) == set(Settings.model_fields)
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
