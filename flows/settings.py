@@ -14,6 +14,7 @@ from spark.dataset import DatasetOptions
 from spark.session import SparkOptions
 from tasks.candidates import SearchOptions
 from tasks.choose import SelectionOptions
+from tasks.drift import DriftOptions
 from tasks.evaluation import SubjectOptions
 from tasks.measured import EvaluationOptions
 from tasks.places import PlaceOptions
@@ -39,6 +40,7 @@ class Settings(
     ModelChoice,
     DownloadOptions,
     IngestOptions,
+    DriftOptions,
     DatasetOptions,
     SplitOptions,
     SearchOptions,

@@ -21,6 +21,7 @@ from spark.dataset import DatasetOptions
 from spark.session import SparkOptions
 from tasks.candidates import SearchOptions
 from tasks.choose import Scored, SelectionOptions
+from tasks.drift import DriftOptions
 from tasks.fit import fit
 from tasks.measured import EvaluationOptions
 from tasks.model import publish_model
@@ -37,6 +38,7 @@ PARTS = (
     ProductsInput,
     DownloadOptions,
     IngestOptions,
+    DriftOptions,
     DatasetOptions,
     SplitOptions,
     SearchOptions,
@@ -61,7 +63,7 @@ def train(settings: Settings) -> dict[str, Any]:
     check_tracking(settings.part(TrackingOptions))
     experiment = open_experiment.submit(settings.part(TrackingOptions))
     products = keep_file(places, settings.input_products) if settings.input_products else None
-    lineage = make_split(settings)
+    lineage = make_split(settings, is_compared=True)
     tracked = open_training(settings, experiment.result(), lineage)
     validated, choice = search(settings, lineage.split)
     chosen = choice.scored
