@@ -1,6 +1,7 @@
 """From the fields of the settings to flags, and back: what ``--help`` shows and what messages name.
 
-A field says in its ``json_schema_extra`` what its name does not: ``flag``, its name on the command line;
+A field says in its ``json_schema_extra`` what its name does not: ``flag``, its name on the command line, or False for
+a secret, which has none (others may read command lines) and of which no message shows a value;
 ``metavar``, what its value is called; ``variable: False``, that it comes from the command line only, never from the
 environment; and for one of those ``nargs``, that it has no flag but stands by itself, as argparse has it.
 """
@@ -33,6 +34,8 @@ def add_flags(parser: argparse.ArgumentParser, parts: Sequence[type[BaseModel]])
     for part in parts:
         group = parser.add_argument_group((part.__doc__ or part.__name__).strip().splitlines()[0].rstrip("."))
         for name, field in part.model_fields.items():
+            if is_secret(field):
+                continue
             add = _add_flag if is_variable(field) else _add_argument
             add(group, name, field)
 
@@ -40,6 +43,11 @@ def add_flags(parser: argparse.ArgumentParser, parts: Sequence[type[BaseModel]])
 def flag_of(name: str, field: FieldInfo) -> str:
     """Return the flag of a setting: its own where it names one, else its name with dashes."""
     return str(_extra(field).get("flag") or "--" + name.replace("_", "-"))
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Tell whether a setting comes from the environment only, and is never shown."""
+    return _extra(field).get("flag") is False
 
 
 def is_variable(field: FieldInfo) -> bool:

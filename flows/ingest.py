@@ -7,7 +7,8 @@ from typing import Any
 from prefect import flow
 
 from flows.command_line import run
-from flows.options import DaskOptions, RunOptions
+from flows.notices import NOTICES
+from flows.options import DaskOptions, NoticeOptions, RunOptions
 from flows.results import dataset_record
 from flows.running import run_flow
 from flows.settings import Settings
@@ -29,11 +30,12 @@ PARTS = (
     PlaceOptions,
     SparkOptions,
     DaskOptions,
+    NoticeOptions,
     RunOptions,
 )
 
 
-@flow(name="ingest", flow_run_name="ingest {settings.input_name}")
+@flow(name="ingest", flow_run_name="ingest {settings.input_name}", **NOTICES)
 def ingest(settings: Settings) -> dict[str, Any]:
     """Fetch, read, check and index the reviews."""
     raw, reviews = ingest_reviews(settings)

@@ -8,7 +8,8 @@ from prefect import flow
 
 from evaluation.splits import SplitOptions
 from flows.command_line import run
-from flows.options import DaskOptions, RunOptions
+from flows.notices import NOTICES
+from flows.options import DaskOptions, NoticeOptions, RunOptions
 from flows.results import tell_where, training_record
 from flows.running import run_flow
 from flows.settings import Settings
@@ -52,11 +53,12 @@ PARTS = (
     TrackingOptions,
     SparkOptions,
     DaskOptions,
+    NoticeOptions,
     RunOptions,
 )
 
 
-@flow(name="train", flow_run_name="train on {settings.input_name}")
+@flow(name="train", flow_run_name="train on {settings.input_name}", **NOTICES)
 def train(settings: Settings) -> dict[str, Any]:
     """Ingest, build, split, search, test, publish, recommend and track; what is done already is left as it is."""
     places, spark = settings.part(PlaceOptions), settings.part(SparkOptions)

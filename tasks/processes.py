@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from loguru import Message
 
 QUIET = ("alembic", "distributed", "httpx", "prefect.task_runner")
+OLD_NEWS = ("Finished in state Completed", "Beginning flow run", "Running hook", "Hook ")
 FORMAT = "{time:HH:mm:ss.SSS} | {level: <7} | {message}"
 
 
@@ -79,4 +80,4 @@ def _is_news(record: logging.LogRecord) -> bool:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, PrefectConsoleHandler):
             handler.addFilter(_is_for_the_terminal)
-    return not record.getMessage().startswith(("Finished in state Completed", "Beginning flow run"))
+    return not record.getMessage().startswith(OLD_NEWS)
