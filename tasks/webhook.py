@@ -12,6 +12,8 @@ import httpx
 from storage.errors import Unavailable
 from tasks.reviews.transfer import RETRYABLE_STATUS
 
+TELLTALES = ("httpx", *(f"httpcore.{layer}" for layer in ("connection", "http11", "http2", "proxy", "socks")))
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -93,15 +95,17 @@ def _try_once(client: httpx.Client, url: str, document: Mapping[str, Any]) -> tu
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """Keep httpx from logging the addresses that this thread asks for."""
+    """Keep httpx from logging the addresses that this thread asks for, and the headers that it gets."""
     own = threading.get_ident()
 
     def is_elsewhere(record: logging.LogRecord) -> bool:
         return record.thread != own
 
-    logger = logging.getLogger("httpx")
-    logger.addFilter(is_elsewhere)
+    loggers = [logging.getLogger(name) for name in TELLTALES]
+    for logger in loggers:
+        logger.addFilter(is_elsewhere)
     try:
         yield
     finally:
-        logger.removeFilter(is_elsewhere)
+        for logger in loggers:
+            logger.removeFilter(is_elsewhere)
