@@ -37,7 +37,10 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str)
 
 
 def test_failing_training_is_told_with_the_step_that_failed(
-    in_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], prefect_api: str
+    in_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     (in_folder / "input.csv").write_text("height,weight\n1,2\n3,4\n")
     flags = ["--input", "input.csv", "--store", "store", "--mlflow-tracking-uri", f"sqlite:///{in_folder / 'm.db'}"]
@@ -45,7 +48,7 @@ def test_failing_training_is_told_with_the_step_that_failed(
         monkeypatch.setenv("NOTICE_WEBHOOK_URL", url)
         assert train.main(flags) == 1
     (notice,) = received
-    said = capfd.readouterr().err
+    said = capfd.readouterr().err + caplog.text
 
     assert set(notice) == FIELDS
     assert (notice["version"], notice["event"], notice["flow"]) == (1, "flow_failed", "train")
@@ -73,7 +76,10 @@ def test_run_that_succeeds_is_not_told(in_folder: Path, monkeypatch: pytest.Monk
 
 
 def test_server_that_refuses_the_notice_changes_nothing_and_is_logged(
-    in_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    in_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with receiving(status(404)) as (url, received):
         monkeypatch.setenv("NOTICE_WEBHOOK_URL", url)
@@ -81,10 +87,10 @@ def test_server_that_refuses_the_notice_changes_nothing_and_is_logged(
     said = capfd.readouterr().err
     assert code == 1
     assert len(received) == 1
-    assert "No notice of flow_failed: 127.0.0.1 did not take what was posted to it: it answered 404" in said
+    assert "No notice of flow_failed: 127.0.0.1 did not take what was posted to it: it answered 404" in caplog.text
     assert "nothing.csv" in said
     assert "Traceback" not in said
-    assert PLANTED not in said
+    assert PLANTED not in said + caplog.text
 
 
 def test_event_is_that_of_the_error_and_its_secrets_are_hidden(
@@ -171,17 +177,21 @@ def test_address_that_is_none_is_refused_without_being_shown(url: str, monkeypat
 def test_address_is_in_no_dump_no_schema_and_no_help(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTICE_WEBHOOK_URL", f"https://host/{PLANTED}")
     settings = Settings()
-    shown = [
-        settings.model_dump_json(),
-        repr(settings),
-        str(settings.model_dump()),
-        json.dumps(Settings.model_json_schema()),
-    ]
-    assert PLANTED not in "".join(shown)
-    assert "notice_webhook_url" not in shown[0] + shown[3]
+    dumps = [settings.model_dump_json(), json.dumps(Settings.model_json_schema())]
+    assert PLANTED not in "".join(dumps) + repr(settings) + str(settings.model_dump())
+    assert "notice_webhook_url" not in "".join(dumps)
     for stage in (train, ingest, evaluate, recommend):
         with pytest.raises(SystemExit):
             stage.main(["--notice-webhook-url", "https://host/x"])
+
+
+def test_every_field_and_every_event_is_documented() -> None:
+    page = (ROOT / "docs" / "notices.md").read_text("utf-8")
+    example = json.loads(page.split("```json\n")[1].split("```")[0])
+    assert set(example) == FIELDS
+    assert [field for field in FIELDS if f"| `{field}` |" not in page] == []
+    events = ("flow_failed", "flow_crashed", "drift_refused", "promotion_refused")
+    assert [event for event in events if f"| `{event}` |" not in page] == []
 
 
 def test_long_messages_are_cut() -> None:
