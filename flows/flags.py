@@ -32,12 +32,18 @@ def add_flags(parser: argparse.ArgumentParser, parts: Sequence[type[BaseModel]])
         help="Write the result record (ids, counts, metrics) here as JSON.",
     )
     for part in parts:
-        group = parser.add_argument_group((part.__doc__ or part.__name__).strip().splitlines()[0].rstrip("."))
+        title, secrets = (part.__doc__ or part.__name__).strip().splitlines()[0].rstrip("."), _secrets(part)
+        group = parser.add_argument_group(title, "; ".join(secrets.values()) or None)
         for name, field in part.model_fields.items():
-            if is_secret(field):
-                continue
-            add = _add_flag if is_variable(field) else _add_argument
-            add(group, name, field)
+            if name not in secrets:
+                add = _add_flag if is_variable(field) else _add_argument
+                add(group, name, field)
+
+
+def _secrets(part: type[BaseModel]) -> dict[str, str]:
+    """Return the settings that have no flag, and what is said of each."""
+    fields = part.model_fields.items()
+    return {name: f"Without a flag: {_help(name, field)}" for name, field in fields if is_secret(field)}
 
 
 def flag_of(name: str, field: FieldInfo) -> str:
