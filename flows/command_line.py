@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from evaluation.display import clean_text
-from flows.flags import add_flags, build_parser, flag_of, is_variable
+from flows.flags import add_flags, build_parser, flag_of, is_secret, is_variable
 from flows.options import RunOptions
 from storage.errors import RecommenderError
 from tasks.log_lines import start_log
@@ -154,6 +154,8 @@ def _explain_one(problem: ErrorDetails, settings_type: type[BaseModel]) -> str:
     field = settings_type.model_fields.get(name)
     if field is None:
         return f"{name}: unknown setting; 'python flows/train.py --help' lists those that there are"
+    if is_secret(field):
+        return f"{name.upper()}: {message}"
     variable = f" (or {name.upper()})" if is_variable(field) else ""
     return f"{flag_of(name, field)}{variable}: {message}; found {problem['input']!r}"
 

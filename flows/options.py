@@ -1,6 +1,10 @@
 """How a run behaves and where its row-parallel tasks run; what it does is said by other options."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic.json_schema import SkipJsonSchema
 
 from tasks.log_lines import LogOptions
 
@@ -25,4 +29,28 @@ class DaskOptions(BaseModel):
         ge=0,
         description="Worker processes to start; 0 runs the tasks in threads of the run's own process, "
         "which starts at once.",
+    )
+
+
+def _web_address(secret: SecretStr) -> SecretStr:
+    try:
+        address = urlsplit(secret.get_secret_value())
+    except ValueError:
+        address = urlsplit("")
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise ValueError("expected an http:// or https:// address, such as https://hooks.example.org/recommender")
+    return secret
+
+
+class NoticeOptions(BaseModel):
+    """Who is told when a run fails."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Left out of every dump and schema: Prefect keeps the parameters of a run, and the address may hold a token.
+    notice_webhook_url: SkipJsonSchema[Annotated[SecretStr, AfterValidator(_web_address)] | None] = Field(
+        None,
+        exclude=True,
+        description="Address that a JSON notice is posted to when a run fails or crashes; docs/notices.md.",
+        json_schema_extra={"flag": False},
     )

@@ -13,7 +13,8 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
 from flows.command_line import run
-from flows.options import DaskOptions, RunOptions
+from flows.notices import NOTICES
+from flows.options import DaskOptions, NoticeOptions, RunOptions
 from flows.promotion_view import decision_markdown, decision_view, history_view, reason_of
 from flows.refused import end_refused
 from flows.results import promotion_record
@@ -38,6 +39,7 @@ PARTS = (
     PlaceOptions,
     SparkOptions,
     DaskOptions,
+    NoticeOptions,
     RunOptions,
 )
 
@@ -50,7 +52,7 @@ def name_run() -> str:
     return f"promote {settings.model_id or 'the newest model'}"
 
 
-@flow(name="promote", flow_run_name=name_run)
+@flow(name="promote", flow_run_name=name_run, **NOTICES)
 def promote(settings: Settings) -> dict[str, Any]:
     """Compare a challenger with the champion on the challenger's split, and let it take the place if the gate agrees.
 

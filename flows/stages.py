@@ -19,6 +19,7 @@ from storage.manifest import Manifest
 from tasks.candidates import YARDSTICKS, Candidate, SearchOptions, candidates
 from tasks.choose import Choice, Scored, SelectionOptions, choose
 from tasks.dataset import build_dataset
+from tasks.drift import Drift, DriftOptions, compare_with_before
 from tasks.fit import Parts, fit
 from tasks.ingest import check_reviews, find_reviews, publish_reviews, read_raw
 from tasks.measured import EvaluationOptions
@@ -58,6 +59,12 @@ def ingest_reviews(settings: Settings) -> tuple[Manifest, Manifest]:
         return raw, publish_reviews(places, raw, options, partitions, checked)
 
 
+def compare_reviews(settings: Settings, raw: Manifest, reviews: Manifest) -> Drift | None:
+    """Compare reviews with those of the run before, unless that is turned off; None where there is no comparison."""
+    options = settings.part(DriftOptions)
+    return None if options.drift == "off" else compare_with_before(settings.part(PlaceOptions), raw, reviews, options)
+
+
 def make_dataset(settings: Settings, reviews: Manifest) -> Manifest:
     """Return the dataset made of reviews."""
     return build_dataset(
@@ -65,9 +72,11 @@ def make_dataset(settings: Settings, reviews: Manifest) -> Manifest:
     )
 
 
-def make_split(settings: Settings) -> Lineage:
-    """Return everything from the raw file to the split."""
+def make_split(settings: Settings, *, is_compared: bool = False) -> Lineage:
+    """Return everything from the raw file to the split; what is compared with the run before may be refused."""
     raw, reviews = ingest_reviews(settings)
+    if is_compared:
+        compare_reviews(settings, raw, reviews)
     dataset = make_dataset(settings, reviews)
     return Lineage(raw, reviews, dataset, split_as_asked(settings, dataset))
 

@@ -9,6 +9,7 @@ from storage.keys import check_key
 
 RAW: Final = "raw"
 REVIEWS_KIND: Final = "reviews"
+DRIFTS: Final = "drifts"
 DATASETS: Final = "datasets"
 SPLITS: Final = "splits"
 FITS: Final = "fits"
@@ -17,7 +18,19 @@ MODELS: Final = "models"
 EVALUATIONS: Final = "evaluations"
 RECOMMENDATIONS: Final = "recommendations"
 PROMOTIONS: Final = "promotions"
-KINDS: Final = (RAW, REVIEWS_KIND, DATASETS, SPLITS, FITS, SCORES, MODELS, EVALUATIONS, RECOMMENDATIONS, PROMOTIONS)
+KINDS: Final = (
+    RAW,
+    REVIEWS_KIND,
+    DRIFTS,
+    DATASETS,
+    SPLITS,
+    FITS,
+    SCORES,
+    MODELS,
+    EVALUATIONS,
+    RECOMMENDATIONS,
+    PROMOTIONS,
+)
 
 # Which kind of artifact each role among a manifest's inputs names.
 INPUT_KINDS: Final[Mapping[str, str]] = {
@@ -28,6 +41,7 @@ INPUT_KINDS: Final[Mapping[str, str]] = {
     "test_file": RAW,
     "lists": RAW,
     "reviews": REVIEWS_KIND,
+    "before": REVIEWS_KIND,
     "dataset": DATASETS,
     "split": SPLITS,
     "fit": FITS,
@@ -42,6 +56,7 @@ MANIFEST: Final = "manifest.json"
 
 REVIEWS: Final = "reviews.parquet"
 QUARANTINE: Final = "quarantine.parquet"
+DRIFT: Final = "drift.json"
 INTERACTIONS: Final = "interactions.parquet"
 USER_MAP: Final = "user_map.parquet"
 ITEM_MAP: Final = "item_map.parquet"

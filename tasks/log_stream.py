@@ -23,6 +23,7 @@ QUIET = ("alembic", "distributed", "httpx", "prefect.task_runner")
 RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 HAVE_HANDLERS = ("distributed", "prefect._internal")  # which would write to standard error by themselves
 STREAM = "recommender-log"
+OLD_NEWS = ("Finished in state Completed", "Beginning flow run", "Running hook", "Hook ")
 
 
 class LineFormatter(logging.Formatter):
@@ -124,4 +125,4 @@ def _is_for_the_terminal(record: logging.LogRecord) -> bool:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith(("Finished in state Completed", "Beginning flow run"))
+    return not record.getMessage().startswith(OLD_NEWS)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from workplace import Outcome, Workplace
 
+from evaluation.drift import DriftLimits
 from flows import evaluate, ingest, promote, recommend, train
 from flows.command_line import flag_of
 from flows.settings import Settings
@@ -183,6 +184,9 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
 ELSEWHERE = {
     "raw_reviews_path": "test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest",
     "raw_reviews_url": "test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest",
+    "drift": "test_delivery_is_accepted_with_a_warning_and_without_one_where_drift_is_off",
+    **dict.fromkeys(DriftLimits.model_fields, "test_each_limit_that_is_set_is_held_and_kept_with_its_figure"),
+    "notice_webhook_url": "test_failing_training_is_told_with_the_step_that_failed",
     "raw_reviews_sha256": "test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest",
     "timestamp_unit": "test_timestamps_in_milliseconds_are_read_as_such",
     "leave_last_n": "test_leave_last_n_and_split_at_decide_the_split",

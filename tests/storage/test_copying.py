@@ -9,6 +9,7 @@ from sample_artifacts import (
     MODEL,
     NAMES,
     PROMOTION,
+    RAW,
     REVIEWS,
     SPLIT,
     contents,
@@ -77,6 +78,15 @@ def test_a_promotion_is_copied_with_challenger_and_champion(store: Store, target
     copied = [one.manifest.name for one in copy(store, target, scratch, PROMOTION)]
     assert copied[-1] == f"promotions/{PROMOTION}"
     assert set(copied) == {*NAMES, "models/0000", f"promotions/{PROMOTION}"} - {f"recommendations/{LISTS}"}
+    assert problems(target) == []
+
+
+def test_a_comparison_of_reviews_takes_both_along(store: Store, target: Store, scratch: Path) -> None:
+    publish_lineage(store)
+    publish(store, "reviews", "1111bbbb", {"raw": RAW})
+    publish(store, "drifts", "9999aaaa", {"reviews": "1111bbbb", "before": REVIEWS})
+    copied = [one.manifest.name for one in copy(store, target, scratch, "9999aaaa")]
+    assert sorted(copied) == ["drifts/9999aaaa", f"raw/{RAW}", f"reviews/{REVIEWS}", "reviews/1111bbbb"]
     assert problems(target) == []
 
 
