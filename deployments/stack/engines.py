@@ -28,7 +28,14 @@ def dask_worker(site: Site, number: int) -> Service:
     name = f"dask-worker-{number}"
     scheduler = site.reach()["DASK_SCHEDULER_ADDRESS"]
     size = ("--nthreads", "1", "--memory-limit", site.sizes.dask_memory)
-    where = ("--host", site.host(name), "--no-dashboard", "--local-directory", str(site.folder / "dask"))
+    where = (
+        "--host",
+        site.host(name),
+        "--dashboard-address",
+        f"{site.bind}:0",
+        "--local-directory",
+        str(site.folder / "dask"),
+    )
     known = site.url(DASK_SCHEDULER, site.settings.dask_dashboard_port, "/json/identity.json")
     return Service(
         name,
