@@ -71,7 +71,11 @@ def _bucket(site: Site) -> Service:
 
 def _prefect_server(site: Site) -> Service:
     port, home = site.settings.prefect_port, str(site.folder / "prefect")
-    shown_at = f"http://localhost:{port}/api" if site.in_containers else site.reach()["PREFECT_API_URL"]
+    shown_at = (
+        f"http://localhost:${{STACK_PREFECT_PORT:-{port}}}/api"
+        if site.in_containers
+        else site.reach()["PREFECT_API_URL"]
+    )
     environment = {
         "PREFECT_HOME": home,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -98,7 +102,8 @@ def _mlflow(site: Site) -> Service:
     store = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db")
     artifacts = ("--serve-artifacts", "--artifacts-destination", "s3://recommender/mlflow")
     listen = ("--host", site.bind, "--port", str(port), "--workers", "1")
-    allowed = ",".join(f"{host}:{port}" for host in (site.host(MLFLOW), "localhost", "127.0.0.1"))
+    seen_as = f"${{STACK_MLFLOW_PORT:-{port}}}" if site.in_containers else str(port)
+    allowed = f"{site.host(MLFLOW)}:{port},localhost:{seen_as},127.0.0.1:{seen_as}"
     return Service(
         MLFLOW,
         ("mlflow", "server", *store, *artifacts, *listen, "--allowed-hosts", allowed),
@@ -119,7 +124,7 @@ def _mlflow(site: Site) -> Service:
 
 
 def _prefect_worker(site: Site) -> Service:
-    port = site.settings.prefect_worker_port
+    port, home = site.settings.prefect_worker_port, str(site.folder / "prefect-worker")
     polls = ("worker", "start", "--pool", WORK_POOL, "--type", "process", "--name", PREFECT_WORKER)
     health = {"PREFECT_WORKER_WEBSERVER_HOST": site.bind, "PREFECT_WORKER_WEBSERVER_PORT": str(port)}
     return Service(
@@ -130,9 +135,8 @@ def _prefect_worker(site: Site) -> Service:
         address=f"work pool {WORK_POOL}",
         ports={"STACK_PREFECT_WORKER_PORT": port},
         depends_on=(PREFECT_SERVER, DASK_SCHEDULER, SPARK_MASTER, MLFLOW, BUCKET_JOB),
-        environment=site.reach()
-        | health
-        | {"PREFECT_HOME": str(site.folder / "prefect-worker"), "PYSPARK_PYTHON": site.python, "DO_NOT_TRACK": "1"},
+        environment=site.reach() | health | {"PREFECT_HOME": home, "PYSPARK_PYTHON": site.python, "DO_NOT_TRACK": "1"},
         secrets=ACCESS_KEYS,
         runs_flows=True,
+        folders=(home,),
     )
