@@ -95,7 +95,7 @@ def _name_run(flow: Flow[..., Any]) -> str:
     context = FlowRunContext.get()
     assert context is not None  # noqa: S101 - for the type checker: Prefect asks for the name in it
     named = {"settings": read_settings(context.parameters or {})}
-    with context.copy(update={"parameters": named}):
+    with context.model_copy(update={"parameters": named}):
         return flow.flow_run_name() if callable(flow.flow_run_name) else str(flow.flow_run_name).format(**named)
 
 
