@@ -69,5 +69,5 @@ def _local_cluster(n_processes: int) -> LocalCluster:
         n_workers=n_processes or 1,
         threads_per_worker=1 if n_processes else None,
         processes=bool(n_processes),
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # None would mean Dask's own port, on which the process stack's Dask may be
     )
