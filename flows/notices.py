@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from flows.options import NoticeOptions
 from storage.errors import Unavailable
 from tasks.notice import build_notice
+from tasks.places import StoreOptions
 from tasks.webhook import host_of, post_json
 
 
@@ -21,8 +22,8 @@ class NoticeHooks(TypedDict):
     on_crashed: list[Any]
 
 
-class _Environment(BaseSettings, NoticeOptions):
-    """Where notices go, as the environment or ``.env`` says.
+class _Environment(BaseSettings, NoticeOptions, StoreOptions):
+    """Where notices go, and where the store is, as the environment or ``.env`` says.
 
     A hook has no other way to know: what it is handed came through the Prefect server, which is not to know a secret;
     and of a run whose process was killed it is called in the worker's process.
@@ -43,11 +44,11 @@ def send_notice(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> N
 
     The names of the parameters are Prefect's: a worker calls hooks by them.
     """
-    secret = _Environment().notice_webhook_url
-    if secret is None:
+    environment = _Environment()
+    if environment.notice_webhook_url is None:
         return
-    url = secret.get_secret_value()
-    notice = build_notice(flow, flow_run, state, [url])
+    url = environment.notice_webhook_url.get_secret_value()
+    notice = build_notice(flow, flow_run, state, environment.store_uri, [url])
     level, outcome = logging.INFO, f"Notice of {notice['event']} posted to {host_of(url)}"
     try:
         post_json(url, notice)

@@ -11,7 +11,13 @@ REFUSED = "Refused"
 
 
 class PromotionRefused(StageFailed):
-    """The gate kept a challenger out; ``record["decision"]`` says by which condition and figures."""
+    """The gate kept a challenger out; ``record["decision"]`` says by which condition and figures.
+
+    Attributes:
+        event: What a notice of it says that happened.
+    """
+
+    event = "promotion_refused"
 
 
 def end_refused(message: str, record: dict[str, Any]) -> dict[str, Any]:

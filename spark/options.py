@@ -78,6 +78,16 @@ class SparkOptions(BaseModel):
         return host, number
 
 
+def memory_bytes(text: str) -> int:
+    """Return a memory as Java writes it in bytes.
+
+    Example:
+        >>> memory_bytes("900m") == 900 * 1024**2, memory_bytes("2g") == 2 * 1024**3
+        (True, True)
+    """
+    return int(text[:-1]) * {"m": GIB // 1024, "g": GIB}[text[-1]]
+
+
 def driver_memory(options: SparkOptions, machine_bytes: int) -> str:
     """Return the heap of the driver: as set, else a quarter of the machine between 1 and 8 GiB.
 

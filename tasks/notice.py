@@ -39,13 +39,16 @@ _WHAT_TO_DO = {
 }
 
 
-def build_notice(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any], secrets: Iterable[str]) -> dict[str, Any]:
+def build_notice(
+    flow: Flow[..., Any], flow_run: FlowRun, state: State[Any], store_uri: str, secrets: Iterable[str]
+) -> dict[str, Any]:
     """Return the document, JSON values.
 
     Args:
         flow: What ran.
         flow_run: The run that failed or crashed.
         state: The state that it ended in.
+        store_uri: Where the store is, unless the run's parameters say so.
         secrets: What must not stand in it, beside the values of variables whose names speak of secrets.
     """
     error = state.result(raise_on_failure=False) if state.is_failed() else None
@@ -65,7 +68,7 @@ def build_notice(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any], sec
         "what_to_do": _what_to_do(event, error),
         "started_at": flow_run.start_time.isoformat() if flow_run.start_time else None,
         "ended_at": state.timestamp.isoformat(),
-        "store_uri": hide_secrets(_store_uri(flow_run), known),
+        "store_uri": hide_secrets(_store_uri(flow_run) or store_uri, known),
         "host": socket.gethostname(),
     }
 

@@ -16,17 +16,26 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from flows.command_line import explain
-from flows.options import DaskOptions, RunOptions
+from flows.options import DaskOptions, NoticeOptions, RunOptions
 from flows.running import open_dask
 from flows.settings import Settings
 from spark.session import SparkOptions
 from storage.errors import InvalidInput
+from tasks.log_lines import LogOptions
 from tasks.places import PlaceOptions
 from tasks.processes import prepare_process
 from tasks.reviews.download import DownloadOptions
 from tasks.tracking import TrackingOptions
 
-FROM_ENVIRONMENT = (PlaceOptions, DownloadOptions, TrackingOptions, SparkOptions, DaskOptions, RunOptions)
+FROM_ENVIRONMENT = (
+    PlaceOptions,
+    DownloadOptions,
+    TrackingOptions,
+    SparkOptions,
+    DaskOptions,
+    NoticeOptions,
+    RunOptions,
+)
 
 
 class EnvironmentDaskRunner(DaskTaskRunner):
@@ -43,7 +52,7 @@ class EnvironmentDaskRunner(DaskTaskRunner):
         runner: Any = super()
         runner.__enter__()
         settings = read_settings({})
-        opened = open_dask(settings.part(DaskOptions), settings.log_level)
+        opened = open_dask(settings.part(DaskOptions), settings.part(LogOptions))
         self.address = self._exit_stack.enter_context(opened)
         return self
 
@@ -61,7 +70,7 @@ def deployed(flow: Flow[..., Any], parts: Sequence[type[BaseModel]]) -> Flow[...
 
     def run(**parameters: Any) -> Any:
         settings = read_settings(parameters)
-        prepare_process(settings.log_level)
+        prepare_process(settings.part(LogOptions))
         with tags(settings.environment):
             return flow.fn(settings)
 
@@ -75,6 +84,8 @@ def deployed(flow: Flow[..., Any], parts: Sequence[type[BaseModel]]) -> Flow[...
         description=flow.description,
         flow_run_name=lambda: _name_run(flow),
         task_runner=runner,
+        on_failure=flow.on_failure_hooks,
+        on_crashed=flow.on_crashed_hooks,
     )
 
 

@@ -210,6 +210,7 @@ ELSEWHERE = {
     "log_format": "test_every_line_of_a_training_is_json_where_asked_for",
     "dask_scheduler_address": "test_tasks_run_on_the_scheduler_that_is_named",
     "dask_workers": "test_own_workers_are_processes_where_asked_for",
+    "dask_worker_memory": "test_workers_have_the_memory_that_is_named",
     "spark_master": "test_spark_is_opened_as_the_flags_say",
     "spark_driver_memory": "test_spark_is_opened_as_the_flags_say",
     "spark_executor_memory": "test_executors_are_as_large_as_the_flags_say",
