@@ -33,7 +33,7 @@ def run_flow(
     log = settings.part(LogOptions)
     prepare_process(log)
     threading.Thread(target=preload, daemon=True).start()
-    with open_prefect_api(), open_dask(settings.part(DaskOptions), log, _heap(settings)) as address:
+    with open_prefect_api(), open_dask(settings.part(DaskOptions), log, heap_of(settings)) as address:
         # Typed Any: Prefect's runners are invariant in the kind of their futures.
         runner: Any = DaskTaskRunner(address=address)
         with tags(settings.environment):

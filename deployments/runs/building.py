@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from flows.command_line import explain
 from flows.options import DaskOptions, NoticeOptions, RunOptions
-from flows.running import open_dask
+from flows.running import heap_of, open_dask
 from flows.settings import Settings
 from spark.session import SparkOptions
 from storage.errors import InvalidInput
@@ -52,7 +52,7 @@ class EnvironmentDaskRunner(DaskTaskRunner):
         runner: Any = super()
         runner.__enter__()
         settings = read_settings({})
-        opened = open_dask(settings.part(DaskOptions), settings.part(LogOptions))
+        opened = open_dask(settings.part(DaskOptions), settings.part(LogOptions), heap_of(settings))
         self.address = self._exit_stack.enter_context(opened)
         return self
 
