@@ -72,7 +72,8 @@ def _connect(address: str) -> Client:
         ) from error
 
 
-def _heap(settings: Settings) -> str:
+def heap_of(settings: Settings) -> str:
+    """Return what Spark's driver takes of the machine, such as 6g."""
     return driver_memory(settings.part(SparkOptions), machine_bytes())
 
 
