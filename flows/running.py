@@ -86,4 +86,5 @@ def _local_cluster(options: DaskOptions, heap: str) -> LocalCluster:
         processes=bool(n_processes),
         memory_limit=each,
         dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # it serves a page of its health all the same
     )
