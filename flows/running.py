@@ -86,5 +86,6 @@ def _local_cluster(options: DaskOptions, heap: str) -> LocalCluster:
         threads_per_worker=1 if n_processes else None,
         processes=bool(n_processes),
         memory_limit=each,
-        dashboard_address="127.0.0.1:0",  # None would mean Dask's own port, on which the process stack's Dask may be
+        dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # it serves a page of its health all the same
     )

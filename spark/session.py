@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from py4j.java_gateway import JavaGateway
+from py4j.protocol import Py4JError
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
@@ -58,7 +59,6 @@ def open_session(
             yield session
         finally:
             _close(session)
-            _outputs[0].listener = None
 
 
 def scratch_uri(session: SparkSession, name: str) -> str:
@@ -110,16 +110,27 @@ def _end_unfit_jvm(s3a: S3aAccess | None) -> None:
     What a JVM has on its class path, and as whom it speaks to a server, stays with it.
     """
     if _gateways and (_gateways[0].proc.poll() is not None or s3a not in (None, _reached[0])):
-        stop_jvm(_gateways.pop())
-        _outputs.clear()
-        _reached.clear()
+        _end_jvm()
+
+
+def _end_jvm() -> None:
+    stop_jvm(_gateways.pop())
+    _outputs.clear()
+    _reached.clear()
 
 
 def _close(session: SparkSession) -> None:
+    """Close a session; a JVM that cannot, as one that died, is ended, so that the next session gets another."""
+    context = session.sparkContext
     try:
         delete(session, str(session.conf.get(SCRATCH_SETTING)))
-    finally:
         session.stop()
+        _outputs[0].listener = None
+    except (Py4JError, ConnectionError):
+        context._jsc = None  # else stopping would get no further than asking the JVM
+        context.stop()
+        _end_jvm()
+        raise
 
 
 def _make_scratch(options: SparkOptions, s3a: S3aAccess | None) -> str:

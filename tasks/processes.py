@@ -27,5 +27,7 @@ def prepare_process(log: LogOptions) -> None:
     # Read by MLflow when it is first imported.
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
+    # Read by the Dask workers that this process starts, which speak before they are prepared.
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
     configure_logging(log)
     threadpool_limits(limits=1, user_api="blas")

@@ -1,6 +1,7 @@
 import json
 import shutil
 import threading
+import warnings
 from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -48,6 +49,13 @@ def test_scheduler_that_does_not_answer_is_named_in_one_message(
 def test_own_workers_are_processes_where_asked_for(n_workers: int, scheme: str) -> None:
     with open_dask(DaskOptions(dask_workers=n_workers), LogOptions()) as address:
         assert address.startswith(scheme)
+
+
+def test_two_runs_at_once_have_schedulers_that_are_in_nobodys_way() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with open_dask(DaskOptions(), LogOptions()) as first, open_dask(DaskOptions(), LogOptions()) as second:
+            assert first != second
 
 
 @pytest.mark.parametrize("n_workers", [0, 1])

@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 import spark.configuration
 from spark.blas import describe_blas
 from spark.java import jvm_of
+from spark.jvm_output import JvmLine
 from spark.options import driver_memory
 from spark.session import SparkOptions, open_session, scratch_uri
 
@@ -32,6 +33,26 @@ GONE = """
 from pyspark import SparkContext
 def SparkContextGone():
     return SparkContext._active_spark_context is None
+"""
+
+
+KILLED = """
+import os, signal
+from spark.session import SparkOptions, open_session
+options = SparkOptions(spark_master="local[1]", spark_driver_memory="1g")
+warned = []
+try:
+    with open_session(options, "dies") as session:
+        os.kill(session.sparkContext._jvm.java.lang.ProcessHandle.current().pid(), signal.SIGKILL)
+        session.range(5).count()
+except Exception as error:
+    print(type(error).__name__)
+with open_session(options, "lives", listener=warned.append) as session:
+    logger = session.sparkContext._jvm.org.apache.log4j.Logger.getLogger("some.place.Speaker")
+    logger.warn('two\\nlines of "it"')
+    logger.info("nothing")
+    print(session.range(5).count())
+print(warned)
 """
 
 
@@ -79,6 +100,14 @@ with open_session(SparkOptions(spark_master="local[1]", spark_driver_memory="1g"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 0.85 * GIB < int(done.stdout) <= GIB  # one survivor space does not count
+
+
+def test_jvm_that_died_is_followed_by_another_whose_warnings_reach_the_listener() -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    failed, counted, warned = done.stdout.splitlines()
+    assert (failed, counted) == ("ConnectionRefusedError", "5")
+    assert warned == repr([JvmLine("WARNING", "Speaker", 'two\nlines of "it"')])
 
 
 def test_session_has_no_web_page_and_one_blas_thread(session: SparkSession) -> None:
