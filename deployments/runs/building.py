@@ -43,6 +43,7 @@ class EnvironmentDaskRunner(DaskTaskRunner):
         runner: Any = super()
         runner.__enter__()
         settings = read_settings({})
+        prepare_process(settings.log_level)
         opened = open_dask(settings.part(DaskOptions), settings.log_level)
         self.address = self._exit_stack.enter_context(opened)
         return self
@@ -61,7 +62,6 @@ def deployed(flow: Flow[..., Any], parts: Sequence[type[BaseModel]]) -> Flow[...
 
     def run(**parameters: Any) -> Any:
         settings = read_settings(parameters)
-        prepare_process(settings.log_level)
         with tags(settings.environment):
             return flow.fn(settings)
 
