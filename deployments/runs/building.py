@@ -52,7 +52,9 @@ class EnvironmentDaskRunner(DaskTaskRunner):
         runner: Any = super()
         runner.__enter__()
         settings = read_settings({})
-        opened = open_dask(settings.part(DaskOptions), settings.part(LogOptions), heap_of(settings))
+        log = settings.part(LogOptions)
+        prepare_process(log)
+        opened = open_dask(settings.part(DaskOptions), log, heap_of(settings))
         self.address = self._exit_stack.enter_context(opened)
         return self
 
@@ -70,7 +72,6 @@ def deployed(flow: Flow[..., Any], parts: Sequence[type[BaseModel]]) -> Flow[...
 
     def run(**parameters: Any) -> Any:
         settings = read_settings(parameters)
-        prepare_process(settings.part(LogOptions))
         with tags(settings.environment):
             return flow.fn(settings)
 

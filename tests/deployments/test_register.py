@@ -227,8 +227,7 @@ def test_schedule_fires_by_itself(
     client: SyncPrefectClient, registered: dict[str, DeploymentResponse], sample: SampleFiles
 ) -> None:
     deployment = registered["ingest/on-demand"]
-    soon = datetime.now(UTC) + timedelta(seconds=15)
-    schedule = IntervalSchedule(interval=timedelta(hours=12), anchor_date=soon, timezone="UTC")
+    schedule = IntervalSchedule(interval=timedelta(minutes=1), anchor_date=datetime.now(UTC), timezone="UTC")
     parameters = {"input_reviews": str(sample.reviews), "min_interactions": 4}
     [made] = client.create_deployment_schedules(deployment.id, [_scheduled(schedule, parameters)])
     try:
