@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,20 +74,40 @@ class Rounds:
 
     def _measure(self, direction: str, model: str, key: str, path: Path) -> Measurement:
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        child = subprocess.run(
-            [
-                *(sys.executable, "-m", "benchmarks.transfers.child"),
-                *(direction, model, self.server.bucket, key, str(path), self.sha256),
-            ],
-            cwd=ROOT,
-            env={**inherited, **NO_AWS_FILES, **self.server.environment()},
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is the parent's to act on
-            check=False,
-        )
+        command = [
+            *(sys.executable, "-m", "benchmarks.transfers.child"),
+            *(direction, model, self.server.bucket, key, str(path), self.sha256),
+        ]
+        with _child(command, {**inherited, **NO_AWS_FILES, **self.server.environment()}) as child:
+            said, _ = child.communicate()
         if child.returncode:
             raise Unavailable(f"the {direction} by {model} ended with exit code {child.returncode}; it said why above.")
-        return Measurement(direction, model, **json.loads(child.stdout))
+        return Measurement(direction, model, **json.loads(said))
+
+
+@contextmanager
+def _child(command: Sequence[str], environment: Mapping[str, str]) -> "Iterator[subprocess.Popen[bytes]]":
+    """Yield a process that is killed when the block is left.
+
+    Interrupts are held back while it starts: one that came in the middle would leave a process that nobody knows.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        child = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is the parent's to act on
+        )
+        with child:
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                yield child
+            finally:
+                child.kill()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _turn(models: Sequence[str], repetition: int) -> list[str]:
