@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from prefect import Flow, tags
 from prefect.context import FlowRunContext
+from prefect_dask.client import PrefectDaskClient
 from prefect_dask.task_runners import DaskTaskRunner
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -39,7 +40,10 @@ FROM_ENVIRONMENT = (
 
 
 class EnvironmentDaskRunner(DaskTaskRunner):
-    """Runs tasks on the Dask that the process's environment names, or on workers of the run's own."""
+    """Runs tasks on the Dask that the process's environment names, or on workers of the run's own.
+
+    It is opened when the first task is submitted: every task, wherever it runs, enters the runner of its flow anew.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,15 +52,14 @@ class EnvironmentDaskRunner(DaskTaskRunner):
         """Return the runner of one run."""
         return type(self)()
 
-    def __enter__(self) -> "EnvironmentDaskRunner":
-        runner: Any = super()
-        runner.__enter__()
-        settings = read_settings({})
-        log = settings.part(LogOptions)
-        prepare_process(log)
-        opened = open_dask(settings.part(DaskOptions), log, heap_of(settings))
-        self.address = self._exit_stack.enter_context(opened)
-        return self
+    @property
+    def client(self) -> PrefectDaskClient:
+        """The way to the scheduler."""
+        if self._client is None:
+            settings = read_settings({})
+            opened = open_dask(settings.part(DaskOptions), settings.part(LogOptions), heap_of(settings))
+            self.address = self._exit_stack.enter_context(opened)
+        return super().client
 
 
 def deployed(flow: Flow[..., Any], parts: Sequence[type[BaseModel]]) -> Flow[..., Any]:
@@ -72,6 +75,7 @@ def deployed(flow: Flow[..., Any], parts: Sequence[type[BaseModel]]) -> Flow[...
 
     def run(**parameters: Any) -> Any:
         settings = read_settings(parameters)
+        prepare_process(settings.part(LogOptions))
         with tags(settings.environment):
             return flow.fn(settings)
 

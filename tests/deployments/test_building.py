@@ -1,5 +1,6 @@
 """A flow in the form in which deployments run it: flat parameters, one run, its own name, an engine of its own."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.exceptions import ParameterTypeError
 from prefect.runtime import flow_run
 
+from deployments.runs import building
 from deployments.runs.building import deployed, read_settings
 from flows.options import DaskOptions, RunOptions
+from flows.running import open_dask
 from flows.settings import Settings
 from spark.dataset import DatasetOptions
 from storage.errors import InvalidInput
@@ -36,6 +39,12 @@ def told(settings: Settings) -> dict[str, Any]:
     """Tell what arrived."""
     doubled = double.submit(settings.min_interactions).result()
     return {"doubled": doubled, "rank": settings.als_rank, "store": settings.store_uri}
+
+
+@flow(name="parted", flow_run_name="parted")
+def parted(settings: Settings) -> dict[str, Any]:
+    """Do much at once."""
+    return {"sum": sum(one.result() for one in [double.submit(number) for number in range(8)])}
 
 
 @flow(name="called", flow_run_name=name_by_settings)
@@ -86,3 +95,17 @@ def test_environment_that_does_not_fit_is_one_message(monkeypatch: pytest.Monkey
     monkeypatch.setenv("DASK_WORKERS", "many")
     with pytest.raises(InvalidInput, match=r"--dask-workers \(or DASK_WORKERS\): .*found 'many'"):
         read_settings({})
+
+
+def test_one_dask_is_opened_for_a_run_however_many_tasks_it_has(
+    prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[DaskOptions] = []
+
+    def open_and_note(options: DaskOptions, log_level: str) -> AbstractContextManager[str]:
+        opened.append(options)
+        return open_dask(options, log_level)
+
+    monkeypatch.setattr(building, "open_dask", open_and_note)
+    assert deployed(parted, PARTS)() == {"sum": 56}
+    assert len(opened) == 1
