@@ -14,6 +14,7 @@ from deployments.runs import building
 from deployments.runs.building import deployed, read_settings
 from flows.options import DaskOptions, RunOptions
 from flows.running import open_dask
+from tasks.log_lines import LogOptions
 from flows.settings import Settings
 from spark.dataset import DatasetOptions
 from storage.errors import InvalidInput
@@ -102,9 +103,9 @@ def test_one_dask_is_opened_for_a_run_however_many_tasks_it_has(
 ) -> None:
     opened: list[DaskOptions] = []
 
-    def open_and_note(options: DaskOptions, log_level: str) -> AbstractContextManager[str]:
+    def open_and_note(options: DaskOptions, log: LogOptions, heap: str) -> AbstractContextManager[str]:
         opened.append(options)
-        return open_dask(options, log_level)
+        return open_dask(options, log, heap)
 
     monkeypatch.setattr(building, "open_dask", open_and_note)
     assert deployed(parted, PARTS)() == {"sum": 56}
