@@ -14,11 +14,11 @@ from deployments.runs import building
 from deployments.runs.building import deployed, read_settings
 from flows.options import DaskOptions, RunOptions
 from flows.running import open_dask
-from tasks.log_lines import LogOptions
 from flows.settings import Settings
 from spark.dataset import DatasetOptions
 from storage.errors import InvalidInput
 from tasks.candidates import SearchOptions
+from tasks.log_lines import LogOptions
 from tasks.places import PlaceOptions
 from tasks.raw import ReviewsInput
 
