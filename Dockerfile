@@ -1,9 +1,11 @@
-# A batch image: `docker run IMAGE --input …` trains once and ends with the flow's exit code. Nothing listens
+# The last stage is a batch image: `docker run IMAGE --input …` trains once and ends with the flow's exit code. Nothing listens
 # in it, so a HEALTHCHECK would have nothing to ask; whoever starts it reads the exit code.
 #
 #   docker build -t amazon-recommender .
 #   docker run --rm -v recommender:/app/data -v "$PWD/their-reviews.json.gz:/reviews.json.gz:ro" \
 #       amazon-recommender --input /reviews.json.gz
+
+FROM quay.io/minio/minio:RELEASE.2025-04-22T22-12-26Z@sha256:a1ea29fa28355559ef137d71fc570e508a214ec84ff8083e39bc5428980b015e AS minio
 
 FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d AS base
 
@@ -32,7 +34,7 @@ RUN /opt/venv/bin/uv pip install --no-cache --offline --python /opt/venv/bin/pyt
         --no-deps --no-build-isolation --editable .
 
 
-FROM base
+FROM base AS batch
 
 ENV MLFLOW_TRACKING_URI=sqlite:////app/data/mlflow.db \
     OPENBLAS_NUM_THREADS=1 \
@@ -50,3 +52,18 @@ WORKDIR /app
 USER 10001
 VOLUME /app/data
 ENTRYPOINT ["python", "flows/train.py"]
+
+
+# What the services of deployments/compose.yaml run: the same, and MinIO.
+FROM batch AS stack
+
+USER root
+COPY --from=minio /usr/bin/minio /usr/local/bin/minio
+# What a new volume starts with.
+RUN install -d -o recommender -g recommender /minio /app/data/stack \
+        /app/data/stack/mlflow /app/data/stack/prefect /app/data/stack/prefect-worker
+USER 10001
+ENTRYPOINT []
+
+
+FROM batch

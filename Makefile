@@ -10,7 +10,7 @@ SETUP := bash deployments/setup.sh
 BIN := JAVA_HOME="$(CURDIR)/.venv/java" .venv/bin
 SAMPLE := data/sample
 
-.PHONY: help setup demo train services test lint format lock ui mlflow minio bench clean distclean
+.PHONY: help setup demo train services test lint format lock ui mlflow minio up status down deploy bench clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,18 @@ mlflow: setup ## Serve the MLflow UI over mlflow.db, on PORT (5000)
 
 minio: services ## Serve MinIO with its console as a store, on PORT (9000) and the one above
 	.venv/bin/python -m deployments.minio --folder data/minio --port $(or $(PORT),9000)
+
+up: services ## Start Prefect, Dask, Spark, MinIO and MLflow on this machine, detached, and wait until all can be used
+	$(BIN)/python -m deployments.stack up
+
+status: setup ## Show what `make up` started; fails unless all of it can be used
+	@$(BIN)/python -m deployments.stack status
+
+down: setup ## Stop what `make up` started
+	$(BIN)/python -m deployments.stack down
+
+deploy: setup ## Register the deployments of prefect.yaml with the server at PREFECT_API_URL, and list them
+	@$(BIN)/python -m deployments.register
 
 bench: ## List the benchmarks; each runs as python -m benchmarks.NAME
 	@for file in $$(grep -l __main__ benchmarks/[a-z]*.py); do \

@@ -189,24 +189,29 @@ def open_versitygw(
 def _serving(server: S3Server) -> Iterator[S3Server]:
     server.process.start()
     try:
-        _make_bucket(server)
+        make_bucket(server.endpoint_url, server.bucket, server.credentials, server.ca_bundle)
         yield server
     finally:
         server.process.stop()
 
 
-def _make_bucket(server: S3Server) -> None:
+def make_bucket(endpoint_url: str, bucket: str, credentials: Credentials, ca_bundle: Path | None = None) -> None:
+    """Make a bucket; one of the same user is left as it is.
+
+    Raises:
+        botocore.exceptions.ClientError: If the server refuses, or the bucket is somebody else's.
+    """
     client = boto3.client(
         "s3",
-        endpoint_url=server.endpoint_url,
+        endpoint_url=endpoint_url,
         region_name=REGION,
-        aws_access_key_id=server.credentials.access_key,
-        aws_secret_access_key=server.credentials.secret_key,
-        verify=str(server.ca_bundle) if server.ca_bundle else None,
+        aws_access_key_id=credentials.access_key,
+        aws_secret_access_key=credentials.secret_key,
+        verify=str(ca_bundle) if ca_bundle else None,
         config=Config(proxies={}, s3={"addressing_style": "path"}),
     )
     try:
-        client.create_bucket(Bucket=server.bucket)
+        client.create_bucket(Bucket=bucket)
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") != "BucketAlreadyOwnedByYou":
             raise

@@ -14,14 +14,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from evaluation.display import clean_text
-from flows.flags import add_flags, build_parser, flag_of, is_variable
+from flows.flags import add_flags, build_parser, flag_of, is_secret, is_variable
 from flows.options import RunOptions
 from storage.errors import RecommenderError
+from tasks.log_lines import start_log
 
 __all__ = ["Command", "StageFailed", "build_parser", "explain", "flag_of", "run", "run_one_of", "write_json"]
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
-LOG_FORMAT = "{time:HH:mm:ss.SSS} | {level: <7} | {message}"
 MOST_LINE_CHARACTERS = 4000
 
 Result = Mapping[str, Any]
@@ -108,8 +108,7 @@ def _run(stage: Callable[[Chosen], Result], settings_type: type[Chosen], flags: 
     except ValidationError as error:
         sys.stderr.write(explain(error, settings_type))
         return BAD_USAGE
-    logger.remove()
-    logger.add(sys.stderr, level=settings.log_level, format=LOG_FORMAT, backtrace=False, diagnose=False)
+    start_log(settings)
     try:
         _run_to_record(stage, settings, json_path)
     except RecommenderError as error:
@@ -155,6 +154,8 @@ def _explain_one(problem: ErrorDetails, settings_type: type[BaseModel]) -> str:
     field = settings_type.model_fields.get(name)
     if field is None:
         return f"{name}: unknown setting; 'python flows/train.py --help' lists those that there are"
+    if is_secret(field):
+        return f"{name.upper()}: {message}"
     variable = f" (or {name.upper()})" if is_variable(field) else ""
     return f"{flag_of(name, field)}{variable}: {message}; found {problem['input']!r}"
 

@@ -10,7 +10,8 @@ from prefect import flow
 from evaluation.checks import Finding
 from evaluation.splits import SplitOptions
 from flows.command_line import run
-from flows.options import DaskOptions, RunOptions
+from flows.notices import NOTICES
+from flows.options import DaskOptions, NoticeOptions, RunOptions
 from flows.original import evaluate_original
 from flows.results import evaluation_record
 from flows.running import run_flow
@@ -59,11 +60,12 @@ PARTS = (
     PlaceOptions,
     SparkOptions,
     DaskOptions,
+    NoticeOptions,
     RunOptions,
 )
 
 
-@flow(name="evaluate", flow_run_name="evaluate {settings.subject_name}")
+@flow(name="evaluate", flow_run_name="evaluate {settings.subject_name}", **NOTICES)
 def evaluate(settings: Settings) -> dict[str, Any]:
     """Test one model beside the baselines, and publish what came of it with a report."""
     places, subject = settings.part(PlaceOptions), settings.part(SubjectOptions)

@@ -1,6 +1,7 @@
 """From the fields of the settings to flags, and back: what ``--help`` shows and what messages name.
 
-A field says in its ``json_schema_extra`` what its name does not: ``flag``, its name on the command line;
+A field says in its ``json_schema_extra`` what its name does not: ``flag``, its name on the command line, or False for
+a secret, which has none (others may read command lines) and of which no message shows a value;
 ``metavar``, what its value is called; ``variable: False``, that it comes from the command line only, never from the
 environment; and for one of those ``nargs``, that it has no flag but stands by itself, as argparse has it.
 """
@@ -31,15 +32,28 @@ def add_flags(parser: argparse.ArgumentParser, parts: Sequence[type[BaseModel]])
         help="Write the result record (ids, counts, metrics) here as JSON.",
     )
     for part in parts:
-        group = parser.add_argument_group((part.__doc__ or part.__name__).strip().splitlines()[0].rstrip("."))
+        title, secrets = (part.__doc__ or part.__name__).strip().splitlines()[0].rstrip("."), _secrets(part)
+        group = parser.add_argument_group(title, "; ".join(secrets.values()) or None)
         for name, field in part.model_fields.items():
-            add = _add_flag if is_variable(field) else _add_argument
-            add(group, name, field)
+            if name not in secrets:
+                add = _add_flag if is_variable(field) else _add_argument
+                add(group, name, field)
+
+
+def _secrets(part: type[BaseModel]) -> dict[str, str]:
+    """Return the settings that have no flag, and what is said of each."""
+    fields = part.model_fields.items()
+    return {name: f"Without a flag: {_help(name, field)}" for name, field in fields if is_secret(field)}
 
 
 def flag_of(name: str, field: FieldInfo) -> str:
     """Return the flag of a setting: its own where it names one, else its name with dashes."""
     return str(_extra(field).get("flag") or "--" + name.replace("_", "-"))
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Tell whether a setting comes from the environment only, and is never shown."""
+    return _extra(field).get("flag") is False
 
 
 def is_variable(field: FieldInfo) -> bool:

@@ -7,13 +7,15 @@ from typing import Any
 from prefect import flow
 
 from flows.command_line import run
-from flows.options import DaskOptions, RunOptions
+from flows.notices import NOTICES
+from flows.options import DaskOptions, NoticeOptions, RunOptions
 from flows.results import dataset_record
 from flows.running import run_flow
 from flows.settings import Settings
-from flows.stages import ingest_reviews, make_dataset
+from flows.stages import compare_reviews, ingest_reviews, make_dataset
 from spark.dataset import DatasetOptions
 from spark.session import SparkOptions
+from tasks.drift import DriftOptions
 from tasks.places import PlaceOptions
 from tasks.raw import ReviewsInput
 from tasks.reviews.download import DownloadOptions
@@ -23,19 +25,22 @@ PARTS = (
     ReviewsInput,
     DownloadOptions,
     IngestOptions,
+    DriftOptions,
     DatasetOptions,
     PlaceOptions,
     SparkOptions,
     DaskOptions,
+    NoticeOptions,
     RunOptions,
 )
 
 
-@flow(name="ingest", flow_run_name="ingest {settings.input_name}")
+@flow(name="ingest", flow_run_name="ingest {settings.input_name}", **NOTICES)
 def ingest(settings: Settings) -> dict[str, Any]:
     """Fetch, read, check and index the reviews."""
     raw, reviews = ingest_reviews(settings)
-    return dataset_record(raw, reviews, make_dataset(settings, reviews))
+    drift = compare_reviews(settings, raw, reviews)
+    return dataset_record(raw, reviews, make_dataset(settings, reviews)) | {"drift": drift and drift.to_record()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

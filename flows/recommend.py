@@ -7,7 +7,8 @@ from typing import Any
 from prefect import flow
 
 from flows.command_line import run
-from flows.options import DaskOptions, RunOptions
+from flows.notices import NOTICES
+from flows.options import DaskOptions, NoticeOptions, RunOptions
 from flows.running import run_flow
 from flows.settings import Settings
 from flows.stages import recommend_to_all
@@ -16,10 +17,10 @@ from tasks.places import PlaceOptions
 from tasks.published import ModelChoice, find_model
 from tasks.recommend import RecommendOptions
 
-PARTS = (ModelChoice, RecommendOptions, PlaceOptions, DaskOptions, RunOptions)
+PARTS = (ModelChoice, RecommendOptions, PlaceOptions, DaskOptions, NoticeOptions, RunOptions)
 
 
-@flow(name="recommend", flow_run_name="recommend from {settings.model_id}")
+@flow(name="recommend", flow_run_name="recommend from {settings.model_name}", **NOTICES)
 def recommend(settings: Settings) -> dict[str, Any]:
     """Score every user with a model and publish the lists."""
     places = settings.part(PlaceOptions)

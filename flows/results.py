@@ -12,6 +12,7 @@ from storage.artifacts import entry
 from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.choose import Scored
+from tasks.contest import Contest
 from tasks.places import PlaceOptions
 from tasks.published import candidate_of
 from tasks.report import Lineage
@@ -68,6 +69,25 @@ def evaluation_record(
         "metrics": [asdict(row) for one in scored for row in read_rows(places, one.scores)],
         "held_out_only": [asdict(row) for one in scored for row in _held_out_only(places, one)],
         "uris": {"report": report},
+    }
+
+
+def promotion_record(
+    places: PlaceOptions, contest: Contest, scored: Sequence[Scored], promotion: Manifest, decision: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the outcome, ids, decision and metrics of a comparison with the champion."""
+    champion = contest.champion.id if contest.champion else None
+    return {
+        "outcome": "promoted" if decision["promoted"] else "refused",
+        "ids": {
+            "challenger": contest.challenger.id,
+            "champion": champion,
+            "split": contest.split.id,
+            "promotion": promotion.id,
+        },
+        "decision": dict(decision),
+        "metrics": [asdict(row) for one in scored for row in read_rows(places, one.scores)],
+        "uris": {"promotion": places.open_store().locate(layout.artifact_prefix(promotion.kind, promotion.id))},
     }
 
 

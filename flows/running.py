@@ -6,13 +6,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from distributed import Client, LocalCluster
+from loguru import logger
 from prefect import Flow, tags
 from prefect_dask.task_runners import DaskTaskRunner
 
 from flows.options import DaskOptions
 from flows.prefect_server import open_prefect_api
 from flows.settings import Settings
+from spark.configuration import machine_bytes
+from spark.options import GIB, SparkOptions, driver_memory
 from storage.errors import Unavailable
+from tasks.log_lines import LogOptions
 from tasks.processes import PreparedWorker, prepare_process
 
 
@@ -26,9 +30,10 @@ def run_flow(
         settings: How.
         preload: What takes seconds and can be done while the Prefect server starts, such as a slow import.
     """
-    prepare_process(settings.log_level)
+    log = settings.part(LogOptions)
+    prepare_process(log)
     threading.Thread(target=preload, daemon=True).start()
-    with open_prefect_api(), open_dask(settings.part(DaskOptions), settings.log_level) as address:
+    with open_prefect_api(), open_dask(settings.part(DaskOptions), log, heap_of(settings)) as address:
         # Typed Any: Prefect's runners are invariant in the kind of their futures.
         runner: Any = DaskTaskRunner(address=address)
         with tags(settings.environment):
@@ -36,19 +41,24 @@ def run_flow(
 
 
 @contextmanager
-def open_dask(options: DaskOptions, log_level: str) -> Iterator[str]:
+def open_dask(options: DaskOptions, log: LogOptions, heap: str = "1g") -> Iterator[str]:
     """Yield the address of the Dask scheduler: the one set, or one of this run's own.
+
+    Args:
+        options: Which.
+        log: What workers log, and how.
+        heap: What Spark's driver takes of the machine beside the run's own workers, such as 6g.
 
     Raises:
         Unavailable: If no scheduler answers at the address that is set.
     """
     if options.dask_scheduler_address:
         with _connect(options.dask_scheduler_address) as client:
-            client.register_plugin(PreparedWorker(log_level))
+            client.register_plugin(PreparedWorker(log))
             yield options.dask_scheduler_address
         return
-    with _local_cluster(options.dask_workers) as cluster, Client(cluster) as client:
-        client.register_plugin(PreparedWorker(log_level))
+    with _local_cluster(options, heap) as cluster, Client(cluster) as client:
+        client.register_plugin(PreparedWorker(log))
         yield cluster.scheduler_address
 
 
@@ -62,10 +72,20 @@ def _connect(address: str) -> Client:
         ) from error
 
 
-def _local_cluster(n_processes: int) -> LocalCluster:
+def heap_of(settings: Settings) -> str:
+    """Return what Spark's driver takes of the machine, such as 6g."""
+    return driver_memory(settings.part(SparkOptions), machine_bytes())
+
+
+def _local_cluster(options: DaskOptions, heap: str) -> LocalCluster:
+    n_processes, each = options.dask_workers, options.worker_bytes(machine_bytes(), heap)
+    workers = f"{n_processes} worker processes, each" if n_processes else "threads of this process,"
+    logger.info("Dask: {} with {:.1f} GiB", workers, each / GIB)
     return LocalCluster(
         n_workers=n_processes or 1,
         threads_per_worker=1 if n_processes else None,
         processes=bool(n_processes),
+        memory_limit=each,
         dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # it serves a page of its health all the same
     )

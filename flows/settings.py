@@ -6,7 +6,7 @@ from pydantic import BaseModel, field_serializer
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from evaluation.splits import SplitOptions
-from flows.options import DaskOptions, RunOptions
+from flows.options import DaskOptions, NoticeOptions, RunOptions
 from models.bias import BiasOptions
 from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
@@ -14,9 +14,11 @@ from spark.dataset import DatasetOptions
 from spark.session import SparkOptions
 from tasks.candidates import SearchOptions
 from tasks.choose import SelectionOptions
+from tasks.drift import DriftOptions
 from tasks.evaluation import SubjectOptions
 from tasks.measured import EvaluationOptions
 from tasks.places import PlaceOptions
+from tasks.promotion import PromotionOptions
 from tasks.published import ModelChoice
 from tasks.raw import ProductsInput, ReviewsInput
 from tasks.recommend import RecommendOptions
@@ -39,6 +41,7 @@ class Settings(
     ModelChoice,
     DownloadOptions,
     IngestOptions,
+    DriftOptions,
     DatasetOptions,
     SplitOptions,
     SearchOptions,
@@ -48,10 +51,12 @@ class Settings(
     SelectionOptions,
     EvaluationOptions,
     SubjectOptions,
+    PromotionOptions,
     RecommendOptions,
     TrackingOptions,
     SparkOptions,
     DaskOptions,
+    NoticeOptions,
 ):
     """Every setting of the project, flat: the variable of a field is its name in capitals.
 
@@ -60,7 +65,12 @@ class Settings(
     """
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True
+        frozen=True,
+        extra="forbid",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # a worker logs them, and the input holds every secret
     )
 
     @field_serializer(
@@ -79,8 +89,12 @@ class Settings(
         """What an evaluation is of."""
         if self.protocol == "original":
             return f"the original's sweeps on {self.input_name}"
-        named = self.recommendations_file.name if self.recommendations_file else None
-        return named or self.model_id or "the champion"
+        return self.recommendations_file.name if self.recommendations_file else self.model_name
+
+    @property
+    def model_name(self) -> str:
+        """The model that is used."""
+        return self.model_id or "the champion"
 
     @property
     def input_name(self) -> str:

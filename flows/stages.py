@@ -3,8 +3,10 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from prefect import unmapped
+from prefect.futures import PrefectFuture
 
 from evaluation.splits import SplitOptions
 from flows.settings import Settings
@@ -14,13 +16,15 @@ from models.popularity import PopularityOptions
 from spark.dataset import DatasetOptions
 from spark.session import SparkOptions
 from storage.manifest import Manifest
-from tasks.candidates import Candidate, SearchOptions, candidates
+from tasks.candidates import YARDSTICKS, Candidate, SearchOptions, candidates
 from tasks.choose import Choice, Scored, SelectionOptions, choose
 from tasks.dataset import build_dataset
+from tasks.drift import Drift, DriftOptions, compare_with_before
 from tasks.fit import Parts, fit
 from tasks.ingest import check_reviews, find_reviews, publish_reviews, read_raw
 from tasks.measured import EvaluationOptions
 from tasks.places import PlaceOptions, scratch_folder
+from tasks.progress import Advance, progress
 from tasks.raw import ReviewsInput, fetch_raw, keep_file
 from tasks.recommend import (
     RecommendOptions,
@@ -36,6 +40,8 @@ from tasks.score import score
 from tasks.split import SPLIT_FILES, split_dataset
 from tasks.tables import LEARNT
 
+Result = TypeVar("Result")
+
 
 def ingest_reviews(settings: Settings) -> tuple[Manifest, Manifest]:
     """Return the raw file and its reviews."""
@@ -48,7 +54,15 @@ def ingest_reviews(settings: Settings) -> tuple[Manifest, Manifest]:
         partitions = read_raw(places, raw, options, folder)
         limits = options.as_of(int(time.time()))
         checks = [check_reviews.submit(partition, check.name, limits) for partition in partitions for check in CHECKS]
-        return raw, publish_reviews(places, raw, options, partitions, [check.result() for check in checks])
+        with progress(f"Checking {raw.files[0].path}", key="check", unit=" checks") as advance:
+            checked = collect(checks, advance)
+        return raw, publish_reviews(places, raw, options, partitions, checked)
+
+
+def compare_reviews(settings: Settings, raw: Manifest, reviews: Manifest) -> Drift | None:
+    """Compare reviews with those of the run before, unless that is turned off; None where there is no comparison."""
+    options = settings.part(DriftOptions)
+    return None if options.drift == "off" else compare_with_before(settings.part(PlaceOptions), raw, reviews, options)
 
 
 def make_dataset(settings: Settings, reviews: Manifest) -> Manifest:
@@ -58,9 +72,11 @@ def make_dataset(settings: Settings, reviews: Manifest) -> Manifest:
     )
 
 
-def make_split(settings: Settings) -> Lineage:
-    """Return everything from the raw file to the split."""
+def make_split(settings: Settings, *, is_compared: bool = False) -> Lineage:
+    """Return everything from the raw file to the split; what is compared with the run before may be refused."""
     raw, reviews = ingest_reviews(settings)
+    if is_compared:
+        compare_reviews(settings, raw, reviews)
     dataset = make_dataset(settings, reviews)
     return Lineage(raw, reviews, dataset, split_as_asked(settings, dataset))
 
@@ -79,11 +95,24 @@ def fit_and_score(
     """Fit candidates one after the other, by Spark, while those fitted are scored, by Dask."""
     places, spark = settings.part(PlaceOptions), settings.part(SparkOptions)
     evaluation = settings.part(EvaluationOptions)
-    pending = []
-    for candidate in competing:
-        fitted = fit(places, split, parts, candidate, spark)
-        pending.append((candidate, fitted, score.submit(places, split, fitted, candidate, part, evaluation)))
-    return [Scored(candidate, fitted, scored.result()) for candidate, fitted, scored in pending]
+    fits, pending = [], []
+    with progress(f"Fitting on {' + '.join(parts)}", key=f"fit-for-{part}", unit=" candidates") as advance:
+        for candidate in competing:
+            fits.append(fit(places, split, parts, candidate, spark))
+            pending.append(score.submit(places, split, fits[-1], candidate, part, evaluation))
+            advance(len(fits), len(competing))
+    with progress(f"Scoring on {part}", key=f"score-on-{part}", unit=" candidates") as advance:
+        scores = collect(pending, advance)
+    return [Scored(*one) for one in zip(competing, fits, scores, strict=True)]
+
+
+def collect(futures: Sequence[PrefectFuture[Result]], advance: Advance) -> list[Result]:
+    """Return the results of task runs, in order, telling how many there are so far."""
+    results: list[Result] = []
+    for future in futures:
+        results.append(future.result())
+        advance(len(results), len(futures))
+    return results
 
 
 def competitors(settings: Settings, split: Manifest) -> tuple[Candidate, ...]:
@@ -118,6 +147,12 @@ def measure_on_test(settings: Settings, split: Manifest, validated: Sequence[Sco
     return fit_and_score(settings, split, shown, LEARNT, "test")
 
 
+def compare_on_test(settings: Settings, split: Manifest, competing: Sequence[Candidate]) -> list[Scored]:
+    """Return a random scorer, popularity and other candidates, each once, on test, fitted to train and validation."""
+    others = [one for place, one in enumerate(competing) if one not in (*YARDSTICKS, *competing[:place])]
+    return fit_and_score(settings, split, [*YARDSTICKS, *others], LEARNT, "test")
+
+
 def best_trained(validated: Sequence[Scored]) -> Scored:
     """Return the candidate of the highest NDCG@10 on validation that is no baseline."""
     return max((one for one in validated if not one.candidate.is_baseline), key=lambda one: one.value("ndcg_10") or 0.0)
@@ -143,4 +178,6 @@ def recommend_to_all(settings: Settings, model: Manifest, dataset: Manifest) -> 
         return found
     firsts = range(0, model.count("n_users"), options.recommend_block_users)
     blocks = recommend_block.map(unmapped(places), unmapped(model), unmapped(dataset), unmapped(options), list(firsts))
-    return publish_recommendations(places, model, dataset, options, [block.result() for block in blocks])
+    with progress(f"Recommending from {model.id}", key="recommend", unit=" blocks of users") as advance:
+        parts = collect(blocks, advance)
+    return publish_recommendations(places, model, dataset, options, parts)

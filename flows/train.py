@@ -8,7 +8,8 @@ from prefect import flow
 
 from evaluation.splits import SplitOptions
 from flows.command_line import run
-from flows.options import DaskOptions, RunOptions
+from flows.notices import NOTICES
+from flows.options import DaskOptions, NoticeOptions, RunOptions
 from flows.results import tell_where, training_record
 from flows.running import run_flow
 from flows.settings import Settings
@@ -21,6 +22,7 @@ from spark.dataset import DatasetOptions
 from spark.session import SparkOptions
 from tasks.candidates import SearchOptions
 from tasks.choose import Scored, SelectionOptions
+from tasks.drift import DriftOptions
 from tasks.fit import fit
 from tasks.measured import EvaluationOptions
 from tasks.model import publish_model
@@ -29,6 +31,7 @@ from tasks.raw import ProductsInput, ReviewsInput, keep_file
 from tasks.recommend import RecommendOptions
 from tasks.reviews.download import DownloadOptions
 from tasks.reviews.ingest import IngestOptions
+from tasks.summary import summarise
 from tasks.tables import LEARNT
 from tasks.tracking import TrackingOptions, check_tracking, load_mlflow, open_experiment
 
@@ -37,6 +40,7 @@ PARTS = (
     ProductsInput,
     DownloadOptions,
     IngestOptions,
+    DriftOptions,
     DatasetOptions,
     SplitOptions,
     SearchOptions,
@@ -50,18 +54,19 @@ PARTS = (
     TrackingOptions,
     SparkOptions,
     DaskOptions,
+    NoticeOptions,
     RunOptions,
 )
 
 
-@flow(name="train", flow_run_name="train on {settings.input_name}")
+@flow(name="train", flow_run_name="train on {settings.input_name}", **NOTICES)
 def train(settings: Settings) -> dict[str, Any]:
     """Ingest, build, split, search, test, publish, recommend and track; what is done already is left as it is."""
     places, spark = settings.part(PlaceOptions), settings.part(SparkOptions)
     check_tracking(settings.part(TrackingOptions))
     experiment = open_experiment.submit(settings.part(TrackingOptions))
     products = keep_file(places, settings.input_products) if settings.input_products else None
-    lineage = make_split(settings)
+    lineage = make_split(settings, is_compared=True)
     tracked = open_training(settings, experiment.result(), lineage)
     validated, choice = search(settings, lineage.split)
     chosen = choice.scored
@@ -75,6 +80,7 @@ def train(settings: Settings) -> dict[str, Any]:
     close_training(settings, tracked, model, validated, chosen, final)
     record = training_record(places, lineage, validated, tested, model, recommendations, tracked.run.id)
     tell_where(record["uris"], settings.mlflow_tracking_uri)
+    summarise(settings.input_name, record, settings.mlflow_tracking_uri, tracked.experiment)
     return record
 
 

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,8 @@ from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
+
+from spark.jvm_output import JvmOutput
 
 OLDEST_JAVA = 17
 INSTALL_JAVA = "Install one with `sudo apt-get install openjdk-17-jre-headless`, or set JAVA_HOME to the folder of one."
@@ -71,25 +72,24 @@ def require_java() -> None:
         raise ValueError(f"{java} is Java {version}; Spark needs Java {OLDEST_JAVA} or later. {INSTALL_JAVA}")
 
 
-def launch_jvm(conf: SparkConf, environment: Mapping[str, str]) -> JavaGateway:
+def launch_jvm(conf: SparkConf, environment: Mapping[str, str], output: JvmOutput) -> JavaGateway:
     """Start the JVM that this process will keep, with `environment` added to its own.
 
-    What the JVM prints goes to a file without a name, read only when the start fails: the launcher's notes on
-    incubator modules cannot be switched off, and an error of a job reaches Python as an exception anyway.
+    What the JVM prints goes to `output`.
 
     Raises:
         ValueError: If there is no fit Java, or the JVM ends before it is up; the message ends with what it said.
     """
     require_java()
-    with tempfile.TemporaryFile() as output, _environment(environment):
-        try:
-            return launch_gateway(conf, popen_kwargs={"stdout": output, "stderr": output})
-        except PySparkRuntimeError as error:
-            output.seek(0)
-            said = output.read().decode(errors="replace").strip()[-LOG_TAIL_CHARACTERS:]
-            raise ValueError(
-                f"Spark's JVM ended before it was up. {INSTALL_JAVA} What it said last:\n{said}"
-            ) from error
+    try:
+        with _environment(environment):
+            return launch_gateway(conf, popen_kwargs={"stdout": output.writer, "stderr": output.writer})
+    except PySparkRuntimeError as error:
+        output.close()
+        said = output.last_words()[-LOG_TAIL_CHARACTERS:]
+        raise ValueError(f"Spark's JVM ended before it was up. {INSTALL_JAVA} What it said last:\n{said}") from error
+    finally:
+        output.close()
 
 
 def stop_jvm(gateway: JavaGateway) -> None:

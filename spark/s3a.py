@@ -40,13 +40,15 @@ class S3aAccess:
     scratch: str
 
 
-def jar_settings(*, is_local: bool, ivy: Path = IVY) -> dict[str, str]:
+def jar_settings(*, is_local: bool, is_on_this_machine: bool, ivy: Path = IVY) -> dict[str, str]:
     """Return the Spark settings that bring the jars: those that Spark fetched before, or the order to fetch them.
 
-    A local Spark takes them where they lie; a cluster's executors get them from the driver.
+    A Spark that is on this machine alone, local or a cluster, takes them where they lie. To executors elsewhere the
+    driver sends them, 690 MB to each for every session.
 
     Args:
         is_local: Whether driver and executors are one process.
+        is_on_this_machine: Whether they are all on this machine.
         ivy: Where Spark keeps what it fetched from Maven Central.
     """
     jars = [ivy / "jars" / name for name in JARS]
@@ -54,9 +56,11 @@ def jar_settings(*, is_local: bool, ivy: Path = IVY) -> dict[str, str]:
         for jar in jars:  # a fetch that was cut off would be taken for a finished one
             jar.unlink(missing_ok=True)
         return {"spark.jars.packages": PACKAGE, "spark.jars.ivy": str(ivy)}
-    if is_local:
-        return {"spark.driver.extraClassPath": ":".join(map(str, jars))}
-    return {"spark.jars": ",".join(jar.as_uri() for jar in jars)}
+    if not is_on_this_machine:
+        return {"spark.jars": ",".join(jar.as_uri() for jar in jars)}
+    class_path = ":".join(map(str, jars))
+    executors = {} if is_local else {"spark.executor.extraClassPath": class_path}
+    return {"spark.driver.extraClassPath": class_path} | executors
 
 
 def reach(context: SparkContext, access: S3aAccess) -> None:

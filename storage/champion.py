@@ -1,12 +1,37 @@
-"""The pointer to the model that serves; the one object that is ever replaced."""
+"""The pointer to the model that serves, with those that served before it; the one object that is ever replaced.
 
-from collections.abc import Mapping
+The record holds ``model_id``, ``promoted_at``, ``reason``, ``promotion``, ``previous_model_id`` and ``history``, the
+newest first, whose first entry says the same as the record: one object, so that pointer and history cannot disagree.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from storage import canonical, layout
-from storage.errors import CorruptObject, ObjectNotFound
+from storage.errors import CorruptObject, ObjectNotFound, VersionConflict
 from storage.protocol import ObjectInfo, Store
 
 MODEL_ID = "model_id"
+HISTORY = "history"
+MOST_ENTRIES = 100
+
+
+@dataclass(frozen=True)
+class Succession:
+    """A model that became the champion.
+
+    Attributes:
+        model_id: The model.
+        promoted_at: When, ISO 8601 in UTC; None where an older record does not say.
+        reason: Why, for people.
+        promotion: Id of the comparison that it won; None where none was made, as for a rollback.
+    """
+
+    model_id: str
+    promoted_at: str | None = None
+    reason: str | None = None
+    promotion: str | None = None
 
 
 def read_champion(store: Store) -> tuple[dict[str, object] | None, str | None]:
@@ -34,14 +59,93 @@ def champion_id(store: Store) -> str | None:
         CorruptObject: If the record is not a JSON object that names a model.
     """
     record, _ = read_champion(store)
-    if record is None:
-        return None
-    named = record.get(MODEL_ID)
-    if not isinstance(named, str):
-        raise CorruptObject(
-            f"{store.locate(layout.CHAMPION)} has {MODEL_ID} {str(named)[:80]!r}; expected the id of a model."
-        )
-    return named
+    return None if record is None else _model_id(record, store.locate(layout.CHAMPION))
+
+
+def read_history(store: Store) -> tuple[list[Succession], str | None]:
+    """Return the champions, the one that serves first, and the version that `crown` expects; ([], None) if none.
+
+    Raises:
+        CorruptObject: If the record or an entry of its history is not as this module writes it.
+    """
+    record, version = read_champion(store)
+    return ([] if record is None else parse_history(record, store.locate(layout.CHAMPION))), version
+
+
+def parse_history(record: Mapping[str, object], source: str) -> list[Succession]:
+    """Return the champions of a record, the one that serves first; a record without a history has that one alone.
+
+    Raises:
+        CorruptObject: If the record names no model, or its history is no list of successions that begins with it.
+    """
+    model_id = _model_id(record, source)
+    if HISTORY not in record:
+        return [_succession(record, source)]
+    listed = record[HISTORY]
+    if not isinstance(listed, list):
+        raise CorruptObject(f"{source} has {HISTORY} {str(listed)[:80]!r}; expected a list, the newest entry first.")
+    history = [_succession(entry, f"{source}: {HISTORY}[{place}]") for place, entry in enumerate(listed)]
+    if not history or history[0].model_id != model_id:
+        first = history[0].model_id if history else None
+        raise CorruptObject(f"{source} names {model_id[:80]!r} and its {HISTORY} {first!r} first; expected the same.")
+    return history
+
+
+def predecessors(history: Sequence[Succession]) -> list[str]:
+    """Return the models to go back to, the nearest first: those that served before, less those that were left.
+
+    A rollback (an entry without a promotion, to a model that served before) takes away what came after that model,
+    so that a second rollback goes further back and never forth again to what was abandoned.
+
+    Args:
+        history: The newest first.
+
+    Example:
+        >>> one, two, three = (Succession(name, promotion="p") for name in ("one", "two", "three"))
+        >>> predecessors([three, two, one])
+        ['two', 'one']
+        >>> predecessors([Succession("two"), three, two, one])
+        ['one']
+    """
+    line: list[str] = []
+    for entry in reversed(history):
+        if entry.promotion is None and entry.model_id in line:
+            while line[-1] != entry.model_id:
+                line.pop()
+        else:
+            line.append(entry.model_id)
+    return line[-2::-1]
+
+
+def crown(
+    store: Store, successor: Succession, history: Sequence[Succession], expected_version: str | None
+) -> Mapping[str, object]:
+    """Make a model the champion, if the pointer still has the version with which the history was read.
+
+    Args:
+        store: Where the pointer is.
+        successor: The model, and why.
+        history: The champions until now, the newest first.
+        expected_version: Version of the pointer that the history was read from; None if there was none.
+
+    Returns:
+        The record that the pointer has now.
+
+    Raises:
+        VersionConflict: If someone else replaced it in the meantime; names the model that won. A record that is there
+            already, since an earlier try wrote it and did not learn of that, is no conflict.
+    """
+    record = {
+        **asdict(successor),
+        "previous_model_id": history[0].model_id if history else None,
+        HISTORY: [asdict(entry) for entry in (successor, *history)][:MOST_ENTRIES],
+    }
+    try:
+        replace_champion(store, record, expected_version)
+    except VersionConflict as error:
+        if read_champion(store)[0] != record:
+            raise VersionConflict(_say_who_won(store, successor)) from error
+    return record
 
 
 def replace_champion(store: Store, record: Mapping[str, object], expected_version: str | None) -> ObjectInfo:
@@ -51,3 +155,32 @@ def replace_champion(store: Store, record: Mapping[str, object], expected_versio
         VersionConflict: If someone else replaced it in the meantime.
     """
     return store.replace(layout.CHAMPION, canonical.encode(dict(record), indent=2), expected_version)
+
+
+def _say_who_won(store: Store, successor: Succession) -> str:
+    winners, _ = read_history(store)
+    if not winners:
+        now = "the pointer was removed"
+    else:
+        won = winners[0]
+        now = f"models/{won.model_id} became the champion ({won.promoted_at}: {won.reason})"
+    return (
+        f"models/{successor.model_id} did not become the champion: while it was being decided, {now}. The decision was "
+        "made against another champion than there is now: run the same command again."
+    )
+
+
+def _model_id(record: Mapping[str, object], source: str) -> str:
+    named = record.get(MODEL_ID)
+    if not isinstance(named, str):
+        raise CorruptObject(f"{source} has {MODEL_ID} {str(named)[:80]!r}; expected the id of a model.")
+    return named
+
+
+def _succession(entry: Any, source: str) -> Succession:
+    if not isinstance(entry, dict):
+        raise CorruptObject(f"{source} is {str(entry)[:80]!r}; expected an object with {MODEL_ID}.")
+    for name in ("promoted_at", "reason", "promotion"):
+        if not isinstance(entry.get(name), str | None):
+            raise CorruptObject(f"{source} has {name} {str(entry[name])[:80]!r}; expected text.")
+    return Succession(_model_id(entry, source), entry.get("promoted_at"), entry.get("reason"), entry.get("promotion"))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from storage import layout
-from storage.champion import champion_id
+from storage.champion import read_history
 from storage.errors import CorruptObject, InvalidInput
 from storage.inventory import list_artifacts, look_up
 from storage.manifest import Manifest
@@ -65,7 +65,7 @@ def collect_garbage(
 
     An orphan stands in the folder of an artifact whose manifest does not name it, or that has no manifest. Left
     alone, and reported, are artifacts with a manifest that cannot be read, those without one that another
-    artifact's manifest or the champion's pointer names, and objects in no artifact's folder.
+    artifact's manifest or the champion's pointer with its history names, and objects in no artifact's folder.
 
     Right before each removal the manifest and the object's age are looked at again. A writer that adopts an
     object renews it, and looks for it again before it seals; so if a removal comes between the two, the seal
@@ -164,11 +164,17 @@ def _named_elsewhere(store: Store) -> Kept:
         if isinstance(artifact.manifest, Manifest):
             for role, one in artifact.manifest.inputs.items():
                 kept[layout.INPUT_KINDS.get(role, ""), one] = f"{artifact.name} was made from it"
-    try:
-        champion = champion_id(store)
-    except CorruptObject as error:
-        kept[layout.MODELS, ""] = f"the pointer to the champion may name it: {error}"
-        return kept
-    if champion is not None:
-        kept[layout.MODELS, champion] = "it is the champion"
+    kept.update(_named_by_pointer(store))
     return kept
+
+
+def _named_by_pointer(store: Store) -> Kept:
+    try:
+        history, _ = read_history(store)
+    except CorruptObject as error:
+        why = f"the pointer to the champion may name it: {error}"
+        return {(layout.MODELS, ""): why, (layout.PROMOTIONS, ""): why}
+    kept = {(layout.MODELS, entry.model_id): "it was the champion" for entry in history}
+    kept |= {(layout.MODELS, entry.model_id): "it is the champion" for entry in history[:1]}
+    promotions = [entry.promotion for entry in history if entry.promotion]
+    return kept | {(layout.PROMOTIONS, one): "the history of the champions names it" for one in promotions}

@@ -9,6 +9,7 @@ from storage.keys import check_key
 
 RAW: Final = "raw"
 REVIEWS_KIND: Final = "reviews"
+DRIFTS: Final = "drifts"
 DATASETS: Final = "datasets"
 SPLITS: Final = "splits"
 FITS: Final = "fits"
@@ -16,7 +17,20 @@ SCORES: Final = "scores"
 MODELS: Final = "models"
 EVALUATIONS: Final = "evaluations"
 RECOMMENDATIONS: Final = "recommendations"
-KINDS: Final = (RAW, REVIEWS_KIND, DATASETS, SPLITS, FITS, SCORES, MODELS, EVALUATIONS, RECOMMENDATIONS)
+PROMOTIONS: Final = "promotions"
+KINDS: Final = (
+    RAW,
+    REVIEWS_KIND,
+    DRIFTS,
+    DATASETS,
+    SPLITS,
+    FITS,
+    SCORES,
+    MODELS,
+    EVALUATIONS,
+    RECOMMENDATIONS,
+    PROMOTIONS,
+)
 
 # Which kind of artifact each role among a manifest's inputs names.
 INPUT_KINDS: Final[Mapping[str, str]] = {
@@ -27,11 +41,14 @@ INPUT_KINDS: Final[Mapping[str, str]] = {
     "test_file": RAW,
     "lists": RAW,
     "reviews": REVIEWS_KIND,
+    "before": REVIEWS_KIND,
     "dataset": DATASETS,
     "split": SPLITS,
     "fit": FITS,
     "test": SCORES,
     "model": MODELS,
+    "challenger": MODELS,
+    "champion": MODELS,
 }
 
 CHAMPION: Final = "champion.json"
@@ -39,6 +56,7 @@ MANIFEST: Final = "manifest.json"
 
 REVIEWS: Final = "reviews.parquet"
 QUARANTINE: Final = "quarantine.parquet"
+DRIFT: Final = "drift.json"
 INTERACTIONS: Final = "interactions.parquet"
 USER_MAP: Final = "user_map.parquet"
 ITEM_MAP: Final = "item_map.parquet"
@@ -56,6 +74,7 @@ ITEM_IDS: Final = "factors/item_ids.parquet"
 METADATA: Final = "metadata.json"
 METRICS: Final = "metrics.json"
 REPORT: Final = "report.html"
+DECISION: Final = "decision.json"
 K_CORE: Final = "k_core.json"
 LISTS: Final = "lists"
 USERS: Final = "users.parquet"

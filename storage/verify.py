@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from storage import layout
-from storage.champion import champion_id
+from storage.champion import read_history
 from storage.errors import CorruptObject, ObjectNotFound
 from storage.identity import READ_BYTES
 from storage.inventory import Artifact, look_up, unreadable_is_corrupt
@@ -48,14 +48,23 @@ def verify_artifact(store: Store, artifact: Artifact, advance: Advance = ignore)
     if isinstance(artifact.manifest, CorruptObject):
         yield Problem(artifact.name, str(artifact.manifest))
         return
-    for file in artifact.manifest.files:
-        yield from _guarded(artifact.name, file.path, _file_problems(store, artifact.manifest, file, advance))
+    yield from verify_files(store, artifact.manifest, advance)
     for role, artifact_id in sorted(artifact.manifest.inputs.items()):
         yield from (Problem(artifact.name, what) for what in _input_problems(store, role, artifact_id))
 
 
+def verify_files(store: Store, manifest: Manifest, advance: Advance = ignore) -> Iterator[Problem]:
+    """Yield what is wrong with the files that a manifest names: their existence, size and SHA-256.
+
+    Raises:
+        Unavailable: If the store does not answer.
+    """
+    for file in manifest.files:
+        yield from _guarded(manifest.name, file.path, _file_problems(store, manifest, file, advance))
+
+
 def verify_champion(store: Store) -> Iterator[Problem]:
-    """Yield what is wrong with the pointer; that there is none is fine.
+    """Yield what is wrong with the pointer, its model and the promotions that it names; that there is none is fine.
 
     Raises:
         Unavailable: If the store does not answer.
@@ -113,9 +122,13 @@ def _input_problems(store: Store, role: str, artifact_id: str) -> Iterator[str]:
 
 
 def _champion_problems(store: Store) -> Iterator[str]:
-    model = champion_id(store)
-    found = look_up(store, layout.MODELS, model) if model is not None else None
-    if model is not None and found is None:
-        yield f"it names the model {model!r}, which does not exist."
-    elif isinstance(found, CorruptObject):
-        yield f"it names a model that is broken: {found}"
+    history, _ = read_history(store)
+    named = [(layout.MODELS, "model", history[0].model_id)] if history else []
+    promotions = dict.fromkeys(entry.promotion for entry in history if entry.promotion)
+    named += [(layout.PROMOTIONS, "promotion", promotion) for promotion in promotions]
+    for kind, noun, one in named:
+        found = look_up(store, kind, one)
+        if found is None:
+            yield f"it names the {noun} {one!r}, which does not exist."
+        elif isinstance(found, CorruptObject):
+            yield f"it names a {noun} that is broken: {found}"

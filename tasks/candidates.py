@@ -108,6 +108,13 @@ class Candidate(BaseModel):
         return self.model in IMPERSONAL_MODELS
 
 
+# What a metric is tried with before it may decide anything; the oracle needs no fit.
+YARDSTICKS = (
+    Candidate(model=RANDOM, parameters={"seed": RANDOM_SEED}),
+    Candidate(model=POPULARITY, parameters={}),
+)
+
+
 def candidates(
     options: SearchOptions,
     popularity: PopularityOptions,
@@ -127,11 +134,7 @@ def candidates(
             f"--models {','.join(options.als_models)} needs ratings, and the input has none. "
             "Use --models implicit, or ingest again with a rating column (--columns …,rating=…)."
         )
-    baselines = [
-        Candidate(model=RANDOM, parameters={"seed": RANDOM_SEED}),
-        Candidate(model=POPULARITY, parameters={}),
-        Candidate(model=ITEM_KNN, parameters=item_knn.model_dump()),
-    ]
+    baselines = [*YARDSTICKS, Candidate(model=ITEM_KNN, parameters=item_knn.model_dump())]
     if has_timestamps:
         baselines.append(Candidate(model=RECENT_POPULARITY, parameters=popularity.model_dump()))
     if has_ratings:

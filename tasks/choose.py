@@ -86,7 +86,7 @@ class Choice:
     lead: LeadVerdict
 
 
-@task(name="choose")
+@task(name="choose", task_run_name="choose by {options.select_by} on {split.id}")
 def choose(
     places: PlaceOptions,
     split: Manifest,
@@ -123,12 +123,7 @@ def _judge(
     options: SelectionOptions,
     evaluation: EvaluationOptions,
 ) -> GuardVerdict:
-    trials = try_metrics(places, split, scored, evaluation)
-    name, k = options.select_by.removeprefix(PREFIX).rsplit("_", 1)
-    protocol = HELD_OUT_ONLY if options.select_by.startswith(PREFIX) else FULL_CATALOGUE
-    if protocol == HELD_OUT_ONLY and not split.counts["has_ratings"]:
-        raise InvalidInput(f"--select-by {options.select_by} needs ratings, and the input has none. Use ndcg_10.")
-    verdict = judge_metrics((name, int(k), protocol), trials)
+    verdict = judge_metric(options.select_by, split, try_metrics(places, split, scored, evaluation))
     if verdict.is_fit:
         logger.info("Guard: {}", verdict.sentence)
     elif options.guard == "refuse":
@@ -141,15 +136,32 @@ def _judge(
     return verdict
 
 
+def judge_metric(select_by: SelectionMetric, split: Manifest, trials: Sequence[MetricTrial]) -> GuardVerdict:
+    """Return whether a metric that was tried on a split may choose a model there.
+
+    Raises:
+        InvalidInput: If it needs ratings that the split does not have.
+    """
+    name, k = select_by.removeprefix(PREFIX).rsplit("_", 1)
+    protocol = HELD_OUT_ONLY if select_by.startswith(PREFIX) else FULL_CATALOGUE
+    if protocol == HELD_OUT_ONLY and not split.counts["has_ratings"]:
+        raise InvalidInput(f"--select-by {select_by} needs ratings, and the input has none. Use ndcg_10.")
+    return judge_metrics((name, int(k), protocol), trials)
+
+
 def try_metrics(
-    places: PlaceOptions, split: Manifest, scored: Sequence[Scored], evaluation: EvaluationOptions
+    places: PlaceOptions,
+    split: Manifest,
+    scored: Sequence[Scored],
+    evaluation: EvaluationOptions,
+    learnt: tuple[str, ...] = ("train",),
+    part: str = "validation",
 ) -> list[MetricTrial]:
-    """Return what each metric makes of a random scorer, popularity and an oracle on validation."""
+    """Return what each metric makes of a random scorer, popularity and an oracle on the part they were scored on."""
     chance, popularity = (_find(scored, model) for model in (RANDOM, POPULARITY))
-    held_rows = read_parts(places, split, ("validation",))
-    learnt = read_parts(places, split, ("train",))
+    held_rows, learnt_rows = read_parts(places, split, (part,)), read_parts(places, split, learnt)
     n_users, n_items = split.count("n_users"), split.count("n_items")
-    held_out = hold_out(learnt, held_rows, n_users, n_items, evaluation.evaluate_users)
+    held_out = hold_out(learnt_rows, held_rows, n_users, n_items, evaluation.evaluate_users)
     oracle = _oracle(held_out)
     trials = [
         try_metric(

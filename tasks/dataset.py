@@ -32,7 +32,7 @@ CODE = code_version(
 )
 
 
-@task(name="build dataset", **COMPUTE_RETRIES)
+@task(name="build dataset", task_run_name="build dataset of reviews {reviews.id}", **COMPUTE_RETRIES)
 def build_dataset(
     places: PlaceOptions, reviews: Manifest, options: DatasetOptions, spark_options: SparkOptions
 ) -> Manifest:

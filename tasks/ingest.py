@@ -5,9 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 from loguru import logger
 from prefect import task
-from prefect.artifacts import create_table_artifact
 
 import tasks.reviews.checks
 import tasks.reviews.columns
@@ -26,6 +26,7 @@ from storage.manifest import Manifest
 from tasks.places import PlaceOptions
 from tasks.progress import progress
 from tasks.publication import publish_once
+from tasks.quarantine import count_reasons, show_reasons
 from tasks.raw import raw_file
 from tasks.retrying import COMPUTE_RETRIES
 from tasks.reviews.formats import Format, detect_format
@@ -59,7 +60,7 @@ def _identity(raw: Manifest, options: IngestOptions) -> tuple[dict[str, str], di
     return {"raw": raw.id}, options.model_dump(mode="json", exclude={"partition_bytes"})
 
 
-@task(name="find reviews")
+@task(name="find reviews", task_run_name="find reviews of {raw.files[0].path}")
 def find_reviews(places: PlaceOptions, raw: Manifest, options: IngestOptions) -> Manifest | None:
     """Return the reviews of a raw file if they are published already."""
     inputs, parameters = _identity(raw, options)
@@ -70,7 +71,7 @@ def find_reviews(places: PlaceOptions, raw: Manifest, options: IngestOptions) ->
     return found
 
 
-@task(name="read raw file", **COMPUTE_RETRIES)
+@task(name="read raw file", task_run_name="read raw file {raw.files[0].path}", **COMPUTE_RETRIES)
 def read_raw(places: PlaceOptions, raw: Manifest, options: IngestOptions, folder: Path) -> list[PartitionFile]:
     """Write the lines of the raw file into a folder, in partitions to be checked apart; memory stays flat."""
     path = raw_file(places, raw)
@@ -86,7 +87,7 @@ def check_reviews(partition: PartitionFile, check: str, options: IngestOptions) 
     return check_partition(partition, check, options)
 
 
-@task(name="publish reviews", **COMPUTE_RETRIES)
+@task(name="publish reviews", task_run_name="publish reviews of {raw.files[0].path}", **COMPUTE_RETRIES)
 def publish_reviews(
     places: PlaceOptions,
     raw: Manifest,
@@ -104,16 +105,15 @@ def publish_reviews(
     def build(folder: Path) -> dict[str, Any]:
         counts = merge_partitions(partitions, checked, folder, options)
         flat = asdict(counts)
-        reasons = flat.pop("reasons")
+        del flat["reasons"]
         logger.info(
             "{:,} reviews of {:,} lines; {:,} in quarantine",
             counts.n_reviews,
             counts.n_lines,
             counts.n_quarantined,
         )
-        if reasons:
-            rows = [{"reason": reason, "rows": rows} for reason, rows in reasons.items()]
-            create_table_artifact(rows, key="quarantine", description="Why lines were put aside")
+        quarantine = pq.read_table(folder / layout.QUARANTINE)
+        show_reasons(count_reasons(quarantine), counts.n_reviews + counts.n_quarantined)
         return flat
 
     return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, code=CODE, build=build)

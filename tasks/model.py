@@ -9,7 +9,7 @@ from typing import Any
 
 from loguru import logger
 from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact
 
 import evaluation.checks
 import evaluation.comparison
@@ -43,6 +43,7 @@ from tasks.choose import Choice, Scored
 from tasks.measured import headline
 from tasks.places import PlaceOptions
 from tasks.publication import publish_once
+from tasks.quarantine import show_reasons
 from tasks.raw import raw_file
 from tasks.report import Lineage, gather_report
 from tasks.retrying import COMPUTE_RETRIES
@@ -76,7 +77,7 @@ CODE = code_version(
 )
 
 
-@task(name="publish model", **COMPUTE_RETRIES)
+@task(name="publish model", task_run_name="publish model of dataset {lineage.dataset.id}", **COMPUTE_RETRIES)
 def publish_model(
     places: PlaceOptions,
     lineage: Lineage,
@@ -181,6 +182,4 @@ def _show(report: ReportInput) -> None:
     table = terminal_table(report)
     logger.info("Result\n{}", table)
     create_markdown_artifact(f"```\n{table}\n```", key="result", description="Test metrics of the chosen model")
-    rows = [{"reason": row.reason, "rows": row.count, "example line": row.example_line} for row in report.quarantine]
-    if rows:
-        create_table_artifact(rows, key="quarantine", description="Why lines were put aside")
+    show_reasons(report.quarantine, report.funnel.n_reviews + report.funnel.n_quarantined)

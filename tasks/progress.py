@@ -8,7 +8,7 @@ from typing import cast
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.context import TaskRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 from tqdm import tqdm
 
 UPDATE_SECONDS = 2.0
@@ -17,14 +17,14 @@ Advance = Callable[[int, int | None], None]
 
 
 class _Artifact:
-    """A progress artifact of the running task, updated at most every few seconds."""
+    """A progress artifact of the running task or flow, updated at most every few seconds."""
 
     def __init__(self, key: str, title: str) -> None:
         self.title = title
         self.shown_at = time.monotonic()
         self.artifact: UUID | None = None
-        if TaskRunContext.get():
-            self.artifact = cast(UUID, create_progress_artifact(0.0, key=key, description=title))
+        if TaskRunContext.get() or FlowRunContext.get():
+            self.artifact = cast(UUID, create_progress_artifact(0.0, key=f"progress-{key}", description=title))
 
     def show(self, done: int, total: int | None) -> None:
         """Show how far the work is: as a share where the total is known, in words either way."""
@@ -45,11 +45,11 @@ class _Artifact:
 def progress(title: str, *, key: str, unit: str) -> Iterator[Advance]:
     """Yield a function to call with (done so far, total or None).
 
-    Shows a bar on a terminal and, inside a Prefect task, a progress artifact.
+    Shows a bar on a terminal and, inside a Prefect task or flow, a progress artifact.
 
     Args:
         title: What is going on, for people.
-        key: Key of the artifact: lower-case letters, digits and dashes.
+        key: Key of the artifact, which begins with ``progress-`` on the page: lower-case letters, digits and dashes.
         unit: What is counted; ``B`` is shown in powers of 1024.
     """
     artifact = _Artifact(key, title)

@@ -21,7 +21,7 @@ class ModelChoice(BaseModel):
 
     model_id: str | None = Field(
         None,
-        description="Id of a published model; without it, the champion.",
+        description="Id of a published model; without it, the champion, or for a promotion the newest.",
         json_schema_extra={"flag": "--model"},
     )
 
@@ -34,14 +34,22 @@ def find_model(places: PlaceOptions, choice: ModelChoice) -> tuple[Manifest, Man
         InvalidInput: If no such model is published, or none is named and there is no champion.
     """
     store = places.open_store()
-    named = choice.model_id or _champion_id(store)
-    model = artifacts.find(store, layout.MODELS, named)
+    return require_model(store, choice.model_id or _champion_id(store))
+
+
+def require_model(store: Store, model_id: str) -> tuple[Manifest, Manifest]:
+    """Return a published model and the dataset it was trained on.
+
+    Raises:
+        InvalidInput: If no such model is published.
+    """
+    model = artifacts.find(store, layout.MODELS, model_id)
     dataset = artifacts.find(store, layout.DATASETS, model.inputs["dataset"]) if model else None
     if model is None or dataset is None:
         keys = (info.key for info in store.list(f"{layout.MODELS}/"))
         known = sorted({key.split("/")[1] for key in keys if key.endswith(layout.MANIFEST)})
         raise InvalidInput(
-            f"{store.uri} has no model {named!r}; it has {known or 'none'}. Name one of them with --model, or "
+            f"{store.uri} has no model {model_id!r}; it has {known or 'none'}. Name one of them with --model, or "
             "train one with 'python flows/train.py'."
         )
     return model, dataset

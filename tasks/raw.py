@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from loguru import logger
 from prefect import task
+from prefect.runtime import task_run
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage import artifacts, layout
@@ -44,7 +45,14 @@ class ProductsInput(BaseModel):
     )
 
 
-@task(name="fetch raw file", **NETWORK_RETRIES)
+def name_fetch() -> str:
+    """Return the name of the task run, such as 'fetch raw file reviews.json.gz', without what an address hides."""
+    source, options = task_run.parameters["source"], task_run.parameters["options"]
+    named = source.input_reviews or str(options.raw_reviews_path)
+    return f"fetch raw file {key_name((urlsplit(named).path if is_url(named) else named).rsplit('/', 1)[-1])}"
+
+
+@task(name="fetch raw file", task_run_name=name_fetch, **NETWORK_RETRIES)
 def fetch_raw(places: PlaceOptions, source: ReviewsInput, options: DownloadOptions) -> Manifest:
     """Download the reviews, or take the file that is named, and keep its bytes under their SHA-256."""
     return _keep(places, _fetch(source.input_reviews, options))

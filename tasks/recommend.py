@@ -41,7 +41,7 @@ def recommendations_id(model: Manifest, options: RecommendOptions) -> str:
     return artifact_id(layout.RECOMMENDATIONS, {"model": model.id}, options.model_dump(mode="json"), CODE)
 
 
-@task(name="find recommendations")
+@task(name="find recommendations", task_run_name="find recommendations of model {model.id}")
 def find_recommendations(places: PlaceOptions, model: Manifest, options: RecommendOptions) -> Manifest | None:
     """Return the recommendations if they are published already."""
     found = artifacts.find(places.open_store(), layout.RECOMMENDATIONS, recommendations_id(model, options))
@@ -73,7 +73,7 @@ def recommend_block(
         return artifacts.add_files(places.open_store(), layout.RECOMMENDATIONS, identity, folder)
 
 
-@task(name="publish recommendations", **COMPUTE_RETRIES)
+@task(name="publish recommendations", task_run_name="publish recommendations of model {model.id}", **COMPUTE_RETRIES)
 def publish_recommendations(
     places: PlaceOptions,
     model: Manifest,

@@ -5,13 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-import pyarrow.compute as pc
-
 from evaluation.report import (
     ArtifactIds,
     CorePass,
     Funnel,
-    QuarantineReason,
     ReportInput,
     ScoredModel,
     Source,
@@ -28,6 +25,7 @@ from tasks.choose import Choice, Scored
 from tasks.evidence import Evidence, gather_evidence
 from tasks.examples import find_examples
 from tasks.places import PlaceOptions
+from tasks.quarantine import count_reasons
 from tasks.reviews.catalogue import is_sample_user
 from tasks.score import read_rows
 from tasks.tables import PART_FILES, local_file, read_table
@@ -96,7 +94,7 @@ def about_data(places: PlaceOptions, lineage: Lineage) -> dict[str, Any]:
         "is_sample_data": _is_sample(places, lineage.dataset),
         "source": Source(raw.path.rsplit("/", 1)[-1], raw.sha256, raw.size_bytes),
         "funnel": _funnel(lineage),
-        "quarantine": _quarantine(places, lineage.reviews),
+        "quarantine": count_reasons(read_table(places, lineage.reviews, layout.QUARANTINE)),
         "passes": _passes(places, lineage.dataset),
         "split": _split_summary(lineage.split),
         "distributions": summarise_interactions(read_table(places, lineage.dataset, layout.INTERACTIONS)),
@@ -139,16 +137,6 @@ def _funnel(lineage: Lineage) -> Funnel:
     names = ("n_sampled", "n_duplicates", "n_interactions", "n_users", "n_items")
     built = {name: lineage.dataset.count(name) for name in names}
     return Funnel(**read, **built, min_interactions=int(str(lineage.dataset.parameters["min_interactions"])))
-
-
-def _quarantine(places: PlaceOptions, reviews: Manifest) -> list[QuarantineReason]:
-    rows = read_table(places, reviews, layout.QUARANTINE)
-    reasons = rows.group_by("reason", use_threads=False).aggregate([("line", "count"), ("line", "min")])
-    found = []
-    for reason in sorted(reasons.to_pylist(), key=lambda row: (-row["line_count"], row["reason"])):
-        example = rows.filter(pc.equal(rows["line"], reason["line_min"])).slice(0, 1).to_pylist()[0]
-        found.append(QuarantineReason(reason["reason"], reason["line_count"], example["line"], example["text"]))
-    return found
 
 
 def _passes(places: PlaceOptions, dataset: Manifest) -> list[CorePass]:

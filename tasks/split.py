@@ -29,7 +29,7 @@ CODE = code_version(evaluation.splits, evaluation.assignment)
 SPLIT_FILES = {f"{part}_file": f"split_{part}_file" for part in PART_FILES}
 
 
-@task(name="split", **COMPUTE_RETRIES)
+@task(name="split", task_run_name="split dataset {dataset.id}", **COMPUTE_RETRIES)
 def split_dataset(
     places: PlaceOptions, dataset: Manifest, options: SplitOptions, files: Mapping[str, Manifest] | None = None
 ) -> Manifest:

@@ -11,6 +11,7 @@ from storage.protocol import Store
 
 RAW, REVIEWS, DATASET, SPLIT = "ab" * 32, "1111aaaa", "2222aaaa", "3333aaaa"
 FIT, SCORES, MODEL, LISTS = "4444aaaa", "5555aaaa", "6666aaaa", "7777aaaa"
+PROMOTION = "8888aaaa"
 
 LINEAGE: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("raw", RAW, {}),

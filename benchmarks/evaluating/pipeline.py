@@ -12,19 +12,20 @@ from flows.running import open_dask
 from storage.errors import RecommenderError
 from storage.manifest import Manifest
 from tasks.candidates import IMPLICIT, Candidate
+from tasks.log_lines import LogOptions
 from tasks.measured import EvaluationOptions
 from tasks.places import PlaceOptions
 from tasks.processes import prepare_process
 from tasks.score import score
 
-LOG_LEVEL = "WARNING"
+LOG = LogOptions(log_level="WARNING")
 PART = "test"
 
 
 @contextmanager
 def open_contestant(folder: Path) -> Iterator[Callable[[], float]]:
     """Yield what publishes all metrics of the fit on the test rows, and returns its NDCG@10."""
-    prepare_process(LOG_LEVEL)
+    prepare_process(LOG)
     size, split, fit = find_input(folder)
     places = PlaceOptions(store_uri=str(folder / STORE), work_dir=folder / WORK)
     candidate = Candidate(model=IMPLICIT, parameters={"rank": size.rank})
@@ -35,7 +36,7 @@ def open_contestant(folder: Path) -> Iterator[Callable[[], float]]:
             raise RecommenderError(f"{scores.count('n_users')} of {size.users} users were evaluated; no figure counts.")
         return float(scores.counts["ndcg_10"])
 
-    with open_dask(DaskOptions(), LOG_LEVEL) as address, Client(address) as client:
+    with open_dask(DaskOptions(), LOG) as address, Client(address) as client:
         yield run
 
 

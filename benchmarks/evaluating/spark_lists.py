@@ -17,7 +17,8 @@ from benchmarks.evaluating.spark_model import write_spark_model
 from evaluation.evaluate import DEFAULT_KS
 from models.factors import FactorModel
 from spark.columns import Columns
-from spark.session import GIB, SparkOptions, open_session
+from spark.options import GIB, SparkOptions
+from spark.session import open_session
 from storage import artifacts, layout
 from storage.local import LocalStore
 

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from workplace import Outcome, Workplace
 
-from flows import evaluate, ingest, recommend, train
+from evaluation.drift import DriftLimits
+from flows import evaluate, ingest, promote, recommend, train
 from flows.command_line import flag_of
 from flows.settings import Settings
 from storage import layout
@@ -183,6 +184,9 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
 ELSEWHERE = {
     "raw_reviews_path": "test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest",
     "raw_reviews_url": "test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest",
+    "drift": "test_delivery_is_accepted_with_a_warning_and_without_one_where_drift_is_off",
+    **dict.fromkeys(DriftLimits.model_fields, "test_each_limit_that_is_set_is_held_and_kept_with_its_figure"),
+    "notice_webhook_url": "test_failing_training_is_told_with_the_step_that_failed",
     "raw_reviews_sha256": "test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest",
     "timestamp_unit": "test_timestamps_in_milliseconds_are_read_as_such",
     "leave_last_n": "test_leave_last_n_and_split_at_decide_the_split",
@@ -198,11 +202,20 @@ ELSEWHERE = {
     "recommendations_file": "test_lists_from_elsewhere_are_put_to_the_same_test",
     "as_is": "test_published_model_as_it_is_is_caught_remembering_the_test_part",
     "protocol": "test_original_protocol_gives_a_random_scorer_what_it_gives_als",
+    "promotion_margin": "test_a_promotion_margin_lets_a_worse_challenger_through_for_a_reason",
+    "promotion_reason": "test_a_promotion_margin_lets_a_worse_challenger_through_for_a_reason",
+    "roll_back": "test_a_rollback_goes_back_and_keeps_its_reason",
+    "show_history": "test_the_history_is_printed_and_recorded",
     "model_id": "test_recommend_flow_serves_a_published_model_by_its_id",
+    "log_format": "test_every_line_of_a_training_is_json_where_asked_for",
     "dask_scheduler_address": "test_tasks_run_on_the_scheduler_that_is_named",
     "dask_workers": "test_own_workers_are_processes_where_asked_for",
+    "dask_worker_memory": "test_workers_have_the_memory_that_is_named",
     "spark_master": "test_spark_is_opened_as_the_flags_say",
     "spark_driver_memory": "test_spark_is_opened_as_the_flags_say",
+    "spark_executor_memory": "test_executors_are_as_large_as_the_flags_say",
+    "spark_executor_cores": "test_executors_are_as_large_as_the_flags_say",
+    "spark_max_cores": "test_executors_are_as_large_as_the_flags_say",
     "spark_shuffle_partitions": "test_spark_is_opened_as_the_flags_say",
     "spark_scratch": "test_spark_is_opened_as_the_flags_say",
     "s3_endpoint_url": "test_flags_of_s3_reach_the_store_and_spark",
@@ -220,7 +233,10 @@ def test_flag_is_obeyed(name: str, odd: Odd) -> None:
 
 def test_every_flag_has_a_proof() -> None:
     accepted = {
-        name for stage in (train, ingest, recommend, evaluate) for part in stage.PARTS for name in part.model_fields
+        name
+        for stage in (train, ingest, recommend, evaluate, promote)
+        for part in stage.PARTS
+        for name in part.model_fields
     }
     assert accepted == set(PROOFS) | set(ELSEWHERE) == set(Settings.model_fields)
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))

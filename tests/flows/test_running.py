@@ -1,21 +1,24 @@
 import json
 import shutil
 import threading
+import warnings
 from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 from workplace import Workplace
 
 from flows import ingest
 from flows.options import DaskOptions
 from flows.running import open_dask
 from flows.settings import Settings
+from spark.options import GIB
 from spark.session import SparkOptions
 from storage.identity import file_sha256
+from tasks.log_lines import LogOptions
 from tasks.places import PlaceOptions, scratch_folder
 from tasks.reviews.sample import SampleFiles
 from tasks.sessions import open_spark
@@ -44,8 +47,32 @@ def test_scheduler_that_does_not_answer_is_named_in_one_message(
 
 @pytest.mark.parametrize(("n_workers", "scheme"), [(0, "inproc://"), (2, "tcp://")])
 def test_own_workers_are_processes_where_asked_for(n_workers: int, scheme: str) -> None:
-    with open_dask(DaskOptions(dask_workers=n_workers), "INFO") as address:
+    with open_dask(DaskOptions(dask_workers=n_workers), LogOptions()) as address:
         assert address.startswith(scheme)
+
+
+def test_two_runs_at_once_have_schedulers_that_are_in_nobodys_way() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with open_dask(DaskOptions(), LogOptions()) as first, open_dask(DaskOptions(), LogOptions()) as second:
+            assert first != second
+
+
+@pytest.mark.parametrize("n_workers", [0, 1])
+def test_workers_have_the_memory_that_is_named(n_workers: int) -> None:
+    options = DaskOptions(dask_workers=n_workers, dask_worker_memory="900m")
+    with open_dask(options, LogOptions()) as address, Client(address) as client:
+        [worker] = client.scheduler_info()["workers"].values()
+        assert worker["memory_limit"] == 900 * 1024**2
+
+
+@pytest.mark.parametrize(
+    ("machine", "heap", "n_workers", "each"), [(24, "6g", 2, 9), (24, "6g", 0, 18), (2, "2g", 2, 0.5)]
+)
+def test_workers_share_what_spark_leaves_and_at_least_half_the_machine(
+    machine: int, heap: str, n_workers: int, each: float
+) -> None:
+    assert DaskOptions(dask_workers=n_workers).worker_bytes(machine * GIB, heap) == each * GIB
 
 
 def test_spark_is_opened_as_the_flags_say(tmp_path: Path) -> None:

@@ -51,23 +51,28 @@ def ivy(tmp_path: Path) -> Path:
 
 
 def test_jars_are_fetched_where_there_are_none(tmp_path: Path) -> None:
-    assert jar_settings(is_local=True, ivy=tmp_path) == {
+    assert jar_settings(is_local=True, is_on_this_machine=True, ivy=tmp_path) == {
         "spark.jars.packages": PACKAGE,
         "spark.jars.ivy": str(tmp_path),
     }
 
 
-def test_local_spark_takes_the_jars_where_they_lie_and_a_cluster_is_sent_them(ivy: Path) -> None:
+def test_spark_on_this_machine_takes_the_jars_where_they_lie_and_executors_elsewhere_are_sent_them(ivy: Path) -> None:
     paths = [ivy / "jars" / name for name in JARS]
-    assert jar_settings(is_local=True, ivy=ivy) == {"spark.driver.extraClassPath": ":".join(map(str, paths))}
-    assert jar_settings(is_local=False, ivy=ivy) == {"spark.jars": ",".join(path.as_uri() for path in paths)}
+    class_path = ":".join(map(str, paths))
+    local = jar_settings(is_local=True, is_on_this_machine=True, ivy=ivy)
+    cluster = jar_settings(is_local=False, is_on_this_machine=True, ivy=ivy)
+    elsewhere = jar_settings(is_local=False, is_on_this_machine=False, ivy=ivy)
+    assert local == {"spark.driver.extraClassPath": class_path}
+    assert cluster == local | {"spark.executor.extraClassPath": class_path}
+    assert elsewhere == {"spark.jars": ",".join(path.as_uri() for path in paths)}
 
 
 @pytest.mark.parametrize("left", [0, 10, 60])
 def test_jar_whose_fetch_was_cut_off_is_fetched_again(ivy: Path, left: int) -> None:
     cut = ivy / "jars" / JARS[2]
     cut.write_bytes(cut.read_bytes()[:left])
-    assert "spark.jars.packages" in jar_settings(is_local=True, ivy=ivy)
+    assert "spark.jars.packages" in jar_settings(is_local=True, is_on_this_machine=True, ivy=ivy)
     assert not cut.exists()
 
 

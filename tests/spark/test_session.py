@@ -7,10 +7,12 @@ import pytest
 from pydantic import ValidationError
 from pyspark.sql import SparkSession
 
-import spark.session
+import spark.configuration
 from spark.blas import describe_blas
 from spark.java import jvm_of
-from spark.session import SparkOptions, driver_memory, open_session, scratch_uri
+from spark.jvm_output import JvmLine
+from spark.options import driver_memory
+from spark.session import SparkOptions, open_session, scratch_uri
 
 GIB = 1024**3
 
@@ -34,6 +36,26 @@ def SparkContextGone():
 """
 
 
+KILLED = """
+import os, signal
+from spark.session import SparkOptions, open_session
+options = SparkOptions(spark_master="local[1]", spark_driver_memory="1g")
+warned = []
+try:
+    with open_session(options, "dies") as session:
+        os.kill(session.sparkContext._jvm.java.lang.ProcessHandle.current().pid(), signal.SIGKILL)
+        session.range(5).count()
+except Exception as error:
+    print(type(error).__name__)
+with open_session(options, "lives", listener=warned.append) as session:
+    logger = session.sparkContext._jvm.org.apache.log4j.Logger.getLogger("some.place.Speaker")
+    logger.warn('two\\nlines of "it"')
+    logger.info("nothing")
+    print(session.range(5).count())
+print(warned)
+"""
+
+
 @pytest.mark.parametrize(("machine", "heap"), [(2, "1g"), (24, "6g"), (256, "8g")])
 def test_driver_memory_is_a_quarter_of_the_machine_within_bounds(machine: int, heap: str) -> None:
     assert driver_memory(SparkOptions(), machine * GIB) == heap
@@ -50,13 +72,18 @@ def test_spark_options_refuse_a_memory_that_java_cannot_read() -> None:
 
 @pytest.mark.parametrize(
     ("master", "library", "is_quick"),
-    [("local[2]", "libblas.so.3", True), ("local[2]", None, False), ("spark://host:7077", "libblas.so.3", False)],
+    [
+        ("local[2]", "libblas.so.3", True),
+        ("local[2]", None, False),
+        ("spark://127.0.0.1:7077", "libblas.so.3", True),
+        ("spark://host:7077", "libblas.so.3", False),
+    ],
 )
-def test_only_a_local_session_with_native_blas_does_without_the_thorough_compiler(
+def test_only_a_session_on_this_machine_with_native_blas_does_without_the_thorough_compiler(
     monkeypatch: pytest.MonkeyPatch, master: str, library: str | None, is_quick: bool
 ) -> None:
-    monkeypatch.setattr(spark.session, "find_library", lambda _: library)
-    assert (spark.session._compiler_flag(SparkOptions(spark_master=master)) != "") == is_quick
+    monkeypatch.setattr(spark.configuration, "find_library", lambda _: library)
+    assert (spark.configuration.compiler_flag(SparkOptions(spark_master=master)) != "") == is_quick
 
 
 def test_session_obeys_its_options(session: SparkSession) -> None:
@@ -73,6 +100,14 @@ with open_session(SparkOptions(spark_master="local[1]", spark_driver_memory="1g"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 0.85 * GIB < int(done.stdout) <= GIB  # one survivor space does not count
+
+
+def test_jvm_that_died_is_followed_by_another_whose_warnings_reach_the_listener() -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    failed, counted, warned = done.stdout.splitlines()
+    assert (failed, counted) == ("ConnectionRefusedError", "5")
+    assert warned == repr([JvmLine("WARNING", "Speaker", 'two\nlines of "it"')])
 
 
 def test_session_has_no_web_page_and_one_blas_thread(session: SparkSession) -> None:

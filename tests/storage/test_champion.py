@@ -1,6 +1,15 @@
 import pytest
 
-from storage.champion import champion_id, read_champion, replace_champion
+from storage.champion import (
+    MOST_ENTRIES,
+    Succession,
+    champion_id,
+    crown,
+    predecessors,
+    read_champion,
+    read_history,
+    replace_champion,
+)
 from storage.errors import CorruptObject, VersionConflict
 from storage.layout import CHAMPION
 from storage.protocol import Store
@@ -51,3 +60,103 @@ def test_a_record_that_names_no_model_is_corrupt(store: Store, record: dict[str,
     replace_champion(store, record, None)
     with pytest.raises(CorruptObject, match=r"champion\.json has model_id .*; expected the id of a model"):
         champion_id(store)
+
+
+def crowned(store: Store, *model_ids: str) -> list[Succession]:
+    """Promote models one after the other, and return the champions as they are read afterwards."""
+    for model_id in model_ids:
+        history, version = read_history(store)
+        crown(store, Succession(model_id, "2026-11-25T12:00:00+00:00", "why", f"p-{model_id}"), history, version)
+    return read_history(store)[0]
+
+
+def test_the_record_names_the_model_the_one_before_and_all_that_served(store: Store) -> None:
+    history = crowned(store, "one", "two")
+    assert [(entry.model_id, entry.promotion) for entry in history] == [("two", "p-two"), ("one", "p-one")]
+    record, _ = read_champion(store)
+    entry = {"model_id": "two", "promoted_at": "2026-11-25T12:00:00+00:00", "reason": "why", "promotion": "p-two"}
+    assert record == entry | {
+        "previous_model_id": "one",
+        "history": [entry, {**entry, "model_id": "one", "promotion": "p-one"}],
+    }
+    assert champion_id(store) == "two"
+
+
+def test_the_history_is_bounded_and_keeps_the_newest(store: Store) -> None:
+    before = [Succession(str(place)) for place in range(MOST_ENTRIES)]
+    crown(store, Succession("new"), before, None)
+    history, _ = read_history(store)
+    assert [entry.model_id for entry in history] == ["new", *(entry.model_id for entry in before[:-1])]
+
+
+def test_a_record_without_a_history_is_its_own(store: Store) -> None:
+    replace_champion(store, {"model_id": "1f3a"}, None)
+    assert read_history(store)[0] == [Succession("1f3a")]
+    assert [entry.model_id for entry in crowned(store, "two")] == ["two", "1f3a"]
+
+
+def test_there_is_no_history_before_the_first(store: Store) -> None:
+    assert read_history(store) == ([], None)
+
+
+def test_who_loses_the_swap_is_told_who_won(store: Store) -> None:
+    crowned(store, "one")
+    history, version = read_history(store)
+    crowned(store, "winner")
+    with pytest.raises(VersionConflict, match=r"models/loser did not become .* models/winner became the champion"):
+        crown(store, Succession("loser"), history, version)
+    assert [entry.model_id for entry in read_history(store)[0]] == ["winner", "one"]
+
+
+def test_who_loses_the_first_swap_of_all_is_told_who_won(store: Store) -> None:
+    crowned(store, "winner")
+    with pytest.raises(VersionConflict, match="models/winner became the champion"):
+        crown(store, Succession("loser"), [], None)
+
+
+def test_a_swap_that_was_made_and_is_tried_again_is_no_conflict(store: Store) -> None:
+    successor = Succession("one", "2026-11-25T12:00:00+00:00", "why", "p")
+    first = crown(store, successor, [], None)
+    assert crown(store, successor, [], None) == first
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"model_id": "a", "history": {}}, "history '{}'; expected a list"),
+        ({"model_id": "a", "history": []}, "its history None first; expected the same"),
+        ({"model_id": "a", "history": [{"model_id": "b"}]}, "its history 'b' first; expected the same"),
+        ({"model_id": "a", "history": ["a"]}, r"history\[0\] is 'a'; expected an object"),
+        ({"model_id": "a", "history": [{"model_id": "a", "reason": 1}]}, "reason '1'; expected text"),
+        ({"model_id": "a", "promotion": ["p"]}, "promotion .*; expected text"),
+    ],
+)
+def test_a_broken_history_is_named(store: Store, record: dict[str, object], message: str) -> None:
+    replace_champion(store, record, None)
+    with pytest.raises(CorruptObject, match=rf"champion\.json.*{message}"):
+        read_history(store)
+
+
+def line(words: str) -> list[Succession]:
+    """Return a history, the newest first, from words in the order of time; those with a '<' are rollbacks."""
+    entries = [Succession(word.strip("<"), promotion=None if "<" in word else "p") for word in words.split()]
+    return entries[::-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "before"),
+    [
+        ("", ""),
+        ("a", ""),
+        ("a b c", "b a"),
+        ("a b c <b", "a"),
+        ("a b c <b <a", ""),
+        ("a b <a c", "a"),
+        ("a b a", "b a"),
+        ("a b a <b", "a"),
+        ("a b <x", "b a"),
+        ("<a b", "a"),
+    ],
+)
+def test_a_rollback_goes_further_back_and_never_to_what_was_abandoned(words: str, before: str) -> None:
+    assert predecessors(line(words)) == before.split()

@@ -8,6 +8,8 @@ from sample_artifacts import (
     LISTS,
     MODEL,
     NAMES,
+    PROMOTION,
+    RAW,
     REVIEWS,
     SPLIT,
     contents,
@@ -67,6 +69,25 @@ def test_what_an_artifact_was_made_from_is_copied_before_it(store: Store, target
         assert set(one.manifest.inputs.values()) <= done
         done.add(one.manifest.id)
     assert len(done) == len(NAMES)
+
+
+def test_a_promotion_is_copied_with_challenger_and_champion(store: Store, target: Store, scratch: Path) -> None:
+    publish_lineage(store)
+    publish(store, "models", "0000", {"dataset": DATASET, "split": SPLIT})
+    publish(store, "promotions", PROMOTION, {"challenger": "0000", "champion": MODEL, "split": SPLIT})
+    copied = [one.manifest.name for one in copy(store, target, scratch, PROMOTION)]
+    assert copied[-1] == f"promotions/{PROMOTION}"
+    assert set(copied) == {*NAMES, "models/0000", f"promotions/{PROMOTION}"} - {f"recommendations/{LISTS}"}
+    assert problems(target) == []
+
+
+def test_a_comparison_of_reviews_takes_both_along(store: Store, target: Store, scratch: Path) -> None:
+    publish_lineage(store)
+    publish(store, "reviews", "1111bbbb", {"raw": RAW})
+    publish(store, "drifts", "9999aaaa", {"reviews": "1111bbbb", "before": REVIEWS})
+    copied = [one.manifest.name for one in copy(store, target, scratch, "9999aaaa")]
+    assert sorted(copied) == ["drifts/9999aaaa", f"raw/{RAW}", f"reviews/{REVIEWS}", "reviews/1111bbbb"]
+    assert problems(target) == []
 
 
 def test_an_artifact_can_be_copied_alone(store: Store, target: Store, scratch: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from sample_artifacts import DATASET, LISTS, MODEL, SPLIT, contents, forge_manifest, publish, publish_lineage
 
 from storage import artifacts
+from storage.champion import Succession, crown
 from storage.errors import InvalidInput, ObjectNotFound
 from storage.garbage import DEFAULT_AGE, LEAST_AGE, Garbage, collect_garbage
 from storage.identity import file_sha256
@@ -183,6 +184,18 @@ def test_files_of_a_lost_manifest_stay_while_another_artifact_or_the_pointer_nam
         f"models/{MODEL}": "it has no manifest, but it is the champion",
     }
     assert keys(found) == [f"recommendations/{LISTS}/first.parquet", f"recommendations/{LISTS}/folder/second"]
+
+
+def test_files_of_a_lost_manifest_stay_while_the_history_of_the_champions_names_them(store: Store) -> None:
+    kept = ["models/gone", "models/here", "promotions/first", "promotions/second"]
+    for name in (*kept, "models/stray", "promotions/stray"):
+        store.create(f"{name}/half", b"")
+    first, second = Succession("gone", promotion="first"), Succession("here", promotion="second")
+    crown(store, second, [first], None)
+    found = collect(store)
+    assert list(found.left_alone) == kept
+    assert found.left_alone["models/gone"] == "it has no manifest, but it was the champion"
+    assert keys(found) == ["models/stray/half", "promotions/stray/half"]
 
 
 def test_files_named_under_a_role_of_no_known_kind_stay(store: Store) -> None:

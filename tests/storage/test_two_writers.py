@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from storage import artifacts
+from storage.champion import Succession, crown, read_history
 from storage.errors import VersionConflict
 from storage.inventory import find_artifact
 from storage.manifest import Manifest
@@ -59,11 +60,11 @@ def publish(store: Store, folder: Path) -> tuple[bytes, bytes]:
     return made.to_bytes(), found.to_bytes() if found else b""
 
 
-def promote(store: Store, promotion: tuple[str, str]) -> str | None:
+def promote(store: Store, promotion: tuple[str, list[Succession], str]) -> str | None:
     """Return why the promotion was refused, or None."""
-    model_id, expected = promotion
+    model_id, history, expected = promotion
     try:
-        artifacts.replace_champion(store, {"model_id": model_id}, expected)
+        crown(store, Succession(model_id, "now", "because"), history, expected)
     except VersionConflict as error:
         return str(error)
     return None
@@ -109,19 +110,17 @@ def test_of_two_that_publish_different_bytes_both_get_the_one_artifact_that_is_w
     assert held in [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
 
 
-def test_of_two_that_promote_one_wins_and_the_other_is_told_what_to_do(
-    pair: ProcessPoolExecutor, store_uri: str
-) -> None:
+def test_of_two_that_promote_one_wins_and_the_other_is_told_who(pair: ProcessPoolExecutor, store_uri: str) -> None:
     store = open_store(store_uri)
-    version = artifacts.replace_champion(store, {"model_id": "before"}, None).version
+    crown(store, Succession("before"), [], None)
+    winners = ["before"]
     for round_number in range(10):
+        history, version = read_history(store)
         models = [f"{round_number}-{name}" for name in "ab"]  # a record that was there before has its old version
-        refusals = at_once(pair, promote, store_uri, *((model, version) for model in models))
+        refusals = at_once(pair, promote, store_uri, *((model, history, version) for model in models))
         assert [type(refusal) for refusal in refusals].count(type(None)) == 1
         (refusal,) = filter(None, refusals)
-        assert "champion.json has version " in refusal
-        assert refusal.endswith(f"; expected {version}. Read it again and decide anew.")
-        record, now = artifacts.read_champion(store)
-        assert record == {"model_id": models[refusals.index(None)]}
-        assert now is not None
-        version = now
+        winners.insert(0, models[refusals.index(None)])
+        assert f"models/{winners[0]} became the champion (now: because)" in refusal
+        assert refusal.endswith("run the same command again.")
+        assert [entry.model_id for entry in read_history(store)[0]] == winners

@@ -6,6 +6,7 @@ import pytest
 from sample_artifacts import DATASET, FIT, MODEL, forge_manifest, publish, publish_lineage, replace_object
 
 from storage import artifacts, layout
+from storage.champion import Succession, crown
 from storage.errors import Unavailable
 from storage.inventory import find_artifact, list_artifacts
 from storage.local import LocalStore
@@ -157,6 +158,16 @@ def test_a_pointer_that_leads_to_no_model_is_told(store: Store, record: bytes, p
     (found,) = verify_champion(store)
     assert found.where == "champion.json"
     assert re.search(problem, found.what)
+
+
+def test_a_promotion_that_the_history_names_and_the_store_lacks_is_told(store: Store) -> None:
+    publish(store, "models", "1f3a")
+    publish(store, "promotions", "new", {"challenger": "1f3a"})
+    first, second = Succession("gone", promotion="old"), Succession("1f3a", promotion="new")
+    crown(store, second, [first], None)
+    assert pointer_problems(store) == ["it names the promotion 'old', which does not exist."]
+    publish(store, "promotions", "old")
+    assert pointer_problems(store) == []
 
 
 def test_an_artifact_is_verified_by_itself(store: Store) -> None:

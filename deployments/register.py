@@ -1,0 +1,118 @@
+"""Register the deployments of prefect.yaml with the Prefect server, and show what is there.
+
+    python -m deployments.register
+
+The work pool, and in it the queue of trainings that lets one through at a time, are made if they are missing.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.settings import PREFECT_API_URL
+
+from deployments.stack.names import WORK_POOL
+from flows.terminal import stdout, table_of, text
+from storage.errors import InvalidInput, RecommenderError, Unavailable
+
+ROOT = Path(__file__).parents[1]
+DONE, FAILED = 0, 1
+TRAINING_QUEUE = "training"
+ONE_TRAINING = 1
+
+
+def main() -> int:
+    """Register all deployments; return 0 if that was possible, else 1."""
+    try:
+        require_api()
+        with get_client(sync_client=True) as client:
+            make_work_pool(client)
+        deploy_all()
+        with get_client(sync_client=True) as client:
+            show(client)
+    except RecommenderError as error:
+        sys.stderr.write(f"{error}\n")
+        return FAILED
+    return DONE
+
+
+def require_api() -> None:
+    """See that the Prefect server answers.
+
+    Raises:
+        InvalidInput: If none is set.
+        Unavailable: If it does not answer.
+    """
+    url = PREFECT_API_URL.value()
+    if not url:
+        raise InvalidInput(
+            "PREFECT_API_URL is not set, so there is no server to register deployments with. "
+            "Start the stack with 'make up', type 'source data/stack/stack.env', and try again."
+        )
+    try:
+        httpx.get(f"{url}/health", timeout=10, trust_env=False).raise_for_status()
+    except httpx.HTTPError as error:
+        raise Unavailable(
+            f"The Prefect API does not answer: PREFECT_API_URL is {url!r} ({error}). Start it with 'make up'."
+        ) from error
+
+
+def make_work_pool(client: SyncPrefectClient) -> None:
+    """Make the work pool, of processes, and its queue of trainings, where they are missing."""
+    with suppress(ObjectAlreadyExists):
+        client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type="process", description="Flows as processes"))
+    with suppress(ObjectAlreadyExists):
+        client.create_work_queue(
+            TRAINING_QUEUE,
+            description="Trainings, one after the other",
+            concurrency_limit=ONE_TRAINING,
+            work_pool_name=WORK_POOL,
+        )
+
+
+def deploy_all() -> None:
+    """Register every deployment of prefect.yaml, to run in this folder.
+
+    Raises:
+        InvalidInput: If Prefect refuses one; with what it said.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        cwd=ROOT,
+        env={**os.environ, "DO_NOT_TRACK": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode or "failed" in done.stdout.lower():
+        raise InvalidInput(f"Prefect did not take all of {ROOT / 'prefect.yaml'}. It said:\n{done.stdout}{done.stderr}")
+
+
+def show(client: SyncPrefectClient) -> None:
+    """Print every deployment of the work pool."""
+    table = table_of("deployment", "schedule", "queue", "to run it now")
+    flows = {flow.id: flow.name for flow in client.read_flows()}
+    for one in sorted(client.read_deployments(), key=lambda one: (flows[one.flow_id], one.name)):
+        if one.work_pool_name == WORK_POOL:
+            name = f"{flows[one.flow_id]}/{one.name}"
+            command = f"prefect deployment run '{name}'"
+            table.add_row(*map(text, (name, ", ".join(_schedules(one)) or "none", str(one.work_queue_name), command)))
+    stdout().print(table)
+
+
+def _schedules(deployment: DeploymentResponse) -> Iterable[str]:
+    for one in deployment.schedules:
+        shown = getattr(one.schedule, "cron", None) or getattr(one.schedule, "interval", None)
+        yield f"{shown} {getattr(one.schedule, 'timezone', '')}{'' if one.active else ' (paused)'}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

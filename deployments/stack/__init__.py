@@ -1,0 +1,1 @@
+"""The process stack: every server that flows can run on, started, watched and stopped together."""

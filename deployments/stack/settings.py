@@ -1,0 +1,101 @@
+"""What the process stack can be told, in variables that begin with ``STACK_`` or in the file ``.env.stack``."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "STACK_"
+MOST_WORKERS = 64
+
+_MEMORY = r"^[1-9]\d*[mg]$"
+
+
+def _port(default: int, what: str) -> int:
+    port: int = Field(default, ge=1, le=65535, description=f"Port of {what}.")
+    return port
+
+
+class StackSettings(BaseSettings):
+    """Everything that decides what the process stack is and where it listens.
+
+    Raises:
+        pydantic.ValidationError: If a value does not fit, two ports are the same, or a name in the file is unknown.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env.stack",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+    )
+
+    folder: Path = Field(Path("data/stack"), description="Folder of databases, logs and the state of the stack.")
+    minio_folder: Path = Field(
+        Path("data/minio"), description="Folder of MinIO's objects; its credentials stand beside it, as FOLDER.env."
+    )
+    host: str = Field(
+        "127.0.0.1",
+        pattern=r"^\d+(\.\d+){3}$",
+        description="Address that everything listens on. Only MinIO asks for a password: anything but loopback lets "
+        "everyone who reaches the machine run code on it.",
+    )
+    prefect_port: int = _port(4200, "the Prefect API and UI")
+    prefect_worker_port: int = _port(4201, "the health check of the Prefect worker")
+    prefect_database_url: SecretStr | None = Field(
+        None, description="postgresql+asyncpg://user:password@host/database; unset: SQLite in the stack's folder."
+    )
+    dask_port: int = _port(8786, "the Dask scheduler")
+    dask_dashboard_port: int = _port(8787, "the Dask scheduler's web page")
+    dask_workers: int = Field(2, ge=1, le=MOST_WORKERS, description="Dask worker processes.")
+    dask_worker_memory: str | None = Field(
+        None,
+        pattern=_MEMORY,
+        description="Memory of a Dask worker, such as 2g; unset: a quarter of the machine for all.",
+    )
+    spark_port: int = _port(7077, "the Spark master")
+    spark_ui_port: int = _port(8080, "the Spark master's web page")
+    spark_worker_ui_port: int = _port(8081, "the first Spark worker's web page; the next workers take the next ones")
+    spark_workers: int = Field(1, ge=1, le=MOST_WORKERS, description="Spark worker processes.")
+    spark_worker_memory: str | None = Field(
+        None,
+        pattern=_MEMORY,
+        description="Memory that a Spark worker gives to executors, such as 4g; "
+        "unset: a quarter of the machine for all, at least the 1g of one executor.",
+    )
+    spark_worker_cores: int | None = Field(
+        None, ge=1, description="Cores that a Spark worker gives to executors; unset: those of the machine for all."
+    )
+    minio_port: int = _port(9000, "MinIO's S3 API")
+    minio_console_port: int = _port(9001, "MinIO's console")
+    mlflow_port: int = _port(5000, "the MLflow API and UI")
+
+    @model_validator(mode="after")
+    def _without_a_port_twice(self) -> Self:
+        users: dict[int, str] = {}
+        for name, port in self.ports().items():
+            if port in users:
+                raise ValueError(f"{name} and {users[port]} are both {port}; give each a port of its own")
+            users[port] = name
+        return self
+
+    def ports(self) -> dict[str, int]:
+        """Return every port that is listened on, by the setting that it comes from."""
+        alone = {name for name in type(self).model_fields if name.endswith("_port")} - {"spark_worker_ui_port"}
+        ports = {variable(name): int(getattr(self, name)) for name in type(self).model_fields if name in alone}
+        first = variable("spark_worker_ui_port")
+        more = {f"{first}+{n}": self.spark_worker_ui_port + n for n in range(1, self.spark_workers)}
+        return ports | {first: self.spark_worker_ui_port} | more
+
+
+def variable(name: str) -> str:
+    """Return the variable of a setting.
+
+    Example:
+        >>> variable("prefect_port")
+        'STACK_PREFECT_PORT'
+    """
+    return PREFIX + name.upper()

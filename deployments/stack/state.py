@@ -1,0 +1,118 @@
+"""What is known of a stack between commands: one file in its folder, replaced as a whole."""
+
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+import psutil
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from deployments.stack.health import Check, first_problem
+from storage.errors import InvalidInput
+
+STATE_FILE = "state.json"
+
+Phase = Literal["starting", "running", "failed"]
+Condition = Literal["waiting", "starting", "healthy", "done", "restarting"]
+
+
+class ProcessIdentity(BaseModel):
+    """A process, told from a later one of the same number by the moment at which it began.
+
+    Attributes:
+        pid: Process id.
+        began: Clock ticks from the start of the machine where ``/proc`` tells them, which nobody can set back as
+            they can the clock; else Unix seconds.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    began: float
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """Return the identity of a process that runs.
+
+        Raises:
+            psutil.NoSuchProcess: If it is gone.
+        """
+        return cls(pid=pid, began=_began(pid))
+
+    def process(self) -> psutil.Process | None:
+        """Return the process if it still runs."""
+        try:
+            found = psutil.Process(self.pid)
+            is_same = _began(self.pid) == self.began and found.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return None
+        return found if is_same else None
+
+
+def _began(pid: int) -> float:
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
+    except OSError:
+        return float(psutil.Process(pid).create_time())
+    return float(told.rpartition(")")[2].split()[19])
+
+
+class ServiceState(BaseModel):
+    """One service as its supervisor last saw it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    address: str
+    log: str
+    checks: tuple[Check, ...]
+    condition: Condition = "waiting"
+    process: ProcessIdentity | None = None
+    n_restarts: int = 0
+
+    def problem(self) -> str | None:
+        """Look at the service itself, and return why it cannot be used, or None if it can."""
+        if self.condition == "done":
+            return None
+        if self.process is None or self.process.process() is None:
+            return "is restarted in a moment" if self.condition == "restarting" else "does not run"
+        return first_problem(self.checks)
+
+
+class StackState(BaseModel):
+    """The whole stack as its supervisor last saw it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    supervisor: ProcessIdentity
+    phase: Phase
+    services: tuple[ServiceState, ...]
+    problem: str = ""
+
+    @property
+    def is_supervised(self) -> bool:
+        """Whether the supervisor runs."""
+        return self.supervisor.process() is not None
+
+    def write(self, folder: Path) -> None:
+        """Keep the state, so that no reader sees half of it."""
+        partial = folder / f".{STATE_FILE}.{os.getpid()}"
+        partial.write_text(self.model_dump_json(indent=2) + "\n", "utf-8")
+        partial.replace(folder / STATE_FILE)
+
+
+def read_state(folder: Path) -> StackState | None:
+    """Return what was kept last, or None where no stack is known.
+
+    Raises:
+        InvalidInput: If the file is no state of a stack.
+    """
+    path = folder / STATE_FILE
+    if not path.exists():
+        return None
+    try:
+        return StackState.model_validate_json(path.read_text("utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            f"{path} is no state of a stack ({error}). Remove it and type: make down, which finds what still runs."
+        ) from error

@@ -1,0 +1,116 @@
+"""The options of Spark: where it runs, and how much it takes there."""
+
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
+
+GIB = 1024**3
+MEMORY = r"^[1-9]\d*[mg]$"
+STANDALONE = "spark://"
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class SparkOptions(BaseModel):
+    """Where Spark runs and how much of the machine, or of the cluster, it takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    spark_master: str = Field("local[*]", description="Spark master: local[N], spark://host:port, yarn or k8s://…")
+    spark_driver_memory: str | None = Field(
+        None,
+        pattern=MEMORY,
+        description="heap of the driver's JVM, such as 4g; by default a quarter of the machine, 1g to 8g; "
+        "taken at the first session of a process",
+    )
+    spark_executor_memory: str = Field(
+        "1g", pattern=MEMORY, description="heap of each executor on a cluster; a worker needs so much to spare"
+    )
+    spark_executor_cores: int | None = Field(
+        None, ge=1, description="cores of each executor on a cluster; by default all that a worker has"
+    )
+    spark_max_cores: int | None = Field(
+        None,
+        ge=1,
+        description="cores that a run takes of a standalone cluster at most; by default all, so that a second run "
+        "waits for the first",
+    )
+    spark_shuffle_partitions: int = Field(8, ge=1, description="partitions of a shuffle, at most")
+    spark_scratch: str | None = Field(
+        None,
+        description="URI of a folder for intermediate files that the driver and all executors reach; by default a "
+        "hidden folder of the store where that is on S3, else a folder of WORK_DIR on a cluster and a temporary one "
+        "on this machine",
+    )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the driver and its only executor are one process."""
+        return self.spark_master.startswith("local")
+
+    @property
+    def master_addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each master of a standalone cluster; empty for anything else.
+
+        Raises:
+            ValueError: If one of them is no host and port.
+        """
+        if not self.spark_master.startswith(STANDALONE):
+            return []
+        return [self._address(one) for one in self.spark_master.removeprefix(STANDALONE).split(",")]
+
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Whether all of Spark is on this machine: workers of a master on loopback can be nowhere else."""
+        hosts = [host for host, _ in self.master_addresses]
+        return self.is_local or (bool(hosts) and all(host in LOOPBACK for host in hosts))
+
+    def _address(self, text: str) -> tuple[str, int]:
+        host = text.rpartition(":")[0]
+        try:
+            number = urlsplit(f"//{text}").port
+        except ValueError:
+            number = None
+        if not host or number is None:
+            raise ValueError(
+                f"SPARK_MASTER is {self.spark_master!r}, in which {text!r} is no host and port; expected "
+                "spark://host:7077."
+            )
+        return host, number
+
+
+def memory_bytes(text: str) -> int:
+    """Return a memory as Java writes it in bytes.
+
+    Example:
+        >>> memory_bytes("900m") == 900 * 1024**2, memory_bytes("2g") == 2 * 1024**3
+        (True, True)
+    """
+    return int(text[:-1]) * {"m": GIB // 1024, "g": GIB}[text[-1]]
+
+
+def driver_memory(options: SparkOptions, machine_bytes: int) -> str:
+    """Return the heap of the driver: as set, else a quarter of the machine between 1 and 8 GiB.
+
+    Example:
+        >>> driver_memory(SparkOptions(), machine_bytes=24 * 1024**3)
+        '6g'
+    """
+    return options.spark_driver_memory or f"{min(max(machine_bytes // 4 // GIB, 1), 8)}g"
+
+
+def describe_sizes(options: SparkOptions, machine_bytes: int) -> str:
+    """Return in words what Spark takes, for the log.
+
+    Example:
+        >>> describe_sizes(SparkOptions(), machine_bytes=24 * 1024**3)
+        'Spark local[*]: heap 6g of 24 GiB'
+        >>> describe_sizes(SparkOptions(spark_master="spark://host:7077", spark_executor_cores=2), 24 * 1024**3)
+        'Spark spark://host:7077: driver heap 6g of 24 GiB; executors of 1g, 2 cores each'
+    """
+    heap = f"heap {driver_memory(options, machine_bytes)} of {round(machine_bytes / GIB)} GiB"
+    if options.is_local:
+        return f"Spark {options.spark_master}: {heap}"
+    each = f"{options.spark_executor_cores} cores" if options.spark_executor_cores else "all cores of a worker"
+    most = f", at most {options.spark_max_cores} cores" if options.spark_max_cores else ""
+    executors = f"executors of {options.spark_executor_memory}, {each} each{most}"
+    return f"Spark {options.spark_master}: driver {heap}; {executors}"

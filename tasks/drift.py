@@ -1,0 +1,181 @@
+"""Reviews beside those of the run before: compared, published, shown, and refused where that is asked for."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow.parquet as pq
+from loguru import logger
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from pydantic import Field
+
+import evaluation.drift
+import evaluation.review_profile
+import evaluation.stability
+from evaluation.drift import DriftFigure, DriftLimits, beyond, compare_reviews
+from evaluation.drift_table import drift_rows, drift_text, say_beyond
+from evaluation.review_profile import COLUMNS, ReviewProfile, profile_reviews
+from storage import canonical, layout
+from storage.errors import InvalidInput
+from storage.identity import code_version
+from storage.inventory import list_artifacts, look_up
+from storage.manifest import Manifest
+from storage.protocol import Store
+from tasks.places import PlaceOptions
+from tasks.publication import publish_once
+from tasks.retrying import COMPUTE_RETRIES
+from tasks.tables import local_file
+
+CODE = code_version(evaluation.drift, evaluation.review_profile, evaluation.stability)
+_DATE = re.compile(r"(?<!\d)(19|20)\d{2}([-_.]?)(0[1-9]|1[0-2])(\2(0[1-9]|[12]\d|3[01]))?(?!\d)")
+
+
+class DriftOptions(DriftLimits):
+    """How reviews are compared with those of the run before."""
+
+    drift: Literal["warn", "refuse", "off"] = Field(
+        "warn",
+        description="What happens when reviews differ from those of the run before by more than the limits: warn and "
+        "go on, refuse and stop before anything is trained, or off: no comparison.",
+    )
+
+
+class DriftRefused(InvalidInput):
+    """Reviews are further from those of the run before than the limits allow."""
+
+    event = "drift_refused"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A comparison of two deliveries of reviews.
+
+    Attributes:
+        artifact: Where it is published.
+        figures: Each with the limit that it was held to.
+    """
+
+    artifact: Manifest
+    figures: Sequence[DriftFigure]
+
+    def to_record(self) -> dict[str, Any]:
+        """Return JSON values: the ids, and every figure with its verdict."""
+        return {"id": self.artifact.id, **self.artifact.inputs, "figures": [_record(figure) for figure in self.figures]}
+
+
+@task(name="compare with the reviews before", **COMPUTE_RETRIES)
+def compare_with_before(places: PlaceOptions, raw: Manifest, reviews: Manifest, options: DriftOptions) -> Drift | None:
+    """Compare reviews with the earlier ones of the same data; None where there are none.
+
+    Raises:
+        DriftRefused: If a figure is beyond its limit and `drift` is refuse.
+    """
+    store = places.open_store()
+    before = find_before(store, raw, reviews)
+    if before is None:
+        logger.info("Drift: {} has no earlier reviews of {}: nothing to compare with", store.uri, data_name(raw))
+        return None
+    drift = _publish(places, reviews, before, options)
+    logger.info(
+        "Drift: {} beside {}, the reviews of the run before\n{}", reviews.name, before.name, drift_text(drift.figures)
+    )
+    create_table_artifact(
+        drift_rows(drift.figures),
+        key="data-drift",
+        description=f"{reviews.name} of {raw.files[0].path} beside {before.name}, the reviews of the run before",
+    )
+    _judge(drift, reviews, before, options)
+    return drift
+
+
+def find_before(store: Store, raw: Manifest, reviews: Manifest) -> Manifest | None:
+    """Return the newest reviews of the same data that are older than these and that a dataset was made of.
+
+    The same data is what has the same `data_name`. Reviews that no dataset was made of were refused, or their run
+    was cut off: they set no measure for the next ones.
+    """
+    own = store.written_at(layout.manifest_key(reviews.kind, reviews.id))
+    used = {one.inputs.get("reviews") for one in _readable(store, layout.DATASETS)}
+    older: list[tuple[datetime, str, Manifest]] = []
+    for one in _readable(store, layout.REVIEWS_KIND):
+        written_at = store.written_at(layout.manifest_key(one.kind, one.id))
+        is_older = own is not None and written_at is not None and (written_at, one.id) < (own, reviews.id)
+        if is_older and one.id in used and _name_of_raw(store, one) == data_name(raw):
+            assert written_at is not None  # noqa: S101 - for the type checker
+            older.append((written_at, one.id, one))
+    return max(older, default=(None, "", None))[2]
+
+
+def data_name(raw: Manifest) -> str:
+    """Return what all deliveries of the same data are called: the file's name, in which dates stand as *.
+
+    A date is a year and a month, or a year, a month and a day, with or without '-', '_' or '.' between them.
+    """
+    return _DATE.sub("*", layout.logical_name(raw.files[0].path))
+
+
+def _readable(store: Store, kind: str) -> Iterator[Manifest]:
+    for artifact in list_artifacts(store, kind):
+        if isinstance(artifact.manifest, Manifest):
+            yield artifact.manifest
+        else:
+            logger.warning("Drift: {} is passed over: {}", artifact.name, artifact.manifest)
+
+
+def _name_of_raw(store: Store, reviews: Manifest) -> str | None:
+    raw = look_up(store, layout.RAW, reviews.inputs.get("raw", ""))
+    return data_name(raw) if isinstance(raw, Manifest) else None
+
+
+def _publish(places: PlaceOptions, reviews: Manifest, before: Manifest, options: DriftOptions) -> Drift:
+    limits = DriftLimits(**{name: getattr(options, name) for name in DriftLimits.model_fields})
+
+    def build(folder: Path) -> dict[str, Any]:
+        figures = compare_reviews(_profile(places, before), _profile(places, reviews), limits)
+        record = [_record(figure) for figure in figures]
+        (folder / layout.DRIFT).write_bytes(canonical.encode({"figures": record}, indent=2))
+        return {"n_figures": len(figures), "n_beyond": len(beyond(figures))}
+
+    published = publish_once(
+        places,
+        layout.DRIFTS,
+        inputs={"reviews": reviews.id, "before": before.id},
+        parameters=limits.model_dump(mode="json"),
+        code=CODE,
+        build=build,
+    )
+    return Drift(published, read_figures(local_file(places, published, layout.DRIFT)))
+
+
+def _record(figure: DriftFigure) -> dict[str, Any]:
+    return {**asdict(figure), "is_beyond": figure.is_beyond}
+
+
+def read_figures(path: Path) -> list[DriftFigure]:
+    """Return the figures that a ``drift.json`` holds."""
+    rows = json.loads(path.read_bytes())["figures"]
+    return [DriftFigure(**{name: value for name, value in row.items() if name != "is_beyond"}) for row in rows]
+
+
+def _profile(places: PlaceOptions, reviews: Manifest) -> ReviewProfile:
+    with pq.ParquetFile(local_file(places, reviews, layout.REVIEWS), memory_map=True) as file:
+        return profile_reviews(file.iter_batches(columns=list(COLUMNS)), reviews.count("n_quarantined"))
+
+
+def _judge(drift: Drift, reviews: Manifest, before: Manifest, options: DriftOptions) -> None:
+    passed = beyond(drift.figures)
+    if not passed:
+        logger.info("Drift: {} is within all limits of {}, the reviews of the run before", reviews.name, before.name)
+        return
+    sentence = f"{reviews.name} differs from {before.name}, the reviews of the run before: " + "; ".join(
+        say_beyond(figure) for figure in passed
+    )
+    look = f"Look at both ('python flows/store.py show {drift.artifact.name}'; table data-drift in the Prefect UI)"
+    if options.drift == "refuse":
+        raise DriftRefused(f"{sentence}. {look}, and run again with --drift warn if these reviews are right.")
+    logger.warning("Drift: {}. {}; --drift refuse would have stopped here.", sentence, look)

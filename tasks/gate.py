@@ -1,0 +1,153 @@
+"""What the gate makes of a challenger: each condition, from the scores that are kept for each user."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from loguru import logger
+
+from evaluation.checks import Finding, find_leaks, find_too_good
+from evaluation.comparison import compare_paired
+from evaluation.gate import (
+    Condition,
+    NonInferiority,
+    decide,
+    judge_against_popularity,
+    judge_guard,
+    judge_leaks,
+    judge_non_inferiority,
+    say_non_inferiority,
+)
+from evaluation.guard import GuardVerdict
+from storage.errors import InvalidInput
+from storage.manifest import Manifest
+from tasks.candidates import POPULARITY
+from tasks.choose import PREFIX, Scored, SelectionOptions, judge_metric, try_metrics
+from tasks.contest import Contest
+from tasks.measured import EvaluationOptions
+from tasks.places import PlaceOptions
+from tasks.published import candidate_of
+from tasks.score import read_users
+from tasks.tables import LEARNT, read_parts
+
+PART = "test"
+
+
+def decide_promotion(
+    places: PlaceOptions,
+    contest: Contest,
+    scored: Sequence[Scored],
+    selection: SelectionOptions,
+    evaluation: EvaluationOptions,
+    margin_share: float,
+) -> dict[str, Any]:
+    """Return the decision as ``decision.json`` holds it, JSON values.
+
+    Args:
+        places: The store.
+        contest: Challenger and champion.
+        scored: They, a random scorer and popularity, fitted to train and validation of the split, on its test part.
+        selection: The metric that decides, and what the guard may do.
+        evaluation: Who is evaluated.
+        margin_share: Share of the champion's metric that may be lost.
+
+    Raises:
+        InvalidInput: If the metric is not kept for each user.
+    """
+    if selection.select_by.startswith(PREFIX):
+        raise InvalidInput(
+            f"--select-by {selection.select_by} ranks held-out rows only, and is not kept for each user: models cannot "
+            "be compared by it. Use ndcg_10."
+        )
+    trials = try_metrics(places, contest.split, scored, evaluation, LEARNT, PART)
+    guard = judge_metric(selection.select_by, contest.split, trials)
+    found = _compare(places, contest, scored, selection.select_by, margin_share)
+    conditions = [
+        *([say_non_inferiority(found)] if found else []),
+        _hold_against_popularity(places, contest, scored, selection.select_by),
+        judge_guard(guard, may_warn=selection.guard == "warn"),
+        judge_leaks(_look_for_leaks(places, contest, scored, selection.select_by, guard)),
+    ]
+    for condition in conditions:
+        logger.log("INFO" if condition.is_met else "WARNING", "{}: {}", condition.name.capitalize(), condition.sentence)
+    return _record(contest, scored, selection.select_by, found, conditions)
+
+
+def _compare(
+    places: PlaceOptions, contest: Contest, scored: Sequence[Scored], select_by: str, margin_share: float
+) -> NonInferiority | None:
+    if contest.champion is None:
+        return None
+    values, others = (
+        read_users(places, _of(scored, one).scores, select_by) for one in (contest.challenger, contest.champion)
+    )
+    return judge_non_inferiority(
+        "the challenger", "the champion", *_metric(select_by), values, others, margin_share=margin_share
+    )
+
+
+def _hold_against_popularity(
+    places: PlaceOptions, contest: Contest, scored: Sequence[Scored], select_by: str
+) -> Condition:
+    popularity = next(one for one in scored if one.candidate.model == POPULARITY)
+    values, others = (
+        read_users(places, one.scores, select_by) for one in (_of(scored, contest.challenger), popularity)
+    )
+    return judge_against_popularity(compare_paired("the challenger", POPULARITY, *_metric(select_by), values, others))
+
+
+def _look_for_leaks(
+    places: PlaceOptions, contest: Contest, scored: Sequence[Scored], select_by: str, guard: GuardVerdict
+) -> list[Finding]:
+    columns = ["user_idx", "item_idx"]
+    parts = (read_parts(places, contest.split, part, columns) for part in (LEARNT, (PART,)))
+    findings = [find_leaks(*(np.asarray(rows[name]) for rows in parts for name in columns))]
+    n_leaked, oracle = contest.split.count("n_leaked"), guard.wanted.yardsticks[2].value
+    if n_leaked:
+        sentence = f"{n_leaked:,} pairs were named for more than one part of the split: whoever made it mixed them."
+        findings.append(Finding("mixed parts", True, sentence))
+    if oracle > 0:
+        findings.append(find_too_good(_of(scored, contest.challenger).value(select_by) or 0.0, oracle))
+    return findings
+
+
+def _record(
+    contest: Contest,
+    scored: Sequence[Scored],
+    select_by: str,
+    found: NonInferiority | None,
+    conditions: Sequence[Condition],
+) -> dict[str, Any]:
+    def about(model: Manifest) -> dict[str, Any]:
+        one = _of(scored, model)
+        return {"model_id": model.id, "label": one.candidate.label, "value": one.value(select_by)}
+
+    champion = contest.champion
+    decision = decide(f"models/{contest.challenger.id}", f"models/{champion.id}" if champion else None, conditions)
+    return {
+        "promoted": decision.is_promoted,
+        "sentence": decision.sentence,
+        "metric": select_by,
+        "challenger": about(contest.challenger),
+        "champion": about(champion) if champion else None,
+        "difference": _difference(found) if found else None,
+        "margin": {"share": found.margin_share, "value": found.margin} if found else None,
+        "conditions": [{"name": one.name, "met": one.is_met, "sentence": one.sentence} for one in conditions],
+        "findings": [asdict(finding) for finding in contest.findings],
+    }
+
+
+def _difference(found: NonInferiority) -> dict[str, Any]:
+    it = found.comparison
+    return {"value": it.difference, "low": it.low, "high": it.high, "p_value": it.p_value, "n_users": it.n_users}
+
+
+def _of(scored: Sequence[Scored], model: Manifest) -> Scored:
+    candidate = candidate_of(model)
+    return next(one for one in scored if one.candidate == candidate)
+
+
+def _metric(select_by: str) -> tuple[str, int]:
+    name, k = select_by.rsplit("_", 1)
+    return name, int(k)

@@ -1,0 +1,128 @@
+"""One stream of logs for a process: the project's lines, and those of Prefect, Dask, Spark and other libraries.
+
+The project's lines go through Prefect's logger of the run that they belong to, so that its pages show them too.
+"""
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from loguru import logger
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.logging import get_run_logger
+from prefect.logging.handlers import PrefectConsoleHandler
+
+from storage.errors import RecommenderError
+from tasks.log_lines import LogFormat, LogLine, LogOptions, write_loguru
+
+if TYPE_CHECKING:
+    from loguru import Message
+
+QUIET = ("alembic", "distributed", "httpx", "prefect.task_runner")
+RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
+HAVE_HANDLERS = ("distributed", "prefect._internal")  # which would write to standard error by themselves
+STREAM = "recommender-log"
+OLD_NEWS = ("Finished in state Completed", "Beginning flow run", "Running hook", "Hook ")
+
+
+class LineFormatter(logging.Formatter):
+    """Writes records of Python's logging as lines of the log."""
+
+    def __init__(self, log_format: LogFormat) -> None:
+        super().__init__()
+        self.log_format = log_format
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, with the run that it belongs to."""
+        flow_run, flow_run_id, task_run = run_of(record)
+        return LogLine(
+            datetime.fromtimestamp(record.created, UTC),
+            record.levelname,
+            source_of(record),
+            record.getMessage(),
+            flow_run,
+            flow_run_id,
+            task_run,
+            self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else None,
+        ).write(self.log_format)
+
+
+def run_of(record: logging.LogRecord) -> tuple[str | None, str | None, str | None]:
+    """Return name and id of the flow run, and name of the task run, that a record belongs to: named, or going on."""
+    flow, task = FlowRunContext.get(), TaskRunContext.get()
+    at_hand = {
+        "flow_run_name": flow.flow_run.name if flow and flow.flow_run else None,
+        "flow_run_id": flow.flow_run.id if flow and flow.flow_run else None,
+        "task_run_name": task.task_run.name if task else None,
+    }
+    named = (getattr(record, name, value) for name, value in at_hand.items())
+    flow_run, flow_run_id, task_run = (None if value is None else str(value) for value in named)
+    return flow_run, flow_run_id, task_run
+
+
+def source_of(record: logging.LogRecord) -> str:
+    """Return who says what a record holds.
+
+    Example:
+        >>> source_of(logging.makeLogRecord({"name": "distributed.nanny"}))
+        'dask'
+    """
+    named: str | None = getattr(record, "source", None)
+    library = {"prefect": "prefect", "distributed": "dask", "dask": "dask"}
+    return named or library.get(record.name.split(".")[0], record.name)
+
+
+def configure_logging(options: LogOptions) -> None:
+    """Bring all that this process logs to one stream on standard error, and the lines of a run to Prefect as well."""
+
+    def forward(message: "Message") -> None:
+        record = message.record
+        if not (TaskRunContext.get() or FlowRunContext.get()):
+            write_loguru(message, options.log_format)
+            return
+        found = record["exception"]
+        source = record["extra"].get("source", record["name"])
+        get_run_logger().log(
+            record["level"].no,
+            record["message"],
+            exc_info=found.value if found else None,
+            extra={"source": source},
+        )
+
+    logger.remove()
+    logger.add(forward, level=options.log_level, format="{message}", backtrace=False, diagnose=False)
+    _make_stream(options.log_format)
+    logging.captureWarnings(True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel("WARNING")
+    for name in RUN_LOGGERS:
+        logging.getLogger(name).setLevel(options.log_level)
+        logging.getLogger(name).addFilter(_is_news)
+
+
+def _make_stream(log_format: LogFormat) -> None:
+    """Have one handler that writes lines to standard error, at the root; Prefect's own where it gives colours."""
+    root = logging.getLogger()
+    ours = [one for one in root.handlers if isinstance(one, PrefectConsoleHandler) or one.get_name() == STREAM]
+    prefects = next((one for one in ours if isinstance(one, PrefectConsoleHandler)), None)
+    stream = prefects if prefects and log_format == "text" else logging.StreamHandler(sys.stderr)
+    for handler in ours:
+        root.removeHandler(handler)
+    stream.set_name(STREAM)
+    stream.setFormatter(LineFormatter(log_format))
+    stream.addFilter(_is_for_the_terminal)
+    root.addHandler(stream)
+    for name in HAVE_HANDLERS:
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+
+
+def _is_for_the_terminal(record: logging.LogRecord) -> bool:
+    """Leave to the UI what the command line says in one message: errors that the user can act on."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, RecommenderError) and not record.getMessage().startswith("Finished in state Failed")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(OLD_NEWS)

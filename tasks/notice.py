@@ -1,0 +1,140 @@
+"""What is told of a flow run that did not end well: `docs/notices.md` describes every field."""
+
+import os
+import re
+import socket
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+from prefect import Flow, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType, TaskRun
+from prefect.utilities.urls import url_for
+
+from evaluation.display import clean_text
+from storage.errors import RecommenderError, Unavailable
+
+VERSION: Final = 1
+MOST_CHARACTERS = 2000
+LOOK_AGAIN_SECONDS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5)
+LEAST_SECRET_CHARACTERS = 8
+
+_SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|KEY|CREDENTIAL|AUTH|WEBHOOK", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?<=://)[^\s/@'\"]*@")
+_QUERY = re.compile(r"(\w://[^\s?'\"]+)\?[^\s'\"]*")
+_AGAIN = "run the same flow again: it goes on from what is done"
+_WHAT_TO_DO = {
+    "flow_crashed": f"Nothing is lost: {_AGAIN}.",
+    "drift_refused": "Look at the table data-drift of the run; if the reviews are right, run again with --drift warn.",
+    "promotion_refused": "The champion serves on as before. Look at why the challenger was refused.",
+}
+
+
+def build_notice(
+    flow: Flow[..., Any], flow_run: FlowRun, state: State[Any], store_uri: str, secrets: Iterable[str]
+) -> dict[str, Any]:
+    """Return the document, JSON values.
+
+    Args:
+        flow: What ran.
+        flow_run: The run that failed or crashed.
+        state: The state that it ended in.
+        store_uri: Where the store is, unless the run's parameters say so.
+        secrets: What must not stand in it, beside the values of variables whose names speak of secrets.
+    """
+    error = state.result(raise_on_failure=False) if state.is_failed() else None
+    event = "flow_crashed" if state.is_crashed() else str(getattr(error, "event", "flow_failed"))
+    known = [*secrets, *_secret_variables()]
+    return {
+        "version": VERSION,
+        "event": event,
+        "flow": flow.name,
+        "flow_run_name": hide_secrets(flow_run.name, known),
+        "flow_run_id": str(flow_run.id),
+        "ui_url": url_for(flow_run),
+        "state": state.name,
+        "error": type(error).__name__ if isinstance(error, BaseException) else None,
+        "message": hide_secrets(_message(error, state), known),
+        "failing_step": find_failing_step(flow_run.id, is_crash=state.is_crashed()),
+        "what_to_do": _what_to_do(event, error),
+        "started_at": flow_run.start_time.isoformat() if flow_run.start_time else None,
+        "ended_at": state.timestamp.isoformat(),
+        "store_uri": hide_secrets(_store_uri(flow_run) or store_uri, known),
+        "host": socket.gethostname(),
+    }
+
+
+def hide_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Return text of bounded length, on one line, without secrets, and without user names and queries in addresses.
+
+    Example:
+        >>> hide_secrets("s3://ada:word@host/x?sign=1 refused hunter22", ["hunter22"])
+        's3://host/x?… refused ***'
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return clean_text(_QUERY.sub(r"\1?…", _USER_INFO.sub("", text)), MOST_CHARACTERS)
+
+
+def find_failing_step(flow_run_id: UUID, *, is_crash: bool) -> str | None:
+    """Return the name of the first task run that failed or, in a crash, of one that was running; None if unknown.
+
+    Task runs reach the Prefect server a moment after they end, so it is asked several times.
+    """
+    kinds = [StateType.FAILED, StateType.CRASHED, *([StateType.RUNNING] if is_crash else [])]
+    for pause in LOOK_AGAIN_SECONDS:
+        time.sleep(pause)
+        try:
+            found = _read_task_runs(flow_run_id, kinds)
+        except httpx.HTTPError:
+            return None
+        if found:
+            return min(found, key=_order).name
+    return None
+
+
+def _read_task_runs(flow_run_id: UUID, kinds: list[StateType]) -> list[TaskRun]:
+    with get_client(sync_client=True) as client:
+        return client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])),
+            task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=kinds))),
+        )
+
+
+def _order(run: TaskRun) -> tuple[bool, float]:
+    return run.state_type == StateType.RUNNING, run.end_time.timestamp() if run.end_time else 0.0
+
+
+def _message(error: object, state: State[Any]) -> str:
+    if isinstance(error, RecommenderError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else state.message or ""
+
+
+def _what_to_do(event: str, error: object) -> str:
+    if event in _WHAT_TO_DO:
+        return _WHAT_TO_DO[event]
+    if isinstance(error, Unavailable):
+        return f"When the server answers again, {_AGAIN}."
+    if isinstance(error, RecommenderError):
+        return f"Do what the message says, and {_AGAIN}."
+    return f"Look at the logs of the run; when the cause is gone, {_AGAIN}."
+
+
+def _store_uri(flow_run: FlowRun) -> str:
+    settings = flow_run.parameters.get("settings")
+    return str(settings.get("store_uri", "")) if isinstance(settings, dict) else ""
+
+
+def _secret_variables() -> list[str]:
+    named = (value for name, value in os.environ.items() if _SECRET_NAME.search(name))
+    return [value for value in named if len(value) >= LEAST_SECRET_CHARACTERS]

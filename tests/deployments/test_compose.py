@@ -1,0 +1,115 @@
+"""The compose file and the process stack are one table; what no Docker engine is needed for is checked."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deployments.compose import CREDENTIALS_FILE, compose, container_site, write_credentials
+from deployments.servers import Credentials
+from deployments.stack.names import DATABASE_URL
+from deployments.stack.plan import make_plan
+from deployments.stack.services import services
+from deployments.stack.settings import StackSettings
+
+ROOT = Path(__file__).parents[2]
+SECRET_NAME = re.compile(r"(?i)(secret|password|token|access_key|root_user)")
+WRITTEN: dict[str, Any] = yaml.safe_load((ROOT / "deployments" / "compose.yaml").read_text("utf-8"))
+CONTAINERS: dict[str, dict[str, Any]] = WRITTEN["services"]
+TABLE = {service.name: service for service in services(container_site())}
+
+each_container = pytest.mark.parametrize("name", sorted(CONTAINERS))
+
+
+def test_file_is_what_the_table_says() -> None:
+    assert compose() == WRITTEN, "write it again: python -m deployments.compose"
+
+
+def test_same_services_in_the_same_order_with_the_same_commands_as_the_process_stack(tmp_path: Path) -> None:
+    settings = StackSettings(_env_file=None, folder=tmp_path, minio_folder=tmp_path / "minio")
+    plan = make_plan(settings)
+    on_this_machine = plan.services
+    of_the_place = ("127.0.0.1", str(tmp_path), *vars(plan.site.sizes).values())
+    assert [one.name for one in on_this_machine] == list(CONTAINERS)
+    for one in on_this_machine:
+        container = CONTAINERS[one.name]
+        pairs = zip(one.command, container["command"], strict=True)
+        differing = [here for here, there in pairs if here != there]
+        assert [word for word in differing if not any(part in word for part in of_the_place)] == []
+        assert set(container["depends_on"]) == set(one.depends_on)
+        assert [int(published.rsplit(":", 1)[1]) for published in container["ports"]] == list(one.ports.values())
+        assert set(one.environment) - set(container["environment"]) <= {"SPARK_LOCAL_IP"}
+
+
+@each_container
+def test_containers_run_as_a_user_without_rights(name: str) -> None:
+    container = CONTAINERS[name]
+    user, group = container["user"].split(":")
+    assert int(user) > 0
+    assert int(group) > 0
+    assert container["cap_drop"] == ["ALL"]
+    assert container["security_opt"] == ["no-new-privileges:true"]
+
+
+@each_container
+def test_images_are_built_from_the_dockerfile_whose_bases_are_pinned(name: str) -> None:
+    build = CONTAINERS[name]["build"]
+    dockerfile = ROOT / "deployments" / build["context"] / build["dockerfile"]
+    assert f" AS {build['target']}\n" in dockerfile.read_text("utf-8")
+
+
+@each_container
+def test_services_have_a_health_check_and_jobs_end_for_good(name: str) -> None:
+    container = CONTAINERS[name]
+    if TABLE[name].is_job:
+        assert container["restart"] == "no"
+        assert "healthcheck" not in container
+    else:
+        assert container["restart"] == "unless-stopped"
+        urls = container["healthcheck"]["test"][4::2]
+        assert urls == [check.url for check in TABLE[name].checks]
+
+
+@each_container
+def test_dependencies_are_waited_for_until_they_can_be_used(name: str) -> None:
+    for needed, condition in CONTAINERS[name]["depends_on"].items():
+        is_job = TABLE[needed].is_job
+        assert condition == {"condition": "service_completed_successfully" if is_job else "service_healthy"}
+
+
+@each_container
+def test_no_secret_is_written_in_the_file(name: str) -> None:
+    container = CONTAINERS[name]
+    assert [key for key in container["environment"] if SECRET_NAME.search(key)] == []
+    assert not re.search(r"://[^/\s]*:[^/\s]*@", str(container))
+    assert ("env_file" in container) == bool(set(TABLE[name].secrets) - {DATABASE_URL})
+
+
+@each_container
+def test_ports_are_published_on_loopback_only(name: str) -> None:
+    variables = {f"STACK_{field.upper()}" for field in StackSettings.model_fields}
+    for published in CONTAINERS[name]["ports"]:
+        found = re.fullmatch(r"127\.0\.0\.1:\$\{(STACK_[A-Z_]+?)(?:_\d+)?:-(\d+)\}:\2", published)
+        assert found
+        assert found[1] in variables
+
+
+def test_volumes_are_declared_and_their_folders_are_the_users_in_the_image() -> None:
+    used = {mount.split(":")[0] for container in CONTAINERS.values() for mount in container["volumes"]}
+    assert used == set(WRITTEN["volumes"])
+    stage = (ROOT / "Dockerfile").read_text("utf-8").split(" AS stack\n")[1].split("\nFROM ")[0]
+    made = set(re.findall(r"(?<=\s)/[\w/-]+", stage))
+    assert {folder for service in TABLE.values() for folder in service.folders} <= made
+
+
+def test_credentials_file_is_what_the_containers_name_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    named = {path for container in CONTAINERS.values() for path in container.get("env_file", [])}
+    assert {(ROOT / "deployments" / path).resolve() for path in named} == {CREDENTIALS_FILE.resolve()}
+    path = tmp_path / "data" / "compose.env"
+    write_credentials(path, Credentials("somebody", "open-sesame"))
+    assert path.stat().st_mode & 0o777 == 0o600
+    pairs = dict(line.split("=", 1) for line in path.read_text().splitlines())
+    assert pairs["MINIO_ROOT_USER"] == pairs["AWS_ACCESS_KEY_ID"] == "somebody"
+    assert set(pairs) == {name for service in TABLE.values() for name in service.secrets}

@@ -1,0 +1,252 @@
+"""What prefect.yaml says is registered with a real server and run by a real worker: by hand, and by a schedule."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from deployments.processes import free_port
+from deployments.stack.keeper import Keeper
+from deployments.stack.names import PREFECT_SERVER, PREFECT_WORKER
+from deployments.stack.plan import make_plan
+from deployments.stack.settings import StackSettings
+from flows import evaluate, ingest, recommend, train
+from flows.settings import ADDRESSES, Settings
+from storage import layout
+from tasks.places import PlaceOptions
+from tasks.reviews.sample import SampleFiles, SampleOptions, write_sample
+
+ROOT = Path(__file__).parents[2]
+NAMES = {
+    *("ingest/on-demand", "train/nightly", "train/full-search", "evaluate/on-demand", "recommend/hourly"),
+    "promote/daily",
+}
+SCHEDULES = {
+    "train/nightly": "0 2 * * *",
+    "train/full-search": "0 4 * * 0",
+    "recommend/hourly": "15 * * * *",
+    "promote/daily": "0 7 * * *",
+}
+STAGES = {"ingest": ingest, "train": train, "evaluate": evaluate, "recommend": recommend}
+
+pytestmark = pytest.mark.timeout(1200)
+
+
+@dataclass(frozen=True)
+class Office:
+    """A Prefect server with a scheduler, a worker that polls it, and the folder where what it runs keeps things."""
+
+    url: str
+    folder: Path
+    environment: dict[str, str]
+
+    def prefect(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of Prefect's as a user would."""
+        return self.run("prefect", "--no-prompt", *arguments)
+
+    def run(self, module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a module of Python as a user would."""
+        command = [sys.executable, "-m", module, *arguments]
+        return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleFiles:
+    return write_sample(tmp_path_factory.mktemp("sample"), SampleOptions(n_users=200, n_items=80))
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory, monkeypatch_module: pytest.MonkeyPatch) -> Iterator[Office]:
+    folder = tmp_path_factory.mktemp("office")
+    settings = StackSettings(folder=folder, prefect_port=free_port(), prefect_worker_port=free_port())
+    by_name = {one.name: one for one in make_plan(settings).services}
+    url = by_name[PREFECT_WORKER].environment["PREFECT_API_URL"]
+    environment = {"PREFECT_HOME": str(folder / "home"), "PREFECT_API_URL": url, "DO_NOT_TRACK": "1"}
+    places = {"STORE_URI": str(folder / "store"), "WORK_DIR": str(folder / "work"), "ENVIRONMENT": "office"}
+    polling = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5"}
+    server, worker = by_name[PREFECT_SERVER], by_name[PREFECT_WORKER]
+    listening = {n: v for n, v in worker.environment.items() if n.startswith("PREFECT_WORKER_WEBSERVER")}
+    kept = [
+        replace(server, environment={**server.environment, **polling}),
+        replace(
+            worker,
+            environment=environment | places | polling | listening,
+            depends_on=(PREFECT_SERVER,),
+            secrets=(),
+        ),
+    ]
+    for name in [name for name in os.environ if name.startswith(("PREFECT_", "DASK_", "STORE_", "SPARK_"))]:
+        monkeypatch_module.delenv(name)
+    keeper = Keeper(kept, folder, {}, lambda _: None)
+    try:
+        keeper.start()
+        with temporary_settings({PREFECT_API_URL: url}):
+            yield Office(url, folder, {**os.environ, **environment, **places})
+    finally:
+        keeper.stop()
+
+
+@pytest.fixture(scope="module")
+def client(office: Office) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def registered(office: Office, client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
+    """Every deployment of prefect.yaml by its name, registered with one command, twice."""
+    first = office.run("deployments.register")
+    assert first.returncode == 0, first.stdout + first.stderr
+    again = office.run("deployments.register")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert [name for name in NAMES if name not in again.stdout] == []
+    flows = {flow.id: flow.name for flow in client.read_flows()}
+    return {f"{flows[one.flow_id]}/{one.name}": one for one in client.read_deployments()}
+
+
+def wait_for_end(client: SyncPrefectClient, find: Callable[[], FlowRun | None], seconds: float = 600) -> FlowRun:
+    """Return a flow run when it has ended, asking the server, which takes its time to answer, until then."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        run = find()
+        if run and run.state and run.state.is_final():
+            return run
+        httpx.get(str(client.api_url) + "/health")
+    raise AssertionError("the flow run did not end")
+
+
+def test_every_deployment_is_there_with_its_schedule_queue_and_limit(
+    registered: dict[str, DeploymentResponse], client: SyncPrefectClient
+) -> None:
+    assert set(registered) == NAMES
+    schedules = {name: one.schedules[0].schedule for name, one in registered.items() if one.schedules}
+    assert {name: one.cron for name, one in schedules.items() if isinstance(one, CronSchedule)} == SCHEDULES
+    assert {one.timezone for one in schedules.values()} == {"UTC"}
+    assert {one.work_pool_name for one in registered.values()} == {"recommender"}
+    for name in ("train/nightly", "train/full-search"):
+        limit = registered[name].global_concurrency_limit
+        assert registered[name].work_queue_name == "training"
+        assert limit
+        assert limit.limit == 1
+    assert client.read_work_pool("recommender").type == "process"
+    queue = client.read_work_queue_by_name("training", work_pool_name="recommender")
+    assert queue.concurrency_limit == 1
+    assert all(one.description and one.tags for one in registered.values())
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_parameters_are_flat_described_and_have_the_defaults_of_the_settings(
+    registered: dict[str, DeploymentResponse], stage: str
+) -> None:
+    schema = next(one.parameter_openapi_schema for name, one in registered.items() if name.startswith(f"{stage}/"))
+    properties: dict[str, dict[str, Any]] = schema["properties"]
+    obeyed = {name for part in STAGES[stage].PARTS for name in part.model_fields}
+    assert properties
+    assert set(properties) <= obeyed
+    for name, shown in properties.items():
+        default = Settings.model_fields[name].default
+        assert shown["title"] == name
+        assert shown["description"].lower() == str(Settings.model_fields[name].description).lower()
+        assert shown["default"] == json.loads(json.dumps(default))
+
+
+def test_places_addresses_and_secrets_are_no_parameters(registered: dict[str, DeploymentResponse]) -> None:
+    parameters = {name for one in registered.values() for name in one.parameter_openapi_schema["properties"]}
+    places = {*PlaceOptions.model_fields, *ADDRESSES, "mlflow_artifact_dir", "spark_master", "environment"}
+    assert parameters & places == {"input_reviews"}
+
+
+def test_unknown_parameter_and_value_that_does_not_fit_are_refused_before_anything_runs(
+    office: Office, registered: dict[str, DeploymentResponse]
+) -> None:
+    for parameter in ("no_such_thing=1", "min_interactions=0", "store_uri=elsewhere"):
+        done = office.prefect("deployment", "run", "ingest/on-demand", "--param", parameter)
+        assert done.returncode != 0
+        assert parameter.split("=")[0] in done.stdout + done.stderr
+
+
+def test_deployment_runs_in_one_flow_run_with_its_parameters_in_the_environment_of_the_worker(
+    office: Office, client: SyncPrefectClient, registered: dict[str, DeploymentResponse], sample: SampleFiles
+) -> None:
+    deployment = registered["ingest/on-demand"]
+    parameters = ["--param", f"input_reviews={sample.reviews}", "--param", "min_interactions=3"]
+    started = office.prefect("deployment", "run", "ingest/on-demand", *parameters)
+    assert started.returncode == 0, started.stdout + started.stderr
+    run = wait_for_end(client, lambda: next(iter(runs_of(client, deployment.id)), None))
+    assert run.state
+    assert run.state.is_completed(), run.state.message
+    assert run.name == f"ingest {sample.reviews.name}"
+    assert run.parameters["min_interactions"] == 3
+    own = [one for one in client.read_flow_runs() if one.start_time and one.deployment_id in (None, deployment.id)]
+    assert [one.id for one in own] == [run.id]
+    manifest = next((office.folder / "store" / layout.DATASETS).glob("*/manifest.json"))
+    assert json.loads(manifest.read_text())["parameters"]["min_interactions"] == 3
+    task_runs = client.read_task_runs()
+    assert any(one.name.startswith("build dataset") for one in task_runs)
+    assert all("office" in one.tags for one in task_runs)
+
+
+def test_failure_shows_as_failed_with_what_was_wrong(
+    office: Office, client: SyncPrefectClient, registered: dict[str, DeploymentResponse]
+) -> None:
+    deployment = registered["ingest/on-demand"]
+    known = {one.id for one in runs_of(client, deployment.id)}
+    office.prefect("deployment", "run", "ingest/on-demand", "--param", "input_reviews=/nowhere.json")
+    run = wait_for_end(
+        client, lambda: next((one for one in runs_of(client, deployment.id) if one.id not in known), None)
+    )
+    assert run.state
+    assert run.state.is_failed()
+    assert "/nowhere.json" in str(run.state.message)
+
+
+def test_schedule_fires_by_itself(
+    client: SyncPrefectClient, registered: dict[str, DeploymentResponse], sample: SampleFiles
+) -> None:
+    deployment = registered["ingest/on-demand"]
+    schedule = IntervalSchedule(interval=timedelta(minutes=1), anchor_date=datetime.now(UTC), timezone="UTC")
+    parameters = {"input_reviews": str(sample.reviews), "min_interactions": 4}
+    [made] = client.create_deployment_schedules(deployment.id, [_scheduled(schedule, parameters)])
+    try:
+        run = wait_for_end(client, lambda: _first_by_itself(client, deployment.id))
+    finally:
+        client.delete_deployment_schedule(deployment.id, made.id)
+    assert run.state
+    assert run.state.is_completed(), run.state.message
+    assert run.parameters["min_interactions"] == 4
+
+
+def _scheduled(schedule: IntervalSchedule, parameters: dict[str, Any]) -> DeploymentScheduleCreate:
+    return DeploymentScheduleCreate(schedule=schedule, active=True, parameters=parameters)
+
+
+def _first_by_itself(client: SyncPrefectClient, deployment: UUID) -> FlowRun | None:
+    return next((one for one in runs_of(client, deployment) if one.auto_scheduled and one.start_time), None)
+
+
+def runs_of(client: SyncPrefectClient, deployment: UUID) -> list[FlowRun]:
+    of_deployment = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment]))
+    return client.read_flow_runs(flow_run_filter=of_deployment)

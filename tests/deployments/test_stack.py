@@ -1,0 +1,287 @@
+"""The real stack: started once on free ports, hurt, looked at and stopped; and what goes wrong at its start."""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import httpx
+import psutil
+import pytest
+
+from deployments.processes import find_program, free_port
+from deployments.stack.family import find_family
+from deployments.stack.settings import StackSettings
+from deployments.stack.state import StackState, read_state
+
+BASH = shutil.which("bash") or "/bin/bash"
+PORTS = sorted(name for name in StackSettings.model_fields if name.endswith("_port"))
+SERVICES = {
+    *("minio", "store-bucket", "prefect-server", "prefect-worker", "dask-scheduler", "dask-worker-1"),
+    *("spark-master", "spark-worker-1", "mlflow"),
+}
+
+pytestmark = [
+    pytest.mark.skipif(find_program("minio") is None, reason="no minio: make services"),
+    pytest.mark.timeout(1500),
+]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A folder for a stack, and the variables that keep it there and on ports of its own."""
+
+    folder: Path
+    variables: dict[str, str]
+
+    def run(self, command: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the stack to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "deployments.stack", command],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**clean_environment(), **self.variables, **more},
+        )
+
+    def state(self) -> StackState:
+        """Return what the stack's supervisor saw last."""
+        state = read_state(self.folder)
+        assert state
+        return state
+
+    def pid(self, service: str) -> int:
+        """Return the process id of a service."""
+        identity = next(one.process for one in self.state().services if one.name == service)
+        assert identity
+        return identity.pid
+
+    @property
+    def ports(self) -> list[int]:
+        """Every port that is set."""
+        return [int(self.variables[f"STACK_{name.upper()}"]) for name in PORTS]
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this environment without what would lead a stack elsewhere."""
+    foreign = ("STACK_", "MINIO_", "PREFECT_", "AWS_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+
+
+def free_ports(n_ports: int) -> list[int]:
+    ports: set[int] = set()
+    while len(ports) < n_ports:
+        ports.add(free_port())
+    return list(ports)
+
+
+def new_stack(folder: Path) -> Stack:
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    variables = {f"STACK_{name.upper()}": str(port) for name, port in ports.items()}
+    places = {"STACK_FOLDER": str(folder / "stack"), "STACK_MINIO_FOLDER": str(folder / "minio")}
+    sizes = {"STACK_DASK_WORKERS": "1", "STACK_SPARK_WORKERS": "1", "STACK_DASK_WORKER_MEMORY": "1g"}
+    return Stack(folder / "stack", {**variables, **places, **sizes, "STACK_SPARK_WORKER_MEMORY": "1g"})
+
+
+def wait_for(what: Callable[[], object], seconds: float = 300) -> None:
+    """Return when something has become true."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "waited in vain"
+        threading.Event().wait(0.5)
+
+
+def sourced(path: Path) -> dict[str, str]:
+    """Return what a shell knows after sourcing a file, besides what shells set themselves."""
+    script = f"set -eu; source {shlex.quote(str(path))}; env -0"
+    done = subprocess.run([BASH, "-c", script], env={}, capture_output=True, text=True, check=True)
+    pairs = dict(pair.split("=", 1) for pair in done.stdout.split("\0") if pair)
+    return {name: value for name, value in pairs.items() if name not in ("PWD", "SHLVL", "_")}
+
+
+def listening(ports: list[int]) -> list[int]:
+    """Return the ports that something listens on."""
+    used = {one.laddr.port for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+    return [port for port in ports if port in used]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole stack, as small as it goes."""
+    made = new_stack(tmp_path_factory.mktemp("stack"))
+    try:
+        done = made.run("up")
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield made
+    finally:
+        made.run("down")
+        assert find_family(made.folder) == []
+
+
+def test_status_shows_every_service_healthy_with_its_address_and_log(stack: Stack) -> None:
+    done = stack.run("status")
+    assert done.returncode == 0, done.stdout
+    assert {one.name for one in stack.state().services} == SERVICES
+    for service in stack.state().services:
+        line = next(line for line in done.stdout.splitlines() if line.startswith(f" {service.name} "))
+        assert "healthy" in line or (service.name == "store-bucket" and "done" in line)
+        assert service.address in line
+        assert Path(service.log).name in line
+        assert Path(service.log).exists()
+
+
+def test_sourced_variables_lead_flows_to_every_service_and_only_their_owner_reads_them(stack: Stack) -> None:
+    path = stack.folder / "stack.env"
+    told = sourced(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert set(told) == {
+        *("PREFECT_API_URL", "DASK_SCHEDULER_ADDRESS", "SPARK_MASTER", "SPARK_LOCAL_IP", "MLFLOW_TRACKING_URI"),
+        *("STORE_URI", "S3_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "WORK_DIR"),
+    }
+    assert httpx.get(f"{told['PREFECT_API_URL']}/health").json() is True
+    assert httpx.get(f"{told['MLFLOW_TRACKING_URI']}/health").text == "OK"
+    client = boto3.client(
+        "s3",
+        endpoint_url=told["S3_ENDPOINT_URL"],
+        region_name=told["AWS_REGION"],
+        aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
+    )
+    client.head_bucket(Bucket="recommender")
+
+
+def test_secrets_are_in_no_log_state_or_command_line(stack: Stack) -> None:
+    secret = sourced(stack.folder / "stack.env")["AWS_SECRET_ACCESS_KEY"]
+    files = [stack.folder / "state.json", *(stack.folder / "logs").iterdir()]
+    assert [path.name for path in files if secret.encode() in path.read_bytes()] == []
+    assert [one.pid for one in find_family(stack.folder) if secret in " ".join(one.cmdline())] == []
+
+
+def test_only_services_that_use_the_store_know_its_password(stack: Stack) -> None:
+    knowing = {
+        service
+        for service in SERVICES - {"store-bucket"}
+        if "AWS_SECRET_ACCESS_KEY" in psutil.Process(stack.pid(service)).environ()
+    }
+    assert knowing == {"mlflow", "prefect-worker", "dask-worker-1"}
+
+
+def test_started_twice_it_says_so_and_nothing_is_doubled(stack: Stack) -> None:
+    before = {one.pid for one in find_family(stack.folder)}
+    done = stack.run("up")
+    assert done.returncode == 0
+    assert "running already" in done.stdout
+    assert {one.pid for one in find_family(stack.folder)} == before
+
+
+def test_everything_listens_on_loopback_only(stack: Stack) -> None:
+    pids = {one.pid for one in find_family(stack.folder)}
+    sockets = [one for one in psutil.net_connections("tcp") if one.pid in pids and one.status == psutil.CONN_LISTEN]
+    assert {one.laddr.ip.removeprefix("::ffff:") for one in sockets} <= {"127.0.0.1", "::1"}
+    assert {one.laddr.port for one in sockets} >= set(stack.ports)
+
+
+def test_killed_services_are_started_again_and_those_that_need_them_find_them(stack: Stack) -> None:
+    killed = {name: stack.pid(name) for name in ("dask-scheduler", "spark-master")}
+    for pid in killed.values():
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: stack.run("status").returncode == 1)
+    wait_for(lambda: all(one.condition in ("healthy", "done") for one in stack.state().services))
+    wait_for(lambda: stack.run("status").returncode == 0)
+    restarts = {one.name: one.n_restarts for one in stack.state().services}
+    assert all(restarts[name] == 1 and stack.pid(name) != pid for name, pid in killed.items())
+    assert "dask-scheduler ended with exit code -9" in (stack.folder / "logs" / "supervisor.log").read_text()
+
+
+def test_down_leaves_no_process_and_no_port_even_after_the_supervisor_and_a_service_were_killed(stack: Stack) -> None:
+    everything = find_family(stack.folder)
+    assert set(listening(stack.ports)) == set(stack.ports)
+    for pid in (stack.state().supervisor.pid, stack.pid("dask-worker-1")):
+        os.kill(pid, signal.SIGKILL)
+    orphaned = stack.run("status")
+    assert orphaned.returncode == 1
+    assert "supervisor does not run" in orphaned.stdout
+    done = stack.run("down")
+    assert done.returncode == 0, done.stderr
+    assert [one for one in everything if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+    assert find_family(stack.folder) == []
+    assert listening(stack.ports) == []
+    assert not (stack.folder / "stack.env").exists()
+    assert stack.run("status").returncode == 1
+    assert "No stack runs" in stack.run("down").stdout
+
+
+def test_port_in_use_is_one_line_that_names_the_setting_and_nothing_is_started(tmp_path: Path) -> None:
+    stack = new_stack(tmp_path)
+    taken = subprocess.Popen(
+        [sys.executable, "-m", "http.server", stack.variables["STACK_MLFLOW_PORT"], "--bind", "127.0.0.1"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert taken.stdout
+        assert b"Serving" in taken.stdout.readline()
+        done = stack.run("up")
+    finally:
+        taken.terminate()
+        taken.communicate()
+    assert done.returncode == 1
+    assert f"mlflow cannot listen on port {stack.variables['STACK_MLFLOW_PORT']}, STACK_MLFLOW_PORT" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (stack.folder / "state.json").exists()
+    assert not (tmp_path / "minio.env").exists()
+
+
+def test_service_that_dies_at_its_start_shows_what_it_said_and_nothing_is_left_running(tmp_path: Path) -> None:
+    stack = new_stack(tmp_path)
+    url = "postgresql+asyncpg://somebody:open-sesame@127.0.0.1:9/none"
+    done = stack.run("up", STACK_PREFECT_DATABASE_URL=url)
+    assert done.returncode == 1
+    assert "prefect-server ended at its start" in done.stderr
+    assert "prefect-server.log" in done.stderr
+    assert "onnect" in done.stderr.split("prefect-server.log")[1]
+    assert "Everything else has been stopped" in done.stderr
+    assert "open-sesame" not in done.stderr + (stack.folder / "logs" / "supervisor.log").read_text()
+    assert find_family(stack.folder) == []
+    assert listening(stack.ports) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"STACK_PREFECT_PORT": "none"}, "STACK_PREFECT_PORT: "),
+        (
+            {"STACK_PREFECT_PORT": "4300", "STACK_MLFLOW_PORT": "4300"},
+            "STACK_MLFLOW_PORT and STACK_PREFECT_PORT are both",
+        ),
+        ({"STACK_HOST": "localhost"}, "STACK_HOST: "),
+    ],
+)
+def test_setting_that_does_not_fit_is_one_line(tmp_path: Path, variables: dict[str, str], message: str) -> None:
+    done = new_stack(tmp_path).run("status", **variables)
+    assert done.returncode == 2
+    assert done.stderr.startswith(message)
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_state_of_a_process_id_that_was_given_to_another_process_is_not_taken_for_the_supervisor(
+    tmp_path: Path,
+) -> None:
+    stack = new_stack(tmp_path)
+    stack.folder.mkdir()
+    identity = {"pid": os.getpid(), "began": 1.0}
+    state = {"supervisor": identity, "phase": "running", "services": []}
+    (stack.folder / "state.json").write_text(json.dumps(state))
+    assert not stack.state().is_supervised
+    assert stack.run("down").returncode == 0  # and this process, whose number it is, lives

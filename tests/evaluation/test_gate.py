@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluation.checks import Finding
+from evaluation.comparison import compare_paired
+from evaluation.gate import (
+    Condition,
+    decide,
+    judge_against_popularity,
+    judge_guard,
+    judge_leaks,
+    judge_non_inferiority,
+    say_non_inferiority,
+)
+from evaluation.guard import FULL_CATALOGUE, judge_metrics, try_metric
+
+scores = st.lists(st.tuples(*[st.integers(0, 4)] * 2), min_size=1, max_size=12)
+shares = st.floats(0, 0.99)
+
+
+def judge(values, champion_values, share):
+    columns = np.asarray(values, dtype=float), np.asarray(champion_values, dtype=float)
+    return judge_non_inferiority("the challenger", "the champion", "ndcg", 10, *columns, share)
+
+
+def test_a_loss_within_the_margin_is_allowed_and_a_larger_one_is_not():
+    # All users lose 1/8 of 1/2, so that the interval is that one value: a quarter of the champion's mean.
+    lost = [0.375] * 20, [0.5] * 20
+    assert judge(*lost, 0.26).is_shown
+    assert not judge(*lost, 0.24).is_shown
+    assert judge(*lost, 0.26).margin == pytest.approx(0.13)
+
+
+def test_an_interval_that_touches_the_margin_is_not_above_it():
+    result = judge([0.375] * 20, [0.5] * 20, 0.25)
+    assert result.comparison.low == -result.margin == -0.125
+    assert not result.is_shown
+
+
+def test_the_lower_end_of_the_interval_decides_and_not_the_mean():
+    # Nobody loses anything on average, but eight users cannot show it: 4 gain 0.5 and 4 lose as much.
+    few = [1.0] * 4 + [0.0] * 4, [0.5] * 8
+    result = judge(*few, 0.1)
+    assert result.comparison.difference == 0
+    assert result.comparison.low < -result.margin
+    assert not result.is_shown
+    assert judge(*(column * 500 for column in few), 0.1).is_shown
+
+
+@settings(max_examples=30)
+@given(scores, shares)
+def test_equal_scores_pass_with_any_margin_but_none(pairs, share):
+    values = [float(first) for first, _ in pairs]
+    result = judge(values, values, share)
+    assert (result.comparison.low, result.comparison.high) == (0, 0)
+    assert result.is_shown == (result.margin > 0)
+
+
+@settings(max_examples=30)
+@given(scores, shares)
+def test_the_difference_is_that_of_the_paired_comparison(pairs, share):
+    values, others = np.array(pairs, dtype=float).T
+    paired = compare_paired("the challenger", "the champion", "ndcg", 10, values, others)
+    assert judge(values, others, share).comparison == paired
+
+
+@settings(max_examples=30)
+@given(scores, shares)
+def test_swapped_the_difference_is_negated_and_not_both_are_better(pairs, share):
+    values, others = np.array(pairs, dtype=float).T
+    there, back = judge(values, others, share), judge(others, values, share)
+    assert back.comparison.difference == pytest.approx(-there.comparison.difference)
+    assert (back.value, back.champion_value) == (there.champion_value, there.value)
+    assert not (judge(values, others, 0).is_shown and judge(others, values, 0).is_shown)
+
+
+@settings(max_examples=30)
+@given(scores, shares, shares)
+def test_what_passes_passes_with_a_wider_margin(pairs, first, second):
+    values, others = np.array(pairs, dtype=float).T
+    narrow, wide = sorted((first, second))
+    assert judge(values, others, narrow).is_shown <= judge(values, others, wide).is_shown
+
+
+def test_a_challenger_that_is_worse_by_the_margin_passes_about_once_in_forty_times():
+    draws = np.random.default_rng(1)
+    passed = 0
+    for _ in range(400):
+        champion = np.full(1200, 0.5)
+        loss = 0.1 + draws.normal(0, 0.3, 1200)
+        passed += judge(champion - loss, champion, 0.2).is_shown
+    assert 3 <= passed <= 19  # 10 expected
+
+
+def test_a_champion_without_a_hit_leaves_nothing_to_lose():
+    assert judge([0.0] * 5, [0.0] * 5, 0.5).margin == 0
+    assert judge([1.0] * 5, [0.0] * 5, 0.5).is_shown
+
+
+@pytest.mark.parametrize("share", [-0.01, 1.0, float("nan")])
+def test_a_margin_that_is_no_share_is_refused(share):
+    with pytest.raises(ValueError, match=r"margin_share is .*; expected 0 or more, below 1"):
+        judge([1.0], [1.0], share)
+
+
+def test_scores_of_other_users_are_refused():
+    with pytest.raises(ValueError, match="expected one value of each for the same users"):
+        judge([1.0, 2.0], [1.0], 0.1)
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "is_met", "words"),
+    [
+        ([0.5] * 9, 0.1, True, "no more is, in all of the interval"),
+        ([0.25] * 9, 0.1, False, "more is lost, in all of the interval"),
+        ([1.0, 0.0] * 4 + [0.5], 0.1, False, "so many users do not show that no more is lost"),
+        ([0.5] * 9, 0.0, False, "it is not shown to be better"),
+        ([0.75] * 9, 0.0, True, "it is better in all of the interval"),
+    ],
+)
+def test_the_condition_says_why_with_its_numbers(values, share, is_met, words):
+    condition = say_non_inferiority(judge(values, [0.5] * 9, share))
+    assert condition.is_met == is_met
+    assert words in condition.sentence
+    assert "that of the champion 0.5000" in condition.sentence
+    assert "over 9 users" in condition.sentence
+
+
+@pytest.mark.parametrize(("value", "is_met"), [(0.6, True), (0.5, True), (0.4999, False)])
+def test_popularity_gets_no_benefit_of_the_doubt(value, is_met):
+    compared = compare_paired("the challenger", "popularity", "ndcg", 10, np.full(9, value), np.full(9, 0.5))
+    condition = judge_against_popularity(compared)
+    assert condition.is_met == is_met
+    assert ("is not below" in condition.sentence) == is_met
+
+
+def test_a_metric_that_tells_nothing_apart_is_met_only_where_a_warning_is_enough():
+    blind = try_metric("ndcg", 10, FULL_CATALOGUE, np.ones(50), np.ones(50), np.ones(50))
+    verdict = judge_metrics(("ndcg", 10, FULL_CATALOGUE), [blind])
+    refused, warned = (judge_guard(verdict, may_warn=may_warn) for may_warn in (False, True))
+    assert (refused.is_met, warned.is_met) == (False, True)
+    assert "A random scorer gets 1.0000 of the 1.0000" in refused.sentence
+    assert warned.sentence.endswith("the decision is arbitrary.")
+
+
+def test_one_leak_is_enough():
+    good, bad = Finding("leaks", False, "None is."), Finding("too good", True, "It is too good.")
+    assert judge_leaks([good, good]) == Condition("no leak", True, "None is. None is.")
+    assert judge_leaks([good, bad]) == Condition("no leak", False, "It is too good.")
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=6))
+def test_a_challenger_is_promoted_if_every_condition_is_met(met):
+    conditions = [Condition(f"condition {place}", is_met, f"Why {place}.") for place, is_met in enumerate(met)]
+    decision = decide("new", "old", conditions)
+    assert decision.is_promoted == all(met)
+    assert decision.conditions == tuple(conditions)
+    if not decision.is_promoted:
+        assert [f"Why {place}." in decision.sentence for place in range(len(met))] == [not is_met for is_met in met]
+
+
+def test_what_nobody_judged_is_not_promoted():
+    with pytest.raises(ValueError, match="there are no conditions"):
+        decide("new", "old", [])

@@ -1,0 +1,124 @@
+"""What someone sees of a training on Prefect's pages: how far it is, what came of it, and where everything is."""
+
+import re
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+    TaskRunFilter,
+)
+from workplace import Workplace
+
+from tasks.candidates import Candidate
+from tasks.summary import cell, result_table, training_summary
+
+
+@pytest.fixture(scope="module")
+def run_id(training: tuple[Workplace, dict[str, Any]]) -> str:
+    """The flow run of the training."""
+    found = re.search(r"/runs/flow-run/([0-9a-f-]{36})", training[1]["stderr"])
+    assert found
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def pages(run_id: str, prefect_api: str) -> dict[str, Any]:
+    """The artifacts of the flow run and its task runs, by key."""
+    chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
+    with get_client(sync_client=True) as client:
+        return {str(found.key): found for found in client.read_artifacts(artifact_filter=chosen)}
+
+
+@pytest.mark.parametrize(
+    ("key", "title", "done"),
+    [
+        ("read", "Reading sample-reviews.json.gz", "10,899 done"),
+        ("check", "Checking sample-reviews.json.gz", " done"),
+        ("fit-for-validation", "Fitting on train", "8 done"),
+        ("score-on-validation", "Scoring on validation", "8 done"),
+        ("fit-for-test", "Fitting on train + validation", "7 done"),
+        ("score-on-test", "Scoring on test", "7 done"),
+        ("recommend", "Recommending from ", "1 done"),
+    ],
+)
+def test_long_work_says_what_it_is_and_comes_to_its_end(pages: dict[str, Any], key: str, title: str, done: str) -> None:
+    page = pages[f"progress-{key}"]
+    assert (page.type, page.data) == ("progress", 100.0)
+    assert page.description.startswith(title)
+    assert page.description.endswith(done)
+
+
+def test_summary_names_every_artifact_the_report_and_mlflow(
+    pages: dict[str, Any], training: tuple[Workplace, dict[str, Any]]
+) -> None:
+    workplace, record = training
+    page = pages["training"]
+    assert page.type == "markdown"
+    for role, identity in record["ids"].items():
+        assert f"| {role} | `{identity}` |" in page.data
+    for uri in record["uris"].values():
+        assert uri in page.data
+    assert cell(workplace.tracking_uri) in page.data
+
+
+def test_summary_has_the_result_with_the_chosen_model_first_and_in_bold(
+    pages: dict[str, Any], training: tuple[Workplace, dict[str, Any]]
+) -> None:
+    rows = [line for line in pages["training"].data.splitlines() if re.match(r"\| \W*[a-z-]+.*\d\.\d{4}", line)]
+    chosen = Candidate(**training[1]["chosen"])
+    assert rows[0].startswith(f"| **{chosen.label}** | 0.")
+    assert any(row.startswith("| popularity | 0.") for row in rows)
+
+
+def test_tables_of_the_candidates_the_k_core_and_the_quarantine_are_there(pages: dict[str, Any]) -> None:
+    assert {"candidates", "k-core", "quarantine", "result"} <= set(pages)
+
+
+def test_names_of_flow_and_task_runs_tell_the_data(
+    run_id: str, training: tuple[Workplace, dict[str, Any]], prefect_api: str
+) -> None:
+    ids = training[1]["ids"]
+    one = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
+    with get_client(sync_client=True) as client:
+        named = client.read_flow_run(run_id).name
+        tasks = {run.name for run in client.read_task_runs(flow_run_filter=one, task_run_filter=TaskRunFilter())}
+    assert named == "train on sample-reviews.json.gz"
+    assert tasks >= {
+        "fetch raw file sample-reviews.json.gz",
+        "read raw file sample-reviews.json.gz",
+        "publish reviews of sample-reviews.json.gz",
+        f"build dataset of reviews {ids['reviews']}",
+        f"split dataset {ids['dataset']}",
+        f"choose by ndcg_10 on {ids['split']}",
+        f"publish model of dataset {ids['dataset']}",
+        f"publish recommendations of model {ids['model']}",
+        "summarise the training on sample-reviews.json.gz",
+    }
+
+
+def test_summary_shows_what_a_file_is_called_and_obeys_none_of_it(
+    training: tuple[Workplace, dict[str, Any]],
+) -> None:
+    shown = training_summary("a|b [c](d) <e>", training[1], "https://host/#/experiments/1/runs/x", "https://host")
+    assert shown.startswith("# a\\|b \\[c\\](d) \\<e\\>: ")
+    assert "[https://host/#/experiments/1/runs/x](https://host/#/experiments/1/runs/x)" in shown
+
+
+def test_result_table_puts_the_best_first_and_a_dash_for_what_was_not_measured() -> None:
+    def row(model: str, value: float, metric: str = "ndcg") -> dict[str, Any]:
+        figures = {"value": value, "low": value - 0.1, "high": value + 0.1, "k": 10}
+        return {"model": model, "parameters": {}, "split": "test", "metric": metric, **figures}
+
+    head, rule, best, worst = result_table(
+        [row("popularity", 0.2), row("item-knn", 0.3), row("item-knn", 0.5, "recall")],
+        Candidate(model="item-knn", parameters={}),
+    )
+    assert set(rule) == set("| -")
+    assert head.startswith("| model | NDCG@10 | Recall@10 |")
+    assert best.startswith("| **item-knn** | 0.3000 (0.2000–0.4000) | 0.5000 (0.4000–0.6000) |")  # noqa: RUF001
+    assert worst.startswith("| popularity | 0.2000 (0.1000–0.3000) | – |")  # noqa: RUF001

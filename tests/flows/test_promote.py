@@ -1,0 +1,227 @@
+"""The gate as its user passes it: a first champion, a worse challenger, a wide margin, and the way back."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prefect import flow
+from workplace import Workplace
+
+from flows import promote
+from flows.refused import PromotionRefused, end_refused
+from storage import artifacts, layout
+from storage.champion import read_champion, read_history
+from storage.inventory import list_artifacts
+from storage.verify import verify_artifact, verify_champion
+
+Trained = tuple[Workplace, dict[str, Any]]
+WORSE = "0f0f0f0f0f0f0f0f"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit code, its record, the pointer afterwards, and kinds and ids that were added."""
+
+    code: int
+    record: dict[str, Any]
+    pointer: dict[str, Any] | None
+    added: set[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happened one after the other in the store of a training."""
+
+    workplace: Workplace
+    model_id: str
+    first: Ended
+    again: Ended
+    refused: Ended
+    forced: Ended
+    back: Ended
+
+
+@pytest.fixture(scope="module")
+def story(trained: Trained) -> Story:
+    workplace, record = trained
+    first = run(workplace)
+    again = run(workplace, "--model", record["ids"]["model"])
+    publish_popularity(workplace, record)
+    refused = run(workplace)
+    forced = run(workplace, "--model", WORSE, "--promotion-margin", "0.9", "--reason", "an experiment")
+    back = run(workplace, "--rollback", "--reason", "the experiment is over")
+    return Story(workplace, record["ids"]["model"], first, again, refused, forced, back)
+
+
+def run(workplace: Workplace, *flags: str) -> Ended:
+    before, path = ids(workplace), workplace.folder / "promotion.json"
+    path.unlink(missing_ok=True)
+    code = promote.main([*workplace.command("promote", *flags)[2:], "--json", str(path)])
+    record = json.loads(path.read_text()) if path.exists() else {}
+    return Ended(code, record, read_champion(workplace.store)[0], ids(workplace) - before)
+
+
+def ids(workplace: Workplace) -> set[tuple[str, str]]:
+    return {(manifest.kind, manifest.id) for manifest in workplace.manifests()}
+
+
+def publish_popularity(workplace: Workplace, record: dict[str, Any]) -> None:
+    """Publish the popularity baseline of the training as a model."""
+    fits = [one for one in workplace.manifests() if one.kind == layout.FITS and one.parameters["model"] == "popularity"]
+    artifacts.publish(
+        workplace.store,
+        layout.MODELS,
+        WORSE,
+        workplace.folder / "store" / layout.FITS / fits[0].id / layout.FACTORS,
+        inputs={"dataset": record["ids"]["dataset"], "split": record["ids"]["split"], "fit": fits[0].id},
+        parameters={"model": "popularity", "select_by": "ndcg_10"},
+        code_version="",
+        counts={},
+    )
+
+
+def ask(what: str, **having: Any) -> list[dict[str, Any]]:
+    """Return what the Prefect API has of a kind."""
+    answer = httpx.post(f"{os.environ['PREFECT_API_URL']}/{what}/filter", json={what: having})
+    found: list[dict[str, Any]] = answer.raise_for_status().json()
+    return found
+
+
+def unmet(ended: Ended) -> list[str]:
+    return [condition["name"] for condition in ended.record["decision"]["conditions"] if not condition["met"]]
+
+
+def test_the_newest_model_becomes_the_first_champion_without_a_comparison(story: Story) -> None:
+    first = story.first
+    assert (first.code, first.record["outcome"]) == (0, "promoted")
+    assert (first.record["decision"]["difference"], first.record["decision"]["champion"]) == (None, None)
+    assert unmet(first) == []
+    assert first.pointer
+    assert first.pointer["model_id"] == first.record["ids"]["challenger"] == story.model_id
+    assert first.pointer["promotion"] == first.record["ids"]["promotion"]
+    assert "The first champion. NDCG@10 of the challenger is not below that of popularity" in first.pointer["reason"]
+
+
+def test_fits_and_scores_of_the_training_are_found_again(story: Story) -> None:
+    assert {kind for kind, _ in story.first.added} == {layout.PROMOTIONS}
+
+
+def test_the_champion_itself_is_nothing_to_do(story: Story) -> None:
+    assert (story.again.code, story.again.record["outcome"], story.again.added) == (0, "unchanged", set())
+    assert story.again.pointer == story.first.pointer
+
+
+def test_a_worse_challenger_is_refused_with_its_record_and_the_champion_stays(story: Story) -> None:
+    refused = story.refused
+    assert (refused.code, refused.record["outcome"]) == (1, "refused")
+    assert refused.record["ids"]["challenger"] == WORSE
+    assert unmet(refused) == ["not worse than the champion"]
+    assert refused.pointer == story.first.pointer
+    decision = refused.record["decision"]
+    assert decision["difference"]["low"] <= decision["difference"]["value"] < -decision["margin"]["value"] < 0
+    assert decision["margin"]["value"] == pytest.approx(0.05 * decision["champion"]["value"])
+    published = story.workplace.store.read(f"promotions/{refused.record['ids']['promotion']}/{layout.DECISION}")
+    assert json.loads(published) == decision
+
+
+def test_all_are_compared_on_the_same_users(story: Story) -> None:
+    rows = [row for row in story.refused.record["metrics"] if (row["metric"], row["k"]) == ("ndcg", 10)]
+    assert {row["split"] for row in rows} == {"test"}
+    assert {row["model"] for row in rows} == {"random", "popularity", "als-implicit"}
+    assert {row["n_users"] for row in rows} == {story.refused.record["decision"]["difference"]["n_users"]}
+
+
+def test_a_refusal_is_a_state_of_its_own_in_prefect(story: Story) -> None:
+    runs = ask("flow_runs", name={"any_": [f"promote {WORSE}"]})
+    by_state = {one["state_name"]: one for one in runs}
+    assert by_state.keys() == {"Refused", "Completed"}
+    assert by_state["Refused"]["state_type"] == "FAILED"
+    assert by_state["Refused"]["state"]["message"] == story.refused.record["decision"]["sentence"]
+
+
+def test_the_decision_is_a_page_in_prefect(story: Story) -> None:
+    pages = [page["data"] for page in ask("artifacts", key={"any_": ["promotion"]})]
+    [page] = [page for page in pages if f"models/{WORSE} is refused" in page]
+    assert "| not worse than the champion | **no** |" in page
+    assert f"promotions/{story.refused.record['ids']['promotion']}" in page
+
+
+def test_a_promotion_margin_lets_a_worse_challenger_through_for_a_reason(story: Story) -> None:
+    forced = story.forced
+    assert (forced.code, forced.record["outcome"], unmet(forced)) == (0, "promoted", [])
+    assert forced.record["decision"]["margin"]["share"] == 0.9
+    assert forced.pointer
+    assert (forced.pointer["model_id"], forced.pointer["reason"]) == (WORSE, "an experiment")
+    assert forced.pointer["previous_model_id"] == story.model_id
+
+
+def test_a_rollback_goes_back_and_keeps_its_reason(story: Story) -> None:
+    assert (story.back.code, story.back.record["outcome"]) == (0, "rolled back")
+    history, _ = read_history(story.workplace.store)
+    assert [(entry.model_id, entry.reason) for entry in history[:2]] == [
+        (story.model_id, "the experiment is over"),
+        (WORSE, "an experiment"),
+    ]
+    assert history[0].promotion is None
+    assert [run["state_name"] for run in ask("flow_runs", name={"any_": [f"roll back to {story.model_id}"]})] == [
+        "Completed"
+    ]
+
+
+def test_the_history_is_printed_and_recorded(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = run(story.workplace, "--history")
+    assert ended.code == 0
+    assert [entry["model_id"] for entry in ended.record["history"]] == [story.model_id, WORSE, story.model_id]
+    assert ended.record["champion"] == story.model_id
+    assert ended.added == set()
+    shown = capsys.readouterr().out
+    assert [shown.count(words) for words in (WORSE, "the experiment is over", "an experiment")] == [1, 1, 1]
+
+
+def test_the_store_is_as_its_manifests_and_its_pointer_say(story: Story) -> None:
+    store = story.workplace.store
+    promotions = list(list_artifacts(store, layout.PROMOTIONS))
+    assert len(promotions) == 3
+    assert [problem for one in promotions for problem in verify_artifact(store, one)] == []
+    assert list(verify_champion(store)) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--rollback"], "--rollback needs --reason TEXT"),
+        (["--rollback", "--reason", "why", "--history"], "give one of the two"),
+        (["--reason", " "], "--reason: expected a reason"),
+        (["--promotion-margin", "1"], "--promotion-margin (or PROMOTION_MARGIN): Input should be less than 1"),
+    ],
+)
+def test_what_cannot_be_meant_is_bad_usage(
+    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert promote.main(["--store", str(tmp_path / "store"), *flags]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_without_a_champion_has_no_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert promote.main(["--store", str(tmp_path / "store"), "--history"]) == 0
+    assert "No champion in" in capsys.readouterr().out
+
+
+def test_who_calls_a_flow_that_refuses_gets_the_decision(prefect_api: str) -> None:
+    seen: list[tuple[str, object]] = []
+
+    def note(_flow: object, _run: object, state: Any) -> None:
+        seen.append((state.name, state.result(raise_on_failure=False)))
+
+    record = {"outcome": "refused", "decision": {"promoted": False}}
+    gate: Callable[[], Any] = flow(name="gate", on_failure=[note])(lambda: end_refused("it is worse", record))
+    with pytest.raises(PromotionRefused, match="it is worse") as refused:
+        gate()
+    assert refused.value.record == record
+    assert [(name, type(found)) for name, found in seen] == [("Refused", PromotionRefused)]

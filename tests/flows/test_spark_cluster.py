@@ -1,0 +1,158 @@
+"""The main job with Spark on a real standalone cluster: a master and two workers of one core and 1 GiB each."""
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow, task
+from prefect.client.orchestration import get_client
+from workplace import Workplace
+
+from deployments.spark_cluster import SparkCluster, open_spark_cluster
+from flows.settings import Settings
+from spark.session import SparkOptions
+from storage import layout
+from tasks.places import PlaceOptions
+from tasks.sessions import open_spark, spark_limit
+
+pytestmark = pytest.mark.timeout(1500)  # seven cold starts of two executors
+
+LOCAL = SparkOptions(spark_master="local[1]", spark_driver_memory="1g")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
+    with open_spark_cluster(tmp_path_factory.mktemp("spark-cluster"), n_workers=2, cores=1, memory="1g") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module", params=["local", "minio"])
+def on_cluster(
+    request: pytest.FixtureRequest,
+    cluster: SparkCluster,
+    new_workplace: Callable[..., Workplace],
+    sample_flags: list[str],
+) -> tuple[Workplace, dict[str, Any]]:
+    """A workplace, its store in a folder or on MinIO, whose training ran on the cluster."""
+    server = None if request.param == "local" else request.getfixturevalue(request.param)
+    workplace = new_workplace(server)
+    return workplace, workplace.result("train", *sample_flags, "--spark-master", cluster.master_url)
+
+
+def without_run(record: dict[str, Any]) -> dict[str, str]:
+    return {role: artifact for role, artifact in record["ids"].items() if role != "mlflow_run"}
+
+
+def canonical(digests: dict[str, str]) -> dict[str, str]:
+    """Keep what does not depend on the order in which ALS adds up floats."""
+    kinds = (layout.RAW, layout.REVIEWS_KIND, layout.DATASETS, layout.SPLITS)
+    return {key: digest for key, digest in digests.items() if key.split("/")[0] in kinds}
+
+
+def test_training_on_a_cluster_runs_there_and_gives_the_ids_of_a_local_one(
+    on_cluster: tuple[Workplace, dict[str, Any]], trained: tuple[Workplace, dict[str, Any]], cluster: SparkCluster
+) -> None:
+    assert "build dataset" in cluster.applications()
+    assert [name for name in cluster.applications() if name.startswith("als-implicit")]
+    assert without_run(on_cluster[1]) == without_run(trained[1])
+
+
+def test_training_on_a_cluster_gives_the_bytes_of_a_local_one(
+    on_cluster: tuple[Workplace, dict[str, Any]], trained: tuple[Workplace, dict[str, Any]]
+) -> None:
+    there, here = on_cluster[0].digests(), trained[0].digests()
+    assert set(there) == set(here)
+    assert canonical(there) == canonical(here) != {}
+
+
+def test_training_on_a_cluster_gives_the_metrics_of_a_local_one(
+    on_cluster: tuple[Workplace, dict[str, Any]], trained: tuple[Workplace, dict[str, Any]]
+) -> None:
+    there, here = on_cluster[1]["metrics"], trained[1]["metrics"]
+    assert len(there) == len(here)
+    for found, expected in zip(there, here, strict=True):
+        assert math.isclose(found["value"], expected["value"], abs_tol=1e-4), (found, expected)
+
+
+def test_training_on_a_cluster_says_what_it_takes_and_leaves_no_scratch(
+    on_cluster: tuple[Workplace, dict[str, Any]],
+) -> None:
+    workplace, record = on_cluster
+    assert "executors of 1g, all cores of a worker each" in record["stderr"]
+    assert not [path for path in (workplace.folder / "work").iterdir() if path.name != "cache"]
+
+
+def test_executors_are_as_large_as_the_flags_say(cluster: SparkCluster, tmp_path: Path) -> None:
+    settings = Settings(
+        spark_master=cluster.master_url,
+        spark_executor_memory="600m",
+        spark_executor_cores="1",
+        spark_max_cores="1",
+        work_dir=tmp_path,
+    )
+    with open_spark(settings.part(SparkOptions), settings.part(PlaceOptions), "sizes") as session:
+        assert session.range(10).count() == 10
+        status = session.sparkContext._jsc.sc().statusTracker().getExecutorInfos()
+        conf = session.sparkContext.getConf()
+        assert conf.get("spark.executor.memory") == "600m"
+        assert conf.get("spark.executor.cores") == "1"
+        assert len(status) == 2  # the driver, and the one executor that one core allows
+        assert session.sparkContext.getCheckpointDir().startswith(f"file:{tmp_path}")
+
+
+def test_master_that_does_not_answer_is_named_in_one_message(
+    new_workplace: Callable[[], Workplace], sample_flags: list[str]
+) -> None:
+    outcome = new_workplace().run("ingest", *sample_flags[:2], "--spark-master", "spark://127.0.0.1:9")
+    assert outcome.code == 1
+    assert "SPARK_MASTER is 'spark://127.0.0.1:9'" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+def test_two_threads_of_a_process_have_spark_open_one_after_the_other(tmp_path: Path) -> None:
+    places, meet = PlaceOptions(work_dir=tmp_path), threading.Barrier(2)
+    n_open, most_open, counted = 0, 0, []
+
+    def count(rows: int) -> None:
+        nonlocal n_open, most_open
+        meet.wait()
+        with open_spark(LOCAL, places, f"thread {rows}") as session:
+            n_open += 1
+            most_open = max(most_open, n_open)
+            counted.append(session.range(rows).count())
+            n_open -= 1
+
+    threads = [threading.Thread(target=count, args=(rows,)) for rows in (3, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(counted) == [3, 5]
+    assert most_open == 1
+
+
+def test_spark_takes_the_place_that_a_limit_of_prefect_gives_this_machine(prefect_api: str, tmp_path: Path) -> None:
+    places, name = PlaceOptions(work_dir=tmp_path), spark_limit()
+
+    def taken() -> int:
+        with get_client(sync_client=True) as client:
+            return client.read_global_concurrency_limit_by_name(name).active_slots
+
+    @task
+    def open_it() -> int:
+        with open_spark(LOCAL, places, "limited"):
+            return taken()
+
+    @flow
+    def run() -> int:
+        return open_it()
+
+    with get_client(sync_client=True) as client:
+        client.upsert_global_concurrency_limit_by_name(name, 1)
+        try:
+            assert (run(), taken()) == (1, 0)
+        finally:
+            client.delete_global_concurrency_limit_by_name(name)
