@@ -28,9 +28,9 @@ train: setup ## Train on the Electronics reviews, which are downloaded once; fla
 services: ## Build MinIO, versitygw and toxiproxy, which tests talk to, with Go; about 5 minutes the first time
 	@$(SETUP) --services
 
-test: ## Run all tests; narrow them with ARGS="tests/storage -k local"
+test: ## Run all tests, on all cores; narrow them with ARGS="tests/storage -k local", see one at a time with ARGS="-n 0"
 	@$(SETUP) --browser --services
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: setup ## Check style, formatting and types
 	.venv/bin/ruff check

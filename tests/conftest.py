@@ -11,9 +11,20 @@ from deployments.processes import find_program
 from deployments.servers import S3Server, open_minio, open_versitygw
 from deployments.toxiproxy import Proxy, Toxiproxy, open_toxiproxy
 from flows.prefect_server import open_prefect_api
+from spark.configuration import machine_bytes
+from spark.options import GIB
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
+BYTES_PER_TEST_PROCESS = 6 * GIB  # a training, with its JVM, beside the servers of the process's own
+
+# A JVM that lives for seconds is done before its second compiler has paid off: a training takes a third less of a core.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes share the tests: as many as there are cores, and as have the memory."""
+    return max(1, min(len(os.sched_getaffinity(0)), machine_bytes() // BYTES_PER_TEST_PROCESS))
 
 
 @pytest.fixture(scope="session")
