@@ -170,7 +170,7 @@ def test_make_targets_of_the_readme_exist() -> None:
     assert named <= set(targets)
 
 
-@pytest.mark.parametrize(("flow", "flags"), sorted(flags_by_flow(README).items()), ids=str)
+@pytest.mark.parametrize(("flow", "flags"), sorted(flags_by_flow(README).items()), ids=sorted(flags_by_flow(README)))
 def test_flags_of_the_readme_are_flags_of_the_flows(flow: str, flags: set[str]) -> None:
     text = help_of(flow)
     assert [flag for flag in sorted(flags) if not has_flag(text, flag)] == []

@@ -17,7 +17,7 @@ ROWS = [{"user_id": "A01", "item_id": "007"}, {"user_id": "B", "item_id": "8"}]
         ("lists.csv", b"user_id,item_id\nA01,007\nB,8\n"),
         ("lists.tsv", b"user\titem\nA01\t007\nB\t8\n"),
         ("lists.csv", b'"asin","reviewerID"\r\n007,A01\r\n8,B\r\n'),
-        ("lists.csv.gz", gzip.compress(b"userId,itemId\nA01,007\nB,8\n")),
+        ("lists.csv.gz", gzip.compress(b"userId,itemId\nA01,007\nB,8\n", mtime=0)),
     ],
 )
 def test_ids_are_text_by_whatever_usual_name(name: str, content: bytes, tmp_path: Path) -> None:
