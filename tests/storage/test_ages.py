@@ -96,7 +96,7 @@ def test_renewing_a_free_key_says_so_and_stores_nothing(store: Store) -> None:
 
 def test_no_reader_misses_an_object_that_is_being_renewed(store: Store, store_uri: str) -> None:
     store.create("a", b"content" * 10_000)
-    is_done = threading.Event()
+    has_begun, is_done = threading.Event(), threading.Event()
     seen: set[bytes | str] = set()
 
     def watch() -> None:
@@ -106,9 +106,11 @@ def test_no_reader_misses_an_object_that_is_being_renewed(store: Store, store_ur
                 seen.add(own.read("a"))
             except ObjectNotFound:
                 seen.add("nothing")
+            has_begun.set()
 
     watcher = threading.Thread(target=watch)
     watcher.start()
+    assert has_begun.wait(PATIENCE_SECONDS)
     for _ in range(30):
         store.renew("a")
     is_done.set()
