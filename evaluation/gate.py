@@ -10,11 +10,13 @@ from evaluation.checks import Finding
 from evaluation.comparison import Comparison, compare_paired, format_figure
 from evaluation.display import format_count, format_share, metric_label
 from evaluation.guard import GuardVerdict
+from evaluation.intervals import ratio_interval
 
 NOT_WORSE = "not worse than the champion"
 METRIC_IS_FIT = "the metric tells models apart"
 BEATS_POPULARITY = "not worse than popularity"
 NO_LEAK = "no leak"
+LEAST_USERS = 30
 
 
 @dataclass(frozen=True)
@@ -26,19 +28,27 @@ class NonInferiority:
         value: The challenger's mean.
         champion_value: The champion's mean.
         margin_share: Share of the champion's mean that may be lost.
-        margin: The same in units of the metric, at least 0.
+        low: Lower end of the paired 95 % interval of what the challenger is above what must be kept, that is of
+            challenger - (1 - margin_share) * champion.
+        high: Upper end of that interval.
     """
 
     comparison: Comparison
     value: float
     champion_value: float
     margin_share: float
-    margin: float
+    low: float
+    high: float
+
+    @property
+    def margin(self) -> float:
+        """What may be lost, in units of the metric."""
+        return self.margin_share * self.champion_value
 
     @property
     def is_shown(self) -> bool:
-        """Whether the lower end of the interval is above -margin."""
-        return self.comparison.low > -self.margin
+        """Whether there are enough users, and the challenger is above what must be kept in all of the interval."""
+        return self.comparison.n_users >= LEAST_USERS and self.low > 0
 
 
 @dataclass(frozen=True)
@@ -76,11 +86,13 @@ def judge_non_inferiority(
 ) -> NonInferiority:
     """Hold a challenger against the champion, user by user; of the metric, higher is better.
 
-    A non-inferiority test (Piaggio et al., JAMA 308, 2012; FDA, Non-Inferiority Clinical Trials, 2016). With d the
-    differences challenger - champion of the users and m = margin_share * mean(champion), the challenger is shown to be
-    no worse by more than m if low(d) > -m, where low is the lower end of the 95 % interval of mean(d) by the bootstrap
-    over users (Efron, 1979). So one that truly is worse by m passes once in 40 times, and few users, whose interval
-    is wide, never let a challenger pass for want of evidence.
+    A non-inferiority test (Piaggio et al., JAMA 308, 2012; FDA, Non-Inferiority Clinical Trials, 2016). What must be
+    kept is a share of what the champion has, which is itself known from these users only. So the test is of
+    d = challenger - (1 - margin_share) * champion, user by user (a retention of effect, as Rothmann et al.,
+    Statistics in Medicine 22, 2003): the challenger is shown to be no worse if the lower end of the 95 % interval of
+    mean(d), by the bootstrap over users (Efron, 1979), is above 0. One that truly keeps no more than that passes once
+    in 40 times. Few users make a wide interval, which refuses; below 30 the bootstrap's own is too narrow, so nothing
+    is shown.
 
     Args:
         challenger: Its name.
@@ -92,7 +104,8 @@ def judge_non_inferiority(
         margin_share: From 0 (it must be shown to be better) to less than 1.
 
     Raises:
-        ValueError: If the values are not of the same users, are not finite, or the share is not one.
+        ValueError: If the values are not of the same users, are not finite, or the share is not one; or if the
+            champion's mean is negative, of which no share can be kept.
 
     Example:
         >>> old, new = np.array([0.5] * 100), np.array([0.5] * 98 + [0.0] * 2)
@@ -104,23 +117,34 @@ def judge_non_inferiority(
         raise ValueError(f"margin_share is {margin_share}; expected 0 or more, below 1, such as 0.05.")
     comparison = compare_paired(challenger, champion, metric, k, values, champion_values)
     means = float(values.mean()), float(champion_values.mean())
-    return NonInferiority(comparison, *means, margin_share, margin_share * max(means[1], 0.0))
+    if means[1] < 0:
+        raise ValueError(f"the champion's mean is {means[1]}; expected a metric of 0 or more, such as NDCG.")
+    interval = comparison.low, comparison.high
+    if margin_share:
+        interval = ratio_interval(values - (1 - margin_share) * champion_values, np.ones_like(values))
+    return NonInferiority(comparison, *means, margin_share, *interval)
 
 
 def say_non_inferiority(result: NonInferiority) -> Condition:
     """Return the comparison with the champion as a condition."""
     it, label = result.comparison, metric_label(result.comparison.metric, result.comparison.k)
     values = f"{format_figure(result.value)}, that of {it.against} {format_figure(result.champion_value)}"
-    allowed = f"{format_share(result.margin_share)} of the latter, {format_figure(result.margin)}, may be lost"
-    sentence = f"{label} of {it.model} is {values}: {_say_difference(it)}; {allowed}: {_say_verdict(result)}."
+    kept = ""
+    if result.margin_share:
+        allowed = f"{format_share(result.margin_share)} of the latter, {format_figure(result.margin)}, may be lost"
+        over = _signed(it.difference + result.margin)
+        kept = f"; {allowed}, and {it.model} is {over} from what must be kept, {_say_interval(result.low, result.high)}"
+    sentence = f"{label} of {it.model} is {values}: {_say_difference(it)}{kept}: {_say_verdict(result)}."
     return Condition(NOT_WORSE, result.is_shown, sentence)
 
 
 def _say_verdict(result: NonInferiority) -> str:
+    if result.comparison.n_users < LEAST_USERS:
+        return f"fewer than {LEAST_USERS} users show nothing"
     if result.is_shown:
-        return "no more is, in all of the interval" if result.margin else "it is better in all of the interval"
-    if result.comparison.high < -result.margin:
-        return "more is lost, in all of the interval"
+        return "no more is lost, in all of the interval" if result.margin else "it is better in all of the interval"
+    if result.high < 0:
+        return "more is lost, in all of the interval" if result.margin else "it is worse in all of the interval"
     return "so many users do not show that no more is lost" if result.margin else "it is not shown to be better"
 
 
@@ -184,8 +208,11 @@ def decide(challenger: str, champion: str | None, conditions: Sequence[Condition
 
 
 def _say_difference(it: Comparison) -> str:
-    interval = f"95 % interval {_signed(it.low)} to {_signed(it.high)}"
-    return f"{_signed(it.difference)}, {interval}, over {format_count(it.n_users)} users"
+    return f"{_signed(it.difference)}, {_say_interval(it.low, it.high)}, over {format_count(it.n_users)} users"
+
+
+def _say_interval(low: float, high: float) -> str:
+    return f"95 % interval {_signed(low)} to {_signed(high)}"
 
 
 def _signed(value: float) -> str:

@@ -66,7 +66,7 @@ def _add_flag(group: "argparse._ArgumentGroup", name: str, field: FieldInfo) -> 
 
 
 def _add_argument(group: "argparse._ArgumentGroup", name: str, field: FieldInfo) -> None:
-    """Add what only the command line says; its default is handed over too, so no variable is ever looked for."""
+    """Add what only the command line says."""
     default, about, metavar = field.get_default(), _help(name, field), _metavar(name, field)
     if "nargs" in _extra(field):
         group.add_argument(name, nargs=_extra(field)["nargs"], default=default, metavar=metavar, help=about)

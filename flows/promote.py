@@ -58,7 +58,8 @@ def promote(settings: Settings) -> dict[str, Any]:
 
     A refusal is no crash: every task completes, the decision is published, and the champion stays. But whoever asked
     for a promotion did not get one, and a pipeline that goes on as if it had would serve the old model unawares. So the
-    run ends in a state of the type Failed, named Refused, the exit code is 1, and the record is written.
+    run ends in a state of the type Failed, named Refused, the exit code is 1, and the record is written. Where no model
+    was named, so that nobody asked for this one, and it was refused before in the same words, nothing is to be done.
     """
     if settings.show_history:
         return tell_history(settings)
@@ -73,15 +74,21 @@ def promote(settings: Settings) -> dict[str, Any]:
         return {"outcome": "unchanged", "ids": {"challenger": challenger.id, "champion": challenger.id}}
     scored = compare_on_test(settings, contest.split, contest.candidates)
     selection, evaluation = settings.part(SelectionOptions), settings.part(EvaluationOptions)
-    promotion, decision = pass_gate(places, contest, scored, selection, evaluation, settings.part(PromotionOptions))
+    verdict = pass_gate(places, contest, scored, selection, evaluation, settings.part(PromotionOptions))
+    promotion, decision = verdict.artifact, verdict.decision
     stdout().print(decision_view(decision))
     create_markdown_artifact(decision_markdown(decision, promotion.id), key="promotion", description="The decision")
     record = promotion_record(places, contest, scored, promotion, decision)
-    if not decision["promoted"]:
-        return end_refused(decision["sentence"], record)
-    reason = settings.promotion_reason or reason_of(decision)
-    successor = Succession(challenger.id, datetime.now(UTC).isoformat(), reason, promotion.id)
-    return record | {"pointer": crown_model(places, challenger, successor, contest.reign)}
+    if decision["promoted"]:
+        reason = settings.promotion_reason or reason_of(decision)
+        successor = Succession(challenger.id, datetime.now(UTC).isoformat(), reason, promotion.id)
+        return record | {"pointer": crown_model(places, challenger, successor, contest.reign)}
+    if settings.model_id is None and not verdict.is_new:
+        logger.info(
+            "models/{} was refused before ({}), and nothing has changed: nothing to do", challenger.id, promotion.name
+        )
+        return record | {"outcome": "unchanged"}
+    return end_refused(decision["sentence"], record)
 
 
 def go_back(settings: Settings) -> dict[str, Any]:

@@ -80,7 +80,9 @@ def _lines(decision: Decision) -> list[Any]:
     interval = f"95 % interval {format_figure(found['low'])} to {format_figure(found['high'])}"
     difference = f"Challenger - champion: {format_figure(found['value'])}, {interval}, {found['n_users']:,} users"
     allowed = f"margin {format_figure(-margin['value'])} ({format_share(margin['share'])} of the champion's)"
-    return [text(f"{difference}; {allowed}", limit=MOST_CHARACTERS)]
+    kept = f"Above what must be kept: {format_figure(margin['above'])}, "
+    kept += f"95 % interval {format_figure(margin['low'])} to {format_figure(margin['high'])}"
+    return [text(f"{difference}; {allowed}. {kept}", limit=MOST_CHARACTERS)]
 
 
 def _outcome(decision: Decision) -> str:

@@ -3,10 +3,11 @@
 from typing import TypeVar
 
 from pydantic import BaseModel, field_serializer
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from evaluation.splits import SplitOptions
 from flows.options import DaskOptions, NoticeOptions, RunOptions
+from flows.variables import VariableSettings
 from models.bias import BiasOptions
 from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
@@ -33,7 +34,7 @@ Part = TypeVar("Part", bound=BaseModel)
 
 
 class Settings(
-    BaseSettings,
+    VariableSettings,
     RunOptions,
     PlaceOptions,
     ReviewsInput,

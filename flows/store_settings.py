@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from flows.options import RunOptions
+from flows.variables import VariableSettings
 from storage import layout
 from storage.garbage import DEFAULT_AGE, LEAST_AGE
 from tasks.places import PlaceOptions, StoreOptions
@@ -128,7 +129,7 @@ _ENVIRONMENT = SettingsConfigDict(
 )
 
 
-class StoreSettings(BaseSettings, RunOptions, StoreOptions):
+class StoreSettings(VariableSettings, RunOptions, StoreOptions):
     """Where the store is, from flags, the environment and ``.env``, whose other settings concern other programs."""
 
     model_config = _ENVIRONMENT

@@ -159,6 +159,12 @@ def replace_champion(store: Store, record: Mapping[str, object], expected_versio
 
 def _say_who_won(store: Store, successor: Succession) -> str:
     winners, _ = read_history(store)
+    if successor in winners:
+        won = winners[winners.index(successor) - 1]
+        return (
+            f"models/{successor.model_id} became the champion, and serves no more: models/{won.model_id} took its "
+            f"place in the same moment ({won.promoted_at}: {won.reason}). Run the same command again to compare the two."
+        )
     if not winners:
         now = "the pointer was removed"
     else:

@@ -80,7 +80,7 @@ def find_contest(places: PlaceOptions, choice: ModelChoice) -> Contest:
     """
     store = places.open_store()
     reign = read_reign(store)
-    challenger, dataset = require_model(store, choice.model_id or newest_model(store))
+    challenger, dataset = require_model(store, choice.model_id or newest_model(store, reign.history))
     split = artifacts.find(store, layout.SPLITS, challenger.inputs["split"])
     if split is None:
         raise InvalidInput(f"{store.uri} no longer has the split of models/{challenger.id}: train a challenger anew.")
@@ -88,23 +88,38 @@ def find_contest(places: PlaceOptions, choice: ModelChoice) -> Contest:
         return Contest(challenger, None if reign.champion_id is None else challenger, split, reign, ())
     champion = _find_champion(store, str(reign.champion_id))
     _require_columns(candidate_of(champion), split)
-    findings = (*_compare_ages(places, dataset, champion), *_compare_parameters(challenger, champion))
+    findings = (
+        *_look_back(challenger, reign.history),
+        *_compare_ages(places, dataset, champion),
+        *_compare_parameters(challenger, champion),
+    )
     for finding in findings:
         logger.log("WARNING" if finding.is_warning else "INFO", "{}", finding.sentence)
     return Contest(challenger, champion, split, reign, findings)
 
 
-def newest_model(store: Store) -> str:
-    """Return the id of the model that was published last.
+def newest_model(store: Store, history: Sequence[Succession]) -> str:
+    """Return the id of the model that was published last, less those that gave way to the champion.
+
+    One that served comes back by its name or by a rollback only: else the next comparison would undo a rollback.
+
+    Args:
+        store: Where models are.
+        history: The champions, the one that serves first.
 
     Raises:
         InvalidInput: If there is none.
     """
-    models = [one.id for one in list_artifacts(store, layout.MODELS) if isinstance(one.manifest, Manifest)]
-    moments = {one: store.written_at(layout.manifest_key(layout.MODELS, one)) for one in models}
+    gone = {entry.model_id for entry in history} - {entry.model_id for entry in history[:1]}
+    models = {one.id for one in list_artifacts(store, layout.MODELS) if isinstance(one.manifest, Manifest)}
+    moments = {one: store.written_at(layout.manifest_key(layout.MODELS, one)) for one in models - gone}
     published = [(moment, one) for one, moment in moments.items() if moment is not None]
     if not published:
-        raise InvalidInput(f"{store.uri} has no model to promote. Train one with 'python flows/train.py'.")
+        served = f" that did not serve before; {len(models & gone)} did" if models & gone else ""
+        raise InvalidInput(
+            f"{store.uri} has no model to promote{served}. Train one with 'python flows/train.py', or name one with "
+            "--model."
+        )
     moment, newest = max(published)
     logger.info(
         "No --model is named: the challenger is the newest, models/{}, of {:%Y-%m-%d %H:%M} UTC", newest, moment
@@ -170,6 +185,19 @@ def _require_columns(candidate: Candidate, split: Manifest) -> None:
             f"The champion, {candidate.label}, needs {missing[0]}, and splits/{split.id} of the challenger has none: "
             "the two cannot be compared. Train a challenger on data that have them."
         )
+
+
+def _look_back(challenger: Manifest, history: Sequence[Succession]) -> Sequence[Finding]:
+    """Return that a challenger served before, and what was said when another took its place."""
+    place = next((place for place, entry in enumerate(history) if entry.model_id == challenger.id), None)
+    if place is None:
+        return ()
+    successor = history[place - 1]
+    sentence = (
+        f"The challenger was the champion before, until models/{successor.model_id} took its place "
+        f"({successor.promoted_at or 'at an unknown time'}: {successor.reason or 'no reason given'})."
+    )
+    return (Finding("served before", True, sentence),)
 
 
 def _compare_ages(places: PlaceOptions, dataset: Manifest, champion: Manifest) -> Sequence[Finding]:

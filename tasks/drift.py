@@ -78,7 +78,12 @@ def compare_with_before(places: PlaceOptions, raw: Manifest, reviews: Manifest, 
     store = places.open_store()
     before = find_before(store, raw, reviews)
     if before is None:
-        logger.info("Drift: {} has no earlier reviews of {}: nothing to compare with", store.uri, data_name(raw))
+        logger.info(
+            "Drift: {} has no reviews of {} older than {}: nothing to compare with",
+            store.uri,
+            data_name(raw),
+            reviews.name,
+        )
         return None
     drift = _publish(places, reviews, before, options)
     logger.info(

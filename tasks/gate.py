@@ -132,7 +132,7 @@ def _record(
         "challenger": about(contest.challenger),
         "champion": about(champion) if champion else None,
         "difference": _difference(found) if found else None,
-        "margin": {"share": found.margin_share, "value": found.margin} if found else None,
+        "margin": _margin(found) if found else None,
         "conditions": [{"name": one.name, "met": one.is_met, "sentence": one.sentence} for one in conditions],
         "findings": [asdict(finding) for finding in contest.findings],
     }
@@ -141,6 +141,12 @@ def _record(
 def _difference(found: NonInferiority) -> dict[str, Any]:
     it = found.comparison
     return {"value": it.difference, "low": it.low, "high": it.high, "p_value": it.p_value, "n_users": it.n_users}
+
+
+def _margin(found: NonInferiority) -> dict[str, float]:
+    """Return what may be lost, and by how much the challenger is above what must be kept."""
+    above = found.comparison.difference + found.margin
+    return {"share": found.margin_share, "value": found.margin, "above": above, "low": found.low, "high": found.high}
 
 
 def _of(scored: Sequence[Scored], model: Manifest) -> Scored:

@@ -29,7 +29,7 @@ LOOK_AGAIN_SECONDS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5)
 LEAST_SECRET_CHARACTERS = 8
 
 _SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|KEY|CREDENTIAL|AUTH|WEBHOOK", re.IGNORECASE)
-_USER_INFO = re.compile(r"(?<=://)[^\s/@'\"]*@")
+_USER_INFO = re.compile(r"(?<=://)[^\s'\"]*@")
 _QUERY = re.compile(r"(\w://[^\s?'\"]+)\?[^\s'\"]*")
 _AGAIN = "run the same flow again: it goes on from what is done"
 _WHAT_TO_DO = {
@@ -54,23 +54,24 @@ def build_notice(
     error = state.result(raise_on_failure=False) if state.is_failed() else None
     event = "flow_crashed" if state.is_crashed() else str(getattr(error, "event", "flow_failed"))
     known = [*secrets, *_secret_variables()]
-    return {
+    document = {
         "version": VERSION,
         "event": event,
         "flow": flow.name,
-        "flow_run_name": hide_secrets(flow_run.name, known),
+        "flow_run_name": flow_run.name,
         "flow_run_id": str(flow_run.id),
         "ui_url": url_for(flow_run),
         "state": state.name,
         "error": type(error).__name__ if isinstance(error, BaseException) else None,
-        "message": hide_secrets(_message(error, state), known),
+        "message": _message(error, state),
         "failing_step": find_failing_step(flow_run.id, is_crash=state.is_crashed()),
         "what_to_do": _what_to_do(event, error),
         "started_at": flow_run.start_time.isoformat() if flow_run.start_time else None,
         "ended_at": state.timestamp.isoformat(),
-        "store_uri": hide_secrets(_store_uri(flow_run) or store_uri, known),
+        "store_uri": _store_uri(flow_run) or store_uri,
         "host": socket.gethostname(),
     }
+    return {name: hide_secrets(value, known) if isinstance(value, str) else value for name, value in document.items()}
 
 
 def hide_secrets(text: str, secrets: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """A promotion: what can be asked of it, and its decision as an artifact, whatever the answer."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import evaluation.display
 import evaluation.gate
 import evaluation.guard
 import evaluation.intervals
+import tasks.choose
 import tasks.gate
 from storage import canonical, layout
 from storage.identity import code_version
@@ -35,6 +36,7 @@ CODE = code_version(
     evaluation.gate,
     evaluation.guard,
     evaluation.intervals,
+    tasks.choose,
     tasks.gate,
 )
 
@@ -85,6 +87,21 @@ class PromotionOptions(BaseModel):
         return self
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate said.
+
+    Attributes:
+        artifact: Where it is published.
+        decision: As ``decision.json`` holds it, JSON values.
+        is_new: Whether it was decided now, rather than found as an earlier run left it.
+    """
+
+    artifact: Manifest
+    decision: dict[str, Any]
+    is_new: bool
+
+
 @task(name="gate", **COMPUTE_RETRIES)
 def pass_gate(
     places: PlaceOptions,
@@ -93,7 +110,7 @@ def pass_gate(
     selection: SelectionOptions,
     evaluation: EvaluationOptions,
     options: PromotionOptions,
-) -> tuple[Manifest, dict[str, Any]]:
+) -> Verdict:
     """Publish and return the decision: ``decision.json``, with ``metrics.json`` of all that were compared.
 
     Args:
@@ -107,9 +124,11 @@ def pass_gate(
     Raises:
         InvalidInput: If the metric is not kept for each user.
     """
-    margin = options.promotion_margin
+    margin, is_new = options.promotion_margin, False
 
     def build(folder: Path) -> dict[str, Any]:
+        nonlocal is_new
+        is_new = True
         rows = [row for one in scored for row in read_rows(places, one.scores)]
         metrics = {"rows": [asdict(row) for row in rows]}
         (folder / layout.METRICS).write_bytes(canonical.encode(metrics, indent=2))
@@ -137,4 +156,4 @@ def pass_gate(
         build=build,
     )
     path = local_file(places, promotion, layout.DECISION)
-    return promotion, canonical.decode_object(path.read_bytes(), str(path))
+    return Verdict(promotion, canonical.decode_object(path.read_bytes(), str(path)), is_new)

@@ -22,7 +22,7 @@ class ModelChoice(BaseModel):
     model_id: str | None = Field(
         None,
         description="Id of a published model; without it, the champion, or for a promotion the newest.",
-        json_schema_extra={"flag": "--model"},
+        json_schema_extra={"flag": "--model", "variable": False},
     )
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from evaluation.checks import Finding
 from evaluation.comparison import compare_paired
 from evaluation.gate import (
+    LEAST_USERS,
     Condition,
     decide,
     judge_against_popularity,
@@ -16,8 +17,9 @@ from evaluation.gate import (
 )
 from evaluation.guard import FULL_CATALOGUE, judge_metrics, try_metric
 
-scores = st.lists(st.tuples(*[st.integers(0, 4)] * 2), min_size=1, max_size=12)
+scores = st.lists(st.tuples(*[st.integers(0, 4)] * 2), min_size=LEAST_USERS, max_size=40)
 shares = st.floats(0, 0.99)
+margins = st.floats(0.001, 0.99)
 
 
 def judge(values, champion_values, share):
@@ -27,26 +29,32 @@ def judge(values, champion_values, share):
 
 def test_a_loss_within_the_margin_is_allowed_and_a_larger_one_is_not():
     # All users lose 1/8 of 1/2, so that the interval is that one value: a quarter of the champion's mean.
-    lost = [0.375] * 20, [0.5] * 20
+    lost = [0.375] * 40, [0.5] * 40
     assert judge(*lost, 0.26).is_shown
     assert not judge(*lost, 0.24).is_shown
     assert judge(*lost, 0.26).margin == pytest.approx(0.13)
 
 
 def test_an_interval_that_touches_the_margin_is_not_above_it():
-    result = judge([0.375] * 20, [0.5] * 20, 0.25)
-    assert result.comparison.low == -result.margin == -0.125
+    result = judge([0.375] * 40, [0.5] * 40, 0.25)
+    assert (result.low, result.high, result.margin) == (0, 0, 0.125)
     assert not result.is_shown
 
 
 def test_the_lower_end_of_the_interval_decides_and_not_the_mean():
-    # Nobody loses anything on average, but eight users cannot show it: 4 gain 0.5 and 4 lose as much.
-    few = [1.0] * 4 + [0.0] * 4, [0.5] * 8
+    # Nobody loses anything on average, but 40 users cannot show it: 20 gain 0.5 and 20 lose as much.
+    few = [1.0] * 20 + [0.0] * 20, [0.5] * 40
     result = judge(*few, 0.1)
     assert result.comparison.difference == 0
-    assert result.comparison.low < -result.margin
+    assert result.low < 0 < result.high
     assert not result.is_shown
-    assert judge(*(column * 500 for column in few), 0.1).is_shown
+    assert judge(*(column * 100 for column in few), 0.1).is_shown
+
+
+def test_fewer_than_thirty_users_show_nothing():
+    few, enough = (judge([0.5] * n_users, [0.5] * n_users, 0.1) for n_users in (29, 30))
+    assert (few.low, few.is_shown, enough.is_shown) == (pytest.approx(0.05), False, True)
+    assert "fewer than 30 users show nothing" in say_non_inferiority(few).sentence
 
 
 @settings(max_examples=30)
@@ -55,7 +63,9 @@ def test_equal_scores_pass_with_any_margin_but_none(pairs, share):
     values = [float(first) for first, _ in pairs]
     result = judge(values, values, share)
     assert (result.comparison.low, result.comparison.high) == (0, 0)
-    assert result.is_shown == (result.margin > 0)
+    assert result.is_shown == (result.low > 0)
+    assert result.is_shown <= (share > 0)
+    assert judge([value + 1 for value in values], [value + 1 for value in values], share).is_shown == (share > 0)
 
 
 @settings(max_examples=30)
@@ -77,26 +87,32 @@ def test_swapped_the_difference_is_negated_and_not_both_are_better(pairs, share)
 
 
 @settings(max_examples=30)
-@given(scores, shares, shares)
+@given(scores, margins, margins)
 def test_what_passes_passes_with_a_wider_margin(pairs, first, second):
     values, others = np.array(pairs, dtype=float).T
     narrow, wide = sorted((first, second))
     assert judge(values, others, narrow).is_shown <= judge(values, others, wide).is_shown
 
 
-def test_a_challenger_that_is_worse_by_the_margin_passes_about_once_in_forty_times():
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.8])
+def test_a_challenger_that_is_worse_by_the_margin_passes_about_once_in_forty_times(share):
+    # What the champion has is as uncertain as what the challenger has: both are of users drawn at random.
     draws = np.random.default_rng(1)
     passed = 0
     for _ in range(400):
-        champion = np.full(1200, 0.5)
-        loss = 0.1 + draws.normal(0, 0.3, 1200)
-        passed += judge(champion - loss, champion, 0.2).is_shown
+        champion, challenger = draws.uniform(0, 1, 1200), draws.uniform(0, 1 - share, 1200)
+        passed += judge(challenger, champion, share).is_shown
     assert 3 <= passed <= 19  # 10 expected
 
 
 def test_a_champion_without_a_hit_leaves_nothing_to_lose():
-    assert judge([0.0] * 5, [0.0] * 5, 0.5).margin == 0
-    assert judge([1.0] * 5, [0.0] * 5, 0.5).is_shown
+    assert judge([0.0] * 30, [0.0] * 30, 0.5).margin == 0
+    assert judge([1.0] * 30, [0.0] * 30, 0.5).is_shown
+
+
+def test_a_champion_below_zero_is_refused():
+    with pytest.raises(ValueError, match=r"mean is -1\.0; expected a metric of 0 or more"):
+        judge([0.0] * 30, [-1.0] * 30, 0.5)
 
 
 @pytest.mark.parametrize("share", [-0.01, 1.0, float("nan")])
@@ -113,19 +129,21 @@ def test_scores_of_other_users_are_refused():
 @pytest.mark.parametrize(
     ("values", "share", "is_met", "words"),
     [
-        ([0.5] * 9, 0.1, True, "no more is, in all of the interval"),
-        ([0.25] * 9, 0.1, False, "more is lost, in all of the interval"),
-        ([1.0, 0.0] * 4 + [0.5], 0.1, False, "so many users do not show that no more is lost"),
-        ([0.5] * 9, 0.0, False, "it is not shown to be better"),
-        ([0.75] * 9, 0.0, True, "it is better in all of the interval"),
+        ([0.5] * 36, 0.1, True, "no more is lost, in all of the interval"),
+        ([0.5] * 36, 0.1, True, "is +0.0500 from what must be kept, 95 % interval +0.0500 to +0.0500"),
+        ([0.25] * 36, 0.1, False, "more is lost, in all of the interval"),
+        ([1.0, 0.0] * 18, 0.1, False, "so many users do not show that no more is lost"),
+        ([0.5] * 36, 0.0, False, "it is not shown to be better"),
+        ([0.25] * 36, 0.0, False, "it is worse in all of the interval"),
+        ([0.75] * 36, 0.0, True, "it is better in all of the interval"),
     ],
 )
 def test_the_condition_says_why_with_its_numbers(values, share, is_met, words):
-    condition = say_non_inferiority(judge(values, [0.5] * 9, share))
+    condition = say_non_inferiority(judge(values, [0.5] * 36, share))
     assert condition.is_met == is_met
     assert words in condition.sentence
     assert "that of the champion 0.5000" in condition.sentence
-    assert "over 9 users" in condition.sentence
+    assert "over 36 users" in condition.sentence
 
 
 @pytest.mark.parametrize(("value", "is_met"), [(0.6, True), (0.5, True), (0.4999, False)])

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from flows import ingest, recommend, sample, train
-from flows.command_line import build_parser, flag_of
+from flows.command_line import build_parser, explain, flag_of
 from flows.flags import is_secret, is_variable
 from flows.settings import Settings
 
@@ -35,7 +35,7 @@ def test_help_shows_every_flag_with_its_default_and_its_variable(
     for part in STAGES[stage].PARTS:
         for name, field in part.model_fields.items():
             assert (flag_of(name, field) in shown) != is_secret(field)
-            assert f"variable: {name.upper()}" in shown
+            assert (f"variable: {name.upper()})" in shown) == is_variable(field)
             if isinstance(field.default, int | float | str):
                 assert f"default: {field.default}" in shown
 
@@ -119,3 +119,18 @@ def test_env_example_lists_every_variable_and_no_other() -> None:
     named = re.findall(r"^#?([A-Z0-9_]+)=", text, re.MULTILINE)
     variables = [name.upper() for name, field in Settings.model_fields.items() if is_variable(field)]
     assert sorted(named) == sorted(variables)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PROMOTION_REASON", "as always"), ("ROLL_BACK", "1"), ("MODEL_ID", "1f3a")]
+)
+def test_what_only_the_command_line_says_is_in_no_variable_and_no_file(
+    name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, value)
+    assert Settings() == Settings(**{name.lower(): Settings.model_fields[name.lower()].default})
+    Path(".env").write_text(f"{name}={value}\n")
+    with pytest.raises(ValidationError) as refusal:
+        Settings()
+    assert f"{name}: unknown setting" in explain(refusal.value, Settings)

@@ -96,11 +96,11 @@ def test_server_that_refuses_the_notice_changes_nothing_and_is_logged(
 def test_event_is_that_of_the_error_and_its_secrets_are_hidden(
     in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    @task(name="judge")
+    @task(name="judge", task_run_name=f"judge {PLANTED}")
     def judge() -> None:
-        raise DriftRefused(f"s3://ada:word@host/x?sign=1 and {PLANTED}")
+        raise DriftRefused(f"s3://ada:w@r/d@host/x?sign=1 and {PLANTED}")
 
-    @flow(name="refusing", **NOTICES)
+    @flow(name="refusing", flow_run_name=f"refusing {PLANTED}", **NOTICES)
     def refusing() -> None:
         judge()
 
@@ -112,8 +112,8 @@ def test_event_is_that_of_the_error_and_its_secrets_are_hidden(
     (notice,) = received
     assert notice["event"] == "drift_refused"
     assert notice["message"] == "s3://host/x?… and ***"
-    assert notice["failing_step"].startswith("judge")
-    assert notice["store_uri"] == ""
+    assert (notice["flow_run_name"], notice["failing_step"]) == ("refusing ***", "judge ***")
+    assert notice["store_uri"] == "data/store"
 
 
 INTERRUPTED = """

@@ -42,8 +42,11 @@ class Story:
     first: Ended
     again: Ended
     refused: Ended
+    refused_again: Ended
+    named_again: Ended
     forced: Ended
     back: Ended
+    after: Ended
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +56,13 @@ def story(trained: Trained) -> Story:
     again = run(workplace, "--model", record["ids"]["model"])
     publish_popularity(workplace, record)
     refused = run(workplace)
+    refused_again = run(workplace)
+    named_again = run(workplace, "--model", WORSE)
     forced = run(workplace, "--model", WORSE, "--promotion-margin", "0.9", "--reason", "an experiment")
     back = run(workplace, "--rollback", "--reason", "the experiment is over")
-    return Story(workplace, record["ids"]["model"], first, again, refused, forced, back)
+    after = run(workplace)
+    ended = (first, again, refused, refused_again, named_again, forced, back, after)
+    return Story(workplace, record["ids"]["model"], *ended)
 
 
 def run(workplace: Workplace, *flags: str) -> Ended:
@@ -125,8 +132,20 @@ def test_a_worse_challenger_is_refused_with_its_record_and_the_champion_stays(st
     decision = refused.record["decision"]
     assert decision["difference"]["low"] <= decision["difference"]["value"] < -decision["margin"]["value"] < 0
     assert decision["margin"]["value"] == pytest.approx(0.05 * decision["champion"]["value"])
+    assert decision["margin"]["low"] <= decision["margin"]["above"] <= decision["margin"]["high"] < 0
     published = story.workplace.store.read(f"promotions/{refused.record['ids']['promotion']}/{layout.DECISION}")
     assert json.loads(published) == decision
+
+
+def test_a_refusal_is_told_once_where_nobody_names_the_model(story: Story) -> None:
+    again = story.refused_again
+    assert (again.code, again.record["outcome"], again.added) == (0, "unchanged", set())
+    assert again.record["decision"] == story.refused.record["decision"]
+    assert again.pointer == story.first.pointer
+
+
+def test_who_names_a_model_is_told_of_its_refusal_every_time(story: Story) -> None:
+    assert (story.named_again.code, story.named_again.record["outcome"]) == (1, "refused")
 
 
 def test_all_are_compared_on_the_same_users(story: Story) -> None:
@@ -145,7 +164,7 @@ def test_a_refusal_is_a_state_of_its_own_in_prefect(story: Story) -> None:
 
 
 def test_the_decision_is_a_page_in_prefect(story: Story) -> None:
-    pages = [page["data"] for page in ask("artifacts", key={"any_": ["promotion"]})]
+    pages = {page["data"] for page in ask("artifacts", key={"any_": ["promotion"]})}
     [page] = [page for page in pages if f"models/{WORSE} is refused" in page]
     assert "| not worse than the champion | **no** |" in page
     assert f"promotions/{story.refused.record['ids']['promotion']}" in page
@@ -171,6 +190,11 @@ def test_a_rollback_goes_back_and_keeps_its_reason(story: Story) -> None:
     assert [run["state_name"] for run in ask("flow_runs", name={"any_": [f"roll back to {story.model_id}"]})] == [
         "Completed"
     ]
+
+
+def test_a_promotion_after_a_rollback_does_not_undo_it(story: Story) -> None:
+    assert (story.after.code, story.after.record["outcome"], story.after.added) == (0, "unchanged", set())
+    assert story.after.pointer == story.back.pointer
 
 
 def test_the_history_is_printed_and_recorded(story: Story, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""One Spark session for all Spark tests, and small reviews as Parquet."""
+"""One Spark session for the tests of a file, and small reviews as Parquet."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -24,8 +24,9 @@ SHARED_DATA = Path(__file__).parents[2].parent / "shared" / "data"
 Review = tuple[str, str, float | None, int | None]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def session() -> Iterator[SparkSession]:
+    """A session that is closed after the file, so that tests of other folders in this process can open theirs."""
     options = SparkOptions(spark_master="local[2]", spark_driver_memory="2g", spark_shuffle_partitions=3)
     with open_session(options, "tests") as opened:
         yield opened

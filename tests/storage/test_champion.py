@@ -114,6 +114,16 @@ def test_who_loses_the_first_swap_of_all_is_told_who_won(store: Store) -> None:
         crown(store, Succession("loser"), [], None)
 
 
+def test_whose_crown_was_taken_before_it_learnt_of_it_is_not_told_that_it_had_none(store: Store) -> None:
+    successor = Succession("one", "2026-11-25T12:00:00+00:00", "why", "p")
+    crown(store, successor, [], None)
+    crowned(store, "two")
+    with pytest.raises(
+        VersionConflict, match=r"models/one became the champion, and serves no more: models/two took its"
+    ):
+        crown(store, successor, [], None)
+
+
 def test_a_swap_that_was_made_and_is_tried_again_is_no_conflict(store: Store) -> None:
     successor = Succession("one", "2026-11-25T12:00:00+00:00", "why", "p")
     first = crown(store, successor, [], None)

@@ -12,7 +12,7 @@ from storage import artifacts, layout
 from storage.champion import Succession, crown, read_history, replace_champion
 from storage.errors import CorruptObject, InvalidInput, VersionConflict
 from storage.manifest import Manifest
-from tasks.contest import Contest, crown_model, find_contest, find_predecessor, read_reign
+from tasks.contest import Contest, Reign, crown_model, find_contest, find_predecessor, read_reign
 from tasks.places import PlaceOptions
 from tasks.published import ModelChoice
 from tasks.tables import write_table
@@ -69,6 +69,41 @@ def test_the_newest_model_is_the_challenger_where_none_is_named(places: PlaceOpt
         os.utime(Path(places.store_uri) / layout.manifest_key(layout.MODELS, name), (moment, moment))
     assert contest(places).challenger.id == "c"
     assert contest(places, "b").challenger.id == "b"
+
+
+def test_a_model_that_was_left_by_a_rollback_is_not_the_challenger_again(places: PlaceOptions) -> None:
+    for name, moment in (("old", 1e9), ("refused", 2e9), ("left", 3e9)):
+        add_model(places, name)
+        os.utime(Path(places.store_uri) / layout.manifest_key(layout.MODELS, name), (moment, moment))
+    make_champion(places, "old", "left", "old")
+    assert contest(places).challenger.id == "refused"
+    make_champion(places, "refused")
+    assert contest(places).challenger.id == "refused"
+
+
+def test_where_all_models_gave_way_there_is_no_challenger(places: PlaceOptions) -> None:
+    add_model(places, "left")
+    make_champion(places, "left", "gone")
+    with pytest.raises(InvalidInput, match="has no model to promote that did not serve before; 1 did"):
+        contest(places)
+
+
+def test_a_model_that_was_left_can_be_named_and_is_told(places: PlaceOptions) -> None:
+    add_model(places, "old")
+    add_model(places, "left", "item-knn")
+    make_champion(places, "old", "left")
+    crown_model.fn(places, *going_back(places, "old"))
+    [finding] = contest(places, "left").findings
+    assert finding.is_warning
+    assert finding.sentence == (
+        "The challenger was the champion before, until models/old took its place (now: it repeats itself)."
+    )
+
+
+def going_back(places: PlaceOptions, name: str) -> tuple[Manifest, Succession, Reign]:
+    model = artifacts.find(places.open_store(), layout.MODELS, name)
+    assert model is not None
+    return model, Succession(name, "now", "it repeats itself"), read_reign(places.open_store())
 
 
 def test_the_split_is_the_challengers(places: PlaceOptions) -> None:
