@@ -163,7 +163,7 @@ def _say_who_won(store: Store, successor: Succession) -> str:
         won = winners[winners.index(successor) - 1]
         return (
             f"models/{successor.model_id} became the champion, and serves no more: models/{won.model_id} took its "
-            f"place in the same moment ({won.promoted_at}: {won.reason}). Run the same command again to compare the two."
+            f"place in the same moment ({won.promoted_at}: {won.reason}). Run the same command again to compare both."
         )
     if not winners:
         now = "the pointer was removed"
