@@ -65,7 +65,7 @@ def table(prefect_api: str, key: str) -> list[dict[str, Any]]:
 def test_first_ingest_says_that_there_is_nothing_to_compare_with(first: tuple[Workplace, dict[str, Any]]) -> None:
     workplace, record = first
     assert record["drift"] is None
-    assert "has no earlier reviews of reviews.csv: nothing to compare with" in record["stderr"]
+    assert "has no reviews of reviews.csv older than reviews/" in record["stderr"]
     assert artifacts(workplace, layout.DRIFTS) == []
 
 
