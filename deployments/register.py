@@ -10,16 +10,22 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 
-from deployments.stack.names import WORK_POOL
+from deployments.stack.names import HEARTBEAT_SECONDS, WORK_POOL
+from flows.refused import REFUSED
 from flows.terminal import stdout, table_of, text
 from storage.errors import InvalidInput, RecommenderError, Unavailable
 
@@ -27,6 +33,13 @@ ROOT = Path(__file__).parents[1]
 DONE, FAILED = 0, 1
 TRAINING_QUEUE = "training"
 ONE_TRAINING = 1
+AUTOMATION = "runs that fell silent have crashed"
+ABOUT_AUTOMATION = (
+    "A run whose process or machine is gone would stay Running for ever, and keep its place in the queue."
+)
+HEARTBEAT = "prefect.flow-run.heartbeat"
+ENDS = ("Completed", "Failed", "TimedOut", REFUSED, "Cancelled", "Crashed")  # names of the states that a run ends in
+SILENCE = timedelta(seconds=4 * HEARTBEAT_SECONDS)
 
 
 def main() -> int:
@@ -35,6 +48,7 @@ def main() -> int:
         require_api()
         with get_client(sync_client=True) as client:
             make_work_pool(client)
+            make_automation(client)
         deploy_all()
         with get_client(sync_client=True) as client:
             show(client)
@@ -76,6 +90,31 @@ def make_work_pool(client: SyncPrefectClient) -> None:
             concurrency_limit=ONE_TRAINING,
             work_pool_name=WORK_POOL,
         )
+
+
+def make_automation(client: SyncPrefectClient, silence: timedelta = SILENCE) -> None:
+    """Have the server take a run for crashed whose heartbeats stop before it has ended; make it anew if it is there.
+
+    Args:
+        client: Of the server.
+        silence: How long nothing may be heard of a run that has been heard of, 10 s or more.
+    """
+    trigger = EventTrigger(
+        match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
+        for_each={"prefect.resource.id"},
+        after={HEARTBEAT},
+        expect={HEARTBEAT, *(f"prefect.flow-run.{name}" for name in ENDS)},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=silence,
+    )
+    crash = ChangeFlowRunState(
+        state=StateType.CRASHED, name="Crashed", message=f"Nothing was heard of it for {silence}."
+    )
+    automation = AutomationCore(name=AUTOMATION, description=ABOUT_AUTOMATION, trigger=trigger, actions=[crash])
+    for found in client.read_automations_by_name(AUTOMATION):
+        client.delete_automation(found.id)
+    client.create_automation(automation)
 
 
 def deploy_all() -> None:

@@ -31,9 +31,9 @@ def run_flow(
         preload: What takes seconds and can be done while the Prefect server starts, such as a slow import.
     """
     log = settings.part(LogOptions)
-    prepare_process(log)
+    prepare_process(log, is_told=True)
     threading.Thread(target=preload, daemon=True).start()
-    with open_prefect_api(), open_dask(settings.part(DaskOptions), log, heap_of(settings)) as address:
+    with open_prefect_api(), open_dask(settings.part(DaskOptions), log, heap_of(settings), is_told=True) as address:
         # Typed Any: Prefect's runners are invariant in the kind of their futures.
         runner: Any = DaskTaskRunner(address=address)
         with tags(settings.environment):
@@ -41,24 +41,25 @@ def run_flow(
 
 
 @contextmanager
-def open_dask(options: DaskOptions, log: LogOptions, heap: str = "1g") -> Iterator[str]:
+def open_dask(options: DaskOptions, log: LogOptions, heap: str = "1g", *, is_told: bool = False) -> Iterator[str]:
     """Yield the address of the Dask scheduler: the one set, or one of this run's own.
 
     Args:
         options: Which.
         log: What workers log, and how.
         heap: What Spark's driver takes of the machine beside the run's own workers, such as 6g.
+        is_told: Whether a command line says the errors that the user can act on.
 
     Raises:
         Unavailable: If no scheduler answers at the address that is set.
     """
     if options.dask_scheduler_address:
         with _connect(options.dask_scheduler_address) as client:
-            client.register_plugin(PreparedWorker(log))
+            client.register_plugin(PreparedWorker(log, is_told=is_told))
             yield options.dask_scheduler_address
         return
     with _local_cluster(options, heap) as cluster, Client(cluster) as client:
-        client.register_plugin(PreparedWorker(log))
+        client.register_plugin(PreparedWorker(log, is_told=is_told))
         yield cluster.scheduler_address
 
 

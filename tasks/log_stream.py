@@ -44,8 +44,14 @@ class LineFormatter(logging.Formatter):
             flow_run,
             flow_run_id,
             task_run,
-            self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else None,
+            self._exception(record),
         ).write(self.log_format)
+
+    def _exception(self, record: logging.LogRecord) -> str | None:
+        """Return the traceback, but not of an error whose message says all."""
+        if not record.exc_info or not record.exc_info[0] or _can_be_acted_on(record):
+            return None
+        return self.formatException(record.exc_info)
 
 
 def run_of(record: logging.LogRecord) -> tuple[str | None, str | None, str | None]:
@@ -73,8 +79,13 @@ def source_of(record: logging.LogRecord) -> str:
     return named or library.get(record.name.split(".")[0], record.name)
 
 
-def configure_logging(options: LogOptions) -> None:
-    """Bring all that this process logs to one stream on standard error, and the lines of a run to Prefect as well."""
+def configure_logging(options: LogOptions, *, is_told: bool = False) -> None:
+    """Bring all that this process logs to one stream on standard error, and the lines of a run to Prefect as well.
+
+    Args:
+        options: What is logged, and how.
+        is_told: Whether a command line says errors that the user can act on, so that the stream need not.
+    """
 
     def forward(message: "Message") -> None:
         record = message.record
@@ -92,7 +103,7 @@ def configure_logging(options: LogOptions) -> None:
 
     logger.remove()
     logger.add(forward, level=options.log_level, format="{message}", backtrace=False, diagnose=False)
-    _make_stream(options.log_format)
+    _make_stream(options.log_format, is_told=is_told)
     logging.captureWarnings(True)
     for name in QUIET:
         logging.getLogger(name).setLevel("WARNING")
@@ -101,7 +112,7 @@ def configure_logging(options: LogOptions) -> None:
         logging.getLogger(name).addFilter(_is_news)
 
 
-def _make_stream(log_format: LogFormat) -> None:
+def _make_stream(log_format: LogFormat, *, is_told: bool) -> None:
     """Have one handler that writes lines to standard error, at the root; Prefect's own where it gives colours."""
     root = logging.getLogger()
     ours = [one for one in root.handlers if isinstance(one, PrefectConsoleHandler) or one.get_name() == STREAM]
@@ -111,18 +122,23 @@ def _make_stream(log_format: LogFormat) -> None:
         root.removeHandler(handler)
     stream.set_name(STREAM)
     stream.setFormatter(LineFormatter(log_format))
-    stream.addFilter(_is_for_the_terminal)
+    stream.removeFilter(_is_not_told)
+    if is_told:
+        stream.addFilter(_is_not_told)
     root.addHandler(stream)
     for name in HAVE_HANDLERS:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
 
 
-def _is_for_the_terminal(record: logging.LogRecord) -> bool:
+def _is_not_told(record: logging.LogRecord) -> bool:
     """Leave to the UI what the command line says in one message: errors that the user can act on."""
-    error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, RecommenderError) and not record.getMessage().startswith("Finished in state Failed")
+    return not _can_be_acted_on(record) and not record.getMessage().startswith("Finished in state Failed")
+
+
+def _can_be_acted_on(record: logging.LogRecord) -> bool:
+    return isinstance(record.exc_info[1] if record.exc_info else None, RecommenderError)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith(OLD_NEWS)
+    return hasattr(record, "source") or not record.getMessage().startswith(OLD_NEWS)

@@ -107,10 +107,16 @@ def read_settings(parameters: Mapping[str, Any]) -> Settings:
 
 
 def _name_run(flow: Flow[..., Any]) -> str:
-    """Return the name that the flow gives its run, which it makes of ``settings``."""
+    """Return the name that the flow gives its run, which it makes of ``settings``; if they do not fit, the flow's own.
+
+    The run itself then fails with what is wrong.
+    """
     context = FlowRunContext.get()
     assert context is not None  # noqa: S101 - for the type checker: Prefect asks for the name in it
-    named = {"settings": read_settings(context.parameters or {})}
+    try:
+        named = {"settings": read_settings(context.parameters or {})}
+    except InvalidInput:
+        return flow.name
     with context.model_copy(update={"parameters": named}):
         return flow.flow_run_name() if callable(flow.flow_run_name) else str(flow.flow_run_name).format(**named)
 

@@ -14,7 +14,7 @@ import psutil
 from deployments.minio import write_variables
 from deployments.stack.display import print_progress, print_table, say
 from deployments.stack.family import end_all, end_family, find_family, mark
-from deployments.stack.keeper import STOP_GRACE_SECONDS
+from deployments.stack.keeper import CHILDREN_GRACE_SECONDS, STOP_GRACE_SECONDS
 from deployments.stack.launching import last_lines, log_of
 from deployments.stack.plan import credentials_file, make_plan, require_free_ports
 from deployments.stack.settings import StackSettings
@@ -70,7 +70,7 @@ def take_down(settings: StackSettings) -> int:
         n_running = len(find_family(folder))
         supervisor = state.supervisor.process() if state else None
         if supervisor and state:
-            end_all([supervisor], STOP_GRACE_SECONDS * (len(state.services) + 1))
+            end_all([supervisor], CHILDREN_GRACE_SECONDS + STOP_GRACE_SECONDS * (len(state.services) + 1))
         for service in reversed(state.services if state else ()):
             end_family(folder, service.name, STOP_GRACE_SECONDS)
         end_family(folder, grace_seconds=STOP_GRACE_SECONDS)

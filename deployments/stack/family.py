@@ -41,6 +41,12 @@ def end_family(folder: Path, service: str | None = None, grace_seconds: float = 
     return n_ended
 
 
+def end_children(pid: int, grace_seconds: float) -> None:
+    """End what a process has started itself, with SIGTERM, and after the grace with SIGKILL."""
+    with suppress(psutil.NoSuchProcess):
+        end_all(psutil.Process(pid).children(), grace_seconds)
+
+
 def end_all(processes: Sequence[psutil.Process], grace_seconds: float) -> None:
     """End processes: with SIGTERM, and with SIGKILL those that still run after the grace."""
     alive = list(processes)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from deployments.stack.family import end_family
+from deployments.stack.family import end_children, end_family
 from deployments.stack.health import first_problem
 from deployments.stack.launching import last_lines, launch, log_of
 from deployments.stack.service import Service
@@ -18,6 +18,7 @@ from storage.errors import Unavailable
 
 START_TIMEOUT_SECONDS = 300.0
 STOP_GRACE_SECONDS = 10.0
+CHILDREN_GRACE_SECONDS = 30.0  # a run closes Spark and tells the server
 LOOK_SECONDS = 0.25
 FIRST_BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 1.0, 60.0
 STEADY_SECONDS = 60.0  # what ran so long before it died is started again at once
@@ -90,6 +91,8 @@ class Keeper:
         for kept in reversed(self._kept):
             if kept.process is None:
                 continue
+            if kept.service.ends_children_first:
+                end_children(kept.process.pid, CHILDREN_GRACE_SECONDS)
             kept.process.terminate()
             try:
                 kept.process.wait(STOP_GRACE_SECONDS)

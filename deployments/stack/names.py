@@ -9,6 +9,7 @@ SPARK_MASTER = "spark-master"
 MLFLOW = "mlflow"
 
 WORK_POOL = "recommender"
+HEARTBEAT_SECONDS = 30  # the shortest that Prefect takes
 
 ACCESS_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 MINIO_KEYS = ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD")

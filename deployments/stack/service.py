@@ -22,6 +22,7 @@ class Service:
         secrets: Names of variables with secrets that it gets.
         runs_flows: Whether the project's own code runs in it, for which it sees the environment of ``make up``.
         folders: Where it keeps what has to outlive it.
+        ends_children_first: Whether the processes that it started get SIGTERM, and time to end, before it does.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Service:
     secrets: tuple[str, ...] = ()
     runs_flows: bool = False
     folders: tuple[str, ...] = ()
+    ends_children_first: bool = False
 
     @property
     def is_job(self) -> bool:

@@ -79,6 +79,10 @@ def _prefect_server(site: Site) -> Service:
     environment = {
         "PREFECT_HOME": home,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # Places that runs have taken outlive the server: in its memory, a restart would lose who has which.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        # What is scheduled for a moment before the next look is first run a period later.
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "15",
         "PREFECT_UI_API_URL": shown_at,
         "DO_NOT_TRACK": "1",
     }
@@ -125,11 +129,11 @@ def _mlflow(site: Site) -> Service:
 
 def _prefect_worker(site: Site) -> Service:
     port, home = site.settings.prefect_worker_port, str(site.folder / "prefect-worker")
-    polls = ("worker", "start", "--pool", WORK_POOL, "--type", "process", "--name", PREFECT_WORKER)
+    polls = ("start", "--pool", WORK_POOL, "--type", "process", "--name", PREFECT_WORKER)
     health = {"PREFECT_WORKER_WEBSERVER_HOST": site.bind, "PREFECT_WORKER_WEBSERVER_PORT": str(port)}
     return Service(
         PREFECT_WORKER,
-        ("prefect", "--no-prompt", *polls, "--with-healthcheck", "--install-policy", "never"),
+        ("python", "-m", "deployments.stack.worker", *polls, "--with-healthcheck", "--install-policy", "never"),
         "runs scheduled flows",
         (Check(url=site.url(PREFECT_WORKER, port, "/health")),),
         address=f"work pool {WORK_POOL}",
@@ -138,5 +142,6 @@ def _prefect_worker(site: Site) -> Service:
         environment=site.reach() | health | {"PREFECT_HOME": home, "PYSPARK_PYTHON": site.python, "DO_NOT_TRACK": "1"},
         secrets=ACCESS_KEYS,
         runs_flows=True,
+        ends_children_first=True,
         folders=(home,),
     )

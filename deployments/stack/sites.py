@@ -6,7 +6,7 @@ from pathlib import PurePath
 from deployments.minio import STORE_URI
 from deployments.processes import LOOPBACK
 from deployments.servers import REGION
-from deployments.stack.names import DASK_SCHEDULER, MINIO, MLFLOW, PREFECT_SERVER, SPARK_MASTER
+from deployments.stack.names import DASK_SCHEDULER, HEARTBEAT_SECONDS, MINIO, MLFLOW, PREFECT_SERVER, SPARK_MASTER
 from deployments.stack.settings import StackSettings
 from deployments.stack.sizes import Sizes
 
@@ -64,6 +64,7 @@ class Site:
             "AWS_REGION": REGION,
             "MLFLOW_TRACKING_URI": self.url(MLFLOW, settings.mlflow_port),
             "WORK_DIR": str(self.work_dir),
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         }
         # Spark's driver, which executors talk to, would take an address of the network otherwise.
         return variables if self.in_containers else variables | {"SPARK_LOCAL_IP": self.host(SPARK_MASTER)}

@@ -98,6 +98,13 @@ def test_environment_that_does_not_fit_is_one_message(monkeypatch: pytest.Monkey
         read_settings({})
 
 
+def test_run_whose_settings_do_not_fit_fails_by_that_message(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARK_DRIVER_MEMORY", "much")
+    state = deployed(told, PARTS)(return_state=True)
+    assert (state.name, n_runs("told")) == ("Failed", 1)
+    assert "--spark-driver-memory (or SPARK_DRIVER_MEMORY)" in state.message
+
+
 def test_one_dask_is_opened_for_a_run_however_many_tasks_it_has(
     prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

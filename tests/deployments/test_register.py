@@ -17,17 +17,23 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelled, Cancelling, Failed, Pending, Running
+from receiver import receiving, status
 
 from deployments.processes import free_port
+from deployments.register import AUTOMATION, HEARTBEAT, make_automation
 from deployments.stack.keeper import Keeper
 from deployments.stack.names import PREFECT_SERVER, PREFECT_WORKER
 from deployments.stack.plan import make_plan
 from deployments.stack.settings import StackSettings
-from flows import evaluate, ingest, recommend, train
+from deployments.stack.worker import end_cut_off_runs
+from flows import evaluate, ingest, promote, recommend, train
+from flows.refused import REFUSED
 from flows.settings import ADDRESSES, Settings
 from storage import layout
 from tasks.places import PlaceOptions
@@ -44,7 +50,7 @@ SCHEDULES = {
     "recommend/hourly": "15 * * * *",
     "promote/daily": "0 7 * * *",
 }
-STAGES = {"ingest": ingest, "train": train, "evaluate": evaluate, "recommend": recommend}
+STAGES = {"ingest": ingest, "train": train, "evaluate": evaluate, "recommend": recommend, "promote": promote}
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -221,6 +227,61 @@ def test_failure_shows_as_failed_with_what_was_wrong(
     assert run.state
     assert run.state.is_failed()
     assert "/nowhere.json" in str(run.state.message)
+    said = (office.folder / "logs" / f"{PREFECT_WORKER}.log").read_text()
+    errors = [line for line in said.splitlines() if " | ERROR " in line and str(run.id)[:8] in line]
+    assert any("/nowhere.json" in line for line in errors)
+    assert "Traceback" not in said
+
+
+def running(client: SyncPrefectClient, deployment: DeploymentResponse, state: State[Any], worker: str) -> FlowRun:
+    """Return a run that a worker of that name has in that state."""
+    run = client.create_flow_run_from_deployment(deployment.id, state=state)
+    client.update_flow_run_labels(run.id, {"prefect.worker.name": worker})
+    return run
+
+
+def state_of(client: SyncPrefectClient, run: FlowRun) -> str:
+    state = client.read_flow_run(run.id).state
+    assert state
+    return state.name
+
+
+def test_runs_that_a_worker_left_behind_get_their_end_when_it_starts_again_and_are_told_of(
+    client: SyncPrefectClient, registered: dict[str, DeploymentResponse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = registered["train/nightly"]
+    cut_off = running(client, deployment, Running(), PREFECT_WORKER)
+    pending = running(client, deployment, Pending(), PREFECT_WORKER)
+    cancelled = running(client, deployment, Cancelling(), PREFECT_WORKER)
+    elsewhere = running(client, deployment, Running(), "another")
+    with receiving(status(200)) as (url, notices):
+        monkeypatch.setenv("NOTICE_WEBHOOK_URL", url)
+        ended = end_cut_off_runs(client)
+    assert {one.id for one in ended} == {cut_off.id, pending.id, cancelled.id}
+    states = [state_of(client, one) for one in (cut_off, pending, cancelled, elsewhere)]
+    assert states == ["Crashed", "Crashed", "Cancelled", "Running"]
+    assert {(one["flow"], one["event"], one["flow_run_id"]) for one in notices} == {
+        ("train", "flow_crashed", str(cut_off.id)),
+        ("train", "flow_crashed", str(pending.id)),
+    }
+    assert "run again, it goes on from what is done" in notices[0]["message"]
+    client.set_flow_run_state(elsewhere.id, Cancelled(), force=True)
+
+
+def test_run_that_falls_silent_is_taken_for_crashed_and_one_that_ended_is_not(
+    client: SyncPrefectClient, registered: dict[str, DeploymentResponse]
+) -> None:
+    assert len(client.read_automations_by_name(AUTOMATION)) == 1
+    make_automation(client, silence=timedelta(seconds=10))
+    try:
+        silent, ended = (running(client, registered["train/nightly"], Running(), "another") for _ in range(2))
+        for run in (silent, ended):
+            emit_event(HEARTBEAT, {"prefect.resource.id": f"prefect.flow-run.{run.id}"})
+        client.set_flow_run_state(ended.id, Failed(name=REFUSED), force=True)
+        wait_for_end(client, lambda: client.read_flow_run(silent.id), seconds=120)
+        assert [state_of(client, one) for one in (silent, ended)] == ["Crashed", REFUSED]
+    finally:
+        make_automation(client)
 
 
 def test_schedule_fires_by_itself(
