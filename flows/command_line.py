@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,15 @@ from pydantic_core import ErrorDetails
 from evaluation.display import clean_text
 from flows.flags import add_flags, build_parser, flag_of, is_secret, is_variable
 from flows.options import RunOptions
+from flows.termination import Terminated, raising_on_sigterm
 from storage.errors import RecommenderError
 from tasks.log_lines import start_log
 
 __all__ = ["Command", "StageFailed", "build_parser", "explain", "flag_of", "run", "run_one_of", "write_json"]
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+GO_ON = "run the same command again to go on from what is done"
 MOST_LINE_CHARACTERS = 4000
 
 Result = Mapping[str, Any]
@@ -75,7 +79,7 @@ def run(
         arguments: The command line; None takes the process's own.
 
     Returns:
-        0 done, 1 failed, 2 bad usage or settings.
+        0 done, 1 failed, 2 bad usage or settings, 130 interrupted by Ctrl-C, 143 terminated by SIGTERM.
     """
     flags = build_parser(parts, description).parse_args(arguments)
     return _run(stage, settings_type, vars(flags))
@@ -109,14 +113,20 @@ def _run(stage: Callable[[Chosen], Result], settings_type: type[Chosen], flags: 
         sys.stderr.write(explain(error, settings_type))
         return BAD_USAGE
     start_log(settings)
-    try:
-        _run_to_record(stage, settings, json_path)
-    except RecommenderError as error:
-        logger.error("{}", printable(str(error)))
-        return FAILED
-    except KeyboardInterrupt:
-        logger.error("Interrupted; run the same command again to go on from what is done")
-        return FAILED
+    with raising_on_sigterm() as termination:
+        try:
+            _run_to_record(stage, settings, json_path)
+        except (Exception, Terminated) as error:
+            if termination.is_asked_for:
+                logger.error("Terminated; {}", GO_ON)
+                return TERMINATED
+            if not isinstance(error, RecommenderError):
+                raise
+            logger.error("{}", printable(str(error)))
+            return FAILED
+        except KeyboardInterrupt:
+            logger.error("Interrupted; {}", GO_ON)
+            return INTERRUPTED
     return DONE
 
 

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,17 @@ def stop_jvm(gateway: JavaGateway) -> None:
     gateway.proc.wait()
     SparkContext._gateway = None
     SparkContext._jvm = None
+
+
+def forget_connection(gateway: JavaGateway) -> None:
+    """Have this thread speak to the JVM over a new connection: one that was interrupted is owed an earlier answer."""
+    client = gateway._gateway_client
+    connection = client.get_thread_connection()
+    if connection is not None:
+        with suppress(ValueError):  # it is in use, and so not among those that wait
+            client.deque.remove(connection)
+        connection.close()
+        del client.thread_connection.connection
 
 
 def jvm_of(session: SparkSession) -> Any:

@@ -22,7 +22,7 @@ from spark.configuration import machine_bytes
 from spark.jvm_output import JvmLine, Listener
 from spark.options import describe_sizes
 from spark.s3a import S3aAccess
-from spark.session import SparkOptions, open_session
+from spark.session import DriverLost, SparkOptions, open_session
 from storage import artifacts, layout
 from storage.errors import InvalidInput, Unavailable
 from storage.manifest import Manifest
@@ -40,9 +40,9 @@ def open_spark(options: SparkOptions, places: PlaceOptions, name: str) -> Iterat
 
     Raises:
         InvalidInput: If no fit Java is found, or Spark refuses the options.
-        Unavailable: If no master of the cluster answers.
+        Unavailable: If no master of the cluster answers, or the driver's JVM dies.
     """
-    with ExitStack() as stack:
+    with _telling_of_the_driver(), ExitStack() as stack:
         _wait_for_place(stack)
         s3a = _s3a_access(places)
         if not (options.is_local or options.spark_scratch or s3a):
@@ -56,6 +56,18 @@ def open_spark(options: SparkOptions, places: PlaceOptions, name: str) -> Iterat
             raise Unavailable(str(error)) from error
         _tell_once(describe_sizes(options, machine_bytes()))
         yield session
+
+
+@contextmanager
+def _telling_of_the_driver() -> Iterator[None]:
+    """Say that the driver's JVM died, and what may help."""
+    try:
+        yield
+    except DriverLost as error:
+        raise Unavailable(
+            f"{error}\nExit code -9 is a kill, as when the machine is out of memory: see SPARK_DRIVER_MEMORY and what "
+            "else runs there. Run the same again: it goes on from what is done."
+        ) from error
 
 
 def spark_limit() -> str:

@@ -106,7 +106,7 @@ def test_jvm_that_died_is_followed_by_another_whose_warnings_reach_the_listener(
     done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     failed, counted, warned = done.stdout.splitlines()
-    assert (failed, counted) == ("ConnectionRefusedError", "5")
+    assert (failed, counted) == ("DriverLost", "5")
     assert warned == repr([JvmLine("WARNING", "Speaker", 'two\nlines of "it"')])
 
 
