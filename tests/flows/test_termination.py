@@ -11,7 +11,7 @@ from flows.termination import Terminated, raising_on_sigterm
 
 def test_sigterm_is_raised_and_the_handler_before_is_there_again() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Terminated), raising_on_sigterm():
+    with pytest.raises(Terminated), raising_on_sigterm():  # noqa: PT012 - the signal comes in the midst of it
         os.kill(os.getpid(), signal.SIGTERM)
         threading.Event().wait(10)
     assert signal.getsignal(signal.SIGTERM) is before
@@ -19,7 +19,7 @@ def test_sigterm_is_raised_and_the_handler_before_is_there_again() -> None:
 
 def test_sigterm_that_a_library_swallows_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(termination, "INSIST_SECONDS", 0.2)
-    with pytest.raises(Terminated), raising_on_sigterm() as asked:
+    with pytest.raises(Terminated), raising_on_sigterm() as asked:  # noqa: PT012
         with suppress(Terminated):
             os.kill(os.getpid(), signal.SIGTERM)
             threading.Event().wait(10)
