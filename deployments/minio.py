@@ -69,9 +69,14 @@ def choose_credentials(environment: Mapping[str, str], variables: Path) -> Crede
     return _kept_credentials(variables) if variables.exists() else random_credentials()
 
 
+def read_variables(path: Path) -> dict[str, str]:
+    """Return what a file says that `write_variables` wrote."""
+    lines = (shlex.split(line, comments=True) for line in path.read_text("utf-8").splitlines())
+    return dict(words[1].split("=", 1) for words in lines if words[:1] == ["export"])
+
+
 def _kept_credentials(variables: Path) -> Credentials:
-    lines = (shlex.split(line, comments=True) for line in variables.read_text("utf-8").splitlines())
-    kept = dict(words[1].split("=", 1) for words in lines if words[:1] == ["export"])
+    kept = read_variables(variables)
     try:
         return Credentials(kept["AWS_ACCESS_KEY_ID"], kept["AWS_SECRET_ACCESS_KEY"])
     except KeyError as error:
