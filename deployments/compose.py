@@ -3,7 +3,8 @@
     python -m deployments.compose
 
 writes deployments/compose.yaml from the same table as the process stack, and data/compose.env with new credentials
-where there is none. Ports are published on loopback only; what is in the containers listens on all of theirs.
+where there is none. STACK_DASK_WORKERS and STACK_SPARK_WORKERS say how many workers it has. Ports are published on
+loopback only; what is in the containers listens on all of theirs.
 """
 
 import sys
@@ -35,7 +36,9 @@ HEADER = """\
 
 def main() -> int:
     """Write both files."""
-    COMPOSE_FILE.write_text(HEADER + yaml.safe_dump(compose(), sort_keys=False, width=1000), "utf-8")
+    settings = StackSettings()
+    made = compose(settings.dask_workers, settings.spark_workers)
+    COMPOSE_FILE.write_text(HEADER + yaml.safe_dump(made, sort_keys=False, width=1000), "utf-8")
     sys.stdout.write(f"wrote {COMPOSE_FILE}\n")
     if not CREDENTIALS_FILE.exists():
         write_credentials(CREDENTIALS_FILE, choose_credentials({}, CREDENTIALS_FILE))
@@ -43,9 +46,9 @@ def main() -> int:
     return 0
 
 
-def compose() -> dict[str, Any]:
+def compose(dask_workers: int = 2, spark_workers: int = 1) -> dict[str, Any]:
     """Return the compose file as a mapping."""
-    table = services(container_site())
+    table = services(container_site(dask_workers, spark_workers))
     return {
         "name": "amazon-recommender",
         "services": {service.name: as_container(service) for service in table},
@@ -53,10 +56,11 @@ def compose() -> dict[str, Any]:
     }
 
 
-def container_site() -> Site:
-    """Return the site on which each service has a container of its own, whatever the environment says."""
+def container_site(dask_workers: int = 2, spark_workers: int = 1) -> Site:
+    """Return the site on which each service has a container of its own, whatever else the environment says."""
     defaults = {name: field.default for name, field in StackSettings.model_fields.items()}
-    settings = StackSettings.model_construct(**defaults)
+    numbers = {"dask_workers": dask_workers, "spark_workers": spark_workers}
+    settings = StackSettings.model_construct(**{**defaults, **numbers})
     sizes = Sizes(
         dask_memory="${STACK_DASK_WORKER_MEMORY:-2g}",
         spark_memory="${STACK_SPARK_WORKER_MEMORY:-4g}",

@@ -44,8 +44,8 @@ def require_program(name: str) -> Path:
     return found
 
 
-def free_port(wanted: int | None = None) -> int:
-    """Return a port of the loopback interface that nothing listens on now: the one that is wanted, or any.
+def free_port(wanted: int | None = None, host: str = LOOPBACK) -> int:
+    """Return a port of an address of this machine that nothing listens on now: the one that is wanted, or any.
 
     Raises:
         InvalidInput: If the one that is wanted cannot be had.
@@ -53,10 +53,10 @@ def free_port(wanted: int | None = None) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, wanted or 0))
+            probe.bind((host, wanted or 0))
         except (OSError, OverflowError) as error:
             raise InvalidInput(
-                f"port {wanted} of {LOOPBACK} cannot be listened on ({error}). "
+                f"port {wanted} of {host} cannot be listened on ({error}). "
                 "Stop what listens there, or choose another port."
             ) from error
         port: int = probe.getsockname()[1]

@@ -28,6 +28,7 @@ from deployments.stack.names import HEARTBEAT_SECONDS, WORK_POOL
 from flows.refused import REFUSED
 from flows.terminal import stdout, table_of, text
 from storage.errors import InvalidInput, RecommenderError, Unavailable
+from tasks.tracking import hide_user
 
 ROOT = Path(__file__).parents[1]
 DONE, FAILED = 0, 1
@@ -75,7 +76,7 @@ def require_api() -> None:
         httpx.get(f"{url}/health", timeout=10, trust_env=False).raise_for_status()
     except httpx.HTTPError as error:
         raise Unavailable(
-            f"The Prefect API does not answer: PREFECT_API_URL is {url!r} ({error}). Start it with 'make up'."
+            f"The Prefect API does not answer: PREFECT_API_URL is {hide_user(url)!r}. Start it with 'make up'."
         ) from error
 
 

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from flows.command_line import explain
 from flows.options import DaskOptions, NoticeOptions, RunOptions
-from flows.running import heap_of, open_dask
+from flows.running import heap_of, open_dask, telling_of_dask
 from flows.settings import Settings
 from spark.session import SparkOptions
 from storage.errors import InvalidInput
@@ -77,7 +77,7 @@ def deployed(flow: Flow[..., Any], parts: Sequence[type[BaseModel]]) -> Flow[...
         settings = read_settings(parameters)
         prepare_process(settings.part(LogOptions))
         with tags(settings.environment):
-            return flow.fn(settings)
+            return telling_of_dask(flow.fn)(settings)
 
     run.__name__ = run.__qualname__ = flow.name
     run.__doc__ = _docstring(flow, fields)

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from deployments.minio import write_variables
 from deployments.stack.display import print_progress, print_table, say
 from deployments.stack.family import end_all, end_family, find_family, mark
 from deployments.stack.keeper import CHILDREN_GRACE_SECONDS, STOP_GRACE_SECONDS
-from deployments.stack.launching import last_lines, log_of
+from deployments.stack.launching import fresh_log, last_lines, log_of
 from deployments.stack.plan import credentials_file, make_plan, require_free_ports
 from deployments.stack.settings import StackSettings
 from deployments.stack.state import STATE_FILE, StackState, read_state
@@ -39,6 +39,7 @@ def bring_up(settings: StackSettings) -> int:
         state = read_state(folder)
         if state and state.is_supervised:
             say(f"The stack in {settings.folder} is running already; make down stops it.")
+            _take_up(settings, folder, state)
             return show_status(settings)
         n_ended = end_family(folder, grace_seconds=STOP_GRACE_SECONDS)
         if n_ended:
@@ -70,7 +71,7 @@ def take_down(settings: StackSettings) -> int:
         n_running = len(find_family(folder))
         supervisor = state.supervisor.process() if state else None
         if supervisor and state:
-            end_all([supervisor], CHILDREN_GRACE_SECONDS + STOP_GRACE_SECONDS * (len(state.services) + 1))
+            end_all([supervisor], _grace_seconds(len(state.services)))
         for service in reversed(state.services if state else ()):
             end_family(folder, service.name, STOP_GRACE_SECONDS)
         end_family(folder, grace_seconds=STOP_GRACE_SECONDS)
@@ -82,7 +83,7 @@ def take_down(settings: StackSettings) -> int:
 
 def _start(settings: StackSettings, folder: Path) -> None:
     plan = make_plan(settings)
-    require_free_ports(plan.services)
+    require_free_ports(plan.services, settings.host)
     say(f"Starting {len(plan.services)} services with {plan.site.sizes}.")
     credentials = credentials_file(settings)
     credentials.parent.mkdir(parents=True, exist_ok=True)
@@ -92,17 +93,24 @@ def _start(settings: StackSettings, folder: Path) -> None:
     (folder / STATE_FILE).unlink(missing_ok=True)
     supervisor = _launch_supervisor(folder)
     try:
-        _await_start(supervisor, folder, plan.secrets())
+        _await_start(lambda: supervisor.poll() is not None, folder, plan.secrets())
     except BaseException:
-        _give_up(supervisor, folder)
+        _give_up(supervisor, folder, len(plan.services))
         raise
     write_variables(folder / VARIABLES_FILE, reach)
 
 
+def _take_up(settings: StackSettings, folder: Path, state: StackState) -> None:
+    """Do what a ``make up`` that was killed before its end left undone: wait, and write how to find the stack."""
+    plan = make_plan(settings)
+    _await_start(lambda: state.supervisor.process() is None, folder, plan.secrets())
+    if not (folder / VARIABLES_FILE).exists():
+        write_variables(folder / VARIABLES_FILE, plan.reach())
+
+
 def _launch_supervisor(folder: Path) -> "subprocess.Popen[bytes]":
     log = log_of(folder, SUPERVISOR)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as stream:
+    with fresh_log(log).open("ab") as stream:
         return subprocess.Popen(
             [sys.executable, "-m", "deployments.stack.supervisor"],
             stdin=subprocess.DEVNULL,
@@ -113,10 +121,10 @@ def _launch_supervisor(folder: Path) -> "subprocess.Popen[bytes]":
         )
 
 
-def _await_start(supervisor: "subprocess.Popen[bytes]", folder: Path, secrets: dict[str, str]) -> None:
+def _await_start(has_supervisor_ended: Callable[[], bool], folder: Path, secrets: dict[str, str]) -> None:
     shown: set[str] = set()
     while True:
-        has_ended = supervisor.poll() is not None
+        has_ended = has_supervisor_ended()
         state = read_state(folder)
         if state:
             shown = print_progress(state, shown)
@@ -129,12 +137,17 @@ def _await_start(supervisor: "subprocess.Popen[bytes]", folder: Path, secrets: d
         time.sleep(LOOK_SECONDS)
 
 
-def _give_up(supervisor: "subprocess.Popen[bytes]", folder: Path) -> None:
+def _give_up(supervisor: "subprocess.Popen[bytes]", folder: Path, n_services: int) -> None:
     with suppress(psutil.NoSuchProcess):
-        end_all([psutil.Process(supervisor.pid)], STOP_GRACE_SECONDS)
+        end_all([psutil.Process(supervisor.pid)], _grace_seconds(n_services))
     supervisor.wait()
     end_family(folder)
     (folder / STATE_FILE).unlink(missing_ok=True)
+
+
+def _grace_seconds(n_services: int) -> float:
+    """Return how long a supervisor may take to stop its services one after the other."""
+    return CHILDREN_GRACE_SECONDS + STOP_GRACE_SECONDS * (n_services + 1)
 
 
 def _last_state(folder: Path) -> StackState | None:

@@ -1,11 +1,12 @@
 """The rows of the table of services that are Dask and Spark."""
 
+from deployments.spark_cluster import CLEANUP, DAEMON_MEMORY, DEPLOY
 from deployments.stack.health import Check
 from deployments.stack.names import ACCESS_KEYS, BUCKET_JOB, DASK_SCHEDULER, PREFECT_SERVER, SPARK_MASTER
 from deployments.stack.service import Service
 from deployments.stack.sites import Site
 
-_MASTER, _WORKER = "org.apache.spark.deploy.master.Master", "org.apache.spark.deploy.worker.Worker"
+_MASTER, _WORKER = f"{DEPLOY}.master.Master", f"{DEPLOY}.worker.Worker"
 
 
 def dask_scheduler(site: Site) -> Service:
@@ -40,10 +41,10 @@ def dask_worker(site: Site, number: int) -> Service:
     return Service(
         name,
         ("dask", "worker", scheduler, "--name", name, *size, *where, "--death-timeout", "60"),
-        "runs row-parallel tasks, and the drivers of Spark",
+        "runs row-parallel tasks",
         (Check(url=known, pattern=rf'"id": "{name}"'),),
         address=f"one thread, {site.sizes.dask_memory}",
-        depends_on=(DASK_SCHEDULER, SPARK_MASTER, PREFECT_SERVER, BUCKET_JOB),
+        depends_on=(DASK_SCHEDULER, PREFECT_SERVER, BUCKET_JOB),
         environment=site.reach() | {"PYSPARK_PYTHON": site.python},
         secrets=ACCESS_KEYS,
         runs_flows=True,
@@ -79,11 +80,10 @@ def spark_worker(site: Site, number: int) -> Service:
         address=site.url(name, page),
         ports={setting if number == 1 else f"{setting}+{number - 1}": page},
         depends_on=(SPARK_MASTER,),
-        environment=_spark_environment(site)
-        | {"SPARK_WORKER_OPTS": "-Dspark.worker.cleanup.enabled=true", "PYSPARK_PYTHON": site.python},
+        environment=_spark_environment(site) | {"SPARK_WORKER_OPTS": CLEANUP, "PYSPARK_PYTHON": site.python},
     )
 
 
 def _spark_environment(site: Site) -> dict[str, str]:
     local = {} if site.in_containers else {"SPARK_LOCAL_IP": site.host(SPARK_MASTER)}
-    return local | {"SPARK_DAEMON_MEMORY": "512m", "OPENBLAS_NUM_THREADS": "1"}
+    return local | {"SPARK_DAEMON_MEMORY": DAEMON_MEMORY, "OPENBLAS_NUM_THREADS": "1"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+MOST_ROUNDS = 20
 STACK_MARK, SERVICE_MARK = "RECOMMENDER_STACK", "RECOMMENDER_STACK_SERVICE"
 
 
@@ -36,7 +37,10 @@ def end_family(folder: Path, service: str | None = None, grace_seconds: float = 
     n_ended = len(family)
     if grace_seconds:
         end_all(family, grace_seconds)
-    while family := find_family(folder, service):  # what they started meanwhile
+    for _ in range(MOST_ROUNDS):  # for what they started meanwhile
+        family = find_family(folder, service)
+        if not family:
+            break
         end_all(family, 0)
     return n_ended
 

@@ -14,14 +14,14 @@ from deployments.stack.health import first_problem
 from deployments.stack.launching import last_lines, launch, log_of
 from deployments.stack.service import Service
 from deployments.stack.state import Condition, ProcessIdentity, ServiceState
-from storage.errors import Unavailable
+from storage.errors import InvalidInput, Unavailable
 
 START_TIMEOUT_SECONDS = 300.0
 STOP_GRACE_SECONDS = 10.0
 CHILDREN_GRACE_SECONDS = 30.0  # a run closes Spark and tells the server
 LOOK_SECONDS = 0.25
 FIRST_BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 1.0, 60.0
-STEADY_SECONDS = 60.0  # what ran so long before it died is started again at once
+STEADY_SECONDS = 60.0  # what ran so long before it died is started again after the first, shortest pause
 
 UP = ("healthy", "done")
 
@@ -66,6 +66,11 @@ class Keeper:
     def ask_to_stop(self) -> None:
         """Have `start` and `watch` return soon; may be called from a signal handler."""
         self._stop.set()
+
+    @property
+    def is_to_stop(self) -> bool:
+        """Whether it was asked to."""
+        return self._stop.is_set()
 
     def start(self) -> None:
         """Start every service as soon as those that it depends on can be used.
@@ -151,11 +156,21 @@ class Keeper:
     def _look_after(self, kept: _Kept) -> None:
         if kept.condition == "restarting":
             if time.monotonic() >= kept.again_at:
-                self._launch(kept)
+                self._launch_again(kept)
         elif kept.condition != "done" and self._exit_code(kept) is not None:
             self._plan_restart(kept)
         elif kept.condition == "starting":
             self._has_come_up(kept)
+
+    def _launch_again(self, kept: _Kept) -> None:
+        """Start a service anew; where the machine does not let it now, as without memory or disk, later."""
+        try:
+            self._launch(kept)
+        except (OSError, InvalidInput) as error:
+            kept.again_at = time.monotonic() + kept.backoff_seconds
+            pause = kept.backoff_seconds
+            logger.warning("{} cannot be started ({}); tried again in {:.0f} s", kept.service.name, error, pause)
+            kept.backoff_seconds = min(2 * kept.backoff_seconds, MOST_BACKOFF_SECONDS)
 
     def _plan_restart(self, kept: _Kept) -> None:
         name = kept.service.name

@@ -15,6 +15,7 @@ from storage.errors import InvalidInput
 LOG_BYTES = 10_000_000
 TAIL_LINES, TAIL_BYTES = 15, 8000
 # What a server of others sees of our environment; everything else, such as settings meant for flows, stays out.
+NOT_FOR_FLOWS = ("STACK_", "MINIO_")  # the database's password, and the root user of the store
 SEEN_BY_SERVERS = (*INHERITED, "HOME", "JAVA_HOME", "LANG", "PYTHONPATH", "USER")
 
 
@@ -28,7 +29,7 @@ def launch(service: Service, folder: Path, secrets: Mapping[str, str]) -> "subpr
     program = find(service.command[0], environment["PATH"])
     for kept in service.folders:
         Path(kept).mkdir(parents=True, exist_ok=True)
-    with _open_log(log_of(folder, service.name)).open("ab") as log:
+    with fresh_log(log_of(folder, service.name)).open("ab") as log:
         return subprocess.Popen(
             [program, *service.command[1:]],
             stdin=subprocess.DEVNULL,
@@ -41,7 +42,7 @@ def launch(service: Service, folder: Path, secrets: Mapping[str, str]) -> "subpr
 
 def environment_of(service: Service, folder: Path, secrets: Mapping[str, str]) -> dict[str, str]:
     """Return all variables that a service sees."""
-    seen = os.environ if service.runs_flows else {n: os.environ[n] for n in SEEN_BY_SERVERS if n in os.environ}
+    seen = {name: value for name, value in os.environ.items() if _may_see(service, name)}
     java = Path(sys.prefix) / "java"
     return {
         **({"JAVA_HOME": str(java)} if java.exists() else {}),
@@ -52,6 +53,12 @@ def environment_of(service: Service, folder: Path, secrets: Mapping[str, str]) -
         "PATH": _search_path(),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _may_see(service: Service, variable: str) -> bool:
+    if service.runs_flows:
+        return not variable.startswith(NOT_FOR_FLOWS)
+    return variable in SEEN_BY_SERVERS
 
 
 def find(program: str, search_path: str) -> str:
@@ -83,14 +90,14 @@ def last_lines(path: Path, secrets: Mapping[str, str]) -> str:
     return "\n".join(said.splitlines()[-TAIL_LINES:])
 
 
-def _search_path() -> str:
-    own = Path(sys.executable).parent
-    return os.pathsep.join([str(own), os.environ.get("PATH", os.defpath), str(BUILT_PROGRAMS)])
-
-
-def _open_log(path: Path) -> Path:
-    """Put a log that has grown long aside, of which one is kept."""
+def fresh_log(path: Path) -> Path:
+    """Return the path of a log to append to; one that has grown long is put aside, of which one is kept."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > LOG_BYTES:
         path.replace(path.with_suffix(".log.1"))
     return path
+
+
+def _search_path() -> str:
+    own = Path(sys.executable).parent
+    return os.pathsep.join([str(own), os.environ.get("PATH", os.defpath), str(BUILT_PROGRAMS)])

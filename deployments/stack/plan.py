@@ -67,8 +67,8 @@ def credentials_file(settings: StackSettings) -> Path:
     return folder.parent / f"{folder.name}.env"
 
 
-def require_free_ports(planned: tuple[Service, ...]) -> None:
-    """See that nothing listens on the ports of services.
+def require_free_ports(planned: tuple[Service, ...], host: str) -> None:
+    """See that nothing listens on the ports of services at the address that they will listen on.
 
     Raises:
         InvalidInput: If something does; with the setting to change.
@@ -76,7 +76,7 @@ def require_free_ports(planned: tuple[Service, ...]) -> None:
     for service in planned:
         for setting, port in service.ports.items():
             try:
-                free_port(port)
+                free_port(port, host)
             except InvalidInput as error:
                 name = setting.partition("+")[0]
                 raise InvalidInput(

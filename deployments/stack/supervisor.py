@@ -44,8 +44,9 @@ def _keep(plan: Plan, folder: Path) -> int:
     tell(keeper.states())
     try:
         keeper.start()
-        phase[0] = "running"
-        tell(keeper.states())
+        if not keeper.is_to_stop:
+            phase[0] = "running"
+            tell(keeper.states())
         keeper.watch()
     except RecommenderError as error:
         logger.error("{}", error)

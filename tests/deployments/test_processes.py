@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -223,3 +224,14 @@ def test_port_that_is_taken_is_refused_by_its_number(tmp_path: Path) -> None:
 def test_port_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidInput, match="port 70000"):
         free_port(70000)
+
+
+def test_port_is_looked_for_at_the_address_that_it_is_for() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.2", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port(port) == port
+        for host in ("127.0.0.2", "0.0.0.0"):  # noqa: S104 - as a stack may be told to
+            with pytest.raises(InvalidInput, match=f"port {port} of {host}"):
+                free_port(port, host)

@@ -47,12 +47,16 @@ class Stack:
     def run(self, command: str, **more: str) -> "subprocess.CompletedProcess[str]":
         """Run a command of the stack to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "deployments.stack", command],
+            self.command(command),
             capture_output=True,
             text=True,
             check=False,
             env={**clean_environment(), **self.variables, **more},
         )
+
+    def command(self, command: str) -> list[str]:
+        """Return a command of the stack as one types it."""
+        return [sys.executable, "-m", "deployments.stack", command]
 
     def state(self) -> StackState:
         """Return what the stack's supervisor saw last."""
@@ -117,11 +121,18 @@ def listening(ports: list[int]) -> list[int]:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole stack, as small as it goes."""
+    """The whole stack, as small as it goes, started by a command that was killed and one that took it up."""
     made = new_stack(tmp_path_factory.mktemp("stack"))
     try:
+        killed = subprocess.Popen(made.command("up"), env={**clean_environment(), **made.variables})
+        wait_for(lambda: read_state(made.folder))
+        killed.kill()
+        killed.wait()
+        assert made.state().phase == "starting"
         done = made.run("up")
         assert done.returncode == 0, done.stdout + done.stderr
+        assert "running already" in done.stdout
+        assert made.state().phase == "running"
         yield made
     finally:
         made.run("down")
@@ -147,6 +158,7 @@ def test_sourced_variables_lead_flows_to_every_service_and_only_their_owner_read
     assert set(told) == {
         *("PREFECT_API_URL", "DASK_SCHEDULER_ADDRESS", "SPARK_MASTER", "SPARK_LOCAL_IP", "MLFLOW_TRACKING_URI"),
         *("STORE_URI", "S3_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "WORK_DIR"),
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY",
     }
     assert httpx.get(f"{told['PREFECT_API_URL']}/health").json() is True
     assert httpx.get(f"{told['MLFLOW_TRACKING_URI']}/health").text == "OK"
