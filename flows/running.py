@@ -3,9 +3,12 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 from distributed import Client, LocalCluster
+from distributed.client import FutureCancelledError
+from distributed.scheduler import KilledWorker
 from loguru import logger
 from prefect import Flow, tags
 from prefect_dask.task_runners import DaskTaskRunner
@@ -18,6 +21,10 @@ from spark.options import GIB, SparkOptions, driver_memory
 from storage.errors import Unavailable
 from tasks.log_lines import LogOptions
 from tasks.processes import PreparedWorker, prepare_process
+
+GO_ON = "Run the same again: it goes on from what is done."
+
+Result = TypeVar("Result")
 
 
 def run_flow(
@@ -36,8 +43,31 @@ def run_flow(
     with open_prefect_api(), open_dask(settings.part(DaskOptions), log, heap_of(settings), is_told=True) as address:
         # Typed Any: Prefect's runners are invariant in the kind of their futures.
         runner: Any = DaskTaskRunner(address=address)
+        runnable = flow.with_options(task_runner=runner)
+        runnable.fn = telling_of_dask(flow.fn)
         with tags(settings.environment):
-            return flow.with_options(task_runner=runner)(settings)
+            return runnable(settings)
+
+
+def telling_of_dask(run: Callable[..., Result]) -> Callable[..., Result]:
+    """Return the body of a flow that says plainly when Dask's scheduler or its workers were lost under it."""
+
+    @wraps(run)
+    def told(*arguments: Any, **named: Any) -> Result:
+        try:
+            return run(*arguments, **named)
+        except FutureCancelledError as error:
+            raise Unavailable(
+                f"The Dask scheduler went away in the midst of the run, and tasks with it ({error.reason}). {GO_ON}"
+            ) from error
+        except KilledWorker as error:
+            raise Unavailable(
+                f"{error.allowed_failures + 1} Dask workers died one after the other while they ran {error.task!r}, as "
+                "they do that take more memory than they may. Give each more (--dask-worker-memory, or "
+                f"STACK_DASK_WORKER_MEMORY for the stack), or run fewer of them. {GO_ON}"
+            ) from error
+
+    return told
 
 
 @contextmanager

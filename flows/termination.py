@@ -27,8 +27,12 @@ def raising_on_sigterm() -> Iterator[Termination]:
 
     Terminated, or in a flow what Prefect raises itself, which passes the signal on to here afterwards. An exception
     that comes out of nowhere can be lost, as in a callback of a library that takes it for an error of its own. So a
-    thread, which is told of the signal whoever handles it, sends it again if nothing has come of it.
+    thread, which is told of the signal whoever handles it, sends it again if nothing has come of it. In another thread
+    than the main one, which alone may handle signals, nothing is changed.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield Termination()
+        return
     termination, ended = Termination(), threading.Event()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

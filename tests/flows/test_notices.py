@@ -157,9 +157,10 @@ def test_worker_tells_of_a_run_whose_process_is_gone(in_folder: Path, monkeypatc
     assert (notice["failing_step"], notice["started_at"], notice["error"]) == (None, None, None)
 
 
-@pytest.mark.parametrize("name", ["train", "ingest", "evaluate", "recommend"])
-def test_flow_that_a_worker_loads_has_its_hooks(name: str) -> None:
-    loaded = load_flow_from_entrypoint(f"{ROOT / 'flows' / name}.py:{name}")
+@pytest.mark.parametrize("name", ["train", "ingest", "evaluate", "recommend", "promote"])
+@pytest.mark.parametrize("entrypoint", ["flows.{name}.{name}", "deployments.runs.{name}.{name}"])
+def test_flow_that_a_worker_loads_has_its_hooks(entrypoint: str, name: str) -> None:
+    loaded = load_flow_from_entrypoint(entrypoint.format(name=name))
     for hooks in (loaded.on_failure_hooks, loaded.on_crashed_hooks):
         assert [hook.__name__ for hook in hooks] == ["send_notice"]
 

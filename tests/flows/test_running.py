@@ -6,17 +6,21 @@ from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from distributed import Client, LocalCluster
+from distributed.client import FutureCancelledError
+from distributed.scheduler import KilledWorker
 from workplace import Workplace
 
 from flows import ingest
 from flows.options import DaskOptions
-from flows.running import open_dask
+from flows.running import open_dask, telling_of_dask
 from flows.settings import Settings
 from spark.options import GIB
 from spark.session import SparkOptions
+from storage.errors import Unavailable
 from storage.identity import file_sha256
 from tasks.log_lines import LogOptions
 from tasks.places import PlaceOptions, scratch_folder
@@ -131,3 +135,18 @@ def test_scratch_of_a_process_that_is_gone_is_removed_by_the_next(tmp_path: Path
         assert folder.is_dir()
         assert not stale.exists()
     assert not folder.exists()
+
+
+def test_lost_scheduler_and_killed_workers_are_told_with_what_to_do() -> None:
+    worker: Any = None
+    lost = {
+        FutureCancelledError("score-1", "scheduler-connection-lost"): "scheduler went away .*connection-lost",
+        KilledWorker("score-1", worker, 3): "4 Dask workers died .* while they ran 'score-1'.*--dask-worker-memory",
+    }
+    for error, message in lost.items():
+
+        def lose(error: Exception = error) -> None:
+            raise error
+
+        with pytest.raises(Unavailable, match=f"{message}.*goes on from what is done"):
+            telling_of_dask(lose)()

@@ -28,6 +28,19 @@ def test_sigterm_that_a_library_swallows_is_sent_again(monkeypatch: pytest.Monke
         raise AssertionError("it was not sent again")
 
 
+def test_another_thread_leaves_signals_as_they_are() -> None:
+    before, asked = signal.getsignal(signal.SIGTERM), []
+
+    def enter() -> None:
+        with raising_on_sigterm() as termination:
+            asked.append((termination.is_asked_for, signal.getsignal(signal.SIGTERM)))
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert asked == [(False, before)]
+
+
 def test_nothing_is_asked_for_without_a_signal_and_no_thread_is_left() -> None:
     threads = threading.active_count()
     with raising_on_sigterm() as asked:
