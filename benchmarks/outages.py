@@ -44,7 +44,7 @@ PARAMETERS: Mapping[str, Any] = {
     "min_interactions": 2,
     "partition_bytes": 65536,
     "split": "random",
-    "knn_neighbours": 1,  # ALS wins so, and the files of a model of Spark's are written under the outages too
+    "knn_neighbours": 1,
     "als_models": ["implicit"],
     "als_rank": [8],
     "als_reg": [0.05],
@@ -52,8 +52,10 @@ PARAMETERS: Mapping[str, Any] = {
     "als_maxiter": 3,
     "als_blocks": 1,  # so that sums have one order
 }
-FLAGS = ("--min-interactions", "2", "--split", "random", "--knn-neighbours", "1", "--models", "implicit", "--rank", "8")
-MORE_FLAGS = ("--reg", "0.05", "--alpha", "2", "--maxiter", "3", "--als-blocks", "1", "--spark-driver-memory", "1g")
+FLAGS = (
+    *("--min-interactions", "2", "--split", "random", "--knn-neighbours", "1", "--models", "implicit", "--rank", "8"),
+    *("--reg", "0.05", "--alpha", "2", "--maxiter", "3", "--als-blocks", "1", "--spark-driver-memory", "1g"),
+)
 SIZES = {"STACK_DASK_WORKERS": "2", "STACK_SPARK_WORKERS": "1", "STACK_DASK_WORKER_MEMORY": "1g"}
 STEP_SECONDS, END_SECONDS = 180.0, 300.0
 NAMES = (*(one.name for one in SCENARIOS), *COMMANDS)
@@ -109,7 +111,7 @@ def _try_all(only: Sequence[str], folder: Path) -> Iterator[Outcome]:
     for name in (name for name in COMMANDS if name in only):
         scratch = folder / name
         scratch.mkdir()
-        job = Job((*inputs, *FLAGS, *MORE_FLAGS), clean(os.environ), scratch)
+        job = Job((*inputs, *FLAGS), clean(os.environ), scratch)
         yield _said(COMMANDS[name](job))
 
 
