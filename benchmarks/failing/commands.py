@@ -16,7 +16,7 @@ from storage.opening import open_store
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 300.0
-SMALL_DISK = "3m"  # less than the training publishes
+SMALL_DISK = "400k"  # less than the training publishes
 
 
 @dataclass(frozen=True)
