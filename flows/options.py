@@ -6,8 +6,18 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic.json_schema import SkipJsonSchema
 
-from spark.options import MEMORY, memory_bytes
+from spark.options import GIB, MEMORY, memory_bytes
 from tasks.log_lines import LogOptions
+
+
+def _enough_to_start(memory: str) -> str:
+    if memory_bytes(memory) < GIB // 2:
+        raise ValueError("expected 512m or more: Python and the libraries alone take 300 MB")
+    return memory
+
+
+WorkerMemory = Annotated[str, Field(pattern=MEMORY), AfterValidator(_enough_to_start)]
+"""Memory of a Dask worker, as Java writes it; with less, one is killed before it has done anything, again and again."""
 
 
 class RunOptions(LogOptions):
@@ -31,10 +41,9 @@ class DaskOptions(BaseModel):
         description="Worker processes to start; 0 runs the tasks in threads of the run's own process, "
         "which starts at once.",
     )
-    dask_worker_memory: str | None = Field(
+    dask_worker_memory: WorkerMemory | None = Field(
         None,
-        pattern=MEMORY,
-        description="memory of each worker of the run's own, such as 2g, at 80 % of which it takes no more tasks; by "
+        description="memory of each worker of the run's own, such as 2g, at 95 % of which it is killed; by "
         "default an equal share of what Spark's heap leaves of the machine",
     )
 

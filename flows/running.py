@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar
 
+import dask.config
 from distributed import Client, LocalCluster
 from distributed.client import FutureCancelledError
-from distributed.scheduler import KilledWorker
+from distributed.scheduler import KilledWorker, NoValidWorkerError, NoWorkerError
 from loguru import logger
 from prefect import Flow, tags
 from prefect_dask.task_runners import DaskTaskRunner
@@ -22,6 +23,9 @@ from storage.errors import Unavailable
 from tasks.log_lines import LogOptions
 from tasks.processes import PreparedWorker, prepare_process
 
+# Else a run would wait for ever: for a worker that pauses for want of memory, which is not Dask's to give back (one that
+# takes too much is killed instead, and so told of), or for workers that are gone.
+NO_ENDLESS_WAIT = {"distributed.worker.memory.pause": False, "distributed.scheduler.no-workers-timeout": "120s"}
 GO_ON = "Run the same again: it goes on from what is done."
 
 Result = TypeVar("Result")
@@ -59,6 +63,11 @@ def telling_of_dask(run: Callable[..., Result]) -> Callable[..., Result]:
         except FutureCancelledError as error:
             raise Unavailable(
                 f"The Dask scheduler went away in the midst of the run, and tasks with it ({error.reason}). {GO_ON}"
+            ) from error
+        except (NoWorkerError, NoValidWorkerError) as error:
+            raise Unavailable(
+                f"No Dask worker was there to run a task for two minutes ({error}). See that workers run, and what they "
+                f"said last: one that takes more memory than it may is killed. {GO_ON}"
             ) from error
         except KilledWorker as error:
             raise Unavailable(
@@ -112,11 +121,12 @@ def _local_cluster(options: DaskOptions, heap: str) -> LocalCluster:
     n_processes, each = options.dask_workers, options.worker_bytes(machine_bytes(), heap)
     workers = f"{n_processes} worker processes, each" if n_processes else "threads of this process,"
     logger.info("Dask: {} with {:.1f} GiB", workers, each / GIB)
-    return LocalCluster(
-        n_workers=n_processes or 1,
-        threads_per_worker=1 if n_processes else None,
-        processes=bool(n_processes),
-        memory_limit=each,
-        dashboard_address=None,
-        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # it serves a page of its health all the same
-    )
+    with dask.config.set(NO_ENDLESS_WAIT):
+        return LocalCluster(
+            n_workers=n_processes or 1,
+            threads_per_worker=1 if n_processes else None,
+            processes=bool(n_processes),
+            memory_limit=each,
+            dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # it serves a page of its health all the same
+        )

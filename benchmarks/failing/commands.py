@@ -5,12 +5,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.crashes.rounds import digests
 from benchmarks.failing.verdict import Outcome, compare
+from deployments.compose import container_site
+from deployments.processes import LOOPBACK, free_port
+from deployments.stack.names import DASK_SCHEDULER
+from deployments.stack.services import services as services_of
 from storage.errors import Unavailable
 from storage.opening import open_store
 
@@ -85,14 +89,38 @@ def fill_disk(job: Job) -> Outcome:
 
 
 def limit_memory(job: Job) -> Outcome:
-    """Train with Dask workers that have less memory than Python and its libraries take; then without the limit."""
+    """Train with Dask workers that may take less than Python and its libraries; then without the limit."""
     expected, store, began = _undisturbed(job), job.scratch / "limited", time.monotonic()
-    state, message = job.run(store, "--dask-workers", "1", "--dask-worker-memory", "150m")
+    with _starved_dask(job) as address:
+        state, message = job.run(store, "--dask-scheduler-address", address)
     seconds = time.monotonic() - began
     rerun, _ = job.run(store)
     lost = compare(digests(open_store(str(store))), expected)
     what = "a Dask worker may take 150 MB; the next run has no such limit"
     return Outcome("memory-limit", what, state, ("exit code 1",), seconds, message, rerun, lost)
+
+
+@contextmanager
+def _starved_dask(job: Job) -> Iterator[str]:
+    """Yield the address of a Dask whose only worker may take 150 MB, with the settings that the stack gives its own."""
+    services = {one.name: one for one in services_of(container_site())}
+    address = f"tcp://{LOOPBACK}:{free_port()}"
+    with ExitStack() as stack:
+        for name, command in {
+            DASK_SCHEDULER: ("scheduler", "--port", address.rpartition(":")[2], "--dashboard-address", f"{LOOPBACK}:0"),
+            "dask-worker-1": ("worker", address, "--nthreads", "1", "--memory-limit", "150MB", "--no-dashboard"),
+        }.items():
+            dask = {key: value for key, value in services[name].environment.items() if key.startswith("DASK_")}
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dask", *command, "--host", LOOPBACK],
+                env={**job.environment, **dask},
+                cwd=job.scratch,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+        yield address
 
 
 def terminate_command(job: Job) -> Outcome:

@@ -20,6 +20,7 @@ def dask_scheduler(site: Site) -> Service:
         (Check(url=site.url(DASK_SCHEDULER, page, "/health"), pattern="ok"),),
         address=site.reach()["DASK_SCHEDULER_ADDRESS"],
         ports={"STACK_DASK_PORT": port, "STACK_DASK_DASHBOARD_PORT": page},
+        environment={"DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT": "120s"},
         runs_flows=True,  # what tasks are made of is unpickled in it
     )
 
@@ -45,7 +46,7 @@ def dask_worker(site: Site, number: int) -> Service:
         (Check(url=known, pattern=rf'"id": "{name}"'),),
         address=f"one thread, {site.sizes.dask_memory}",
         depends_on=(DASK_SCHEDULER, PREFECT_SERVER, BUCKET_JOB),
-        environment=site.reach() | {"PYSPARK_PYTHON": site.python},
+        environment=site.reach() | {"PYSPARK_PYTHON": site.python, "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False"},
         secrets=ACCESS_KEYS,
         runs_flows=True,
     )

@@ -6,6 +6,8 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from flows.options import WorkerMemory
+
 PREFIX = "STACK_"
 MOST_WORKERS = 64
 
@@ -51,9 +53,8 @@ class StackSettings(BaseSettings):
     dask_port: int = _port(8786, "the Dask scheduler")
     dask_dashboard_port: int = _port(8787, "the Dask scheduler's web page")
     dask_workers: int = Field(2, ge=1, le=MOST_WORKERS, description="Dask worker processes.")
-    dask_worker_memory: str | None = Field(
+    dask_worker_memory: WorkerMemory | None = Field(
         None,
-        pattern=_MEMORY,
         description="Memory of a Dask worker, such as 2g; unset: a quarter of the machine for all.",
     )
     spark_port: int = _port(7077, "the Spark master")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from distributed import Client, LocalCluster
 from distributed.client import FutureCancelledError
-from distributed.scheduler import KilledWorker
+from distributed.scheduler import KilledWorker, NoWorkerError
 from workplace import Workplace
 
 from flows import ingest
@@ -141,6 +141,7 @@ def test_lost_scheduler_and_killed_workers_are_told_with_what_to_do() -> None:
     worker: Any = None
     lost = {
         FutureCancelledError("score-1", "scheduler-connection-lost"): "scheduler went away .*connection-lost",
+        NoWorkerError("score-1", 120.0): "No Dask worker was there to run a task for two minutes",
         KilledWorker("score-1", worker, 3): "4 Dask workers died .* while they ran 'score-1'.*--dask-worker-memory",
     }
     for error, message in lost.items():
