@@ -23,8 +23,8 @@ from storage.errors import Unavailable
 from tasks.log_lines import LogOptions
 from tasks.processes import PreparedWorker, prepare_process
 
-# Else a run would wait for ever: for a worker that pauses for want of memory, which is not Dask's to give back (one that
-# takes too much is killed instead, and so told of), or for workers that are gone.
+# Else a run would wait for ever: for a worker that pauses for want of memory, which is not Dask's to give back (one
+# that takes too much is killed instead, and so told of), or for workers that are gone.
 NO_ENDLESS_WAIT = {"distributed.worker.memory.pause": False, "distributed.scheduler.no-workers-timeout": "120s"}
 GO_ON = "Run the same again: it goes on from what is done."
 
@@ -66,8 +66,8 @@ def telling_of_dask(run: Callable[..., Result]) -> Callable[..., Result]:
             ) from error
         except (NoWorkerError, NoValidWorkerError) as error:
             raise Unavailable(
-                f"No Dask worker was there to run a task for two minutes ({error}). See that workers run, and what they "
-                f"said last: one that takes more memory than it may is killed. {GO_ON}"
+                f"No Dask worker was there to run a task for two minutes ({error}). See that workers run, and what "
+                f"they said last: one that takes more memory than it may is killed. {GO_ON}"
             ) from error
         except KilledWorker as error:
             raise Unavailable(
