@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -20,7 +20,6 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymen
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
-from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Cancelling, Failed, Pending, Running
 from receiver import receiving, status
@@ -268,15 +267,22 @@ def test_runs_that_a_worker_left_behind_get_their_end_when_it_starts_again_and_a
     client.set_flow_run_state(elsewhere.id, Cancelled(), force=True)
 
 
+def send_heartbeat(office: Office, run: FlowRun) -> None:
+    """Send what a run sends, to this very server: Prefect's own sender stays with the server that it first spoke to."""
+    resource = {"prefect.resource.id": f"prefect.flow-run.{run.id}"}
+    event = {"id": str(uuid4()), "occurred": datetime.now(UTC).isoformat(), "event": HEARTBEAT, "resource": resource}
+    httpx.post(f"{office.url}/events", json=[event]).raise_for_status()
+
+
 def test_run_that_falls_silent_is_taken_for_crashed_and_one_that_ended_is_not(
-    client: SyncPrefectClient, registered: dict[str, DeploymentResponse]
+    office: Office, client: SyncPrefectClient, registered: dict[str, DeploymentResponse]
 ) -> None:
     assert len(client.read_automations_by_name(AUTOMATION)) == 1
     make_automation(client, silence=timedelta(seconds=10))
     try:
         silent, ended = (running(client, registered["train/nightly"], Running(), "another") for _ in range(2))
         for run in (silent, ended):
-            emit_event(HEARTBEAT, {"prefect.resource.id": f"prefect.flow-run.{run.id}"})
+            send_heartbeat(office, run)
         client.set_flow_run_state(ended.id, Failed(name=REFUSED), force=True)
         wait_for_end(client, lambda: client.read_flow_run(silent.id), seconds=120)
         assert [state_of(client, one) for one in (silent, ended)] == ["Crashed", REFUSED]
