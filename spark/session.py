@@ -64,14 +64,18 @@ def open_session(
         ValueError: If no fit Java is found, the JVM does not start, or Spark refuses the options.
         ConnectionError: If no master of the cluster answers.
         RuntimeError: If the calling thread has a session open already.
-        DriverLost: If the JVM ends before the session is closed; the next session gets another.
+        DriverLost: If the JVM ends before the session is closed, or open; the next session gets another.
     """
+    require_master(options)
     with _one_at_a_time():
         scratch = _make_scratch(options, s3a)
         try:
             session = SparkSession(_start_context(options, app_name, s3a, listener, scratch))
-        except BaseException:
+        except BaseException as error:
             _remove_local(scratch)
+            if died := _say_how_jvm_died(error):
+                _end_context()
+                raise DriverLost(f"Spark's JVM, its driver, ended while {app_name!r} opened it, {died}") from error
             raise
         try:
             yield session
@@ -110,7 +114,6 @@ def _start_context(
     options: SparkOptions, app_name: str, s3a: S3aAccess | None, listener: Listener | None, scratch: str
 ) -> SparkContext:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    require_master(options)
     _end_unfit_jvm(s3a)
     conf = configuration(options, app_name, s3a)
     if not _gateways:
@@ -140,15 +143,24 @@ def _end_unfit_jvm(s3a: S3aAccess | None) -> None:
         _end_jvm()
 
 
-def _say_how_jvm_died(error: Exception) -> str | None:
+def _say_how_jvm_died(error: BaseException) -> str | None:
     """Return with which exit code the JVM ended and what it said last; None if it lives, or what failed is no call."""
-    if not isinstance(error, Py4JError | ConnectionError) or isinstance(error, Py4JJavaError):
+    if not isinstance(error, Py4JError | ConnectionError) or isinstance(error, Py4JJavaError) or not _gateways:
         return None
     try:
         code = _gateways[0].proc.wait(DEATH_SECONDS)
     except subprocess.TimeoutExpired:
         return None
     return f"with exit code {code}. What it said last:\n{_outputs[0].last_words()}"
+
+
+def _end_context() -> None:
+    """Forget the JVM that died, and the context that it was to have or half had."""
+    context = SparkContext._active_spark_context
+    if context:
+        context._jsc = None  # else stopping would get no further than asking the JVM
+        context.stop()
+    _end_jvm()
 
 
 def _end_jvm() -> None:

@@ -56,6 +56,27 @@ print(warned)
 """
 
 
+KILLED_AT_ITS_START = """
+import os, signal
+import spark.session
+from spark.session import SparkOptions, open_session
+options = SparkOptions(spark_master="local[1]", spark_driver_memory="1g")
+make = {what}
+def die(context, *more, **named):
+    {where} = make
+    os.kill(spark.session._gateways[0].proc.pid, signal.SIGKILL)
+    return make(context, *more, **named)
+{where} = die
+try:
+    with open_session(options, "dies"):
+        print("opened")
+except Exception as error:
+    print(type(error).__name__)
+with open_session(options, "lives") as session:
+    print(session.range(5).count())
+"""
+
+
 @pytest.mark.parametrize(("machine", "heap"), [(2, "1g"), (24, "6g"), (256, "8g")])
 def test_driver_memory_is_a_quarter_of_the_machine_within_bounds(machine: int, heap: str) -> None:
     assert driver_memory(SparkOptions(), machine * GIB) == heap
@@ -108,6 +129,14 @@ def test_jvm_that_died_is_followed_by_another_whose_warnings_reach_the_listener(
     failed, counted, warned = done.stdout.splitlines()
     assert (failed, counted) == ("DriverLost", "5")
     assert warned == repr([JvmLine("WARNING", "Speaker", 'two\nlines of "it"')])
+
+
+@pytest.mark.parametrize("where", ["spark.session.SparkSession", "spark.session.SparkContext.setCheckpointDir"])
+def test_jvm_that_dies_while_a_session_is_opened_is_followed_by_another(where: str) -> None:
+    code = KILLED_AT_ITS_START.format(what=where, where=where)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["DriverLost", "5"]
 
 
 def test_session_has_no_web_page_and_one_blas_thread(session: SparkSession) -> None:
