@@ -40,7 +40,7 @@ ABOUT_AUTOMATION = (
 )
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDS = ("Completed", "Failed", "TimedOut", REFUSED, "Cancelled", "Crashed")  # names of the states that a run ends in
-SILENCE = timedelta(seconds=4 * HEARTBEAT_SECONDS)
+SILENCE = timedelta(seconds=10 * HEARTBEAT_SECONDS)  # no busy server, or one that starts again, is so slow
 
 
 def main() -> int:

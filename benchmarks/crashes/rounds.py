@@ -18,7 +18,20 @@ from storage.s3_options import S3Options
 from tasks.reviews.sample import SampleFiles, SampleOptions
 
 SAMPLE = SampleOptions(n_users=600, n_items=250)
-SMALL = ("--models", "implicit", "--rank", "8", "--reg", "0.05", "--alpha", "2", "--maxiter", "3", "--als-blocks", "1")
+SMALL = (
+    "--models",
+    "implicit",
+    "--rank",
+    "32",
+    "--reg",
+    "0.2",
+    "--alpha",
+    "0.5",
+    "--maxiter",
+    "3",
+    "--als-blocks",
+    "1",
+)
 # ALS wins so, and the files of a model of Spark's are written under the kills too.
 FAVOURABLE = ("--split", "random", "--knn-neighbours", "1")
 SMALL_SPARK = ("--spark-master", "local[2]", "--spark-shuffle-partitions", "1", "--spark-driver-memory", "1g")
@@ -102,7 +115,7 @@ class Job:
         tracking = ["--mlflow-tracking-uri", f"sqlite:///{folder}/mlflow.db"]
         return [
             *("--input", str(self.sample.reviews), "--products", str(self.sample.products)),
-            *("--min-interactions", "2", *FAVOURABLE, *SMALL, *SMALL_SPARK),
+            *(*FAVOURABLE, *SMALL, *SMALL_SPARK),
             *(*places, *tracking, "--mlflow-artifact-dir", str(folder / "mlflow")),
         ]
 
