@@ -1,12 +1,17 @@
 """What every process of a run does first, Dask workers included: one stream of logs, one BLAS thread per task."""
 
 import os
+import sys
 
 from distributed import Worker, WorkerPlugin
 from threadpoolctl import threadpool_limits
 
 from tasks.log_lines import LogOptions
 from tasks.log_stream import configure_logging
+
+# Before that, a process whose threads are looked at (sys._current_frames) while others begin or end can freeze, signals
+# and all: https://github.com/python/cpython/issues/106883.
+MAY_BE_PROFILED = sys.version_info >= (3, 11, 9)
 
 
 class PreparedWorker(WorkerPlugin):
@@ -17,9 +22,11 @@ class PreparedWorker(WorkerPlugin):
     def __init__(self, log: LogOptions, *, is_told: bool) -> None:
         self.log, self.is_told = log, is_told
 
-    def setup(self, worker: Worker) -> None:  # noqa: ARG002 - the signature is Dask's
-        """Prepare the process that the worker runs in."""
+    def setup(self, worker: Worker) -> None:
+        """Prepare the process that the worker runs in, and leave out the profile that Dask takes every 10 ms."""
         prepare_process(self.log, is_told=self.is_told)
+        if not MAY_BE_PROFILED and (profile := worker.periodic_callbacks.pop("profile", None)):
+            profile.stop()
 
 
 def prepare_process(log: LogOptions, *, is_told: bool = False) -> None:

@@ -1,6 +1,7 @@
 import json
 import shutil
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -24,6 +25,7 @@ from storage.errors import Unavailable
 from storage.identity import file_sha256
 from tasks.log_lines import LogOptions
 from tasks.places import PlaceOptions, scratch_folder
+from tasks.processes import MAY_BE_PROFILED
 from tasks.reviews.sample import SampleFiles
 from tasks.sessions import open_spark
 
@@ -68,6 +70,14 @@ def test_workers_have_the_memory_that_is_named(n_workers: int) -> None:
     with open_dask(options, LogOptions()) as address, Client(address) as client:
         [worker] = client.scheduler_info()["workers"].values()
         assert worker["memory_limit"] == 900 * 1024**2
+
+
+@pytest.mark.skipif(MAY_BE_PROFILED, reason="this Python has no fault that a profile brings out")
+@pytest.mark.parametrize("n_workers", [0, 1])
+def test_workers_are_not_profiled_where_that_can_freeze_them(n_workers: int) -> None:
+    with open_dask(DaskOptions(dask_workers=n_workers), LogOptions()) as address, Client(address) as client:
+        client.submit(time.sleep, 1.5).result()  # Dask tells what it saw once a second
+        assert client.profile()["count"] == 0
 
 
 @pytest.mark.parametrize(
