@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_limits
 from tasks.log_lines import LogOptions
 from tasks.log_stream import configure_logging
 
-# Before that, a process whose threads are looked at (sys._current_frames) while others begin or end can freeze, signals
-# and all: https://github.com/python/cpython/issues/106883.
+# Below 3.11.9 a process whose threads are looked at (sys._current_frames) while others end can freeze, and hears
+# no signal: https://github.com/python/cpython/issues/106883.
 MAY_BE_PROFILED = sys.version_info >= (3, 11, 9)
 
 
