@@ -36,8 +36,8 @@ from benchmarks.evaluating.table import SPARK_NOTE, scaling_table, table_of, ver
 from benchmarks.machine import describe_machine
 from benchmarks.rows import write_rows
 from evaluation.evaluate import DEFAULT_KS
+from schema.errors import InvalidInput, RecommenderError
 from spark.java import require_java
-from storage.errors import InvalidInput, RecommenderError
 
 DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 DIVISORS = (100, 10)

@@ -34,9 +34,9 @@ from benchmarks.machine import describe_machine
 from benchmarks.rows import write_rows
 from deployments.servers import S3Server, open_minio
 from flows.prefect_server import open_prefect_api
-from storage.errors import RecommenderError
+from reviews.sample import write_sample
+from schema.errors import RecommenderError
 from storage.s3_options import S3_SCHEME, S3Options
-from tasks.reviews.sample import write_sample
 
 LOCAL, MINIO = "local", "minio"
 

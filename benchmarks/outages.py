@@ -34,11 +34,12 @@ from benchmarks.failing.verdict import NOT_TRIED, STUCK, Outcome, compare
 from benchmarks.machine import describe_machine
 from benchmarks.rows import write_rows
 from evaluation.display import clean_text
-from storage.errors import RecommenderError, Unavailable
+from reviews.options import SampleOptions
+from reviews.sample import SampleFiles, write_sample
+from schema.errors import RecommenderError, Unavailable
 from storage.opening import open_store
 from storage.protocol import Store
 from storage.s3_options import S3Options
-from tasks.reviews.sample import SampleFiles, SampleOptions, write_sample
 
 SAMPLE = SampleOptions(n_users=600, n_items=250)
 PARAMETERS: Mapping[str, Any] = {

@@ -31,7 +31,7 @@ from benchmarks.transfers.rounds import Measurement, Rounds
 from benchmarks.transfers.table import table_of, verdicts
 from deployments.processes import require_program
 from deployments.servers import open_minio
-from storage.errors import InvalidInput, OutOfSpace, RecommenderError
+from schema.errors import InvalidInput, OutOfSpace, RecommenderError
 
 DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 BUCKET = "throughput"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from deployments.servers import Credentials, open_minio, random_credentials
-from storage.errors import InvalidInput, RecommenderError
+from schema.errors import InvalidInput, RecommenderError
 
 BUCKET = "recommender"
 STORE_URI = f"s3://{BUCKET}/store"

@@ -16,7 +16,7 @@ from typing import IO, NoReturn
 
 import httpx
 
-from storage.errors import InvalidInput, Unavailable
+from schema.errors import InvalidInput, Unavailable
 
 LOOPBACK = "127.0.0.1"
 BUILT_PROGRAMS = Path(__file__).parents[1] / ".setup" / "bin"

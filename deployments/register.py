@@ -27,7 +27,7 @@ from prefect.settings import PREFECT_API_URL
 from deployments.stack.names import HEARTBEAT_SECONDS, WORK_POOL
 from flows.refused import REFUSED
 from flows.terminal import stdout, table_of, text
-from storage.errors import InvalidInput, RecommenderError, Unavailable
+from schema.errors import InvalidInput, RecommenderError, Unavailable
 from tasks.tracking import hide_user
 
 ROOT = Path(__file__).parents[1]

@@ -11,8 +11,8 @@ import httpx
 import pyspark
 
 from deployments.processes import LOOPBACK, START_TIMEOUT_SECONDS, ServerProcess, free_port
+from schema.errors import Unavailable
 from spark.java import find_java
-from storage.errors import Unavailable
 
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
 DEPLOY = "org.apache.spark.deploy"

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import httpx
 
 from deployments.processes import LOOPBACK, ServerProcess, free_port, require_program
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 
 Toxic = Literal["latency", "bandwidth", "limit_data", "timeout", "reset_peer"]
 Stream = Literal["downstream", "upstream"]

@@ -7,13 +7,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from evaluation.csr import ItemsByUser
 from evaluation.diversity import intra_list_diversity
 from evaluation.evaluate import DEFAULT_KS, RankingScores, evaluate_lists, find_users_to_evaluate
 from evaluation.exposure import Estimate, coverage_at_k, gini_at_k, personalisation_at_k
 from evaluation.intervals import mean_interval
 from evaluation.novelty import mean_popularity, self_information
-from evaluation.rows import MetricRow
 from evaluation.segments import (
     ACTIVITY_SEGMENTS,
     AGE_SEGMENTS,
@@ -24,6 +22,8 @@ from evaluation.segments import (
     segment_users_by_activity,
     segment_users_by_age,
 )
+from schema.items_by_user import ItemsByUser
+from schema.metric_row import MetricRow
 
 DIVERSITY_USERS = 2000
 SAMPLE_SEED = 42

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.csr import pair_keys
+from schema.items_by_user import pair_keys
 
 TRAIN, VALIDATION, TEST, LEFT_OUT = 0, 1, 2, 3
 SMALL_HISTORY = 10
@@ -200,7 +200,7 @@ def assign_from_pairs(
     Args:
         user_idx: User of each row.
         item_idx: Item of each row.
-        validation_keys: evaluation.csr.pair_keys of the pairs named for validation, in any order.
+        validation_keys: schema.items_by_user.pair_keys of the pairs named for validation, in any order.
         test_keys: Those named for test.
         train_keys: Those named for train; rows named for no part are left out. Where None, such rows are train.
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.comparison import Comparison, format_figure
-from evaluation.csr import pair_keys
 from evaluation.display import format_count, format_share, metric_label
+from schema.items_by_user import pair_keys
 
 MAX_COLD_SHARE = 0.01
 MAX_OVERLAP = 0.9

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from evaluation.csr import ItemsByUser
 from evaluation.exposure import check_lists
+from schema.items_by_user import ItemsByUser
 
 BLOCK_CELLS = 1 << 22
 

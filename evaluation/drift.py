@@ -6,8 +6,8 @@ from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
 
+from evaluation.options import DriftLimits
 from evaluation.review_profile import ReviewProfile
 from evaluation.stability import bin_activity, bin_ratings, population_stability_index
 
@@ -15,41 +15,6 @@ SECONDS_PER_DAY = 86_400
 
 Unit = Literal["rows", "users", "items", "stars", "rows per user", "Unix seconds", "share"]
 Measure = Literal["times as many", "PSI", "share", "days", "rise of the share"]
-
-
-class DriftLimits(BaseModel):
-    """How far reviews may be from those of the run before."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    drift_max_psi: float = Field(
-        0.25,
-        ge=0,
-        allow_inf_nan=False,
-        description="Highest population stability index of ratings, and of interactions per user; by convention below "
-        "0.1 is no shift, and above 0.25 a large one.",
-    )
-    drift_min_row_ratio: float = Field(
-        0.5, ge=0, allow_inf_nan=False, description="Least number of reviews, as a multiple of those before."
-    )
-    drift_max_new_user_share: float = Field(
-        0.5, ge=0, le=1, description="Highest share of users, 0 to 1, that had no review before."
-    )
-    drift_max_new_item_share: float = Field(
-        0.5, ge=0, le=1, description="Highest share of items, 0 to 1, that had no review before."
-    )
-    drift_max_gone_share: float = Field(
-        0.25, ge=0, le=1, description="Highest share of the earlier users, and of the earlier items, that are gone."
-    )
-    drift_max_days_back: float = Field(
-        1.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="Days by which the newest review may be older than the newest one before.",
-    )
-    drift_max_quarantine_rise: float = Field(
-        0.02, ge=0, le=1, description="Rise of the share of rows in quarantine, 0 to 1, above that before."
-    )
 
 
 @dataclass(frozen=True)

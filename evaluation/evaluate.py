@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.csr import ItemsByUser
 from evaluation.intervals import mean_interval
 from evaluation.ranking import Scores, contains_pairs, evaluate_ranking
-from evaluation.rows import MetricRow
+from schema.items_by_user import ItemsByUser
+from schema.metric_row import MetricRow
 
 DEFAULT_KS = (5, 10, 20)
 BLOCK_USERS = 8192

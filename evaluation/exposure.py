@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.csr import pair_keys
+from schema.items_by_user import pair_keys
 
 NORMAL_975 = 1.96
 

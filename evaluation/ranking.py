@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.csr import ItemsByUser, pair_keys
+from schema.items_by_user import ItemsByUser, pair_keys
 
 RANKING_METRICS = ("ndcg", "recall", "precision", "hit_rate", "mrr", "map")
 

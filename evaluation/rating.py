@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.csr import ItemsByUser
 from evaluation.intervals import ratio_interval
-from evaluation.rows import MetricRow
+from schema.items_by_user import ItemsByUser
+from schema.metric_row import MetricRow
 
 Predict = Callable[[NDArray[np.integer], NDArray[np.integer]], NDArray[np.floating]]
 """predict(user_idx, item_idx) -> predicted rating of each pair."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.csr import ItemsByUser
 from evaluation.evaluate import RankingScores
 from evaluation.intervals import mean_interval
 from evaluation.ranking import RANKING_METRICS, contains_pairs, evaluate_ranking
+from schema.items_by_user import ItemsByUser
 
 HEAD, TORSO, TAIL, COLD = range(4)
 LIGHT, HEAVY = range(2)

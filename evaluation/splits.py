@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.assignment import (
     LEFT_OUT,
@@ -20,8 +18,8 @@ from evaluation.assignment import (
     split_random,
     split_random_per_user,
 )
+from evaluation.options import SplitMethod, SplitOptions
 
-SplitMethod = Literal["leave-last", "time", "random", "random-per-user", "files"]
 SECONDS_PER_DAY = 86_400
 NEED_TIMESTAMPS = ("leave-last", "time")
 OPTIONS_OF_ONE_METHOD: dict[str, SplitMethod] = {
@@ -33,61 +31,9 @@ OPTIONS_OF_ONE_METHOD: dict[str, SplitMethod] = {
 }
 
 
-class SplitOptions(BaseModel):
-    """How to hold interactions out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    split: SplitMethod | None = Field(
-        None,
-        description="leave-last: the last interactions of each user; time: all from a moment on; random: any "
-        "rows; random-per-user: any rows of each user; files: the pairs that files name. Left out: leave-last where "
-        "there are timestamps, else random",
-    )
-    leave_last_n: int = Field(
-        1, ge=1, description="leave-last: interactions per user in the test part, and as many in validation"
-    )
-    split_at: datetime | date | None = Field(
-        None,
-        description="time: first day, or moment, of the test part (UTC); left out: as test_share says",
-    )
-    split_until: datetime | date | None = Field(
-        None,
-        description="time: first day, or moment, after the test part (UTC); later rows are in no part",
-    )
-    split_gap_days: int = Field(
-        0,
-        ge=0,
-        description="time: days before validation and before the test part whose rows are in no part",
-    )
-    test_share: float = Field(
-        0.2,
-        gt=0,
-        lt=1,
-        description="time and random: share of all rows in the test part; random-per-user: of the rows of each user",
-    )
-    validation_share: float = Field(
-        0.2,
-        gt=0,
-        lt=1,
-        description="time and random: share of the rows outside test in the validation part; random-per-user: of all "
-        "rows of each user",
-    )
-    split_seed: int = Field(42, ge=0, description="random rows, and the order of rows with the same timestamp")
-    split_train_file: str | None = Field(
-        None,
-        description="files: CSV, TSV or Parquet of user and item ids to train on; left out: all that the others do "
-        "not name",
-    )
-    split_validation_file: str | None = Field(
-        None, description="files: CSV, TSV or Parquet of user and item ids to choose by"
-    )
-    split_test_file: str | None = Field(None, description="files: CSV, TSV or Parquet of user and item ids to test on")
-
-
 @dataclass(frozen=True, eq=False)
 class NamedPairs:
-    """The pairs that files name for each part, as evaluation.csr.pair_keys, in any order.
+    """The pairs that files name for each part, as schema.items_by_user.pair_keys, in any order.
 
     Attributes:
         train: None where all rows not named for another part are train.

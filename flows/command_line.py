@@ -18,7 +18,7 @@ from evaluation.display import clean_text
 from flows.flags import add_flags, build_parser, flag_of, is_secret, is_variable
 from flows.options import RunOptions
 from flows.termination import Terminated, raising_on_sigterm
-from storage.errors import RecommenderError
+from schema.errors import RecommenderError
 from tasks.log_lines import start_log
 
 __all__ = ["Command", "StageFailed", "build_parser", "explain", "flag_of", "run", "run_one_of", "write_json"]

@@ -8,7 +8,7 @@ from typing import Any
 from prefect import flow
 
 from evaluation.checks import Finding
-from evaluation.splits import SplitOptions
+from evaluation.options import SplitOptions
 from flows.command_line import run
 from flows.notices import NOTICES
 from flows.options import DaskOptions, NoticeOptions, RunOptions
@@ -20,26 +20,18 @@ from flows.stages import baselines, fit_and_score, make_split, split_as_asked
 from models.bias import BiasOptions
 from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
-from spark.dataset import DatasetOptions
-from spark.session import SparkOptions
-from storage.errors import InvalidInput
+from reviews.ingest import IngestOptions
+from reviews.options import DownloadOptions
+from schema.errors import InvalidInput
+from spark.options import DatasetOptions, SparkOptions
 from storage.manifest import Manifest
 from tasks.candidates import Candidate, SearchOptions
 from tasks.choose import Scored
-from tasks.evaluation import (
-    SubjectOptions,
-    find_what_was_taken_out,
-    find_windows,
-    look_for_leaks,
-    publish_evaluation,
-)
-from tasks.measured import EvaluationOptions
-from tasks.places import PlaceOptions
-from tasks.published import ModelChoice, candidate_of, find_lineage, find_model
-from tasks.raw import ReviewsInput, keep_file
+from tasks.evaluation import find_what_was_taken_out, find_windows, look_for_leaks, publish_evaluation
+from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, ReviewsInput, SubjectOptions
+from tasks.published import candidate_of, find_lineage, find_model
+from tasks.raw import keep_file
 from tasks.report import Lineage
-from tasks.reviews.download import DownloadOptions
-from tasks.reviews.ingest import IngestOptions
 from tasks.score_lists import score_as_is, score_lists
 from tasks.split import split_dataset
 from tasks.tables import LEARNT

@@ -13,13 +13,10 @@ from flows.results import dataset_record
 from flows.running import run_flow
 from flows.settings import Settings
 from flows.stages import compare_reviews, ingest_reviews, make_dataset
-from spark.dataset import DatasetOptions
-from spark.session import SparkOptions
-from tasks.drift import DriftOptions
-from tasks.places import PlaceOptions
-from tasks.raw import ReviewsInput
-from tasks.reviews.download import DownloadOptions
-from tasks.reviews.ingest import IngestOptions
+from reviews.ingest import IngestOptions
+from reviews.options import DownloadOptions
+from spark.options import DatasetOptions, SparkOptions
+from tasks.options import DriftOptions, PlaceOptions, ReviewsInput
 
 PARTS = (
     ReviewsInput,

@@ -9,9 +9,9 @@ from prefect.logging.loggers import flow_run_logger
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows.options import NoticeOptions
-from storage.errors import Unavailable
+from schema.errors import Unavailable
 from tasks.notice import build_notice
-from tasks.places import StoreOptions
+from tasks.options import StoreOptions
 from tasks.webhook import host_of, post_json
 
 

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic.json_schema import SkipJsonSchema
 
 from spark.options import GIB, MEMORY, memory_bytes
-from tasks.log_lines import LogOptions
+from tasks.options import LogOptions
 
 
 def _enough_to_start(memory: str) -> str:

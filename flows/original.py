@@ -5,17 +5,17 @@ from typing import Any
 
 from loguru import logger
 
-from evaluation.original import original_table
-from evaluation.report_input import ScoredModel
 from flows.results import evaluation_record
 from flows.settings import Settings
 from flows.stages import baselines, fit_and_score, make_split
-from storage.errors import InvalidInput
+from reports.original import original_table
+from reports.report_input import ScoredModel
+from schema.errors import InvalidInput
 from tasks.candidates import RANDOM, SearchOptions
 from tasks.choose import Scored
 from tasks.evaluation import publish_evaluation, row_of_original
+from tasks.options import PlaceOptions
 from tasks.original import RANK_SWEEP, SPLIT, WEIGHTS_SWEEP, sweep_points
-from tasks.places import PlaceOptions
 from tasks.tables import LEARNT
 
 

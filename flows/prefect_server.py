@@ -24,7 +24,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from storage.errors import Unavailable
+from schema.errors import Unavailable
 
 START_TIMEOUT_SECONDS = 120.0
 # What a server does in the background for deployments and past runs; one that lives for a single run has neither.

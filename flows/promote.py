@@ -22,14 +22,11 @@ from flows.running import run_flow
 from flows.settings import Settings
 from flows.stages import compare_on_test
 from flows.terminal import stdout
-from spark.session import SparkOptions
+from spark.options import SparkOptions
 from storage.champion import Succession
-from tasks.choose import SelectionOptions
 from tasks.contest import crown_model, find_contest, find_predecessor, read_reign
-from tasks.measured import EvaluationOptions
-from tasks.places import PlaceOptions
-from tasks.promotion import PromotionOptions, pass_gate
-from tasks.published import ModelChoice
+from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
+from tasks.promotion import pass_gate
 
 PARTS = (
     ModelChoice,

@@ -13,9 +13,8 @@ from flows.running import run_flow
 from flows.settings import Settings
 from flows.stages import recommend_to_all
 from storage import layout
-from tasks.places import PlaceOptions
-from tasks.published import ModelChoice, find_model
-from tasks.recommend import RecommendOptions
+from tasks.options import ModelChoice, PlaceOptions, RecommendOptions
+from tasks.published import find_model
 
 PARTS = (ModelChoice, RecommendOptions, PlaceOptions, DaskOptions, NoticeOptions, RunOptions)
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from loguru import logger
 
-from evaluation.rows import MetricRow
+from schema.metric_row import MetricRow
 from storage import layout
 from storage.artifacts import entry
 from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.choose import Scored
 from tasks.contest import Contest
-from tasks.places import PlaceOptions
+from tasks.options import PlaceOptions
 from tasks.published import candidate_of
 from tasks.report import Lineage
 from tasks.score import read_rows

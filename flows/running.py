@@ -17,10 +17,10 @@ from prefect_dask.task_runners import DaskTaskRunner
 from flows.options import DaskOptions
 from flows.prefect_server import open_prefect_api
 from flows.settings import Settings
+from schema.errors import Unavailable
 from spark.configuration import machine_bytes
 from spark.options import GIB, SparkOptions, driver_memory
-from storage.errors import Unavailable
-from tasks.log_lines import LogOptions
+from tasks.options import LogOptions
 from tasks.processes import PreparedWorker, prepare_process
 
 # Else a run would wait for ever: for a worker that pauses for want of memory, which is not Dask's to give back (one

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.command_line import run
 from flows.options import RunOptions
-from tasks.reviews.sample import SampleOptions, write_sample
+from reviews.options import SampleOptions
+from reviews.sample import write_sample
 
 
 class OutputOptions(BaseModel):

@@ -5,28 +5,32 @@ from typing import TypeVar
 from pydantic import BaseModel, field_serializer
 from pydantic_settings import SettingsConfigDict
 
-from evaluation.splits import SplitOptions
+from evaluation.options import SplitOptions
 from flows.options import DaskOptions, NoticeOptions, RunOptions
 from flows.variables import VariableSettings
 from models.bias import BiasOptions
 from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
-from spark.dataset import DatasetOptions
-from spark.session import SparkOptions
+from reviews.download import is_url
+from reviews.ingest import IngestOptions
+from reviews.options import DownloadOptions
+from reviews.transfer import shown
+from spark.options import DatasetOptions, SparkOptions
 from tasks.candidates import SearchOptions
-from tasks.choose import SelectionOptions
-from tasks.drift import DriftOptions
-from tasks.evaluation import SubjectOptions
-from tasks.measured import EvaluationOptions
-from tasks.places import PlaceOptions
-from tasks.promotion import PromotionOptions
-from tasks.published import ModelChoice
-from tasks.raw import ProductsInput, ReviewsInput
-from tasks.recommend import RecommendOptions
-from tasks.reviews.download import DownloadOptions, is_url
-from tasks.reviews.ingest import IngestOptions
-from tasks.reviews.transfer import shown
-from tasks.tracking import TrackingOptions, hide_user
+from tasks.options import (
+    DriftOptions,
+    EvaluationOptions,
+    ModelChoice,
+    PlaceOptions,
+    ProductsInput,
+    PromotionOptions,
+    RecommendOptions,
+    ReviewsInput,
+    SelectionOptions,
+    SubjectOptions,
+    TrackingOptions,
+)
+from tasks.tracking import hide_user
 
 ADDRESSES = ("input_reviews", "raw_reviews_url", "mlflow_tracking_uri", "dask_scheduler_address")
 

@@ -8,34 +8,35 @@ from typing import TypeVar
 from prefect import unmapped
 from prefect.futures import PrefectFuture
 
-from evaluation.splits import SplitOptions
+from evaluation.options import SplitOptions
 from flows.settings import Settings
 from models.bias import BiasOptions
 from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
-from spark.dataset import DatasetOptions
-from spark.session import SparkOptions
+from reviews.checks import CHECKS
+from reviews.ingest import IngestOptions
+from reviews.options import DownloadOptions
+from spark.options import DatasetOptions, SparkOptions
 from storage.manifest import Manifest
 from tasks.candidates import YARDSTICKS, Candidate, SearchOptions, candidates
-from tasks.choose import Choice, Scored, SelectionOptions, choose
+from tasks.choose import Choice, Scored, choose
 from tasks.dataset import build_dataset
-from tasks.drift import Drift, DriftOptions, compare_with_before
+from tasks.drift import Drift, compare_with_before
 from tasks.fit import Parts, fit
 from tasks.ingest import check_reviews, find_reviews, publish_reviews, read_raw
-from tasks.measured import EvaluationOptions
-from tasks.places import PlaceOptions, scratch_folder
-from tasks.progress import Advance, progress
-from tasks.raw import ReviewsInput, fetch_raw, keep_file
-from tasks.recommend import (
+from tasks.options import (
+    DriftOptions,
+    EvaluationOptions,
+    PlaceOptions,
     RecommendOptions,
-    find_recommendations,
-    publish_recommendations,
-    recommend_block,
+    ReviewsInput,
+    SelectionOptions,
 )
+from tasks.places import scratch_folder
+from tasks.progress import Advance, progress
+from tasks.raw import fetch_raw, keep_file
+from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
 from tasks.report import Lineage
-from tasks.reviews.checks import CHECKS
-from tasks.reviews.download import DownloadOptions
-from tasks.reviews.ingest import IngestOptions
 from tasks.score import score
 from tasks.split import SPLIT_FILES, split_dataset
 from tasks.tables import LEARNT

@@ -28,17 +28,18 @@ from flows.store_view import (
     verdict,
 )
 from flows.terminal import number, progress_bar, stdout
+from schema.errors import CorruptObject
 from storage import layout
 from storage.champion import champion_id
 from storage.copying import artifacts_to_copy, copy_artifacts
-from storage.errors import CorruptObject
 from storage.garbage import collect_garbage
 from storage.inventory import Artifact, find_artifact, lineage, list_artifacts
 from storage.manifest import Manifest
 from storage.opening import open_store
 from storage.protocol import Store
 from storage.verify import verify_artifact, verify_champion
-from tasks.places import PlaceOptions, StoreOptions, scratch_folder
+from tasks.options import PlaceOptions, StoreOptions
+from tasks.places import scratch_folder
 
 
 def list_store(settings: ListSettings) -> dict[str, Any]:

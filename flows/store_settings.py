@@ -12,7 +12,7 @@ from flows.options import RunOptions
 from flows.variables import VariableSettings
 from storage import layout
 from storage.garbage import DEFAULT_AGE, LEAST_AGE
-from tasks.places import PlaceOptions, StoreOptions
+from tasks.options import PlaceOptions, StoreOptions
 
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 _MOST_AGE = timedelta(days=36_500)

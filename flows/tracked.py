@@ -11,12 +11,11 @@ from storage import layout
 from storage.identity import artifact_id
 from storage.manifest import Manifest
 from tasks.candidates import SearchOptions
-from tasks.choose import Scored, SelectionOptions
-from tasks.measured import EvaluationOptions
-from tasks.places import PlaceOptions
+from tasks.choose import Scored
+from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions, TrackingOptions
 from tasks.report import Lineage
 from tasks.tables import local_file
-from tasks.tracking import TrackedRun, TrackingOptions, close_run, open_run, track_candidate
+from tasks.tracking import TrackedRun, close_run, open_run, track_candidate
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import flow
 
-from evaluation.splits import SplitOptions
+from evaluation.options import SplitOptions
 from flows.command_line import run
 from flows.notices import NOTICES
 from flows.options import DaskOptions, NoticeOptions, RunOptions
@@ -18,22 +18,27 @@ from flows.tracked import close_training, open_training
 from models.bias import BiasOptions
 from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
-from spark.dataset import DatasetOptions
-from spark.session import SparkOptions
+from reviews.ingest import IngestOptions
+from reviews.options import DownloadOptions
+from spark.options import DatasetOptions, SparkOptions
 from tasks.candidates import SearchOptions
-from tasks.choose import Scored, SelectionOptions
-from tasks.drift import DriftOptions
+from tasks.choose import Scored
 from tasks.fit import fit
-from tasks.measured import EvaluationOptions
 from tasks.model import publish_model
-from tasks.places import PlaceOptions
-from tasks.raw import ProductsInput, ReviewsInput, keep_file
-from tasks.recommend import RecommendOptions
-from tasks.reviews.download import DownloadOptions
-from tasks.reviews.ingest import IngestOptions
+from tasks.options import (
+    DriftOptions,
+    EvaluationOptions,
+    PlaceOptions,
+    ProductsInput,
+    RecommendOptions,
+    ReviewsInput,
+    SelectionOptions,
+    TrackingOptions,
+)
+from tasks.raw import keep_file
 from tasks.summary import summarise
 from tasks.tables import LEARNT
-from tasks.tracking import TrackingOptions, check_tracking, load_mlflow, open_experiment
+from tasks.tracking import check_tracking, load_mlflow, open_experiment
 
 PARTS = (
     ReviewsInput,

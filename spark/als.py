@@ -14,8 +14,8 @@ from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
+from schema.columns import Columns
 from spark.canonical import write_canonical
-from spark.columns import Columns
 from spark.hadoop import delete, local_files
 from spark.session import scratch_uri
 

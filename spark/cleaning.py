@@ -5,7 +5,7 @@ from typing import Final
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
-from spark.columns import Columns
+from schema.columns import Columns
 from spark.indexing import number_ids
 from spark.small import hinted
 

@@ -4,29 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
 from pyspark.sql import DataFrame, SparkSession
 
+from schema.columns import Columns
 from spark.cleaning import ITEM_KEY, USER_KEY, latest_of_pairs, number_rows, sample_users
-from spark.columns import Columns
 from spark.kcore import KCorePass, k_core
+from spark.options import DatasetOptions
 from spark.tables import write_tables
 
 REVIEW_COLUMNS = (Columns.USER_ID, Columns.ITEM_ID, Columns.RATING, Columns.TIMESTAMP, Columns.LINE)
-
-
-class DatasetOptions(BaseModel):
-    """Which reviews become interactions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    min_interactions: int = Field(
-        5, ge=1, description="interactions that each user and item keeps at least (the k of the k-core)"
-    )
-    sample_fraction: float = Field(
-        1.0, gt=0, le=1, description="share of users kept, chosen by a seeded hash of the id"
-    )
-    sample_seed: int = Field(42, description="seed of the sample of users")
 
 
 @dataclass(frozen=True)

@@ -114,3 +114,17 @@ def describe_sizes(options: SparkOptions, machine_bytes: int) -> str:
     most = f", at most {options.spark_max_cores} cores" if options.spark_max_cores else ""
     executors = f"executors of {options.spark_executor_memory}, {each} each{most}"
     return f"Spark {options.spark_master}: driver {heap}; {executors}"
+
+
+class DatasetOptions(BaseModel):
+    """Which reviews become interactions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_interactions: int = Field(
+        5, ge=1, description="interactions that each user and item keeps at least (the k of the k-core)"
+    )
+    sample_fraction: float = Field(
+        1.0, gt=0, le=1, description="share of users kept, chosen by a seeded hash of the id"
+    )
+    sample_seed: int = Field(42, description="seed of the sample of users")

@@ -6,9 +6,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
+from schema.columns import Columns
 from spark.canonical import write_canonical
 from spark.cleaning import ITEM_KEY, USER_KEY
-from spark.columns import Columns
 from spark.hadoop import delete, local_files
 from spark.indexing import index_ids
 from spark.kcore import KCorePass

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from schema.errors import CorruptObject, ObjectExists, ObjectNotFound
 from storage import layout
 from storage.champion import read_champion, replace_champion
 from storage.checkout import checkout, entry
-from storage.errors import CorruptObject, ObjectExists, ObjectNotFound
 from storage.file_sets import add_files
 from storage.manifest import MANIFEST_LIMIT_BYTES, FileEntry, JsonScalar, Manifest, parse_manifest
 from storage.protocol import Store

@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from typing import NoReturn
 
-from storage.errors import CorruptObject
+from schema.errors import CorruptObject
 
 MAX_DEPTH = 32
 

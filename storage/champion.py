@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from schema.errors import CorruptObject, ObjectNotFound, VersionConflict
 from storage import canonical, layout
-from storage.errors import CorruptObject, ObjectNotFound, VersionConflict
 from storage.protocol import ObjectInfo, Store
 
 MODEL_ID = "model_id"

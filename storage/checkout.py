@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from schema.errors import CorruptObject, ObjectNotFound
 from storage import layout
-from storage.errors import CorruptObject, ObjectNotFound
 from storage.identity import ID_LENGTH, file_sha256
 from storage.leftovers import TEMPORARY, remove_stale, temporary_name
 from storage.manifest import FileEntry, Manifest

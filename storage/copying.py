@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from schema.errors import CorruptObject, ObjectExists, ObjectNotFound
 from storage import artifacts, layout
 from storage.checkout import check_digest
-from storage.errors import CorruptObject, ObjectExists, ObjectNotFound
 from storage.file_sets import adopt_file, put_file
 from storage.inventory import Artifact, lineage
 from storage.leftovers import temporary_name

@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from schema.errors import CorruptObject, InvalidInput, ObjectExists, ObjectNotFound
 from storage import canonical, layout
-from storage.errors import CorruptObject, InvalidInput, ObjectExists, ObjectNotFound
 from storage.identity import ID_LENGTH, file_sha256, stream_sha256
 from storage.manifest import FileEntry
 from storage.protocol import Store

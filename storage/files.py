@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from storage.errors import InvalidInput, OutOfSpace
+from schema.errors import InvalidInput, OutOfSpace
 from storage.leftovers import DENIED, TEMPORARY, temporary_name
 
 COPY_BYTES = 1024 * 1024

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
+from schema.errors import CorruptObject, InvalidInput
 from storage import layout
 from storage.champion import read_history
-from storage.errors import CorruptObject, InvalidInput
 from storage.inventory import list_artifacts, look_up
 from storage.manifest import Manifest
 from storage.protocol import ObjectInfo, Store

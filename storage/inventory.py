@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from schema.errors import CorruptObject, InvalidInput, InvalidKey, ObjectNotFound, RecommenderError
 from storage import artifacts, layout
-from storage.errors import CorruptObject, InvalidInput, InvalidKey, ObjectNotFound, RecommenderError
 from storage.manifest import Manifest
 from storage.protocol import Store
 

@@ -2,7 +2,7 @@
 
 import re
 
-from storage.errors import InvalidKey
+from schema.errors import InvalidKey
 
 MAX_KEY_BYTES = 900
 MAX_SEGMENT_BYTES = 255

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from storage.errors import InvalidKey
+from schema.errors import InvalidKey
 from storage.keys import check_key
 
 RAW: Final = "raw"

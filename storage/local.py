@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from storage.errors import (
+from schema.errors import (
     CorruptObject,
     InvalidInput,
     InvalidKey,

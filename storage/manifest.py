@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import TypeAlias, TypeVar
 
+from schema.errors import CorruptObject, InvalidKey
 from storage import canonical, layout
-from storage.errors import CorruptObject, InvalidKey
 from storage.keys import check_key
 
 JsonScalar: TypeAlias = str | int | float | bool | None

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from storage.errors import CorruptObject, InvalidKey, ObjectExists, ObjectNotFound, VersionConflict
+from schema.errors import CorruptObject, InvalidKey, ObjectExists, ObjectNotFound, VersionConflict
 from storage.files import save_stream
 from storage.keys import check_key, check_prefix
 from storage.protocol import READ_LIMIT_BYTES, ObjectInfo

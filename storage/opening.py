@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 from storage.local import LocalStore
 from storage.memory import shared_memory_store
 from storage.protocol import Store

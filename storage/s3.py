@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 
 from botocore.exceptions import ClientError
 
-from storage.errors import (
+from schema.errors import (
     CorruptObject,
     InvalidInput,
     InvalidKey,

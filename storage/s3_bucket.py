@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from storage.errors import InvalidInput, InvalidKey
+from schema.errors import InvalidInput, InvalidKey
 from storage.keys import check_key
 from storage.s3_errors import ABSENT, code_of, explained
 from storage.s3_options import S3_SCHEME

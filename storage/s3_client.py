@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 from storage.s3_errors import explained
 from storage.s3_options import S3Options, check_options
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from storage.errors import ObjectNotFound, Unavailable
+from schema.errors import ObjectNotFound, Unavailable
 from storage.s3_errors import ABSENT, REFUSED, TRANSPORT, code_of, explained
 
 if TYPE_CHECKING:

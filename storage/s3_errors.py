@@ -7,7 +7,7 @@ from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from storage.errors import InvalidInput, OutOfSpace, RecommenderError, Unavailable
+from schema.errors import InvalidInput, OutOfSpace, RecommenderError, Unavailable
 
 ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 # A condition did not hold. The last two may also mean that an earlier try of the same request was carried out.

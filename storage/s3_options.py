@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 
 S3_SCHEME = "s3://"
 SPARK_SCRATCH = ".spark"  # no key begins with a dot, so no reader of a store sees what is in it

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 from storage.s3_errors import code_of
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from schema.errors import CorruptObject, ObjectNotFound
 from storage import layout
 from storage.champion import read_history
-from storage.errors import CorruptObject, ObjectNotFound
 from storage.identity import READ_BYTES
 from storage.inventory import Artifact, look_up, unreadable_is_corrupt
 from storage.manifest import FileEntry, Manifest

@@ -10,7 +10,7 @@ from pydantic_settings import NoDecode
 from models.bias import BiasOptions
 from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 
 IMPLICIT = "als-implicit"
 EXPLICIT = "als-explicit"

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
 from prefect import task
 from prefect.artifacts import create_table_artifact
-from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.assess import HeldOut, hold_out
 from evaluation.display import format_interval, format_metric, metric_label
@@ -18,41 +16,16 @@ from evaluation.guard import FULL_CATALOGUE, HELD_OUT_ONLY, GuardVerdict, Metric
 from evaluation.held_out_only import held_out_only
 from evaluation.ranking import RANKING_METRICS
 from evaluation.selection_noise import LeadVerdict, judge_lead
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 from storage.manifest import Manifest
 from tasks.candidates import POPULARITY, RANDOM, Candidate
-from tasks.measured import GOOD_RATING, USERS_K, EvaluationOptions, load_factors
-from tasks.places import PlaceOptions
+from tasks.measured import GOOD_RATING, USERS_K, load_factors
+from tasks.options import EvaluationOptions, PlaceOptions, SelectionMetric, SelectionOptions
 from tasks.score import read_rows, read_users
 from tasks.tables import read_parts
 
-SelectionMetric = Literal[
-    "ndcg_10",
-    "recall_10",
-    "hit_rate_10",
-    "precision_10",
-    "mrr_10",
-    "map_10",
-    "held_out_only_precision_10",
-    "held_out_only_ndcg_10",
-]
 PREFIX = "held_out_only_"
 SHOWN = (("ndcg", 10), ("recall", 10), ("hit_rate", 10), ("coverage", 10), ("rmse", None))
-
-
-class SelectionOptions(BaseModel):
-    """By what the model is chosen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    select_by: SelectionMetric = Field(
-        "ndcg_10",
-        description="Metric on validation that chooses the model; the guard refuses one that cannot tell a random "
-        "scorer, popularity and an oracle apart on this split.",
-    )
-    guard: Literal["refuse", "warn"] = Field(
-        "refuse", description="What happens when the metric is not fit to choose: stop, or go on and say so."
-    )
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from loguru import logger
 from prefect import task
 
 from evaluation.checks import Finding
+from schema.errors import CorruptObject, InvalidInput
 from storage import artifacts, layout
 from storage.champion import Succession, crown, predecessors, read_history
-from storage.errors import CorruptObject, InvalidInput
 from storage.inventory import list_artifacts
 from storage.manifest import Manifest
 from storage.protocol import Store
 from storage.verify import verify_files
 from tasks.candidates import RATING_MODELS, RECENT_POPULARITY, Candidate
-from tasks.places import PlaceOptions
-from tasks.published import ModelChoice, candidate_of, require_model
+from tasks.options import ModelChoice, PlaceOptions
+from tasks.published import candidate_of, require_model
 from tasks.retrying import NETWORK_RETRIES
 from tasks.tables import read_table
 

@@ -8,27 +8,27 @@ from loguru import logger
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
+import schema.columns
 import spark.canonical
 import spark.cleaning
-import spark.columns
 import spark.dataset
 import spark.indexing
 import spark.kcore
 import spark.tables
-from spark.dataset import DatasetCounts, DatasetOptions
+from schema.errors import InvalidInput
+from spark.dataset import DatasetCounts
 from spark.kcore import KCorePass
-from spark.session import SparkOptions
+from spark.options import DatasetOptions, SparkOptions
 from storage import canonical, layout
-from storage.errors import InvalidInput
 from storage.identity import code_version
 from storage.manifest import Manifest
-from tasks.places import PlaceOptions
+from tasks.options import PlaceOptions
 from tasks.publication import publish_once
 from tasks.retrying import COMPUTE_RETRIES
 from tasks.sessions import open_spark, spark_uri
 
 CODE = code_version(
-    spark.canonical, spark.cleaning, spark.columns, spark.dataset, spark.indexing, spark.kcore, spark.tables
+    spark.canonical, spark.cleaning, schema.columns, spark.dataset, spark.indexing, spark.kcore, spark.tables
 )
 
 

@@ -6,43 +6,33 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow.parquet as pq
 from loguru import logger
 from prefect import task
 from prefect.artifacts import create_table_artifact
-from pydantic import Field
 
 import evaluation.drift
 import evaluation.review_profile
 import evaluation.stability
-from evaluation.drift import DriftFigure, DriftLimits, beyond, compare_reviews
-from evaluation.drift_table import drift_rows, drift_text, say_beyond
+from evaluation.drift import DriftFigure, beyond, compare_reviews
+from evaluation.options import DriftLimits
 from evaluation.review_profile import COLUMNS, ReviewProfile, profile_reviews
+from reports.drift_table import drift_rows, drift_text, say_beyond
+from schema.errors import InvalidInput
 from storage import canonical, layout
-from storage.errors import InvalidInput
 from storage.identity import code_version
 from storage.inventory import list_artifacts, look_up
 from storage.manifest import Manifest
 from storage.protocol import Store
-from tasks.places import PlaceOptions
+from tasks.options import DriftOptions, PlaceOptions
 from tasks.publication import publish_once
 from tasks.retrying import COMPUTE_RETRIES
 from tasks.tables import local_file
 
 CODE = code_version(evaluation.drift, evaluation.review_profile, evaluation.stability)
 _DATE = re.compile(r"(?<!\d)(19|20)\d{2}([-_.]?)(0[1-9]|1[0-2])(\2(0[1-9]|[12]\d|3[01]))?(?!\d)")
-
-
-class DriftOptions(DriftLimits):
-    """How reviews are compared with those of the run before."""
-
-    drift: Literal["warn", "refuse", "off"] = Field(
-        "warn",
-        description="What happens when reviews differ from those of the run before by more than the limits: warn and "
-        "go on, refuse and stop before anything is trained, or off: no comparison.",
-    )
 
 
 class DriftRefused(InvalidInput):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,58 +11,26 @@ from loguru import logger
 from numpy.typing import NDArray
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
-from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.assignment import rolling_windows
 from evaluation.checks import Finding, find_known_leak
-from evaluation.csr import pair_keys
-from evaluation.report import ReportInput, render_report
-from evaluation.report_input import ScoredModel, WindowScores
-from evaluation.terminal import terminal_table
+from reports.report import ReportInput, render_report
+from reports.report_input import ScoredModel, WindowScores
+from reports.terminal import terminal_table
+from schema.errors import InvalidInput
+from schema.items_by_user import pair_keys
 from storage import artifacts, canonical, layout
-from storage.errors import InvalidInput
 from storage.manifest import Manifest
 from tasks.choose import Scored
 from tasks.evidence import gather_evidence
 from tasks.measured import headline
 from tasks.model import CODE
-from tasks.places import PlaceOptions
+from tasks.options import PlaceOptions
 from tasks.publication import publish_once
 from tasks.report import Lineage, about_data, input_name, report_ids, scored_model, shown_evidence
 from tasks.retrying import COMPUTE_RETRIES
 from tasks.score import read_rows
 from tasks.tables import learnt_parts, read_parts, read_table
-
-
-class SubjectOptions(BaseModel):
-    """What is evaluated, and by which protocol."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    recommendations_file: Path | None = Field(
-        None,
-        description="Recommendations made elsewhere: Parquet, CSV or TSV with user_id, item_id, and rank or score "
-        "unless the rows are in order.",
-        json_schema_extra={"flag": "--recommendations", "metavar": "FILE", "variable": False},
-    )
-    as_is: bool = Field(
-        default=False,
-        description="Evaluate the published model as it stands instead of fitting its parameters to what comes before "
-        "the test part: what it remembers of that part is counted.",
-        json_schema_extra={"variable": False},
-    )
-    protocol: Literal["full-catalogue", "original"] = Field(
-        "full-catalogue",
-        description="full-catalogue: all items are ranked; original: the two sweeps of the original project, with its "
-        "held-out-only figures beside honest ones.",
-        json_schema_extra={"variable": False},
-    )
-    rolling_windows: int = Field(
-        0,
-        ge=0,
-        description="Also evaluate at so many successive points in time, each a test part of --test-share of the rows.",
-        json_schema_extra={"flag": "--windows"},
-    )
 
 
 @dataclass(frozen=True)

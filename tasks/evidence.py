@@ -20,13 +20,13 @@ from evaluation.checks import (
 )
 from evaluation.comparison import Comparison, adjust, compare_paired
 from evaluation.display import EN_DASH
-from evaluation.report_input import CalibrationBin
 from evaluation.segments import SegmentScore
+from reports.report_input import CalibrationBin
 from storage.manifest import Manifest
 from tasks.candidates import GLOBAL_MEAN, POPULARITY, RANDOM
 from tasks.choose import Scored
 from tasks.measured import USERS_K, load_factors
-from tasks.places import PlaceOptions
+from tasks.options import PlaceOptions
 from tasks.score import read_ranked, read_segments, read_users
 from tasks.tables import LEARNT, read_parts
 

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evaluation.assess import items_by_user
-from evaluation.report import ExampleUser, HistoryEntry, RecommendedItem
 from models.loading import load_ranking_model
+from reports.report import ExampleUser, HistoryEntry, RecommendedItem
 from storage import layout
 from storage.manifest import Manifest
-from tasks.places import PlaceOptions
+from tasks.options import PlaceOptions
 from tasks.ranking import model_folder
 from tasks.recommend import recommended_rows
 from tasks.tables import LEARNT, read_parts, read_table

@@ -22,12 +22,12 @@ from models.item_knn import ItemKnnModel, ItemKnnOptions, fit_item_knn
 from models.popularity import PopularityOptions, draw_random_model, fit_popularity, fit_recent_popularity
 from spark.als import AlsParameters
 from spark.blas import describe_blas
-from spark.session import SparkOptions
+from spark.options import SparkOptions
 from storage import layout
 from storage.identity import code_version
 from storage.manifest import Manifest
 from tasks.candidates import ALS_MODELS, BIAS, GLOBAL_MEAN, IMPLICIT, ITEM_KNN, POPULARITY, RANDOM, Candidate
-from tasks.places import PlaceOptions
+from tasks.options import PlaceOptions
 from tasks.publication import publish_once
 from tasks.retrying import COMPUTE_RETRIES
 from tasks.sessions import open_spark, spark_uri

@@ -20,13 +20,12 @@ from evaluation.gate import (
     say_non_inferiority,
 )
 from evaluation.guard import GuardVerdict
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 from storage.manifest import Manifest
 from tasks.candidates import POPULARITY
-from tasks.choose import PREFIX, Scored, SelectionOptions, judge_metric, try_metrics
+from tasks.choose import PREFIX, Scored, judge_metric, try_metrics
 from tasks.contest import Contest
-from tasks.measured import EvaluationOptions
-from tasks.places import PlaceOptions
+from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.published import candidate_of
 from tasks.score import read_users
 from tasks.tables import LEARNT, read_parts

@@ -9,28 +9,19 @@ import pyarrow.parquet as pq
 from loguru import logger
 from prefect import task
 
-import tasks.reviews.checks
-import tasks.reviews.columns
-import tasks.reviews.completeness
-import tasks.reviews.formats
-import tasks.reviews.ingest
-import tasks.reviews.lines
-import tasks.reviews.options
-import tasks.reviews.outcome
-import tasks.reviews.parse
-import tasks.reviews.parse_line
-import tasks.reviews.tables
-from storage import artifacts, layout
-from storage.identity import artifact_id, code_version
-from storage.manifest import Manifest
-from tasks.places import PlaceOptions
-from tasks.progress import progress
-from tasks.publication import publish_once
-from tasks.quarantine import count_reasons, show_reasons
-from tasks.raw import raw_file
-from tasks.retrying import COMPUTE_RETRIES
-from tasks.reviews.formats import Format, detect_format
-from tasks.reviews.ingest import (
+import reviews.checks
+import reviews.columns
+import reviews.completeness
+import reviews.formats
+import reviews.ingest
+import reviews.lines
+import reviews.options
+import reviews.outcome
+import reviews.parse
+import reviews.parse_line
+import reviews.tables
+from reviews.formats import Format, detect_format
+from reviews.ingest import (
     CheckFile,
     IngestOptions,
     PartitionFile,
@@ -38,20 +29,29 @@ from tasks.reviews.ingest import (
     merge_partitions,
     write_partition,
 )
-from tasks.reviews.parse import read_partitions
+from reviews.parse import read_partitions
+from storage import artifacts, layout
+from storage.identity import artifact_id, code_version
+from storage.manifest import Manifest
+from tasks.options import PlaceOptions
+from tasks.progress import progress
+from tasks.publication import publish_once
+from tasks.quarantine import count_reasons, show_reasons
+from tasks.raw import raw_file
+from tasks.retrying import COMPUTE_RETRIES
 
 CODE = code_version(
-    tasks.reviews.checks,
-    tasks.reviews.columns,
-    tasks.reviews.completeness,
-    tasks.reviews.formats,
-    tasks.reviews.ingest,
-    tasks.reviews.lines,
-    tasks.reviews.options,
-    tasks.reviews.outcome,
-    tasks.reviews.parse,
-    tasks.reviews.parse_line,
-    tasks.reviews.tables,
+    reviews.checks,
+    reviews.columns,
+    reviews.completeness,
+    reviews.formats,
+    reviews.ingest,
+    reviews.lines,
+    reviews.options,
+    reviews.outcome,
+    reviews.parse,
+    reviews.parse_line,
+    reviews.tables,
 )
 
 

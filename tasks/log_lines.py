@@ -9,29 +9,20 @@ import traceback
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from loguru import logger
-from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.options import LogFormat, LogOptions
 
 if TYPE_CHECKING:
     from loguru import Message
 
-OURS = ("benchmarks", "deployments", "evaluation", "flows", "models", "serving", "storage", "tasks", "__main__")
+OURS = (
+    *("benchmarks", "deployments", "evaluation", "flows", "models", "reports", "reviews", "serving", "storage", "tasks"),
+    "__main__",
+)
 SHORT_ID = 8
-
-LogFormat = Literal["text", "json"]
-
-
-class LogOptions(BaseModel):
-    """What is logged, and how it is written."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level of log lines.")
-    log_format: LogFormat = Field(
-        "text", description="How log lines are written: text for people, or json, an object on each line."
-    )
 
 
 @dataclass(frozen=True)

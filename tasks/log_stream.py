@@ -13,8 +13,9 @@ from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.logging.handlers import PrefectConsoleHandler
 
-from storage.errors import RecommenderError
-from tasks.log_lines import LogFormat, LogLine, LogOptions, write_loguru
+from schema.errors import RecommenderError
+from tasks.log_lines import LogLine, write_loguru
+from tasks.options import LogFormat, LogOptions
 
 if TYPE_CHECKING:
     from loguru import Message

@@ -8,39 +8,25 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from evaluation.assess import HeldOut, assess_cold_users, assess_lists, hold_out
 from evaluation.evaluate import DEFAULT_KS
 from evaluation.held_out_only import held_out_only
 from evaluation.intervals import mean_interval
 from evaluation.rating import rating_error
-from evaluation.rows import MetricRow
 from evaluation.segments import SegmentScore
 from models.factors import FactorModel
+from schema.errors import InvalidInput
+from schema.metric_row import MetricRow
 from storage import canonical, layout
-from storage.errors import InvalidInput
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
-from tasks.places import PlaceOptions
+from tasks.options import EvaluationOptions, PlaceOptions
 from tasks.ranking import Lists, model_folder, rank_users
 from tasks.tables import read_parts, write_table
 
 USERS_K = 10
 GOOD_RATING = 4.0  # the original's threshold of relevance
-
-
-class EvaluationOptions(BaseModel):
-    """Who is evaluated, and how many at a time."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    evaluate_users: PositiveInt | None = Field(
-        None, description="Evaluate a seeded sample of so many users; without it, all. Marked wherever shown."
-    )
-    evaluate_block_users: PositiveInt = Field(
-        8192, description="Users ranked in one piece on a Dask worker; memory grows with it, results do not change."
-    )
 
 
 def held_out_of(

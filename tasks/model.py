@@ -14,40 +14,40 @@ from prefect.artifacts import create_markdown_artifact
 import evaluation.checks
 import evaluation.comparison
 import evaluation.display
-import evaluation.distributions
-import evaluation.figures
-import evaluation.findings
-import evaluation.fit_figures
-import evaluation.funnel
 import evaluation.guard
-import evaluation.label_places
-import evaluation.quality_figures
-import evaluation.report
-import evaluation.report_input
-import evaluation.segment_figures
 import evaluation.segments
 import evaluation.selection_noise
-import evaluation.svg
-import evaluation.window_figures
+import reports.distributions
+import reports.figures
+import reports.findings
+import reports.fit_figures
+import reports.funnel
+import reports.label_places
+import reports.quality_figures
+import reports.report
+import reports.report_input
+import reports.segment_figures
+import reports.svg
+import reports.window_figures
 import tasks.evidence
 import tasks.examples
 import tasks.report
-from evaluation.report import render_report
-from evaluation.report_input import ReportInput
-from evaluation.terminal import terminal_table
+from reports.report import render_report
+from reports.report_input import ReportInput
+from reports.terminal import terminal_table
+from reviews.products import read_titles
 from storage import canonical, layout
 from storage.identity import artifact_id, code_version
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
 from tasks.choose import Choice, Scored
 from tasks.measured import headline
-from tasks.places import PlaceOptions
+from tasks.options import PlaceOptions
 from tasks.publication import publish_once
 from tasks.quarantine import show_reasons
 from tasks.raw import raw_file
 from tasks.report import Lineage, gather_report
 from tasks.retrying import COMPUTE_RETRIES
-from tasks.reviews.products import read_titles
 from tasks.score import read_rows
 from tasks.tables import local_file
 
@@ -55,25 +55,25 @@ CODE = code_version(
     evaluation.checks,
     evaluation.comparison,
     evaluation.display,
-    evaluation.distributions,
-    evaluation.figures,
-    evaluation.findings,
-    evaluation.fit_figures,
-    evaluation.funnel,
+    reports.distributions,
+    reports.figures,
+    reports.findings,
+    reports.fit_figures,
+    reports.funnel,
     evaluation.guard,
-    evaluation.label_places,
-    evaluation.quality_figures,
-    evaluation.report,
-    evaluation.report_input,
-    evaluation.segment_figures,
+    reports.label_places,
+    reports.quality_figures,
+    reports.report,
+    reports.report_input,
+    reports.segment_figures,
     evaluation.segments,
     evaluation.selection_noise,
-    evaluation.svg,
-    evaluation.window_figures,
+    reports.svg,
+    reports.window_figures,
     tasks.evidence,
     tasks.examples,
     tasks.report,
-    files=evaluation.report.TEMPLATES,
+    files=reports.report.TEMPLATES,
 )
 
 

@@ -21,7 +21,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType, TaskRun
 from prefect.utilities.urls import url_for
 
 from evaluation.display import clean_text
-from storage.errors import RecommenderError, Unavailable
+from schema.errors import RecommenderError, Unavailable
 
 VERSION: Final = 1
 MOST_CHARACTERS = 2000

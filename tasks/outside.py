@@ -10,10 +10,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from schema.errors import InvalidInput
 from storage import layout
-from storage.errors import InvalidInput
 from storage.manifest import Manifest
-from tasks.places import PlaceOptions
+from tasks.options import PlaceOptions
 from tasks.tables import read_table
 
 USER_NAMES = ("user_id", "user", "reviewerID", "userId", "uid")

@@ -8,44 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import Field
-
-from storage.opening import open_store
-from storage.protocol import Store
-from storage.s3_options import S3Options
-
-
-class StoreOptions(S3Options):
-    """Where artifacts are."""
-
-    store_uri: str = Field(
-        "data/store",
-        description="Root of the artifact store: a folder, s3://bucket/prefix, or memory://name in tests.",
-        json_schema_extra={"flag": "--store"},
-    )
-
-    def open_store(self) -> Store:
-        """Return the store under ``store_uri``."""
-        return open_store(self.store_uri, self.s3_options)
-
-    @property
-    def s3_options(self) -> S3Options:
-        """How an S3 server is reached."""
-        return S3Options(**{name: getattr(self, name) for name in S3Options.model_fields})
-
-
-class PlaceOptions(StoreOptions):
-    """Where artifacts and scratch files go."""
-
-    work_dir: Path = Field(
-        Path("data/work"),
-        description="Folder for scratch files; each run removes its own and those of runs that were killed.",
-    )
-
-    @property
-    def cache_dir(self) -> Path:
-        """Folder of local copies of a remote store's objects."""
-        return self.work_dir / "cache"
+from tasks.options import PlaceOptions
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import sys
 from distributed import Worker, WorkerPlugin
 from threadpoolctl import threadpool_limits
 
-from tasks.log_lines import LogOptions
 from tasks.log_stream import configure_logging
+from tasks.options import LogOptions
 
 # Below 3.11.9 a process whose threads are looked at (sys._current_frames) while others end can freeze, and hears
 # no signal: https://github.com/python/cpython/issues/106883.

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 import evaluation.checks
 import evaluation.comparison
@@ -19,11 +18,10 @@ import tasks.gate
 from storage import canonical, layout
 from storage.identity import code_version
 from storage.manifest import Manifest
-from tasks.choose import Scored, SelectionOptions
+from tasks.choose import Scored
 from tasks.contest import Contest
 from tasks.gate import decide_promotion
-from tasks.measured import EvaluationOptions
-from tasks.places import PlaceOptions
+from tasks.options import EvaluationOptions, PlaceOptions, PromotionOptions, SelectionOptions
 from tasks.publication import publish_once
 from tasks.retrying import COMPUTE_RETRIES
 from tasks.score import read_rows
@@ -39,52 +37,6 @@ CODE = code_version(
     tasks.choose,
     tasks.gate,
 )
-
-
-class PromotionOptions(BaseModel):
-    """Who becomes the champion, and why."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    promotion_margin: float = Field(
-        0.05,
-        ge=0,
-        lt=1,
-        description="Share of the champion's metric that a challenger must be shown not to lose more of; 0: it must be "
-        "shown to be better.",
-    )
-    promotion_reason: str | None = Field(
-        None,
-        min_length=1,
-        max_length=500,
-        description="Why, for the history; a promotion has its figures as a reason of its own, a rollback needs one.",
-        json_schema_extra={"flag": "--reason", "metavar": "TEXT", "variable": False},
-    )
-    roll_back: bool = Field(
-        default=False,
-        description="Go back to the champion before this one, or to the one that --model names, without a comparison.",
-        json_schema_extra={"flag": "--rollback", "variable": False},
-    )
-    show_history: bool = Field(
-        default=False,
-        description="Print who was the champion when and why, and change nothing.",
-        json_schema_extra={"flag": "--history", "variable": False},
-    )
-
-    @field_validator("promotion_reason")
-    @classmethod
-    def _without_margins(cls, reason: str | None) -> str | None:
-        if reason is not None and not reason.strip():
-            raise ValueError("expected a reason, in words")
-        return reason and reason.strip()
-
-    @model_validator(mode="after")
-    def _check_what_is_asked(self) -> "PromotionOptions":
-        if self.roll_back and self.promotion_reason is None:
-            raise ValueError("--rollback needs --reason TEXT: it stands in the history in place of a comparison.")
-        if self.roll_back and self.show_history:
-            raise ValueError("--rollback changes the champion and --history changes nothing; give one of the two.")
-        return self
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from loguru import logger
 from storage import artifacts
 from storage.identity import artifact_id
 from storage.manifest import Manifest
-from tasks.places import PlaceOptions, scratch_folder
+from tasks.options import PlaceOptions
+from tasks.places import scratch_folder
 
 Counts = Mapping[str, Any]
 

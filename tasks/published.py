@@ -1,29 +1,16 @@
 """Models that are published: which one is meant, what it is a fit of, and what it came from."""
 
 from prefect import task
-from pydantic import BaseModel, ConfigDict, Field
 
+from schema.errors import InvalidInput
 from storage import artifacts, layout
-from storage.errors import InvalidInput
 from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.candidates import Candidate
-from tasks.places import PlaceOptions
+from tasks.options import ModelChoice, PlaceOptions
 from tasks.report import Lineage
 
 NOT_OF_THE_CANDIDATE = frozenset({"model", "select_by", "validation_scores", "test_scores", "curve_scores"})
-
-
-class ModelChoice(BaseModel):
-    """Which model is used."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model_id: str | None = Field(
-        None,
-        description="Id of a published model; without it, the champion, or for a promotion the newest.",
-        json_schema_extra={"flag": "--model", "variable": False},
-    )
 
 
 @task(name="find model")

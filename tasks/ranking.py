@@ -11,12 +11,12 @@ from distributed import get_worker, worker_client
 from numpy.typing import NDArray
 
 from evaluation.assess import items_by_user
-from evaluation.csr import ItemsByUser
 from models.loading import RankingModel, load_ranking_model
+from schema.errors import ObjectNotFound
+from schema.items_by_user import ItemsByUser
 from storage import artifacts, layout
-from storage.errors import ObjectNotFound
 from storage.manifest import Manifest
-from tasks.places import PlaceOptions
+from tasks.options import PlaceOptions
 from tasks.tables import LEARNT, learnt_parts, local_file, read_parts
 
 Lists = NDArray[np.int32]

@@ -9,40 +9,16 @@ from urllib.parse import urlsplit
 from loguru import logger
 from prefect import task
 from prefect.runtime import task_run
-from pydantic import BaseModel, ConfigDict, Field
 
+from reviews.download import Download, download, is_url, use_local
+from reviews.options import DownloadOptions
+from reviews.transfer import without_credentials
 from storage import artifacts, layout
 from storage.manifest import Manifest
-from tasks.places import PlaceOptions, scratch_folder
+from tasks.options import PlaceOptions, ReviewsInput
+from tasks.places import scratch_folder
 from tasks.progress import progress
 from tasks.retrying import NETWORK_RETRIES
-from tasks.reviews.download import Download, DownloadOptions, download, is_url, use_local
-from tasks.reviews.transfer import without_credentials
-
-
-class ReviewsInput(BaseModel):
-    """What the run reads."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    input_reviews: str | None = Field(
-        None,
-        description="Reviews or ratings: a path or a URL; JSON lines, CSV or TSV, gzipped or not. "
-        "Without it, RAW_REVIEWS_URL is downloaded to RAW_REVIEWS_PATH.",
-        json_schema_extra={"flag": "--input"},
-    )
-
-
-class ProductsInput(BaseModel):
-    """What is known of the products."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    input_products: Path | None = Field(
-        None,
-        description="Product metadata in the format of Amazon's meta_*.json.gz; its titles stand in the report.",
-        json_schema_extra={"flag": "--products"},
-    )
 
 
 def name_fetch() -> str:

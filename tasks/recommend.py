@@ -6,34 +6,23 @@ import numpy as np
 import pyarrow as pa
 from loguru import logger
 from prefect import task
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 import models.item_knn
 import models.selection
 import models.top_k
 from evaluation.assess import items_by_user
-from evaluation.csr import ItemsByUser
 from models.loading import RankingModel, load_ranking_model
+from schema.items_by_user import ItemsByUser
 from storage import artifacts, layout
 from storage.identity import artifact_id, code_version
 from storage.manifest import FileEntry, Manifest
-from tasks.places import PlaceOptions, scratch_folder
+from tasks.options import PlaceOptions, RecommendOptions
+from tasks.places import scratch_folder
 from tasks.ranking import model_folder
 from tasks.retrying import COMPUTE_RETRIES
 from tasks.tables import read_table, write_table
 
 CODE = code_version(models.top_k, models.selection, models.item_knn)
-
-
-class RecommendOptions(BaseModel):
-    """What is recommended to whom."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    top_n: PositiveInt = Field(10, description="Recommendations per user.")
-    recommend_block_users: PositiveInt = Field(
-        16_384, description="Users per task and per part file; the parts, and so their bytes, depend on it."
-    )
 
 
 def recommendations_id(model: Manifest, options: RecommendOptions) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from evaluation.report import (
+from reports.report import (
     ArtifactIds,
     CorePass,
     Funnel,
@@ -16,17 +16,17 @@ from evaluation.report import (
     SplitSummary,
     summarise_interactions,
 )
-from evaluation.report_input import PRIMARY_K, PRIMARY_METRIC
-from evaluation.rows import MetricRow
+from reports.report_input import PRIMARY_K, PRIMARY_METRIC
+from reviews.catalogue import is_sample_user
+from schema.metric_row import MetricRow
 from storage import layout
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
 from tasks.choose import Choice, Scored
 from tasks.evidence import Evidence, gather_evidence
 from tasks.examples import find_examples
-from tasks.places import PlaceOptions
+from tasks.options import PlaceOptions
 from tasks.quarantine import count_reasons
-from tasks.reviews.catalogue import is_sample_user
 from tasks.score import read_rows
 from tasks.tables import PART_FILES, local_file, read_table
 

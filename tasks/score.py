@@ -22,14 +22,14 @@ import models.selection
 import models.top_k
 import tasks.measured
 from evaluation.evaluate import DEFAULT_KS
-from evaluation.rows import MetricRow
 from evaluation.segments import SegmentScore
+from schema.metric_row import MetricRow
 from storage import canonical, layout
 from storage.identity import code_version
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
-from tasks.measured import EvaluationOptions, Measured, held_out_of
-from tasks.places import PlaceOptions
+from tasks.measured import Measured, held_out_of
+from tasks.options import EvaluationOptions, PlaceOptions
 from tasks.publication import publish_once
 from tasks.ranking import Lists
 from tasks.retrying import COMPUTE_RETRIES

@@ -18,16 +18,17 @@ from prefect.context import TaskRunContext
 from prefect.exceptions import ObjectNotFound
 from pyspark.sql import SparkSession
 
+from schema.errors import InvalidInput, Unavailable
 from spark.configuration import machine_bytes
 from spark.jvm_output import JvmLine, Listener
-from spark.options import describe_sizes
+from spark.options import SparkOptions, describe_sizes
 from spark.s3a import S3aAccess
-from spark.session import DriverLost, SparkOptions, open_session
+from spark.session import DriverLost, open_session
 from storage import artifacts, layout
-from storage.errors import InvalidInput, Unavailable
 from storage.manifest import Manifest
 from storage.s3_options import S3_SCHEME, SPARK_SCRATCH
-from tasks.places import PlaceOptions, scratch_folder
+from tasks.options import PlaceOptions
+from tasks.places import scratch_folder
 from tasks.tables import local_file
 
 S3A_SCHEME = "s3a://"

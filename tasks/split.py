@@ -12,14 +12,15 @@ from prefect import task
 
 import evaluation.assignment
 import evaluation.splits
-from evaluation.csr import pair_keys
-from evaluation.splits import NamedPairs, SplitCounts, SplitOptions, split_interactions
+from evaluation.options import SplitOptions
+from evaluation.splits import NamedPairs, SplitCounts, split_interactions
+from schema.errors import InvalidInput
+from schema.items_by_user import pair_keys
 from storage import layout
-from storage.errors import InvalidInput
 from storage.identity import code_version
 from storage.manifest import Manifest
+from tasks.options import PlaceOptions
 from tasks.outside import find_indices, read_ids
-from tasks.places import PlaceOptions
 from tasks.publication import publish_once
 from tasks.raw import raw_file
 from tasks.retrying import COMPUTE_RETRIES

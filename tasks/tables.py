@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from storage import artifacts, layout
 from storage.manifest import Manifest
-from tasks.places import PlaceOptions
+from tasks.options import PlaceOptions
 
 PART_FILES = {"train": layout.TRAIN, "validation": layout.VALIDATION, "test": layout.TEST}
 LEARNT = ("train", "validation")

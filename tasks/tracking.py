@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 from loguru import logger
 from prefect import task
-from pydantic import BaseModel, ConfigDict, Field
 
-from storage.errors import InvalidInput, Unavailable
+from schema.errors import InvalidInput, Unavailable
 from storage.leftovers import remove_stale, temporary_name
+from tasks.options import TrackingOptions
 from tasks.retrying import NETWORK_RETRIES
 
 PARENT_TAG = "mlflow.parentRunId"
@@ -28,21 +28,6 @@ BEST_TAG = "recommender.best"
 FINISHED = "FINISHED"
 MAX_BATCH = 100
 SQLITE = "sqlite:///"
-
-
-class TrackingOptions(BaseModel):
-    """Where runs are tracked."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    mlflow_tracking_uri: str = Field(
-        "sqlite:///mlflow.db", description="MLflow tracking server, or an SQLite file in the working folder."
-    )
-    mlflow_experiment: str = Field("ALS_Recommender", description="Name of the MLflow experiment.")
-    mlflow_artifact_dir: Path = Field(
-        Path("data/mlflow-artifacts"),
-        description="Folder of run artifacts when runs are tracked in SQLite; a server keeps its own.",
-    )
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from storage.errors import Unavailable
-from tasks.reviews.transfer import RETRYABLE_STATUS
+from reviews.transfer import RETRYABLE_STATUS
+from schema.errors import Unavailable
 
 TELLTALES = ("httpx", *(f"httpcore.{layer}" for layer in ("connection", "http11", "http2", "proxy", "socks")))
 

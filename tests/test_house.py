@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 GIT = shutil.which("git")
 MAKE = shutil.which("make")
 FOLDERS = {
-    *("flows", "tasks", "spark", "models", "evaluation", "eda", "storage", "serving", "deployments"),
-    *("tests", "benchmarks", "docs"),
+    *("flows", "tasks", "reviews", "schema", "spark", "models", "evaluation", "reports", "storage", "serving"),
+    *("deployments", "tests", "benchmarks", "docs"),
 }
 
 in_checkout = pytest.mark.skipif(

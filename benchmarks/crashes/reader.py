@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from schema.errors import CorruptObject, ObjectNotFound, RecommenderError, Unavailable
 from storage import layout
-from storage.errors import CorruptObject, ObjectNotFound, RecommenderError, Unavailable
 from storage.identity import READ_BYTES
 from storage.inventory import Artifact, look_up
 from storage.protocol import ObjectInfo, Store

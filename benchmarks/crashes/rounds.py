@@ -10,12 +10,13 @@ from pathlib import Path
 from benchmarks.crashes.reader import Reader, watching
 from benchmarks.crashes.trainings import Ending, ForkServer, Training
 from deployments.servers import S3Server
+from reviews.options import SampleOptions
+from reviews.sample import SampleFiles
+from schema.errors import Unavailable
 from storage import layout
-from storage.errors import Unavailable
 from storage.opening import open_store
 from storage.protocol import Store
 from storage.s3_options import S3Options
-from tasks.reviews.sample import SampleFiles, SampleOptions
 
 SAMPLE = SampleOptions(n_users=600, n_items=250)
 SMALL = (

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.evaluating.rounds import CONTESTANTS, EVALUATION, PRODUCT
 from benchmarks.transfers.child import peak_bytes, reset_peak
-from storage.errors import RecommenderError
+from schema.errors import RecommenderError
 
 Contestant = Callable[[Path], AbstractContextManager[Callable[[], float | None]]]
 

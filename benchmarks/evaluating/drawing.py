@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from benchmarks.evaluating.marginals import ROWS_PER_ITEM, ROWS_PER_USER, Counts, spread_rows
 from models.factors import FactorModel
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 
 LEAST_ROWS = 3  # one each to train on, to validate on and to test on
 POPULAR_ROUNDS = 20

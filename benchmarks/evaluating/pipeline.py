@@ -9,12 +9,10 @@ from distributed import Client
 from benchmarks.evaluating.publishing import STORE, WORK, find_input
 from flows.options import DaskOptions
 from flows.running import open_dask
-from storage.errors import RecommenderError
+from schema.errors import RecommenderError
 from storage.manifest import Manifest
 from tasks.candidates import IMPLICIT, Candidate
-from tasks.log_lines import LogOptions
-from tasks.measured import EvaluationOptions
-from tasks.places import PlaceOptions
+from tasks.options import EvaluationOptions, LogOptions, PlaceOptions
 from tasks.processes import prepare_process
 from tasks.score import score
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.evaluating.drawing import Pairs, Size, draw_factors, draw_interactions
+from schema.errors import ObjectNotFound
 from storage import artifacts, layout
-from storage.errors import ObjectNotFound
 from storage.local import LocalStore
 from storage.manifest import Manifest
 from tasks.candidates import IMPLICIT

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployments.processes import INHERITED
-from storage.errors import Unavailable
+from schema.errors import Unavailable
 
 ROOT = Path(__file__).parents[2]
 PRODUCT, EVALUATION, SPARK = "product", "evaluation", "spark"

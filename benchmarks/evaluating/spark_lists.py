@@ -16,7 +16,7 @@ from benchmarks.evaluating.publishing import STORE, find_input
 from benchmarks.evaluating.spark_model import write_spark_model
 from evaluation.evaluate import DEFAULT_KS
 from models.factors import FactorModel
-from spark.columns import Columns
+from schema.columns import Columns
 from spark.options import GIB, SparkOptions
 from spark.session import open_session
 from storage import artifacts, layout

@@ -11,8 +11,8 @@ import pyspark
 from numpy.typing import NDArray
 
 from models.factors import FactorModel
+from schema.columns import Columns
 from spark.als import FACTORS, FIXED_METADATA, METADATA
-from spark.columns import Columns
 
 N_PARTS = 4  # as many as ALS has blocks, so that Spark reads and joins them side by side
 

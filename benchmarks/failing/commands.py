@@ -15,7 +15,7 @@ from deployments.compose import container_site
 from deployments.processes import LOOPBACK, free_port
 from deployments.stack.names import DASK_SCHEDULER
 from deployments.stack.services import services as services_of
-from storage.errors import Unavailable
+from schema.errors import Unavailable
 from storage.opening import open_store
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from benchmarks.failing.own_stack import LOOK_SECONDS
-from storage.errors import Unavailable
+from schema.errors import Unavailable
 
 DEPLOYMENT = "train/nightly"
 AWAY = (httpx.HTTPError, PrefectHTTPStatusError)  # what a client meets of a server that is away

@@ -17,7 +17,7 @@ from deployments.processes import free_port
 from deployments.stack.family import find_family
 from deployments.stack.settings import StackSettings, variable
 from deployments.stack.state import StackState, read_state
-from storage.errors import Unavailable
+from schema.errors import Unavailable
 
 FOREIGN = ("STACK_", "MINIO_", "PREFECT_", "AWS_", "STORE_", "S3_", "DASK_", "SPARK_", "MLFLOW_")
 LOOK_SECONDS = 0.2

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from benchmarks.failing.own_stack import OwnStack
 from deployments.stack.names import DASK_SCHEDULER, MINIO, MLFLOW, PREFECT_SERVER, PREFECT_WORKER
-from storage.errors import Unavailable
+from schema.errors import Unavailable
 
 AWAY_SECONDS = 30.0
 COMPLETED, FAILED, CRASHED = "Completed", "Failed", "Crashed"

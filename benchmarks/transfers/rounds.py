@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.transfers.methods import BOTO3, DOWNLOAD, METHODS, STORE, UPLOAD
 from deployments.processes import INHERITED
 from deployments.servers import S3Server
-from storage.errors import CorruptObject, Unavailable
+from schema.errors import CorruptObject, Unavailable
 from storage.identity import file_sha256
 
 ROOT = Path(__file__).parents[2]

@@ -20,13 +20,11 @@ from flows.command_line import explain
 from flows.options import DaskOptions, NoticeOptions, RunOptions
 from flows.running import heap_of, open_dask, telling_of_dask
 from flows.settings import Settings
-from spark.session import SparkOptions
-from storage.errors import InvalidInput
-from tasks.log_lines import LogOptions
-from tasks.places import PlaceOptions
+from reviews.options import DownloadOptions
+from schema.errors import InvalidInput
+from spark.options import SparkOptions
+from tasks.options import LogOptions, PlaceOptions, TrackingOptions
 from tasks.processes import prepare_process
-from tasks.reviews.download import DownloadOptions
-from tasks.tracking import TrackingOptions
 
 FROM_ENVIRONMENT = (
     PlaceOptions,

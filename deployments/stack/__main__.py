@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from deployments.stack.commands import bring_up, show_status, take_down
 from deployments.stack.settings import StackSettings, variable
-from storage.errors import RecommenderError
+from schema.errors import RecommenderError
 
 FAILED, BAD_SETTINGS = 1, 2
 COMMANDS = {"up": bring_up, "status": show_status, "down": take_down}

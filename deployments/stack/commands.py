@@ -19,7 +19,7 @@ from deployments.stack.launching import fresh_log, last_lines, log_of
 from deployments.stack.plan import credentials_file, make_plan, require_free_ports
 from deployments.stack.settings import StackSettings
 from deployments.stack.state import STATE_FILE, StackState, read_state
-from storage.errors import InvalidInput, Unavailable
+from schema.errors import InvalidInput, Unavailable
 
 HEALTHY, NOT_HEALTHY = 0, 1
 VARIABLES_FILE = "stack.env"

@@ -14,7 +14,7 @@ from deployments.stack.health import first_problem
 from deployments.stack.launching import last_lines, launch, log_of
 from deployments.stack.service import Service
 from deployments.stack.state import Condition, ProcessIdentity, ServiceState
-from storage.errors import InvalidInput, Unavailable
+from schema.errors import InvalidInput, Unavailable
 
 START_TIMEOUT_SECONDS = 300.0
 STOP_GRACE_SECONDS = 10.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from deployments.processes import BUILT_PROGRAMS, INHERITED
 from deployments.stack.family import mark
 from deployments.stack.service import Service
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 
 LOG_BYTES = 10_000_000
 TAIL_LINES, TAIL_BYTES = 15, 8000

@@ -14,7 +14,7 @@ from deployments.stack.services import services
 from deployments.stack.settings import StackSettings
 from deployments.stack.sites import Site
 from deployments.stack.sizes import choose_sizes
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 
 
 @dataclass(frozen=True)

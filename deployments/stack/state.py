@@ -8,7 +8,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deployments.stack.health import Check, first_problem
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 
 STATE_FILE = "state.json"
 

@@ -16,7 +16,7 @@ from deployments.stack.keeper import Keeper
 from deployments.stack.plan import Plan, make_plan
 from deployments.stack.settings import StackSettings
 from deployments.stack.state import Phase, ProcessIdentity, ServiceState, StackState
-from storage.errors import RecommenderError
+from schema.errors import RecommenderError
 
 STOPPED, FAILED = 0, 1
 

@@ -23,11 +23,11 @@ from benchmarks.evaluating.rounds import Measurement, measure
 from benchmarks.evaluating.spark_model import write_spark_model
 from benchmarks.evaluating.table import table_of, verdicts
 from benchmarks.machine import describe_machine
-from evaluation.csr import ItemsByUser
 from evaluation.evaluate import evaluate_lists
 from models.factors import FactorModel
-from storage.errors import InvalidInput
-from tasks.places import PlaceOptions
+from schema.errors import InvalidInput
+from schema.items_by_user import ItemsByUser
+from tasks.options import PlaceOptions
 from tasks.tables import local_file, read_parts
 
 SMALL = Size(users=300, items=200, interactions=3000, rank=8)

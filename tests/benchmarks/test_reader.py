@@ -9,8 +9,8 @@ import pytest
 from sample_artifacts import LINEAGE, MODEL, forge_manifest, publish, publish_lineage, replace_object
 
 from benchmarks.crashes.reader import Reader, watching
+from schema.errors import InvalidInput, Unavailable
 from storage import artifacts
-from storage.errors import InvalidInput, Unavailable
 from storage.local import LocalStore
 from storage.memory import MemoryStore
 from storage.protocol import ObjectInfo, Store

@@ -15,12 +15,10 @@ from deployments.runs.building import deployed, read_settings
 from flows.options import DaskOptions, RunOptions
 from flows.running import open_dask
 from flows.settings import Settings
-from spark.dataset import DatasetOptions
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
+from spark.options import DatasetOptions
 from tasks.candidates import SearchOptions
-from tasks.log_lines import LogOptions
-from tasks.places import PlaceOptions
-from tasks.raw import ReviewsInput
+from tasks.options import LogOptions, PlaceOptions, ReviewsInput
 
 PARTS = (ReviewsInput, DatasetOptions, SearchOptions, PlaceOptions, DaskOptions, RunOptions)
 

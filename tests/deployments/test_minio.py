@@ -22,7 +22,7 @@ import pytest
 from deployments import minio
 from deployments.processes import find_program, free_port
 from deployments.servers import Credentials
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 
 BASH = shutil.which("bash") or "/bin/bash"
 

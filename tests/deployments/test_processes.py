@@ -15,7 +15,7 @@ import pytest
 
 from deployments import processes
 from deployments.processes import ServerProcess, find_program, free_port, require_program
-from storage.errors import InvalidInput, Unavailable
+from schema.errors import InvalidInput, Unavailable
 
 # Opens a server as a user's program would, tells its process id, and then waits for the end.
 PARENT = """

@@ -34,9 +34,10 @@ from deployments.stack.worker import end_cut_off_runs
 from flows import evaluate, ingest, promote, recommend, train
 from flows.refused import REFUSED
 from flows.settings import ADDRESSES, Settings
+from reviews.options import SampleOptions
+from reviews.sample import SampleFiles, write_sample
 from storage import layout
-from tasks.places import PlaceOptions
-from tasks.reviews.sample import SampleFiles, SampleOptions, write_sample
+from tasks.options import PlaceOptions
 
 ROOT = Path(__file__).parents[2]
 NAMES = {

@@ -17,7 +17,7 @@ from deployments import processes
 from deployments.processes import find_program, free_port
 from deployments.servers import Credentials, S3Server, open_minio, open_versitygw, random_credentials
 from deployments.toxiproxy import Proxy, Toxiproxy
-from storage.errors import InvalidInput, Unavailable
+from schema.errors import InvalidInput, Unavailable
 
 OPENERS = {"minio": open_minio, "versitygw": open_versitygw}
 with_minio = pytest.mark.skipif(find_program("minio") is None, reason="no minio: make services")

@@ -18,7 +18,7 @@ from evaluation.assignment import (
     split_random,
     split_random_per_user,
 )
-from evaluation.csr import pair_keys
+from schema.items_by_user import pair_keys
 
 PAIRS = st.dictionaries(st.tuples(st.integers(0, 4), st.integers(0, 9)), st.integers(0, 6), min_size=1, max_size=40)
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.csr import ItemsByUser, pair_keys
+from schema.items_by_user import ItemsByUser, pair_keys
 
 
 @settings(deadline=None)

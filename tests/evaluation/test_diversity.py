@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation import diversity
-from evaluation.csr import ItemsByUser
 from evaluation.diversity import intra_list_diversity
+from schema.items_by_user import ItemsByUser
 
 
 def as_table(holdings):

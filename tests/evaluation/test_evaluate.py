@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from evaluation.csr import ItemsByUser
 from evaluation.evaluate import combine_scores, evaluate_lists, find_users_to_evaluate, rank_held_out
 from models.factors import FactorModel
 from models.popularity import draw_random_model, fit_popularity
 from models.top_k import top_k
+from schema.items_by_user import ItemsByUser
 
 N_USERS, N_ITEMS = 12, 20
 

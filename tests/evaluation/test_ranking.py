@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation import metrics
-from evaluation.csr import ItemsByUser
 from evaluation.ranking import RANKING_METRICS, contains_pairs, evaluate_ranking
+from schema.items_by_user import ItemsByUser
 
 PER_LIST = {
     "ndcg": metrics.ndcg_at_k,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from evaluation.csr import ItemsByUser
 from evaluation.rating import mae, rating_error, rmse
+from schema.items_by_user import ItemsByUser
 
 SEEN = ItemsByUser.from_pairs(np.array([0, 0, 1]), np.array([0, 1, 2]), n_users=3)
 

@@ -4,7 +4,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation import metrics
-from evaluation.csr import ItemsByUser
 from evaluation.evaluate import RankingScores
 from evaluation.intervals import mean_interval
 from evaluation.segments import (
@@ -21,6 +20,7 @@ from evaluation.segments import (
     segment_users_by_activity,
     segment_users_by_age,
 )
+from schema.items_by_user import ItemsByUser
 
 SEGMENTS = np.array([HEAD, HEAD, TORSO, TAIL, TAIL, COLD], dtype=np.int8)
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from evaluation.csr import pair_keys
-from evaluation.splits import NamedPairs, SplitOptions, choose_method, split_interactions
+from evaluation.options import SplitOptions
+from evaluation.splits import NamedPairs, choose_method, split_interactions
+from schema.items_by_user import pair_keys
 
 SCHEMA = pa.schema(
     [

@@ -6,9 +6,9 @@ import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.csr import ItemsByUser
 from evaluation.ranking import evaluate_ranking
 from models.top_k import top_k
+from schema.items_by_user import ItemsByUser
 
 KS = (5, 10, 20)
 TREC_NAMES = {"ndcg": "ndcg_cut", "recall": "recall", "precision": "P", "hit_rate": "success", "map": "map_cut"}

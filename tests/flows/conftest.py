@@ -8,7 +8,8 @@ import pytest
 from workplace import Workplace
 
 from deployments.servers import S3Server
-from tasks.reviews.sample import SampleFiles, SampleOptions, write_sample
+from reviews.options import SampleOptions
+from reviews.sample import SampleFiles, write_sample
 
 
 @pytest.fixture(scope="session")

@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from workplace import Outcome, Workplace
 
-from evaluation.drift import DriftLimits
+from evaluation.options import DriftLimits
 from flows import evaluate, ingest, promote, recommend, train
 from flows.command_line import flag_of
 from flows.settings import Settings
+from reviews.sample import SampleFiles
 from storage import layout
 from storage.manifest import Manifest
-from tasks.reviews.sample import SampleFiles
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,13 @@ from flows import ingest
 from flows.options import DaskOptions
 from flows.running import open_dask, telling_of_dask
 from flows.settings import Settings
-from spark.options import GIB
-from spark.session import SparkOptions
-from storage.errors import Unavailable
+from reviews.sample import SampleFiles
+from schema.errors import Unavailable
+from spark.options import GIB, SparkOptions
 from storage.identity import file_sha256
-from tasks.log_lines import LogOptions
-from tasks.places import PlaceOptions, scratch_folder
+from tasks.options import LogOptions, PlaceOptions
+from tasks.places import scratch_folder
 from tasks.processes import MAY_BE_PROFILED
-from tasks.reviews.sample import SampleFiles
 from tasks.sessions import open_spark
 
 

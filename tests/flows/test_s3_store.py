@@ -14,9 +14,9 @@ from workplace import Outcome, Workplace
 
 from deployments.servers import S3Server
 from flows.settings import Settings
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 from storage.s3_options import S3Options
-from tasks.places import PlaceOptions
+from tasks.options import PlaceOptions
 from tasks.sessions import spark_uri
 
 PASSWORD = "planted-in-an-address"  # noqa: S105 - what must not be found

@@ -13,9 +13,9 @@ from workplace import Workplace
 
 from deployments.spark_cluster import SparkCluster, open_spark_cluster
 from flows.settings import Settings
-from spark.session import SparkOptions
+from spark.options import SparkOptions
 from storage import layout
-from tasks.places import PlaceOptions
+from tasks.options import PlaceOptions
 from tasks.sessions import open_spark, spark_limit
 
 pytestmark = pytest.mark.timeout(1500)  # seven cold starts of two executors

@@ -5,12 +5,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evaluation.splits import SplitOptions
+from evaluation.options import SplitOptions
 from flows.settings import Settings
 from flows.stages import split_as_asked
 from storage import artifacts, layout
 from storage.manifest import Manifest
-from tasks.places import PlaceOptions
+from tasks.options import PlaceOptions
 from tasks.split import split_dataset
 from tasks.tables import PART_FILES, read_table, write_table
 

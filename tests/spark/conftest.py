@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark.session import SparkOptions, open_session
+from spark.options import SparkOptions
+from spark.session import open_session
 
 REVIEWS = pa.schema(
     [

@@ -9,8 +9,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark.cleaning import sample_users
-from spark.dataset import DatasetCounts, DatasetOptions, build_dataset
+from spark.dataset import DatasetCounts, build_dataset
 from spark.kcore import KCorePass
+from spark.options import DatasetOptions
 
 Review = tuple[str, str, float | None, int | None]
 WriteReviews = Callable[[Sequence[Review]], str]

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark.dataset import DatasetOptions, build_dataset
+from spark.dataset import build_dataset
+from spark.options import DatasetOptions
 
 FIELDS = {"reviewerID": "user_id", "asin": "item_id", "overall": "rating", "unixReviewTime": "timestamp"}
 

@@ -11,8 +11,8 @@ import spark.configuration
 from spark.blas import describe_blas
 from spark.java import jvm_of
 from spark.jvm_output import JvmLine
-from spark.options import driver_memory
-from spark.session import SparkOptions, open_session, scratch_uri
+from spark.options import SparkOptions, driver_memory
+from spark.session import open_session, scratch_uri
 
 GIB = 1024**3
 

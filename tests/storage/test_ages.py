@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_protocol import EVIL_KEYS
 
-from storage.errors import InvalidKey, ObjectNotFound
+from schema.errors import InvalidKey, ObjectNotFound
 from storage.leftovers import temporary_name
 from storage.local import LocalStore
 from storage.opening import open_store

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from schema.errors import CorruptObject, ObjectNotFound
 from storage import artifacts, layout
-from storage.errors import CorruptObject, ObjectNotFound
 from storage.identity import file_sha256
 from storage.manifest import FileEntry, Manifest
 from storage.memory import MemoryStore

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schema.errors import CorruptObject
 from storage.canonical import MAX_DEPTH, decode_object, encode
-from storage.errors import CorruptObject
 
 texts = st.text(max_size=5)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts

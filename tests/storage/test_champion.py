@@ -1,5 +1,6 @@
 import pytest
 
+from schema.errors import CorruptObject, VersionConflict
 from storage.champion import (
     MOST_ENTRIES,
     Succession,
@@ -10,7 +11,6 @@ from storage.champion import (
     read_history,
     replace_champion,
 )
-from storage.errors import CorruptObject, VersionConflict
 from storage.layout import CHAMPION
 from storage.protocol import Store
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from schema.errors import CorruptObject, ObjectNotFound
 from storage import artifacts
 from storage.checkout import checkout, entry
-from storage.errors import CorruptObject, ObjectNotFound
 from storage.local import LocalStore
 from storage.manifest import Manifest
 from storage.protocol import Store

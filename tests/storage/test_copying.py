@@ -19,8 +19,8 @@ from sample_artifacts import (
     replace_object,
 )
 
+from schema.errors import CorruptObject, ObjectExists, ObjectNotFound
 from storage.copying import Copied, artifacts_to_copy, copy_artifacts
-from storage.errors import CorruptObject, ObjectExists, ObjectNotFound
 from storage.inventory import find_artifact, list_artifacts
 from storage.memory import MemoryStore
 from storage.opening import open_store

@@ -3,8 +3,8 @@ from typing import BinaryIO
 
 import pytest
 
+from schema.errors import CorruptObject, InvalidInput, InvalidKey
 from storage import layout
-from storage.errors import CorruptObject, InvalidInput, InvalidKey
 from storage.file_sets import add_files
 from storage.identity import file_sha256
 from storage.manifest import FileEntry

@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 from sample_artifacts import DATASET, LISTS, MODEL, SPLIT, contents, forge_manifest, publish, publish_lineage
 
+from schema.errors import InvalidInput, ObjectNotFound
 from storage import artifacts
 from storage.champion import Succession, crown
-from storage.errors import InvalidInput, ObjectNotFound
 from storage.garbage import DEFAULT_AGE, LEAST_AGE, Garbage, collect_garbage
 from storage.identity import file_sha256
 from storage.inventory import list_artifacts

@@ -1,7 +1,7 @@
 import pytest
 from sample_artifacts import DATASET, LINEAGE, MODEL, NAMES, RAW, SPLIT, forge_manifest, publish, publish_lineage
 
-from storage.errors import CorruptObject, InvalidInput, InvalidKey, ObjectNotFound, Unavailable
+from schema.errors import CorruptObject, InvalidInput, InvalidKey, ObjectNotFound, Unavailable
 from storage.inventory import find_artifact, lineage, list_artifacts
 from storage.manifest import MANIFEST_LIMIT_BYTES, Manifest
 from storage.memory import MemoryStore

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from schema.errors import InvalidKey
 from storage import layout
-from storage.errors import InvalidKey
 from storage.keys import check_key
 from tasks.split import SPLIT_FILES
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import InvalidInput, InvalidKey, ObjectExists, ObjectNotFound, OutOfSpace, VersionConflict
+from schema.errors import InvalidInput, InvalidKey, ObjectExists, ObjectNotFound, OutOfSpace, VersionConflict
 from storage.local import LocalStore
 
 MEBIBYTE = 1024 * 1024

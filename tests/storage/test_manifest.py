@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.errors import CorruptObject
+from schema.errors import CorruptObject
 from storage.manifest import MANIFEST_LIMIT_BYTES, FileEntry, Manifest, parse_manifest
 
 DIGEST = "0123456789abcdef" * 4

@@ -1,6 +1,6 @@
 import pytest
 
-from storage.errors import InvalidKey
+from schema.errors import InvalidKey
 from storage.memory import MemoryStore, shared_memory_store
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 from storage.opening import open_store
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import CorruptObject, InvalidKey, ObjectExists, ObjectNotFound, VersionConflict
+from schema.errors import CorruptObject, InvalidKey, ObjectExists, ObjectNotFound, VersionConflict
 from storage.opening import open_store
 from storage.protocol import ObjectInfo, Store
 

@@ -20,8 +20,8 @@ import storage.s3_client
 import storage.s3_races
 import storage.s3_upload
 from deployments.servers import S3Server, open_minio, open_versitygw
+from schema.errors import InvalidInput, ObjectExists, ObjectNotFound, Unavailable, VersionConflict
 from storage import artifacts
-from storage.errors import InvalidInput, ObjectExists, ObjectNotFound, Unavailable, VersionConflict
 from storage.opening import open_store
 from storage.s3 import S3Store
 from storage.s3_bucket import parse_uri

@@ -23,8 +23,8 @@ import storage.s3_races
 from deployments.processes import find_program
 from deployments.servers import S3Server, open_minio
 from deployments.toxiproxy import Proxy
+from schema.errors import InvalidInput, OutOfSpace, Unavailable
 from storage import artifacts, layout
-from storage.errors import InvalidInput, OutOfSpace, Unavailable
 from storage.identity import file_sha256, stream_sha256
 from storage.inventory import list_artifacts
 from storage.manifest import Manifest

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from models.factors import FactorModel
+from schema.errors import CorruptObject, InvalidKey
 from storage import artifacts
-from storage.errors import CorruptObject, InvalidKey
 from storage.keys import check_key, check_prefix
 from storage.local import LocalStore
 from storage.manifest import MANIFEST_LIMIT_BYTES, FileEntry, Manifest
@@ -169,7 +169,7 @@ def test_factors_that_are_pickled_code_are_refused_and_not_run(tmp_path: Path, m
 READ_MANIFEST = """
 import sys, tracemalloc
 from storage import artifacts
-from storage.errors import CorruptObject
+from schema.errors import CorruptObject
 from storage.opening import open_store
 
 store = open_store(sys.argv[1])

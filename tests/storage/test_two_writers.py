@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from schema.errors import VersionConflict
 from storage import artifacts
 from storage.champion import Succession, crown, read_history
-from storage.errors import VersionConflict
 from storage.inventory import find_artifact
 from storage.manifest import Manifest
 from storage.opening import open_store

@@ -5,9 +5,9 @@ from typing import BinaryIO
 import pytest
 from sample_artifacts import DATASET, FIT, MODEL, forge_manifest, publish, publish_lineage, replace_object
 
+from schema.errors import Unavailable
 from storage import artifacts, layout
 from storage.champion import Succession, crown
-from storage.errors import Unavailable
 from storage.inventory import find_artifact, list_artifacts
 from storage.local import LocalStore
 from storage.manifest import FileEntry

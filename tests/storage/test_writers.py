@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from storage.errors import ObjectExists, ObjectNotFound, VersionConflict
+from schema.errors import ObjectExists, ObjectNotFound, VersionConflict
 from storage.opening import open_store
 from storage.protocol import ObjectInfo
 

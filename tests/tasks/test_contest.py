@@ -8,13 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from schema.errors import CorruptObject, InvalidInput, VersionConflict
 from storage import artifacts, layout
 from storage.champion import Succession, crown, read_history, replace_champion
-from storage.errors import CorruptObject, InvalidInput, VersionConflict
 from storage.manifest import Manifest
 from tasks.contest import Contest, Reign, crown_model, find_contest, find_predecessor, read_reign
-from tasks.places import PlaceOptions
-from tasks.published import ModelChoice
+from tasks.options import ModelChoice, PlaceOptions
 from tasks.tables import write_table
 
 JULY, MAY = datetime(2014, 7, 1, tzinfo=UTC), datetime(2014, 5, 1, tzinfo=UTC)

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from evaluation.assess import HeldOut, hold_out
-from storage.errors import InvalidInput
+from schema.errors import InvalidInput
 from tasks.score_lists import arrange
 
 LEARNT = pa.table({"user_idx": [0, 1, 2], "item_idx": [0, 0, 4]})

@@ -1,0 +1,95 @@
+"""The options of splits and of the comparison between deliveries."""
+
+from datetime import date, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SplitMethod = Literal["leave-last", "time", "random", "random-per-user", "files"]
+
+
+class SplitOptions(BaseModel):
+    """How to hold interactions out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    split: SplitMethod | None = Field(
+        None,
+        description="leave-last: the last interactions of each user; time: all from a moment on; random: any "
+        "rows; random-per-user: any rows of each user; files: the pairs that files name. Left out: leave-last where "
+        "there are timestamps, else random",
+    )
+    leave_last_n: int = Field(
+        1, ge=1, description="leave-last: interactions per user in the test part, and as many in validation"
+    )
+    split_at: datetime | date | None = Field(
+        None,
+        description="time: first day, or moment, of the test part (UTC); left out: as test_share says",
+    )
+    split_until: datetime | date | None = Field(
+        None,
+        description="time: first day, or moment, after the test part (UTC); later rows are in no part",
+    )
+    split_gap_days: int = Field(
+        0,
+        ge=0,
+        description="time: days before validation and before the test part whose rows are in no part",
+    )
+    test_share: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="time and random: share of all rows in the test part; random-per-user: of the rows of each user",
+    )
+    validation_share: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="time and random: share of the rows outside test in the validation part; random-per-user: of all "
+        "rows of each user",
+    )
+    split_seed: int = Field(42, ge=0, description="random rows, and the order of rows with the same timestamp")
+    split_train_file: str | None = Field(
+        None,
+        description="files: CSV, TSV or Parquet of user and item ids to train on; left out: all that the others do "
+        "not name",
+    )
+    split_validation_file: str | None = Field(
+        None, description="files: CSV, TSV or Parquet of user and item ids to choose by"
+    )
+    split_test_file: str | None = Field(None, description="files: CSV, TSV or Parquet of user and item ids to test on")
+
+
+class DriftLimits(BaseModel):
+    """How far reviews may be from those of the run before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    drift_max_psi: float = Field(
+        0.25,
+        ge=0,
+        allow_inf_nan=False,
+        description="Highest population stability index of ratings, and of interactions per user; by convention below "
+        "0.1 is no shift, and above 0.25 a large one.",
+    )
+    drift_min_row_ratio: float = Field(
+        0.5, ge=0, allow_inf_nan=False, description="Least number of reviews, as a multiple of those before."
+    )
+    drift_max_new_user_share: float = Field(
+        0.5, ge=0, le=1, description="Highest share of users, 0 to 1, that had no review before."
+    )
+    drift_max_new_item_share: float = Field(
+        0.5, ge=0, le=1, description="Highest share of items, 0 to 1, that had no review before."
+    )
+    drift_max_gone_share: float = Field(
+        0.25, ge=0, le=1, description="Highest share of the earlier users, and of the earlier items, that are gone."
+    )
+    drift_max_days_back: float = Field(
+        1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Days by which the newest review may be older than the newest one before.",
+    )
+    drift_max_quarantine_rise: float = Field(
+        0.02, ge=0, le=1, description="Rise of the share of rows in quarantine, 0 to 1, above that before."
+    )

@@ -1,0 +1,1 @@
+"""Showing: figures, text, templates and tables of what was measured."""

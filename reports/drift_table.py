@@ -1,0 +1,78 @@
+"""Figures of drift as a reader sees them: rows of a table, and sentences."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from rich import box
+from rich.table import Table
+
+from evaluation.display import EN_DASH, format_share
+from evaluation.drift import DriftFigure, Measure, Unit
+from reports.terminal import open_console, printed
+
+WITHIN, BEYOND, NOT_LIMITED = "within", "beyond", "for information"
+COLUMNS = ("figure", "before", "now", "change", "limit", "verdict")
+
+_UNITS: Mapping[Unit, Callable[[float], str]] = {
+    "rows": lambda value: f"{value:,.0f} rows",
+    "users": lambda value: f"{value:,.0f} users",
+    "items": lambda value: f"{value:,.0f} items",
+    "stars": lambda value: f"mean {value:.2f}",
+    "rows per user": lambda value: f"mean {value:.2f}",
+    "Unix seconds": lambda value: f"{datetime.fromtimestamp(value, tz=UTC):%Y-%m-%d %H:%M}",
+    "share": format_share,
+}
+_MEASURES: Mapping[Measure, Callable[[float], str]] = {
+    "times as many": lambda value: f"{value:.3g} times as many",
+    "PSI": lambda value: f"PSI {value:.3f}",
+    "share": format_share,
+    "days": lambda value: f"{value:+,.1f} days",
+    "rise of the share": lambda value: f"{100 * value:+.2f} points",
+}
+
+
+def drift_rows(figures: Sequence[DriftFigure]) -> list[dict[str, str]]:
+    """Return a row of `COLUMNS` for each figure, as text."""
+    return [_row(figure) for figure in figures]
+
+
+def drift_text(figures: Sequence[DriftFigure], width: int = 120) -> str:
+    """Return the table as lines of text for a terminal of so many columns."""
+    console = open_console(width)
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in COLUMNS:
+        table.add_column(column, overflow="fold")
+    for figure in figures:
+        table.add_row(*_row(figure).values(), style="bold" if figure.is_beyond else "")
+    console.print(table)
+    return printed(console)
+
+
+def say_beyond(figure: DriftFigure) -> str:
+    r"""Return what was found, what was expected, and which flag says so.
+
+    Example:
+        >>> ratio = DriftFigure("rows", "rows", 2000, 500, "times as many", 0.25, 0.5, "drift_min_row_ratio")
+        >>> print(say_beyond(ratio).replace("; ", ";\n"))
+        rows: 2,000 rows before, 500 rows now, 0.25 times as many;
+        expected at least 0.5 times as many (--drift-min-row-ratio)
+    """
+    row = _row(figure)
+    flag = f"--{figure.setting.replace('_', '-')}"
+    change = f", {row['change']}" if figure.change is not None else ""
+    return f"{figure.name}: {row['before']} before, {row['now']} now{change}; expected {row['limit']} ({flag})"
+
+
+def _row(figure: DriftFigure) -> dict[str, str]:
+    show, measure = _UNITS[figure.unit], _MEASURES[figure.measure]
+    before, now = (show(value) if value is not None else EN_DASH for value in (figure.before, figure.now))
+    change = measure(figure.change) if figure.change is not None else EN_DASH
+    bound = "at least" if figure.is_least else "at most"
+    limit = f"{bound} {measure(figure.limit)}" if figure.limit is not None else EN_DASH
+    return dict(zip(COLUMNS, (figure.name, before, now, change, limit, _verdict(figure)), strict=True))
+
+
+def _verdict(figure: DriftFigure) -> str:
+    if figure.limit is None:
+        return NOT_LIMITED
+    return BEYOND if figure.is_beyond else WITHIN

@@ -1,0 +1,201 @@
+"""What the metrics of a report say: the verdict in words, the order of models, the columns of a table."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from evaluation.comparison import Comparison
+from evaluation.display import (
+    better_sense,
+    format_difference,
+    format_interval,
+    format_metric,
+    format_p_value,
+    format_range,
+    format_share,
+    metric_label,
+)
+from reports.report_input import PRIMARY_K, PRIMARY_METRIC, ReportInput, ScoredModel
+from schema.metric_row import MetricRow
+
+ABOUT_THE_SAME = 0.1
+"""Two values that differ by no more than this share are called about the same."""
+_ORIGINAL = ("held_out_only_ndcg", "held_out_only_precision")
+_QUALITY = ("ndcg", "recall", "hit_rate", "precision", "mrr", "map")
+_DESCRIPTION = ("coverage", "gini", "popularity", "novelty", "diversity", "personalisation")
+_COLUMN_ORDER = (*_QUALITY, *_ORIGINAL, "rmse", "mae", *_DESCRIPTION)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One sentence on the chosen model against the strongest baseline; `tone` is good, even or bad."""
+
+    tone: str
+    sentence: str
+
+
+def judge(report: ReportInput) -> Verdict:
+    """Compare the chosen model with the strongest baseline on the test split, by NDCG@10.
+
+    Where the two were compared user by user, that decides: a paired difference sees what two overlapping
+    intervals hide.
+    """
+    name = metric_label(PRIMARY_METRIC, PRIMARY_K)
+    chosen = report.chosen_on_test
+    score = find_primary(chosen)
+    rival = _strongest_baseline(model for model in report.test if not model.is_chosen)
+    if score is None:
+        return Verdict("bad", f"{name} was not measured for {chosen.label} on the test split.")
+    if chosen.is_baseline and report.candidates:
+        return Verdict("bad", f"No trained model did better on validation: the choice is {chosen.label}.")
+    if rival is None:
+        return Verdict("even", f"There is no baseline on the test split to hold {chosen.label} against.")
+    paired = _find_comparison(report.comparisons, chosen.label, rival[0].label)
+    if paired is not None:
+        return _judge_paired(paired, score, rival[1])
+    return _compare(chosen.label, score, rival[0].label, rival[1])
+
+
+def _find_comparison(comparisons: Sequence[Comparison], model: str, against: str) -> Comparison | None:
+    wanted = (model, against, PRIMARY_METRIC, PRIMARY_K)
+    return next((one for one in comparisons if (one.model, one.against, one.metric, one.k) == wanted), None)
+
+
+def _judge_paired(paired: Comparison, score: MetricRow, bar: MetricRow) -> Verdict:
+    against = f"{paired.against} ({metric_label(PRIMARY_METRIC, PRIMARY_K)} {format_metric(bar.value)})"
+    proof = (
+        f"paired by user, the difference is {format_difference(paired.difference)} "
+        f"(95\u00a0% interval {format_range(paired.low, paired.high)}, adjusted p\u00a0{_equals(paired.p_adjusted)})"
+    )
+    if paired.verdict == "better":
+        sentence = f"{paired.model} beats the strongest baseline, {against}{_times(score, bar)}: {proof}."
+        return Verdict("good", sentence)
+    if paired.verdict == "worse":
+        return Verdict("bad", f"{paired.model} does worse than {against}: {proof}.")
+    return Verdict("even", f"No difference shown between {paired.model} and {against}: {proof}.")
+
+
+def _equals(p_value: float) -> str:
+    text = format_p_value(p_value)
+    return text.replace("<", "<\u00a0") if text.startswith("<") else f"=\u00a0{text}"
+
+
+def _compare(label: str, score: MetricRow, rival: str, bar: MetricRow) -> Verdict:
+    name = metric_label(PRIMARY_METRIC, PRIMARY_K)
+    against = f"{rival} ({name} {format_metric(bar.value)})"
+    if score.low > bar.high:
+        return Verdict("good", f"{label} beats the strongest baseline, {against}{_times(score, bar)}.")
+    if score.high < bar.low:
+        return Verdict("bad", f"{label} does worse than {against}.")
+    return Verdict("even", f"No clear difference between {label} and {against}: their intervals overlap.")
+
+
+def _times(score: MetricRow, bar: MetricRow) -> str:
+    return f", {score.value / bar.value:.1f} times its score" if bar.value > 0 else ""
+
+
+def say_popularity(models: Sequence[ScoredModel]) -> str:
+    """Return what the same list of popular items for everyone would have got; nothing if that was not measured."""
+    chosen = next((model for model in models if model.is_chosen), None)
+    popular = next((model for model in models if model.label.casefold() == "popularity"), None)
+    score, own = (None if model is None else find_primary(model) for model in (popular, chosen))
+    if popular is None or score is None or popular.is_chosen:
+        return ""
+    interval = format_interval(score.low, score.high)
+    got = f"{metric_label(PRIMARY_METRIC, PRIMARY_K)} {format_metric(score.value)}"
+    got += f" (95\u00a0% interval {interval})" if interval else ""
+    share = f", {format_share(score.value / own.value)} of the chosen model\u2019s" if own and own.value > 0 else ""
+    return f"Popularity alone, the same items for everyone, would have got {got}{share}."
+
+
+def gather_warnings(report: ReportInput) -> list[str]:
+    """Return what a reader must know before any number: the warnings among the findings, and an unfit metric."""
+    found = [one.sentence for one in report.findings if one.is_warning]
+    if report.guard is not None and not report.guard.is_fit and report.guard.sentence not in found:
+        found.insert(0, report.guard.sentence)
+    return found
+
+
+def strongest_baseline(models: Iterable[ScoredModel]) -> ScoredModel | None:
+    """Return the baseline with the highest NDCG@10; None if it was measured for none."""
+    found = _strongest_baseline(models)
+    return None if found is None else found[0]
+
+
+def find_primary(model: ScoredModel) -> MetricRow | None:
+    """Return the model's NDCG@10; None if it was not measured or is not a number."""
+    row = model.find(PRIMARY_METRIC, PRIMARY_K)
+    return row if row is not None and math.isfinite(row.value) else None
+
+
+def _strongest_baseline(models: Iterable[ScoredModel]) -> tuple[ScoredModel, MetricRow] | None:
+    scored = [(model, row) for model in models if model.is_baseline and (row := find_primary(model))]
+    return max(scored, key=lambda pair: pair[1].value, default=None)
+
+
+def rank_models(models: Sequence[ScoredModel]) -> list[ScoredModel]:
+    """Return models by NDCG@10, best first; those without one come last, by label."""
+
+    def order(model: ScoredModel) -> tuple[float, str]:
+        row = find_primary(model)
+        return (math.inf if row is None else -row.value, model.label)
+
+    return sorted(models, key=order)
+
+
+def metric_columns(models: Iterable[ScoredModel], k: int | None = None) -> list[tuple[str, int | None]]:
+    """Return the (metric, cut-off) pairs measured for any of the models, the commonest metrics first.
+
+    Args:
+        models: Models of one split.
+        k: Keep only this cut-off, and the metrics that have none; None keeps all.
+    """
+    found = {(row.metric, row.k) for model in models for row in model.metrics}
+    kept = [pair for pair in found if k is None or pair[1] in (None, k)]
+    return sorted(kept, key=lambda pair: (_position(pair[0]), pair[0], pair[1] or 0))
+
+
+def _position(metric: str) -> int:
+    return _COLUMN_ORDER.index(metric) if metric in _COLUMN_ORDER else len(_COLUMN_ORDER)
+
+
+def best_value(models: Iterable[ScoredModel], metric: str, k: int | None) -> float | None:
+    """Return the best finite value of a metric among the models; None where neither high nor low is better."""
+    sense = better_sense(metric)
+    if sense is None:
+        return None
+    rows = [row for model in models if (row := model.find(metric, k))]
+    values = [row.value for row in rows if math.isfinite(row.value)]
+    pick = min if sense == "lower" else max
+    return pick(values, default=None)
+
+
+def original_columns(models: Sequence[ScoredModel]) -> tuple[list[tuple[str, int | None]], ...]:
+    """Return the metrics of the original project's protocol, and the honest ones beside them."""
+    columns = metric_columns(models)
+    theirs = [pair for pair in columns if pair[0] in (*_ORIGINAL, "rmse", "mae")]
+    return theirs, [pair for pair in columns if pair not in theirs]
+
+
+def say_random(models: Sequence[ScoredModel]) -> list[str]:
+    """Return, for each ranking metric of the original table, what a random scorer gets of the best model's value."""
+    scorer = next((model for model in models if model.label.casefold().startswith("random")), None)
+    if scorer is None:
+        return []
+    theirs, ours = original_columns(models)
+    ranking = [pair for pair in theirs + ours if pair[0] in (*_ORIGINAL, PRIMARY_METRIC)]
+    others = [model for model in models if model is not scorer]
+    return [text for pair in ranking if (text := _say_chance(scorer, others, *pair))]
+
+
+def _say_chance(scorer: ScoredModel, others: Sequence[ScoredModel], metric: str, k: int | None) -> str:
+    row = scorer.find(metric, k)
+    values = [found.value for model in others if (found := model.find(metric, k)) and math.isfinite(found.value)]
+    best = max(values, default=0.0)
+    if row is None or not math.isfinite(row.value) or best <= 0:
+        return ""
+    name = metric_label(metric, k) + ("" if metric in _ORIGINAL else ", all items ranked")
+    share = row.value / best
+    like = "gets about the same as" if abs(share - 1) <= ABOUT_THE_SAME else f"gets {format_share(share)} of"
+    numbers = f"{format_metric(row.value)} against {format_metric(best)}"
+    return f"{name}: a random scorer {like} the best of the others, {numbers}."

@@ -1,0 +1,104 @@
+"""The charts on one fitted model: how it learnt, how its ratings hold, and how its users fare."""
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from evaluation.display import clean_text, format_count, format_metric, format_share, metric_label
+from reports.report_input import PRIMARY_K, PRIMARY_METRIC, CalibrationBin
+from reports.svg import ACCENT, BASELINE, INK, MUTED, SURFACE, new_axes, to_svg
+from schema.metric_row import MetricRow
+
+INCHES = (3.6, 2.6)
+_CUT_ABOVE = 3.0
+"""A bar higher than this many times the next is cut, so that the others can be seen."""
+
+
+def draw_curve(curve: Sequence[tuple[int, MetricRow]], name: str) -> str:
+    """Draw validation NDCG@10 by iteration as a line with the band of its 95 % intervals."""
+    steps = [step for step, _ in curve]
+    figure, axes = new_axes(*INCHES)
+    axes.fill_between(
+        steps, [row.low for _, row in curve], [row.high for _, row in curve], color=ACCENT, alpha=0.16, linewidth=0
+    )
+    axes.plot(steps, [row.value for _, row in curve], color=ACCENT, linewidth=2.2, marker="o", markersize=5)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    label = metric_label(PRIMARY_METRIC, PRIMARY_K)
+    axes.set(xlabel="iteration of ALS", ylabel=label)
+    values = "; ".join(f"{step}: {format_metric(row.value)}" for step, row in curve)
+    return to_svg(figure, name, f"{label} on validation by iteration of ALS. {values}.")
+
+
+def draw_calibration(bins: Sequence[CalibrationBin], name: str, label: str) -> str:
+    """Draw mean actual against mean predicted ratings, a dot for each bin, larger for more rows, and the diagonal."""
+    figure, axes = new_axes(*INCHES)
+    means = [mean for one in bins for mean in (one.mean_predicted, one.mean_actual)]
+    ends = [min(means), max(means)]
+    axes.plot(ends, ends, color=BASELINE, linewidth=1, linestyle=(0, (4, 3)))
+    predicted, actual = [one.mean_predicted for one in bins], [one.mean_actual for one in bins]
+    axes.plot(predicted, actual, color=ACCENT, linewidth=1.4)
+    most = max(one.n_rows for one in bins)
+    sizes = [18 + 110 * one.n_rows / max(most, 1) for one in bins]
+    axes.scatter(predicted, actual, s=sizes, color=ACCENT, edgecolors=SURFACE, linewidths=1, zorder=3)
+    axes.grid(visible=True, axis="both")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.margins(0.1)
+    axes.set(xlabel="predicted rating", ylabel="actual rating")
+    values = "; ".join(
+        f"{format_count(one.n_rows)} rows predicted {one.mean_predicted:.2f}, actual {one.mean_actual:.2f}"
+        for one in bins
+    )
+    return to_svg(figure, name, f"Predicted and actual ratings of {clean_text(label)}. {values}.")
+
+
+def draw_histogram(counts: Sequence[tuple[str, int]], name: str) -> str:
+    """Draw how many users got which NDCG@10, with their shares.
+
+    Most users get 0. A bar that dwarfs the rest is cut, visibly, so that the rest can be read.
+    """
+    total = sum(n for _, n in counts)
+    figure, axes = new_axes(*INCHES)
+    top = _top([n for _, n in counts])
+    for place, (_, n_users) in enumerate(counts):
+        axes.bar([place], [min(n_users, top)], color=ACCENT, width=0.72)
+        _label_bar(axes, place, min(n_users, top), format_share(n_users / total) if total else "")
+        if n_users > top:
+            _mark_cut(axes, place, top)
+    labels = [clean_text(label, limit=12) for label, _ in counts]
+    axes.set_xticks(range(len(counts)), labels, rotation=35 if sum(map(len, labels)) > 26 else 0)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_share(value / total) if total else ""))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.set_ylim(0, top * 1.14)
+    axes.tick_params("y", labelleft=False)
+    label = metric_label(PRIMARY_METRIC, PRIMARY_K)
+    axes.set_xlabel(f"{label} of a user")
+    values = "; ".join(f"{clean_text(name)}: {format_count(n)}" for name, n in counts)
+    return to_svg(figure, name, f"Users by {label}. {values}.")
+
+
+def _top(counts: Sequence[int]) -> float:
+    highest, *others = sorted(counts, reverse=True)
+    following = others[0] if others else 0
+    return float(max(following * _CUT_ABOVE / 2 if highest > following * _CUT_ABOVE > 0 else highest, 1))
+
+
+def _label_bar(axes: Axes, place: int, height: float, text: str) -> None:
+    axes.annotate(
+        text, (place, height), xytext=(0, 3), textcoords="offset points", ha="center", color=MUTED, fontsize=9
+    )
+
+
+def _mark_cut(axes: Axes, place: int, top: float) -> None:
+    """Draw the break of a bar that goes on beyond the chart."""
+    waves = [place - 0.46 + 0.92 * step / 40 for step in range(41)]
+    for level in (0.86, 0.9):
+        heights = [top * (level + 0.012 * math.sin(step * math.pi / 5)) for step in range(41)]
+        axes.plot(waves, heights, color=SURFACE, linewidth=2.4, zorder=4)
+    axes.annotate(
+        "bar cut", (place + 0.42, top * 0.88), xytext=(5, 0), textcoords="offset points", va="center", color=INK,
+        fontsize=9,
+    )  # fmt: skip

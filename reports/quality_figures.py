@@ -1,0 +1,142 @@
+"""The charts on whether a model is really better: differences, and what coverage costs."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from evaluation.comparison import Comparison
+from evaluation.display import clean_text, format_difference, format_metric, format_range, format_share, metric_label
+from reports.label_places import POINTS, place_labels
+from reports.report_input import PRIMARY_K, PRIMARY_METRIC, ScoredModel
+from reports.svg import ACCENT, BASELINE, INK, MUTED, SURFACE, new_axes, to_svg
+
+WIDE_INCHES, NARROW_INCHES = 10.4, 4.2
+
+
+def draw_differences(comparisons: Sequence[Comparison], name: str, width: float = WIDE_INCHES) -> str:
+    """Draw each paired difference as a dot with its 95 % interval around 0, in the order given; "" if there is none.
+
+    A dot is filled where a difference was shown, and hollow where none was.
+    """
+    if not comparisons:
+        return ""
+    figure, axes = new_axes(width, 0.8 + 0.36 * len(comparisons))
+    axes.axvline(0, color=MUTED, linewidth=1.2)
+    for row, one in enumerate(comparisons):
+        is_shown = one.verdict in ("better", "worse")
+        draw_whisker(axes, row, (one.low, one.difference, one.high), ACCENT if is_shown else BASELINE, "o", is_shown)
+    axes.set_yticks(range(len(comparisons)), [clean_text(one.against, limit=label_limit(width)) for one in comparisons])
+    axes.set_ylim(len(comparisons) - 0.4, -0.6)
+    axes.margins(x=0.08)
+    axes.xaxis.set_major_locator(MaxNLocator(6 if width > NARROW_INCHES else 3))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "\u2212") if value else "0")
+    )
+    grid_across(axes)
+    label = metric_label(comparisons[0].metric, comparisons[0].k)
+    side = "left" if comparisons[0].lower_is_better else "right"
+    joint = ", " if width > NARROW_INCHES else "\n"
+    axes.set_xlabel(f"difference in {label}{joint}{side} of 0: chosen is better")
+    values = "; ".join(
+        f"{clean_text(one.against)} {format_difference(one.difference)} ({format_range(one.low, one.high)})"
+        for one in comparisons
+    )
+    return to_plain_svg(figure, name, f"Difference in {label} to each baseline, with 95 % intervals: {values}.")
+
+
+def draw_tradeoff(models: Sequence[ScoredModel], name: str, width: float = WIDE_INCHES) -> str:
+    """Draw coverage@10 against NDCG@10, one labelled point for each model measured in both; "" if there is none."""
+    points = [
+        (model, coverage.value, score.value)
+        for model in models
+        if (coverage := model.find("coverage", PRIMARY_K)) and (score := model.find(PRIMARY_METRIC, PRIMARY_K))
+        if math.isfinite(coverage.value) and math.isfinite(score.value)
+    ]
+    if not points:
+        return ""
+    figure, axes = new_axes(width, 4.2 if width > NARROW_INCHES else 4.0)
+    for model, x, y in points:
+        colour = BASELINE if model.is_baseline else ACCENT
+        axes.plot([x], [y], marker="D" if model.is_chosen else "o", markersize=8, color=colour, linestyle="none",
+                  **face(not model.is_baseline, colour))  # fmt: skip
+    axes.margins(0.12)
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.grid(visible=True, axis="both")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+    axes.xaxis.set_major_locator(MaxNLocator(6 if width > NARROW_INCHES else 4))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    joint = " " if width > NARROW_INCHES else "\n"
+    axes.tick_params("x", pad=8)
+    axes.set(
+        xlabel=f"share of the catalogue{joint}recommended to anybody", ylabel=metric_label(PRIMARY_METRIC, PRIMARY_K)
+    )
+    _label_points(figure, axes, points, label_limit(width))
+    values = "; ".join(f"{clean_text(m.label)} {format_share(x)} and {format_metric(y)}" for m, x, y in points)
+    return to_plain_svg(figure, name, f"Coverage and {metric_label(PRIMARY_METRIC, PRIMARY_K)} on test: {values}.")
+
+
+def _label_points(figure: Figure, axes: Axes, points: Sequence[tuple[ScoredModel, float, float]], limit: int) -> None:
+    figure.draw_without_rendering()
+    scale = figure.dpi / 72
+    pixels = [axes.transData.transform((x, y)) for _, x, y in points]
+    left, bottom, right, top = (float(end) / scale for end in axes.get_window_extent().extents)
+    labels = [clean_text(model.label, limit=limit) for model, _, _ in points]
+    spots = [(float(x) / scale, float(y) / scale) for x, y in pixels]
+    shifts = place_labels(spots, labels, (left, bottom, right, top))
+    for (model, x, y), label, shift in zip(points, labels, shifts, strict=True):
+        note = axes.annotate(
+            label, (x, y), xytext=shift, textcoords="offset points", va="center", ha=_side(shift[0]),
+            color=INK if model.is_chosen else MUTED, fontsize=POINTS,
+            fontweight="bold" if model.is_chosen else "normal",
+            arrowprops={"arrowstyle": "-", "color": BASELINE, "linewidth": 0.6} if math.hypot(*shift) > 20 else None,
+        )  # fmt: skip
+        note.set_in_layout(False)
+
+
+def _side(shift: float) -> Literal["left", "center", "right"]:
+    if shift == 0:
+        return "center"
+    return "left" if shift > 0 else "right"
+
+
+def draw_whisker(
+    axes: Axes, place: float, ends: tuple[float, float, float], colour: str, marker: str, is_filled: bool
+) -> None:
+    """Draw the low end, value and high end of an interval at a place of the y axis."""
+    low, value, high = ends
+    axes.plot([low, high], [place, place], color=colour, linewidth=2, solid_capstyle="round")
+    axes.plot([value], [place], marker=marker, markersize=7, **face(is_filled, colour))
+
+
+def face(is_filled: bool, colour: str) -> dict[str, Any]:
+    """Return how a mark is filled: baselines and what was not shown are hollow."""
+    return {
+        "markerfacecolor": colour if is_filled else SURFACE,
+        "markeredgecolor": colour,
+        "markeredgewidth": 1.6,
+    }
+
+
+def grid_across(axes: Axes) -> None:
+    """Let the grid stand at the values of the x axis only."""
+    axes.grid(visible=True, axis="x")
+    axes.grid(visible=False, axis="y")
+
+
+def label_limit(width: float) -> int:
+    """Return how many letters of a label a chart of this width in inches has room for."""
+    return 34 if width > NARROW_INCHES else 20
+
+
+def to_plain_svg(figure: Figure, name: str, alt: str) -> str:
+    """Return the figure as SVG; dollar signs in its texts are dollar signs."""
+    for text in figure.findobj(Text):
+        if isinstance(text, Text):
+            text.set_parse_math(False)
+    return to_svg(figure, name, alt)

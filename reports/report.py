@@ -1,0 +1,219 @@
+"""One self-contained HTML page on a training run: what went in, what came out, and how good it is."""
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from evaluation import display
+from reports import figures, findings, fit_figures, quality_figures, segment_figures, window_figures
+from reports.distributions import Distributions, summarise_interactions
+from reports.funnel import Funnel, funnel_steps
+from reports.report_input import (
+    PRIMARY_K,
+    PRIMARY_METRIC,
+    ArtifactIds,
+    CalibrationBin,
+    CorePass,
+    ExampleUser,
+    HistoryEntry,
+    QuarantineReason,
+    RecommendedItem,
+    ReportInput,
+    ScoredModel,
+    Source,
+    SplitPart,
+    SplitSummary,
+    WindowScores,
+)
+
+__all__ = [
+    "ArtifactIds",
+    "CalibrationBin",
+    "CorePass",
+    "Distributions",
+    "ExampleUser",
+    "Funnel",
+    "HistoryEntry",
+    "QuarantineReason",
+    "RecommendedItem",
+    "ReportInput",
+    "ScoredModel",
+    "Source",
+    "SplitPart",
+    "SplitSummary",
+    "WindowScores",
+    "render_report",
+    "summarise_interactions",
+]
+
+
+FOLDER = Path(__file__).parent
+TEMPLATES = tuple(
+    FOLDER / name
+    for name in (
+        "report.html.j2",
+        "report_evidence.html.j2",
+        "report_data.html.j2",
+        "report_macros.html.j2",
+        "report_proof.html.j2",
+        "report.css",
+        "report_evidence.css",
+    )
+)
+WIDTHS = {"wide": figures.WIDE_INCHES, "narrow": figures.NARROW_INCHES}
+
+
+def render_report(report: ReportInput) -> str:
+    """Return the report as one HTML document that asks for nothing outside itself.
+
+    The page needs no script, follows the reader's light or dark setting, and prints. Whatever comes from
+    the data is escaped. The same input gives the same text.
+    """
+    columns = findings.metric_columns(report.test)
+    labels, evidence, fit = _segment_labels(report), _draw_evidence(report), _draw_fit(report)
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            verdict=findings.judge(report),
+            steps=funnel_steps(report.funnel),
+            candidates=findings.rank_models(report.candidates),
+            tested=findings.rank_models(report.test),
+            candidate_columns=findings.metric_columns(report.candidates, PRIMARY_K),
+            test_columns=columns,
+            described=list(dict.fromkeys(metric for metric, _ in columns if display.is_descriptive(metric))),
+            headline=report.chosen_on_test.find(PRIMARY_METRIC, PRIMARY_K),
+            primary=(PRIMARY_METRIC, PRIMARY_K),
+            popularity=findings.say_popularity(report.test),
+            warnings=findings.gather_warnings(report),
+            contents=_name_contents(report, fit, evidence["wide"]["tradeoff"]),
+            segment_labels=labels,
+            segment_groups=segment_figures.group_segments(report.segments, labels),
+            windows=window_figures.compare_windows(report.windows),
+            original_columns=findings.original_columns(report.original),
+            chance=findings.say_random(report.original),
+            candidate_charts=_draw_candidates(report),
+            evidence_charts=evidence,
+            fit_charts=fit,
+            charts=_draw_distributions(report.distributions),
+            most_drawn=figures.MOST_DRAWN,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "bytes": display.format_bytes,
+        "clean": display.clean_text,
+        "count": display.format_count,
+        "difference": display.format_difference,
+        "metric": display.format_metric,
+        "p_value": display.format_p_value,
+        "share": display.format_share,
+    }
+    environment.globals |= {
+        "best_value": findings.best_value,
+        "better_sense": display.better_sense,
+        "describe_metric": display.describe_metric,
+        "interval": display.format_interval,
+        "is_descriptive": display.is_descriptive,
+        "metric_label": display.metric_label,
+        "percent": display.percent_of,
+        "range_of": display.format_range,
+    }
+    return environment
+
+
+def _draw_candidates(report: ReportInput) -> dict[str, str]:
+    return {
+        size: figures.draw_candidates(report.candidates, f"candidates-{size}", inches)
+        for size, inches in WIDTHS.items()
+    }
+
+
+def _draw_evidence(report: ReportInput) -> dict[str, dict[str, str]]:
+    """Return the charts that are drawn for both widths of the page, by name and width; "" for what is not there."""
+    rival = findings.strongest_baseline(report.test)
+    pair = [model.label for model in (report.chosen_on_test, rival) if model and model.label in report.segments]
+    labels = list(dict.fromkeys(pair))
+    groups = segment_figures.group_segments(report.segments, labels)
+    rows, windows = window_figures.compare_windows(report.windows), [window.label for window in report.windows]
+    tested = findings.rank_models(report.test)
+    return {
+        size: {
+            "differences": quality_figures.draw_differences(report.comparisons, f"differences-{size}", inches),
+            "segments": segment_figures.draw_segments(groups, labels, f"segments-{size}", inches),
+            "tradeoff": quality_figures.draw_tradeoff(tested, f"tradeoff-{size}", inches),
+            "windows": window_figures.draw_windows(rows, windows, f"windows-{size}", inches),
+        }
+        for size, inches in WIDTHS.items()
+    }
+
+
+def _segment_labels(report: ReportInput) -> list[str]:
+    """Return the models with scores by segment, those tested first, in the order of their table."""
+    tested = [model.label for model in findings.rank_models(report.test) if model.label in report.segments]
+    return list(dict.fromkeys([*tested, *report.segments]))
+
+
+def _name_contents(report: ReportInput, fit_charts: object, tradeoff: object) -> list[tuple[str, str]]:
+    """Return (id, title) of the sections; nothing where there is no evidence beyond the tables."""
+    evidence = {
+        ("proof", "Is it better?"): report.comparisons,
+        ("guard", "The metric"): report.guard,
+        ("search", "Candidates"): bool(report.candidates),
+        ("closer", "A closer look"): fit_charts,
+        ("segments", "For whom"): report.segments,
+        ("lists", "The catalogue"): tradeoff,
+        ("windows", "Other months"): report.windows,
+        ("original", "The original"): report.original,
+        ("checks", "Checks"): report.findings,
+    }
+    data = {
+        ("input", "Input"): True,
+        ("split", "Split"): True,
+        ("examples", "Examples"): report.examples,
+        ("origin", "Origin"): True,
+    }
+    shown = [name for name, is_there in evidence.items() if is_there]
+    return (
+        [("test", "Result"), *shown, *(name for name, is_there in data.items() if is_there)] if len(shown) > 1 else []
+    )
+
+
+def _draw_fit(report: ReportInput) -> dict[str, str]:
+    """Return the charts on the chosen model by name; those without numbers are left out."""
+    drawings = {}
+    if report.ndcg_histogram:
+        drawings["histogram"] = fit_figures.draw_histogram(report.ndcg_histogram, "histogram")
+    if report.curve:
+        drawings["curve"] = fit_figures.draw_curve(report.curve, "curve")
+    if report.calibration:
+        drawings["calibration"] = fit_figures.draw_calibration(
+            report.calibration, "calibration", report.calibration_label
+        )
+    return drawings
+
+
+def _draw_distributions(shapes: Distributions) -> list[tuple[str, str]]:
+    drawings = []
+    if shapes.ratings:
+        drawings.append(("Ratings", figures.draw_bars(shapes.ratings, "ratings", "interactions", "rating")))
+    if shapes.activity:
+        bars = figures.draw_bars(shapes.activity, "activity", "users", "interactions per user")
+        drawings.append(("How active users are", bars))
+    if shapes.popularity:
+        drawings.append(("The long tail", figures.draw_popularity(shapes.popularity, "popularity")))
+    if shapes.months:
+        drawings.append(("Through time", figures.draw_months(shapes.months, "months")))
+    return drawings

@@ -1,0 +1,220 @@
+"""What the report shows: small frozen records, filled from manifests, counts and metrics."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from evaluation.checks import Finding
+from evaluation.comparison import Comparison
+from evaluation.guard import GuardVerdict
+from evaluation.segments import SegmentScore
+from evaluation.selection_noise import LeadVerdict
+from reports.distributions import Distributions
+from reports.funnel import Funnel
+from schema.metric_row import MetricRow
+
+PRIMARY_METRIC = "ndcg"
+PRIMARY_K = 10
+
+
+@dataclass(frozen=True)
+class ScoredModel:
+    """A candidate or baseline with its parameters and the metrics measured for it on one split."""
+
+    label: str
+    parameters: Mapping[str, object]
+    metrics: Sequence[MetricRow]
+    is_baseline: bool = False
+    is_chosen: bool = False
+
+    def find(self, metric: str, k: int | None) -> MetricRow | None:
+        """Return the measurement of a metric at a cut-off, or None if it was not taken."""
+        return next((row for row in self.metrics if (row.metric, row.k) == (metric, k)), None)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The raw file: its name, digest and size in bytes."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class ArtifactIds:
+    """The ids that lead from the report back to what it speaks of; `scores` holds more of them by label."""
+
+    raw: str
+    reviews: str
+    dataset: str
+    split: str
+    model: str
+    scores: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class QuarantineReason:
+    """Why lines were put aside, how many, and one of them as it stands in the raw file."""
+
+    reason: str
+    count: int
+    example_line: int
+    example_text: str
+
+
+@dataclass(frozen=True)
+class CorePass:
+    """What one pass of the k-core left."""
+
+    number: int
+    n_users: int
+    n_items: int
+    n_interactions: int
+
+
+@dataclass(frozen=True)
+class SplitPart:
+    """One part of the split: `train`, `validation` or `test`."""
+
+    name: str
+    n_rows: int
+    n_users: int
+    n_items: int
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """How the interactions were split, in plain words, with the counts of each part.
+
+    `n_cold_users` and `n_cold_items` count those of the test part that training never saw.
+    """
+
+    description: str
+    parts: Sequence[SplitPart]
+    n_cold_users: int = 0
+    n_cold_items: int = 0
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One item of a user's past, with the rating and day where the input has them."""
+
+    item: str
+    rating: float | None = None
+    day: date | None = None
+
+
+@dataclass(frozen=True)
+class RecommendedItem:
+    """One recommendation; `is_hit` says that the user's held-out items contain it."""
+
+    rank: int
+    item: str
+    score: float
+    is_hit: bool = False
+
+
+@dataclass(frozen=True)
+class ExampleUser:
+    """A user's history (latest first), what was held out, and what the model recommends."""
+
+    user_id: str
+    history: Sequence[HistoryEntry]
+    held_out: Sequence[str]
+    recommendations: Sequence[RecommendedItem]
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Rows whose predicted rating lies in [low, high): how many, and the means of predicted and actual."""
+
+    low: float
+    high: float
+    n_rows: int
+    mean_predicted: float
+    mean_actual: float
+
+
+@dataclass(frozen=True)
+class WindowScores:
+    """One window of a rolling evaluation: what it is called, and the models measured in it."""
+
+    label: str
+    models: Sequence[ScoredModel]
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """Everything the report shows.
+
+    Attributes:
+        title: Heading of the page.
+        is_sample_data: Whether the input is the project's generated sample; shown as a banner.
+        source: The raw file.
+        ids: Ids of the artifacts.
+        funnel: Counts from raw lines to interactions.
+        quarantine: Reasons with counts, commonest first; empty if nothing was put aside.
+        passes: Passes of the k-core, in order.
+        split: How the interactions were split.
+        candidates: All models compared on validation, baselines among them, exactly one chosen; none where nothing was
+            chosen but one model evaluated.
+        test: The chosen model and the baselines, measured on test.
+        distributions: Shapes of the dataset for the charts.
+        examples: A few users.
+        notes: Warnings in plain words.
+        comparisons: The chosen model against every baseline on test, paired by user.
+        guard: Whether the metric that chooses can tell a good model from a bad one.
+        findings: What was checked, and what came of it.
+        lead: Whether the choice could be luck of the validation split.
+        segments: Label of a tested model -> its scores by groups of items and users.
+        curve: (ALS iteration, NDCG@10 on validation) of the chosen candidate, in order.
+        calibration: Predicted against actual ratings, from the lowest bin.
+        calibration_label: The model that predicted those ratings.
+        ndcg_histogram: (range of NDCG@10, users of the chosen model), from 0.
+        windows: Rolling windows, oldest first.
+        original: Models by the original project's protocol, a random one among them, with honest metrics beside.
+        sampled_users: Users drawn for the evaluation; None if all were evaluated.
+    """
+
+    title: str
+    is_sample_data: bool
+    source: Source
+    ids: ArtifactIds
+    funnel: Funnel
+    quarantine: Sequence[QuarantineReason]
+    passes: Sequence[CorePass]
+    split: SplitSummary
+    candidates: Sequence[ScoredModel]
+    test: Sequence[ScoredModel]
+    distributions: Distributions
+    examples: Sequence[ExampleUser] = ()
+    notes: Sequence[str] = ()
+    comparisons: Sequence[Comparison] = ()
+    guard: GuardVerdict | None = None
+    findings: Sequence[Finding] = ()
+    lead: LeadVerdict | None = None
+    segments: Mapping[str, Sequence[SegmentScore]] = field(default_factory=dict)
+    curve: Sequence[tuple[int, MetricRow]] = ()
+    calibration: Sequence[CalibrationBin] = ()
+    calibration_label: str = ""
+    ndcg_histogram: Sequence[tuple[str, int]] = ()
+    windows: Sequence[WindowScores] = ()
+    original: Sequence[ScoredModel] = ()
+    sampled_users: int | None = None
+
+    def __post_init__(self) -> None:
+        for split, models in (("validation", self.candidates), ("test", self.test)):
+            if split == "validation" and not models:
+                continue
+            chosen = [model.label for model in models if model.is_chosen]
+            if len(chosen) != 1:
+                raise ValueError(
+                    f"the {split} table marks {len(chosen)} models as chosen ({chosen}), expected exactly 1. "
+                    "Set is_chosen on the model that the search picked, and on no other."
+                )
+
+    @property
+    def chosen_on_test(self) -> ScoredModel:
+        """The chosen model with its test metrics."""
+        return next(model for model in self.test if model.is_chosen)

@@ -1,0 +1,124 @@
+"""What a row must be to be a review: named pandera checks, each over one partition at a time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+import pandera.pandas as pandera
+import pyarrow as pa
+from pandera.errors import SchemaErrors
+
+from reviews.options import UNITS_PER_SECOND, IngestOptions, TimestampUnit
+
+MAX_ID_CHARACTERS = 256
+FAILURE_SCHEMA = pa.schema([("line", pa.int64()), ("reason", pa.string())])
+
+_CONTROL_CHARACTERS = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
+_EARLIEST_REVIEW = 1e8  # Unix seconds: 1973, before any review and after any count of days
+_UNIT_NAMES: dict[TimestampUnit, str] = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
+
+Rule = Callable[["pd.Series[float]"], "pd.Series[bool]"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of one column.
+
+    Attributes:
+        name: Names the task and its results.
+        columns: The column it reads; rows of a file without that column pass.
+        rules: Given the options, reason -> which values are right; only the first rule sees nulls.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rules: Callable[[IngestOptions], dict[str, Rule]]
+
+    def schema(self, options: IngestOptions) -> pandera.DataFrameSchema:
+        """Return the pandera schema that holds the rules."""
+        checks = [
+            pandera.Check(rule, error=reason, ignore_na=i > 0, name=reason)
+            for i, (reason, rule) in enumerate(self.rules(options).items())
+        ]
+        return pandera.DataFrameSchema(
+            {column: pandera.Column(checks=checks, nullable=True) for column in self.columns}
+        )
+
+
+def run_check(check: Check, table: pa.Table, options: IngestOptions) -> pa.Table:
+    """Return line and reason of every row that fails the check, in line order; a row may fail by several reasons.
+
+    Args:
+        check: One of CHECKS.
+        table: The reviews of a partition: the check's column where the file has it, and line.
+        options: The limits.
+    """
+    if not set(check.columns) <= set(table.column_names) or not table.num_rows:
+        return FAILURE_SCHEMA.empty_table()
+    frame = table.select([*check.columns, "line"]).to_pandas(types_mapper=_pandas_type).set_index("line")
+    try:
+        check.schema(options).validate(frame, lazy=True)
+    except SchemaErrors as errors:
+        if errors.failure_cases["index"].isna().any():  # a rule itself failed
+            raise
+        cases = errors.failure_cases.sort_values(["index", "check_number"])
+        failures = {"line": cases["index"], "reason": cases["check"]}
+        return pa.table({name: pa.array(values) for name, values in failures.items()}).cast(FAILURE_SCHEMA)
+    return FAILURE_SCHEMA.empty_table()
+
+
+def _pandas_type(arrow_type: pa.DataType) -> pd.ArrowDtype | None:
+    return pd.ArrowDtype(arrow_type) if pa.types.is_string(arrow_type) else None
+
+
+def _id_rules(noun: str) -> Callable[[IngestOptions], dict[str, Rule]]:
+    return lambda _options: {
+        f"{noun} id is missing": lambda ids: ids.notna(),
+        f"{noun} id is blank": lambda ids: ids.str.strip() != "",
+        f"{noun} id holds a control character": lambda ids: ~ids.str.contains(_CONTROL_CHARACTERS),
+        f"{noun} id is longer than {MAX_ID_CHARACTERS} characters": lambda ids: ids.str.len() <= MAX_ID_CHARACTERS,
+    }
+
+
+def _rating_rules(options: IngestOptions) -> dict[str, Rule]:
+    low, high = options.min_rating, options.max_rating
+    return {
+        "rating is missing or NaN": lambda ratings: ratings.notna(),
+        f"rating outside {low:g} to {high:g} (--min-rating, --max-rating)": lambda ratings: ratings.between(low, high),
+    }
+
+
+def _timestamp_rules(options: IngestOptions) -> dict[str, Rule]:
+    latest = options.latest_timestamp or int(time.time())
+    own = options.timestamp_unit
+    others = [unit for unit in UNITS_PER_SECOND if unit != own]
+
+    def fits(times: "pd.Series[float]", unit: TimestampUnit) -> "pd.Series[bool]":
+        return (times / UNITS_PER_SECOND[unit]).between(_EARLIEST_REVIEW, latest)
+
+    def is_own_unit(other: TimestampUnit) -> Rule:
+        return lambda times: fits(times, own) | ~fits(times, other)
+
+    def is_past(times: "pd.Series[float]") -> "pd.Series[bool]":
+        is_other_unit = fits(times, others[0]) | fits(times, others[1])
+        return (times / UNITS_PER_SECOND[own] <= latest) | is_other_unit
+
+    return {
+        "timestamp is missing or NaN": lambda times: times.notna(),
+        "timestamp is not a whole number": lambda times: times % 1 == 0,
+        "timestamp is not after 1970": lambda times: times > 0,
+        **{
+            f"timestamp looks like {_UNIT_NAMES[unit]} (use --timestamp-unit {unit})": is_own_unit(unit)
+            for unit in others
+        },
+        "timestamp is in the future": is_past,
+    }
+
+
+CHECKS = (
+    Check("user_id", ("user_id",), _id_rules("user")),
+    Check("item_id", ("item_id",), _id_rules("item")),
+    Check("rating", ("rating",), _rating_rules),
+    Check("timestamp", ("timestamp",), _timestamp_rules),
+)

@@ -1,0 +1,197 @@
+"""The raw reviews file: fetched once, checked, and known by its SHA-256."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from reviews.completeness import file_sha256, require_digest, require_gzip, require_size
+from reviews.transfer import PartState, Progress, discard, shown, transfer, without_credentials
+from schema.errors import InvalidInput, Unavailable
+
+
+@dataclass(frozen=True)
+class Download:
+    """A raw file on the local disk, complete and digested.
+
+    Attributes:
+        path: The file.
+        sha256: Digest of its bytes, 64 lower-case hexadecimal digits.
+        size_bytes: Its size.
+        was_present: Whether it was there before, so that nothing was fetched.
+    """
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    was_present: bool
+
+
+def is_url(source: str | Path) -> bool:
+    """Whether an `--input` names something on a web server rather than a file.
+
+    Example:
+        >>> is_url("https://example.org/reviews.json.gz"), is_url("data/reviews.json.gz")
+        (True, False)
+    """
+    return str(source).lower().startswith(("http://", "https://"))
+
+
+def use_local(path: Path, *, sha256: str | None = None) -> Download:
+    """Return the record of a file that is there already.
+
+    Raises:
+        InvalidInput: There is nothing, no regular file, an empty or unreadable one, or another digest.
+    """
+    if not path.exists():
+        raise InvalidInput(f"No file at {path}. Check the path given with --input; it may also be a URL.")
+    if not path.is_file():
+        kind = "a directory" if path.is_dir() else "no regular file"
+        raise InvalidInput(f"{path} is {kind}; expected one reviews file. Name the file itself.")
+    if path.stat().st_size == 0:
+        raise InvalidInput(f"{path} is empty (0 bytes); expected a reviews file. Replace or delete it.")
+    if not os.access(path, os.R_OK):
+        raise InvalidInput(f"{path} cannot be read: permission denied. Change its rights, or name another file.")
+    digest = file_sha256(path)
+    require_digest(digest, sha256, str(path))
+    return Download(path, digest, path.stat().st_size, was_present=True)
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    sha256: str | None,
+    progress: Progress,
+    timeout_seconds: float = 60,
+) -> Download:
+    """Return the file at target, fetched from url unless it is there with the right digest.
+
+    Right is: the pinned `sha256`; else the digest that an earlier download of the same URL recorded in
+    `<name>.download.json`. A file without such a record was put there by hand: it is used, never replaced.
+    An interrupted transfer stays in `<name>.part` and is continued; target appears whole or not at all.
+
+    Args:
+        url: http or https.
+        target: The local file; its folder is made.
+        sha256: The digest that the file must have, or None.
+        progress: Called with bytes so far and the size of the whole (None where unknown).
+        timeout_seconds: Longest silence of the server.
+
+    Raises:
+        InvalidInput: A bad URL, a refusal (404 …), a web page, a broken gzip, another digest than pinned.
+        OutOfSpace: The disk under target is full.
+        Unavailable: A failure that may pass (no answer, 5xx, cut connection, another process at work).
+    """
+    _require_url(url)
+    if present := _present(url, target, sha256):
+        return present
+    _make_folder(target.parent)
+    part = target.with_name(f"{target.name}.part")
+    with _lock(target):
+        if present := _present(url, target, sha256):
+            return present
+        was_begun = part.exists()
+        try:
+            return _finish(part, target, transfer(url, part, progress, timeout_seconds), sha256)
+        except InvalidInput:
+            if not was_begun or part.exists():
+                raise
+        # The pieces of two transfers did not make a whole: blame the file only if it fails in one piece.
+        return _finish(part, target, transfer(url, part, progress, timeout_seconds), sha256)
+
+
+def _present(url: str, target: Path, sha256: str | None) -> Download | None:
+    """Return the file that is at target, or None where it must be fetched."""
+    if not target.exists():
+        return None
+    record = _read_record(target)
+    if record is None:
+        return use_local(target, sha256=sha256)
+    if record.get("url") != without_credentials(url):
+        return None
+    expected = sha256.lower() if sha256 else record.get("sha256")
+    digest = file_sha256(target)
+    return Download(target, digest, target.stat().st_size, was_present=True) if digest == expected else None
+
+
+def _finish(part: Path, target: Path, state: PartState, sha256: str | None) -> Download:
+    """Check a finished part and give it its name; the record comes first, so no fetched file lacks one."""
+    size_bytes = require_size(part, state)
+    try:
+        require_gzip(part, target.name, state)
+        digest = file_sha256(part)
+        require_digest(digest, sha256, shown(state.url))
+    except (InvalidInput, Unavailable):
+        discard(part)
+        raise
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    record = {"url": state.url, "etag": state.validator, "sha256": digest, "size_bytes": size_bytes}
+    _write_record(target, record)
+    part.replace(target)
+    discard(part)
+    return Download(target, digest, size_bytes, was_present=False)
+
+
+def _require_url(url: str) -> None:
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise InvalidInput(f"{url!r} is no URL ({error}); expected http://… or https://….") from error
+    if parts.scheme not in ("http", "https") or not parts.host:
+        raise InvalidInput(
+            f"{shown(url)!r} cannot be fetched; expected http://… or https://…. A local file goes to --input."
+        )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"Cannot make the folder {folder}: {error.strerror}. Set RAW_REVIEWS_PATH elsewhere."
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise InvalidInput(f"The folder {folder} cannot be written to. Set RAW_REVIEWS_PATH elsewhere.")
+
+
+@contextmanager
+def _lock(target: Path) -> Iterator[None]:
+    """Keep other processes off target's part file; the lock ends with the process, however that dies."""
+    with target.with_name(f".{target.name}.lock").open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Unavailable(f"Another process is fetching {target}. Try again when it is done.") from error
+        yield
+
+
+def _record_path(target: Path) -> Path:
+    return target.with_name(f"{target.name}.download.json")
+
+
+def _read_record(target: Path) -> dict[str, object] | None:
+    """Return what the download of target recorded; None for a file that was put there by hand."""
+    path = _record_path(target)
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_bytes())
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _write_record(target: Path, record: Mapping[str, object]) -> None:
+    path = _record_path(target)
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
+    draft.replace(path)

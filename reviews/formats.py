@@ -1,0 +1,260 @@
+"""What a reviews file is, found by its content: JSON lines, CSV or TSV, gzipped or not."""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+from isal import igzip_lib, igzip_threaded
+
+from reviews.columns import (
+    choose_by_name,
+    choose_by_position,
+    is_number,
+    match_names,
+    parse_columns,
+)
+from schema.errors import InvalidInput
+
+BOM = b"\xef\xbb\xbf"
+_SAMPLE_BYTES = 2**20
+_SAMPLE_LINES = 1_000
+_GZIP_MAGIC = b"\x1f\x8b"
+_KNOWN_BINARY: Mapping[bytes, str] = {
+    b"BZh": "a bzip2 file",
+    b"\xfd7zXZ\x00": "an xz file",
+    b"\x28\xb5\x2f\xfd": "a zstandard file",
+    b"PK\x03\x04": "a zip archive",
+    b"PAR1": "a Parquet file",
+    b"SQLite format 3": "an SQLite database",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+_GZIP_ERRORS = (EOFError, cast("type[Exception]", igzip_lib.IsalError))
+_EXPECTED = "expected JSON lines, CSV or TSV in UTF-8, gzipped or not"
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a reviews file is to be read.
+
+    Attributes:
+        kind: JSON lines, or delimited text.
+        is_gzipped: Whether the bytes are a gzip stream.
+        roles: user, item and, where the file has them, rating and timestamp -> field name, header name or
+            1-based column number.
+        names: Delimited: the column labels in order, 1-based numbers where there is no header.
+        numeric: JSON: roles whose values are numbers; the others are strings.
+        delimiter: Delimited: comma or tab.
+        header_line: Delimited: 1-based line of the header; 0 where there is none.
+    """
+
+    kind: Literal["json", "delimited"]
+    is_gzipped: bool
+    roles: Mapping[str, str]
+    names: tuple[str, ...] = ()
+    numeric: frozenset[str] = field(default_factory=frozenset)
+    delimiter: str = ","
+    header_line: int = 0
+
+    @property
+    def has_ratings(self) -> bool:
+        """Whether the file has a rating column."""
+        return "rating" in self.roles
+
+    @property
+    def has_timestamps(self) -> bool:
+        """Whether the file has a timestamp column."""
+        return "timestamp" in self.roles
+
+    def position(self, role: str) -> int:
+        """Return the 0-based column of a role in a delimited file."""
+        return self.names.index(self.roles[role])
+
+    def describe(self) -> str:
+        """Return one line for people, as 'gzipped CSV with a header: user=UserId, item=ItemId'."""
+        shape = "JSON lines"
+        if self.kind == "delimited":
+            shape = f"{'CSV' if self.delimiter == ',' else 'TSV'} {'with' if self.header_line else 'without'} a header"
+        columns = ", ".join(f"{role}={name}" for role, name in self.roles.items())
+        return f"{'gzipped ' if self.is_gzipped else ''}{shape}: {columns}"
+
+
+def detect_format(path: Path, columns: str | None = None) -> Format:
+    """Return the format of a reviews file from its first lines.
+
+    Args:
+        path: A local file.
+        columns: The setting `--columns`; when given, only the columns it names are read.
+
+    Raises:
+        InvalidInput: When there is no such file, or it is empty, binary, damaged, or without a user or item.
+    """
+    wanted = parse_columns(columns) if columns is not None else None
+    is_gzipped = _is_gzipped(path)
+    lines = _sample_lines(path, is_gzipped=is_gzipped)
+    first = next(line for line in lines if line.strip())
+    n_objects = sum(line.lstrip().startswith("{") for line in lines)
+    if n_objects * 2 > sum(bool(line.strip()) for line in lines):
+        return _json_format(lines, wanted, str(path), is_gzipped=is_gzipped)
+    if first.lstrip().startswith(("[", "{")):
+        raise InvalidInput(
+            f"{path} looks like JSON that is not one object per line, beginning {first.strip()[:40]!r}; "
+            f"expected a line per review. Write it out as JSON lines, for instance with `jq -c '.[]'`."
+        )
+    return _delimited_format(lines, wanted, str(path), is_gzipped=is_gzipped)
+
+
+@contextmanager
+def open_bytes(path: Path, *, is_gzipped: bool) -> Iterator[BinaryIO]:
+    """Open the uncompressed bytes of a file for reading from the start.
+
+    Raises:
+        InvalidInput: When the file cannot be read, or, while reading, when its gzip stream is cut or damaged.
+    """
+    try:
+        with _open_gzip(path) if is_gzipped else path.open("rb") as stream:
+            yield stream
+    except _GZIP_ERRORS as error:
+        raise InvalidInput(_damaged(path, error)) from error
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}. Expected a reviews file.") from error
+    except OSError as error:
+        if error.errno is not None:  # the disk's own trouble, not the data's
+            raise
+        raise InvalidInput(_damaged(path, error)) from error
+
+
+def _open_gzip(path: Path) -> BinaryIO:
+    stream: BinaryIO = igzip_threaded.open(path, "rb", threads=1)  # type: ignore[no-untyped-call]
+    return stream
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"{path} is a gzip file that is cut off or damaged ({error}). Fetch it again."
+
+
+def _is_gzipped(path: Path) -> bool:
+    if not path.exists():
+        raise InvalidInput(f"{path} does not exist. Give --input the path of a reviews file; {_EXPECTED}.")
+    if not path.is_file():
+        raise InvalidInput(f"{path} is not a file but a folder or device. Give --input one file; {_EXPECTED}.")
+    if path.stat().st_size == 0:
+        raise InvalidInput(f"{path} is empty (0 bytes); {_EXPECTED}.")
+    with open_bytes(path, is_gzipped=False) as stream:
+        return stream.read(2) == _GZIP_MAGIC
+
+
+def _sample_lines(path: Path, *, is_gzipped: bool) -> list[str]:
+    """Return the first lines, without their ends; at least one of them is not blank."""
+    with open_bytes(path, is_gzipped=is_gzipped) as stream:
+        sample = stream.read(_SAMPLE_BYTES)
+    if not sample:
+        raise InvalidInput(f"{path} is a gzip file of nothing; {_EXPECTED}.")
+    known = next((name for magic, name in _KNOWN_BINARY.items() if sample.startswith(magic)), None)
+    lines = sample.removeprefix(BOM).split(b"\n")
+    whole = lines[:-1] if len(sample) == _SAMPLE_BYTES and len(lines) > 1 else lines
+    whole = whole[:_SAMPLE_LINES]
+    n_binary = sum(not _is_text(line) for line in whole)
+    if known or n_binary * 2 > len(whole):
+        found = known or f"binary data, beginning {sample[:8]!r}"
+        raise InvalidInput(f"{path} holds {found}; {_EXPECTED}. Convert it first.")
+    if not any(line.strip() for line in whole):
+        raise InvalidInput(f"{path} begins with {len(whole)} blank lines; {_EXPECTED}.")
+    return [line.decode("utf-8", "replace").rstrip("\r") for line in whole]
+
+
+def _is_text(line: bytes) -> bool:
+    try:
+        return "\0" not in line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+
+
+def _json_format(lines: Sequence[str], wanted: Mapping[str, str] | None, source: str, *, is_gzipped: bool) -> Format:
+    records = [record for line in lines if isinstance(record := _json_or_none(line), dict)]
+    if not records:
+        raise InvalidInput(
+            f"{source} looks like JSON lines, but none of its first {len(lines)} lines is a JSON object; "
+            f"the first is {lines[0][:80]!r}. Expected one object with double-quoted names per line."
+        )
+    names = list(dict.fromkeys(name for record in records for name in record))
+    roles = choose_by_name(names, wanted, source)
+    kinds = {
+        role: Counter(isinstance(r[name], int | float) for r in records if r.get(name) is not None)
+        for role, name in roles.items()
+    }
+    numeric = frozenset(role for role, votes in kinds.items() if votes[True] > votes[False])
+    return Format("json", is_gzipped, roles, numeric=numeric)
+
+
+def _json_or_none(line: str) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _delimited_format(
+    lines: Sequence[str], wanted: Mapping[str, str] | None, source: str, *, is_gzipped: bool
+) -> Format:
+    found = _delimiter_and_width(lines)
+    if found is None:
+        first = next(line for line in lines if line.strip())
+        raise InvalidInput(
+            f"{source} is neither JSON lines nor rows of two or more columns: its first line is "
+            f"{first[:80]!r}; {_EXPECTED}. A file of other separators has to be converted first."
+        )
+    delimiter, width = found
+    header_line = next(number for number, line in enumerate(lines, start=1) if line.strip())
+    header = tuple(name.strip() for name in _cells(lines[header_line - 1], delimiter))
+    rows = [cells for line in lines if len(cells := _cells(line, delimiter)) == width]
+    numbers = tuple(str(i) for i in range(1, width + 1))
+    if not _has_header(header, rows, wanted):
+        roles = choose_by_name(numbers, wanted, source) if wanted else choose_by_position(rows, delimiter, source)
+        return Format("delimited", is_gzipped, roles, numbers, delimiter=delimiter)
+    names = numbers if wanted and not set(wanted.values()) <= set(header) and _are_numbers(wanted) else header
+    roles = choose_by_name(names, wanted, source)
+    return Format("delimited", is_gzipped, roles, names, delimiter=delimiter, header_line=header_line)
+
+
+def _delimiter_and_width(lines: Sequence[str]) -> tuple[str, int] | None:
+    """Return the delimiter by which most lines have the same number, 2 or more, of columns."""
+    votes = Counter(
+        (delimiter, width)
+        for line in lines
+        if line.strip()
+        for delimiter in ("\t", ",")
+        if (width := len(_cells(line, delimiter))) > 1
+    )
+    if not votes:
+        return None
+    (delimiter, width), n_lines = votes.most_common(1)[0]
+    return (delimiter, width) if n_lines * 2 > sum(bool(line.strip()) for line in lines) else None
+
+
+def _has_header(header: Sequence[str], rows: Sequence[Sequence[str]], wanted: Mapping[str, str] | None) -> bool:
+    """Return whether the first row names columns instead of holding values."""
+    if wanted and not _are_numbers(wanted):
+        return True
+    if {"user", "item"} <= match_names(header).keys():
+        return True
+    if len(header) != len(rows[0]) or any(map(is_number, header)):
+        return False
+    body = rows[1:]
+    return any(sum(map(is_number, column)) * 2 > len(body) for column in zip(*body, strict=True))
+
+
+def _are_numbers(wanted: Mapping[str, str]) -> bool:
+    return all(column.isdecimal() for column in wanted.values())
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []

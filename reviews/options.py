@@ -1,0 +1,83 @@
+"""What a user may say about the reading of a reviews file."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+TimestampUnit = Literal["s", "ms", "us"]
+UNITS_PER_SECOND: dict[TimestampUnit, int] = {"s": 1, "ms": 1_000, "us": 1_000_000}
+
+
+class IngestOptions(BaseModel):
+    """How a reviews file is read, and which of its rows are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_columns: str | None = Field(
+        None,
+        description="Which columns to read, as user=NAME,item=NAME[,rating=NAME][,timestamp=NAME]; "
+        "1-based numbers for files without a header. Found by content when not given.",
+        json_schema_extra={"flag": "--columns"},
+    )
+    min_rating: float = Field(
+        1.0, allow_inf_nan=False, description="Lowest rating that is taken, in the file's own unit (stars)."
+    )
+    max_rating: float = Field(
+        5.0, allow_inf_nan=False, description="Highest rating that is taken, in the file's own unit (stars)."
+    )
+    max_bad_share: float = Field(0.05, ge=0, le=1, description="Share of bad rows, 0 to 1, above which the run stops.")
+    timestamp_unit: TimestampUnit = Field("s", description="Unit of the file's timestamps since 1970: s, ms or us.")
+    latest_timestamp: int | None = Field(
+        None,
+        gt=0,
+        description="Unix seconds after which a timestamp is refused; the moment of the run if unset.",
+    )
+    partition_bytes: int = Field(
+        64 * 2**20, ge=1, le=2**30, description="Uncompressed bytes that are read and checked at a time."
+    )
+
+    @model_validator(mode="after")
+    def _ratings_are_a_range(self) -> Self:
+        if self.min_rating > self.max_rating:
+            raise ValueError(
+                f"min_rating {self.min_rating:g} is above max_rating {self.max_rating:g}; "
+                f"expected the lowest and the highest rating that the file may hold."
+            )
+        return self
+
+    def as_of(self, now: int) -> Self:
+        """Return the options with the latest timestamp fixed: the one set, else this moment in Unix seconds."""
+        return self.model_copy(update={"latest_timestamp": self.latest_timestamp or now})
+
+
+class DownloadOptions(BaseModel):
+    """Which raw reviews file a run reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    raw_reviews_path: Path = Field(
+        Path("data/raw/reviews_electronics.json.gz"),
+        description="where the raw reviews file is kept; a file that is already there is not fetched",
+    )
+    raw_reviews_url: str = Field(
+        "https://snap.stanford.edu/data/amazon/productGraph/categoryFiles/reviews_Electronics_5.json.gz",
+        description="where the raw reviews file is fetched from",
+    )
+    raw_reviews_sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-fA-F]{64}$",
+        description="SHA-256 that the raw reviews file must have, 64 hexadecimal digits; unset: any",
+    )
+
+
+class SampleOptions(BaseModel):
+    """How much sample data to make."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_users: int = Field(3000, ge=1, description="people who write reviews")
+    n_items: int = Field(1500, ge=1, description="products in the invented shop")
+    seed: int = Field(20140723, ge=0, description="seed of every draw; the same seed gives the same bytes")
+    duplicate_share: float = Field(0.01, ge=0, le=0.5, description="share of reviews given a second time")
+    malformed_share: float = Field(0.002, ge=0, le=0.5, description="share of lines that are broken")

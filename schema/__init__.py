@@ -1,0 +1,1 @@
+"""Records that several folders share; imports nothing of ours."""

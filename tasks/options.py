@@ -1,0 +1,247 @@
+"""What can be asked of tasks: inputs, places, tracking, selection, evaluation, promotion and recommendation."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+
+from evaluation.options import DriftLimits
+from storage.opening import open_store
+from storage.protocol import Store
+from storage.s3_options import S3Options
+
+LogFormat = Literal["text", "json"]
+
+
+class LogOptions(BaseModel):
+    """What is logged, and how it is written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level of log lines.")
+    log_format: LogFormat = Field(
+        "text", description="How log lines are written: text for people, or json, an object on each line."
+    )
+
+
+class StoreOptions(S3Options):
+    """Where artifacts are."""
+
+    store_uri: str = Field(
+        "data/store",
+        description="Root of the artifact store: a folder, s3://bucket/prefix, or memory://name in tests.",
+        json_schema_extra={"flag": "--store"},
+    )
+
+    def open_store(self) -> Store:
+        """Return the store under ``store_uri``."""
+        return open_store(self.store_uri, self.s3_options)
+
+    @property
+    def s3_options(self) -> S3Options:
+        """How an S3 server is reached."""
+        return S3Options(**{name: getattr(self, name) for name in S3Options.model_fields})
+
+
+class PlaceOptions(StoreOptions):
+    """Where artifacts and scratch files go."""
+
+    work_dir: Path = Field(
+        Path("data/work"),
+        description="Folder for scratch files; each run removes its own and those of runs that were killed.",
+    )
+
+    @property
+    def cache_dir(self) -> Path:
+        """Folder of local copies of a remote store's objects."""
+        return self.work_dir / "cache"
+
+
+class ReviewsInput(BaseModel):
+    """What the run reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_reviews: str | None = Field(
+        None,
+        description="Reviews or ratings: a path or a URL; JSON lines, CSV or TSV, gzipped or not. "
+        "Without it, RAW_REVIEWS_URL is downloaded to RAW_REVIEWS_PATH.",
+        json_schema_extra={"flag": "--input"},
+    )
+
+
+class ProductsInput(BaseModel):
+    """What is known of the products."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_products: Path | None = Field(
+        None,
+        description="Product metadata in the format of Amazon's meta_*.json.gz; its titles stand in the report.",
+        json_schema_extra={"flag": "--products"},
+    )
+
+
+class DriftOptions(DriftLimits):
+    """How reviews are compared with those of the run before."""
+
+    drift: Literal["warn", "refuse", "off"] = Field(
+        "warn",
+        description="What happens when reviews differ from those of the run before by more than the limits: warn and "
+        "go on, refuse and stop before anything is trained, or off: no comparison.",
+    )
+
+
+SelectionMetric = Literal[
+    "ndcg_10",
+    "recall_10",
+    "hit_rate_10",
+    "precision_10",
+    "mrr_10",
+    "map_10",
+    "held_out_only_precision_10",
+    "held_out_only_ndcg_10",
+]
+
+
+class SelectionOptions(BaseModel):
+    """By what the model is chosen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    select_by: SelectionMetric = Field(
+        "ndcg_10",
+        description="Metric on validation that chooses the model; the guard refuses one that cannot tell a random "
+        "scorer, popularity and an oracle apart on this split.",
+    )
+    guard: Literal["refuse", "warn"] = Field(
+        "refuse", description="What happens when the metric is not fit to choose: stop, or go on and say so."
+    )
+
+
+class EvaluationOptions(BaseModel):
+    """Who is evaluated, and how many at a time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    evaluate_users: PositiveInt | None = Field(
+        None, description="Evaluate a seeded sample of so many users; without it, all. Marked wherever shown."
+    )
+    evaluate_block_users: PositiveInt = Field(
+        8192, description="Users ranked in one piece on a Dask worker; memory grows with it, results do not change."
+    )
+
+
+class SubjectOptions(BaseModel):
+    """What is evaluated, and by which protocol."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recommendations_file: Path | None = Field(
+        None,
+        description="Recommendations made elsewhere: Parquet, CSV or TSV with user_id, item_id, and rank or score "
+        "unless the rows are in order.",
+        json_schema_extra={"flag": "--recommendations", "metavar": "FILE", "variable": False},
+    )
+    as_is: bool = Field(
+        default=False,
+        description="Evaluate the published model as it stands instead of fitting its parameters to what comes before "
+        "the test part: what it remembers of that part is counted.",
+        json_schema_extra={"variable": False},
+    )
+    protocol: Literal["full-catalogue", "original"] = Field(
+        "full-catalogue",
+        description="full-catalogue: all items are ranked; original: the two sweeps of the original project, with its "
+        "held-out-only figures beside honest ones.",
+        json_schema_extra={"variable": False},
+    )
+    rolling_windows: int = Field(
+        0,
+        ge=0,
+        description="Also evaluate at so many successive points in time, each a test part of --test-share of the rows.",
+        json_schema_extra={"flag": "--windows"},
+    )
+
+
+class RecommendOptions(BaseModel):
+    """What is recommended to whom."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    top_n: PositiveInt = Field(10, description="Recommendations per user.")
+    recommend_block_users: PositiveInt = Field(
+        16_384, description="Users per task and per part file; the parts, and so their bytes, depend on it."
+    )
+
+
+class PromotionOptions(BaseModel):
+    """Who becomes the champion, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    promotion_margin: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="Share of the champion's metric that a challenger must be shown not to lose more of; 0: it must be "
+        "shown to be better.",
+    )
+    promotion_reason: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="Why, for the history; a promotion has its figures as a reason of its own, a rollback needs one.",
+        json_schema_extra={"flag": "--reason", "metavar": "TEXT", "variable": False},
+    )
+    roll_back: bool = Field(
+        default=False,
+        description="Go back to the champion before this one, or to the one that --model names, without a comparison.",
+        json_schema_extra={"flag": "--rollback", "variable": False},
+    )
+    show_history: bool = Field(
+        default=False,
+        description="Print who was the champion when and why, and change nothing.",
+        json_schema_extra={"flag": "--history", "variable": False},
+    )
+
+    @field_validator("promotion_reason")
+    @classmethod
+    def _without_margins(cls, reason: str | None) -> str | None:
+        if reason is not None and not reason.strip():
+            raise ValueError("expected a reason, in words")
+        return reason and reason.strip()
+
+    @model_validator(mode="after")
+    def _check_what_is_asked(self) -> "PromotionOptions":
+        if self.roll_back and self.promotion_reason is None:
+            raise ValueError("--rollback needs --reason TEXT: it stands in the history in place of a comparison.")
+        if self.roll_back and self.show_history:
+            raise ValueError("--rollback changes the champion and --history changes nothing; give one of the two.")
+        return self
+
+
+class ModelChoice(BaseModel):
+    """Which model is used."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model_id: str | None = Field(
+        None,
+        description="Id of a published model; without it, the champion, or for a promotion the newest.",
+        json_schema_extra={"flag": "--model", "variable": False},
+    )
+
+
+class TrackingOptions(BaseModel):
+    """Where runs are tracked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mlflow_tracking_uri: str = Field(
+        "sqlite:///mlflow.db", description="MLflow tracking server, or an SQLite file in the working folder."
+    )
+    mlflow_experiment: str = Field("ALS_Recommender", description="Name of the MLflow experiment.")
+    mlflow_artifact_dir: Path = Field(
+        Path("data/mlflow-artifacts"),
+        description="Folder of run artifacts when runs are tracked in SQLite; a server keeps its own.",
+    )

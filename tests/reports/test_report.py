@@ -1,0 +1,343 @@
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from hashlib import sha256
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reports import report
+from reports.findings import best_value, gather_warnings, judge, say_popularity, say_random
+from reports.funnel import funnel_steps
+from reports.report import ReportInput, render_report
+from reports.window_figures import compare_windows
+
+
+class Page(HTMLParser):
+    """The elements, attributes and visible text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+DIGEST = """
+import conftest, hashlib, sys
+from reports.report import render_report
+sys.stdout.write(hashlib.sha256(render_report(conftest.make_report()).encode()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_same_input_gives_same_bytes_in_a_process_with_another_hash_seed(report_input: ReportInput, seed: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DIGEST],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == sha256(render_report(report_input).encode()).hexdigest()
+
+
+def test_text_from_the_data_makes_no_elements(report_input: ReportInput) -> None:
+    page = Page(render_report(report_input))
+    assert not {"script", "img", "iframe"} & set(page.tags)
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert "<script>document.title='owned'</script>" in page.text
+    assert "{{ 7 * 7 }}" in page.text
+
+
+def test_direction_overrides_and_escape_codes_are_spelt_out(report_input: ReportInput) -> None:
+    html = render_report(report_input)
+    assert "\u202e" not in html
+    assert "\x1b" not in html
+    assert "\\u202e" in html
+    assert "\\x1b[31m" in html
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.text(st.characters(), min_size=1, max_size=80))
+def test_any_text_leaves_the_structure_of_the_page_as_it_is(text: str) -> None:
+    plain, odd = (Page(render_report(_with_text(value))) for value in ("plain", text))
+    assert odd.tags == plain.tags
+    assert [name for name, _ in odd.attributes] == [name for name, _ in plain.attributes]
+
+
+def _with_text(text: str) -> ReportInput:
+    base = _small_report()
+    return replace(
+        base,
+        title=text,
+        source=replace(base.source, name=text),
+        quarantine=[report.QuarantineReason(text, 1, 1, text)],
+        notes=[text],
+        candidates=[replace(base.candidates[0], label=text, parameters={text: text})],
+        test=[replace(base.test[0], label=text)],
+        split=report.SplitSummary(text, [report.SplitPart(text, 1, 1, 1)]),
+        examples=[
+            report.ExampleUser(
+                text, [report.HistoryEntry(text)], [text], [report.RecommendedItem(1, text, 0.5, is_hit=True)]
+            )
+        ],
+    )
+
+
+def _small_report() -> ReportInput:
+    chosen = report.ScoredModel("ALS", {}, [], is_chosen=True)
+    return ReportInput(
+        title="t",
+        is_sample_data=False,
+        source=report.Source("s", "0", 1),
+        ids=report.ArtifactIds(*"abcde"),
+        funnel=report.Funnel(1, 0, 1, 0, 0, 0, 0, 0, 0, 5),
+        quarantine=[],
+        passes=[],
+        split=report.SplitSummary("d", []),
+        candidates=[chosen],
+        test=[chosen],
+        distributions=report.Distributions(),
+    )
+
+
+def test_page_names_nothing_outside_itself(report_input: ReportInput) -> None:
+    html = render_report(report_input)
+    links = [
+        value for name, value in Page(html).attributes if name in {"src", "href", "xlink:href", "srcset", "action"}
+    ]
+    assert links
+    assert all(link == "data:," or link.startswith("#") for link in links)
+    assert "@import" not in html
+    assert {part[0] for part in html.split("url(")[1:]} <= {"#"}
+
+
+def test_ids_are_unique_and_every_reference_has_its_target(report_input: ReportInput) -> None:
+    attributes = Page(render_report(report_input)).attributes
+    ids = Counter(value for name, value in attributes if name == "id")
+    assert [value for value, count in ids.items() if count > 1] == []
+    wanted = {value.removeprefix("#") for name, value in attributes if name == "xlink:href"}
+    wanted |= {value.removeprefix("url(#").removesuffix(")") for name, value in attributes if name == "clip-path"}
+    assert wanted
+    assert wanted <= set(ids)
+
+
+def test_counts_metrics_and_ids_are_those_of_the_input(report_input: ReportInput) -> None:
+    text = Page(render_report(report_input)).text.replace("\u202f", "")
+    for shown in (
+        "70140",
+        "70000",
+        "69299",
+        "61204",
+        "8095",
+        "0.1009",
+        "0.0967\u20130.1051",
+        "0.9820",
+        "9f" * 32,
+        "d4" * 8,
+    ):
+        assert shown in text, shown
+
+
+def test_best_value_of_an_error_is_the_lowest(report_input: ReportInput) -> None:
+    html = render_report(report_input)
+    assert 'class="number best">0.9820' in html
+    assert 'class="number">1.1820' in html
+
+
+def test_a_metric_that_is_not_a_number_is_shown_as_a_dash_and_never_as_best(
+    report_input: ReportInput,
+) -> None:
+    broken = [replace(row, value=float("nan")) for row in report_input.candidates[0].metrics]
+    candidates = [replace(report_input.candidates[0], metrics=broken), *report_input.candidates[1:]]
+    html = render_report(replace(report_input, candidates=candidates))
+    assert " nan " not in f" {' '.join(Page(html).text.lower().split())} "
+    assert '<td class="number">\u2013' in html
+
+
+def test_sample_data_is_called_so_and_other_data_is_not(report_input: ReportInput) -> None:
+    assert "Sample data." in render_report(report_input)
+    assert "Sample data." not in render_report(replace(report_input, is_sample_data=False))
+
+
+def test_input_without_ratings_and_times_has_no_charts_of_them(report_input: ReportInput) -> None:
+    bare = replace(report_input.distributions, ratings=(), months=())
+    text = Page(render_report(replace(report_input, distributions=bare))).text
+    assert "How active users are" in text
+    assert "Through time" not in text
+    assert "Ratings" not in text
+
+
+def test_report_of_a_run_with_next_to_nothing_renders() -> None:
+    page = Page(render_report(_small_report()))
+    assert "No line was put aside." in page.text
+    assert "was not measured" in page.text
+
+
+def test_funnel_names_what_each_step_took_away(report_input: ReportInput) -> None:
+    steps = {step.label: (step.count, step.removed) for step in funnel_steps(report_input.funnel)}
+    assert steps == {
+        "Lines of the raw file": (70_140, 0),
+        "Not blank": (70_137, 3),
+        "Valid reviews": (70_000, 137),
+        "One per user and item": (69_299, 701),
+        "5-core": (61_204, 8_095),
+    }
+
+
+def test_sampling_and_blank_lines_are_steps_only_where_they_took_something(report_input: ReportInput) -> None:
+    sampled = replace(report_input.funnel, n_blank=0, n_lines=70_137, n_sampled=69_905)
+    steps = {step.label: (step.count, step.removed) for step in funnel_steps(sampled)}
+    assert "Not blank" not in steps
+    assert steps["Reviews of sampled users"] == (69_905, 95)
+    assert steps["One per user and item"] == (69_204, 701)
+
+
+def test_funnel_that_does_not_add_up_is_refused(report_input: ReportInput) -> None:
+    with pytest.raises(ValueError, match=r"70140 lines, but 4 blank \+ 137 quarantined \+ 70000 reviews = 70141"):
+        replace(report_input.funnel, n_blank=4)
+    with pytest.raises(ValueError, match="widens"):
+        replace(report_input.funnel, n_interactions=69_300)
+
+
+def test_report_with_two_chosen_models_is_refused(report_input: ReportInput) -> None:
+    chosen = [replace(model, is_chosen=True) for model in report_input.test[:2]]
+    with pytest.raises(ValueError, match="test table marks 2 models as chosen"):
+        replace(report_input, test=chosen)
+
+
+def _judge_with_chosen_at(report_input: ReportInput, value: float) -> tuple[str, str]:
+    row = report_input.test[0].find("ndcg", 10)
+    assert row is not None
+    moved = replace(row, value=value, low=value - 0.004, high=value + 0.004)
+    chosen = replace(report_input.test[0], metrics=[moved])
+    verdict = judge(replace(report_input, test=[chosen, *report_input.test[1:]]))
+    return verdict.tone, verdict.sentence
+
+
+def test_verdict_is_good_only_above_the_strongest_baselines_interval(report_input: ReportInput) -> None:
+    tone, sentence = _judge_with_chosen_at(report_input, 0.09)
+    assert tone == "good"
+    assert "beats the strongest baseline, Recent popularity (NDCG@10 0.0454), 2.0 times its score" in sentence
+    assert _judge_with_chosen_at(report_input, 0.05)[0] == "even"
+    assert _judge_with_chosen_at(report_input, 0.03)[0] == "bad"
+
+
+def test_verdict_says_when_a_baseline_was_chosen(report_input: ReportInput) -> None:
+    test = [replace(model, is_chosen=model.label == "Popularity") for model in report_input.test]
+    verdict = judge(replace(report_input, test=test))
+    assert verdict.tone == "bad"
+    assert "the choice is Popularity" in verdict.sentence
+
+
+def test_paired_comparison_with_the_strongest_baseline_decides_the_verdict(full_input: ReportInput) -> None:
+    verdict = judge(full_input)
+    assert verdict.tone == "even"
+    assert verdict.sentence.startswith("No difference shown between ALS implicit, rank 64, reg 1 and Item-item <kNN>")
+    assert "the difference is +0.0016" in verdict.sentence
+    assert "adjusted p\u00a0=\u00a00.384" in verdict.sentence
+    for low, high, tone in ((0.001, 0.004, "good"), (-0.004, -0.001, "bad")):
+        shown = replace(full_input.comparisons[-1], difference=(low + high) / 2, low=low, high=high, p_adjusted=0.0004)
+        verdict = judge(replace(full_input, comparisons=[shown]))
+        assert verdict.tone == tone
+        assert "adjusted p\u00a0<\u00a00.001" in verdict.sentence
+
+
+def test_without_a_comparison_with_the_strongest_baseline_intervals_decide(full_input: ReportInput) -> None:
+    verdict = judge(replace(full_input, comparisons=full_input.comparisons[:2]))
+    assert "No clear difference" in verdict.sentence
+
+
+def test_popularity_is_said_unless_it_was_not_measured_or_was_chosen(report_input: ReportInput) -> None:
+    assert "NDCG@10 0.0397 (95\u00a0% interval 0.0355\u20130.0439), 39.4\u00a0% of" in say_popularity(report_input.test)
+    assert say_popularity([model for model in report_input.test if model.label != "Popularity"]) == ""
+
+
+def test_warnings_are_the_findings_that_warn_and_an_unfit_metric_once(full_input: ReportInput) -> None:
+    assert gather_warnings(full_input) == [full_input.findings[1].sentence]
+    assert full_input.guard is not None
+    unfit = replace(full_input.guard, is_fit=False, sentence="It cannot choose.")
+    assert gather_warnings(replace(full_input, guard=unfit))[0] == "It cannot choose."
+    same = replace(full_input.findings[0], is_warning=True, sentence="It cannot choose.")
+    assert gather_warnings(replace(full_input, guard=unfit, findings=[same])) == ["It cannot choose."]
+
+
+def test_random_scorer_is_held_against_the_best_of_the_others(full_input: ReportInput) -> None:
+    said = say_random(full_input.original)
+    assert len(said) == 3
+    assert "all items ranked: a random scorer gets 2.9\u00a0% of the best" in said[2]
+    assert "held-out items only: a random scorer gets about the same as the best of the others, 0.9712" in said[0]
+    assert say_random([model for model in full_input.original if model.label != "Random"]) == []
+
+
+def test_metric_that_describes_lists_has_no_best_value_and_no_arrow(full_input: ReportInput) -> None:
+    assert best_value(full_input.test, "coverage", 10) is None
+    row = render_report(full_input).split("Coverage@10")[1].split("</tr>")[0]
+    assert "best" not in row
+    assert "is better" not in row
+
+
+def test_windows_have_mean_and_sample_standard_deviation(full_input: ReportInput) -> None:
+    two = [replace(window, models=window.models[:1]) for window in full_input.windows[:2]]
+    (row,) = compare_windows(two)
+    assert (row.mean, row.spread) == (pytest.approx(0.0821), pytest.approx(0.0040 / 2**0.5))
+    assert compare_windows(two[:1])[0].spread is None
+    missing = [two[0], replace(two[1], models=[])]
+    assert compare_windows(missing)[0].scores[1] is None
+
+
+def test_every_table_of_metrics_says_that_it_is_a_sample(full_input: ReportInput) -> None:
+    said = "On a sample of 2\u202f871 users."
+    assert render_report(full_input).count(said) == 6
+    assert said not in render_report(replace(full_input, sampled_users=None))
+
+
+def test_page_of_all_the_evidence_holds_it_escapes_it_and_keeps_its_ids_apart(full_input: ReportInput) -> None:
+    html = render_report(full_input)
+    page = Page(html)
+    text = " ".join(page.text.split())
+    for shown in ("no difference shown", "unfit to choose", "Scores of validation", "e5" * 8, "bar cut", "time travel"):
+        assert shown in text, shown
+    assert not {"script", "img", "knn", "iframe"} & set(page.tags)
+    ids = Counter(value for name, value in page.attributes if name == "id")
+    assert [value for value, count in ids.items() if count > 1] == []
+    assert {value.removeprefix("#") for name, value in page.attributes if name == "href" and value[0] == "#"} <= set(
+        ids
+    )
+
+
+def test_page_without_evidence_has_none_of_its_sections(report_input: ReportInput) -> None:
+    html = render_report(report_input)
+    for absent in ("<nav", 'id="proof"', 'id="guard"', 'id="closer"', 'id="segments"', 'id="lists"', 'id="checks"'):
+        assert absent not in html, absent
+
+
+def test_report_on_one_model_speaks_of_no_choice(full_input: ReportInput) -> None:
+    page = render_report(replace(full_input, candidates=()))
+    assert "How good the evaluated model is" in page
+    assert "which had no part in choosing" not in page
+    assert "#search" not in page
+    assert "What it was chosen from" not in page
+
+
+def test_metric_that_decides_is_the_one_the_guard_was_asked_about(full_input: ReportInput) -> None:
+    assert full_input.guard is not None
+    wanted = replace(full_input.guard.wanted, metric="recall")
+    page = render_report(replace(full_input, guard=replace(full_input.guard, wanted=wanted)))
+    assert "Recall@10 over the full catalogue decides." in page

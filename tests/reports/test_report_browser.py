@@ -1,0 +1,164 @@
+"""The report as a reader meets it, in a real Chromium."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from reports.report import ReportInput, render_report
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync",
+    "--disable-component-update",
+]  # fmt: skip
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no Chromium at {CHROMIUM}; apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=["report_input", "full_input"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The page without the evidence, and with all of it."""
+    report: ReportInput = request.getfixturevalue(request.param)
+    page = tmp_path / "report.html"
+    page.write_text(render_report(report), encoding="utf-8")
+    return page.as_uri()
+
+
+@pytest.fixture
+def full_address(full_input: ReportInput, tmp_path: Path) -> str:
+    page = tmp_path / "full.html"
+    page.write_text(render_report(full_input), encoding="utf-8")
+    return page.as_uri()
+
+
+def test_report_opens_without_complaints_and_asks_for_nothing_else(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    requests: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    page.goto(address, wait_until="networkidle")
+    assert page.title() == "Training report: sample-reviews"
+    assert [url for url in requests if url not in (address, "data:,")] == []
+    assert complaints == []
+
+
+@pytest.mark.parametrize("width", [320, 375, 768, 1280])
+def test_report_never_scrolls_sideways(browser: Browser, address: str, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(address)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_report_shows_one_drawing_of_each_pair_at_each_width(browser: Browser, address: str) -> None:
+    for width, shown, hidden in ((375, ".narrow", ".wide"), (1280, ".wide", ".narrow")):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.goto(address)
+        assert all(drawing.is_visible() for drawing in page.locator(f"{shown} svg").all())
+        assert not any(drawing.is_visible() for drawing in page.locator(f"{hidden} svg").all())
+        assert page.locator(f"{shown} svg").count() == page.locator(f"{hidden} svg").count() >= 1
+
+
+SCHEMES: list[Literal["light", "dark"]] = ["light", "dark"]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_text_stands_out_from_its_background_in_both_schemes(
+    browser: Browser, address: str, scheme: Literal["light", "dark"]
+) -> None:
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(address)
+    ratios = page.evaluate(
+        """() => {
+          const rgb = text => text.match(/[\\d.]+/g).map(Number);
+          const linear = c => c <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4;
+          const weights = [.2126, .7152, .0722];
+          const light = rgb => weights.reduce((sum, weight, i) => sum + weight * linear(rgb[i] / 255), 0);
+          const behind = element => {
+            for (let at = element; at; at = at.parentElement) {
+              const colour = getComputedStyle(at).backgroundColor;
+              if (colour !== "rgba(0, 0, 0, 0)") return rgb(colour);
+            }
+            return [255, 255, 255];
+          };
+          const read = "h1, h2, h3, p, a, th, td, dt, dd, span, b, li, code, caption, figcaption, svg text";
+          const texts = [...document.querySelectorAll(read)];
+          return texts.filter(e => e.textContent.trim()).map(e => {
+            const style = getComputedStyle(e);
+            const own = light(rgb(e.namespaceURI.endsWith("svg") ? style.fill : style.color));
+            const back = light(behind(e));
+            const ratio = (Math.max(own, back) + .05) / (Math.min(own, back) + .05);
+            return [ratio, e.textContent.trim().slice(0, 40)];
+          });
+        }"""
+    )
+    assert len(ratios) > 100
+    assert [pair for pair in ratios if pair[0] < 4.5] == []
+
+
+def test_dark_scheme_is_dark(browser: Browser, address: str) -> None:
+    shades = []
+    for scheme in SCHEMES:
+        page = browser.new_page(color_scheme=scheme)
+        page.goto(address)
+        shades.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert shades == ["rgb(247, 245, 240)", "rgb(18, 21, 26)"]
+
+
+def test_page_of_all_the_evidence_has_each_of_its_sections(browser: Browser, full_address: str) -> None:
+    page = browser.new_page()
+    page.goto(full_address)
+    sections = {link.get_attribute("href") for link in page.locator("nav a").all()}
+    assert {"#proof", "#guard", "#closer", "#segments", "#lists", "#windows", "#original", "#checks"} <= sections
+    assert all(page.locator(f"{target}").count() == 1 for target in sections)
+
+
+def test_charts_and_strips_tell_their_numbers_to_those_who_cannot_see_them(browser: Browser, full_address: str) -> None:
+    page = browser.new_page()
+    page.goto(full_address)
+    named = [image.get_attribute("aria-label") or "" for image in page.get_by_role("img").all()]
+    assert len(named) >= 15
+    assert [label for label in named if not any(letter.isdigit() for letter in label)] == []
+    assert "NDCG@10, full catalogue, from 0 to 0.9812: random 0.0029, popularity 0.0397, oracle 0.9812." in named
+
+
+@pytest.mark.parametrize("width", [360, 1100])
+def test_names_in_a_chart_neither_cover_each_other_nor_leave_it(
+    browser: Browser, full_address: str, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(full_address)
+    faults = page.evaluate(
+        """() => [...document.querySelectorAll("svg.chart")].filter(svg => svg.checkVisibility()).flatMap(svg => {
+          const frame = svg.getBoundingClientRect();
+          const isLevel = text => /rotate\\(-?0\\b|^(?!.*rotate)/.test(text.getAttribute("transform") || "");
+          const texts = [...svg.querySelectorAll("text")].filter(isLevel);
+          const boxes = texts.map(e => [e.textContent.trim(), e.getBoundingClientRect()]);
+          const out = boxes.filter(([, b]) => b.left < frame.left - 2 || b.right > frame.right + 2);
+          const covered = boxes.filter(([, a], i) => boxes.some(([, b], j) => j > i &&
+            a.left + 2 < b.right && b.left + 2 < a.right && a.top + 6 < b.bottom && b.top + 6 < a.bottom));
+          return [...out.map(([t]) => "outside: " + t), ...covered.map(([t]) => "covered: " + t)];
+        })"""
+    )
+    assert faults == []
+
+
+def test_every_section_is_printed_and_the_contents_are_not(browser: Browser, full_address: str) -> None:
+    page = browser.new_page()
+    page.goto(full_address)
+    page.emulate_media(media="print")
+    assert all(heading.is_visible() for heading in page.locator("h2").all())
+    assert not page.locator("nav").is_visible()

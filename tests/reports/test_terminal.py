@@ -1,0 +1,128 @@
+from dataclasses import replace
+
+import pytest
+
+from evaluation.display import (
+    better_sense,
+    clean_text,
+    format_bytes,
+    format_difference,
+    format_interval,
+    format_metric,
+    format_p_value,
+    format_range,
+    format_share,
+    is_descriptive,
+)
+from reports.original import original_table
+from reports.report_input import ReportInput
+from reports.terminal import terminal_table
+
+
+def test_table_shows_every_tested_model_best_first_and_marks_the_choice(report_input: ReportInput) -> None:
+    lines = terminal_table(report_input).splitlines()
+    [first] = [place for place, line in enumerate(lines) if line.strip().startswith("→ ALS implicit, rank 64")]
+    [second] = [place for place, line in enumerate(lines) if line.strip().startswith("Recent popularity")]
+    assert first < second
+    assert "0.1009" in lines[first]
+    assert "0.0967\u20130.1051" in lines[first + 1]
+    assert "0.0412\u20130.0496" in lines[second + 1]
+
+
+def test_every_figure_has_its_interval_below_it(report_input: ReportInput) -> None:
+    shown = terminal_table(report_input, width=140)
+    rows = [row for model in report_input.test for row in model.metrics if (row.metric, row.k) == ("recall", 10)]
+    assert rows
+    assert all(f"{row.low:.4f}\u2013{row.high:.4f}" in shown for row in rows)
+
+
+def test_original_table_puts_honest_figures_beside(full_input: ReportInput) -> None:
+    shown = original_table(full_input.original, width=140)
+    assert "Precision@10, held-out" in shown
+    for model in full_input.original:
+        for column in (("held_out_only_precision", 10), ("ndcg", 10)):
+            row = model.find(*column)
+            assert row is None or f"{row.value:.4f}" in shown
+
+
+def test_table_has_colour_codes_only_when_asked(report_input: ReportInput) -> None:
+    assert "\x1b" not in terminal_table(report_input)
+    assert "\x1b[" in terminal_table(report_input, has_colour=True)
+
+
+def test_table_has_no_colour_codes_even_where_the_environment_forces_them(
+    report_input: ReportInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b" not in terminal_table(report_input)
+
+
+def test_table_fits_the_width(report_input: ReportInput) -> None:
+    for width in (60, 80, 120):
+        assert max(map(len, terminal_table(report_input, width=width).splitlines())) <= width
+
+
+def test_text_can_neither_style_nor_move_the_terminal(report_input: ReportInput) -> None:
+    hostile = replace(report_input.test[1], label="[red]x[/red]\x1b[2J\n:smile:")
+    shown = terminal_table(replace(report_input, test=[report_input.test[0], hostile], notes=["\x07bell"]), width=140)
+    assert "[red]x[/red]\\x1b[2J\\x0a:smile:" in shown
+    assert "\\x07bell" in shown
+    assert "\x07" not in shown
+
+
+def test_table_says_sample_data_and_repeats_the_notes(report_input: ReportInput) -> None:
+    shown = terminal_table(report_input)
+    assert "Sample data" in shown
+    assert "Note: The half-life of recent popularity was not searched." in shown
+    assert "Sample data" not in terminal_table(replace(report_input, is_sample_data=False))
+
+
+def test_table_says_popularity_the_lead_the_warnings_and_the_sample(full_input: ReportInput) -> None:
+    shown = " ".join(terminal_table(full_input, width=400).split())
+    assert "all items ranked, on a sample of 2\u202f871 users" in terminal_table(full_input, width=400)
+    assert "Popularity alone, the same items for everyone, would have got NDCG@10 0.0397" in shown
+    assert "more than the 0.0021 that chance gives" in shown
+    assert "Warning: Of 2 871 test rows 96 are older" in shown
+    assert "rows to learn from" not in shown
+
+
+def test_metrics_that_describe_lists_are_neither_higher_nor_lower_better() -> None:
+    senses = [better_sense(metric) for metric in ("ndcg", "rmse", "gini", "popularity", "held_out_only_ndcg")]
+    assert senses == ["higher", "lower", None, None, None]
+    assert is_descriptive("coverage")
+    assert not is_descriptive("held_out_only_ndcg")
+
+
+def test_differences_carry_their_sign_and_small_p_values_are_not_nothing() -> None:
+    assert [format_difference(value) for value in (0.01, -0.01, float("nan"))] == ["+0.0100", "\u22120.0100", "\u2013"]
+    assert format_range(-0.01, 0.02) == "\u22120.0100 to +0.0200"
+    assert [format_p_value(value) for value in (0.0, 0.0009, 0.001, 1.0)] == ["<0.001", "<0.001", "0.001", "1.000"]
+
+
+def test_clean_text_keeps_letters_and_emoji_and_spells_out_the_invisible() -> None:
+    assert clean_text("Ærø 👩‍💻 80 Ω") == "Ærø 👩‍💻 80 Ω"
+    assert clean_text("a\u2028b\ud800\U000e0001") == "a\\u2028b\\ud800\\U000e0001"
+
+
+def test_clean_text_cuts_to_the_limit_and_says_so() -> None:
+    assert clean_text("x" * 120) == "x" * 120
+    assert clean_text("x" * 121) == "x" * 119 + "…"
+
+
+def test_numbers_that_are_absent_or_not_finite_are_dashes() -> None:
+    assert format_metric(None) == format_metric(float("nan")) == format_metric(float("inf")) == "\u2013"
+    assert format_interval(0.1, float("inf")) == format_interval(float("nan"), 1.0) == ""
+
+
+def test_small_shares_are_never_shown_as_nothing() -> None:
+    assert format_share(0.0004) == "<0.1\u00a0%"
+    assert format_share(0.0006) == "0.1\u00a0%"
+
+
+def test_sizes_are_in_decimal_units() -> None:
+    assert [format_bytes(size) for size in (999, 1_000, 1_500_000, 2 * 10**12)] == [
+        "999\u00a0bytes",
+        "1.0\u00a0kB",
+        "1.5\u00a0MB",
+        "2.0\u00a0TB",
+    ]

@@ -1,0 +1,166 @@
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+
+from reviews.formats import Format, detect_format
+from schema.errors import InvalidInput
+
+AMAZON_2014 = (
+    b'{"reviewerID": "A2IBPI20UZIR0U", "asin": "1384719342", "reviewerName": "c", "helpful": [0, 0], '
+    b'"reviewText": "ok, fine", "overall": 5.0, "summary": "s", "unixReviewTime": 1393545600}\n'
+)
+
+
+@pytest.fixture
+def detect(tmp_path: Path):
+    def of_bytes(content: bytes, columns: str | None = None) -> Format:
+        path = tmp_path / "some.dat"
+        path.write_bytes(content)
+        return detect_format(path, columns)
+
+    return of_bytes
+
+
+def test_amazon_field_names_are_found_in_json_lines(detect):
+    found = detect(AMAZON_2014)
+    assert (found.kind, found.is_gzipped) == ("json", False)
+    assert found.roles == {"user": "reviewerID", "item": "asin", "rating": "overall", "timestamp": "unixReviewTime"}
+    assert found.numeric == {"rating", "timestamp"}
+
+
+def test_gzip_is_found_by_content_whatever_the_name(detect):
+    assert detect(gzip.compress(AMAZON_2014)).is_gzipped
+
+
+def test_2023_names_prefer_the_parent_product(detect):
+    found = detect(b'{"user_id": "AE1", "asin": "B1", "parent_asin": "B2", "rating": 4, "timestamp": 1588687728923}\n')
+    assert found.roles["item"] == "parent_asin"
+
+
+def test_one_broken_line_first_does_not_hide_json_lines(detect):
+    assert detect(b"hello, world\n" + AMAZON_2014 * 3).kind == "json"
+
+
+def test_csv_header_names_are_matched_without_case_and_underscores(detect):
+    found = detect(b"UserId,Item_ID,RATING,Time\nA1,0528881469,5.0,1365811200\n")
+    assert found.roles == {"user": "UserId", "item": "Item_ID", "rating": "RATING", "timestamp": "Time"}
+    assert (found.delimiter, found.header_line) == (",", 1)
+
+
+def test_byte_order_mark_is_no_part_of_the_first_name(detect):
+    assert detect(b"\xef\xbb\xbfuser,item\na,b\n").roles == {"user": "user", "item": "item"}
+
+
+def test_header_may_follow_blank_lines(detect):
+    assert detect(b"\n\nuser,item\na,b\n").header_line == 3
+
+
+@pytest.mark.parametrize(
+    ("row", "roles"),
+    [
+        pytest.param(b"x,y,5.0,1365811200\n", "item user rating timestamp", id="SNAP, undecided ids"),
+        pytest.param(b"A2CX7LUOHB2NDG,0321732944,5.0,1341100800\n", "user item rating timestamp", id="SNAP of 2014"),
+        pytest.param(b"B00009W3I4,A34A1UP40713F8,5.0,1341100800\n", "item user rating timestamp", id="SNAP of 2018"),
+        pytest.param(b"196\t242\t3\t881250949\n", "user item rating timestamp", id="MovieLens u.data"),
+        pytest.param(b"7,8\n", "user item", id="pairs"),
+        pytest.param(b"7,8,4.5\n", "user item rating", id="triples with a rating"),
+        pytest.param(b"7,8,1341100800\n", "user item timestamp", id="triples with a time"),
+        pytest.param(b"B00009W3I4\tA34A1UP40713F8\t5\n", "item user rating", id="TSV, Amazon ids"),
+    ],
+)
+def test_columns_without_a_header_are_told_by_what_they_hold(detect, row, roles):
+    found = detect(row * 3)
+    assert found.header_line == 0
+    assert found.roles == {role: str(i) for i, role in enumerate(roles.split(), start=1)}
+
+
+def test_one_broken_row_first_is_not_taken_for_a_header(detect):
+    assert detect(b"hello\n" + b"196\t242\t3\t881250949\n" * 3).header_line == 0
+
+
+def test_named_columns_are_read_and_no_others(detect):
+    found = detect(b"who,what,stars,when\nA,B,5,1341100800\n", "user=who,item=what")
+    assert found.roles == {"user": "who", "item": "what"}
+    assert not found.has_ratings
+    assert not found.has_timestamps
+
+
+def test_numbered_columns_fit_files_without_a_header(detect):
+    found = detect(b"5,x,y\n4,z,y\n", "rating=1,user=3,item=2")
+    assert (found.position("user"), found.position("item"), found.position("rating")) == (2, 1, 0)
+
+
+def test_numbered_columns_pass_over_a_header_of_unknown_names(detect):
+    found = detect(b"foo,bar,baz\nA,B,5\n", "user=1,item=2,rating=3")
+    assert (found.header_line, found.position("item")) == (1, 1)
+
+
+def test_json_fields_may_be_named(detect):
+    found = detect(b'{"who": 17, "what": "B"}\n', "user=who,item=what")
+    assert found.roles == {"user": "who", "item": "what"}
+    assert found.numeric == {"user"}
+
+
+def test_description_names_shape_and_columns(detect):
+    assert detect(b"1\t2\n").describe() == "TSV without a header: user=1, item=2"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(b"", "is empty (0 bytes)", id="empty"),
+        pytest.param(gzip.compress(b""), "gzip file of nothing", id="gzip of nothing"),
+        pytest.param(b"\n \n\n", "blank lines", id="blank"),
+        pytest.param(gzip.compress(AMAZON_2014)[:-20], "cut off or damaged", id="gzip cut off"),
+        pytest.param(b"\x1f\x8b" + b"rubbish" * 9, "cut off or damaged", id="gzip by its first bytes only"),
+        pytest.param(bytes(range(256)) * 9, "binary data", id="binary"),
+        pytest.param(b"PK\x03\x04rest", "a zip archive", id="zip"),
+        pytest.param("user,item\na,b\n".encode("utf-16"), "UTF-16 text", id="UTF-16"),
+        pytest.param(b'[{"user": "a", "item": "b"},\n {"user": "a", "item": "c"}]\n', "jq -c", id="JSON array"),
+        pytest.param(b'{\n "user": "a",\n "item": "b"\n}\n', "one object per line", id="JSON over several lines"),
+        pytest.param(b"{'user': 'a', 'item': 'b'}\n", "none of its first", id="Python dicts"),
+        pytest.param(b'{"user": "a", "price": 3}\n', "known to hold the item; found ['user', 'price']", id="no item"),
+        pytest.param(b"name,price\nx,3\n", "user or the item; found ['name', 'price']", id="wrong columns"),
+        pytest.param(b"1,2,3,4,5\n", "no header and 5 columns", id="five columns"),
+        pytest.param(b"1,2,x,y\n", "no header and 4 columns", id="third column no number"),
+        pytest.param(b"1 2 3\n", "neither JSON lines nor rows", id="blanks between columns"),
+        pytest.param(b"just some prose\nover two lines\n", "neither JSON lines nor rows", id="prose"),
+    ],
+)
+def test_what_is_no_reviews_file_is_refused_saying_so(detect, content, message):
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        detect(content)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("user=who", "names no item"),
+        ("user=who,item=what,colour=red", "'colour=red'"),
+        ("user=who,user=what", "'user=what'"),
+        ("user=who,item=who", "each with a column of its own"),
+        ("user=who,item=", "'item='"),
+        ("", "has the part ''"),
+        ("user=nobody,item=what", "user=nobody; found ['who', 'what']"),
+        ("user=1,item=9", "item=9; found ['1', '2']"),
+    ],
+)
+def test_wrong_column_settings_are_refused_saying_so(detect, columns, message):
+    content = b"x,y\nx,z\n" if columns.startswith("user=1") else b"who,what\na,b\n"
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        detect(content, columns)
+
+
+def test_missing_file_and_folder_are_refused(tmp_path):
+    with pytest.raises(InvalidInput, match="does not exist"):
+        detect_format(tmp_path / "nowhere.csv")
+    with pytest.raises(InvalidInput, match="not a file but a folder"):
+        detect_format(tmp_path)
+
+
+def test_message_shows_only_the_beginning_of_a_huge_row(detect):
+    with pytest.raises(InvalidInput) as caught:
+        detect(b",".join([b"x" * 10_000] * 7) + b"\n")
+    assert len(str(caught.value)) < 1_000

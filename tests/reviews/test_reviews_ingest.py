@@ -1,0 +1,227 @@
+import gzip
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from reviews.checks import CHECKS
+from reviews.formats import detect_format
+from reviews.ingest import (
+    IngestOptions,
+    ReviewCounts,
+    check_partition,
+    merge_partitions,
+    write_partition,
+)
+from reviews.parse import read_partitions
+from reviews.tables import ROW_GROUP_ROWS
+from schema.errors import InvalidInput
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+LENIENT = IngestOptions(max_bad_share=1, latest_timestamp=1_750_000_000)
+
+
+def ingest(path: Path, folder: Path, options: IngestOptions = LENIENT) -> ReviewCounts:
+    parts = read_partitions(path, detect_format(path, options.input_columns), options.partition_bytes)
+    files = [write_partition(part, folder / "parts") for part in parts]
+    checks = [check_partition(file, check.name, options) for check in CHECKS for file in files]
+    counts = merge_partitions(reversed(files), reversed(checks), folder, options)
+    assert counts.n_lines == counts.n_blank + counts.n_reviews + counts.n_quarantined
+    assert counts.n_quarantined == sum(counts.reasons.values())
+    assert counts.n_reviews == pq.read_metadata(folder / "reviews.parquet").num_rows
+    assert counts.n_quarantined == pq.read_metadata(folder / "quarantine.parquet").num_rows
+    return counts
+
+
+def review(user: object = "A", item: object = "B", rating: object = 4.0, time: object = 1_393_545_600) -> str:
+    return json.dumps({"reviewerID": user, "asin": item, "overall": rating, "unixReviewTime": time})
+
+
+@pytest.fixture
+def ingest_lines(tmp_path):
+    """Ingest lines; return the counts, the reviews and the quarantine as lists of dicts."""
+
+    def of_lines(lines: list[str], options: IngestOptions = LENIENT):
+        path = tmp_path / "input"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
+        counts = ingest(path, tmp_path, options)
+        tables = [pq.read_table(tmp_path / f"{name}.parquet") for name in ("reviews", "quarantine")]
+        return counts, *(table.to_pylist() for table in tables)
+
+    return of_lines
+
+
+def test_good_rows_are_kept_in_file_order_with_their_types(ingest_lines):
+    _, reviews, _ = ingest_lines([review("A2", "0528881469"), "", review("A1", rating=5)])
+    assert reviews == [
+        {"user_id": "A2", "item_id": "0528881469", "rating": 4.0, "timestamp": 1_393_545_600, "line": 1},
+        {"user_id": "A1", "item_id": "B", "rating": 5.0, "timestamp": 1_393_545_600, "line": 3},
+    ]
+
+
+def test_bad_rows_are_quarantined_with_line_reason_and_raw_text(ingest_lines):
+    bad = {
+        "user id holds a control character": review("a\nb"),
+        "item id is longer than 256 characters": review(item="x" * 10_000),
+        "rating is missing or NaN": review(rating=float("nan")),
+        "rating outside 1 to 5 (--min-rating, --max-rating)": review(rating=7),
+        "timestamp looks like milliseconds (use --timestamp-unit ms)": review(time=1_393_545_600_000),
+        "timestamp is in the future": review(time=1_950_000_000),
+        "not valid JSON": review()[:-5],
+        "user id is blank; rating outside 1 to 5 (--min-rating, --max-rating)": review(user="", rating=0),
+    }
+    odd_but_fine = [review('say "hi"'), review(item="🎧")]
+    counts, reviews, quarantine = ingest_lines([*odd_but_fine, *bad.values()])
+    assert [row["line"] for row in reviews] == [1, 2]
+    assert quarantine == [
+        {"line": line, "reason": reason, "text": text} for line, (reason, text) in enumerate(bad.items(), start=3)
+    ]
+    assert counts.reasons == dict.fromkeys(sorted(bad), 1)
+
+
+def test_line_breaks_quotes_and_emoji_in_csv_ids(ingest_lines):
+    rows = ["user,item,rating", '"say ""hi""",B,4', '"a', 'b",C,5', "🎧,D,5", f"{'x' * 10_000},E,5"]
+    counts, reviews, quarantine = ingest_lines(rows)
+    assert [(row["user_id"], row["line"]) for row in reviews] == [('say "hi"', 2), ("🎧", 5)]
+    assert [(row["line"], row["text"][:3]) for row in quarantine] == [(3, '"a'), (4, 'b",'), (6, "xxx")]
+    assert (counts.n_lines, counts.has_ratings, counts.has_timestamps) == (5, True, False)
+
+
+def test_undecodable_bytes_are_shown_as_escapes(tmp_path):
+    (tmp_path / "input").write_bytes(b"user,item,rating\nA,B,4\ncaf\xe9,B,4\ncaf\xe9,B,9\n")
+    ingest(tmp_path / "input", tmp_path)
+    quarantine = pq.read_table(tmp_path / "quarantine.parquet")
+    assert quarantine["text"].to_pylist() == ["caf\\xe9,B,4", "caf\\xe9,B,9"]
+
+
+def test_columns_that_the_input_lacks_are_null(ingest_lines):
+    counts, reviews, _ = ingest_lines(["7\t8", "7\t9"])
+    assert reviews[0] == {"user_id": "7", "item_id": "8", "rating": None, "timestamp": None, "line": 1}
+    assert (counts.has_ratings, counts.has_timestamps, counts.n_distinct_ratings) == (False, False, 0)
+
+
+def test_all_ratings_equal_is_accepted_and_counted(ingest_lines):
+    counts, _, _ = ingest_lines([review(rating=5), review(rating=5), review(rating=9)])
+    assert (counts.n_reviews, counts.has_ratings, counts.n_distinct_ratings) == (2, True, 1)
+
+
+def test_one_user_and_one_item_are_a_reviews_file(ingest_lines):
+    assert ingest_lines([review()])[0].n_reviews == 1
+
+
+@pytest.mark.parametrize(("unit", "per_second"), [("s", 1), ("ms", 1_000), ("us", 1_000_000)])
+def test_timestamps_are_stored_in_seconds_whatever_the_unit(ingest_lines, unit, per_second):
+    options = IngestOptions(timestamp_unit=unit)
+    _, reviews, _ = ingest_lines([review(time=1_393_545_600 * per_second + (per_second - 1))], options)
+    assert reviews[0]["timestamp"] == 1_393_545_600
+
+
+def test_too_many_bad_rows_stop_the_run_with_reasons_and_examples(ingest_lines, tmp_path):
+    lines = [review()] * 94 + [review(rating=7)] * 4 + [review(time=1_393_545_600_000)] * 2
+    message = (
+        "6 of 100 rows (6.0%) are bad; expected at most 5.0%. Commonest reasons: "
+        "4 x rating outside 1 to 5 (--min-rating, --max-rating), first in "
+        f"line 95: {review(rating=7)!r}; 2 x timestamp looks like milliseconds (use --timestamp-unit ms), "
+        "first in line 99"
+    )
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        ingest_lines(lines, IngestOptions(max_bad_share=0.05))
+    assert not list(tmp_path.glob("*.parquet*"))
+    assert ingest_lines(lines, IngestOptions(max_bad_share=0.06))[0].n_quarantined == 6
+
+
+def test_input_without_one_good_row_is_refused_whatever_share_is_allowed(ingest_lines):
+    with pytest.raises(InvalidInput, match="no good row is left"):
+        ingest_lines([review(rating=7)])
+    with pytest.raises(InvalidInput, match="holds no review: 0 lines"):
+        ingest_lines(["user,item"])
+
+
+def test_unknown_check_is_refused(tmp_path):
+    (tmp_path / "input").write_text("user,item\nA,B\n")
+    (part,) = read_partitions(tmp_path / "input", detect_format(tmp_path / "input"), 2**20)
+    with pytest.raises(InvalidInput, match="no check is named 'colour'"):
+        check_partition(write_partition(part, tmp_path), "colour", LENIENT)
+
+
+def test_bytes_do_not_depend_on_the_size_of_partitions(tmp_path):
+    path = tmp_path / "input.tsv"
+    rows = (f"{i % 977}\t{i % 1009}\t{i % 6}" for i in range(ROW_GROUP_ROWS + 50_000))
+    path.write_text("\n".join(rows) + "\n")
+    digests = set()
+    for partition_bytes in (2**30, 300_000):
+        folder = tmp_path / str(partition_bytes)
+        ingest(path, folder, LENIENT.model_copy(update={"partition_bytes": partition_bytes}))
+        for name in ("reviews", "quarantine"):
+            digests.add((name, hashlib.sha256((folder / f"{name}.parquet").read_bytes()).hexdigest()))
+    assert len(digests) == 2
+    groups = pq.read_metadata(folder / "reviews.parquet")
+    assert groups.row_group(0).num_rows == ROW_GROUP_ROWS
+    assert b"pandas" not in (groups.metadata or {})
+
+
+def shared(name: str) -> Path:
+    if not (SHARED / name).exists():
+        pytest.skip(f"{SHARED / name} is not there: the real data sets lie beside the checkout")
+    return SHARED / name
+
+
+def assert_equal_to_pandas(path: Path, tmp_path: Path, expected: pd.DataFrame) -> None:
+    """Compare with columns user_id, item_id, rating, timestamp that pandas read by itself."""
+    counts = ingest(path, tmp_path, IngestOptions(max_bad_share=0, partition_bytes=2**20))
+    found = pd.read_parquet(tmp_path / "reviews.parquet")
+    assert counts.n_lines == counts.n_reviews == len(expected)
+    assert found["user_id"].nunique() == expected["user_id"].nunique()
+    assert found["item_id"].nunique() == expected["item_id"].nunique()
+    assert counts.n_distinct_ratings == expected["rating"].nunique()
+    for column in ("user_id", "item_id", "timestamp"):
+        assert found[column].tolist() == expected[column].tolist()
+    np.testing.assert_array_equal(found["rating"], expected["rating"].astype("float32"))
+
+
+AMAZON = {"reviewerID": "user_id", "asin": "item_id", "overall": "rating", "unixReviewTime": "timestamp"}
+AMAZON_FILES = [
+    ("amazon-reviews-196k/reviews.json.gz", 195_791, 6_170, 2_753),
+    ("amazon-2018-5core-small/AMAZON_FASHION_5.json.gz", 3_176, 406, 31),
+    ("amazon-2018-5core-small/All_Beauty_5.json.gz", 5_269, 991, 85),
+    ("amazon-2018-5core-small/Appliances_5.json.gz", 2_277, 47, 48),
+    ("amazon-2018-5core-small/Gift_Cards_5.json.gz", 2_972, 458, 148),
+    ("amazon-2018-5core-small/Magazine_Subscriptions_5.json.gz", 2_375, 348, 157),
+]
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(("name", "n_rows", "n_users", "n_items"), AMAZON_FILES)
+def test_amazon_json_is_read_as_pandas_reads_it(tmp_path, name, n_rows, n_users, n_items):
+    with gzip.open(shared(name), "rt", encoding="utf-8") as lines:
+        expected = pd.DataFrame([json.loads(line) for line in lines]).rename(columns=AMAZON)
+    assert (len(expected), expected["user_id"].nunique(), expected["item_id"].nunique()) == (n_rows, n_users, n_items)
+    assert_equal_to_pandas(SHARED / name, tmp_path, expected)
+
+
+@pytest.mark.shared_data
+def test_movielens_tsv_is_read_as_pandas_reads_it(tmp_path):
+    path = shared("movielens-100k/u.data.gz")
+    names = ["user_id", "item_id", "rating", "timestamp"]
+    expected = pd.read_csv(path, sep="\t", names=names, dtype={"user_id": str, "item_id": str})
+    assert (len(expected), expected["user_id"].nunique(), expected["item_id"].nunique()) == (100_000, 943, 1_682)
+    assert_equal_to_pandas(path, tmp_path, expected)
+
+
+@pytest.mark.shared_data
+def test_snap_csv_is_read_as_pandas_reads_it(tmp_path):
+    path = shared("amazon-electronics-csv-head/ratings_Electronics.head.csv.gz")
+    expected = pd.read_csv(path, dtype={"ItemId": str}).rename(columns={"UserId": "user_id", "ItemId": "item_id"})
+    assert "0528881469" in set(expected["item_id"])
+    assert_equal_to_pandas(path, tmp_path, expected)
+
+
+@pytest.mark.shared_data
+def test_lists_of_items_per_user_are_refused(tmp_path):
+    with pytest.raises(InvalidInput, match="neither JSON lines nor rows"):
+        ingest(shared("amazon-baby-5core/baby.txt.gz"), tmp_path)
