@@ -33,7 +33,7 @@ from benchmarks.failing.scenarios import SCENARIOS, Scenario
 from benchmarks.failing.verdict import NOT_TRIED, STUCK, Outcome, compare
 from benchmarks.machine import describe_machine
 from benchmarks.rows import write_rows
-from evaluation.display import clean_text
+from reports.display import clean_text
 from reviews.options import SampleOptions
 from reviews.sample import SampleFiles, write_sample
 from schema.errors import RecommenderError, Unavailable

@@ -23,7 +23,7 @@ from evaluation.segments import (
     segment_users_by_age,
 )
 from schema.items_by_user import ItemsByUser
-from schema.metric_row import MetricRow
+from schema.metric import MetricRow
 
 DIVERSITY_USERS = 2000
 SAMPLE_SEED = 42

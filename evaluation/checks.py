@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.comparison import Comparison, format_figure
-from evaluation.display import format_count, format_share, metric_label
+from reports.display import format_count, format_share, metric_label
 from schema.items_by_user import pair_keys
 
 MAX_COLD_SHARE = 0.01

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from evaluation.intervals import mean_interval
 from evaluation.ranking import Scores, contains_pairs, evaluate_ranking
 from schema.items_by_user import ItemsByUser
-from schema.metric_row import MetricRow
+from schema.metric import MetricRow
 
 DEFAULT_KS = (5, 10, 20)
 BLOCK_USERS = 8192

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from evaluation.checks import Finding
 from evaluation.comparison import Comparison, compare_paired, format_figure
-from evaluation.display import format_count, format_share, metric_label
 from evaluation.guard import GuardVerdict
 from evaluation.intervals import ratio_interval
+from reports.display import format_count, format_share, metric_label
 
 NOT_WORSE = "not worse than the champion"
 METRIC_IS_FIT = "the metric tells models apart"

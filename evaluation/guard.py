@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.comparison import Comparison, adjust, compare_paired, format_figure
-from evaluation.display import format_count, metric_label
 from evaluation.intervals import mean_interval
+from reports.display import format_count, metric_label
 
 MAX_CHANCE_SHARE = 0.5
 FULL_CATALOGUE = "full catalogue"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from evaluation.intervals import ratio_interval
 from schema.items_by_user import ItemsByUser
-from schema.metric_row import MetricRow
+from schema.metric import MetricRow
 
 Predict = Callable[[NDArray[np.integer], NDArray[np.integer]], NDArray[np.floating]]
 """predict(user_idx, item_idx) -> predicted rating of each pair."""

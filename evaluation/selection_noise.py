@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.comparison import format_figure
-from evaluation.display import format_share
+from reports.display import format_share
 
 SPREAD_PERCENTILE = 95
 

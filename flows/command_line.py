@@ -14,10 +14,10 @@ from loguru import logger
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from evaluation.display import clean_text
 from flows.flags import add_flags, build_parser, flag_of, is_secret, is_variable
 from flows.options import RunOptions
 from flows.termination import Terminated, raising_on_sigterm
+from reports.display import clean_text
 from schema.errors import RecommenderError
 from tasks.log_lines import start_log
 

@@ -6,8 +6,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 
 from evaluation.comparison import format_figure
-from evaluation.display import clean_text, format_share, metric_label
 from flows.terminal import MOST_ROWS, more, short, table_of, text
+from reports.display import clean_text, format_share, metric_label
 from storage.champion import Succession
 
 MOST_CHARACTERS = 1000

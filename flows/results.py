@@ -6,7 +6,7 @@ from typing import Any
 
 from loguru import logger
 
-from schema.metric_row import MetricRow
+from schema.metric import MetricRow
 from storage import layout
 from storage.artifacts import entry
 from storage.manifest import Manifest

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.display import clean_text
+from reports.display import clean_text
 
 MOST_ROWS = 100
 DIGITS = 16

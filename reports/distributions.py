@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from evaluation.display import EN_DASH
+from reports.display import EN_DASH
 
 ACTIVITY_EDGES = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 MOST_RATING_VALUES = 11

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from rich import box
 from rich.table import Table
 
-from evaluation.display import EN_DASH, format_share
 from evaluation.drift import DriftFigure, Measure, Unit
+from reports.display import EN_DASH, format_share
 from reports.terminal import open_console, printed
 
 WITHIN, BEYOND, NOT_LIMITED = "within", "beyond", "for information"

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from evaluation.display import clean_text, format_count, format_metric, format_share, metric_label
+from reports.display import clean_text, format_count, format_metric, format_share, metric_label
 from reports.findings import rank_models
 from reports.report_input import PRIMARY_K, PRIMARY_METRIC, ScoredModel
 from reports.svg import ACCENT, BASELINE, INK, MUTED, SURFACE, new_axes, to_svg
-from schema.metric_row import MetricRow
+from schema.metric import MetricRow
 
 MOST_DRAWN = 24
 MOST_TICKS = 6

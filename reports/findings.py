@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from evaluation.comparison import Comparison
-from evaluation.display import (
+from reports.display import (
     better_sense,
     format_difference,
     format_interval,
@@ -16,7 +16,7 @@ from evaluation.display import (
     metric_label,
 )
 from reports.report_input import PRIMARY_K, PRIMARY_METRIC, ReportInput, ScoredModel
-from schema.metric_row import MetricRow
+from schema.metric import MetricRow
 
 ABOUT_THE_SAME = 0.1
 """Two values that differ by no more than this share are called about the same."""

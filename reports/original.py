@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.display import clean_text, metric_label
+from reports.display import clean_text, metric_label
 from reports.report_input import ScoredModel
 from reports.terminal import metric_cell, open_console, printed
 

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from evaluation.comparison import Comparison
-from evaluation.display import clean_text, format_difference, format_metric, format_range, format_share, metric_label
+from reports.display import clean_text, format_difference, format_metric, format_range, format_share, metric_label
 from reports.label_places import POINTS, place_labels
 from reports.report_input import PRIMARY_K, PRIMARY_METRIC, ScoredModel
 from reports.svg import ACCENT, BASELINE, INK, MUTED, SURFACE, new_axes, to_svg

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from evaluation import display
-from reports import figures, findings, fit_figures, quality_figures, segment_figures, window_figures
+from reports import display, figures, findings, fit_figures, quality_figures, segment_figures, window_figures
 from reports.distributions import Distributions, summarise_interactions
 from reports.funnel import Funnel, funnel_steps
 from reports.report_input import (

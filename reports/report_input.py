@@ -11,7 +11,7 @@ from evaluation.segments import SegmentScore
 from evaluation.selection_noise import LeadVerdict
 from reports.distributions import Distributions
 from reports.funnel import Funnel
-from schema.metric_row import MetricRow
+from schema.metric import MetricRow
 
 PRIMARY_METRIC = "ndcg"
 PRIMARY_K = 10

@@ -7,8 +7,8 @@ from itertools import count
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from evaluation.display import clean_text, format_metric, metric_label
 from evaluation.segments import SegmentScore
+from reports.display import clean_text, format_metric, metric_label
 from reports.label_places import POINTS
 from reports.quality_figures import (
     NARROW_INCHES,

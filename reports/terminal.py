@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.display import clean_text, format_count, format_interval, format_metric, metric_label
+from reports.display import clean_text, format_count, format_interval, format_metric, metric_label
 from reports.findings import gather_warnings, judge, metric_columns, rank_models, say_popularity
 from reports.report_input import PRIMARY_K, ReportInput, ScoredModel
-from schema.metric_row import MetricRow
+from schema.metric import MetricRow
 
 _MOST_COLUMNS = 4
 

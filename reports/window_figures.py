@@ -8,13 +8,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from evaluation.display import clean_text, format_metric, metric_label
+from reports.display import clean_text, format_metric, metric_label
 from reports.findings import find_primary
 from reports.label_places import POINTS, spread_apart
 from reports.quality_figures import NARROW_INCHES, WIDE_INCHES, face, to_plain_svg
 from reports.report_input import PRIMARY_K, PRIMARY_METRIC, ScoredModel, WindowScores
 from reports.svg import ACCENT, BASELINE, INK, MUTED, new_axes
-from schema.metric_row import MetricRow
+from schema.metric import MetricRow
 
 _MARKERS = "osv^PX"
 

@@ -10,12 +10,12 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 
 from evaluation.assess import HeldOut, hold_out
-from evaluation.display import format_interval, format_metric, metric_label
 from evaluation.evaluate import evaluate_lists, rank_held_out
 from evaluation.guard import FULL_CATALOGUE, HELD_OUT_ONLY, GuardVerdict, MetricTrial, judge_metrics, try_metric
 from evaluation.held_out_only import held_out_only
 from evaluation.ranking import RANKING_METRICS
 from evaluation.selection_noise import LeadVerdict, judge_lead
+from reports.display import format_interval, format_metric, metric_label
 from schema.errors import InvalidInput
 from storage.manifest import Manifest
 from tasks.candidates import POPULARITY, RANDOM, Candidate

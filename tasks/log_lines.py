@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from loguru import Message
 
 OURS = (
-    *("benchmarks", "deployments", "evaluation", "flows", "models", "reports", "reviews", "serving", "storage", "tasks"),
+    *(
+        "benchmarks",
+        "deployments",
+        "evaluation",
+        "flows",
+        "models",
+        "reports",
+        "reviews",
+        "serving",
+        "storage",
+        "tasks",
+    ),
     "__main__",
 )
 SHORT_ID = 8

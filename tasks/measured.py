@@ -17,7 +17,7 @@ from evaluation.rating import rating_error
 from evaluation.segments import SegmentScore
 from models.factors import FactorModel
 from schema.errors import InvalidInput
-from schema.metric_row import MetricRow
+from schema.metric import MetricRow
 from storage import canonical, layout
 from storage.manifest import Manifest
 from tasks.candidates import Candidate

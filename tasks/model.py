@@ -13,10 +13,10 @@ from prefect.artifacts import create_markdown_artifact
 
 import evaluation.checks
 import evaluation.comparison
-import evaluation.display
 import evaluation.guard
 import evaluation.segments
 import evaluation.selection_noise
+import reports.display
 import reports.distributions
 import reports.figures
 import reports.findings
@@ -54,7 +54,7 @@ from tasks.tables import local_file
 CODE = code_version(
     evaluation.checks,
     evaluation.comparison,
-    evaluation.display,
+    reports.display,
     reports.distributions,
     reports.figures,
     reports.findings,

@@ -20,7 +20,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State, StateType, TaskRun
 from prefect.utilities.urls import url_for
 
-from evaluation.display import clean_text
+from reports.display import clean_text
 from schema.errors import RecommenderError, Unavailable
 
 VERSION: Final = 1

@@ -9,10 +9,10 @@ from prefect import task
 
 import evaluation.checks
 import evaluation.comparison
-import evaluation.display
 import evaluation.gate
 import evaluation.guard
 import evaluation.intervals
+import reports.display
 import tasks.choose
 import tasks.gate
 from storage import canonical, layout
@@ -30,7 +30,7 @@ from tasks.tables import local_file
 CODE = code_version(
     evaluation.checks,
     evaluation.comparison,
-    evaluation.display,
+    reports.display,
     evaluation.gate,
     evaluation.guard,
     evaluation.intervals,

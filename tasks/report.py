@@ -18,7 +18,7 @@ from reports.report import (
 )
 from reports.report_input import PRIMARY_K, PRIMARY_METRIC
 from reviews.catalogue import is_sample_user
-from schema.metric_row import MetricRow
+from schema.metric import MetricRow
 from storage import layout
 from storage.manifest import Manifest
 from tasks.candidates import Candidate

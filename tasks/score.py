@@ -23,7 +23,7 @@ import models.top_k
 import tasks.measured
 from evaluation.evaluate import DEFAULT_KS
 from evaluation.segments import SegmentScore
-from schema.metric_row import MetricRow
+from schema.metric import MetricRow
 from storage import canonical, layout
 from storage.identity import code_version
 from storage.manifest import Manifest

@@ -6,7 +6,7 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
-from evaluation.display import clean_text, format_count, format_interval, format_metric, metric_label
+from reports.display import clean_text, format_count, format_interval, format_metric, metric_label
 from tasks.candidates import Candidate
 from tasks.tracking import hide_user
 

@@ -13,7 +13,7 @@ from evaluation.guard import GuardVerdict, MetricTrial, Yardstick
 from evaluation.segments import SegmentScore
 from evaluation.selection_noise import LeadVerdict
 from reports import report
-from schema.metric_row import MetricRow
+from schema.metric import MetricRow
 
 
 def measure(ndcg: float, rmse: float | None, ks: Sequence[int] = (10,), half_width: float = 0.0042) -> list[MetricRow]:

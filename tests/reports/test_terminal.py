@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from evaluation.display import (
+from reports.display import (
     better_sense,
     clean_text,
     format_bytes,
