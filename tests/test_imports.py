@@ -1,4 +1,4 @@
-"""The import arrow, deployments → flows → tasks → {reviews, spark, models, evaluation, reports, storage} → schema, holds."""
+"""The import arrow holds: deployments → flows → tasks → leaves → schema."""
 
 import ast
 from collections.abc import Iterator
