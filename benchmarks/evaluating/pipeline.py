@@ -7,13 +7,12 @@ from pathlib import Path
 from distributed import Client
 
 from benchmarks.evaluating.publishing import STORE, WORK, find_input
-from flows.options import DaskOptions
-from flows.running import open_dask
+from flows.log_stream import prepare_process
+from flows.runtime import open_dask
 from schema.errors import RecommenderError
 from storage.manifest import Manifest
 from tasks.candidates import IMPLICIT, Candidate
 from tasks.options import EvaluationOptions, LogOptions, PlaceOptions
-from tasks.processes import prepare_process
 from tasks.score import score
 
 LOG = LogOptions(log_level="WARNING")
@@ -34,7 +33,7 @@ def open_contestant(folder: Path) -> Iterator[Callable[[], float]]:
             raise RecommenderError(f"{scores.count('n_users')} of {size.users} users were evaluated; no figure counts.")
         return float(scores.counts["ndcg_10"])
 
-    with open_dask(DaskOptions(), LOG) as address, Client(address) as client:
+    with open_dask() as address, Client(address) as client:
         yield run
 
 

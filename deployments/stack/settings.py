@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from flows.options import WorkerMemory
+from flows.settings import WorkerMemory
 
 PREFIX = "STACK_"
 MOST_WORKERS = 64

@@ -4,16 +4,16 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+from deployments.runs import building
+from deployments.runs.building import deployed, read_settings
+from flows.options import DaskOptions, RunOptions
+from flows.running import open_dask
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.exceptions import ParameterTypeError
 from prefect.runtime import flow_run
 
-from deployments.runs import building
-from deployments.runs.building import deployed, read_settings
-from flows.options import DaskOptions, RunOptions
-from flows.running import open_dask
 from flows.settings import Settings
 from schema.errors import InvalidInput
 from spark.options import DatasetOptions

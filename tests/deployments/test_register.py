@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from flows.refused import REFUSED
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
@@ -32,7 +33,6 @@ from deployments.stack.plan import make_plan
 from deployments.stack.settings import StackSettings
 from deployments.stack.worker import end_cut_off_runs
 from flows import evaluate, ingest, promote, recommend, train
-from flows.refused import REFUSED
 from flows.settings import ADDRESSES, Settings
 from reviews.options import SampleOptions
 from reviews.sample import SampleFiles, write_sample

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flows.command_line import build_parser, explain, flag_of
+from flows.flags import is_secret, is_variable
 from pydantic import ValidationError
 
 from flows import ingest, recommend, sample, train
-from flows.command_line import build_parser, explain, flag_of
-from flows.flags import is_secret, is_variable
 from flows.settings import Settings
 
 STAGES = {"train": train, "ingest": ingest, "recommend": recommend}

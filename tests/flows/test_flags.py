@@ -11,11 +11,11 @@ import httpx
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from flows.command_line import flag_of
 from workplace import Outcome, Workplace
 
 from evaluation.options import DriftLimits
 from flows import evaluate, ingest, promote, recommend, train
-from flows.command_line import flag_of
 from flows.settings import Settings
 from reviews.sample import SampleFiles
 from storage import layout

@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from flows.command_line import explain
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
@@ -15,13 +16,12 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.states import Crashed
 from pydantic import ValidationError
 from receiver import PLANTED, receiving, status
+from tasks.notice import hide_secrets
 
 from flows import evaluate, ingest, recommend, train
-from flows.command_line import explain
 from flows.notices import NOTICES, send_notice
 from flows.settings import Settings
 from tasks.drift import DriftRefused
-from tasks.notice import hide_secrets
 
 ROOT = Path(__file__).parents[2]
 FIELDS = {

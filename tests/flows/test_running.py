@@ -13,11 +13,12 @@ import pytest
 from distributed import Client, LocalCluster
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker, NoWorkerError
+from flows.options import DaskOptions
+from flows.running import open_dask, telling_of_dask
+from tasks.processes import MAY_BE_PROFILED
 from workplace import Workplace
 
 from flows import ingest
-from flows.options import DaskOptions
-from flows.running import open_dask, telling_of_dask
 from flows.settings import Settings
 from reviews.sample import SampleFiles
 from schema.errors import Unavailable
@@ -25,7 +26,6 @@ from spark.options import GIB, SparkOptions
 from storage.identity import file_sha256
 from tasks.options import LogOptions, PlaceOptions
 from tasks.places import scratch_folder
-from tasks.processes import MAY_BE_PROFILED
 from tasks.sessions import open_spark
 
 

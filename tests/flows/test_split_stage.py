@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from flows.stages import split_as_asked
 
 from evaluation.options import SplitOptions
 from flows.settings import Settings
-from flows.stages import split_as_asked
 from storage import artifacts, layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
