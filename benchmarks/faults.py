@@ -36,7 +36,7 @@ from deployments.servers import S3Server, open_minio
 from flows.prefect_server import open_prefect_api
 from reviews.sample import write_sample
 from schema.errors import RecommenderError
-from storage.s3_options import S3_SCHEME, S3Options
+from storage.opening import S3_SCHEME, S3Options
 
 LOCAL, MINIO = "local", "minio"
 

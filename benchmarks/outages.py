@@ -37,9 +37,8 @@ from reports.display import clean_text
 from reviews.options import SampleOptions
 from reviews.sample import SampleFiles, write_sample
 from schema.errors import RecommenderError, Unavailable
-from storage.opening import open_store
+from storage.opening import S3Options, open_store
 from storage.protocol import Store
-from storage.s3_options import S3Options
 
 SAMPLE = SampleOptions(n_users=600, n_items=250)
 PARAMETERS: Mapping[str, Any] = {

@@ -16,7 +16,7 @@ from tasks.choose import Scored
 from tasks.evaluation import publish_evaluation, row_of_original
 from tasks.options import PlaceOptions
 from tasks.original import RANK_SWEEP, SPLIT, WEIGHTS_SWEEP, sweep_points
-from tasks.tables import LEARNT
+from tasks.store import LEARNT
 
 
 def evaluate_original(settings: Settings) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from tasks.candidates import POPULARITY, RANDOM, Candidate
 from tasks.measured import GOOD_RATING, USERS_K, load_factors
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionMetric, SelectionOptions
 from tasks.score import read_rows, read_users
-from tasks.tables import read_parts
+from tasks.store import read_parts
 
 PREFIX = "held_out_only_"
 SHOWN = (("ndcg", 10), ("recall", 10), ("hit_rate", 10), ("coverage", 10), ("rmse", None))

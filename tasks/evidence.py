@@ -28,7 +28,7 @@ from tasks.choose import Scored
 from tasks.measured import USERS_K, load_factors
 from tasks.options import PlaceOptions
 from tasks.score import read_ranked, read_segments, read_users
-from tasks.tables import LEARNT, read_parts
+from tasks.store import LEARNT, read_parts
 
 METRIC, METRIC_AT = "ndcg", f"ndcg_{USERS_K}"
 ORACLE_NDCG = 1.0

@@ -16,7 +16,7 @@ from storage.manifest import Manifest
 from tasks.options import PlaceOptions
 from tasks.ranking import model_folder
 from tasks.recommend import recommended_rows
-from tasks.tables import LEARNT, read_parts, read_table
+from tasks.store import LEARNT, read_parts, read_table
 
 N_EXAMPLES = 4
 N_HISTORY = 12

@@ -41,15 +41,14 @@ from storage.identity import artifact_id, code_version
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
 from tasks.choose import Choice, Scored
+from tasks.execution import COMPUTE_RETRIES
 from tasks.measured import headline
 from tasks.options import PlaceOptions
-from tasks.publication import publish_once
 from tasks.quarantine import show_reasons
 from tasks.raw import raw_file
 from tasks.report import Lineage, gather_report
-from tasks.retrying import COMPUTE_RETRIES
 from tasks.score import read_rows
-from tasks.tables import local_file
+from tasks.store import local_file, publish_once
 
 CODE = code_version(
     evaluation.checks,

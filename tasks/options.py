@@ -6,9 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 from evaluation.options import DriftLimits
-from storage.opening import open_store
+from storage.opening import S3Options, open_store
 from storage.protocol import Store
-from storage.s3_options import S3Options
 
 LogFormat = Literal["text", "json"]
 

@@ -28,7 +28,7 @@ from tasks.examples import find_examples
 from tasks.options import PlaceOptions
 from tasks.quarantine import count_reasons
 from tasks.score import read_rows
-from tasks.tables import PART_FILES, local_file, read_table
+from tasks.store import PART_FILES, local_file, read_table
 
 N_EXAMPLES = 4
 N_HISTORY = 12

@@ -14,9 +14,8 @@ from reviews.options import SampleOptions
 from reviews.sample import SampleFiles
 from schema.errors import Unavailable
 from storage import layout
-from storage.opening import open_store
+from storage.opening import S3Options, open_store
 from storage.protocol import Store
-from storage.s3_options import S3Options
 
 SAMPLE = SampleOptions(n_users=600, n_items=250)
 SMALL = (

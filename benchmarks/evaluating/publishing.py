@@ -15,7 +15,7 @@ from storage.local import LocalStore
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.candidates import IMPLICIT
-from tasks.tables import LEARNT, PART_FILES
+from tasks.store import LEARNT, PART_FILES
 
 SPLIT_ID, FIT_ID = "made-split", "made-fit"
 STORE, WORK, SIZE = "store", "work", "size.json"

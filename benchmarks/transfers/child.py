@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.transfers.methods import METHODS, UPLOAD, Place
+from storage.opening import S3Options
 from storage.s3 import S3Store
 from storage.s3_client import open_client
-from storage.s3_options import S3Options
 
 SELF = Path("/proc/self")
 FORGET_PEAK = "5"  # what clear_refs takes, so that VmHWM starts anew from what is resident now

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.checkout import check_digest
+from storage.artifacts import check_digest
 from storage.manifest import FileEntry
 from storage.s3 import S3Store
 
@@ -53,7 +53,7 @@ def _boto3_download(place: Place) -> None:
 
 
 def _verified_download(place: Place) -> None:
-    """Fetch and check the file as `storage.checkout` does."""
+    """Fetch and check the file as `storage.artifacts` does."""
     place.store.fetch(place.key, place.path)
     expected = FileEntry(path=place.key, size_bytes=place.path.stat().st_size, sha256=place.sha256)
     check_digest(place.store.locate(place.key), place.path, expected)

@@ -13,8 +13,8 @@ from pathlib import Path
 from benchmarks.transfers.methods import BOTO3, DOWNLOAD, METHODS, STORE, UPLOAD
 from deployments.processes import INHERITED
 from deployments.servers import S3Server
+from schema.digests import file_sha256
 from schema.errors import CorruptObject, Unavailable
-from storage.identity import file_sha256
 
 ROOT = Path(__file__).parents[2]
 # Nobody's own settings for AWS may change what is measured.

@@ -28,7 +28,7 @@ from models.factors import FactorModel
 from schema.errors import InvalidInput
 from schema.items_by_user import ItemsByUser
 from tasks.options import PlaceOptions
-from tasks.tables import local_file, read_parts
+from tasks.store import local_file, read_parts
 
 SMALL = Size(users=300, items=200, interactions=3000, rank=8)
 FLAGS = ["--users", "300", "--items", "200", "--interactions", "3000", "--rank", "8", "--without-spark"]

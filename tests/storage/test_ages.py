@@ -12,7 +12,7 @@ import pytest
 from test_protocol import EVIL_KEYS
 
 from schema.errors import InvalidKey, ObjectNotFound
-from storage.leftovers import temporary_name
+from storage.files import temporary_name
 from storage.local import LocalStore
 from storage.opening import open_store
 from storage.protocol import Store
