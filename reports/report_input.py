@@ -7,14 +7,13 @@ from datetime import date
 from evaluation.checks import Finding
 from evaluation.comparison import Comparison
 from evaluation.guard import GuardVerdict
-from evaluation.segments import SegmentScore
 from evaluation.selection_noise import LeadVerdict
 from reports.distributions import Distributions
 from reports.funnel import Funnel
-from schema.metric import MetricRow
+from schema.metric import Metric, MetricRow, SegmentScore
 
-PRIMARY_METRIC = "ndcg"
-PRIMARY_K = 10
+PRIMARY = Metric("ndcg", 10)
+"""The metric by which models are ordered and compared."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,9 @@ class ScoredModel:
     is_baseline: bool = False
     is_chosen: bool = False
 
-    def find(self, metric: str, k: int | None) -> MetricRow | None:
-        """Return the measurement of a metric at a cut-off, or None if it was not taken."""
-        return next((row for row in self.metrics if (row.metric, row.k) == (metric, k)), None)
+    def find(self, metric: Metric) -> MetricRow | None:
+        """Return the measurement of a metric, or None if it was not taken."""
+        return next((row for row in self.metrics if row.key == metric), None)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
 """The key of a metric, and one measured number, the same from the array to the page."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple, Self
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Self
+
+HELD_OUT_ONLY = "held_out_only_"
+"""Prefix of metrics for which each user's held-out rows alone are ranked, not the full catalogue."""
 
 
 class Metric(NamedTuple):
@@ -19,6 +22,21 @@ class Metric(NamedTuple):
 
     name: str
     k: int | None = None
+
+    @property
+    def is_held_out_only(self) -> bool:
+        """Whether only each user's held-out rows are ranked."""
+        return self.name.startswith(HELD_OUT_ONLY)
+
+    @property
+    def plain(self) -> "Metric":
+        """The same metric without the prefix that says what is ranked.
+
+        Example:
+            >>> str(Metric("held_out_only_ndcg", 10).plain)
+            'ndcg_10'
+        """
+        return Metric(self.name.removeprefix(HELD_OUT_ONLY), self.k)
 
     def __str__(self) -> str:
         return self.name if self.k is None else f"{self.name}_{self.k}"
@@ -65,3 +83,38 @@ class MetricRow:
     def key(self) -> Metric:
         """The metric and its cut-off."""
         return Metric(self.metric, self.k)
+
+
+@dataclass(frozen=True)
+class SegmentScore:
+    """One metric over the users of one segment.
+
+    Attributes:
+        group: What the segments part, such as "item popularity"; segment is one of them, such as "tail".
+        metric: The metric.
+        value: Mean over the n_users of the segment; low and high are its 95 % interval over users.
+    """
+
+    group: str
+    segment: str
+    metric: Metric
+    value: float
+    low: float
+    high: float
+    n_users: int
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the score as JSON values, the name of the metric and its cut-off apart."""
+        return {**asdict(self), "metric": self.metric.name, "k": self.metric.k}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Return the score of a row.
+
+        Example:
+            >>> score = SegmentScore("user age", "new", Metric("ndcg", 10), 0.2, 0.1, 0.3, n_users=7)
+            >>> SegmentScore.from_row(score.as_row()) == score
+            True
+        """
+        named = {name: value for name, value in row.items() if name not in ("metric", "k")}
+        return cls(**named, metric=Metric(row["metric"], row["k"]))

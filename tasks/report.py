@@ -16,7 +16,7 @@ from reports.report import (
     SplitSummary,
     summarise_interactions,
 )
-from reports.report_input import PRIMARY_K, PRIMARY_METRIC
+from reports.report_input import PRIMARY
 from reviews.catalogue import is_sample_user
 from schema.metric import MetricRow
 from storage import layout
@@ -84,7 +84,7 @@ def gather_report(
 
 
 def _ndcg(places: PlaceOptions, one: Scored) -> MetricRow:
-    return next(row for row in read_rows(places, one.scores) if (row.metric, row.k) == (PRIMARY_METRIC, PRIMARY_K))
+    return next(row for row in read_rows(places, one.scores) if row.key == PRIMARY)
 
 
 def about_data(places: PlaceOptions, lineage: Lineage) -> dict[str, Any]:
