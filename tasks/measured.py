@@ -14,10 +14,10 @@ from evaluation.evaluate import DEFAULT_KS
 from evaluation.held_out_only import held_out_only
 from evaluation.intervals import mean_interval
 from evaluation.rating import rating_error
-from evaluation.segments import SegmentScore
 from models.factors import FactorModel
 from schema.errors import InvalidInput
 from schema.metric import MetricRow
+from schema.scores import SegmentScore
 from storage import canonical, layout
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
