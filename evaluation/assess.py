@@ -22,7 +22,8 @@ from evaluation.segments import (
     segment_users_by_age,
 )
 from schema.items_by_user import ItemsByUser
-from schema.metric import Metric, MetricRow, SegmentScore
+from schema.metric import Metric, MetricRow
+from schema.scores import SegmentScore
 
 DIVERSITY_USERS = 2000
 SAMPLE_SEED = 42

@@ -9,7 +9,8 @@ from evaluation.evaluate import RankingScores
 from evaluation.intervals import mean_interval
 from evaluation.ranking import RANKING_METRICS, contains_pairs, evaluate_ranking
 from schema.items_by_user import ItemsByUser
-from schema.metric import Metric, SegmentScore
+from schema.metric import Metric
+from schema.scores import SegmentScore
 
 HEAD, TORSO, TAIL, COLD = range(4)
 LIGHT, HEAVY = range(2)

@@ -20,7 +20,7 @@ from reports.quality_figures import (
 )
 from reports.report_input import PRIMARY
 from reports.svg import ACCENT, BASELINE, INK, MUTED, new_axes
-from schema.metric import SegmentScore
+from schema.scores import SegmentScore
 
 
 @dataclass(frozen=True)

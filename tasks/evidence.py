@@ -20,8 +20,8 @@ from evaluation.checks import (
 )
 from evaluation.comparison import Comparison, adjust, compare_paired
 from reports.display import EN_DASH
-from reports.report_input import CalibrationBin
-from schema.metric import Metric, SegmentScore
+from schema.metric import Metric
+from schema.scores import CalibrationBin, SegmentScore
 from storage.manifest import Manifest
 from tasks.candidates import GLOBAL_MEAN, POPULARITY, RANDOM
 from tasks.choose import Scored

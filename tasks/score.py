@@ -22,7 +22,8 @@ import models.selection
 import models.top_k
 import tasks.measured
 from evaluation.evaluate import DEFAULT_KS
-from schema.metric import Metric, MetricRow, SegmentScore
+from schema.metric import Metric, MetricRow
+from schema.scores import SegmentScore
 from storage import canonical, layout
 from storage.identity import code_version
 from storage.manifest import Manifest

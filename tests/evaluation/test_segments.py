@@ -20,7 +20,8 @@ from evaluation.segments import (
     segment_users_by_age,
 )
 from schema.items_by_user import ItemsByUser
-from schema.metric import Metric, SegmentScore
+from schema.metric import Metric
+from schema.scores import SegmentScore
 
 SEGMENTS = np.array([HEAD, HEAD, TORSO, TAIL, TAIL, COLD], dtype=np.int8)
 
