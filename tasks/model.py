@@ -110,7 +110,7 @@ def publish_model(
     parameters = {
         "model": final.candidate.model,
         **final.candidate.parameters,
-        "select_by": choice.select_by,
+        "select_by": str(choice.metric),
         "validation_scores": [one.scores.id for one in validated],
         "test_scores": [one.scores.id for one in tested],
         "curve_scores": [one.scores.id for one in curve],
@@ -182,4 +182,4 @@ def _show(report: ReportInput) -> None:
     table = terminal_table(report)
     logger.info("Result\n{}", table)
     create_markdown_artifact(f"```\n{table}\n```", key="result", description="Test metrics of the chosen model")
-    show_reasons(report.quarantine, report.funnel.n_reviews + report.funnel.n_quarantined)
+    show_reasons(report.quarantine, report.reviews.n_reviews + report.reviews.n_quarantined)
