@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from deployments.servers import S3Server
+from deployments.s3_server import S3Server
 from schema.s3 import S3Access
 from spark.s3a import JARS, PACKAGE, jar_settings, reach
 
