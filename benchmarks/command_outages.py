@@ -215,9 +215,9 @@ def _mount(*words: str) -> None:
 def _starved_dask(job: Job) -> Iterator[str]:
     """Yield the address of a Dask whose only worker may take 150 MB, with the settings that the stack gives its own."""
     from deployments.compose import container_site
-    from deployments.processes import LOOPBACK, free_port
     from deployments.stack.names import DASK_SCHEDULER
     from deployments.stack.services import services
+    from flows.child_server import LOOPBACK, free_port
 
     environments: dict[str, Mapping[str, str]] = {one.name: one.environment for one in services(container_site())}
     address = f"tcp://{LOOPBACK}:{free_port()}"

@@ -22,8 +22,9 @@ from schema.errors import ObjectNotFound, RecommenderError
 from storage import artifacts, layout
 from storage.local import LocalStore
 from storage.manifest import Manifest
+from storage.parquet import write_parquet
 from tasks.candidates import IMPLICIT
-from tasks.tables import LEARNT, PART_FILES, write_table
+from tasks.store import LEARNT, PART_FILES
 
 PRODUCT, EVALUATION, SPARK = "product", "evaluation", "spark"
 SPLIT_ID, FIT_ID = "made-split", "made-fit"
@@ -165,7 +166,8 @@ def _write_parts(folder: Path, pairs: Pairs) -> None:
     for part, is_in in name_parts(user_idx).items():
         rating = pa.nulls(int(is_in.sum()), pa.float32())
         columns = {"user_idx": user_idx[is_in], "item_idx": item_idx[is_in], "rating": rating}
-        write_table(pa.table({**columns, "timestamp": timestamp[is_in]}), folder / PART_FILES[part])
+        rows = pa.table({**columns, "timestamp": timestamp[is_in]})
+        write_parquet([rows], folder / PART_FILES[part], rows.schema)
 
 
 def _publish(

@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import harness
 from schema.errors import RecommenderError
-from storage.s3_options import S3_SCHEME, S3Options
+from storage.opening import S3_SCHEME, S3Options
 
 if TYPE_CHECKING:
     from benchmarks.kills import Job, Moments, Round
     from benchmarks.reader import Digests
-    from deployments.servers import S3Server
+    from deployments.s3_server import S3Server
 
 LOCAL, MINIO = "local", "minio"
 # Words in a line of a training's log, by the stage that writes it, in the order of the training.
@@ -109,7 +109,7 @@ def _open_place(name: str, scratch: Path) -> Iterator[Place]:
     if name == LOCAL:
         yield Place(LOCAL, str(scratch / "store"), S3Options(), {})
     elif name == MINIO:
-        from deployments.servers import open_minio
+        from deployments.s3_server import open_minio
 
         with open_minio(scratch / "minio", bucket="faults") as server:
             options = S3Options(s3_endpoint_url=server.endpoint_url)
@@ -151,6 +151,8 @@ def _rounds(
         progress = f"{n_kills} of {chosen.kills}, {left / 60:.0f} min left"
         harness.say(f"{place.name}, round {number}: {describe_round(done)}; {progress}")
         yield done
+        if not done.kills and not done.is_recovered:
+            return  # trainings fail by themselves, before any kill
     n_kills = 0
     while place.server and n_kills < chosen.server_kills:
         number += 1

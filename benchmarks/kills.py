@@ -9,11 +9,10 @@ from pathlib import Path
 
 from benchmarks.reader import Digests, compare, digests, watching
 from benchmarks.trainings import FLAGS, Ending, Training
-from deployments.servers import S3Server
+from deployments.s3_server import S3Server
 from schema.errors import Unavailable
-from storage.opening import open_store
+from storage.opening import S3Options, open_store
 from storage.protocol import Store
-from storage.s3_options import S3Options
 
 SPARK_FLAGS = ("--spark-master", "local[2]", "--spark-shuffle-partitions", "1")
 AWAY_SECONDS = (1.0, 3.0)
@@ -141,9 +140,9 @@ def kill_server_in_round(job: Job, uri: str, expected: Digests, server: S3Server
             ending = training.wait(draw.moment())
             if ending is None:
                 done.server_kills = 1
-                server.kill()
+                server.process.kill()
                 time.sleep(draw.between(*AWAY_SECONDS))
-                server.restart()
+                server.process.start()
                 ending = training.wait()
         if ending and ending.code != 0:
             done.reruns.append(ending.last_error)

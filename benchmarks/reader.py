@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from schema.errors import CorruptObject, ObjectNotFound, RecommenderError, Unavailable
 from storage import layout
-from storage.identity import READ_BYTES
+from storage.files import COPY_BYTES
 from storage.inventory import Artifact, look_up
 from storage.protocol import ObjectInfo, Store
 from storage.verify import verify_artifact
@@ -147,7 +147,7 @@ def _read(store: Store, info: ObjectInfo) -> Sight | None:
     sha256, size_bytes = hashlib.sha256(), 0
     try:
         with store.open(info.key) as stream:
-            while block := stream.read(READ_BYTES):
+            while block := stream.read(COPY_BYTES):
                 sha256.update(block)
                 size_bytes += len(block)
     except ObjectNotFound:

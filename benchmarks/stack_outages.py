@@ -258,8 +258,7 @@ def try_on_stack(scenarios: Sequence[Scenario], inputs: Mapping[str, str], folde
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from benchmarks.reader import digests
-    from storage.opening import open_store
-    from storage.s3_options import S3Options
+    from storage.opening import S3Options, open_store
 
     with _open_stack(folder) as stack:
         register = [sys.executable, "-m", "deployments.register"]
@@ -307,8 +306,8 @@ def _state_of(run: "FlowRun | None") -> str:
 @contextmanager
 def _open_stack(folder: Path) -> Iterator[OwnStack]:
     from deployments.minio import read_variables
-    from deployments.processes import free_port
     from deployments.stack.settings import StackSettings, variable
+    from flows.child_server import free_port
 
     variables = {
         **{name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)},

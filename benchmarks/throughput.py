@@ -36,8 +36,8 @@ def _run(chosen: argparse.Namespace) -> int:
     import boto3
 
     from benchmarks.transfers import make_source, minio_version, run_rounds
-    from deployments.processes import require_program
-    from deployments.servers import open_minio
+    from deployments.s3_server import open_minio
+    from flows.child_server import require_program
 
     parameters = {
         "megabytes": chosen.megabytes,

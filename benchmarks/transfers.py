@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 from benchmarks.harness import take_turns
 from benchmarks.measuring import MEGABYTE, Measurement, measure_in_child
-from deployments.processes import INHERITED
-from deployments.servers import S3Server
+from deployments.s3_server import S3Server
+from flows.child_server import INHERITED
+from schema.digests import file_sha256
 from schema.errors import CorruptObject, OutOfSpace
-from storage.checkout import check_digest
-from storage.identity import file_sha256
+from storage.artifacts import check_digest
 from storage.manifest import FileEntry
+from storage.opening import S3Options
 from storage.s3 import S3Store
 from storage.s3_client import open_client
-from storage.s3_options import S3Options
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -55,7 +55,7 @@ class Place:
     sha256: str
 
     def fetch_and_check(self) -> None:
-        """Download the file and check it as `storage.checkout` does."""
+        """Download the file and check it as `storage.artifacts` does."""
         self.store.fetch(self.key, self.path)
         expected = FileEntry(path=self.key, size_bytes=self.path.stat().st_size, sha256=self.sha256)
         check_digest(self.store.locate(self.key), self.path, expected)

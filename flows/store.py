@@ -39,7 +39,7 @@ from storage.opening import open_store
 from storage.protocol import Store
 from storage.verify import verify_artifact, verify_champion
 from tasks.options import PlaceOptions, StoreOptions
-from tasks.places import scratch_folder
+from tasks.store import scratch_folder
 
 
 def list_store(settings: ListSettings) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import pytest
 from benchmarks import evaluation, throughput
 from benchmarks.harness import FIELDS, Figures, describe_machine, rows_of, run_command, write_rows
 from benchmarks.measuring import Measurement, Spread, measure_in_child, peak_bytes, reset_peak
-from deployments.processes import find_program
+from flows.child_server import find_program
 from schema.errors import InvalidInput, Unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -154,8 +154,14 @@ def test_rows_name_each_metric_with_its_cut_off_and_lack_no_field(tmp_path: Path
     write_rows(tmp_path / "out" / "rows.json", [*rows_of([figures], {"users": 9, "seed": 1}), {"model": "x"}])
     whole, partial = json.loads((tmp_path / "out" / "rows.json").read_text("utf-8"))["rows"]
     assert whole == {
-        "model": "als", "parameters": {"users": 3, "seed": 1}, "split": "test", "metric": "ndcg", "k": 10,
-        "value": 0.2, "low": 0.1, "high": 0.3,
+        "model": "als",
+        "parameters": {"users": 3, "seed": 1},
+        "split": "test",
+        "metric": "ndcg",
+        "k": 10,
+        "value": 0.2,
+        "low": 0.1,
+        "high": 0.3,
     }
     assert partial == {**dict.fromkeys(FIELDS), "model": "x"}
 
