@@ -15,6 +15,7 @@ from flows.settings import Environment, ModelOptions
 from reports.original import original_table
 from reviews.options import IngestOptions
 from schema.errors import InvalidInput
+from schema.metric import Metric
 from spark.options import DatasetOptions
 from storage.manifest import Manifest
 from tasks.candidates import RANDOM, Candidate
@@ -33,7 +34,7 @@ from tasks.raw import keep_file
 from tasks.report import Lineage
 from tasks.score_lists import score_as_is, score_lists
 from tasks.split import split_dataset
-from tasks.tables import LEARNT
+from tasks.store import LEARNT
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Assessment:
             shown = [row_of_original(places, label, one) for label, one in (*beside, *table)]
             logger.info("The original's sweep of {}, on test\n{}", name, original_table(shown))
             rows += table
-        best = min((found[candidate.label] for candidate in grid), key=lambda one: one.value("rmse") or 0.0)
+        best = min((found[candidate.label] for candidate in grid), key=lambda one: one.value(Metric("rmse")) or 0.0)
         original = [*beside, *dict(rows).items()]
         published = publish_evaluation(places, lineage, best, [*tested, best], original=original)
         return evaluation_record(places, lineage, scored, published)

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from loguru import logger
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -101,7 +101,7 @@ def run_stage(
     arguments: Sequence[str] | None = None,
     *,
     uses: Sequence[type[BaseModel]] = (),
-    preload: Sequence[str] = (),
+    preload: Callable[[], object] = lambda: None,
     instead: Callable[..., Result | None] = lambda **_: None,
 ) -> int:
     """Run the flow that `stage` made, with the groups of the command line, and return the exit code as `run` does.
@@ -110,17 +110,19 @@ def run_stage(
         stage: The function, or the flow.
         arguments: The command line; None takes the process's own.
         uses: Groups of the environment that it obeys, beside those that every flow does.
-        preload: Modules that it needs, which are imported while the Prefect server starts.
+        preload: What takes seconds and can be done while the Prefect server starts, such as a slow import.
         instead: Takes the same groups; what it returns, if anything, is the result, and the flow does not run.
     """
     body: Callable[..., Result] = getattr(stage, "fn", stage)
 
     @wraps(body)
     def begin(**groups: BaseModel) -> Result:
+        if (result := instead(**groups)) is not None:
+            return result
         from flows.runtime import run_flow
 
-        flow = getattr(import_module(f"flows.{body.__name__}"), body.__name__)
-        return instead(**groups) or run_flow(flow, groups, ("flows.pipeline", *preload))
+        flow = resolve_name(f"flows.{body.__name__}:{body.__name__}")
+        return run_flow(flow, groups, preload)
 
     description = inspect.getdoc(inspect.getmodule(body)) or ""
     return run(Command(begin, description, (PlaceOptions, *uses, DaskOptions, NoticeOptions, RunOptions)), arguments)
@@ -192,8 +194,9 @@ def _run(command: Command, flags: Mapping[str, Any]) -> int:
     of_environment = {name for kind in command.uses for name in flat_fields(kind)}
     with _environment({name: given.pop(name) for name in of_environment & given.keys()}):
         try:
-            kinds: dict[str, Any] = {name: (kind, ...) for name, kind in command.groups.items()}
-            groups = dict(read(create_model("Groups", **kinds), given))
+            kinds: dict[str, Any] = {name: (kind, {}) for name, kind in command.groups.items()}
+            config = ConfigDict(validate_default=True)
+            groups = dict(read(create_model("Groups", __config__=config, **kinds), given))
             start_log(read(Environment).run)
         except InvalidSettings as error:
             sys.stderr.write(f"{error}\n")

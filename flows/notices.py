@@ -52,8 +52,8 @@ _WHAT_TO_DO = {
 class _Destination(BaseModel):
     """Where notices go, and where the store is; a broken setting elsewhere must not keep a notice back."""
 
-    notice: NoticeOptions
-    store: StoreOptions
+    notice: NoticeOptions = NoticeOptions()
+    store: StoreOptions = StoreOptions()
 
 
 def send_notice(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

@@ -15,9 +15,10 @@ from reviews.options import IngestOptions
 from spark.options import DatasetOptions
 from storage.manifest import Manifest
 from tasks.candidates import YARDSTICKS, Candidate, candidates
-from tasks.choose import Choice, Scored, choose
+from tasks.choose import NDCG, Choice, Scored, choose
 from tasks.dataset import build_dataset
 from tasks.drift import Drift, compare_with_before
+from tasks.execution import Advance, progress
 from tasks.fit import Parts, fit
 from tasks.ingest import check_reviews, find_reviews, publish_reviews, read_raw
 from tasks.options import (
@@ -28,14 +29,12 @@ from tasks.options import (
     ReviewsInput,
     SelectionOptions,
 )
-from tasks.places import scratch_folder
-from tasks.progress import Advance, progress
 from tasks.raw import fetch_raw, keep_file
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
 from tasks.report import Lineage
 from tasks.score import score
 from tasks.split import SPLIT_FILES, split_dataset
-from tasks.tables import LEARNT
+from tasks.store import LEARNT, scratch_folder
 
 Result = TypeVar("Result")
 
@@ -168,7 +167,7 @@ def compare_on_test(
 
 def best_trained(validated: Sequence[Scored]) -> Scored:
     """Return the candidate of the highest NDCG@10 on validation that is no baseline."""
-    return max((one for one in validated if not one.candidate.is_baseline), key=lambda one: one.value("ndcg_10") or 0.0)
+    return max((one for one in validated if not one.candidate.is_baseline), key=lambda one: one.value(NDCG) or 0.0)
 
 
 def trace_learning(

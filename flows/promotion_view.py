@@ -8,7 +8,8 @@ from rich.console import Group, RenderableType
 from evaluation.comparison import format_figure
 from flows.terminal import MOST_ROWS, more, short, table_of, text
 from reports.display import clean_text, format_share, metric_label
-from storage.champion import Succession
+from schema.metric import Metric
+from storage.champion import ChampionTerm
 
 MOST_CHARACTERS = 1000
 
@@ -17,8 +18,7 @@ Decision = Mapping[str, Any]
 
 def decision_view(decision: Decision) -> RenderableType:
     """Return tables of the models and of the conditions, and what came of them."""
-    name, k = str(decision["metric"]).rsplit("_", 1)
-    models = table_of("", "model", "id", metric_label(name, int(k)))
+    models = table_of("", "model", "id", metric_label(Metric.parse(decision["metric"])))
     for role, one in _models(decision):
         models.add_row(
             text(role), text(one["label"]), text(short(one["model_id"]), "bold"), text(_figure(one["value"]))
@@ -36,12 +36,11 @@ def decision_view(decision: Decision) -> RenderableType:
 
 def decision_markdown(decision: Decision, promotion_id: str) -> str:
     """Return the same as a page of Markdown."""
-    name, k = str(decision["metric"]).rsplit("_", 1)
     models = [[role, one["label"], one["model_id"], _figure(one["value"])] for role, one in _models(decision)]
     conditions = [[one["name"], "yes" if one["met"] else "**no**", one["sentence"]] for one in decision["conditions"]]
     parts = [
         f"## {_outcome(decision)}",
-        _markdown_table(["", "model", "id", metric_label(name, int(k))], models),
+        _markdown_table(["", "model", "id", metric_label(Metric.parse(decision["metric"]))], models),
         *(line.plain for line in _lines(decision)),
         _markdown_table(["condition", "met", "why"], conditions),
         *(f"> {clean_text(one['sentence'], MOST_CHARACTERS)}" for one in decision["findings"]),
@@ -56,7 +55,7 @@ def reason_of(decision: Decision) -> str:
     return f"{first}{decision['conditions'][0]['sentence']}"
 
 
-def history_view(uri: str, history: Sequence[Succession]) -> RenderableType:
+def history_view(uri: str, history: Sequence[ChampionTerm]) -> RenderableType:
     """Return a table of the champions, the one that serves first."""
     if not history:
         return text(f"No champion in {uri} yet", limit=400)

@@ -2,10 +2,9 @@
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
-from importlib import import_module
 from typing import Any
 
 import dask.config
@@ -71,22 +70,31 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str]) -> Flow
     )
 
 
-def run_flow(flow: Flow[..., Any], groups: Mapping[str, BaseModel], preload: Sequence[str] = ()) -> Result:
+def run_flow(
+    flow: Flow[..., Any], groups: Mapping[str, BaseModel], preload: Callable[[], object] = lambda: None
+) -> Result:
     """Run a flow with nothing started beforehand, and return its result record.
 
     Args:
         flow: What to run.
         groups: Its parameters.
-        preload: Modules that take seconds to import, which is done while the Prefect server starts.
+        preload: What takes seconds and can be done while the Prefect server starts, such as a slow import.
     """
     options = read(Environment).run
     prepare_process(options, is_told=True)
-    loading = threading.Thread(target=lambda: [import_module(name) for name in preload], daemon=True)
+    loading = threading.Thread(target=_load, args=[preload], daemon=True)
     loading.start()
     with open_prefect_api(), tags(options.environment):
         loading.join()  # Prefect imports parts of itself late, and two threads must not import the same at once
         record: Any = flow(**groups)
         return dict(record)
+
+
+def _load(preload: Callable[[], object]) -> None:
+    """Import what every flow needs."""
+    import flows.pipeline  # noqa: F401
+
+    preload()
 
 
 def _filled(groups: Mapping[str, BaseModel]) -> dict[str, BaseModel]:
@@ -126,13 +134,16 @@ def explaining_lost_dask() -> Iterator[None]:
 
 
 @contextmanager
-def open_dask() -> Iterator[str]:
+def open_dask(environment: Environment | None = None) -> Iterator[str]:
     """Yield the address of the Dask scheduler: the one that the environment names, or one of this run's own.
+
+    Args:
+        environment: By default that of the process.
 
     Raises:
         Unavailable: If no scheduler answers at the address that is set.
     """
-    environment, is_told = read(Environment), _has_caller()
+    environment, is_told = environment or read(Environment), _has_caller()
     address = environment.dask.dask_scheduler_address
     if address:
         with _connect(address) as client:

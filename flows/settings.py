@@ -41,6 +41,7 @@ from tasks.options import (
     SelectionOptions,
     SubjectOptions,
     TrackingOptions,
+    without_secrets,
 )
 
 Group = TypeVar("Group", bound=BaseModel)
@@ -185,7 +186,7 @@ def read(kind: type[Group], given: Mapping[str, Any] | None = None, *, is_strict
         InvalidSettings: If a value does not fit, or a name in ``.env`` is unknown.
     """
     try:
-        return kind.model_validate(_nested(kind, {**read_variables(is_strict=is_strict), **(given or {})}))
+        return kind.model_validate(nest(kind, {**read_variables(is_strict=is_strict), **(given or {})}))
     except ValidationError as error:
         raise InvalidSettings("\n".join(_explain(problem, kind) for problem in error.errors())) from None
 
@@ -207,6 +208,18 @@ def _variables(extra: Any) -> type[BaseSettings]:
     base = type("_Variables", (BaseSettings,), {"model_config": config})
     fields: dict[str, Any] = dict.fromkeys(variables(), (str | None, None))
     return create_model("Variables", __base__=base, **fields)
+
+
+def nest(kind: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return flat values in the form of a group of groups, without the groups that have none.
+
+    Example:
+        >>> nest(Settings, {"als_rank": [8], "top_n": 5})
+        {'models': {'als': {'als_rank': [8]}}, 'recommend': {'top_n': 5}}
+    """
+    own = {name: values[name] for name in own_fields(kind) if name in values}
+    groups = {name: field.annotation for name, field in kind.model_fields.items() if is_group(field.annotation)}
+    return own | {name: found for name, group in groups.items() if (found := nest(group, values))}
 
 
 def fill_open(group: Group, values: Mapping[str, str]) -> Group:
@@ -273,20 +286,8 @@ def extra_of(field: FieldInfo) -> dict[str, Any]:
 
 def input_name(reviews: ReviewsInput) -> str:
     """Return the name of the file that a run reads, without its folder and without what an address hides."""
-    from reviews.download import is_url
-    from reviews.transfer import shown
-
     named = reviews.input_reviews or str(read(Environment).download.raw_reviews_path)
-    return (shown(named) if is_url(named) else named).rsplit("/", 1)[-1]
-
-
-def _nested(kind: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return flat values in the form of a group of groups."""
-    return {
-        name: _nested(field.annotation, values) if is_group(field.annotation) else values[name]
-        for name, field in kind.model_fields.items()
-        if is_group(field.annotation) or name in values
-    }
+    return without_secrets(named).rsplit("/", 1)[-1]
 
 
 def _explain(problem: ErrorDetails, kind: type[BaseModel]) -> str:

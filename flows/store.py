@@ -24,7 +24,7 @@ from storage.opening import open_store
 from storage.protocol import Store
 from storage.verify import verify_artifact, verify_champion
 from tasks.options import PlaceOptions, StoreOptions
-from tasks.places import scratch_folder
+from tasks.store import scratch_folder
 
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 _MOST_AGE = timedelta(days=36_500)

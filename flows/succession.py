@@ -17,7 +17,7 @@ from flows.promotion_view import decision_markdown, decision_view, history_view,
 from flows.results import promotion_record
 from flows.settings import Environment
 from flows.terminal import stdout
-from storage.champion import Succession
+from storage.champion import ChampionTerm
 from tasks.contest import crown_model, find_contest, find_predecessor, read_reign
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
 from tasks.promotion import pass_gate
@@ -58,7 +58,7 @@ def challenge(
     record = promotion_record(places, contest, scored, published, decision)
     if decision["promoted"]:
         reason = promotion.promotion_reason or reason_of(decision)
-        successor = Succession(challenger.id, datetime.now(UTC).isoformat(), reason, published.id)
+        successor = ChampionTerm(challenger.id, datetime.now(UTC).isoformat(), reason, published.id)
         return record | {"pointer": crown_model(places, challenger, successor, contest.reign)}
     if model.model_id is None and not verdict.is_new:
         logger.info(
@@ -87,7 +87,7 @@ def go_back(places: PlaceOptions, model: ModelChoice, promotion: PromotionOption
     if chosen.id == reign.champion_id:
         logger.info("models/{} is the champion already: nothing to do", chosen.id)
         return {"outcome": "unchanged", "ids": ids}
-    successor = Succession(chosen.id, datetime.now(UTC).isoformat(), promotion.promotion_reason)
+    successor = ChampionTerm(chosen.id, datetime.now(UTC).isoformat(), promotion.promotion_reason)
     pointer = crown_model(places, chosen, successor, reign)
     stdout().print(history_view(places.store_uri, [successor, *reign.history]))
     return {"outcome": "rolled back", "ids": ids, "pointer": pointer}

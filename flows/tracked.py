@@ -10,7 +10,7 @@ from storage.manifest import Manifest
 from tasks.choose import Scored
 from tasks.options import EvaluationOptions, SelectionOptions
 from tasks.report import Lineage
-from tasks.tables import local_file
+from tasks.store import local_file
 from tasks.tracking import TrackedRun, close_run, open_run, track_candidate
 
 

@@ -66,7 +66,13 @@ def train(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the flow from the command line."""
     uses = (DownloadOptions, TrackingOptions, SparkOptions)
-    return run_stage(train, arguments, uses=uses, preload=("mlflow",))
+    return run_stage(train, arguments, uses=uses, preload=_load_mlflow)
+
+
+def _load_mlflow() -> None:
+    from tasks.tracking import load_mlflow
+
+    load_mlflow()
 
 
 if __name__ == "__main__":

@@ -15,17 +15,16 @@ import spark.dataset
 import spark.indexing
 import spark.kcore
 import spark.tables
+from schema.dataset import DatasetCounts, KCorePass
 from schema.errors import InvalidInput
-from spark.dataset import DatasetCounts
-from spark.kcore import KCorePass
 from spark.options import DatasetOptions, SparkOptions
 from storage import canonical, layout
 from storage.identity import code_version
 from storage.manifest import Manifest
+from tasks.execution import COMPUTE_RETRIES
 from tasks.options import PlaceOptions
-from tasks.publication import publish_once
-from tasks.retrying import COMPUTE_RETRIES
 from tasks.sessions import open_spark, spark_uri
+from tasks.store import publish_once
 
 CODE = code_version(
     spark.canonical, spark.cleaning, schema.columns, spark.dataset, spark.indexing, spark.kcore, spark.tables

@@ -14,8 +14,8 @@ from prefect.artifacts import create_markdown_artifact
 
 from evaluation.assignment import rolling_windows
 from evaluation.checks import Finding, find_known_leak
-from reports.report import ReportInput, render_report
-from reports.report_input import ScoredModel, WindowScores
+from reports.report import render_report
+from reports.report_input import ReportInput, ScoredModel, WindowScores
 from reports.terminal import terminal_table
 from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
@@ -23,14 +23,13 @@ from storage import artifacts, canonical, layout
 from storage.manifest import Manifest
 from tasks.choose import Scored
 from tasks.evidence import gather_evidence
+from tasks.execution import COMPUTE_RETRIES
 from tasks.measured import headline
 from tasks.model import CODE
 from tasks.options import PlaceOptions
-from tasks.publication import publish_once
 from tasks.report import Lineage, about_data, input_name, report_ids, scored_model, shown_evidence
-from tasks.retrying import COMPUTE_RETRIES
 from tasks.score import read_rows
-from tasks.tables import learnt_parts, read_parts, read_table
+from tasks.store import learnt_parts, publish_once, read_parts, read_table
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import pyarrow.compute as pc
 
 from evaluation.assess import items_by_user
 from models.loading import load_ranking_model
-from reports.report import ExampleUser, HistoryEntry, RecommendedItem
+from reports.report_input import ExampleUser, HistoryEntry, RecommendedItem
 from storage import layout
 from storage.manifest import Manifest
 from tasks.options import PlaceOptions
 from tasks.ranking import model_folder
 from tasks.recommend import recommended_rows
-from tasks.tables import LEARNT, read_parts, read_table
+from tasks.store import LEARNT, read_parts, read_table
 
 N_EXAMPLES = 4
 N_HISTORY = 12

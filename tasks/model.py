@@ -41,15 +41,14 @@ from storage.identity import artifact_id, code_version
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
 from tasks.choose import Choice, Scored
+from tasks.execution import COMPUTE_RETRIES
 from tasks.measured import headline
 from tasks.options import PlaceOptions
-from tasks.publication import publish_once
 from tasks.quarantine import show_reasons
 from tasks.raw import raw_file
 from tasks.report import Lineage, gather_report
-from tasks.retrying import COMPUTE_RETRIES
 from tasks.score import read_rows
-from tasks.tables import local_file
+from tasks.store import local_file, publish_once
 
 CODE = code_version(
     evaluation.checks,
@@ -110,7 +109,7 @@ def publish_model(
     parameters = {
         "model": final.candidate.model,
         **final.candidate.parameters,
-        "select_by": choice.select_by,
+        "select_by": str(choice.metric),
         "validation_scores": [one.scores.id for one in validated],
         "test_scores": [one.scores.id for one in tested],
         "curve_scores": [one.scores.id for one in curve],
@@ -182,4 +181,4 @@ def _show(report: ReportInput) -> None:
     table = terminal_table(report)
     logger.info("Result\n{}", table)
     create_markdown_artifact(f"```\n{table}\n```", key="result", description="Test metrics of the chosen model")
-    show_reasons(report.quarantine, report.funnel.n_reviews + report.funnel.n_quarantined)
+    show_reasons(report.quarantine, report.reviews.n_reviews + report.reviews.n_quarantined)

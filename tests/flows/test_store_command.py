@@ -26,7 +26,7 @@ from sample_artifacts import (
 from workplace import Outcome, environment
 
 from flows import store as command
-from storage import artifacts
+from storage.champion import replace_champion
 from storage.local import LocalStore
 from storage.manifest import FileEntry
 
@@ -80,7 +80,7 @@ def desk(tmp_path: Path) -> Desk:
 def full(desk: Desk) -> Desk:
     """A desk whose store has an artifact of each kind, and a champion."""
     publish_lineage(desk.store)
-    artifacts.replace_champion(desk.store, {"model_id": MODEL}, None)
+    replace_champion(desk.store, {"model_id": MODEL}, None)
     return desk
 
 
