@@ -15,7 +15,6 @@ from evaluation.novelty import mean_popularity, self_information
 from evaluation.segments import (
     ACTIVITY_SEGMENTS,
     AGE_SEGMENTS,
-    SegmentScore,
     score_item_segments,
     score_user_segments,
     segment_items,
@@ -24,6 +23,7 @@ from evaluation.segments import (
 )
 from schema.items_by_user import ItemsByUser
 from schema.metric import MetricRow
+from schema.scores import SegmentScore
 
 DIVERSITY_USERS = 2000
 SAMPLE_SEED = 42

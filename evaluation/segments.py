@@ -1,7 +1,6 @@
 """The ranking metrics apart for parts of the items and parts of the users."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from evaluation.evaluate import RankingScores
 from evaluation.intervals import mean_interval
 from evaluation.ranking import RANKING_METRICS, contains_pairs, evaluate_ranking
 from schema.items_by_user import ItemsByUser
+from schema.scores import SegmentScore
 
 HEAD, TORSO, TAIL, COLD = range(4)
 LIGHT, HEAVY = range(2)
@@ -21,26 +21,6 @@ ITEM_GROUP = "item popularity"
 
 Metrics = Sequence[tuple[str, int]]
 DEFAULT_METRICS: Metrics = (("ndcg", 10), ("recall", 10))
-
-
-@dataclass(frozen=True)
-class SegmentScore:
-    """One metric over the users of one segment.
-
-    Attributes:
-        group: What the segments part, such as "item popularity"; segment is one of them, such as "tail".
-        metric: Lower-case name, such as "ndcg", at cut-off k.
-        value: Mean over the n_users of the segment; low and high are its 95 % interval over users.
-    """
-
-    group: str
-    segment: str
-    metric: str
-    k: int
-    value: float
-    low: float
-    high: float
-    n_users: int
 
 
 def segment_items(item_counts: NDArray[np.integer]) -> NDArray[np.int8]:

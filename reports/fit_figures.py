@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports.display import clean_text, format_count, format_metric, format_share, metric_label
-from reports.report_input import PRIMARY_K, PRIMARY_METRIC, CalibrationBin
+from reports.report_input import PRIMARY_K, PRIMARY_METRIC
 from reports.svg import ACCENT, BASELINE, INK, MUTED, SURFACE, new_axes, to_svg
 from schema.metric import MetricRow
+from schema.scores import CalibrationBin
 
 INCHES = (3.6, 2.6)
 _CUT_ABOVE = 3.0

@@ -1,50 +1,9 @@
-"""From the lines of the raw file to the interactions: what each step of the preparation kept."""
+"""Steps from the lines of the raw file to the interactions, with what each kept."""
 
 from dataclasses import dataclass
 from itertools import pairwise
 
-
-@dataclass(frozen=True)
-class Funnel:
-    """What each step of the preparation kept.
-
-    Attributes:
-        n_lines: Lines of the raw file; equals n_blank + n_quarantined + n_reviews.
-        n_blank: Empty lines (and a header, if there was one).
-        n_quarantined: Lines put aside with a reason.
-        n_reviews: Reviews that passed every check.
-        n_sampled: Reviews of the sampled users; n_reviews where nothing was sampled.
-        n_duplicates: Earlier reviews of a (user, item) pair that was reviewed again.
-        n_interactions: Pairs left by the k-core: the dataset.
-        n_users: Users of the dataset.
-        n_items: Items of the dataset.
-        min_interactions: The k of the k-core.
-    """
-
-    n_lines: int
-    n_blank: int
-    n_quarantined: int
-    n_reviews: int
-    n_sampled: int
-    n_duplicates: int
-    n_interactions: int
-    n_users: int
-    n_items: int
-    min_interactions: int
-
-    def __post_init__(self) -> None:
-        accounted = self.n_blank + self.n_quarantined + self.n_reviews
-        if self.n_lines != accounted:
-            raise ValueError(
-                f"the funnel does not add up: {self.n_lines} lines, but {self.n_blank} blank + "
-                f"{self.n_quarantined} quarantined + {self.n_reviews} reviews = {accounted}. "
-                "Pass the counts of one ingest."
-            )
-        if not self.n_reviews >= self.n_sampled >= self.n_sampled - self.n_duplicates >= self.n_interactions:
-            raise ValueError(
-                f"the funnel widens: {self.n_reviews} reviews, {self.n_sampled} sampled, {self.n_duplicates} "
-                f"duplicates, {self.n_interactions} interactions. Pass the counts of one dataset."
-            )
+from schema.dataset import DatasetCounts, ReviewCounts
 
 
 @dataclass(frozen=True)
@@ -58,25 +17,48 @@ class FunnelStep:
     reason: str
 
 
-def funnel_steps(funnel: Funnel) -> list[FunnelStep]:
+def funnel_steps(reviews: ReviewCounts, dataset: DatasetCounts, k: int) -> list[FunnelStep]:
     """Return the steps from raw lines to interactions.
 
     Blank lines and sampling are steps only where they took something away.
+
+    Args:
+        reviews: Counts of an ingest.
+        dataset: Counts of a dataset made of its reviews.
+        k: The k of the k-core.
+
+    Raises:
+        ValueError: If the counts do not belong together.
     """
-    k = funnel.min_interactions
-    deduplicated = funnel.n_sampled - funnel.n_duplicates
+    _check(reviews, dataset)
     counts = [
-        ("Lines of the raw file", funnel.n_lines, ""),
-        ("Not blank", funnel.n_lines - funnel.n_blank, "blank lines and headers"),
-        ("Valid reviews", funnel.n_reviews, "put aside with a reason"),
-        ("Reviews of sampled users", funnel.n_sampled, "of users outside the sample"),
-        ("One per user and item", deduplicated, "earlier reviews of the same pair"),
-        (f"{k}-core", funnel.n_interactions, f"of users or items with fewer than {k}"),
+        ("Lines of the raw file", reviews.n_lines, ""),
+        ("Not blank", reviews.n_lines - reviews.n_blank, "blank lines and headers"),
+        ("Valid reviews", reviews.n_reviews, "put aside with a reason"),
+        ("Reviews of sampled users", dataset.n_sampled, "of users outside the sample"),
+        ("One per user and item", dataset.n_sampled - dataset.n_duplicates, "earlier reviews of the same pair"),
+        (f"{k}-core", dataset.n_interactions, f"of users or items with fewer than {k}"),
     ]
     optional = {"Not blank", "Reviews of sampled users"}
-    whole = max(funnel.n_lines, 1)
-    steps = [FunnelStep(*counts[0][:2], funnel.n_lines / whole, removed=0, reason="")]
+    whole = max(reviews.n_lines, 1)
+    steps = [FunnelStep(*counts[0][:2], reviews.n_lines / whole, removed=0, reason="")]
     for (_, before, _), (label, count, reason) in pairwise(counts):
         if count < before or label not in optional:
             steps.append(FunnelStep(label, count, count / whole, before - count, reason))
     return steps
+
+
+def _check(reviews: ReviewCounts, dataset: DatasetCounts) -> None:
+    accounted = reviews.n_blank + reviews.n_quarantined + reviews.n_reviews
+    if reviews.n_lines != accounted:
+        raise ValueError(
+            f"the funnel does not add up: {reviews.n_lines} lines, but {reviews.n_blank} blank + "
+            f"{reviews.n_quarantined} quarantined + {reviews.n_reviews} reviews = {accounted}. "
+            "Pass the counts of one ingest."
+        )
+    deduplicated = dataset.n_sampled - dataset.n_duplicates
+    if not reviews.n_reviews >= dataset.n_sampled >= deduplicated >= dataset.n_interactions:
+        raise ValueError(
+            f"the funnel widens: {reviews.n_reviews} reviews, {dataset.n_sampled} sampled, {dataset.n_duplicates} "
+            f"duplicates, {dataset.n_interactions} interactions. Pass the counts of one dataset."
+        )

@@ -6,46 +6,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import display, figures, findings, fit_figures, quality_figures, segment_figures, window_figures
-from reports.distributions import Distributions, summarise_interactions
-from reports.funnel import Funnel, funnel_steps
-from reports.report_input import (
-    PRIMARY_K,
-    PRIMARY_METRIC,
-    ArtifactIds,
-    CalibrationBin,
-    CorePass,
-    ExampleUser,
-    HistoryEntry,
-    QuarantineReason,
-    RecommendedItem,
-    ReportInput,
-    ScoredModel,
-    Source,
-    SplitPart,
-    SplitSummary,
-    WindowScores,
-)
-
-__all__ = [
-    "ArtifactIds",
-    "CalibrationBin",
-    "CorePass",
-    "Distributions",
-    "ExampleUser",
-    "Funnel",
-    "HistoryEntry",
-    "QuarantineReason",
-    "RecommendedItem",
-    "ReportInput",
-    "ScoredModel",
-    "Source",
-    "SplitPart",
-    "SplitSummary",
-    "WindowScores",
-    "render_report",
-    "summarise_interactions",
-]
-
+from reports.distributions import Distributions
+from reports.funnel import funnel_steps
+from reports.report_input import PRIMARY_K, PRIMARY_METRIC, ReportInput
 
 FOLDER = Path(__file__).parent
 TEMPLATES = tuple(
@@ -77,7 +40,7 @@ def render_report(report: ReportInput) -> str:
         .render(
             report=report,
             verdict=findings.judge(report),
-            steps=funnel_steps(report.funnel),
+            steps=funnel_steps(report.reviews, report.dataset, report.min_interactions),
             candidates=findings.rank_models(report.candidates),
             tested=findings.rank_models(report.test),
             candidate_columns=findings.metric_columns(report.candidates, PRIMARY_K),

@@ -7,11 +7,11 @@ from datetime import date
 from evaluation.checks import Finding
 from evaluation.comparison import Comparison
 from evaluation.guard import GuardVerdict
-from evaluation.segments import SegmentScore
 from evaluation.selection_noise import LeadVerdict
 from reports.distributions import Distributions
-from reports.funnel import Funnel
+from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
 from schema.metric import MetricRow
+from schema.scores import CalibrationBin, SegmentScore
 
 PRIMARY_METRIC = "ndcg"
 PRIMARY_K = 10
@@ -51,26 +51,6 @@ class ArtifactIds:
     split: str
     model: str
     scores: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class QuarantineReason:
-    """Why lines were put aside, how many, and one of them as it stands in the raw file."""
-
-    reason: str
-    count: int
-    example_line: int
-    example_text: str
-
-
-@dataclass(frozen=True)
-class CorePass:
-    """What one pass of the k-core left."""
-
-    number: int
-    n_users: int
-    n_items: int
-    n_interactions: int
 
 
 @dataclass(frozen=True)
@@ -126,17 +106,6 @@ class ExampleUser:
 
 
 @dataclass(frozen=True)
-class CalibrationBin:
-    """Rows whose predicted rating lies in [low, high): how many, and the means of predicted and actual."""
-
-    low: float
-    high: float
-    n_rows: int
-    mean_predicted: float
-    mean_actual: float
-
-
-@dataclass(frozen=True)
 class WindowScores:
     """One window of a rolling evaluation: what it is called, and the models measured in it."""
 
@@ -153,9 +122,10 @@ class ReportInput:
         is_sample_data: Whether the input is the project's generated sample; shown as a banner.
         source: The raw file.
         ids: Ids of the artifacts.
-        funnel: Counts from raw lines to interactions.
+        reviews: Counts from raw lines to reviews.
+        dataset: Counts from reviews to interactions, and the passes of the k-core.
+        min_interactions: The k of the k-core.
         quarantine: Reasons with counts, commonest first; empty if nothing was put aside.
-        passes: Passes of the k-core, in order.
         split: How the interactions were split.
         candidates: All models compared on validation, baselines among them, exactly one chosen; none where nothing was
             chosen but one model evaluated.
@@ -181,9 +151,10 @@ class ReportInput:
     is_sample_data: bool
     source: Source
     ids: ArtifactIds
-    funnel: Funnel
+    reviews: ReviewCounts
+    dataset: DatasetCounts
+    min_interactions: int
     quarantine: Sequence[QuarantineReason]
-    passes: Sequence[CorePass]
     split: SplitSummary
     candidates: Sequence[ScoredModel]
     test: Sequence[ScoredModel]

@@ -7,7 +7,6 @@ from itertools import count
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from evaluation.segments import SegmentScore
 from reports.display import clean_text, format_metric, metric_label
 from reports.label_places import POINTS
 from reports.quality_figures import (
@@ -21,6 +20,7 @@ from reports.quality_figures import (
 )
 from reports.report_input import PRIMARY_K, PRIMARY_METRIC
 from reports.svg import ACCENT, BASELINE, INK, MUTED, new_axes
+from schema.scores import SegmentScore
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,10 @@ import pyarrow.parquet as pq
 
 from reviews.checks import CHECKS, FAILURE_SCHEMA, run_check
 from reviews.options import UNITS_PER_SECOND, IngestOptions
-from reviews.outcome import (
-    QUARANTINE,
-    REVIEWS,
-    REVIEWS_SCHEMA,
-    CheckedPartition,
-    ReviewCounts,
-    write_reviews,
-)
+from reviews.outcome import QUARANTINE, REVIEWS, REVIEWS_SCHEMA, CheckedPartition, write_reviews
 from reviews.parse import REJECTED_SCHEMA, Partition, printable
 from reviews.tables import replacing
+from schema.dataset import ReviewCounts
 from schema.errors import InvalidInput
 
 __all__ = [
@@ -34,7 +28,6 @@ __all__ = [
     "CheckedPartition",
     "IngestOptions",
     "PartitionFile",
-    "ReviewCounts",
     "check_partition",
     "merge_failures",
     "merge_partitions",

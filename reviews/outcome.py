@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from reviews.options import IngestOptions
 from reviews.parse import REJECTED_SCHEMA
 from reviews.tables import canonical_parquet
+from schema.dataset import ReviewCounts
 from schema.errors import InvalidInput
 
 REVIEWS = "reviews.parquet"
@@ -48,31 +49,6 @@ class CheckedPartition:
     n_blank: int
     has_ratings: bool
     has_timestamps: bool
-
-
-@dataclass(frozen=True)
-class ReviewCounts:
-    """What became of the lines of a file: n_lines = n_blank + n_reviews + n_quarantined.
-
-    Attributes:
-        n_lines: Lines, without a header.
-        n_blank: Lines of nothing but white space.
-        n_reviews: Rows of the reviews file.
-        n_quarantined: Rows of the quarantine file.
-        reasons: Reason -> quarantined rows, the commonest first; they add up to n_quarantined.
-        has_ratings: Whether the input has ratings; otherwise the column is all null.
-        has_timestamps: Whether the input has timestamps; otherwise the column is all null.
-        n_distinct_ratings: Different ratings among the reviews, counted up to MAX_DISTINCT_RATINGS.
-    """
-
-    n_lines: int
-    n_blank: int
-    n_reviews: int
-    n_quarantined: int
-    reasons: Mapping[str, int]
-    has_ratings: bool
-    has_timestamps: bool
-    n_distinct_ratings: int
 
 
 def write_reviews(parts: Iterable[CheckedPartition], folder: Path, options: IngestOptions) -> ReviewCounts:

@@ -1,36 +1,18 @@
 """From reviews to the tables that everything later reads: interactions, the maps of ids, and popular items."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
 from schema.columns import Columns
+from schema.dataset import DatasetCounts, KCorePass
 from spark.cleaning import ITEM_KEY, USER_KEY, latest_of_pairs, number_rows, sample_users
-from spark.kcore import KCorePass, k_core
+from spark.kcore import k_core
 from spark.options import DatasetOptions
 from spark.tables import write_tables
 
 REVIEW_COLUMNS = (Columns.USER_ID, Columns.ITEM_ID, Columns.RATING, Columns.TIMESTAMP, Columns.LINE)
-
-
-@dataclass(frozen=True)
-class DatasetCounts:
-    """How many rows each step left.
-
-    Where the k-core leaves nothing, `left_by_k` says for each smaller k what it would leave:
-    (users, items, interactions).
-    """
-
-    n_reviews: int
-    n_sampled: int
-    n_duplicates: int
-    n_interactions: int
-    n_users: int
-    n_items: int
-    passes: tuple[KCorePass, ...]
-    left_by_k: dict[int, tuple[int, int, int]] = field(default_factory=dict)
 
 
 def build_dataset(

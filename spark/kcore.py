@@ -6,17 +6,8 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
+from schema.dataset import KCorePass
 from spark.small import hinted
-
-
-@dataclass(frozen=True)
-class KCorePass:
-    """What one pass left; the pass that drops nothing is the last."""
-
-    number: int
-    n_users: int
-    n_items: int
-    n_interactions: int
 
 
 @dataclass(frozen=True)

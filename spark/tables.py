@@ -7,11 +7,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
 from schema.columns import Columns
+from schema.dataset import KCorePass
 from spark.canonical import write_canonical
 from spark.cleaning import ITEM_KEY, USER_KEY
 from spark.hadoop import delete, local_files
 from spark.indexing import index_ids
-from spark.kcore import KCorePass
 from spark.session import scratch_uri
 from spark.small import hinted
 

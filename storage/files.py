@@ -20,7 +20,11 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -73,22 +77,51 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
-def save_stream(source: BinaryIO, target: Path, size_bytes: int) -> None:
-    """Copy a stream to a file that appears whole or not at all, replacing what was there.
+@contextmanager
+def whole_file(
+    target: Path, *, needed_bytes: int = 0, mode: int | None = None, is_durable: bool = False
+) -> Iterator[Path]:
+    """Yield a path beside the target to write to; at the end it is renamed to the target, or removed on an error.
+
+    So the target appears whole or not at all, replacing what was there, for every reader and whenever this process
+    is killed. Its folder is made where it is missing.
+
+    Args:
+        target: The file to write.
+        needed_bytes: Its size where that is known, for the message about a full disk.
+        mode: Rights that the file has from its first byte on; by default what the umask gives.
+        is_durable: Whether content and name are on the disk when the block ends.
 
     Raises:
-        OutOfSpace: If the disk is full; nothing is left of the copy.
+        OutOfSpace: If the disk is full; nothing is left of the file.
         InvalidInput: If the folder may not be written to.
     """
-    with explained(target.parent, size_bytes):
+    with explained(target.parent, needed_bytes):
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.parent / f".{temporary_name()}"
         try:
-            with partial.open("xb") as stream:
-                shutil.copyfileobj(source, stream, COPY_BYTES)
+            if mode is not None:
+                partial.touch(mode=mode, exist_ok=False)
+            yield partial
+            if is_durable:
+                _sync(partial)
             partial.replace(target)
+            if is_durable:
+                _sync(target.parent)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def write_whole(target: Path, text: str, *, mode: int | None = None) -> None:
+    """Write text as UTF-8 to a file that appears whole or not at all; see `whole_file`."""
+    with whole_file(target, needed_bytes=len(text), mode=mode) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def save_stream(source: BinaryIO, target: Path, size_bytes: int) -> None:
+    """Copy a stream to a file that appears whole or not at all; see `whole_file`."""
+    with whole_file(target, needed_bytes=size_bytes) as partial, partial.open("xb") as stream:
+        shutil.copyfileobj(source, stream, COPY_BYTES)
 
 
 @contextmanager

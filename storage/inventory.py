@@ -144,6 +144,30 @@ def find_artifact(store: Store, name: str) -> Artifact:
     return Artifact(*chosen[0], manifest)
 
 
+def find_report(store: Store, manifest: Manifest) -> Manifest | None:
+    """Return the newest report of a model or an evaluation, or None if it has none.
+
+    Reports are told by their manifests' inputs; a broken manifest hides no other.
+
+    Args:
+        store: Where to look.
+        manifest: The model or the evaluation that the report is about.
+    """
+    made = [
+        (store.written_at(layout.manifest_key(layout.REPORTS, report.id)), report.id, report.manifest)
+        for report in list_artifacts(store, layout.REPORTS)
+        if isinstance(report.manifest, Manifest) and _is_made_from(report.manifest, manifest)
+    ]
+    newest = max(((moment, one, found) for moment, one, found in made if moment), default=None)
+    return newest[2] if newest else None
+
+
+def _is_made_from(report: Manifest, manifest: Manifest) -> bool:
+    return any(
+        (layout.INPUT_KINDS.get(role), one) == (manifest.kind, manifest.id) for role, one in report.inputs.items()
+    )
+
+
 def lineage(store: Store, manifest: Manifest) -> list[Ancestor]:
     """Return an artifact and all that it was made from, back to the raw file.
 

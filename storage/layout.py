@@ -18,6 +18,7 @@ MODELS: Final = "models"
 EVALUATIONS: Final = "evaluations"
 RECOMMENDATIONS: Final = "recommendations"
 PROMOTIONS: Final = "promotions"
+REPORTS: Final = "reports"
 KINDS: Final = (
     RAW,
     REVIEWS_KIND,
@@ -30,6 +31,7 @@ KINDS: Final = (
     EVALUATIONS,
     RECOMMENDATIONS,
     PROMOTIONS,
+    REPORTS,
 )
 
 # Which kind of artifact each role among a manifest's inputs names.
@@ -49,6 +51,7 @@ INPUT_KINDS: Final[Mapping[str, str]] = {
     "model": MODELS,
     "challenger": MODELS,
     "champion": MODELS,
+    "evaluation": EVALUATIONS,
 }
 
 CHAMPION: Final = "champion.json"

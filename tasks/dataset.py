@@ -15,9 +15,8 @@ import spark.dataset
 import spark.indexing
 import spark.kcore
 import spark.tables
+from schema.dataset import DatasetCounts, KCorePass
 from schema.errors import InvalidInput
-from spark.dataset import DatasetCounts
-from spark.kcore import KCorePass
 from spark.options import DatasetOptions, SparkOptions
 from storage import canonical, layout
 from storage.identity import code_version

@@ -14,8 +14,8 @@ from prefect.artifacts import create_markdown_artifact
 
 from evaluation.assignment import rolling_windows
 from evaluation.checks import Finding, find_known_leak
-from reports.report import ReportInput, render_report
-from reports.report_input import ScoredModel, WindowScores
+from reports.report import render_report
+from reports.report_input import ReportInput, ScoredModel, WindowScores
 from reports.terminal import terminal_table
 from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys

@@ -19,9 +19,8 @@ from evaluation.checks import (
     overlap_at_k,
 )
 from evaluation.comparison import Comparison, adjust, compare_paired
-from evaluation.segments import SegmentScore
 from reports.display import EN_DASH
-from reports.report_input import CalibrationBin
+from schema.scores import CalibrationBin, SegmentScore
 from storage.manifest import Manifest
 from tasks.candidates import GLOBAL_MEAN, POPULARITY, RANDOM
 from tasks.choose import Scored

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from evaluation.assess import items_by_user
 from models.loading import load_ranking_model
-from reports.report import ExampleUser, HistoryEntry, RecommendedItem
+from reports.report_input import ExampleUser, HistoryEntry, RecommendedItem
 from storage import layout
 from storage.manifest import Manifest
 from tasks.options import PlaceOptions

@@ -14,16 +14,17 @@ from evaluation.evaluate import DEFAULT_KS
 from evaluation.held_out_only import held_out_only
 from evaluation.intervals import mean_interval
 from evaluation.rating import rating_error
-from evaluation.segments import SegmentScore
 from models.factors import FactorModel
 from schema.errors import InvalidInput
 from schema.metric import MetricRow
+from schema.scores import SegmentScore
 from storage import canonical, layout
 from storage.manifest import Manifest
+from storage.parquet import write_parquet
 from tasks.candidates import Candidate
 from tasks.options import EvaluationOptions, PlaceOptions
 from tasks.ranking import Lists, model_folder, rank_users
-from tasks.tables import read_parts, write_table
+from tasks.tables import read_parts
 
 USERS_K = 10
 GOOD_RATING = 4.0  # the original's threshold of relevance
@@ -79,7 +80,7 @@ class Measured:
         self.segments += assessed.segments
         per_user = {f"{metric}_{k}": values for (metric, k), values in assessed.scores.scores.items() if k == USERS_K}
         users = pa.table({"user_idx": held_out.users.astype(np.int32), **per_user})
-        write_table(users, self._folder / layout.USERS)
+        write_parquet([users], self._folder / layout.USERS, users.schema)
         np.save(self._folder / layout.RANKED, ranked.astype("<i4"))
 
     def rate(self, places: PlaceOptions, fitted: Manifest, held_rows: pa.Table, held_out: HeldOut) -> None:

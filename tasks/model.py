@@ -182,4 +182,4 @@ def _show(report: ReportInput) -> None:
     table = terminal_table(report)
     logger.info("Result\n{}", table)
     create_markdown_artifact(f"```\n{table}\n```", key="result", description="Test metrics of the chosen model")
-    show_reasons(report.quarantine, report.funnel.n_reviews + report.funnel.n_quarantined)
+    show_reasons(report.quarantine, report.reviews.n_reviews + report.reviews.n_quarantined)

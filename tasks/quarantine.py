@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from prefect.artifacts import create_table_artifact
 
-from reports.report_input import QuarantineReason
+from schema.dataset import QuarantineReason
 
 
 def count_reasons(quarantine: pa.Table) -> list[QuarantineReason]:

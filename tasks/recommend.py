@@ -16,11 +16,12 @@ from schema.items_by_user import ItemsByUser
 from storage import artifacts, layout
 from storage.identity import artifact_id, code_version
 from storage.manifest import FileEntry, Manifest
+from storage.parquet import write_parquet
 from tasks.options import PlaceOptions, RecommendOptions
 from tasks.places import scratch_folder
 from tasks.ranking import model_folder
 from tasks.retrying import COMPUTE_RETRIES
-from tasks.tables import read_table, write_table
+from tasks.tables import read_table
 
 CODE = code_version(models.top_k, models.selection, models.item_knn)
 
@@ -57,7 +58,8 @@ def recommend_block(
         lists = folder / layout.LISTS
         lists.mkdir()
         name = f"part-{first_user // options.recommend_block_users:05d}.parquet"
-        write_table(_with_ids(rows, places, dataset), lists / name)
+        table = _with_ids(rows, places, dataset)
+        write_parquet([table], lists / name, table.schema)
         identity = recommendations_id(model, options)
         return artifacts.add_files(places.open_store(), layout.RECOMMENDATIONS, identity, folder)
 

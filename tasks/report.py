@@ -5,19 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from reports.report import (
+from reports.distributions import summarise_interactions
+from reports.report_input import (
+    PRIMARY_K,
+    PRIMARY_METRIC,
     ArtifactIds,
-    CorePass,
-    Funnel,
     ReportInput,
     ScoredModel,
     Source,
     SplitPart,
     SplitSummary,
-    summarise_interactions,
 )
-from reports.report_input import PRIMARY_K, PRIMARY_METRIC
 from reviews.catalogue import is_sample_user
+from schema.dataset import DatasetCounts, KCorePass, ReviewCounts
 from schema.metric import MetricRow
 from storage import layout
 from storage.manifest import Manifest
@@ -93,9 +93,10 @@ def about_data(places: PlaceOptions, lineage: Lineage) -> dict[str, Any]:
     return {
         "is_sample_data": _is_sample(places, lineage.dataset),
         "source": Source(raw.path.rsplit("/", 1)[-1], raw.sha256, raw.size_bytes),
-        "funnel": _funnel(lineage),
+        "reviews": _review_counts(lineage.reviews),
+        "dataset": _dataset_counts(places, lineage.dataset),
+        "min_interactions": int(str(lineage.dataset.parameters["min_interactions"])),
         "quarantine": count_reasons(read_table(places, lineage.reviews, layout.QUARANTINE)),
-        "passes": _passes(places, lineage.dataset),
         "split": _split_summary(lineage.split),
         "distributions": summarise_interactions(read_table(places, lineage.dataset, layout.INTERACTIONS)),
         "notes": _notes(lineage),
@@ -132,16 +133,18 @@ def shown_evidence(evidence: Evidence, scores: Manifest) -> dict[str, Any]:
     return shown | {"sampled_users": sampled_users(scores)}
 
 
-def _funnel(lineage: Lineage) -> Funnel:
-    read = {name: lineage.reviews.count(name) for name in ("n_lines", "n_blank", "n_quarantined", "n_reviews")}
-    names = ("n_sampled", "n_duplicates", "n_interactions", "n_users", "n_items")
-    built = {name: lineage.dataset.count(name) for name in names}
-    return Funnel(**read, **built, min_interactions=int(str(lineage.dataset.parameters["min_interactions"])))
+def _review_counts(reviews: Manifest) -> ReviewCounts:
+    names = ("n_lines", "n_blank", "n_reviews", "n_quarantined", "has_ratings", "has_timestamps", "n_distinct_ratings")
+    counts: dict[str, Any] = {name: reviews.counts[name] for name in names}
+    return ReviewCounts(**counts)
 
 
-def _passes(places: PlaceOptions, dataset: Manifest) -> list[CorePass]:
+def _dataset_counts(places: PlaceOptions, dataset: Manifest) -> DatasetCounts:
     record = json.loads(local_file(places, dataset, layout.K_CORE).read_bytes())
-    return [CorePass(**core) for core in record["passes"]]
+    names = ("n_reviews", "n_sampled", "n_duplicates", "n_interactions", "n_users", "n_items")
+    passes = tuple(KCorePass(**core) for core in record["passes"])
+    counts: dict[str, Any] = {name: dataset.count(name) for name in names}
+    return DatasetCounts(**counts, passes=passes)
 
 
 def _split_summary(split: Manifest) -> SplitSummary:

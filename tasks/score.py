@@ -22,8 +22,8 @@ import models.selection
 import models.top_k
 import tasks.measured
 from evaluation.evaluate import DEFAULT_KS
-from evaluation.segments import SegmentScore
 from schema.metric import MetricRow
+from schema.scores import SegmentScore
 from storage import canonical, layout
 from storage.identity import code_version
 from storage.manifest import Manifest

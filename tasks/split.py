@@ -19,12 +19,13 @@ from schema.items_by_user import pair_keys
 from storage import layout
 from storage.identity import code_version
 from storage.manifest import Manifest
+from storage.parquet import write_parquet
 from tasks.options import PlaceOptions
 from tasks.outside import find_indices, read_ids
 from tasks.publication import publish_once
 from tasks.raw import raw_file
 from tasks.retrying import COMPUTE_RETRIES
-from tasks.tables import PART_FILES, read_table, write_table
+from tasks.tables import PART_FILES, read_table
 
 CODE = code_version(evaluation.splits, evaluation.assignment)
 SPLIT_FILES = {f"{part}_file": f"split_{part}_file" for part in PART_FILES}
@@ -53,7 +54,8 @@ def split_dataset(
         except ValueError as error:
             raise InvalidInput(str(error)) from error
         for part, name in PART_FILES.items():
-            write_table(getattr(parts, part), folder / name)
+            rows = getattr(parts, part)
+            write_parquet([rows], folder / name, rows.schema)
         _say_what_it_leaves(parts.counts.method, dataset)
         carried = ("n_users", "n_items", "has_ratings", "has_timestamps")
         return manifest_counts(parts.counts) | {name: dataset.counts[name] for name in carried}

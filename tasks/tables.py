@@ -12,13 +12,6 @@ from tasks.options import PlaceOptions
 
 PART_FILES = {"train": layout.TRAIN, "validation": layout.VALIDATION, "test": layout.TEST}
 LEARNT = ("train", "validation")
-ROW_GROUP_ROWS = 131_072
-
-
-def write_table(table: pa.Table, path: Path) -> None:
-    """Write a table so that the same rows give the same bytes: fixed row groups, nothing else inside."""
-    plain = table.combine_chunks().replace_schema_metadata(None)
-    pq.write_table(plain, path, row_group_size=ROW_GROUP_ROWS, compression="zstd", store_schema=False)
 
 
 def local_file(places: PlaceOptions, artifact: Manifest, name: str) -> Path:

@@ -13,8 +13,9 @@ from schema.errors import ObjectNotFound
 from storage import artifacts, layout
 from storage.local import LocalStore
 from storage.manifest import Manifest
+from storage.parquet import write_parquet
 from tasks.candidates import IMPLICIT
-from tasks.tables import LEARNT, PART_FILES, write_table
+from tasks.tables import LEARNT, PART_FILES
 
 SPLIT_ID, FIT_ID = "made-split", "made-fit"
 STORE, WORK, SIZE = "store", "work", "size.json"
@@ -77,7 +78,8 @@ def _publish_split(folder: Path, scratch: Path, size: Size, pairs: Pairs) -> Non
     for part, is_in in name_parts(user_idx).items():
         rating = pa.nulls(int(is_in.sum()), pa.float32())
         columns = {"user_idx": user_idx[is_in], "item_idx": item_idx[is_in], "rating": rating}
-        write_table(pa.table({**columns, "timestamp": timestamp[is_in]}), scratch / PART_FILES[part])
+        rows = pa.table({**columns, "timestamp": timestamp[is_in]})
+        write_parquet([rows], scratch / PART_FILES[part], rows.schema)
     counts = {"n_users": size.users, "n_items": size.items, "has_ratings": False, "has_timestamps": True}
     _publish(folder, layout.SPLITS, SPLIT_ID, scratch, {"dataset": MADE}, {"split": "leave-last"}, counts)
 

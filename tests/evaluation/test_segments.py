@@ -13,7 +13,6 @@ from evaluation.segments import (
     ITEM_SEGMENTS,
     TAIL,
     TORSO,
-    SegmentScore,
     score_item_segments,
     score_user_segments,
     segment_items,
@@ -21,6 +20,7 @@ from evaluation.segments import (
     segment_users_by_age,
 )
 from schema.items_by_user import ItemsByUser
+from schema.scores import SegmentScore
 
 SEGMENTS = np.array([HEAD, HEAD, TORSO, TAIL, TAIL, COLD], dtype=np.int8)
 

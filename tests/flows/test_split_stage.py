@@ -2,7 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from evaluation.options import SplitOptions
@@ -10,9 +9,10 @@ from flows.settings import Settings
 from flows.stages import split_as_asked
 from storage import artifacts, layout
 from storage.manifest import Manifest
+from storage.parquet import write_parquet
 from tasks.options import PlaceOptions
 from tasks.split import split_dataset
-from tasks.tables import PART_FILES, read_table, write_table
+from tasks.tables import PART_FILES, read_table
 
 DAY = 86_400
 
@@ -35,10 +35,11 @@ def dataset(places: PlaceOptions, tmp_path: Path) -> Manifest:
     )
     folder = tmp_path / "dataset"
     folder.mkdir()
-    write_table(rows, folder / layout.INTERACTIONS)
+    write_parquet([rows], folder / layout.INTERACTIONS, rows.schema)
     for name, column, n in ((layout.USER_MAP, "user", 6), (layout.ITEM_MAP, "item", 5)):
         ids = {f"{column}_idx": np.arange(n, dtype=np.int32), f"{column}_id": [f"{column[0]}{i}" for i in range(n)]}
-        write_table(pa.table(ids), folder / name)
+        table = pa.table(ids)
+        write_parquet([table], folder / name, table.schema)
     counts = {"n_users": 6, "n_items": 5, "has_ratings": True, "has_timestamps": True}
     return artifacts.publish(
         places.open_store(), layout.DATASETS, "0" * 16, folder, inputs={}, parameters={}, code_version="", counts=counts
@@ -63,14 +64,6 @@ def test_leave_last_n_and_split_at_decide_the_split(
     split = split_dataset(places, dataset, options)
     assert read_table(places, split, layout.TEST).num_rows == n_test
     assert read_table(places, split, layout.VALIDATION).num_rows == n_validation
-
-
-def test_same_rows_in_other_chunks_give_the_same_bytes(tmp_path: Path) -> None:
-    rows = pa.table({"user_idx": np.arange(300_000, dtype=np.int32)})
-    write_table(rows, tmp_path / "a")
-    write_table(pa.concat_tables([rows.slice(0, 7), rows.slice(7)]), tmp_path / "b")
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert pq.read_metadata(tmp_path / "a").row_group(0).num_rows == 131_072
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,12 @@ import pytest
 from evaluation.checks import Finding
 from evaluation.comparison import Comparison
 from evaluation.guard import GuardVerdict, MetricTrial, Yardstick
-from evaluation.segments import SegmentScore
 from evaluation.selection_noise import LeadVerdict
-from reports import report
+from reports import report_input as report
+from reports.distributions import summarise_interactions
+from schema.dataset import DatasetCounts, KCorePass, QuarantineReason, ReviewCounts
 from schema.metric import MetricRow
+from schema.scores import CalibrationBin, SegmentScore
 
 
 def measure(ndcg: float, rmse: float | None, ks: Sequence[int] = (10,), half_width: float = 0.0042) -> list[MetricRow]:
@@ -101,12 +103,29 @@ def make_report() -> report.ReportInput:
         is_sample_data=True,
         source=report.Source("sample-reviews.json.gz", "9f" * 32, 1_340_000),
         ids=report.ArtifactIds("9f" * 8, "a1" * 8, "b2" * 8, "c3" * 8, "d4" * 8),
-        funnel=report.Funnel(70_140, 3, 137, 70_000, 70_000, 701, 61_204, 2_871, 1_420, 5),
+        reviews=ReviewCounts(
+            n_lines=70_140,
+            n_blank=3,
+            n_reviews=70_000,
+            n_quarantined=137,
+            has_ratings=True,
+            has_timestamps=True,
+            n_distinct_ratings=5,
+        ),
+        dataset=DatasetCounts(
+            n_reviews=70_000,
+            n_sampled=70_000,
+            n_duplicates=701,
+            n_interactions=61_204,
+            n_users=2_871,
+            n_items=1_420,
+            passes=(KCorePass(1, 2_950, 1_431, 61_900), KCorePass(2, 2_871, 1_420, 61_204)),
+        ),
+        min_interactions=5,
         quarantine=[
-            report.QuarantineReason("rating outside 1 to 5", 96, 1_204, '{"reviewerID": "A1", "overall": 11}'),
-            report.QuarantineReason("not JSON", 41, 88, "<script>alert('</td>')</script>\x1b[31m" + "x" * 400),
+            QuarantineReason("rating outside 1 to 5", 96, 1_204, '{"reviewerID": "A1", "overall": 11}'),
+            QuarantineReason("not JSON", 41, 88, "<script>alert('</td>')</script>\x1b[31m" + "x" * 400),
         ],
-        passes=[report.CorePass(1, 2_950, 1_431, 61_900), report.CorePass(2, 2_871, 1_420, 61_204)],
         split=report.SplitSummary(
             "Leave-last: each user's last interaction is the test, the one before it the validation.",
             [
@@ -118,7 +137,7 @@ def make_report() -> report.ReportInput:
         ),
         candidates=make_candidates(),
         test=[test, *make_baselines((5, 10, 20))],
-        distributions=report.summarise_interactions(make_interactions()),
+        distributions=summarise_interactions(make_interactions()),
         examples=make_examples(),
         notes=["The half-life of recent popularity was not searched."],
     )
@@ -254,7 +273,7 @@ def make_full_report() -> report.ReportInput:
         segments={CHOSEN: make_segments(0.09), "Item-item <kNN>": make_segments(0.08), "Random": make_segments(0.003)},
         curve=[(step, make_row("ndcg", 10, 0.09 - 0.07 / step, 0.004)) for step in range(1, 11)],
         calibration=[
-            report.CalibrationBin(2 + n / 4, 2.25 + n / 4, 400 * (n + 1), 2.1 + n / 4, 2.6 + n / 5) for n in range(12)
+            CalibrationBin(2 + n / 4, 2.25 + n / 4, 400 * (n + 1), 2.1 + n / 4, 2.6 + n / 5) for n in range(12)
         ],
         calibration_label="User and item bias",
         ndcg_histogram=[("0", 2411), ("0\u20130.2", 12), ("0.2\u20130.4", 190), ("0.4\u20130.6", 131),

@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports import report
+from reports import report_input as report
+from reports.distributions import Distributions
 from reports.findings import best_value, gather_warnings, judge, say_popularity, say_random
-from reports.funnel import funnel_steps
-from reports.report import ReportInput, render_report
+from reports.funnel import FunnelStep, funnel_steps
+from reports.report import render_report
+from reports.report_input import ReportInput
 from reports.window_figures import compare_windows
+from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
 
 
 class Page(HTMLParser):
@@ -87,7 +90,7 @@ def _with_text(text: str) -> ReportInput:
         base,
         title=text,
         source=replace(base.source, name=text),
-        quarantine=[report.QuarantineReason(text, 1, 1, text)],
+        quarantine=[QuarantineReason(text, 1, 1, text)],
         notes=[text],
         candidates=[replace(base.candidates[0], label=text, parameters={text: text})],
         test=[replace(base.test[0], label=text)],
@@ -107,13 +110,14 @@ def _small_report() -> ReportInput:
         is_sample_data=False,
         source=report.Source("s", "0", 1),
         ids=report.ArtifactIds(*"abcde"),
-        funnel=report.Funnel(1, 0, 1, 0, 0, 0, 0, 0, 0, 5),
+        reviews=ReviewCounts(1, 0, 0, 1, has_ratings=False, has_timestamps=False, n_distinct_ratings=0),
+        dataset=DatasetCounts(0, 0, 0, 0, 0, 0),
+        min_interactions=5,
         quarantine=[],
-        passes=[],
         split=report.SplitSummary("d", []),
         candidates=[chosen],
         test=[chosen],
-        distributions=report.Distributions(),
+        distributions=Distributions(),
     )
 
 
@@ -190,8 +194,12 @@ def test_report_of_a_run_with_next_to_nothing_renders() -> None:
     assert "was not measured" in page.text
 
 
+def steps_of(report: ReportInput) -> list[FunnelStep]:
+    return funnel_steps(report.reviews, report.dataset, report.min_interactions)
+
+
 def test_funnel_names_what_each_step_took_away(report_input: ReportInput) -> None:
-    steps = {step.label: (step.count, step.removed) for step in funnel_steps(report_input.funnel)}
+    steps = {step.label: (step.count, step.removed) for step in steps_of(report_input)}
     assert steps == {
         "Lines of the raw file": (70_140, 0),
         "Not blank": (70_137, 3),
@@ -202,8 +210,12 @@ def test_funnel_names_what_each_step_took_away(report_input: ReportInput) -> Non
 
 
 def test_sampling_and_blank_lines_are_steps_only_where_they_took_something(report_input: ReportInput) -> None:
-    sampled = replace(report_input.funnel, n_blank=0, n_lines=70_137, n_sampled=69_905)
-    steps = {step.label: (step.count, step.removed) for step in funnel_steps(sampled)}
+    sampled = replace(
+        report_input,
+        reviews=replace(report_input.reviews, n_blank=0, n_lines=70_137),
+        dataset=replace(report_input.dataset, n_sampled=69_905),
+    )
+    steps = {step.label: (step.count, step.removed) for step in steps_of(sampled)}
     assert "Not blank" not in steps
     assert steps["Reviews of sampled users"] == (69_905, 95)
     assert steps["One per user and item"] == (69_204, 701)
@@ -211,9 +223,9 @@ def test_sampling_and_blank_lines_are_steps_only_where_they_took_something(repor
 
 def test_funnel_that_does_not_add_up_is_refused(report_input: ReportInput) -> None:
     with pytest.raises(ValueError, match=r"70140 lines, but 4 blank \+ 137 quarantined \+ 70000 reviews = 70141"):
-        replace(report_input.funnel, n_blank=4)
+        steps_of(replace(report_input, reviews=replace(report_input.reviews, n_blank=4)))
     with pytest.raises(ValueError, match="widens"):
-        replace(report_input.funnel, n_interactions=69_300)
+        steps_of(replace(report_input, dataset=replace(report_input.dataset, n_interactions=69_300)))
 
 
 def test_report_with_two_chosen_models_is_refused(report_input: ReportInput) -> None:

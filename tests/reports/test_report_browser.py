@@ -7,7 +7,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from reports.report import ReportInput, render_report
+from reports.report import render_report
+from reports.report_input import ReportInput
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [

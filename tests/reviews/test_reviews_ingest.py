@@ -11,15 +11,10 @@ import pytest
 
 from reviews.checks import CHECKS
 from reviews.formats import detect_format
-from reviews.ingest import (
-    IngestOptions,
-    ReviewCounts,
-    check_partition,
-    merge_partitions,
-    write_partition,
-)
+from reviews.ingest import IngestOptions, check_partition, merge_partitions, write_partition
 from reviews.parse import read_partitions
 from reviews.tables import ROW_GROUP_ROWS
+from schema.dataset import ReviewCounts
 from schema.errors import InvalidInput
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from schema.dataset import DatasetCounts, KCorePass
 from spark.cleaning import sample_users
-from spark.dataset import DatasetCounts, build_dataset
-from spark.kcore import KCorePass
+from spark.dataset import build_dataset
 from spark.options import DatasetOptions
 
 Review = tuple[str, str, float | None, int | None]

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
-from spark.kcore import KCorePass, k_core
+from schema.dataset import KCorePass
+from spark.kcore import k_core
 
 Edges = Collection[tuple[int, int]]
 

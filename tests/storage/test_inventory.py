@@ -2,7 +2,7 @@ import pytest
 from sample_artifacts import DATASET, LINEAGE, MODEL, NAMES, RAW, SPLIT, forge_manifest, publish, publish_lineage
 
 from schema.errors import CorruptObject, InvalidInput, InvalidKey, ObjectNotFound, Unavailable
-from storage.inventory import find_artifact, lineage, list_artifacts
+from storage.inventory import find_artifact, find_report, lineage, list_artifacts
 from storage.manifest import MANIFEST_LIMIT_BYTES, Manifest
 from storage.memory import MemoryStore
 from storage.protocol import Store
@@ -182,3 +182,23 @@ def test_lineage_of_a_forged_chain_of_any_length_ends() -> None:
 def test_raw_files_have_long_ids_and_are_found_by_their_first_digits(store: Store) -> None:
     publish_lineage(store)
     assert find_artifact(store, RAW[:16]).name == f"raw/{RAW}"
+
+
+@pytest.mark.parametrize("role", ["model", "evaluation"])
+def test_the_newest_report_of_a_model_or_an_evaluation_is_found(store: Store, role: str) -> None:
+    subject = publish(store, f"{role}s", "1f3a")
+    other = publish(store, f"{role}s", "2222")
+    assert find_report(store, subject) is None
+    for one, about in (("bbbb", "1f3a"), ("aaaa", "1f3a"), ("cccc", "2222")):
+        publish(store, "reports", one, {role: about})
+        if one == "aaaa":
+            renew_until_younger(store, "reports/aaaa/manifest.json", "reports/bbbb/manifest.json")
+    store.create("reports/dddd/manifest.json", b"{")
+    found = find_report(store, subject), find_report(store, other)
+    assert [report.id for report in found if report] == ["aaaa", "cccc"]
+
+
+def renew_until_younger(store: Store, key: str, than: str) -> None:
+    """Renew an object until the store's clock has ticked, which takes a second at most."""
+    while str(store.written_at(key)) <= str(store.written_at(than)):
+        store.renew(key)

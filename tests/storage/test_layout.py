@@ -67,5 +67,5 @@ def roles_that_tasks_name() -> set[str]:
 
 
 def test_every_role_that_a_task_gives_an_input_has_its_kind() -> None:
-    assert roles_that_tasks_name() | set(SPLIT_FILES) == set(layout.INPUT_KINDS)
+    assert roles_that_tasks_name() | {*SPLIT_FILES, "evaluation"} == set(layout.INPUT_KINDS)
     assert set(layout.INPUT_KINDS.values()) <= set(layout.KINDS)

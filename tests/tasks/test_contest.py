@@ -12,9 +12,9 @@ from schema.errors import CorruptObject, InvalidInput, VersionConflict
 from storage import artifacts, layout
 from storage.champion import Succession, crown, read_history, replace_champion
 from storage.manifest import Manifest
+from storage.parquet import write_parquet
 from tasks.contest import Contest, Reign, crown_model, find_contest, find_predecessor, read_reign
 from tasks.options import ModelChoice, PlaceOptions
-from tasks.tables import write_table
 
 JULY, MAY = datetime(2014, 7, 1, tzinfo=UTC), datetime(2014, 5, 1, tzinfo=UTC)
 
@@ -29,7 +29,8 @@ def publish(places: PlaceOptions, kind: str, name: str, inputs: dict[str, str], 
     folder = places.work_dir / kind / name
     folder.mkdir(parents=True)
     moment = int(about.get("last", JULY).timestamp())
-    write_table(pa.table({"user_idx": [0], "item_idx": [0], "timestamp": [moment]}), folder / layout.INTERACTIONS)
+    rows = pa.table({"user_idx": [0], "item_idx": [0], "timestamp": [moment]})
+    write_parquet([rows], folder / layout.INTERACTIONS, rows.schema)
     return artifacts.publish(
         places.open_store(),
         kind,

@@ -1,0 +1,229 @@
+"""The version of the code that decides what an artifact holds, found by the program and never listed by hand.
+
+A step names its root functions or classes. From there the names that a definition uses lead to the definitions behind
+them, over imports and modules, as long as these are the project's own. The version is a digest of the syntax trees of
+all that is reached. So a change three imports away gives another version, while a change to what only shows or logs
+gives the same: nothing that computes reaches it.
+
+Left out of the trees, because they decide no content: docstrings, comments, annotations, descriptions of options, calls
+of the logger, and the module that a definition stands in. Packages in `NOT_FOLLOWED` are entered only by a root.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+NOT_FOLLOWED = frozenset({"storage"})  # moves bytes and does not choose them
+DIGEST_LENGTH = 16
+
+_DISTRIBUTION = "amazon-recommender"
+_DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+Root = Callable[..., Any]
+Symbol = tuple[str, str]
+"""A module's dotted name, and a name that the module defines; '' for all that it does when it is imported."""
+
+
+@cache
+def code_version(*roots: Root, files: tuple[Path, ...] = ()) -> str:
+    """Return the project's version and a digest of all that the roots reach.
+
+    Args:
+        roots: Functions or classes, each defined at the top of a module.
+        files: Files whose bytes count as well, such as templates.
+
+    Raises:
+        LookupError: If a name that leads into the project is not defined there.
+    """
+    parts = [ast.dump(node) for node in reach(roots)]
+    parts += [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
+    digest = hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:DIGEST_LENGTH]
+    return f"{version(_DISTRIBUTION)}+{digest}"
+
+
+def reach(roots: Iterable[Root]) -> list[ast.stmt]:
+    """Return the statements that define the roots and what they use of the project, without what decides nothing."""
+    return [node for symbol in sorted(reached_symbols(roots)) for node in _module(symbol[0]).statements(symbol[1])]
+
+
+def reached_symbols(roots: Iterable[Root]) -> set[Symbol]:
+    """Return the symbols that the roots reach, the roots among them."""
+    to_do = [(inspect.unwrap(root).__module__, inspect.unwrap(root).__qualname__) for root in roots]
+    found: set[Symbol] = set()
+    while to_do:
+        symbol = to_do.pop()
+        if symbol not in found:
+            found.add(symbol)
+            to_do += _uses(symbol)
+    return found
+
+
+@dataclass
+class _Module:
+    """A module as its source says.
+
+    Attributes:
+        name: Its dotted name.
+        definitions: Name to the statements that bind it; '' to those that bind nothing.
+        imports: Name to the module that it stands for and, for ``from … import``, the name in there.
+    """
+
+    name: str
+    definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    imports: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+
+    def statements(self, name: str) -> list[ast.stmt]:
+        """Return the statements that bind a name."""
+        return self.definitions.get(name, [])
+
+
+@cache
+def _module(name: str) -> _Module:
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise LookupError(f"The source of module {name} is not found; expected a file. Root functions stand in files.")
+    module = _Module(name)
+    for statement in _top_level(ast.parse(Path(spec.origin).read_text("utf-8")).body):
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            module.imports |= dict(_imported(statement))
+            continue
+        bare = _Bare().visit(statement)
+        for bound in _bound_names(statement) or [""]:
+            if bare is not None:
+                module.definitions.setdefault(bound, []).append(bare)
+    return module
+
+
+def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements of a module, also those below a condition."""
+    for statement in body:
+        if isinstance(statement, ast.If | ast.Try):
+            caught = [line for handler in getattr(statement, "handlers", []) for line in handler.body]
+            yield from _top_level([*statement.body, *statement.orelse, *caught])
+        else:
+            yield statement
+
+
+def _bound_names(statement: ast.stmt) -> list[str]:
+    if isinstance(statement, _DEFINITION):
+        return [statement.name]
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return [node.id for target in targets if target for node in ast.walk(target) if isinstance(node, ast.Name)]
+
+
+def _imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, tuple[str, str | None]]]:
+    for alias in statement.names:
+        if isinstance(statement, ast.ImportFrom):
+            yield alias.asname or alias.name, (str(statement.module), alias.name)
+        elif alias.asname:
+            yield alias.asname, (alias.name, None)
+        else:
+            top = alias.name.partition(".")[0]
+            yield top, (top, None)
+
+
+def _uses(symbol: Symbol) -> Iterator[Symbol]:
+    """Yield the symbols of the project that a definition uses itself."""
+    name, bound = symbol
+    module = _module(name)
+    if "" in module.definitions and bound:
+        yield name, ""
+    for statement in module.statements(bound):
+        own = [node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom)]
+        imports = module.imports | {alias: target for node in own for alias, target in _imported(node)}
+        for chain in _chains(statement):
+            yield from _resolve(module, imports, chain)
+
+
+def _chains(statement: ast.stmt) -> Iterator[list[str]]:
+    """Yield the names that a statement reads, with the attributes that are read from them: ``a.b.c`` as a, b, c."""
+    for node in ast.walk(statement):
+        chain: list[str] = []
+        inner: ast.AST = node
+        while isinstance(inner, ast.Attribute):
+            chain.insert(0, inner.attr)
+            inner = inner.value
+        if isinstance(inner, ast.Name):
+            yield [inner.id, *chain]
+
+
+def _resolve(module: _Module, imports: dict[str, tuple[str, str | None]], chain: list[str]) -> Iterator[Symbol]:
+    first, rest = chain[0], chain[1:]
+    if first in module.definitions:
+        yield module.name, first
+    elif first in imports:
+        source, name = imports[first]
+        yield from _follow(source, [*([name] if name else []), *rest], module.name)
+
+
+def _follow(source: str, names: list[str], user: str) -> Iterator[Symbol]:
+    """Yield the symbol that names lead to from a module, through packages and what they import themselves."""
+    if not _is_followed(source, user):
+        return
+    while names and _is_module(f"{source}.{names[0]}"):
+        source, names = f"{source}.{names[0]}", names[1:]
+    if not names:
+        return
+    module = _module(source)
+    if names[0] in module.definitions:
+        yield source, names[0]
+    elif names[0] in module.imports:
+        yield from _resolve(module, module.imports, names)
+    else:
+        raise LookupError(f"{user} uses {source}.{names[0]}, which {source} does not define; define it in its source.")
+
+
+def _is_followed(name: str, user: str) -> bool:
+    top = name.partition(".")[0]
+    is_ours = (ROOT / top / "__init__.py").is_file()
+    return is_ours and (top not in NOT_FOLLOWED or user.partition(".")[0] == top)
+
+
+@cache
+def _is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes out of a syntax tree what decides no content."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        """Drop docstrings, other lone constants, and calls of the logger."""
+        value: ast.AST = node.value
+        if isinstance(value, ast.Constant):
+            return None
+        while isinstance(value, ast.Call | ast.Attribute):
+            value = value.func if isinstance(value, ast.Call) else value.value
+        return None if isinstance(value, ast.Name) and value.id == "logger" else self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        """Drop the annotation of a parameter."""
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """Drop the annotation of a variable; its value stays."""
+        node.annotation = ast.Constant(None)
+        return self.generic_visit(node)
+
+    def visit_keyword(self, node: ast.keyword) -> ast.AST | None:
+        """Drop what an option is for."""
+        return None if node.arg == "description" else self.generic_visit(node)
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Visit the parts; drop what a function is annotated to return, and leave no body empty."""
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
+        super().generic_visit(node)
+        if isinstance(node, ast.stmt) and getattr(node, "body", None) == []:
+            node.body = [ast.Pass()]  # type: ignore[attr-defined]
+        return node
