@@ -14,7 +14,7 @@ from storage.protocol import Store
 from tasks.choose import Scored
 from tasks.contest import Contest
 from tasks.options import PlaceOptions
-from tasks.published import candidate_of
+from tasks.rank import candidate_of
 from tasks.report import Lineage
 from tasks.score import read_rows
 from tasks.tracking import hide_user

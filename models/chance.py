@@ -24,7 +24,7 @@ class ChanceModel:
 
     The place of item i in the order of user u is (start_u + step_u * i) modulo a prime that is at least the number of
     items, with start and step hashed from seed and user. Places that belong to no item are passed over. Over users,
-    every item is about as likely as any other on every rank, and so is every pair of items on every two ranks.
+    every item is about as likely as any other on every rank.
 
     Attributes:
         n_users: Users it ranks for.

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.alias_generators import to_snake
 
 from models.als import ExplicitAls, ImplicitAls
-from models.base import FittedModel, ModelKind, Need, NoOptions
+from models.base import FittedModel, ModelKind, Need, NoOptions, Options
 from models.bias import Bias, GlobalMean
 from models.chance import Chance
 from models.item_knn import ItemKnn
@@ -119,7 +119,7 @@ def candidates(options: "ModelOptions", *, has_ratings: bool, has_timestamps: bo
     lacking: frozenset[Need] = frozenset(name for name in ("ratings", "timestamps") if not has[name])
     found: list[Candidate] = []
     for kind in _kinds.values():
-        group = _group_of(kind, options)
+        group = options_of(kind, options)
         if missing := kind.needs & lacking:
             kind.leave_out(group, missing)
         else:
@@ -151,7 +151,7 @@ def learning_curve(candidate: Candidate, options: "ModelOptions") -> tuple[Candi
     if kind.iterations is None:
         return ()
     own = candidate.parameters[kind.iterations]
-    points = sorted({own, *kind.curve(_group_of(kind, options))})
+    points = sorted({own, *kind.curve(options_of(kind, options))})
     if points == [own]:
         return ()
     return tuple(
@@ -159,6 +159,8 @@ def learning_curve(candidate: Candidate, options: "ModelOptions") -> tuple[Candi
     )
 
 
-def _group_of(kind: Kind, options: "ModelOptions") -> Any:
+def options_of(kind: ModelKind[Options], options: "ModelOptions") -> Options:
+    """Return the group of options that a kind of model obeys."""
     name = next((name for name, group in option_groups().items() if group is kind.options), None)
-    return getattr(options, name) if name else kind.options()
+    group: Options = getattr(options, name) if name else kind.options()
+    return group

@@ -169,4 +169,4 @@ def _report(
 def row_of_original(places: PlaceOptions, label: str, one: Scored) -> ScoredModel:
     """Return a row of the original's tables: its figures and honest ones."""
     rows = [*read_rows(places, one.scores), *read_rows(places, one.scores, "held_out_only")]
-    return ScoredModel(label, {}, rows, is_baseline=one.candidate.is_baseline)
+    return ScoredModel(label, {}, rows, is_baseline=one.candidate.kind.is_baseline)

@@ -19,13 +19,14 @@ from evaluation.checks import (
     overlap_at_k,
 )
 from evaluation.comparison import Comparison, adjust, compare_paired
+from models.base import Scorer
 from reports.display import EN_DASH
 from schema.scores import CalibrationBin, SegmentScore
 from storage.manifest import Manifest
-from tasks.candidates import GLOBAL_MEAN, POPULARITY, RANDOM
 from tasks.choose import Scored
-from tasks.measured import USERS_K, load_factors
+from tasks.measured import USERS_K
 from tasks.options import PlaceOptions
+from tasks.rank import load_model
 from tasks.score import read_ranked, read_segments, read_users
 from tasks.tables import LEARNT, read_parts
 
@@ -65,7 +66,7 @@ def gather_evidence(places: PlaceOptions, split: Manifest, tested: Sequence[Scor
         tested: The chosen model and the baselines.
         chosen: Which of them was chosen; it ranks.
     """
-    ranked = [one for one in tested if one.candidate.ranks]
+    ranked = [one for one in tested if one.candidate.kind.ranks]
     comparisons = _compare(places, ranked, chosen)
     rated = _best_at_ratings(ranked, chosen)
     return Evidence(
@@ -111,15 +112,15 @@ def _findings(
         columns = ["user_idx", "timestamp"]
         learnt, held = (read_parts(places, split, parts, columns) for parts in (LEARNT, ("test",)))
         yield find_time_travel(*(np.asarray(rows[name]) for rows in (learnt, held) for name in columns))
-    baselines = {one.candidate.label: one for one in ranked if one.candidate.is_baseline and one is not chosen}
+    baselines = {one.candidate.label: one for one in ranked if one.candidate.kind.is_baseline and one is not chosen}
     against = {one.against: one for one in comparisons}
     if baselines:
         strongest = max(baselines.values(), key=lambda one: one.value(METRIC_AT) or 0.0)
         yield find_small_split(against[strongest.candidate.label])
     for label, one in baselines.items():
-        if one.candidate.model == RANDOM:
+        if one.candidate.kind.role == "chance":
             yield find_chance(against[label])
-        if one.candidate.model == POPULARITY:
+        if one.candidate.kind.role == "popularity":
             overlap = overlap_at_k(read_ranked(places, chosen.scores), read_ranked(places, one.scores), USERS_K)
             yield find_copy(chosen.candidate.label, overlap)
     yield find_too_good(chosen.value(METRIC_AT) or 0.0, ORACLE_NDCG)
@@ -152,17 +153,17 @@ def histogram(values: NDArray[np.float64]) -> list[tuple[str, int]]:
 
 def _best_at_ratings(tested: Sequence[Scored], chosen: Scored) -> Scored | None:
     """Return the chosen model if it predicts ratings, else the one that predicts them best."""
-    rating = [one for one in tested if one.candidate.predicts_ratings and one.candidate.model != GLOBAL_MEAN]
+    rating = [one for one in tested if one.candidate.kind.predicts_ratings]
     return chosen if chosen in rating else min(rating, key=lambda one: one.value("rmse") or np.inf, default=None)
 
 
 def _calibrate(places: PlaceOptions, split: Manifest, rated: Scored) -> list[CalibrationBin]:
-    model = load_factors(places, rated.fitted)
-    if model is None:
+    model = load_model(places, rated.fitted)
+    if not isinstance(model, Scorer):
         return []
     held = read_parts(places, split, ("test",))
     users, items, actual = (np.asarray(held[name]) for name in ("user_idx", "item_idx", "rating"))
-    return calibration_bins(model.predict(users, items).astype(np.float64), actual.astype(np.float64))
+    return calibration_bins(model.score(users, items).astype(np.float64), actual.astype(np.float64))
 
 
 def calibration_bins(predicted: NDArray[np.float64], actual: NDArray[np.float64]) -> list[CalibrationBin]:

@@ -9,12 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evaluation.assess import items_by_user
-from models.loading import load_ranking_model
 from reports.report_input import ExampleUser, HistoryEntry, RecommendedItem
 from storage import layout
 from storage.manifest import Manifest
 from tasks.options import PlaceOptions
-from tasks.ranking import model_folder
+from tasks.rank import load_model
 from tasks.recommend import recommended_rows
 from tasks.tables import LEARNT, read_parts, read_table
 
@@ -35,7 +34,7 @@ def find_examples(
         fitted: The model, which knows train and validation.
         titles: Item id to title, where products are known.
     """
-    model = load_ranking_model(model_folder(places, fitted))
+    model = load_model(places, fitted)
     learnt = read_parts(places, split, LEARNT)
     held_out = read_parts(places, split, ("test",))
     tested = np.intersect1d(np.asarray(held_out["user_idx"]), np.asarray(learnt["user_idx"]))

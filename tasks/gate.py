@@ -22,11 +22,10 @@ from evaluation.gate import (
 from evaluation.guard import GuardVerdict
 from schema.errors import InvalidInput
 from storage.manifest import Manifest
-from tasks.candidates import POPULARITY
 from tasks.choose import PREFIX, Scored, judge_metric, try_metrics
 from tasks.contest import Contest
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
-from tasks.published import candidate_of
+from tasks.rank import candidate_of
 from tasks.score import read_users
 from tasks.tables import LEARNT, read_parts
 
@@ -89,11 +88,13 @@ def _compare(
 def _hold_against_popularity(
     places: PlaceOptions, contest: Contest, scored: Sequence[Scored], select_by: str
 ) -> Condition:
-    popularity = next(one for one in scored if one.candidate.model == POPULARITY)
+    popularity = next(one for one in scored if one.candidate.kind.role == "popularity")
     values, others = (
         read_users(places, one.scores, select_by) for one in (_of(scored, contest.challenger), popularity)
     )
-    return judge_against_popularity(compare_paired("the challenger", POPULARITY, *_metric(select_by), values, others))
+    return judge_against_popularity(
+        compare_paired("the challenger", popularity.candidate.label, *_metric(select_by), values, others)
+    )
 
 
 def _look_for_leaks(

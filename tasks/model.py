@@ -32,6 +32,7 @@ import reports.window_figures
 import tasks.evidence
 import tasks.examples
 import tasks.report
+from models.registry import Candidate
 from reports.report import render_report
 from reports.report_input import ReportInput
 from reports.terminal import terminal_table
@@ -39,7 +40,6 @@ from reviews.products import read_titles
 from storage import canonical, layout
 from storage.identity import artifact_id, code_version
 from storage.manifest import Manifest
-from tasks.candidates import Candidate
 from tasks.choose import Choice, Scored
 from tasks.measured import headline
 from tasks.options import PlaceOptions
@@ -161,7 +161,7 @@ def _metadata(lineage: Lineage, final: Scored) -> Mapping[str, Any]:
         "model": candidate.model,
         "label": candidate.label,
         "parameters": dict(candidate.parameters),
-        "predicts_ratings": candidate.predicts_ratings,
+        "predicts_ratings": candidate.kind.predicts_ratings,
         "n_users": lineage.dataset.counts["n_users"],
         "n_items": lineage.dataset.counts["n_items"],
         "factors": {"dtype": "<f4", "user_factors": layout.USER_FACTORS, "item_factors": layout.ITEM_FACTORS},

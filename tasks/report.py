@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from models.registry import Candidate
 from reports.distributions import summarise_interactions
 from reports.report_input import (
     PRIMARY_K,
@@ -21,7 +22,6 @@ from schema.dataset import DatasetCounts, KCorePass, ReviewCounts
 from schema.metric import MetricRow
 from storage import layout
 from storage.manifest import Manifest
-from tasks.candidates import Candidate
 from tasks.choose import Choice, Scored
 from tasks.evidence import Evidence, gather_evidence
 from tasks.examples import find_examples
@@ -77,10 +77,15 @@ def gather_report(
         examples=find_examples(places, lineage.dataset, lineage.split, refit.fitted, titles),
         guard=choice.guard,
         lead=choice.lead,
-        curve=[(int(one.candidate.parameters["maxiter"]), _ndcg(places, one)) for one in curve],
+        curve=[(_iterations(one.candidate), _ndcg(places, one)) for one in curve],
         **about_data(places, lineage),
         **shown_evidence(gather_evidence(places, lineage.split, tested, refit), refit.scores),
     )
+
+
+def _iterations(candidate: Candidate) -> int:
+    name = candidate.kind.iterations
+    return int(candidate.parameters[name]) if name else 0
 
 
 def _ndcg(places: PlaceOptions, one: Scored) -> MetricRow:
@@ -169,7 +174,7 @@ def scored_model(places: PlaceOptions, one: Scored, chosen: Candidate) -> Scored
         one.candidate.label,
         dict(one.candidate.parameters),
         read_rows(places, one.scores),
-        is_baseline=one.candidate.is_baseline,
+        is_baseline=one.candidate.kind.is_baseline,
         is_chosen=one.candidate == chosen,
     )
 

@@ -6,8 +6,8 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
+from models.registry import Candidate
 from reports.display import clean_text, format_count, format_interval, format_metric, metric_label
-from tasks.candidates import Candidate
 from tasks.tracking import hide_user
 
 METRICS = (("ndcg", 10), ("recall", 10), ("hit_rate", 10), ("coverage", 10), ("rmse", None))

@@ -9,9 +9,10 @@ from distributed import Client
 from benchmarks.evaluating.publishing import STORE, WORK, find_input
 from flows.options import DaskOptions
 from flows.running import open_dask
+from models.als import ImplicitAls
+from models.registry import Candidate
 from schema.errors import RecommenderError
 from storage.manifest import Manifest
-from tasks.candidates import IMPLICIT, Candidate
 from tasks.options import EvaluationOptions, LogOptions, PlaceOptions
 from tasks.processes import prepare_process
 from tasks.score import score
@@ -26,7 +27,7 @@ def open_contestant(folder: Path) -> Iterator[Callable[[], float]]:
     prepare_process(LOG)
     size, split, fit = find_input(folder)
     places = PlaceOptions(store_uri=str(folder / STORE), work_dir=folder / WORK)
-    candidate = Candidate(model=IMPLICIT, parameters={"rank": size.rank})
+    candidate = Candidate(model=ImplicitAls.name, parameters={"rank": size.rank})
 
     def run() -> float:
         scores = client.submit(_score, places, split, fit, candidate, pure=False).result()

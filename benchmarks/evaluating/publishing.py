@@ -9,12 +9,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.evaluating.drawing import Pairs, Size, draw_factors, draw_interactions
+from models.als import ImplicitAls
 from schema.errors import ObjectNotFound
 from storage import artifacts, layout
 from storage.local import LocalStore
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
-from tasks.candidates import IMPLICIT
 from tasks.tables import LEARNT, PART_FILES
 
 SPLIT_ID, FIT_ID = "made-split", "made-fit"
@@ -38,7 +38,7 @@ def publish_input(folder: Path, size: Size, seed: int) -> None:
         _publish_split(folder, Path(scratch, "split"), size, pairs)
         factors = draw_factors(size, counts, seed + 1)
         factors.save(Path(scratch, "fit", layout.FACTORS))
-        parameters = {"parts": list(LEARNT), "model": IMPLICIT, "rank": size.rank, "keep_spark_model": False}
+        parameters = {"parts": list(LEARNT), "model": ImplicitAls.name, "rank": size.rank, "keep_spark_model": False}
         _publish(folder, layout.FITS, FIT_ID, Path(scratch, "fit"), {"split": SPLIT_ID}, parameters, {})
     (folder / SIZE).write_text(json.dumps(vars(size)), "utf-8")
 

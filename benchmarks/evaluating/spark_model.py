@@ -1,4 +1,4 @@
-"""A fit in the layout in which `spark.als.save_model` leaves a model, written without Spark."""
+"""A fit in the layout in which `spark.factorise.save_model` leaves a model, written without Spark."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.factors import FactorModel
 from schema.columns import Columns
-from spark.als import FACTORS, FIXED_METADATA, METADATA
+from spark.factorise import FACTORS, FIXED_METADATA, METADATA
 
 N_PARTS = 4  # as many as ALS has blocks, so that Spark reads and joins them side by side
 
