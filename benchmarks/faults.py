@@ -32,7 +32,7 @@ from benchmarks.crashes.stages import stage_of
 from benchmarks.crashes.trainings import open_fork_server
 from benchmarks.machine import describe_machine
 from benchmarks.rows import write_rows
-from deployments.servers import S3Server, open_minio
+from deployments.s3_server import S3Server, open_minio
 from flows.prefect_server import open_prefect_api
 from reviews.sample import write_sample
 from schema.errors import RecommenderError

@@ -29,8 +29,8 @@ from benchmarks.machine import describe_machine
 from benchmarks.transfers.figures import MEGABYTE, Figure, rows_of, summarise
 from benchmarks.transfers.rounds import Measurement, Rounds
 from benchmarks.transfers.table import table_of, verdicts
-from deployments.processes import require_program
-from deployments.servers import open_minio
+from deployments.s3_server import open_minio
+from flows.child_server import require_program
 from schema.errors import InvalidInput, OutOfSpace, RecommenderError
 
 DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130

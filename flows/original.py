@@ -12,6 +12,7 @@ from models.original import SPLIT, original_sweeps
 from reports.original import original_table
 from reports.report_input import ScoredModel
 from schema.errors import InvalidInput
+from schema.metric import Metric
 from tasks.choose import Scored
 from tasks.evaluation import publish_evaluation, row_of_original
 from tasks.options import PlaceOptions
@@ -41,7 +42,7 @@ def evaluate_original(settings: Settings) -> dict[str, Any]:
         table = [(label, found[candidate.label]) for label, candidate in sweep]
         _show(name, [row_of_original(places, label, one) for label, one in (*beside, *table)])
         rows += table
-    best = min((found[candidate.label] for candidate in grid), key=lambda one: one.value("rmse") or 0.0)
+    best = min((found[candidate.label] for candidate in grid), key=lambda one: one.value(Metric("rmse")) or 0.0)
     published = publish_evaluation(places, lineage, best, [*tested, best], original=[*beside, *dict(rows).items()])
     return evaluation_record(places, lineage, scored, published)
 

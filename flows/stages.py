@@ -16,7 +16,7 @@ from reviews.ingest import IngestOptions
 from reviews.options import DownloadOptions
 from spark.options import DatasetOptions, SparkOptions
 from storage.manifest import Manifest
-from tasks.choose import Choice, Scored, choose
+from tasks.choose import NDCG, Choice, Scored, choose
 from tasks.dataset import build_dataset
 from tasks.drift import Drift, compare_with_before
 from tasks.fit import Parts, fit
@@ -151,7 +151,7 @@ def compare_on_test(settings: Settings, split: Manifest, competing: Sequence[Can
 def best_trained(validated: Sequence[Scored]) -> Scored:
     """Return the candidate of the highest NDCG@10 on validation that is no baseline."""
     trained = [one for one in validated if not one.candidate.kind.is_baseline]
-    return max(trained, key=lambda one: one.value("ndcg_10") or 0.0)
+    return max(trained, key=lambda one: one.value(NDCG) or 0.0)
 
 
 def trace_learning(settings: Settings, split: Manifest, validated: Sequence[Scored]) -> list[Scored]:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports.display import clean_text, format_count, format_metric, format_share, metric_label
-from reports.report_input import PRIMARY_K, PRIMARY_METRIC
+from reports.report_input import PRIMARY
 from reports.svg import ACCENT, BASELINE, INK, MUTED, SURFACE, new_axes, to_svg
 from schema.metric import MetricRow
 from schema.scores import CalibrationBin
@@ -27,7 +27,7 @@ def draw_curve(curve: Sequence[tuple[int, MetricRow]], name: str) -> str:
     axes.plot(steps, [row.value for _, row in curve], color=ACCENT, linewidth=2.2, marker="o", markersize=5)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4))
-    label = metric_label(PRIMARY_METRIC, PRIMARY_K)
+    label = metric_label(PRIMARY)
     axes.set(xlabel="iteration of ALS", ylabel=label)
     values = "; ".join(f"{step}: {format_metric(row.value)}" for step, row in curve)
     return to_svg(figure, name, f"{label} on validation by iteration of ALS. {values}.")
@@ -75,7 +75,7 @@ def draw_histogram(counts: Sequence[tuple[str, int]], name: str) -> str:
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.set_ylim(0, top * 1.14)
     axes.tick_params("y", labelleft=False)
-    label = metric_label(PRIMARY_METRIC, PRIMARY_K)
+    label = metric_label(PRIMARY)
     axes.set_xlabel(f"{label} of a user")
     values = "; ".join(f"{clean_text(name)}: {format_count(n)}" for name, n in counts)
     return to_svg(figure, name, f"Users by {label}. {values}.")

@@ -8,7 +8,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from reports import display, figures, findings, fit_figures, quality_figures, segment_figures, window_figures
 from reports.distributions import Distributions
 from reports.funnel import funnel_steps
-from reports.report_input import PRIMARY_K, PRIMARY_METRIC, ReportInput
+from reports.report_input import PRIMARY, ReportInput
+from schema.metric import Metric
 
 FOLDER = Path(__file__).parent
 TEMPLATES = tuple(
@@ -43,11 +44,11 @@ def render_report(report: ReportInput) -> str:
             steps=funnel_steps(report.reviews, report.dataset, report.min_interactions),
             candidates=findings.rank_models(report.candidates),
             tested=findings.rank_models(report.test),
-            candidate_columns=findings.metric_columns(report.candidates, PRIMARY_K),
+            candidate_columns=findings.metric_columns(report.candidates, PRIMARY.k),
             test_columns=columns,
-            described=list(dict.fromkeys(metric for metric, _ in columns if display.is_descriptive(metric))),
-            headline=report.chosen_on_test.find(PRIMARY_METRIC, PRIMARY_K),
-            primary=(PRIMARY_METRIC, PRIMARY_K),
+            described=list(dict.fromkeys(Metric(one.name) for one in columns if display.is_descriptive(one.name))),
+            headline=report.chosen_on_test.find(PRIMARY),
+            primary=PRIMARY,
             popularity=findings.say_popularity(report.test),
             warnings=findings.gather_warnings(report),
             contents=_name_contents(report, fit, evidence["wide"]["tradeoff"]),

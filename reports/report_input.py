@@ -10,11 +10,11 @@ from evaluation.guard import GuardVerdict
 from evaluation.selection_noise import LeadVerdict
 from reports.distributions import Distributions
 from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
-from schema.metric import MetricRow
+from schema.metric import Metric, MetricRow
 from schema.scores import CalibrationBin, SegmentScore
 
-PRIMARY_METRIC = "ndcg"
-PRIMARY_K = 10
+PRIMARY = Metric("ndcg", 10)
+"""The metric by which models are ordered and compared."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class ScoredModel:
     is_baseline: bool = False
     is_chosen: bool = False
 
-    def find(self, metric: str, k: int | None) -> MetricRow | None:
-        """Return the measurement of a metric at a cut-off, or None if it was not taken."""
-        return next((row for row in self.metrics if (row.metric, row.k) == (metric, k)), None)
+    def find(self, metric: Metric) -> MetricRow | None:
+        """Return the measurement of a metric, or None if it was not taken."""
+        return next((row for row in self.metrics if row.key == metric), None)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from evaluation.checks import (
 from evaluation.comparison import Comparison, adjust, compare_paired
 from models.base import Scorer
 from reports.display import EN_DASH
+from schema.metric import Metric
 from schema.scores import CalibrationBin, SegmentScore
 from storage.manifest import Manifest
 from tasks.choose import Scored
@@ -30,7 +31,7 @@ from tasks.rank import load_model
 from tasks.score import read_ranked, read_segments, read_users
 from tasks.tables import LEARNT, read_parts
 
-METRIC, METRIC_AT = "ndcg", f"ndcg_{USERS_K}"
+METRIC = Metric("ndcg", USERS_K)
 ORACLE_NDCG = 1.0
 HISTOGRAM_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 CALIBRATION_BINS = 10
@@ -73,23 +74,22 @@ def gather_evidence(places: PlaceOptions, split: Manifest, tested: Sequence[Scor
         comparisons,
         list(_findings(places, split, ranked, chosen, comparisons)),
         {one.candidate.label: read_segments(places, one.scores) for one in ranked},
-        histogram(read_users(places, chosen.scores, METRIC_AT)),
+        histogram(read_users(places, chosen.scores, METRIC)),
         _calibrate(places, split, rated) if rated else (),
         rated.candidate.label if rated else "",
     )
 
 
 def _compare(places: PlaceOptions, ranked: Sequence[Scored], chosen: Scored) -> list[Comparison]:
-    values = read_users(places, chosen.scores, METRIC_AT)
+    values = read_users(places, chosen.scores, METRIC)
     return adjust(
         [
             compare_paired(
                 chosen.candidate.label,
                 one.candidate.label,
                 METRIC,
-                USERS_K,
                 values,
-                read_users(places, one.scores, METRIC_AT),
+                read_users(places, one.scores, METRIC),
             )
             for one in ranked
             if one is not chosen
@@ -115,7 +115,7 @@ def _findings(
     baselines = {one.candidate.label: one for one in ranked if one.candidate.kind.is_baseline and one is not chosen}
     against = {one.against: one for one in comparisons}
     if baselines:
-        strongest = max(baselines.values(), key=lambda one: one.value(METRIC_AT) or 0.0)
+        strongest = max(baselines.values(), key=lambda one: one.value(METRIC) or 0.0)
         yield find_small_split(against[strongest.candidate.label])
     for label, one in baselines.items():
         if one.candidate.kind.role == "chance":
@@ -123,7 +123,7 @@ def _findings(
         if one.candidate.kind.role == "popularity":
             overlap = overlap_at_k(read_ranked(places, chosen.scores), read_ranked(places, one.scores), USERS_K)
             yield find_copy(chosen.candidate.label, overlap)
-    yield find_too_good(chosen.value(METRIC_AT) or 0.0, ORACLE_NDCG)
+    yield find_too_good(chosen.value(METRIC) or 0.0, ORACLE_NDCG)
 
 
 def _leaks(split: Manifest) -> Finding:
@@ -154,7 +154,9 @@ def histogram(values: NDArray[np.float64]) -> list[tuple[str, int]]:
 def _best_at_ratings(tested: Sequence[Scored], chosen: Scored) -> Scored | None:
     """Return the chosen model if it predicts ratings, else the one that predicts them best."""
     rating = [one for one in tested if one.candidate.kind.predicts_ratings]
-    return chosen if chosen in rating else min(rating, key=lambda one: one.value("rmse") or np.inf, default=None)
+    return (
+        chosen if chosen in rating else min(rating, key=lambda one: one.value(Metric("rmse")) or np.inf, default=None)
+    )
 
 
 def _calibrate(places: PlaceOptions, split: Manifest, rated: Scored) -> list[CalibrationBin]:

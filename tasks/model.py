@@ -110,7 +110,7 @@ def publish_model(
     parameters = {
         "model": final.candidate.model,
         **final.candidate.parameters,
-        "select_by": choice.select_by,
+        "select_by": str(choice.metric),
         "validation_scores": [one.scores.id for one in validated],
         "test_scores": [one.scores.id for one in tested],
         "curve_scores": [one.scores.id for one in curve],

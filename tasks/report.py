@@ -8,8 +8,7 @@ from typing import Any
 from models.registry import Candidate
 from reports.distributions import summarise_interactions
 from reports.report_input import (
-    PRIMARY_K,
-    PRIMARY_METRIC,
+    PRIMARY,
     ArtifactIds,
     ReportInput,
     ScoredModel,
@@ -89,7 +88,7 @@ def _iterations(candidate: Candidate) -> int:
 
 
 def _ndcg(places: PlaceOptions, one: Scored) -> MetricRow:
-    return next(row for row in read_rows(places, one.scores) if (row.metric, row.k) == (PRIMARY_METRIC, PRIMARY_K))
+    return next(row for row in read_rows(places, one.scores) if row.key == PRIMARY)
 
 
 def about_data(places: PlaceOptions, lineage: Lineage) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.crashes.reader import Reader, watching
 from benchmarks.crashes.trainings import Ending, ForkServer, Training
-from deployments.servers import S3Server
+from deployments.s3_server import S3Server
 from reviews.options import SampleOptions
 from reviews.sample import SampleFiles
 from schema.errors import Unavailable
@@ -177,9 +177,9 @@ def kill_server_in_round(job: Job, uri: str, expected: Digests, server: S3Server
         ending = training.wait(draw.moment())
         if ending is None:
             done.server_kills = 1
-            server.kill()
+            server.process.kill()
             time.sleep(draw.between(*AWAY_SECONDS))
-            server.restart()
+            server.process.start()
             ending = training.wait()
         if ending and ending.code != 0:
             done.reruns.append(ending.last_error)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployments.processes import INHERITED
+from flows.child_server import INHERITED
 from schema.errors import Unavailable
 
 ROOT = Path(__file__).parents[2]

@@ -12,9 +12,9 @@ from pathlib import Path
 from benchmarks.crashes.rounds import digests
 from benchmarks.failing.verdict import Outcome, compare
 from deployments.compose import container_site
-from deployments.processes import LOOPBACK, free_port
 from deployments.stack.names import DASK_SCHEDULER
 from deployments.stack.services import services as services_of
+from flows.child_server import LOOPBACK, free_port
 from schema.errors import Unavailable
 from storage.opening import open_store
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 
 from deployments.minio import read_variables
-from deployments.processes import free_port
 from deployments.stack.family import find_family
 from deployments.stack.settings import StackSettings, variable
 from deployments.stack.state import StackState, read_state
+from flows.child_server import free_port
 from schema.errors import Unavailable
 
 FOREIGN = ("STACK_", "MINIO_", "PREFECT_", "AWS_", "STORE_", "S3_", "DASK_", "SPARK_", "MLFLOW_")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.transfers.methods import BOTO3, DOWNLOAD, METHODS, STORE, UPLOAD
-from deployments.processes import INHERITED
-from deployments.servers import S3Server
+from deployments.s3_server import S3Server
+from flows.child_server import INHERITED
 from schema.errors import CorruptObject, Unavailable
 from storage.identity import file_sha256
 

@@ -17,7 +17,7 @@ from benchmarks.transfers.child import peak_bytes, reset_peak
 from benchmarks.transfers.figures import METRICS, rows_of, summarise
 from benchmarks.transfers.rounds import Measurement
 from benchmarks.transfers.table import verdicts
-from deployments.processes import find_program
+from flows.child_server import find_program
 from schema.errors import OutOfSpace
 
 with_minio = pytest.mark.skipif(find_program("minio") is None, reason="no minio: make services")

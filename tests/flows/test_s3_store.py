@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from workplace import Outcome, Workplace
 
-from deployments.servers import S3Server
+from deployments.s3_server import S3Server
 from flows.settings import Settings
 from schema.errors import InvalidInput
 from storage.s3_options import S3Options

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployments.servers import S3Server
+from deployments.s3_server import S3Server
 from storage import artifacts, layout
 from storage.manifest import Manifest
 from storage.opening import open_store

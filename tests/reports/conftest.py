@@ -14,7 +14,7 @@ from evaluation.selection_noise import LeadVerdict
 from reports import report_input as report
 from reports.distributions import summarise_interactions
 from schema.dataset import DatasetCounts, KCorePass, QuarantineReason, ReviewCounts
-from schema.metric import MetricRow
+from schema.metric import Metric, MetricRow
 from schema.scores import CalibrationBin, SegmentScore
 
 
@@ -175,25 +175,25 @@ def make_comparisons() -> list[Comparison]:
         ("Item-item <kNN>", 0.0016, -0.0021, 0.0053, 0.384),
     ]
     return [
-        Comparison(CHOSEN, against, "ndcg", 10, mean, low, high, p_value, p_value, n_users=2871)
+        Comparison(CHOSEN, against, Metric("ndcg", 10), mean, low, high, p_value, p_value, n_users=2871)
         for against, mean, low, high, p_value in found
     ]
 
 
-def make_trial(metric: str, k: int | None, protocol: str, values: Sequence[float], reason: str = "") -> MetricTrial:
+def make_trial(metric: Metric, values: Sequence[float], reason: str = "") -> MetricTrial:
     random, popularity, oracle = (
         Yardstick(name, value, max(value - 0.004, 0), min(value + 0.004, 1))
         for name, value in zip(("random", "popularity", "oracle"), values, strict=True)
     )
-    return MetricTrial(metric, k, protocol, (random, popularity, oracle), not reason, reason or "It tells them apart.")
+    return MetricTrial(metric, (random, popularity, oracle), not reason, reason or "It tells them apart.")
 
 
 def make_guard() -> GuardVerdict:
     chance = "<b>Precision@10</b> over held-out rows gives chance 99.1 % of what it gives an oracle."
     trials = [
-        make_trial("ndcg", 10, "full catalogue", (0.0029, 0.0397, 0.9812)),
-        make_trial("precision", 10, "held-out only", (0.9712, 0.9731, 0.98), chance),
-        make_trial("rmse", None, "held-out only", (1.71, 1.01, 0.0)),
+        make_trial(Metric("ndcg", 10), (0.0029, 0.0397, 0.9812)),
+        make_trial(Metric("held_out_only_precision", 10), (0.9712, 0.9731, 0.98), chance),
+        make_trial(Metric("rmse"), (1.71, 1.01, 0.0)),
     ]
     return GuardVerdict(trials[0], tuple(trials[1:]), True, "NDCG@10 over the full catalogue is fit to choose.")
 
@@ -201,7 +201,7 @@ def make_guard() -> GuardVerdict:
 def make_segments(scale: float) -> list[SegmentScore]:
     named = [(group, segment) for group, segments in SEGMENTS.items() for segment in segments]
     return [
-        SegmentScore(group, segment, metric, 10, value, value * 0.9, value * 1.12, 120 + 311 * place)
+        SegmentScore(group, segment, Metric(metric, 10), value, value * 0.9, value * 1.12, 120 + 311 * place)
         for place, (group, segment) in enumerate(named)
         for metric, value in (("ndcg", scale * (1 + place % 4) / 3), ("recall", scale * (2 + place % 4) / 3))
     ]

@@ -19,6 +19,7 @@ from reports.report import render_report
 from reports.report_input import ReportInput
 from reports.window_figures import compare_windows
 from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
+from schema.metric import Metric
 
 
 class Page(HTMLParser):
@@ -43,6 +44,7 @@ class Page(HTMLParser):
 DIGEST = """
 import conftest, hashlib, sys
 from reports.report import render_report
+from schema.metric import Metric
 sys.stdout.write(hashlib.sha256(render_report(conftest.make_report()).encode()).hexdigest())
 """
 
@@ -235,7 +237,7 @@ def test_report_with_two_chosen_models_is_refused(report_input: ReportInput) -> 
 
 
 def _judge_with_chosen_at(report_input: ReportInput, value: float) -> tuple[str, str]:
-    row = report_input.test[0].find("ndcg", 10)
+    row = report_input.test[0].find(Metric("ndcg", 10))
     assert row is not None
     moved = replace(row, value=value, low=value - 0.004, high=value + 0.004)
     chosen = replace(report_input.test[0], metrics=[moved])
@@ -299,7 +301,7 @@ def test_random_scorer_is_held_against_the_best_of_the_others(full_input: Report
 
 
 def test_metric_that_describes_lists_has_no_best_value_and_no_arrow(full_input: ReportInput) -> None:
-    assert best_value(full_input.test, "coverage", 10) is None
+    assert best_value(full_input.test, Metric("coverage", 10)) is None
     row = render_report(full_input).split("Coverage@10")[1].split("</tr>")[0]
     assert "best" not in row
     assert "is better" not in row
@@ -350,6 +352,6 @@ def test_report_on_one_model_speaks_of_no_choice(full_input: ReportInput) -> Non
 
 def test_metric_that_decides_is_the_one_the_guard_was_asked_about(full_input: ReportInput) -> None:
     assert full_input.guard is not None
-    wanted = replace(full_input.guard.wanted, metric="recall")
+    wanted = replace(full_input.guard.wanted, metric=Metric("recall", 10))
     page = render_report(replace(full_input, guard=replace(full_input.guard, wanted=wanted)))
     assert "Recall@10 over the full catalogue decides." in page

@@ -17,6 +17,7 @@ from reports.display import (
 from reports.original import original_table
 from reports.report_input import ReportInput
 from reports.terminal import terminal_table
+from schema.metric import Metric
 
 
 def test_table_shows_every_tested_model_best_first_and_marks_the_choice(report_input: ReportInput) -> None:
@@ -31,7 +32,7 @@ def test_table_shows_every_tested_model_best_first_and_marks_the_choice(report_i
 
 def test_every_figure_has_its_interval_below_it(report_input: ReportInput) -> None:
     shown = terminal_table(report_input, width=140)
-    rows = [row for model in report_input.test for row in model.metrics if (row.metric, row.k) == ("recall", 10)]
+    rows = [row for model in report_input.test for row in model.metrics if row.key == Metric("recall", 10)]
     assert rows
     assert all(f"{row.low:.4f}\u2013{row.high:.4f}" in shown for row in rows)
 
@@ -40,8 +41,8 @@ def test_original_table_puts_honest_figures_beside(full_input: ReportInput) -> N
     shown = original_table(full_input.original, width=140)
     assert "Precision@10, held-out" in shown
     for model in full_input.original:
-        for column in (("held_out_only_precision", 10), ("ndcg", 10)):
-            row = model.find(*column)
+        for column in (Metric("held_out_only_precision", 10), Metric("ndcg", 10)):
+            row = model.find(column)
             assert row is None or f"{row.value:.4f}" in shown
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from deployments.servers import S3Server
+from deployments.s3_server import S3Server
 from spark.s3a import JARS, PACKAGE, S3aAccess, jar_settings, reach
 
 ACCESS = S3aAccess("http://server:9000", "eu-west-3", True, "the-access-key", "the-secret-key", None, "s3a://b/.spark")

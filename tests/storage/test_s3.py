@@ -14,12 +14,13 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
+from servers import open_versitygw
 
 import storage.s3_bucket
 import storage.s3_client
 import storage.s3_races
 import storage.s3_upload
-from deployments.servers import S3Server, open_minio, open_versitygw
+from deployments.s3_server import S3Server, open_minio
 from schema.errors import InvalidInput, ObjectExists, ObjectNotFound, Unavailable, VersionConflict
 from storage import artifacts
 from storage.opening import open_store
@@ -466,7 +467,7 @@ def test_replace_of_a_pointer_that_another_swapped_meanwhile_is_a_conflict(on_mi
 
 
 def with_program(name: str) -> None:
-    from deployments.processes import find_program
+    from flows.child_server import find_program
 
     if find_program(name) is None:
         pytest.skip(f"{name} is absent; make services")

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import Proxy
 
 import storage.s3_client
 import storage.s3_download
 import storage.s3_races
-from deployments.processes import find_program
-from deployments.servers import S3Server, open_minio
-from deployments.toxiproxy import Proxy
+from deployments.s3_server import S3Server, open_minio
+from flows.child_server import find_program
 from schema.errors import InvalidInput, OutOfSpace, Unavailable
 from storage import artifacts, layout
 from storage.identity import file_sha256, stream_sha256
@@ -238,11 +238,11 @@ def test_server_killed_in_the_middle_of_an_upload_and_soon_back(
 ) -> None:
     place = Place(own_minio, monkeypatch)
     store, is_killed = place.store(), threading.Event()
-    on_event(store, "after-call.s3.UploadPart", lambda: (own_minio.kill(), is_killed.set()))
+    on_event(store, "after-call.s3.UploadPart", lambda: (own_minio.process.kill(), is_killed.set()))
     with place.watched(), ThreadPoolExecutor(1) as pool:
         publishing = pool.submit(publish, store, folder)
         assert is_killed.wait(60)
-        own_minio.restart()
+        own_minio.process.start()
         with suppress(Unavailable):
             publishing.result()
         assert_rerun_completes(store, folder)
@@ -253,13 +253,13 @@ def test_server_killed_in_the_middle_of_an_upload_and_back_too_late(
 ) -> None:
     place = Place(own_minio, monkeypatch)
     store = place.store(attempts=2)
-    on_event(store, "after-call.s3.UploadPart", own_minio.kill)
+    on_event(store, "after-call.s3.UploadPart", own_minio.process.kill)
     with place.watched():
         with pytest.raises(
             Unavailable, match=rf"{own_minio.endpoint_url} does not answer for .*{LARGE} .*run this again"
         ):
             publish(store, folder)
-        own_minio.restart()
+        own_minio.process.start()
         assert_is_absent(store)
         # After a restart MinIO tells of an upload only if asked for its very key; it removes the parts after a day.
         assert uploads(store) == []

@@ -1,6 +1,7 @@
-"""Server processes live exactly as long as they should; the server here is Python's own of a folder's files."""
+"""Child servers live exactly as long as they should; the server here is Python's own of a folder's files."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,17 +14,17 @@ import httpx
 import psutil
 import pytest
 
-from deployments import processes
-from deployments.processes import ServerProcess, find_program, free_port, require_program
+from flows import child_server
+from flows.child_server import Check, ChildServer, find_program, first_problem, free_port, require_program
 from schema.errors import InvalidInput, Unavailable
 
-# Opens a server as a user's program would, tells its process id, and then waits for the end.
+# Starts a server as a user's program would, prints its process id, and then waits for the end.
 PARENT = """
 import os, sys
-from deployments.processes import ServerProcess, free_port
+from flows.child_server import Check, ChildServer, free_port
 port = str(free_port())
-server = ServerProcess(
-    [sys.executable, "-m", "http.server", port, "--bind", "127.0.0.1"], {}, [f"http://127.0.0.1:{port}/"]
+server = ChildServer(
+    [sys.executable, "-m", "http.server", port, "--bind", "127.0.0.1"], {}, [Check(f"http://127.0.0.1:{port}/")]
 )
 server.start()
 if "fork" in sys.argv and os.fork() == 0:
@@ -47,16 +48,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 
+# Starts a process that does not obey SIGTERM, and answers.
+WITH_CHILD = f"""
+import http.server, subprocess, sys
+subprocess.Popen([sys.executable, "-c", {DEAF!r}])
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
 
-def file_server(folder: Path) -> ServerProcess:
+
+def file_server(folder: Path) -> ChildServer:
     port = free_port()
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
-    return ServerProcess(command, {}, [f"http://127.0.0.1:{port}/"])
+    return ChildServer(command, {}, [Check(f"http://127.0.0.1:{port}/")])
 
 
-def python(program: str, secret: str | None = None) -> ServerProcess:
+def python(program: str, *secrets: str) -> ChildServer:
     """Return a server that runs a program and is never healthy."""
-    return ServerProcess([sys.executable, "-c", program], {}, [f"http://127.0.0.1:{free_port()}/"], secret=secret)
+    return ChildServer(
+        [sys.executable, "-c", program], {}, [Check(f"http://127.0.0.1:{free_port()}/")], secrets=secrets
+    )
 
 
 @contextmanager
@@ -100,15 +110,15 @@ def test_server_ends_with_its_parent_though_a_fork_of_that_lives_on() -> None:
         assert_gone(family)
 
 
-def test_server_ends_when_its_supervisor_is_told_to_end() -> None:
+def test_server_ends_when_its_guard_gets_sigterm() -> None:
     with parent() as (_, family):
-        supervisor = next(member for member in family if "deployments.supervisor" in member.cmdline())
-        supervisor.terminate()
-        assert_gone([member for member in family if member != supervisor])
+        guard = next(member for member in family if "flows.child_server" in member.cmdline())
+        guard.terminate()
+        assert_gone([member for member in family if member != guard])
 
 
 def test_server_that_does_not_obey_is_ended_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "START_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(child_server, "START_TIMEOUT_SECONDS", 1.0)
     server = python(DEAF)
     with pytest.raises(Unavailable, match=r"did not answer within 1 s\. It said: deaf"):
         server.start()
@@ -118,7 +128,7 @@ def test_server_that_does_not_obey_is_ended_by_force(monkeypatch: pytest.MonkeyP
 def test_server_is_healthy_when_start_returns_and_gone_when_stop_does() -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
-    server = ServerProcess([sys.executable, "-c", SLOW_STARTER, str(port)], {}, [url])
+    server = ChildServer([sys.executable, "-c", SLOW_STARTER, str(port)], {}, [Check(url)])
     server.start()
     try:
         assert httpx.get(url).status_code == 200
@@ -129,7 +139,7 @@ def test_server_is_healthy_when_start_returns_and_gone_when_stop_does() -> None:
     server.stop()  # once more does no harm
 
 
-def test_killed_server_is_gone_and_answers_after_a_restart(tmp_path: Path) -> None:
+def test_killed_server_is_gone_and_a_running_one_is_replaced_by_a_start(tmp_path: Path) -> None:
     server = file_server(tmp_path)
     server.start()
     try:
@@ -137,32 +147,36 @@ def test_killed_server_is_gone_and_answers_after_a_restart(tmp_path: Path) -> No
         server.kill()
         assert not psutil.pid_exists(killed)
         server.kill()  # once more does no harm
-        server.restart()
-        assert server.pid != killed
-        assert httpx.get(server._health_urls[0]).is_success
+        server.start()
+        replaced = server.pid
+        server.start()
+        assert len({killed, replaced, server.pid}) == 3
+        assert not psutil.pid_exists(replaced)
+        assert first_problem(server._checks) is None
     finally:
         server.stop()
 
 
-def test_running_server_is_replaced_by_a_restart(tmp_path: Path) -> None:
-    server = file_server(tmp_path)
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_process_that_a_server_started_ends_with_it(how: str) -> None:
+    port = free_port()
+    server = ChildServer([sys.executable, "-c", WITH_CHILD, str(port)], {}, [Check(f"http://127.0.0.1:{port}/")])
     server.start()
     try:
-        first = server.pid
-        server.restart()
-        assert not psutil.pid_exists(first)
-        assert httpx.get(server._health_urls[0]).is_success
+        started = psutil.Process(server.pid).children()
+        getattr(server, how)()
+        assert_gone(started)
     finally:
         server.stop()
 
 
 def test_server_that_ends_at_once_is_unavailable_with_what_it_said_last_but_not_its_secret() -> None:
     password = "open-sesame"  # noqa: S105 (made up)
-    server = python(f"import sys; sys.exit('x' * 3000 + 'the password is {password}')", password)
+    server = python(f"import sys; sys.exit('x' * 6000 + 'the password is {password}')", password)
     with pytest.raises(Unavailable, match=r"ended before it answered, with exit code 1\. It said: x+the") as caught:
         server.start()
     assert str(caught.value).endswith("the password is ***")
-    assert len(str(caught.value)) < processes.TAIL_BYTES + 200
+    assert len(str(caught.value)) < child_server.TAIL_BYTES + 200
 
 
 def test_program_that_cannot_be_run_is_unavailable(tmp_path: Path) -> None:
@@ -170,7 +184,7 @@ def test_program_that_cannot_be_run_is_unavailable(tmp_path: Path) -> None:
     broken.write_bytes(b"\x00")
     broken.chmod(0o755)
     with pytest.raises(Unavailable, match="broken at http"):
-        ServerProcess([str(broken)], {}, [f"http://127.0.0.1:{free_port()}/"]).start()
+        ChildServer([str(broken)], {}, [Check(f"http://127.0.0.1:{free_port()}/")]).start()
 
 
 def test_end_of_a_server_that_is_waited_for_is_unavailable(tmp_path: Path) -> None:
@@ -189,8 +203,30 @@ def test_server_sees_nothing_of_our_environment_but_what_it_needs(monkeypatch: p
     with pytest.raises(Unavailable) as caught:
         python("import os, sys; sys.exit(' '.join(sorted(os.environ)))").start()
     seen = str(caught.value).split("It said: ")[1].split()
-    assert set(seen) <= {*processes.INHERITED, "LC_CTYPE"}
+    assert set(seen) <= {*child_server.INHERITED, "LC_CTYPE"}
     assert "PATH" in seen
+
+
+def test_secret_that_the_cut_of_the_log_halves_is_not_shown_in_part() -> None:
+    secret = "0123456789"  # noqa: S105 (made up)
+    server = python(f"import sys; sys.exit({secret!r} + 'x' * {child_server.TAIL_BYTES - 6})", secret)
+    with pytest.raises(Unavailable) as caught:
+        server.start()
+    assert not re.search("[0-9]x", str(caught.value))
+
+
+def test_check_finds_the_pattern_in_the_answer(tmp_path: Path) -> None:
+    (tmp_path / "health").write_text("status:\nok")
+    server = file_server(tmp_path)
+    server.start()
+    url = server._checks[0].url
+    try:
+        assert first_problem([Check(url), Check(f"{url}health", "status.*ok")]) is None
+        assert first_problem([Check(url), Check(f"{url}health", "bad")]) == f"{url}health does not say 'bad'"
+        assert first_problem([Check(f"{url}absent")]) == f"{url}absent answers 404"
+    finally:
+        server.stop()
+    assert str(first_problem([Check(url)])).startswith(f"{url} does not answer: ")
 
 
 def test_program_is_found_on_path_before_the_built_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +235,7 @@ def test_program_is_found_on_path_before_the_built_one(tmp_path: Path, monkeypat
         folder.mkdir()
         (folder / "a-server").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(on_path))
-    monkeypatch.setattr(processes, "BUILT_PROGRAMS", built)
+    monkeypatch.setattr(child_server, "BUILT_PROGRAMS", built)
     assert find_program("a-server") == on_path / "a-server"
     (on_path / "a-server").unlink()
     assert find_program("a-server") == built / "a-server"
@@ -213,7 +249,7 @@ def test_port_that_is_taken_is_refused_by_its_number(tmp_path: Path) -> None:
     server = file_server(tmp_path)
     server.start()
     try:
-        port = httpx.URL(server._health_urls[0]).port
+        port = httpx.URL(server._checks[0].url).port
         with pytest.raises(InvalidInput, match=f"port {port} of 127.0.0.1 cannot be listened on"):
             free_port(port)
     finally:

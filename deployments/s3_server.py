@@ -1,7 +1,14 @@
-"""Real S3 servers on loopback, MinIO and versitygw, for tests, benchmarks and a machine of one's own."""
+"""Run a MinIO on loopback, and make buckets on S3 servers.
 
+    python -m deployments.s3_server
+
+makes the bucket of the process stack on the server that the variables lead to; one that is there is left as it is.
+"""
+
+import os
 import secrets
 import ssl
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,13 +19,13 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from deployments.processes import LOOPBACK, ServerProcess, free_port, require_program
+from flows.child_server import LOOPBACK, Check, ChildServer, free_port, require_program
 
 REGION = "us-east-1"
+BUCKET = "recommender"
+STORE_URI = f"s3://{BUCKET}/store"
 # MinIO calls home for updates and support unless told not to.
 MINIO_SILENCE = {"MINIO_UPDATE": "off", "MINIO_CALLHOME_ENABLE": "off"}
-# No bucket can be called this, so it hides none.
-VERSITYGW_HEALTH = "/_health"
 
 
 @dataclass(frozen=True)
@@ -51,30 +58,13 @@ class S3Server:
     console_url: str | None
     bucket: str
     credentials: Credentials
-    process: ServerProcess = field(repr=False)
+    process: ChildServer = field(repr=False)
     ca_bundle: Path | None = None
 
     @property
     def address(self) -> str:
         """Host and port of the S3 API, as a proxy in front of it needs them."""
         return urlsplit(self.endpoint_url).netloc
-
-    @property
-    def pid(self) -> int:
-        """Process id of the server itself."""
-        return self.process.pid
-
-    def kill(self) -> None:
-        """End the server as a crash would, with SIGKILL, and return when it is gone."""
-        self.process.kill()
-
-    def restart(self) -> None:
-        """Start the server again, on the same port and folder, after stopping it where it still runs.
-
-        Raises:
-            Unavailable: If it does not start.
-        """
-        self.process.restart()
 
     def environment(self) -> dict[str, str]:
         """Return the variables by which a child process finds the server."""
@@ -120,7 +110,7 @@ def open_minio(
     folder.mkdir(parents=True, exist_ok=True)
     credentials = credentials or random_credentials()
     scheme = "https" if certs else "http"
-    process = ServerProcess(
+    process = ChildServer(
         [
             *(str(program), "server", str(folder), "--address", address, "--console-address", console),
             *(("--certs-dir", str(certs.resolve())) if certs else ()),
@@ -132,65 +122,27 @@ def open_minio(
             "MINIO_ROOT_USER": credentials.access_key,
             "MINIO_ROOT_PASSWORD": credentials.secret_key,
         },
-        [f"{scheme}://{address}/minio/health/cluster", f"{scheme}://{console}"],
+        [Check(f"{scheme}://{address}/minio/health/cluster"), Check(f"{scheme}://{console}")],
         trust=_trust_only(certs / "public.crt") if certs else None,
-        secret=credentials.secret_key,
+        secrets=[credentials.secret_key],
     )
     ca_bundle = certs.resolve() / "public.crt" if certs else None
-    with _serving(
-        S3Server(f"{scheme}://{address}", f"{scheme}://{console}", bucket, credentials, process, ca_bundle)
-    ) as server:
+    server = S3Server(f"{scheme}://{address}", f"{scheme}://{console}", bucket, credentials, process, ca_bundle)
+    with serving(server):
         yield server
 
 
 @contextmanager
-def open_versitygw(
-    folder: Path,
-    *,
-    bucket: str,
-    port: int | None = None,
-    credentials: Credentials | None = None,
-    one_at_a_time: bool = True,
-) -> Iterator[S3Server]:
-    """Yield a versitygw that keeps its objects as plain files in a folder, and stop it in the end.
-
-    Args:
-        folder: Made if absent, on a file system with extended attributes.
-        bucket: Made if absent.
-        port: By default any that is free.
-        credentials: By default random ones.
-        one_at_a_time: Whether it carries out one request after the other. With several at once, version 1.7.0 looks
-            at the condition of a write first and writes later, so that two writers may both win.
+def serving(server: S3Server) -> Iterator[None]:
+    """Start a server, make its bucket, and stop it in the end.
 
     Raises:
-        InvalidInput: If versitygw is not installed, or the port cannot be had.
         Unavailable: If it does not start.
     """
-    program = require_program("versitygw")
-    address = f"{LOOPBACK}:{free_port(port)}"
-    folder = folder.resolve()  # a relative one it does not find
-    folder.mkdir(parents=True, exist_ok=True)
-    credentials = credentials or random_credentials()
-    process = ServerProcess(
-        [
-            *(str(program), "--quiet", "--health", VERSITYGW_HEALTH, "--port", address, "posix"),
-            *(("--concurrency", "1") if one_at_a_time else ()),
-            str(folder),
-        ],
-        {"ROOT_ACCESS_KEY": credentials.access_key, "ROOT_SECRET_KEY": credentials.secret_key},
-        [f"http://{address}{VERSITYGW_HEALTH}"],
-        secret=credentials.secret_key,
-    )
-    with _serving(S3Server(f"http://{address}", None, bucket, credentials, process)) as server:
-        yield server
-
-
-@contextmanager
-def _serving(server: S3Server) -> Iterator[S3Server]:
     server.process.start()
     try:
         make_bucket(server.endpoint_url, server.bucket, server.credentials, server.ca_bundle)
-        yield server
+        yield
     finally:
         server.process.stop()
 
@@ -218,8 +170,20 @@ def make_bucket(endpoint_url: str, bucket: str, credentials: Credentials, ca_bun
 
 
 def _trust_only(certificate: Path) -> ssl.SSLContext:
-    """Return a context that takes exactly this certificate, whoever signed it and whatever host it names."""
+    """Return a context that accepts exactly this certificate, whoever signed it and whatever host it names."""
     context = ssl.create_default_context(cafile=str(certificate))
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.check_hostname = False
     return context
+
+
+def main() -> int:
+    """Make the bucket of the stack."""
+    credentials = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+    make_bucket(os.environ["S3_ENDPOINT_URL"], BUCKET, credentials)
+    sys.stdout.write(f"bucket {BUCKET} is there\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
