@@ -1,6 +1,7 @@
 """Scores of parts of the users, the items and the rows."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -32,3 +33,11 @@ class CalibrationBin:
     n_rows: int
     mean_predicted: float
     mean_actual: float
+
+
+class HistogramBin(NamedTuple):
+    """Users whose score lies in [low, high), or [low, high] in the last bin; a bin from 0 to 0 holds those with 0."""
+
+    low: float
+    high: float
+    n_users: int
