@@ -22,7 +22,7 @@ from evaluation.segments import (
     segment_users_by_age,
 )
 from schema.items_by_user import ItemsByUser
-from schema.metric import MetricRow
+from schema.metric import Metric, MetricRow
 from schema.scores import SegmentScore
 
 DIVERSITY_USERS = 2000
@@ -143,7 +143,7 @@ def assess_lists(
         ("novelty", self_information(items, ks, counts, n_learnt)),
         ("popularity", mean_popularity(items, ks, counts)),
     ):
-        scores.scores.update({(metric, k): values for k, values in by_k.items()})
+        scores.scores.update({Metric(metric, k): values for k, values in by_k.items()})
     about = (model, parameters, part)
     rows = scores.rows(*about)
     rows += _catalogue_rows(items, held_out, ks, about)

@@ -124,7 +124,7 @@ def find_small_split(comparison: Comparison) -> Finding:
     smallest = STANDARD_ERRORS_TO_SHOW * (comparison.high - comparison.low) / _INTERVAL_STANDARD_ERRORS
     users = f"{format_count(comparison.n_users)} users"
     pair = f"{comparison.model} and {comparison.against}"
-    label = metric_label(comparison.metric, comparison.k)
+    label = metric_label(comparison.metric)
     if comparison.n_users < 2 or (smallest == 0 and comparison.difference == 0):
         text = f"{label} of {pair} does not vary over {users}: this split cannot say how small a difference it shows."
         return Finding("small split", True, text)
@@ -152,7 +152,7 @@ def find_copy(name: str, overlap: float) -> Finding:
 def find_chance(comparison_with_random: Comparison) -> Finding:
     """Warn when a model is not shown to be better than the random scorer that it is compared with."""
     result = comparison_with_random
-    label = metric_label(result.metric, result.k)
+    label = metric_label(result.metric)
     numbers = (
         f"a difference in {label} of {format_figure(result.difference)}, 95 % interval {format_figure(result.low)} "
         f"to {format_figure(result.high)}, p = {result.p_adjusted:.2g}, {format_count(result.n_users)} users"

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr
 
 from evaluation.intervals import mean_interval
+from schema.metric import Metric
 
 ALPHA = 0.05
 ROUNDING = 1e-12
@@ -24,8 +25,7 @@ class Comparison:
     Attributes:
         model: Name of the model.
         against: Name of the other model.
-        metric: Lower-case name, such as "ndcg" or "rmse".
-        k: Cut-off, None for metrics without one.
+        metric: The metric that both are measured by.
         difference: Mean over users of model - against.
         low: Lower end of its 95 % interval, by the paired bootstrap over users (percentiles).
         high: Upper end of that interval.
@@ -37,8 +37,7 @@ class Comparison:
 
     model: str
     against: str
-    metric: str
-    k: int | None
+    metric: Metric
     difference: float
     low: float
     high: float
@@ -59,8 +58,7 @@ class Comparison:
 def compare_paired(
     model: str,
     against: str,
-    metric: str,
-    k: int | None,
+    metric: Metric,
     values: NDArray[np.float64],
     other_values: NDArray[np.float64],
     *,
@@ -71,8 +69,7 @@ def compare_paired(
     Args:
         model: Name of the model.
         against: Name of the other model.
-        metric: Lower-case name.
-        k: Cut-off, None for metrics without one.
+        metric: The metric.
         values: The model's values, shape (n).
         other_values: The other's values of the same users in the same order, shape (n).
         lower_is_better: Whether the metric is an error.
@@ -82,7 +79,7 @@ def compare_paired(
 
     Example:
         >>> hits, other_hits = np.array([1.0, 1, 1, 0, 1, 1]), np.array([0.0, 0, 0, 0, 0, 1])
-        >>> result = compare_paired("als", "popularity", "hit_rate", 10, hits, other_hits)
+        >>> result = compare_paired("als", "popularity", Metric("hit_rate", 10), hits, other_hits)
         >>> round(result.difference, 4), round(result.p_value, 4), result.verdict
         (0.6667, 0.025, 'better')
     """
@@ -95,7 +92,6 @@ def compare_paired(
         model=model,
         against=against,
         metric=metric,
-        k=k,
         difference=float(differences.mean()),
         low=low,
         high=high,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from evaluation.intervals import mean_interval
 from evaluation.ranking import Scores, contains_pairs, evaluate_ranking
 from schema.items_by_user import ItemsByUser
-from schema.metric import MetricRow
+from schema.metric import Metric, MetricRow
 
 DEFAULT_KS = (5, 10, 20)
 BLOCK_USERS = 8192
@@ -29,23 +29,23 @@ class RankingScores:
 
     Attributes:
         users: User indices, shape (n).
-        scores: (metric, k) -> float64 of shape (n).
+        scores: Metric -> float64 of shape (n).
     """
 
     users: NDArray[np.int64]
     scores: Scores
 
-    def mean(self, metric: str, k: int) -> float:
-        """Return the mean over users of a metric such as ("ndcg", 10)."""
-        return float(self.scores[metric, k].mean())
+    def mean(self, metric: Metric) -> float:
+        """Return the mean over users of a metric."""
+        return float(self.scores[metric].mean())
 
     def rows(
         self, model: str, parameters: Mapping[str, str | int | float | bool | None], split: str
     ) -> list[MetricRow]:
         """Return the mean and the interval of each metric; ValueError if no user was evaluated."""
         return [
-            MetricRow(model, parameters, split, metric, k, float(values.mean()), *mean_interval(values), len(values))
-            for (metric, k), values in self.scores.items()
+            MetricRow(model, parameters, split, *metric, float(values.mean()), *mean_interval(values), len(values))
+            for metric, values in self.scores.items()
         ]
 
 

@@ -11,6 +11,7 @@ from evaluation.comparison import Comparison, compare_paired, format_figure
 from evaluation.guard import GuardVerdict
 from evaluation.intervals import ratio_interval
 from reports.display import format_count, format_share, metric_label
+from schema.metric import Metric
 
 NOT_WORSE = "not worse than the champion"
 METRIC_IS_FIT = "the metric tells models apart"
@@ -78,8 +79,7 @@ class Decision:
 def judge_non_inferiority(
     challenger: str,
     champion: str,
-    metric: str,
-    k: int | None,
+    metric: Metric,
     values: NDArray[np.float64],
     champion_values: NDArray[np.float64],
     margin_share: float,
@@ -97,8 +97,7 @@ def judge_non_inferiority(
     Args:
         challenger: Its name.
         champion: Its name.
-        metric: Lower-case name.
-        k: Cut-off, None for metrics without one.
+        metric: The metric.
         values: The challenger's values, shape (n).
         champion_values: The champion's values of the same users in the same order, shape (n).
         margin_share: From 0 (it must be shown to be better) to less than 1.
@@ -109,13 +108,13 @@ def judge_non_inferiority(
 
     Example:
         >>> old, new = np.array([0.5] * 100), np.array([0.5] * 98 + [0.0] * 2)
-        >>> result = judge_non_inferiority("new", "old", "ndcg", 10, new, old, margin_share=0.1)
+        >>> result = judge_non_inferiority("new", "old", Metric("ndcg", 10), new, old, margin_share=0.1)
         >>> result.comparison.difference, result.margin, result.is_shown
         (-0.01, 0.05, True)
     """
     if not 0 <= margin_share < 1:
         raise ValueError(f"margin_share is {margin_share}; expected 0 or more, below 1, such as 0.05.")
-    comparison = compare_paired(challenger, champion, metric, k, values, champion_values)
+    comparison = compare_paired(challenger, champion, metric, values, champion_values)
     means = float(values.mean()), float(champion_values.mean())
     if means[1] < 0:
         raise ValueError(f"the champion's mean is {means[1]}; expected a metric of 0 or more, such as NDCG.")
@@ -127,7 +126,7 @@ def judge_non_inferiority(
 
 def say_non_inferiority(result: NonInferiority) -> Condition:
     """Return the comparison with the champion as a condition."""
-    it, label = result.comparison, metric_label(result.comparison.metric, result.comparison.k)
+    it, label = result.comparison, metric_label(result.comparison.metric)
     values = f"{format_figure(result.value)}, that of {it.against} {format_figure(result.champion_value)}"
     kept = ""
     if result.margin_share:
@@ -165,7 +164,7 @@ def judge_against_popularity(comparison: Comparison) -> Condition:
     Args:
         comparison: The challenger against popularity.
     """
-    label, is_met = metric_label(comparison.metric, comparison.k), comparison.difference >= 0
+    label, is_met = metric_label(comparison.metric), comparison.difference >= 0
     verb = "is not below" if is_met else "is below"
     sentence = f"{label} of {comparison.model} {verb} that of {comparison.against}: {_say_difference(comparison)}."
     return Condition(BEATS_POPULARITY, is_met, sentence)

@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from evaluation.comparison import Comparison, adjust, compare_paired, format_figure
 from evaluation.intervals import mean_interval
 from reports.display import format_count, metric_label
+from schema.metric import Metric
 
 MAX_CHANCE_SHARE = 0.5
-FULL_CATALOGUE = "full catalogue"
-HELD_OUT_ONLY = "held-out only"
-_PLACES = {FULL_CATALOGUE: "over the full catalogue", HELD_OUT_ONLY: "over held-out rows"}
 
 
 @dataclass(frozen=True)
@@ -35,17 +33,13 @@ class MetricTrial:
     """A metric tried on a split.
 
     Attributes:
-        metric: Lower-case name, such as "ndcg".
-        k: Cut-off, None for metrics without one.
-        protocol: What is ranked: FULL_CATALOGUE or HELD_OUT_ONLY.
+        metric: The metric.
         yardsticks: "random", "popularity" and "oracle", in this order.
         is_fit: Whether the metric may choose a model on this split.
         reason: Why, in one sentence with the numbers.
     """
 
-    metric: str
-    k: int | None
-    protocol: str
+    metric: Metric
     yardsticks: tuple[Yardstick, Yardstick, Yardstick]
     is_fit: bool
     reason: str
@@ -53,7 +47,7 @@ class MetricTrial:
     @property
     def label(self) -> str:
         """The metric and what it ranks, such as "NDCG@10 over the full catalogue"."""
-        return metric_over(self.metric, self.k, self.protocol)
+        return metric_over(self.metric)
 
 
 @dataclass(frozen=True)
@@ -67,9 +61,7 @@ class GuardVerdict:
 
 
 def try_metric(
-    metric: str,
-    k: int | None,
-    protocol: str,
+    metric: Metric,
     random: NDArray[np.float64],
     popularity: NDArray[np.float64],
     oracle: NDArray[np.float64],
@@ -83,29 +75,25 @@ def try_metric(
     oracle, so there the tests alone decide.
 
     Args:
-        metric: Lower-case name.
-        k: Cut-off, None for metrics without one.
-        protocol: FULL_CATALOGUE or HELD_OUT_ONLY.
+        metric: The metric.
         random: The metric of each user for a random scorer, shape (n).
         popularity: For popularity (for errors: its counterpart, such as means), the same users, shape (n).
         oracle: For a scorer that knows what is held out, the same users, shape (n).
         lower_is_better: Whether the metric is an error.
 
     Raises:
-        ValueError: If the values are not of the same users, are not finite, or the protocol is unknown.
+        ValueError: If the values are not of the same users, or are not finite.
 
     Example:
         >>> chance, popularity = np.repeat([0.0, 1.0], [99, 1]), np.repeat([0.0, 1.0], [80, 20])
-        >>> trial = try_metric("recall", 10, FULL_CATALOGUE, chance, popularity, np.ones(100))
+        >>> trial = try_metric(Metric("recall", 10), chance, popularity, np.ones(100))
         >>> trial.is_fit, [yardstick.value for yardstick in trial.yardsticks]
         (True, [0.01, 0.2, 1.0])
     """
-    label = metric_over(metric, k, protocol)
+    label = metric_over(metric)
     scores = {"random": random, "popularity": popularity, "oracle": oracle}
     pairs = (("oracle", "popularity"), ("popularity", "random"))
-    compared = [
-        compare_paired(a, b, metric, k, scores[a], scores[b], lower_is_better=lower_is_better) for a, b in pairs
-    ]
+    compared = [compare_paired(a, b, metric, scores[a], scores[b], lower_is_better=lower_is_better) for a, b in pairs]
     above_popularity, above_chance = adjust(compared)
     yardsticks = (_measure("random", random), _measure("popularity", popularity), _measure("oracle", oracle))
     failure = (
@@ -113,14 +101,14 @@ def try_metric(
         or _find_doubt(label, "an oracle", "popularity", yardsticks[2], yardsticks[1], above_popularity)
         or _find_doubt(label, "popularity", "a random scorer", yardsticks[1], yardsticks[0], above_chance)
     )
-    return MetricTrial(metric, k, protocol, yardsticks, not failure, failure or _praise(label, yardsticks))
+    return MetricTrial(metric, yardsticks, not failure, failure or _praise(label, yardsticks))
 
 
-def judge_metrics(wanted: tuple[str, int | None, str], trials: Sequence[MetricTrial]) -> GuardVerdict:
+def judge_metrics(wanted: Metric, trials: Sequence[MetricTrial]) -> GuardVerdict:
     """Say whether the wanted metric is fit to choose a model and, where it is not, which of the others is.
 
     Args:
-        wanted: Metric, cut-off and protocol.
+        wanted: The metric that is to choose.
         trials: The wanted one and any others, in the order of preference.
 
     Raises:
@@ -128,36 +116,29 @@ def judge_metrics(wanted: tuple[str, int | None, str], trials: Sequence[MetricTr
 
     Example:
         >>> values = np.zeros(100), np.repeat([0.0, 1.0], [80, 20]), np.ones(100)
-        >>> blind = try_metric("precision", 10, HELD_OUT_ONLY, values[2], values[2], values[2])
-        >>> sharp = try_metric("ndcg", 10, FULL_CATALOGUE, *values)
-        >>> verdict = judge_metrics(("precision", 10, HELD_OUT_ONLY), [blind, sharp])
+        >>> blind = try_metric(Metric("held_out_only_precision", 10), values[2], values[2], values[2])
+        >>> sharp = try_metric(Metric("ndcg", 10), *values)
+        >>> verdict = judge_metrics(blind.metric, [blind, sharp])
         >>> verdict.is_fit, verdict.sentence.endswith(sharp.reason)
         (False, True)
     """
-    found = [trial for trial in trials if (trial.metric, trial.k, trial.protocol) == wanted]
+    found = [trial for trial in trials if trial.metric == wanted]
     if not found:
         tried = ", ".join(trial.label for trial in trials) or "none"
-        raise ValueError(
-            f"{metric_over(*wanted)} was not tried; tried: {tried}. Pass its trial along with the others'."
-        )
-    others = tuple(trial for trial in trials if (trial.metric, trial.k, trial.protocol) != wanted)
+        raise ValueError(f"{metric_over(wanted)} was not tried; tried: {tried}. Pass its trial along with the others'.")
+    others = tuple(trial for trial in trials if trial.metric != wanted)
     sentence = found[0].reason if found[0].is_fit else f"{found[0].reason} {_name_alternative(others)}"
     return GuardVerdict(found[0], others, found[0].is_fit, sentence)
 
 
-def metric_over(metric: str, k: int | None, protocol: str) -> str:
+def metric_over(metric: Metric) -> str:
     """Return a metric's name and what it ranks.
 
-    Raises:
-        ValueError: If the protocol is neither FULL_CATALOGUE nor HELD_OUT_ONLY.
-
     Example:
-        >>> metric_over("precision", 10, HELD_OUT_ONLY)
+        >>> metric_over(Metric("held_out_only_precision", 10))
         'Precision@10 over held-out rows'
     """
-    if protocol not in _PLACES:
-        raise ValueError(f"protocol is {protocol!r}; expected one of {sorted(_PLACES)}. Name what is ranked.")
-    return f"{metric_label(metric, k)} {_PLACES[protocol]}"
+    return f"{metric_label(metric.plain)} over {'held-out rows' if metric.is_held_out_only else 'the full catalogue'}"
 
 
 def _measure(name: str, values: NDArray[np.float64]) -> Yardstick:

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Scores = dict[tuple[str, int], NDArray[np.float64]]
+from evaluation.ranking import Scores
+from schema.metric import HELD_OUT_ONLY, Metric
+
+PRECISION, NDCG = f"{HELD_OUT_ONLY}precision", f"{HELD_OUT_ONLY}ndcg"
 
 
 def held_out_only(
@@ -22,7 +25,7 @@ def held_out_only(
 ) -> tuple[NDArray[np.int64], Scores]:
     """Rank the held-out rows of each user by score, equal scores by item, and measure the first k of them.
 
-    "precision" is hits among the first k / min(k, rows of the user). "ndcg" has binary gains, rank r from 1
+    PRECISION is hits among the first k / min(k, rows of the user). NDCG has binary gains, rank r from 1
     weighted 1 / log2(r + 1), over the same sum for the first min(k, relevant rows of the user) ranks (Järvelin
     and Kekäläinen, 2002). A user without a relevant row scores 0 in both and counts in the mean, so an
     oracle may stay below 1.
@@ -35,7 +38,7 @@ def held_out_only(
         item_idx: Item of each row, shape (n_rows).
 
     Returns:
-        Users in ascending order, shape (n_users), and (metric, k) -> value of each of them in [0, 1].
+        Users in ascending order, shape (n_users), and metric -> value of each of them in [0, 1].
 
     Raises:
         ValueError: If there are no rows, columns differ in length, a score is not a number, or a k is below 1.
@@ -44,7 +47,7 @@ def held_out_only(
         >>> users, scores = held_out_only(
         ...     np.array([3, 3, 3]), np.array([0.9, 0.1, 0.5]), np.array([False, True, True]), [2],
         ...     item_idx=np.array([0, 1, 2]))
-        >>> users.tolist(), scores["precision", 2].tolist(), scores["ndcg", 2].round(4).tolist()
+        >>> users.tolist(), scores[Metric(PRECISION, 2)].tolist(), scores[Metric(NDCG, 2)].round(4).tolist()
         ([3], [0.5], [0.3869])
     """
     _check_rows(user_idx, score, is_relevant, item_idx, ks)
@@ -69,8 +72,8 @@ def _measure(
     for k in ks:
         top_user, top_rank = hit_user[hit_rank < k], hit_rank[hit_rank < k]
         gain = np.bincount(top_user, weights=weights[top_rank], minlength=n_users)
-        scores["precision", k] = np.bincount(top_user, minlength=n_users) / np.minimum(k, n_rows)
-        scores["ndcg", k] = gain / ideal[np.minimum(k, n_relevant)]
+        scores[Metric(PRECISION, k)] = np.bincount(top_user, minlength=n_users) / np.minimum(k, n_rows)
+        scores[Metric(NDCG, k)] = gain / ideal[np.minimum(k, n_relevant)]
     return scores
 
 

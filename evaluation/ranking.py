@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schema.items_by_user import ItemsByUser, pair_keys
+from schema.metric import Metric
 
 RANKING_METRICS = ("ndcg", "recall", "precision", "hit_rate", "mrr", "map")
 
-Scores = dict[tuple[str, int], NDArray[np.float64]]
+Scores = dict[Metric, NDArray[np.float64]]
 
 
 def evaluate_ranking(items: NDArray[np.integer], relevant: ItemsByUser, ks: Sequence[int]) -> Scores:
@@ -22,7 +23,7 @@ def evaluate_ranking(items: NDArray[np.integer], relevant: ItemsByUser, ks: Sequ
         ks: Cut-offs, from 1 to k_max.
 
     Returns:
-        (metric, k) -> float64 of shape (n), in [0, 1], for each of RANKING_METRICS.
+        Metric -> float64 of shape (n), in [0, 1], for each of RANKING_METRICS at each cut-off.
 
     Raises:
         ValueError: If a cut-off, a list or a row of relevant is not as described.
@@ -30,15 +31,15 @@ def evaluate_ranking(items: NDArray[np.integer], relevant: ItemsByUser, ks: Sequ
     Example:
         >>> relevant = ItemsByUser.from_pairs(np.array([0, 0]), np.array([3, 5]), n_users=1)
         >>> scores = evaluate_ranking(np.array([[7, 3, 9]]), relevant, ks=[3])
-        >>> {metric: round(float(values[0]), 4) for (metric, k), values in scores.items()}
+        >>> {metric.name: round(float(values[0]), 4) for metric, values in scores.items()}
         {'ndcg': 0.3869, 'recall': 0.5, 'precision': 0.3333, 'hit_rate': 1.0, 'mrr': 0.5, 'map': 0.25}
     """
     _check_lists(items, relevant, ks)
     hits = contains_pairs(relevant, items)
     scores: Scores = {}
     for k in ks:
-        for metric, values in _score_hits(hits[:, :k], relevant.counts).items():
-            scores[metric, k] = values
+        by_name = _score_hits(hits[:, :k], relevant.counts)
+        scores |= {Metric(name, k): values for name, values in by_name.items()}
     return scores
 
 

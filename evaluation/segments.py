@@ -9,6 +9,7 @@ from evaluation.evaluate import RankingScores
 from evaluation.intervals import mean_interval
 from evaluation.ranking import RANKING_METRICS, contains_pairs, evaluate_ranking
 from schema.items_by_user import ItemsByUser
+from schema.metric import Metric
 from schema.scores import SegmentScore
 
 HEAD, TORSO, TAIL, COLD = range(4)
@@ -19,8 +20,7 @@ ACTIVITY_SEGMENTS = ("light", "heavy")
 AGE_SEGMENTS = ("old", "new")
 ITEM_GROUP = "item popularity"
 
-Metrics = Sequence[tuple[str, int]]
-DEFAULT_METRICS: Metrics = (("ndcg", 10), ("recall", 10))
+DEFAULT_METRICS = (Metric("ndcg", 10), Metric("recall", 10))
 
 
 def segment_items(item_counts: NDArray[np.integer]) -> NDArray[np.int8]:
@@ -68,7 +68,7 @@ def score_user_segments(
     group: str,
     names: Sequence[str],
     segment: NDArray[np.int8],
-    metrics: Metrics = DEFAULT_METRICS,
+    metrics: Sequence[Metric] = DEFAULT_METRICS,
 ) -> list[SegmentScore]:
     """Return each metric over the users of each segment; segments without users are left out.
 
@@ -77,7 +77,7 @@ def score_user_segments(
         group: What the segments part, such as "activity".
         names: Names of segments 0, 1 and so on, such as ACTIVITY_SEGMENTS.
         segment: Segment of each of scores.users, in that order.
-        metrics: (metric, k), each of them in scores.
+        metrics: Each of them in scores.
 
     Raises:
         ValueError: If segment does not fit the users or the names, or a metric was not measured.
@@ -96,7 +96,7 @@ def score_item_segments(
     items: NDArray[np.integer],
     relevant: ItemsByUser,
     item_segment: NDArray[np.int8],
-    metrics: Metrics = DEFAULT_METRICS,
+    metrics: Sequence[Metric] = DEFAULT_METRICS,
 ) -> list[SegmentScore]:
     """Return each metric for each segment of items, as if only its held-out items were held out.
 
@@ -109,18 +109,18 @@ def score_item_segments(
         items: Shape (n, k_max), best first, -1 for places left empty.
         relevant: Held-out items of the same n users; a user may have none.
         item_segment: Shape (n_items), as segment_items gives it.
-        metrics: (metric, k), of evaluation.ranking.RANKING_METRICS and from 1 to k_max.
+        metrics: Of evaluation.ranking.RANKING_METRICS, cut off from 1 to k_max.
 
     Raises:
         ValueError: If an argument is not as described or a list repeats an item.
     """
-    _check_metrics(metrics, [(name, k) for name in RANKING_METRICS for k in range(1, items.shape[1] + 1)])
+    _check_metrics(metrics, [Metric(name, k) for name in RANKING_METRICS for k in range(1, items.shape[1] + 1)])
     _check_items(items, relevant, item_segment)
     found = []
     for number, name in enumerate(ITEM_SEGMENTS):
         lists, own = _narrow(items, relevant, item_segment == number)
         if len(lists):
-            scores = evaluate_ranking(lists, own, sorted({k for _, k in metrics}))
+            scores = evaluate_ranking(lists, own, sorted({metric.k for metric in metrics if metric.k}))
             found += [_summarise(ITEM_GROUP, name, metric, scores[metric]) for metric in metrics]
     return found
 
@@ -139,8 +139,8 @@ def _narrow(
     return np.take_along_axis(lists, np.argsort(lists < 0, axis=1, kind="stable"), axis=1), own
 
 
-def _summarise(group: str, name: str, metric: tuple[str, int], values: NDArray[np.float64]) -> SegmentScore:
-    return SegmentScore(group, name, *metric, float(values.mean()), *mean_interval(values), len(values))
+def _summarise(group: str, name: str, metric: Metric, values: NDArray[np.float64]) -> SegmentScore:
+    return SegmentScore(group, name, metric, float(values.mean()), *mean_interval(values), len(values))
 
 
 def _median(values: NDArray[np.integer]) -> float:
@@ -160,11 +160,12 @@ def _check_segment(segment: NDArray[np.int8], names: Sequence[str], n_users: int
         )
 
 
-def _check_metrics(metrics: Metrics, measured: Iterable[tuple[str, int]]) -> None:
+def _check_metrics(metrics: Sequence[Metric], measured: Iterable[Metric]) -> None:
     known = set(measured)
     if not set(metrics) <= known:
         raise ValueError(
-            f"metrics {sorted(set(metrics) - known)} are not measured; expected some of {sorted(known)}. Evaluate at "
+            f"metrics {sorted(map(str, set(metrics) - known))} are not measured; expected some of "
+            f"{sorted(map(str, known))}. Evaluate at "
             "these cut-offs."
         )
 

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from evaluation.comparison import format_figure
 from flows.terminal import MOST_ROWS, more, short, table_of, text
 from reports.display import clean_text, format_share, metric_label
+from schema.metric import Metric
 from storage.champion import Succession
 
 MOST_CHARACTERS = 1000
@@ -17,8 +18,7 @@ Decision = Mapping[str, Any]
 
 def decision_view(decision: Decision) -> RenderableType:
     """Return tables of the models and of the conditions, and what came of them."""
-    name, k = str(decision["metric"]).rsplit("_", 1)
-    models = table_of("", "model", "id", metric_label(name, int(k)))
+    models = table_of("", "model", "id", metric_label(Metric.parse(decision["metric"])))
     for role, one in _models(decision):
         models.add_row(
             text(role), text(one["label"]), text(short(one["model_id"]), "bold"), text(_figure(one["value"]))
@@ -36,12 +36,11 @@ def decision_view(decision: Decision) -> RenderableType:
 
 def decision_markdown(decision: Decision, promotion_id: str) -> str:
     """Return the same as a page of Markdown."""
-    name, k = str(decision["metric"]).rsplit("_", 1)
     models = [[role, one["label"], one["model_id"], _figure(one["value"])] for role, one in _models(decision)]
     conditions = [[one["name"], "yes" if one["met"] else "**no**", one["sentence"]] for one in decision["conditions"]]
     parts = [
         f"## {_outcome(decision)}",
-        _markdown_table(["", "model", "id", metric_label(name, int(k))], models),
+        _markdown_table(["", "model", "id", metric_label(Metric.parse(decision["metric"]))], models),
         *(line.plain for line in _lines(decision)),
         _markdown_table(["condition", "met", "why"], conditions),
         *(f"> {clean_text(one['sentence'], MOST_CHARACTERS)}" for one in decision["findings"]),

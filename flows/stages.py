@@ -19,11 +19,12 @@ from reviews.options import DownloadOptions
 from spark.options import DatasetOptions, SparkOptions
 from storage.manifest import Manifest
 from tasks.candidates import YARDSTICKS, Candidate, SearchOptions, candidates
-from tasks.choose import Choice, Scored, choose
+from tasks.choose import NDCG, Choice, Scored, choose
 from tasks.dataset import build_dataset
 from tasks.drift import Drift, compare_with_before
 from tasks.fit import Parts, fit
 from tasks.ingest import check_reviews, find_reviews, publish_reviews, read_raw
+from tasks.model import Lineage
 from tasks.options import (
     DriftOptions,
     EvaluationOptions,
@@ -36,7 +37,6 @@ from tasks.places import scratch_folder
 from tasks.progress import Advance, progress
 from tasks.raw import fetch_raw, keep_file
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
-from tasks.report import Lineage
 from tasks.score import score
 from tasks.split import SPLIT_FILES, split_dataset
 from tasks.tables import LEARNT
@@ -156,7 +156,7 @@ def compare_on_test(settings: Settings, split: Manifest, competing: Sequence[Can
 
 def best_trained(validated: Sequence[Scored]) -> Scored:
     """Return the candidate of the highest NDCG@10 on validation that is no baseline."""
-    return max((one for one in validated if not one.candidate.is_baseline), key=lambda one: one.value("ndcg_10") or 0.0)
+    return max((one for one in validated if not one.candidate.is_baseline), key=lambda one: one.value(NDCG) or 0.0)
 
 
 def trace_learning(settings: Settings, split: Manifest, validated: Sequence[Scored]) -> list[Scored]:

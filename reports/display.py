@@ -4,6 +4,8 @@ import math
 import unicodedata
 from typing import Literal
 
+from schema.metric import Metric
+
 EN_DASH = "\u2013"
 MINUS = "\u2212"
 
@@ -63,16 +65,16 @@ def describe_metric(metric: str) -> str:
     return _DESCRIPTIONS.get(metric, "")
 
 
-def metric_label(metric: str, k: int | None) -> str:
+def metric_label(metric: Metric) -> str:
     """Return a metric's name as people write it.
 
     Example:
-        >>> metric_label("ndcg", 10), metric_label("rmse", None), metric_label("held_out_only_ndcg", 10)
-        ('NDCG@10', 'RMSE', 'NDCG@10, held-out items only')
+        >>> metric_label(Metric("rmse")), metric_label(Metric("held_out_only_ndcg", 10))
+        ('RMSE', 'NDCG@10, held-out items only')
     """
-    name = _METRIC_NAMES.get(metric, metric.replace("_", " ").capitalize())
+    name = _METRIC_NAMES.get(metric.name, metric.name.replace("_", " ").capitalize())
     head, comma, tail = name.partition(",")
-    return name if k is None else f"{head}@{k}{comma}{tail}"
+    return name if metric.k is None else f"{head}@{metric.k}{comma}{tail}"
 
 
 def clean_text(text: object, limit: int = 120) -> str:

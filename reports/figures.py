@@ -8,7 +8,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from reports.display import clean_text, format_count, format_metric, format_share, metric_label
 from reports.findings import rank_models
-from reports.report_input import PRIMARY_K, PRIMARY_METRIC, ScoredModel
+from reports.report_input import PRIMARY, ScoredModel
 from reports.svg import ACCENT, BASELINE, INK, MUTED, SURFACE, new_axes, to_svg
 from schema.metric import MetricRow
 
@@ -36,7 +36,7 @@ def draw_candidates(models: Sequence[ScoredModel], name: str, width: float = WID
     axes.xaxis.set_major_locator(MaxNLocator(5 if width > NARROW_INCHES else 3))
     axes.grid(visible=True, axis="x")
     axes.grid(visible=False, axis="y")
-    label = metric_label(PRIMARY_METRIC, PRIMARY_K)
+    label = metric_label(PRIMARY)
     axes.set_xlabel(f"{label} on validation")
     values = "; ".join(f"{clean_text(model.label)} {format_metric(score.value)}" for model, score in drawn)
     return to_svg(figure, name, f"{label} on validation with 95 % intervals, best first: {values}.")
@@ -46,7 +46,7 @@ def _most_telling(models: Sequence[ScoredModel]) -> list[tuple[ScoredModel, Metr
     scored = [
         (model, row)
         for model in rank_models(models)
-        if (row := model.find(PRIMARY_METRIC, PRIMARY_K)) is not None and math.isfinite(row.value)
+        if (row := model.find(PRIMARY)) is not None and math.isfinite(row.value)
     ]
     kept = [pair for place, pair in enumerate(scored) if _is_pinned(pair[0]) or place < MOST_DRAWN]
     while len(kept) > MOST_DRAWN and (spare := [pair for pair in kept if not _is_pinned(pair[0])]):

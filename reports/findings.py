@@ -15,8 +15,8 @@ from reports.display import (
     format_share,
     metric_label,
 )
-from reports.report_input import PRIMARY_K, PRIMARY_METRIC, ReportInput, ScoredModel
-from schema.metric import MetricRow
+from reports.report_input import PRIMARY, ReportInput, ScoredModel
+from schema.metric import Metric, MetricRow
 
 ABOUT_THE_SAME = 0.1
 """Two values that differ by no more than this share are called about the same."""
@@ -40,7 +40,7 @@ def judge(report: ReportInput) -> Verdict:
     Where the two were compared user by user, that decides: a paired difference sees what two overlapping
     intervals hide.
     """
-    name = metric_label(PRIMARY_METRIC, PRIMARY_K)
+    name = metric_label(PRIMARY)
     chosen = report.chosen_on_test
     score = find_primary(chosen)
     rival = _strongest_baseline(model for model in report.test if not model.is_chosen)
@@ -50,19 +50,19 @@ def judge(report: ReportInput) -> Verdict:
         return Verdict("bad", f"No trained model did better on validation: the choice is {chosen.label}.")
     if rival is None:
         return Verdict("even", f"There is no baseline on the test split to hold {chosen.label} against.")
-    paired = _find_comparison(report.comparisons, chosen.label, rival[0].label)
+    paired = _find_comparison(report.evidence.comparisons, chosen.label, rival[0].label)
     if paired is not None:
         return _judge_paired(paired, score, rival[1])
     return _compare(chosen.label, score, rival[0].label, rival[1])
 
 
 def _find_comparison(comparisons: Sequence[Comparison], model: str, against: str) -> Comparison | None:
-    wanted = (model, against, PRIMARY_METRIC, PRIMARY_K)
-    return next((one for one in comparisons if (one.model, one.against, one.metric, one.k) == wanted), None)
+    wanted = (model, against, PRIMARY)
+    return next((one for one in comparisons if (one.model, one.against, one.metric) == wanted), None)
 
 
 def _judge_paired(paired: Comparison, score: MetricRow, bar: MetricRow) -> Verdict:
-    against = f"{paired.against} ({metric_label(PRIMARY_METRIC, PRIMARY_K)} {format_metric(bar.value)})"
+    against = f"{paired.against} ({metric_label(PRIMARY)} {format_metric(bar.value)})"
     proof = (
         f"paired by user, the difference is {format_difference(paired.difference)} "
         f"(95\u00a0% interval {format_range(paired.low, paired.high)}, adjusted p\u00a0{_equals(paired.p_adjusted)})"
@@ -81,7 +81,7 @@ def _equals(p_value: float) -> str:
 
 
 def _compare(label: str, score: MetricRow, rival: str, bar: MetricRow) -> Verdict:
-    name = metric_label(PRIMARY_METRIC, PRIMARY_K)
+    name = metric_label(PRIMARY)
     against = f"{rival} ({name} {format_metric(bar.value)})"
     if score.low > bar.high:
         return Verdict("good", f"{label} beats the strongest baseline, {against}{_times(score, bar)}.")
@@ -102,7 +102,7 @@ def say_popularity(models: Sequence[ScoredModel]) -> str:
     if popular is None or score is None or popular.is_chosen:
         return ""
     interval = format_interval(score.low, score.high)
-    got = f"{metric_label(PRIMARY_METRIC, PRIMARY_K)} {format_metric(score.value)}"
+    got = f"{metric_label(PRIMARY)} {format_metric(score.value)}"
     got += f" (95\u00a0% interval {interval})" if interval else ""
     share = f", {format_share(score.value / own.value)} of the chosen model\u2019s" if own and own.value > 0 else ""
     return f"Popularity alone, the same items for everyone, would have got {got}{share}."
@@ -110,7 +110,7 @@ def say_popularity(models: Sequence[ScoredModel]) -> str:
 
 def gather_warnings(report: ReportInput) -> list[str]:
     """Return what a reader must know before any number: the warnings among the findings, and an unfit metric."""
-    found = [one.sentence for one in report.findings if one.is_warning]
+    found = [one.sentence for one in report.evidence.findings if one.is_warning]
     if report.guard is not None and not report.guard.is_fit and report.guard.sentence not in found:
         found.insert(0, report.guard.sentence)
     return found
@@ -124,7 +124,7 @@ def strongest_baseline(models: Iterable[ScoredModel]) -> ScoredModel | None:
 
 def find_primary(model: ScoredModel) -> MetricRow | None:
     """Return the model's NDCG@10; None if it was not measured or is not a number."""
-    row = model.find(PRIMARY_METRIC, PRIMARY_K)
+    row = model.find(PRIMARY)
     return row if row is not None and math.isfinite(row.value) else None
 
 
@@ -143,38 +143,38 @@ def rank_models(models: Sequence[ScoredModel]) -> list[ScoredModel]:
     return sorted(models, key=order)
 
 
-def metric_columns(models: Iterable[ScoredModel], k: int | None = None) -> list[tuple[str, int | None]]:
-    """Return the (metric, cut-off) pairs measured for any of the models, the commonest metrics first.
+def metric_columns(models: Iterable[ScoredModel], k: int | None = None) -> list[Metric]:
+    """Return the metrics measured for any of the models, the commonest metrics first.
 
     Args:
         models: Models of one split.
         k: Keep only this cut-off, and the metrics that have none; None keeps all.
     """
-    found = {(row.metric, row.k) for model in models for row in model.metrics}
-    kept = [pair for pair in found if k is None or pair[1] in (None, k)]
-    return sorted(kept, key=lambda pair: (_position(pair[0]), pair[0], pair[1] or 0))
+    found = {row.key for model in models for row in model.metrics}
+    kept = [metric for metric in found if k is None or metric.k in (None, k)]
+    return sorted(kept, key=lambda metric: (_position(metric.name), metric.name, metric.k or 0))
 
 
 def _position(metric: str) -> int:
     return _COLUMN_ORDER.index(metric) if metric in _COLUMN_ORDER else len(_COLUMN_ORDER)
 
 
-def best_value(models: Iterable[ScoredModel], metric: str, k: int | None) -> float | None:
+def best_value(models: Iterable[ScoredModel], metric: Metric) -> float | None:
     """Return the best finite value of a metric among the models; None where neither high nor low is better."""
-    sense = better_sense(metric)
+    sense = better_sense(metric.name)
     if sense is None:
         return None
-    rows = [row for model in models if (row := model.find(metric, k))]
+    rows = [row for model in models if (row := model.find(metric))]
     values = [row.value for row in rows if math.isfinite(row.value)]
     pick = min if sense == "lower" else max
     return pick(values, default=None)
 
 
-def original_columns(models: Sequence[ScoredModel]) -> tuple[list[tuple[str, int | None]], ...]:
+def original_columns(models: Sequence[ScoredModel]) -> tuple[list[Metric], list[Metric]]:
     """Return the metrics of the original project's protocol, and the honest ones beside them."""
     columns = metric_columns(models)
-    theirs = [pair for pair in columns if pair[0] in (*_ORIGINAL, "rmse", "mae")]
-    return theirs, [pair for pair in columns if pair not in theirs]
+    theirs = [metric for metric in columns if metric.name in (*_ORIGINAL, "rmse", "mae")]
+    return theirs, [metric for metric in columns if metric not in theirs]
 
 
 def say_random(models: Sequence[ScoredModel]) -> list[str]:
@@ -183,18 +183,18 @@ def say_random(models: Sequence[ScoredModel]) -> list[str]:
     if scorer is None:
         return []
     theirs, ours = original_columns(models)
-    ranking = [pair for pair in theirs + ours if pair[0] in (*_ORIGINAL, PRIMARY_METRIC)]
+    ranking = [metric for metric in theirs + ours if metric.name in (*_ORIGINAL, PRIMARY.name)]
     others = [model for model in models if model is not scorer]
-    return [text for pair in ranking if (text := _say_chance(scorer, others, *pair))]
+    return [text for metric in ranking if (text := _say_chance(scorer, others, metric))]
 
 
-def _say_chance(scorer: ScoredModel, others: Sequence[ScoredModel], metric: str, k: int | None) -> str:
-    row = scorer.find(metric, k)
-    values = [found.value for model in others if (found := model.find(metric, k)) and math.isfinite(found.value)]
+def _say_chance(scorer: ScoredModel, others: Sequence[ScoredModel], metric: Metric) -> str:
+    row = scorer.find(metric)
+    values = [found.value for model in others if (found := model.find(metric)) and math.isfinite(found.value)]
     best = max(values, default=0.0)
     if row is None or not math.isfinite(row.value) or best <= 0:
         return ""
-    name = metric_label(metric, k) + ("" if metric in _ORIGINAL else ", all items ranked")
+    name = metric_label(metric) + ("" if metric.name in _ORIGINAL else ", all items ranked")
     share = row.value / best
     like = "gets about the same as" if abs(share - 1) <= ABOUT_THE_SAME else f"gets {format_share(share)} of"
     numbers = f"{format_metric(row.value)} against {format_metric(best)}"

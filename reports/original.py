@@ -9,13 +9,14 @@ from rich.text import Text
 from reports.display import clean_text, metric_label
 from reports.report_input import ScoredModel
 from reports.terminal import metric_cell, open_console, printed
+from schema.metric import Metric
 
 COLUMNS = (
-    ("rmse", None),
-    ("held_out_only_precision", 10),
-    ("held_out_only_ndcg", 10),
-    ("precision", 10),
-    ("ndcg", 10),
+    Metric("rmse"),
+    Metric("held_out_only_precision", 10),
+    Metric("held_out_only_ndcg", 10),
+    Metric("precision", 10),
+    Metric("ndcg", 10),
 )
 
 
@@ -30,10 +31,10 @@ def original_table(models: Sequence[ScoredModel], width: int = 100) -> str:
     """
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("Model", overflow="fold")
-    for metric, k in COLUMNS:
-        table.add_column(metric_label(metric, k), justify="right")
+    for metric in COLUMNS:
+        table.add_column(metric_label(metric), justify="right")
     for model in models:
-        table.add_row(Text(clean_text(model.label)), *(metric_cell(model.find(*column)) for column in COLUMNS))
+        table.add_row(Text(clean_text(model.label)), *(metric_cell(model.find(column)) for column in COLUMNS))
     console = open_console(width)
     console.print(table)
     return printed(console)

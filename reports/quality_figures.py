@@ -12,8 +12,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from evaluation.comparison import Comparison
 from reports.display import clean_text, format_difference, format_metric, format_range, format_share, metric_label
 from reports.label_places import POINTS, place_labels
-from reports.report_input import PRIMARY_K, PRIMARY_METRIC, ScoredModel
+from reports.report_input import PRIMARY, ScoredModel
 from reports.svg import ACCENT, BASELINE, INK, MUTED, SURFACE, new_axes, to_svg
+from schema.metric import Metric
 
 WIDE_INCHES, NARROW_INCHES = 10.4, 4.2
 
@@ -38,7 +39,7 @@ def draw_differences(comparisons: Sequence[Comparison], name: str, width: float 
         FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "\u2212") if value else "0")
     )
     grid_across(axes)
-    label = metric_label(comparisons[0].metric, comparisons[0].k)
+    label = metric_label(comparisons[0].metric)
     side = "left" if comparisons[0].lower_is_better else "right"
     joint = ", " if width > NARROW_INCHES else "\n"
     axes.set_xlabel(f"difference in {label}{joint}{side} of 0: chosen is better")
@@ -54,7 +55,7 @@ def draw_tradeoff(models: Sequence[ScoredModel], name: str, width: float = WIDE_
     points = [
         (model, coverage.value, score.value)
         for model in models
-        if (coverage := model.find("coverage", PRIMARY_K)) and (score := model.find(PRIMARY_METRIC, PRIMARY_K))
+        if (coverage := model.find(Metric("coverage", PRIMARY.k))) and (score := model.find(PRIMARY))
         if math.isfinite(coverage.value) and math.isfinite(score.value)
     ]
     if not points:
@@ -73,12 +74,10 @@ def draw_tradeoff(models: Sequence[ScoredModel], name: str, width: float = WIDE_
     axes.yaxis.set_major_locator(MaxNLocator(5))
     joint = " " if width > NARROW_INCHES else "\n"
     axes.tick_params("x", pad=8)
-    axes.set(
-        xlabel=f"share of the catalogue{joint}recommended to anybody", ylabel=metric_label(PRIMARY_METRIC, PRIMARY_K)
-    )
+    axes.set(xlabel=f"share of the catalogue{joint}recommended to anybody", ylabel=metric_label(PRIMARY))
     _label_points(figure, axes, points, label_limit(width))
     values = "; ".join(f"{clean_text(m.label)} {format_share(x)} and {format_metric(y)}" for m, x, y in points)
-    return to_plain_svg(figure, name, f"Coverage and {metric_label(PRIMARY_METRIC, PRIMARY_K)} on test: {values}.")
+    return to_plain_svg(figure, name, f"Coverage and {metric_label(PRIMARY)} on test: {values}.")
 
 
 def _label_points(figure: Figure, axes: Axes, points: Sequence[tuple[ScoredModel, float, float]], limit: int) -> None:

@@ -18,7 +18,7 @@ from reports.quality_figures import (
     label_limit,
     to_plain_svg,
 )
-from reports.report_input import PRIMARY_K, PRIMARY_METRIC
+from reports.report_input import PRIMARY
 from reports.svg import ACCENT, BASELINE, INK, MUTED, new_axes
 from schema.scores import SegmentScore
 
@@ -44,16 +44,11 @@ def group_segments(scores: Mapping[str, Sequence[SegmentScore]], labels: Sequenc
     """Return the NDCG@10 of these models by group and segment, in the order in which they were measured.
 
     Example:
-        >>> score = SegmentScore("activity", "light", "ndcg", 10, 0.1, 0.0, 0.2, n_users=7)
+        >>> score = SegmentScore("activity", "light", PRIMARY, 0.1, 0.0, 0.2, n_users=7)
         >>> [(group.name, group.rows[0].n_users) for group in group_segments({"als": [score]}, ["als"])]
         [('Activity', 7)]
     """
-    found = {
-        (label, one.group, one.segment): one
-        for label in labels
-        for one in scores[label]
-        if (one.metric, one.k) == (PRIMARY_METRIC, PRIMARY_K)
-    }
+    found = {(label, one.group, one.segment): one for label in labels for one in scores[label] if one.metric == PRIMARY}
     groups: dict[str, dict[str, None]] = {}
     for _, group, segment in found:
         groups.setdefault(group, {})[segment] = None
@@ -95,7 +90,7 @@ def draw_segments(groups: Sequence[SegmentGroup], labels: Sequence[str], name: s
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(6 if width > NARROW_INCHES else 3))
     grid_across(axes)
-    metric = metric_label(PRIMARY_METRIC, PRIMARY_K)
+    metric = metric_label(PRIMARY)
     axes.set_xlabel(metric)
     columns = 2 if width > NARROW_INCHES else 1
     figure.legend(

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from reports.display import clean_text, format_count, format_interval, format_metric, metric_label
 from reports.findings import gather_warnings, judge, metric_columns, rank_models, say_popularity
-from reports.report_input import PRIMARY_K, ReportInput, ScoredModel
-from schema.metric import MetricRow
+from reports.report_input import PRIMARY, ReportInput, ScoredModel
+from schema.metric import Metric, MetricRow
 
 _MOST_COLUMNS = 4
 
@@ -34,9 +34,9 @@ def terminal_table(report: ReportInput, width: int = 100, has_colour: bool = Fal
             console.print(Text(clean_text(sentence, limit=600)))
     for warning in gather_warnings(report):
         console.print(Text("Warning: " + clean_text(warning, limit=600), style="yellow"))
-    if report.is_sample_data:
+    if report.data.is_sample_data:
         console.print(Text("Sample data: these figures say nothing about real shoppers.", style="yellow"))
-    for note in report.notes:
+    for note in report.data.notes:
         console.print(Text("Note: " + clean_text(note, limit=400)))
     return printed(console)
 
@@ -61,23 +61,21 @@ def printed(console: Console) -> str:
 
 
 def _test_table(report: ReportInput) -> Table:
-    columns = metric_columns(report.test, PRIMARY_K)[:_MOST_COLUMNS]
+    columns = metric_columns(report.test, PRIMARY.k)[:_MOST_COLUMNS]
     sample = "" if report.sampled_users is None else f", on a sample of {format_count(report.sampled_users)} users"
     title = f"Test split, all items ranked{sample}; below each figure its 95 % interval"
     table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
     table.add_column("Model", overflow="fold")
-    for metric, k in columns:
-        table.add_column(metric_label(metric, k), justify="right")
+    for metric in columns:
+        table.add_column(metric_label(metric), justify="right")
     for model in rank_models(report.test):
         table.add_row(*_cells(model, columns), style="bold" if model.is_chosen else "")
     return table
 
 
-def _cells(model: ScoredModel, columns: list[tuple[str, int | None]]) -> list[Text]:
-    cells = [Text(("→ " if model.is_chosen else "  ") + clean_text(model.label, limit=60))]
-    for metric, k in columns:
-        cells.append(metric_cell(model.find(metric, k)))
-    return cells
+def _cells(model: ScoredModel, columns: list[Metric]) -> list[Text]:
+    label = Text(("→ " if model.is_chosen else "  ") + clean_text(model.label, limit=60))
+    return [label, *(metric_cell(model.find(metric)) for metric in columns)]
 
 
 def metric_cell(row: MetricRow | None) -> Text:

@@ -12,7 +12,7 @@ from reports.display import clean_text, format_metric, metric_label
 from reports.findings import find_primary
 from reports.label_places import POINTS, spread_apart
 from reports.quality_figures import NARROW_INCHES, WIDE_INCHES, face, to_plain_svg
-from reports.report_input import PRIMARY_K, PRIMARY_METRIC, ScoredModel, WindowScores
+from reports.report_input import PRIMARY, ScoredModel, WindowScores
 from reports.svg import ACCENT, BASELINE, INK, MUTED, new_axes
 from schema.metric import MetricRow
 
@@ -64,10 +64,10 @@ def draw_windows(rows: Sequence[WindowRow], labels: Sequence[str], name: str, wi
     axes.set_xlim(-0.25 if is_wide else -0.6, len(labels) - 0.9)
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.set_ylabel(metric_label(PRIMARY_METRIC, PRIMARY_K))
+    axes.set_ylabel(metric_label(PRIMARY))
     _label_ends(axes, ends)
     said = "; ".join(f"{clean_text(row.model.label)} {_say(row)}" for row in rows)
-    return to_plain_svg(figure, name, f"{metric_label(PRIMARY_METRIC, PRIMARY_K)} by window, oldest first: {said}.")
+    return to_plain_svg(figure, name, f"{metric_label(PRIMARY)} by window, oldest first: {said}.")
 
 
 def _say(row: WindowRow) -> str:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
+HELD_OUT_ONLY = "held_out_only_"
+"""Prefix of metrics for which each user's held-out rows alone are ranked, not the full catalogue."""
+
 
 class Metric(NamedTuple):
     """A metric at a cut-off, such as NDCG@10; written ``ndcg_10``.
@@ -19,6 +22,21 @@ class Metric(NamedTuple):
 
     name: str
     k: int | None = None
+
+    @property
+    def is_held_out_only(self) -> bool:
+        """Whether only each user's held-out rows are ranked."""
+        return self.name.startswith(HELD_OUT_ONLY)
+
+    @property
+    def plain(self) -> "Metric":
+        """The same metric without the prefix that says what is ranked.
+
+        Example:
+            >>> str(Metric("held_out_only_ndcg", 10).plain)
+            'ndcg_10'
+        """
+        return Metric(self.name.removeprefix(HELD_OUT_ONLY), self.k)
 
     def __str__(self) -> str:
         return self.name if self.k is None else f"{self.name}_{self.k}"

@@ -1,7 +1,10 @@
 """Scores of parts of the users, the items and the rows."""
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Self
+
+from schema.metric import Metric
 
 
 @dataclass(frozen=True)
@@ -10,18 +13,33 @@ class SegmentScore:
 
     Attributes:
         group: What the segments part, such as "item popularity"; segment is one of them, such as "tail".
-        metric: Lower-case name, such as "ndcg", at cut-off k.
+        metric: The metric.
         value: Mean over the n_users of the segment; low and high are its 95 % interval over users.
     """
 
     group: str
     segment: str
-    metric: str
-    k: int
+    metric: Metric
     value: float
     low: float
     high: float
     n_users: int
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the score as JSON values, the name of the metric and its cut-off apart."""
+        return {**asdict(self), "metric": self.metric.name, "k": self.metric.k}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Return the score of a row.
+
+        Example:
+            >>> score = SegmentScore("user age", "new", Metric("ndcg", 10), 0.2, 0.1, 0.3, n_users=7)
+            >>> SegmentScore.from_row(score.as_row()) == score
+            True
+        """
+        named = {name: value for name, value in row.items() if name not in ("metric", "k")}
+        return cls(**named, metric=Metric(row["metric"], row["k"]))
 
 
 @dataclass(frozen=True)

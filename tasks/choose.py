@@ -1,6 +1,6 @@
 """Choosing the model: the candidate that is best on validation by a metric that the guard lets choose."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,21 +11,22 @@ from prefect.artifacts import create_table_artifact
 
 from evaluation.assess import HeldOut, hold_out
 from evaluation.evaluate import evaluate_lists, rank_held_out
-from evaluation.guard import FULL_CATALOGUE, HELD_OUT_ONLY, GuardVerdict, MetricTrial, judge_metrics, try_metric
+from evaluation.guard import GuardVerdict, MetricTrial, judge_metrics, try_metric
 from evaluation.held_out_only import held_out_only
-from evaluation.ranking import RANKING_METRICS
+from evaluation.ranking import Scores
 from evaluation.selection_noise import LeadVerdict, judge_lead
 from reports.display import format_interval, format_metric, metric_label
 from schema.errors import InvalidInput
+from schema.metric import Metric
 from storage.manifest import Manifest
 from tasks.candidates import POPULARITY, RANDOM, Candidate
 from tasks.measured import GOOD_RATING, USERS_K, load_factors
-from tasks.options import EvaluationOptions, PlaceOptions, SelectionMetric, SelectionOptions
+from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.score import read_rows, read_users
 from tasks.tables import read_parts
 
-PREFIX = "held_out_only_"
-SHOWN = (("ndcg", 10), ("recall", 10), ("hit_rate", 10), ("coverage", 10), ("rmse", None))
+NDCG = Metric("ndcg", USERS_K)
+SHOWN = (NDCG, Metric("recall", 10), Metric("hit_rate", 10), Metric("coverage", 10), Metric("rmse"))
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Scored:
     fitted: Manifest
     scores: Manifest
 
-    def value(self, metric: str) -> float | None:
-        """Return a metric such as ``ndcg_10``, where it was measured for the candidate."""
-        value = self.scores.counts.get(metric)
+    def value(self, metric: Metric) -> float | None:
+        """Return a metric where it was measured for the candidate."""
+        value = self.scores.counts.get(str(metric))
         return None if value is None else float(value)
 
 
@@ -48,13 +49,13 @@ class Choice:
 
     Attributes:
         scored: The chosen candidate on validation.
-        select_by: The metric that chose it.
+        metric: The metric that chose it.
         guard: Whether the metric may choose on this split.
         lead: Whether the winner's lead is more than the best of so many show by chance.
     """
 
     scored: Scored
-    select_by: str
+    metric: Metric
     guard: GuardVerdict
     lead: LeadVerdict
 
@@ -73,20 +74,20 @@ def choose(
         InvalidInput: If the guard does not let the metric choose, in numbers, with one that it would let.
     """
     guard = _judge(places, split, scored, options, evaluation)
-    ranked = [one for one in scored if one.candidate.ranks and one.value(options.select_by) is not None]
-    best = max(ranked, key=lambda one: one.value(options.select_by) or 0.0)
+    ranked = [one for one in scored if one.candidate.ranks and one.value(options.metric) is not None]
+    best = max(ranked, key=lambda one: one.value(options.metric) or 0.0)
     create_table_artifact(
         [_row(places, one, is_chosen=one is best) for one in scored],
         key="candidates",
         description="Candidates on validation, all items ranked, seen items excluded; 95 % intervals over users",
     )
-    value = best.value(options.select_by) or 0.0
+    value = best.value(options.metric) or 0.0
     logger.info("Chosen: {} with {} {:.4f} on validation", best.candidate.label, options.select_by, value)
     if best.candidate.is_baseline:
         logger.warning("No ALS model of the grid beats {}: widen --rank, --reg or --alpha", best.candidate.label)
     lead = _judge_lead(places, ranked, options)
     logger.log("WARNING" if lead.is_within_noise else "INFO", "{}", lead.sentence)
-    return Choice(best, options.select_by, guard, lead)
+    return Choice(best, options.metric, guard, lead)
 
 
 def _judge(
@@ -96,7 +97,7 @@ def _judge(
     options: SelectionOptions,
     evaluation: EvaluationOptions,
 ) -> GuardVerdict:
-    verdict = judge_metric(options.select_by, split, try_metrics(places, split, scored, evaluation))
+    verdict = judge_metric(options.metric, split, try_metrics(places, split, scored, evaluation))
     if verdict.is_fit:
         logger.info("Guard: {}", verdict.sentence)
     elif options.guard == "refuse":
@@ -109,17 +110,15 @@ def _judge(
     return verdict
 
 
-def judge_metric(select_by: SelectionMetric, split: Manifest, trials: Sequence[MetricTrial]) -> GuardVerdict:
+def judge_metric(metric: Metric, split: Manifest, trials: Sequence[MetricTrial]) -> GuardVerdict:
     """Return whether a metric that was tried on a split may choose a model there.
 
     Raises:
         InvalidInput: If it needs ratings that the split does not have.
     """
-    name, k = select_by.removeprefix(PREFIX).rsplit("_", 1)
-    protocol = HELD_OUT_ONLY if select_by.startswith(PREFIX) else FULL_CATALOGUE
-    if protocol == HELD_OUT_ONLY and not split.counts["has_ratings"]:
-        raise InvalidInput(f"--select-by {select_by} needs ratings, and the input has none. Use ndcg_10.")
-    return judge_metrics((name, int(k), protocol), trials)
+    if metric.is_held_out_only and not split.counts["has_ratings"]:
+        raise InvalidInput(f"--select-by {metric} needs ratings, and the input has none. Use ndcg_10.")
+    return judge_metrics(metric, trials)
 
 
 def try_metrics(
@@ -139,13 +138,11 @@ def try_metrics(
     trials = [
         try_metric(
             metric,
-            USERS_K,
-            FULL_CATALOGUE,
-            read_users(places, chance.scores, f"{metric}_{USERS_K}"),
-            read_users(places, popularity.scores, f"{metric}_{USERS_K}"),
-            oracle[metric, USERS_K],
+            read_users(places, chance.scores, metric),
+            read_users(places, popularity.scores, metric),
+            oracle[metric],
         )
-        for metric in RANKING_METRICS
+        for metric in oracle
     ]
     if not split.counts["has_ratings"]:
         return trials
@@ -154,17 +151,14 @@ def try_metrics(
         held_out_only(users, score, rating >= GOOD_RATING, (USERS_K,), item_idx=items)[1]
         for score in (*(_predicted(places, one, users, items) for one in (chance, popularity)), rating)
     ]
-    return trials + [
-        try_metric(metric, USERS_K, HELD_OUT_ONLY, *(found[metric, USERS_K] for found in by_scorer))
-        for metric in ("precision", "ndcg")
-    ]
+    return trials + [try_metric(metric, *(found[metric] for found in by_scorer)) for metric in by_scorer[0]]
 
 
 def _find(scored: Sequence[Scored], model: str) -> Scored:
     return next(one for one in scored if one.candidate.model == model)
 
 
-def _oracle(held_out: HeldOut) -> Mapping[tuple[str, int], NDArray[np.float64]]:
+def _oracle(held_out: HeldOut) -> Scores:
     lists = rank_held_out(held_out.relevant, held_out.users, USERS_K)
     return evaluate_lists(lists, held_out.users, held_out.seen, held_out.relevant, (USERS_K,)).scores
 
@@ -179,14 +173,14 @@ def _predicted(
 
 def _judge_lead(places: PlaceOptions, ranked: Sequence[Scored], options: SelectionOptions) -> LeadVerdict:
     """Judge the lead by the metric that chose, or by NDCG@10 where that one is not kept for each user."""
-    metric = "ndcg_10" if options.select_by.startswith(PREFIX) else options.select_by
+    metric = NDCG if options.metric.is_held_out_only else options.metric
     values = np.column_stack([read_users(places, one.scores, metric) for one in ranked])
     return judge_lead(values, [one.candidate.label for one in ranked])
 
 
 def _row(places: PlaceOptions, one: Scored, *, is_chosen: bool) -> dict[str, object]:
-    found = {(row.metric, row.k): row for row in read_rows(places, one.scores)}
-    shown = {metric_label(*column): found.get(column) for column in SHOWN}
+    found = {row.key: row for row in read_rows(places, one.scores)}
+    shown = {metric_label(column): found.get(column) for column in SHOWN}
     return {"candidate": one.candidate.label, "chosen": "yes" if is_chosen else ""} | {
         label: f"{format_metric(row.value)} ({format_interval(row.low, row.high)})" if row else None
         for label, row in shown.items()

@@ -1,7 +1,6 @@
 """Gather what a report shows of the tested models beside their figures: differences, warnings, and a few users."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -27,10 +26,11 @@ from evaluation.checks import (
 from evaluation.comparison import Comparison, adjust, compare_paired
 from evaluation.shapes import calibrate, spread_of_scores
 from models.loading import load_ranking_model
-from reports.report_input import ExampleUser, HistoryEntry, RecommendedItem
+from reports.report_input import PRIMARY, Evidence, ExampleUser, HistoryEntry, RecommendedItem
 from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
-from schema.scores import CalibrationBin, HistogramBin, SegmentScore
+from schema.metric import Metric
+from schema.scores import CalibrationBin
 from storage import artifacts, layout
 from storage.manifest import Manifest
 from tasks.candidates import GLOBAL_MEAN, POPULARITY, RANDOM
@@ -42,34 +42,12 @@ from tasks.recommend import recommended_rows
 from tasks.score import read_ranked, read_segments, read_users
 from tasks.tables import LEARNT, learnt_parts, read_parts, read_table
 
-METRIC, METRIC_AT = "ndcg", f"ndcg_{USERS_K}"
 ORACLE_NDCG = 1.0
 N_EXAMPLES = 4
 N_HISTORY = 12
 N_RECOMMENDED = 10
 
 Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the tested models are worth, beside their figures.
-
-    Attributes:
-        comparisons: The chosen model against each other one that ranks, on the same users.
-        findings: What may make the figures misleading.
-        segments: Label of a model to its figures by group of items and users.
-        ndcg_histogram: Users of the chosen model by NDCG@10.
-        calibration: Predicted against actual ratings.
-        calibration_label: Of which model; empty where none predicts ratings.
-    """
-
-    comparisons: Sequence[Comparison]
-    findings: Sequence[Finding]
-    segments: Mapping[str, Sequence[SegmentScore]]
-    ndcg_histogram: Sequence[HistogramBin]
-    calibration: Sequence[CalibrationBin]
-    calibration_label: str
 
 
 def gather_evidence(places: PlaceOptions, split: Manifest, tested: Sequence[Scored], chosen: Scored) -> Evidence:
@@ -88,23 +66,22 @@ def gather_evidence(places: PlaceOptions, split: Manifest, tested: Sequence[Scor
         comparisons,
         list(_findings(places, split, ranked, chosen, comparisons)),
         {one.candidate.label: read_segments(places, one.scores) for one in ranked},
-        spread_of_scores(read_users(places, chosen.scores, METRIC_AT)),
+        spread_of_scores(read_users(places, chosen.scores, PRIMARY)),
         _calibrate(places, split, rated) if rated else (),
         rated.candidate.label if rated else "",
     )
 
 
 def _compare(places: PlaceOptions, ranked: Sequence[Scored], chosen: Scored) -> list[Comparison]:
-    values = read_users(places, chosen.scores, METRIC_AT)
+    values = read_users(places, chosen.scores, PRIMARY)
     return adjust(
         [
             compare_paired(
                 chosen.candidate.label,
                 one.candidate.label,
-                METRIC,
-                USERS_K,
+                PRIMARY,
                 values,
-                read_users(places, one.scores, METRIC_AT),
+                read_users(places, one.scores, PRIMARY),
             )
             for one in ranked
             if one is not chosen
@@ -130,7 +107,7 @@ def _findings(
     baselines = {one.candidate.label: one for one in ranked if one.candidate.is_baseline and one is not chosen}
     against = {one.against: one for one in comparisons}
     if baselines:
-        strongest = max(baselines.values(), key=lambda one: one.value(METRIC_AT) or 0.0)
+        strongest = max(baselines.values(), key=lambda one: one.value(PRIMARY) or 0.0)
         yield find_small_split(against[strongest.candidate.label])
     for label, one in baselines.items():
         if one.candidate.model == RANDOM:
@@ -138,7 +115,7 @@ def _findings(
         if one.candidate.model == POPULARITY:
             overlap = overlap_at_k(read_ranked(places, chosen.scores), read_ranked(places, one.scores), USERS_K)
             yield find_copy(chosen.candidate.label, overlap)
-    yield find_too_good(chosen.value(METRIC_AT) or 0.0, ORACLE_NDCG)
+    yield find_too_good(chosen.value(PRIMARY) or 0.0, ORACLE_NDCG)
 
 
 def _leaks(split: Manifest) -> Finding:
@@ -157,7 +134,9 @@ def _leaks(split: Manifest) -> Finding:
 def _best_at_ratings(tested: Sequence[Scored], chosen: Scored) -> Scored | None:
     """Return the chosen model if it predicts ratings, else the one that predicts them best."""
     rating = [one for one in tested if one.candidate.predicts_ratings and one.candidate.model != GLOBAL_MEAN]
-    return chosen if chosen in rating else min(rating, key=lambda one: one.value("rmse") or np.inf, default=None)
+    if chosen in rating:
+        return chosen
+    return min(rating, key=lambda one: one.value(Metric("rmse")) or np.inf, default=None)
 
 
 def _calibrate(places: PlaceOptions, split: Manifest, rated: Scored) -> list[CalibrationBin]:
@@ -228,7 +207,7 @@ def find_examples(
         return titles.get(item_id, item_id)
 
     return [
-        _example(str(user_ids[user]), *(_of_user(rows, user) for rows in (learnt, held_out, lists)), name_item)
+        _example(str(user_ids[user]), name_item, *(_of_user(rows, user) for rows in (learnt, held_out, lists)))
         for user in users.tolist()
     ]
 
@@ -238,7 +217,7 @@ def _of_user(rows: pa.Table, user: int) -> Rows:
 
 
 def _example(
-    user_id: str, learnt: Rows, held_out: Rows, lists: Rows, name_item: Callable[[Mapping[str, Any]], str]
+    user_id: str, name_item: Callable[[Mapping[str, Any]], str], learnt: Rows, held_out: Rows, lists: Rows
 ) -> ExampleUser:
     wanted = {row["item_idx"] for row in held_out}
     latest = sorted(learnt, key=lambda row: -(row["timestamp"] or 0))[:N_HISTORY]

@@ -21,9 +21,10 @@ from evaluation.gate import (
 )
 from evaluation.guard import GuardVerdict
 from schema.errors import InvalidInput
+from schema.metric import Metric
 from storage.manifest import Manifest
 from tasks.candidates import POPULARITY
-from tasks.choose import PREFIX, Scored, judge_metric, try_metrics
+from tasks.choose import Scored, judge_metric, try_metrics
 from tasks.contest import Contest
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.published import candidate_of
@@ -54,50 +55,47 @@ def decide_promotion(
     Raises:
         InvalidInput: If the metric is not kept for each user.
     """
-    if selection.select_by.startswith(PREFIX):
+    metric = selection.metric
+    if metric.is_held_out_only:
         raise InvalidInput(
-            f"--select-by {selection.select_by} ranks held-out rows only, and is not kept for each user: models cannot "
+            f"--select-by {metric} ranks held-out rows only, and is not kept for each user: models cannot "
             "be compared by it. Use ndcg_10."
         )
     trials = try_metrics(places, contest.split, scored, evaluation, LEARNT, PART)
-    guard = judge_metric(selection.select_by, contest.split, trials)
-    found = _compare(places, contest, scored, selection.select_by, margin_share)
+    guard = judge_metric(metric, contest.split, trials)
+    found = _compare(places, contest, scored, metric, margin_share)
     conditions = [
         *([say_non_inferiority(found)] if found else []),
-        _hold_against_popularity(places, contest, scored, selection.select_by),
+        _hold_against_popularity(places, contest, scored, metric),
         judge_guard(guard, may_warn=selection.guard == "warn"),
-        judge_leaks(_look_for_leaks(places, contest, scored, selection.select_by, guard)),
+        judge_leaks(_look_for_leaks(places, contest, scored, metric, guard)),
     ]
     for condition in conditions:
         logger.log("INFO" if condition.is_met else "WARNING", "{}: {}", condition.name.capitalize(), condition.sentence)
-    return _record(contest, scored, selection.select_by, found, conditions)
+    return _record(contest, scored, metric, found, conditions)
 
 
 def _compare(
-    places: PlaceOptions, contest: Contest, scored: Sequence[Scored], select_by: str, margin_share: float
+    places: PlaceOptions, contest: Contest, scored: Sequence[Scored], metric: Metric, margin_share: float
 ) -> NonInferiority | None:
     if contest.champion is None:
         return None
     values, others = (
-        read_users(places, _of(scored, one).scores, select_by) for one in (contest.challenger, contest.champion)
+        read_users(places, _of(scored, one).scores, metric) for one in (contest.challenger, contest.champion)
     )
-    return judge_non_inferiority(
-        "the challenger", "the champion", *_metric(select_by), values, others, margin_share=margin_share
-    )
+    return judge_non_inferiority("the challenger", "the champion", metric, values, others, margin_share=margin_share)
 
 
 def _hold_against_popularity(
-    places: PlaceOptions, contest: Contest, scored: Sequence[Scored], select_by: str
+    places: PlaceOptions, contest: Contest, scored: Sequence[Scored], metric: Metric
 ) -> Condition:
     popularity = next(one for one in scored if one.candidate.model == POPULARITY)
-    values, others = (
-        read_users(places, one.scores, select_by) for one in (_of(scored, contest.challenger), popularity)
-    )
-    return judge_against_popularity(compare_paired("the challenger", POPULARITY, *_metric(select_by), values, others))
+    values, others = (read_users(places, one.scores, metric) for one in (_of(scored, contest.challenger), popularity))
+    return judge_against_popularity(compare_paired("the challenger", POPULARITY, metric, values, others))
 
 
 def _look_for_leaks(
-    places: PlaceOptions, contest: Contest, scored: Sequence[Scored], select_by: str, guard: GuardVerdict
+    places: PlaceOptions, contest: Contest, scored: Sequence[Scored], metric: Metric, guard: GuardVerdict
 ) -> list[Finding]:
     columns = ["user_idx", "item_idx"]
     parts = (read_parts(places, contest.split, part, columns) for part in (LEARNT, (PART,)))
@@ -107,27 +105,27 @@ def _look_for_leaks(
         sentence = f"{n_leaked:,} pairs were named for more than one part of the split: whoever made it mixed them."
         findings.append(Finding("mixed parts", True, sentence))
     if oracle > 0:
-        findings.append(find_too_good(_of(scored, contest.challenger).value(select_by) or 0.0, oracle))
+        findings.append(find_too_good(_of(scored, contest.challenger).value(metric) or 0.0, oracle))
     return findings
 
 
 def _record(
     contest: Contest,
     scored: Sequence[Scored],
-    select_by: str,
+    metric: Metric,
     found: NonInferiority | None,
     conditions: Sequence[Condition],
 ) -> dict[str, Any]:
     def about(model: Manifest) -> dict[str, Any]:
         one = _of(scored, model)
-        return {"model_id": model.id, "label": one.candidate.label, "value": one.value(select_by)}
+        return {"model_id": model.id, "label": one.candidate.label, "value": one.value(metric)}
 
     champion = contest.champion
     decision = decide(f"models/{contest.challenger.id}", f"models/{champion.id}" if champion else None, conditions)
     return {
         "promoted": decision.is_promoted,
         "sentence": decision.sentence,
-        "metric": select_by,
+        "metric": str(metric),
         "challenger": about(contest.challenger),
         "champion": about(champion) if champion else None,
         "difference": _difference(found) if found else None,
@@ -151,8 +149,3 @@ def _margin(found: NonInferiority) -> dict[str, float]:
 def _of(scored: Sequence[Scored], model: Manifest) -> Scored:
     candidate = candidate_of(model)
     return next(one for one in scored if one.candidate == candidate)
-
-
-def _metric(select_by: str) -> tuple[str, int]:
-    name, k = select_by.rsplit("_", 1)
-    return name, int(k)

@@ -78,7 +78,7 @@ class Measured:
         assessed = assess_lists(ranked, held_out, *self._about)
         self.rows += assessed.rows
         self.segments += assessed.segments
-        per_user = {f"{metric}_{k}": values for (metric, k), values in assessed.scores.scores.items() if k == USERS_K}
+        per_user = {str(metric): values for metric, values in assessed.scores.scores.items() if metric.k == USERS_K}
         users = pa.table({"user_idx": held_out.users.astype(np.int32), **per_user})
         write_parquet([users], self._folder / layout.USERS, users.schema)
         np.save(self._folder / layout.RANKED, ranked.astype("<i4"))
@@ -99,7 +99,7 @@ class Measured:
         """Write ``metrics.json`` and return the counts for the manifest."""
         record = {
             "rows": [asdict(row) for row in self.rows],
-            "segments": [asdict(segment) for segment in self.segments],
+            "segments": [segment.as_row() for segment in self.segments],
             "held_out_only": [asdict(row) for row in self.held_out_only],
         }
         (self._folder / layout.METRICS).write_bytes(canonical.encode(record, indent=2))
@@ -123,11 +123,11 @@ def held_out_rows(
     """Return the original project's precision and NDCG at 10, over each user's own held-out rows."""
     _, by_metric = held_out_only(user_idx, predicted, rating >= GOOD_RATING, (USERS_K,), item_idx=item_idx)
     return [
-        MetricRow(*about, f"held_out_only_{metric}", k, float(values.mean()), *mean_interval(values), len(values))
-        for (metric, k), values in by_metric.items()
+        MetricRow(*about, *metric, float(values.mean()), *mean_interval(values), len(values))
+        for metric, values in by_metric.items()
     ]
 
 
 def headline(rows: Sequence[MetricRow]) -> dict[str, float]:
     """Return the metrics by the names under which manifests and MLflow show them, such as ``ndcg_10``."""
-    return {row.metric if row.k is None else f"{row.metric}_{row.k}": row.value for row in rows}
+    return {str(row.key): row.value for row in rows}

@@ -100,7 +100,7 @@ def publish_model(places: PlaceOptions, training: Training) -> Manifest:
         parameters={
             "model": final.candidate.model,
             **final.candidate.parameters,
-            "select_by": training.choice.select_by,
+            "select_by": str(training.choice.metric),
             "validation_scores": [one.scores.id for one in training.validated],
             "test_scores": [one.scores.id for one in training.tested],
         },

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 from evaluation.options import DriftLimits
+from schema.metric import Metric
 from storage.opening import open_store
 from storage.protocol import Store
 from storage.s3_options import S3Options
@@ -117,6 +118,11 @@ class SelectionOptions(BaseModel):
     guard: Literal["refuse", "warn"] = Field(
         "refuse", description="What happens when the metric is not fit to choose: stop, or go on and say so."
     )
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that chooses."""
+        return Metric.parse(self.select_by)
 
 
 class EvaluationOptions(BaseModel):

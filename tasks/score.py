@@ -22,7 +22,7 @@ import models.selection
 import models.top_k
 import tasks.measured
 from evaluation.evaluate import DEFAULT_KS
-from schema.metric import MetricRow
+from schema.metric import Metric, MetricRow
 from schema.scores import SegmentScore
 from storage import canonical, layout
 from storage.identity import code_version
@@ -98,7 +98,7 @@ def read_rows(places: PlaceOptions, scores: Manifest, kind: str = "rows") -> lis
 
 def read_segments(places: PlaceOptions, scores: Manifest) -> list[SegmentScore]:
     """Return the segments of a scores artifact."""
-    return [SegmentScore(**segment) for segment in _read_metrics(places, scores, "segments")]
+    return [SegmentScore.from_row(segment) for segment in _read_metrics(places, scores, "segments")]
 
 
 def _read_metrics(places: PlaceOptions, scores: Manifest, kind: str) -> list[dict[str, Any]]:
@@ -107,9 +107,9 @@ def _read_metrics(places: PlaceOptions, scores: Manifest, kind: str) -> list[dic
     return list(found)
 
 
-def read_users(places: PlaceOptions, scores: Manifest, metric: str) -> NDArray[np.float64]:
-    """Return one metric, such as ``ndcg_10``, of each user of a scores artifact, by user index."""
-    return np.asarray(read_table(places, scores, layout.USERS, [metric])[metric])
+def read_users(places: PlaceOptions, scores: Manifest, metric: Metric) -> NDArray[np.float64]:
+    """Return one metric of each user of a scores artifact, by user index."""
+    return np.asarray(read_table(places, scores, layout.USERS, [str(metric)])[str(metric)])
 
 
 def read_ranked(places: PlaceOptions, scores: Manifest) -> Lists:

@@ -7,10 +7,11 @@ from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from reports.display import clean_text, format_count, format_interval, format_metric, metric_label
+from schema.metric import Metric
 from tasks.candidates import Candidate
 from tasks.tracking import hide_user
 
-METRICS = (("ndcg", 10), ("recall", 10), ("hit_rate", 10), ("coverage", 10), ("rmse", None))
+METRICS = (Metric("ndcg", 10), Metric("recall", 10), Metric("hit_rate", 10), Metric("coverage", 10), Metric("rmse"))
 COUNTED = (
     ("reviews", "n_lines", "lines read"),
     ("reviews", "n_quarantined", "lines in quarantine"),
@@ -90,16 +91,16 @@ def result_table(rows: Sequence[Mapping[str, Any]], chosen: Candidate) -> Iterat
         chosen: The candidate whose row is set in bold.
     """
     tested = [row for row in rows if row["split"] == "test"]
-    by_label: dict[str, dict[tuple[str, int | None], Mapping[str, Any]]] = {}
+    by_label: dict[str, dict[Metric, Mapping[str, Any]]] = {}
     for row in tested:
         label = Candidate(model=row["model"], parameters=row["parameters"]).label
-        by_label.setdefault(label, {})[row["metric"], row["k"]] = row
+        by_label.setdefault(label, {})[Metric(row["metric"], row["k"])] = row
     ordered = sorted(by_label, key=lambda label: -float(by_label[label].get(METRICS[0], {"value": -1.0})["value"]))
     lines = []
     for label in ordered:
         named = f"**{cell(label)}**" if label == chosen.label else cell(label)
         lines.append((named, *(_figure(by_label[label].get(metric)) for metric in METRICS)))
-    yield from _table(("model", *(metric_label(*one) for one in METRICS)), lines)
+    yield from _table(("model", *(metric_label(one) for one in METRICS)), lines)
 
 
 def cell(text: str) -> str:

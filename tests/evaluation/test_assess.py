@@ -66,7 +66,7 @@ def test_values_are_those_worked_out_by_hand(held_out: HeldOut) -> None:
 
 def test_segments_are_of_items_and_of_users(held_out: HeldOut) -> None:
     segments = assess_lists(LISTS, held_out, "als", {}, "test", ks=(10,)).segments
-    found = {(one.group, one.segment): one.value for one in segments if one.metric == "recall"}
+    found = {(one.group, one.segment): one.value for one in segments if one.metric.name == "recall"}
     assert found["item popularity", "cold"] == 1.0  # item 3, which nobody has
     assert {group for group, _ in found} == {"item popularity", "user activity", "user age"}
 

@@ -17,12 +17,13 @@ from evaluation.checks import (
     overlap_at_k,
 )
 from evaluation.comparison import Comparison, compare_paired
+from schema.metric import Metric
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=12)
 
 
 def comparison(difference, low, high, p=0.01, n_users=1000, **options):
-    return Comparison("als", "random", "ndcg", 10, difference, low, high, p, p, n_users, **options)
+    return Comparison("als", "random", Metric("ndcg", 10), difference, low, high, p, p, n_users, **options)
 
 
 def columns(pairs):
@@ -138,7 +139,7 @@ def test_the_smallest_difference_is_shown_in_four_of_five_draws():
     smallest = 2.8 / np.sqrt(200)
     draws = generator.normal(smallest, 1.0, size=(2000, 200))
     assert (stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05).mean() == pytest.approx(0.8, abs=0.03)
-    finding = find_small_split(compare_paired("a", "b", "ndcg", 10, draws[0], np.zeros(200)))
+    finding = find_small_split(compare_paired("a", "b", Metric("ndcg", 10), draws[0], np.zeros(200)))
     found = float(finding.sentence.split(" of ")[1].split()[0])
     assert found == pytest.approx(2.8 * draws[0].std() / np.sqrt(200), rel=0.1)
 
@@ -146,7 +147,7 @@ def test_the_smallest_difference_is_shown_in_four_of_five_draws():
 @pytest.mark.parametrize("values", [[0.5], [0.5, 0.5, 0.5]])
 def test_a_split_whose_users_do_not_vary_is_small(values):
     other = np.zeros(1) if len(values) == 1 else np.array(values)
-    finding = find_small_split(compare_paired("als", "knn", "recall", 5, np.array(values), other))
+    finding = find_small_split(compare_paired("als", "knn", Metric("recall", 5), np.array(values), other))
     assert finding.is_warning
     assert finding.sentence.startswith(f"Recall@5 of als and knn does not vary over {len(values)} users")
 

@@ -6,14 +6,15 @@ from scipy import stats
 
 from evaluation.comparison import ALPHA, Comparison, adjust, compare_paired, format_figure, holm
 from evaluation.intervals import mean_interval
+from schema.metric import Metric
 
 
 def compare(values, other_values, **options):
-    return compare_paired("als", "popularity", "ndcg", 10, np.array(values), np.array(other_values), **options)
+    return compare_paired("als", "popularity", Metric("ndcg", 10), np.array(values), np.array(other_values), **options)
 
 
 def comparison(difference, low, high, p, **options):
-    return Comparison("als", "popularity", "ndcg", 10, difference, low, high, p, p, 100, **options)
+    return Comparison("als", "popularity", Metric("ndcg", 10), difference, low, high, p, p, 100, **options)
 
 
 def test_difference_and_p_value_are_those_of_a_paired_t_test_by_hand():

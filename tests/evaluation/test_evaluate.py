@@ -6,6 +6,7 @@ from models.factors import FactorModel
 from models.popularity import draw_random_model, fit_popularity
 from models.top_k import top_k
 from schema.items_by_user import ItemsByUser
+from schema.metric import Metric
 
 N_USERS, N_ITEMS = 12, 20
 
@@ -33,7 +34,7 @@ def factorise(seen, rank=2):
 
 def mean_ndcg(model, seen, relevant, k=1):
     users = find_users_to_evaluate(seen, relevant).warm
-    return evaluate_lists(lists_of(model, seen, users, k), users, seen, relevant, [k]).mean("ndcg", k)
+    return evaluate_lists(lists_of(model, seen, users, k), users, seen, relevant, [k]).mean(Metric("ndcg", k))
 
 
 def test_withheld_item_of_each_user_of_a_checkerboard_ranks_first(checkerboard):
@@ -59,7 +60,7 @@ def test_scores_do_not_depend_on_blocks_or_on_how_users_are_shared_out(checkerbo
     whole = evaluate_lists(items, users, seen, relevant, [5])
     blocks = evaluate_lists(items, users, seen, relevant, [5], block_users=5)
     shares = [evaluate_lists(items[share], share, seen, relevant, [5]) for share in np.split(users, [4, 7])]
-    assert whole.mean("ndcg", 5) > 0
+    assert whole.mean(Metric("ndcg", 5)) > 0
     for other in (blocks, combine_scores(shares)):
         assert other.users.tolist() == users.tolist()
         for name, values in whole.scores.items():
@@ -79,7 +80,7 @@ def test_rows_hold_each_metric_at_each_k_with_its_interval(checkerboard):
     items = lists_of(draw_random_model(N_USERS, N_ITEMS, seed=2), seen, users, 5)
     scores = evaluate_lists(items, users, seen, relevant, [1, 5])
     rows = scores.rows("random", {"seed": 2}, "test")
-    assert {(row.metric, row.k) for row in rows} == set(scores.scores)
+    assert {row.key for row in rows} == set(scores.scores)
     for row in rows:
         assert (row.model, row.parameters, row.split, row.n_users) == ("random", {"seed": 2}, "test", N_USERS)
         assert 0 <= row.low <= row.value <= row.high <= 1

@@ -15,8 +15,10 @@ from evaluation.gate import (
     judge_non_inferiority,
     say_non_inferiority,
 )
-from evaluation.guard import FULL_CATALOGUE, judge_metrics, try_metric
+from evaluation.guard import judge_metrics, try_metric
+from schema.metric import Metric
 
+NDCG = Metric("ndcg", 10)
 scores = st.lists(st.tuples(*[st.integers(0, 4)] * 2), min_size=LEAST_USERS, max_size=40)
 shares = st.floats(0, 0.99)
 margins = st.floats(0.001, 0.99)
@@ -24,7 +26,7 @@ margins = st.floats(0.001, 0.99)
 
 def judge(values, champion_values, share):
     columns = np.asarray(values, dtype=float), np.asarray(champion_values, dtype=float)
-    return judge_non_inferiority("the challenger", "the champion", "ndcg", 10, *columns, share)
+    return judge_non_inferiority("the challenger", "the champion", NDCG, *columns, share)
 
 
 def test_a_loss_within_the_margin_is_allowed_and_a_larger_one_is_not():
@@ -72,7 +74,7 @@ def test_equal_scores_pass_with_any_margin_but_none(pairs, share):
 @given(scores, shares)
 def test_the_difference_is_that_of_the_paired_comparison(pairs, share):
     values, others = np.array(pairs, dtype=float).T
-    paired = compare_paired("the challenger", "the champion", "ndcg", 10, values, others)
+    paired = compare_paired("the challenger", "the champion", NDCG, values, others)
     assert judge(values, others, share).comparison == paired
 
 
@@ -148,15 +150,15 @@ def test_the_condition_says_why_with_its_numbers(values, share, is_met, words):
 
 @pytest.mark.parametrize(("value", "is_met"), [(0.6, True), (0.5, True), (0.4999, False)])
 def test_popularity_gets_no_benefit_of_the_doubt(value, is_met):
-    compared = compare_paired("the challenger", "popularity", "ndcg", 10, np.full(9, value), np.full(9, 0.5))
+    compared = compare_paired("the challenger", "popularity", NDCG, np.full(9, value), np.full(9, 0.5))
     condition = judge_against_popularity(compared)
     assert condition.is_met == is_met
     assert ("is not below" in condition.sentence) == is_met
 
 
 def test_a_metric_that_tells_nothing_apart_is_met_only_where_a_warning_is_enough():
-    blind = try_metric("ndcg", 10, FULL_CATALOGUE, np.ones(50), np.ones(50), np.ones(50))
-    verdict = judge_metrics(("ndcg", 10, FULL_CATALOGUE), [blind])
+    blind = try_metric(NDCG, np.ones(50), np.ones(50), np.ones(50))
+    verdict = judge_metrics(NDCG, [blind])
     refused, warned = (judge_guard(verdict, may_warn=may_warn) for may_warn in (False, True))
     assert (refused.is_met, warned.is_met) == (False, True)
     assert "A random scorer gets 1.0000 of the 1.0000" in refused.sentence

@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 
-from evaluation.guard import FULL_CATALOGUE, HELD_OUT_ONLY, judge_metrics, try_metric
+from evaluation.guard import judge_metrics, try_metric
+from schema.metric import Metric
+
+NDCG, PRECISION = Metric("ndcg", 10), Metric("held_out_only_precision", 10)
 
 
 def share(of_hits, n_users=1000):
@@ -10,11 +13,11 @@ def share(of_hits, n_users=1000):
 
 
 def try_ndcg(random, popularity, oracle):
-    return try_metric("ndcg", 10, FULL_CATALOGUE, random, popularity, oracle)
+    return try_metric(NDCG, random, popularity, oracle)
 
 
 FIT = try_ndcg(share(0.01), share(0.2), share(1.0))
-BLIND = try_metric("precision", 10, HELD_OUT_ONLY, share(0.79), share(0.79), share(0.8))
+BLIND = try_metric(PRECISION, share(0.79), share(0.79), share(0.8))
 
 
 def test_a_metric_that_puts_the_yardsticks_in_order_is_fit():
@@ -36,7 +39,7 @@ def test_yardsticks_are_named_in_order_with_means_inside_their_intervals():
 def test_a_metric_in_which_chance_gets_most_is_blind_however_sure_the_order_is():
     ranks = np.random.default_rng(0).random(20_000)
     random, popularity, oracle = ((ranks < p).astype(float) for p in (0.6, 0.7, 1.0))
-    trial = try_metric("precision", 10, HELD_OUT_ONLY, random, popularity, oracle)
+    trial = try_metric(PRECISION, random, popularity, oracle)
     assert not trial.is_fit
     assert trial.reason == (
         f"A random scorer gets {random.mean():.4f} of the 1.0000 that an oracle gets: Precision@10 over held-out rows "
@@ -92,39 +95,37 @@ def test_the_two_tests_are_corrected_for_being_two():
 def test_errors_are_fit_where_means_are_shown_to_err_less_than_chance(means, is_fit):
     noise = np.random.default_rng(1).normal(0, 0.1, size=(2, 400))
     values = 1.5 + noise[0], means + noise[1] * (means != 1.5) + noise[0] * (means == 1.5), np.zeros(400)
-    trial = try_metric("rmse", None, HELD_OUT_ONLY, *values, lower_is_better=True)
+    trial = try_metric(Metric("rmse"), *values, lower_is_better=True)
     assert trial.is_fit is is_fit
-    assert trial.reason.startswith("RMSE over held-out rows ")
+    assert trial.reason.startswith("RMSE over the full catalogue ")
 
 
-def test_values_of_other_users_and_unknown_protocols_are_refused():
+def test_values_of_other_users_are_refused():
     with pytest.raises(ValueError, match="same users"):
         try_ndcg(np.zeros(3), np.zeros(2), np.zeros(3))
-    with pytest.raises(ValueError, match="protocol is 'sampled'"):
-        try_metric("ndcg", 10, "sampled", np.zeros(3), np.zeros(3), np.zeros(3))
 
 
 def test_the_verdict_on_a_fit_metric_is_its_own_reason():
-    verdict = judge_metrics(("ndcg", 10, FULL_CATALOGUE), [BLIND, FIT])
+    verdict = judge_metrics(NDCG, [BLIND, FIT])
     assert verdict.is_fit
     assert verdict.sentence == FIT.reason
     assert verdict.others == (BLIND,)
 
 
 def test_the_verdict_on_a_blind_metric_names_one_that_works():
-    verdict = judge_metrics(("precision", 10, HELD_OUT_ONLY), [BLIND, FIT])
+    verdict = judge_metrics(PRECISION, [BLIND, FIT])
     assert (verdict.wanted, verdict.is_fit) == (BLIND, False)
     assert verdict.sentence == f"{BLIND.reason} {FIT.reason}"
 
 
 def test_the_verdict_says_when_no_metric_works():
-    other = try_metric("recall", 10, HELD_OUT_ONLY, share(0.9), share(0.9), share(1.0))
-    verdict = judge_metrics(("precision", 10, HELD_OUT_ONLY), [other, BLIND])
+    other = try_metric(Metric("held_out_only_recall", 10), share(0.9), share(0.9), share(1.0))
+    verdict = judge_metrics(PRECISION, [other, BLIND])
     assert not verdict.is_fit
     assert verdict.sentence.endswith("None of the 1 others tried can either: Recall@10 over held-out rows.")
-    assert judge_metrics(("precision", 10, HELD_OUT_ONLY), [BLIND]).sentence.endswith("No other metric was tried.")
+    assert judge_metrics(PRECISION, [BLIND]).sentence.endswith("No other metric was tried.")
 
 
 def test_a_metric_that_was_not_tried_is_refused():
     with pytest.raises(ValueError, match="NDCG@5 over the full catalogue was not tried; tried: NDCG@10"):
-        judge_metrics(("ndcg", 5, FULL_CATALOGUE), [FIT])
+        judge_metrics(Metric("ndcg", 5), [FIT])

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.held_out_only import held_out_only
+from evaluation.held_out_only import NDCG, PRECISION, held_out_only
+from schema.metric import Metric
 
 KS = (1, 2, 5, 10)
 ROWS = st.lists(
@@ -43,34 +44,34 @@ def test_scores_equal_those_of_a_loop_over_users(rows):
     for k in KS:
         expected = measure_naively(rows, k)
         assert users.tolist() == list(expected)
-        assert scores["precision", k].tolist() == pytest.approx([precision for precision, _ in expected.values()])
-        assert scores["ndcg", k].tolist() == pytest.approx([ndcg for _, ndcg in expected.values()])
+        assert scores[Metric(PRECISION, k)].tolist() == pytest.approx([precision for precision, _ in expected.values()])
+        assert scores[Metric(NDCG, k)].tolist() == pytest.approx([ndcg for _, ndcg in expected.values()])
 
 
 def test_scores_by_hand_of_two_users():
     rows = [(8, 1, 0.1, True), (8, 2, 0.9, False), (8, 3, 0.5, True), (4, 1, 0.3, True)]
     users, scores = measure(rows, ks=[2])
     assert users.tolist() == [4, 8]
-    assert scores["precision", 2].tolist() == [1.0, 0.5]
-    assert scores["ndcg", 2].tolist() == pytest.approx([1.0, 0.63093 / 1.63093], abs=1e-5)
+    assert scores[Metric(PRECISION, 2)].tolist() == [1.0, 0.5]
+    assert scores[Metric(NDCG, 2)].tolist() == pytest.approx([1.0, 0.63093 / 1.63093], abs=1e-5)
 
 
 def test_equal_scores_are_ranked_by_item_whatever_the_order_of_rows():
     rows = [(0, 5, 1.0, True), (0, 2, 1.0, False), (0, 9, 1.0, True)]
     for order in (rows, rows[::-1]):
-        assert measure(order, ks=[1])[1]["precision", 1].tolist() == [0.0]
-        assert measure(order, ks=[2])[1]["precision", 2].tolist() == [0.5]
+        assert measure(order, ks=[1])[1][Metric(PRECISION, 1)].tolist() == [0.0]
+        assert measure(order, ks=[2])[1][Metric(PRECISION, 2)].tolist() == [0.5]
 
 
 def test_precision_is_divided_by_the_rows_of_a_user_with_fewer_than_k():
-    assert measure([(0, 1, 0.5, True), (0, 2, 0.1, False)], ks=[10])[1]["precision", 10].tolist() == [0.5]
+    assert measure([(0, 1, 0.5, True), (0, 2, 0.1, False)], ks=[10])[1][Metric(PRECISION, 10)].tolist() == [0.5]
 
 
 def test_a_user_without_a_relevant_row_scores_zero_and_counts():
     users, scores = measure([(0, 1, 0.5, False), (1, 1, 0.5, True)], ks=[10])
     assert users.tolist() == [0, 1]
-    assert scores["precision", 10].tolist() == [0.0, 1.0]
-    assert scores["ndcg", 10].tolist() == [0.0, 1.0]
+    assert scores[Metric(PRECISION, 10)].tolist() == [0.0, 1.0]
+    assert scores[Metric(NDCG, 10)].tolist() == [0.0, 1.0]
 
 
 def rows_of_users(n_rows_each):
@@ -85,17 +86,17 @@ def test_chance_equals_an_oracle_in_precision_at_10_where_no_user_has_more_than_
     user_idx, item_idx, chance, is_relevant = rows_of_users(10)
     by_chance = held_out_only(user_idx, chance, is_relevant, [10], item_idx=item_idx)[1]
     oracle = held_out_only(user_idx, is_relevant.astype(float), is_relevant, [10], item_idx=item_idx)[1]
-    assert np.array_equal(by_chance["precision", 10], oracle["precision", 10])
-    assert oracle["precision", 10].mean() > 0.75
+    assert np.array_equal(by_chance[Metric(PRECISION, 10)], oracle[Metric(PRECISION, 10)])
+    assert oracle[Metric(PRECISION, 10)].mean() > 0.75
 
 
 def test_chance_falls_short_of_an_oracle_where_users_have_more_than_k_rows():
     user_idx, item_idx, chance, is_relevant = rows_of_users(20)
     by_chance = held_out_only(user_idx, chance, is_relevant, [10], item_idx=item_idx)[1]
     oracle = held_out_only(user_idx, is_relevant.astype(float), is_relevant, [10], item_idx=item_idx)[1]
-    assert by_chance["precision", 10].mean() == pytest.approx(0.8, abs=0.03)
-    assert oracle["precision", 10].mean() > 0.99
-    assert oracle["ndcg", 10].tolist() == pytest.approx([1.0] * 300)
+    assert by_chance[Metric(PRECISION, 10)].mean() == pytest.approx(0.8, abs=0.03)
+    assert oracle[Metric(PRECISION, 10)].mean() > 0.99
+    assert oracle[Metric(NDCG, 10)].tolist() == pytest.approx([1.0] * 300)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from evaluation.segments import (
     segment_users_by_age,
 )
 from schema.items_by_user import ItemsByUser
+from schema.metric import Metric
 from schema.scores import SegmentScore
 
 SEGMENTS = np.array([HEAD, HEAD, TORSO, TAIL, TAIL, COLD], dtype=np.int8)
@@ -79,13 +80,13 @@ def test_no_users_are_refused():
 
 
 def make_scores():
-    values = {("ndcg", 10): np.array([0.0, 1.0, 0.5, 0.0]), ("recall", 10): np.array([0.0, 1.0, 1.0, 0.5])}
+    values = {Metric("ndcg", 10): np.array([0.0, 1.0, 0.5, 0.0]), Metric("recall", 10): np.array([0.0, 1.0, 1.0, 0.5])}
     return RankingScores(np.array([3, 5, 8, 9]), values)
 
 
 def test_user_segments_are_means_over_their_users():
     found = score_user_segments(make_scores(), "activity", ACTIVITY_SEGMENTS, np.array([0, 1, 0, 0], dtype=np.int8))
-    values = {(score.segment, score.metric): (score.value, score.n_users) for score in found}
+    values = {(score.segment, score.metric.name): (score.value, score.n_users) for score in found}
     assert values == {
         ("light", "ndcg"): (0.5 / 3, 3),
         ("light", "recall"): (0.5, 3),
@@ -93,7 +94,7 @@ def test_user_segments_are_means_over_their_users():
         ("heavy", "recall"): (1, 1),
     }
     assert found[0] == SegmentScore(
-        "activity", "light", "ndcg", 10, 0.5 / 3, *mean_interval(np.array([0.0, 0.5, 0.0])), 3
+        "activity", "light", Metric("ndcg", 10), 0.5 / 3, *mean_interval(np.array([0.0, 0.5, 0.0])), 3
     )
 
 
@@ -109,20 +110,20 @@ def test_segments_that_do_not_fit_are_refused():
         score_user_segments(make_scores(), "age", ("old", "new"), np.array([0, 1, 2, 0], dtype=np.int8))
     with pytest.raises(ValueError, match="segments run from -1 to 1"):
         score_user_segments(make_scores(), "age", ("old", "new"), np.array([0, 1, -1, 0], dtype=np.int8))
-    with pytest.raises(ValueError, match=r"\('map', 10\).*are not measured"):
-        score_user_segments(make_scores(), "age", ("old", "new"), np.zeros(4, dtype=np.int8), [("map", 10)])
+    with pytest.raises(ValueError, match=r"'map_10'.*are not measured"):
+        score_user_segments(make_scores(), "age", ("old", "new"), np.zeros(4, dtype=np.int8), [Metric("map", 10)])
 
 
 def test_hits_in_other_segments_are_taken_out_of_the_ranks():
     """Both head items stand above the tail item 3: the tail's first hit is at rank 1, the miss 5 costs a rank."""
-    found = score_item_segments(np.array([[0, 1, 3, 5, 4]]), as_table([{0, 1, 3, 4}]), SEGMENTS, [("map", 3)])
+    found = score_item_segments(np.array([[0, 1, 3, 5, 4]]), as_table([{0, 1, 3, 4}]), SEGMENTS, [Metric("map", 3)])
     assert {score.segment: score.value for score in found} == {"head": 1, "tail": (1 / 1 + 2 / 3) / 2}
     assert {score.group for score in found} == {"item popularity"}
 
 
 def test_an_item_segment_counts_only_users_who_have_one_of_its_items_held_out():
     lists, relevant = np.array([[0, 2], [2, 0], [1, 3]]), as_table([{0}, {2}, {2, 3}])
-    found = score_item_segments(lists, relevant, SEGMENTS, [("recall", 2)])
+    found = score_item_segments(lists, relevant, SEGMENTS, [Metric("recall", 2)])
     wanted = {"head": (1, 1), "torso": (0.5, 2), "tail": (1, 1)}
     assert {score.segment: (score.value, score.n_users) for score in found} == wanted
 
@@ -137,7 +138,9 @@ def test_an_item_segment_counts_only_users_who_have_one_of_its_items_held_out():
 )
 def test_item_segments_equal_their_definition(users):
     items = np.array([[*each, *[-1] * (5 - len(each))] for each, _ in users])
-    found = score_item_segments(items, as_table([held for _, held in users]), SEGMENTS, [("ndcg", 3), ("recall", 5)])
+    found = score_item_segments(
+        items, as_table([held for _, held in users]), SEGMENTS, [Metric("ndcg", 3), Metric("recall", 5)]
+    )
     wanted = {}
     for number, name in enumerate(ITEM_SEGMENTS):
         pairs = []
@@ -147,18 +150,18 @@ def test_item_segments_equal_their_definition(users):
         if pairs:
             wanted[name, "ndcg"] = np.mean([metrics.ndcg_at_k(*pair, 3) for pair in pairs]), len(pairs)
             wanted[name, "recall"] = np.mean([metrics.recall_at_k(*pair, 5) for pair in pairs]), len(pairs)
-    assert [(score.segment, score.metric) for score in found] == list(wanted)
+    assert [(score.segment, score.metric.name) for score in found] == list(wanted)
     for score in found:
-        assert (pytest.approx(score.value, abs=1e-9), score.n_users) == wanted[score.segment, score.metric]
+        assert (pytest.approx(score.value, abs=1e-9), score.n_users) == wanted[score.segment, score.metric.name]
 
 
 def test_item_segments_refuse_what_does_not_fit():
     lists, relevant = np.array([[0, 1]]), as_table([{0}])
     with pytest.raises(ValueError, match="2 lists for 1 rows"):
-        score_item_segments(np.array([[0, 1], [1, 0]]), relevant, SEGMENTS, [("ndcg", 2)])
+        score_item_segments(np.array([[0, 1], [1, 0]]), relevant, SEGMENTS, [Metric("ndcg", 2)])
     with pytest.raises(ValueError, match="item 1 has no segment"):
-        score_item_segments(lists, relevant, SEGMENTS[:1], [("ndcg", 2)])
-    with pytest.raises(ValueError, match=r"\('ndcg', 10\).*are not measured"):
+        score_item_segments(lists, relevant, SEGMENTS[:1], [Metric("ndcg", 2)])
+    with pytest.raises(ValueError, match=r"'ndcg_10'.*are not measured"):
         score_item_segments(lists, relevant, SEGMENTS)
     with pytest.raises(ValueError, match="repeats an item"):
-        score_item_segments(np.array([[1, 1]]), relevant, SEGMENTS, [("ndcg", 2)])
+        score_item_segments(np.array([[1, 1]]), relevant, SEGMENTS, [Metric("ndcg", 2)])

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from sample_report import with_data
 
 from reports.display import (
     better_sense,
@@ -17,6 +18,7 @@ from reports.display import (
 from reports.original import original_table
 from reports.report_input import ReportInput
 from reports.terminal import terminal_table
+from schema.metric import Metric
 
 
 def test_table_shows_every_tested_model_best_first_and_marks_the_choice(report_input: ReportInput) -> None:
@@ -31,7 +33,7 @@ def test_table_shows_every_tested_model_best_first_and_marks_the_choice(report_i
 
 def test_every_figure_has_its_interval_below_it(report_input: ReportInput) -> None:
     shown = terminal_table(report_input, width=140)
-    rows = [row for model in report_input.test for row in model.metrics if (row.metric, row.k) == ("recall", 10)]
+    rows = [row for model in report_input.test for row in model.metrics if row.key == Metric("recall", 10)]
     assert rows
     assert all(f"{row.low:.4f}\u2013{row.high:.4f}" in shown for row in rows)
 
@@ -40,8 +42,8 @@ def test_original_table_puts_honest_figures_beside(full_input: ReportInput) -> N
     shown = original_table(full_input.original, width=140)
     assert "Precision@10, held-out" in shown
     for model in full_input.original:
-        for column in (("held_out_only_precision", 10), ("ndcg", 10)):
-            row = model.find(*column)
+        for column in (Metric("held_out_only_precision", 10), Metric("ndcg", 10)):
+            row = model.find(column)
             assert row is None or f"{row.value:.4f}" in shown
 
 
@@ -64,7 +66,9 @@ def test_table_fits_the_width(report_input: ReportInput) -> None:
 
 def test_text_can_neither_style_nor_move_the_terminal(report_input: ReportInput) -> None:
     hostile = replace(report_input.test[1], label="[red]x[/red]\x1b[2J\n:smile:")
-    shown = terminal_table(replace(report_input, test=[report_input.test[0], hostile], notes=["\x07bell"]), width=140)
+    shown = terminal_table(
+        with_data(replace(report_input, test=[report_input.test[0], hostile]), notes=["\x07bell"]), width=140
+    )
     assert "[red]x[/red]\\x1b[2J\\x0a:smile:" in shown
     assert "\\x07bell" in shown
     assert "\x07" not in shown
@@ -74,7 +78,7 @@ def test_table_says_sample_data_and_repeats_the_notes(report_input: ReportInput)
     shown = terminal_table(report_input)
     assert "Sample data" in shown
     assert "Note: The half-life of recent popularity was not searched." in shown
-    assert "Sample data" not in terminal_table(replace(report_input, is_sample_data=False))
+    assert "Sample data" not in terminal_table(with_data(report_input, is_sample_data=False))
 
 
 def test_table_says_popularity_the_lead_the_warnings_and_the_sample(full_input: ReportInput) -> None:
