@@ -35,7 +35,7 @@ from tasks.raw import keep_file
 from tasks.report import publish_evaluation_report
 from tasks.score_lists import score_as_is, score_lists
 from tasks.split import split_dataset
-from tasks.tables import LEARNT
+from tasks.store import LEARNT
 
 PARTS = (
     ModelChoice,

@@ -18,7 +18,7 @@ from tasks.model import Evaluation, publish_evaluation
 from tasks.options import PlaceOptions
 from tasks.original import RANK_SWEEP, SPLIT, WEIGHTS_SWEEP, sweep_points
 from tasks.report import publish_evaluation_report, row_of_original
-from tasks.tables import LEARNT
+from tasks.store import LEARNT
 
 
 def evaluate_original(settings: Settings) -> dict[str, Any]:

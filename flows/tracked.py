@@ -14,7 +14,7 @@ from tasks.candidates import SearchOptions
 from tasks.choose import Scored
 from tasks.model import Lineage
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions, TrackingOptions
-from tasks.tables import local_file
+from tasks.store import local_file
 from tasks.tracking import TrackedRun, close_run, open_run, track_candidate
 
 

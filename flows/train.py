@@ -37,8 +37,8 @@ from tasks.options import (
 )
 from tasks.raw import keep_file
 from tasks.report import publish_training_report
+from tasks.store import LEARNT
 from tasks.summary import summarise
-from tasks.tables import LEARNT
 from tasks.tracking import check_tracking, load_mlflow, open_experiment
 
 PARTS = (

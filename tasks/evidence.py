@@ -40,7 +40,7 @@ from tasks.options import PlaceOptions
 from tasks.ranking import model_folder
 from tasks.recommend import recommended_rows
 from tasks.score import read_ranked, read_segments, read_users
-from tasks.tables import LEARNT, learnt_parts, read_parts, read_table
+from tasks.store import LEARNT, learnt_parts, read_parts, read_table
 
 ORACLE_NDCG = 1.0
 N_EXAMPLES = 4

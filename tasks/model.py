@@ -17,12 +17,11 @@ from storage.code_version import code_version
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
 from tasks.choose import Choice, Scored
+from tasks.execution import COMPUTE_RETRIES
 from tasks.measured import headline
 from tasks.options import PlaceOptions
-from tasks.publication import publish_once
-from tasks.retrying import COMPUTE_RETRIES
 from tasks.score import read_rows
-from tasks.tables import local_file, read_table
+from tasks.store import local_file, publish_once, read_table
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from prefect import task
 
 from schema.errors import InvalidInput
 from storage import artifacts, layout
+from storage.champion import champion_id
 from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.candidates import Candidate
@@ -66,7 +67,7 @@ def candidate_of(model: Manifest) -> Candidate:
 
 
 def _champion_id(store: Store) -> str:
-    record, _ = artifacts.read_champion(store)
-    if not record:
+    found = champion_id(store)
+    if found is None:
         raise InvalidInput(f"{store.uri} has no champion yet. Name a published model with --model ID.")
-    return str(record["model_id"])
+    return found

@@ -35,14 +35,13 @@ from storage.manifest import Manifest
 from tasks.candidates import Candidate
 from tasks.choose import Scored
 from tasks.evidence import find_examples, gather_evidence
+from tasks.execution import COMPUTE_RETRIES
 from tasks.model import Evaluation, Lineage, Training
 from tasks.options import PlaceOptions
-from tasks.publication import publish_once
 from tasks.quarantine import count_reasons, show_reasons
 from tasks.raw import raw_file
-from tasks.retrying import COMPUTE_RETRIES
 from tasks.score import read_rows
-from tasks.tables import PART_FILES, local_file, read_table
+from tasks.store import PART_FILES, local_file, publish_once, read_table
 
 SPLITS = {
     "random-per-user": "Of each user, interactions are held out at random, whatever their time.",

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from schema.digests import file_sha256
 from storage import artifacts, layout
-from storage.identity import file_sha256
 from storage.local import LocalStore
 from storage.manifest import Manifest
 
