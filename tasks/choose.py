@@ -25,7 +25,7 @@ from tasks.measured import GOOD_RATING, USERS_K
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.rank import load_model
 from tasks.score import read_rows, read_users
-from tasks.tables import read_parts
+from tasks.store import read_parts
 
 NDCG = Metric("ndcg", USERS_K)
 SHOWN = (NDCG, Metric("recall", 10), Metric("hit_rate", 10), Metric("coverage", 10), Metric("rmse"))

@@ -20,11 +20,10 @@ from spark.options import SparkOptions
 from storage import layout
 from storage.code_version import code_version
 from storage.manifest import Manifest
+from tasks.execution import COMPUTE_RETRIES
 from tasks.options import PlaceOptions
-from tasks.publication import publish_once
-from tasks.retrying import COMPUTE_RETRIES
 from tasks.sessions import open_spark, spark_uri
-from tasks.tables import PART_FILES, read_parts
+from tasks.store import PART_FILES, publish_once, read_parts
 
 Parts = tuple[str, ...]
 

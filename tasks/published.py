@@ -4,10 +4,11 @@ from prefect import task
 
 from schema.errors import InvalidInput
 from storage import artifacts, layout
+from storage.champion import champion_id
 from storage.manifest import Manifest
 from storage.protocol import Store
+from tasks.model import Lineage
 from tasks.options import ModelChoice, PlaceOptions
-from tasks.report import Lineage
 
 
 @task(name="find model")
@@ -57,7 +58,7 @@ def find_lineage(places: PlaceOptions, dataset: Manifest, split: Manifest) -> Li
 
 
 def _champion_id(store: Store) -> str:
-    record, _ = artifacts.read_champion(store)
-    if not record:
+    found = champion_id(store)
+    if found is None:
         raise InvalidInput(f"{store.uri} has no champion yet. Name a published model with --model ID.")
-    return str(record["model_id"])
+    return found
