@@ -1,8 +1,8 @@
-"""A reader who looks at a store all the time, as someone would who uses it while trainings die."""
+"""A reader who looks at a store again and again while trainings are killed, and the comparison of two stores."""
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,10 +16,12 @@ from storage.verify import verify_artifact
 
 LOOK_SECONDS = 0.2
 
+Digests = Mapping[str, str]
+
 
 @dataclass(frozen=True)
 class Sight:
-    """An object as it was seen: its version, its length in bytes, and its SHA-256."""
+    """A listed object: its version, its length in bytes, and its SHA-256."""
 
     version: str
     size_bytes: int
@@ -28,13 +30,13 @@ class Sight:
 
 @dataclass
 class Reader:
-    """What was seen of a store, and what no reader may ever see.
+    """Looks at a store and collects violations: states that no reader may ever see.
 
     Attributes:
-        store: What is looked at; the reader opened it by itself.
-        violations: What was wrong, each thing once, in the order in which it was found.
-        n_looks: How often all of the store was looked at.
-        n_unanswered: How often the store did not answer, which is no violation: servers are killed here.
+        store: Opened by the reader for itself.
+        violations: Each violation once, in the order in which they were found.
+        n_looks: Number of complete looks at the store.
+        n_unanswered: Number of looks that the store did not answer; no violation, because servers are killed here.
     """
 
     store: Store
@@ -45,14 +47,14 @@ class Reader:
 
     @property
     def n_manifests(self) -> int:
-        """How many manifests were seen."""
+        """Number of manifests that were seen."""
         return sum(key.endswith(f"/{layout.MANIFEST}") for key in self._seen)
 
     def look(self) -> None:
-        """Look at all that the store lists, and closer at what is new or has another version.
+        """List the store, and read what is new or has another version.
 
         Raises:
-            Unavailable: If the store does not answer; what was seen until then is remembered.
+            Unavailable: If the store does not answer; objects seen until then are remembered.
         """
         listed = {info.key: info for info in self.store.list("")}
         for key in self._seen.keys() - listed.keys():
@@ -64,7 +66,7 @@ class Reader:
         self.n_looks += 1
 
     def look_again(self) -> None:
-        """Look at all of the store, and once more at the content of everything that was ever seen."""
+        """List the store, and read everything again that was ever seen."""
         self.look()
         for key, before in self._seen.items():
             self._compare(key, before)
@@ -72,7 +74,7 @@ class Reader:
             self._verify(kind, artifact_id)
 
     def run(self, stop: threading.Event) -> None:
-        """Look until told to stop, and then at everything once more."""
+        """Look until `stop` is set, and then read everything again."""
         while not stop.wait(LOOK_SECONDS):
             self._tolerate_silence()
         self.look_again()
@@ -83,20 +85,20 @@ class Reader:
         except Unavailable:
             self.n_unanswered += 1
         except RecommenderError as error:
-            self._report(f"a reader is told: {error}")
+            self._report(f"a reader gets an error: {error}")
 
     def _look_at(self, info: ObjectInfo) -> None:
         before = self._seen.get(info.key)
         if before is None:
             self._meet(info)
-        elif before.version != info.version:  # renewed, perhaps: its content must be the same
+        elif before.version != info.version:  # perhaps refreshed: the content must be the same
             self._compare(info.key, before)
 
     def _meet(self, info: ObjectInfo) -> None:
         place = layout.place_of(info.key)
         if place and place.path == layout.MANIFEST:
             self._verify(place.kind, place.id)
-        found = digest(self.store, info)
+        found = _read(self.store, info)
         if found is None:
             self._report(f"{info.key} is listed and cannot be read")
         elif found.size_bytes != info.size_bytes:
@@ -106,7 +108,7 @@ class Reader:
 
     def _compare(self, key: str, before: Sight) -> None:
         info = self.store.head(key)
-        found = digest(self.store, info) if info else None
+        found = _read(self.store, info) if info else None
         if found is None:
             self._report(f"{key} was there and is gone")
         elif found.sha256 != before.sha256 and key != layout.CHAMPION:
@@ -115,7 +117,7 @@ class Reader:
             self._seen[key] = found
 
     def _verify(self, kind: str, artifact_id: str) -> None:
-        """Check a manifest that is in sight, every file that it names, and that its inputs are there."""
+        """Check a listed manifest, every file that it names, and that its inputs exist."""
         found = look_up(self.store, kind, artifact_id)
         if found is None:
             self._report(f"{kind}/{artifact_id} has a manifest in the listing that is not found by its id")
@@ -124,7 +126,7 @@ class Reader:
             self._report(f"{problem.where}: {problem.what}")
 
     def _look_for(self, kind: str, artifact_id: str) -> None:
-        """See that an artifact without a manifest does not exist to a reader, unless it was made this moment."""
+        """Check that an artifact without a manifest is not found, unless it was published this moment."""
         found = look_up(self.store, kind, artifact_id)
         if found is None:
             return
@@ -140,22 +142,22 @@ class Reader:
             self.violations.append(violation)
 
 
-def digest(store: Store, info: ObjectInfo) -> Sight | None:
-    """Return what an object holds, read to its end; None if it is gone."""
-    read, size_bytes = hashlib.sha256(), 0
+def _read(store: Store, info: ObjectInfo) -> Sight | None:
+    """Read an object to its end; None if it is gone."""
+    sha256, size_bytes = hashlib.sha256(), 0
     try:
         with store.open(info.key) as stream:
             while block := stream.read(COPY_BYTES):
-                read.update(block)
+                sha256.update(block)
                 size_bytes += len(block)
     except ObjectNotFound:
         return None
-    return Sight(info.version, size_bytes, read.hexdigest())
+    return Sight(info.version, size_bytes, sha256.hexdigest())
 
 
 @contextmanager
 def watching(store: Store) -> Iterator[Reader]:
-    """Yield a reader who looks at the store in a thread of its own, and in the end at all of it once more."""
+    """Yield a reader that looks at the store in a thread, and in the end reads all of it again."""
     reader, stop = Reader(store), threading.Event()
     with ThreadPoolExecutor(1, "reader") as pool:
         looking = pool.submit(reader.run, stop)
@@ -167,6 +169,28 @@ def watching(store: Store) -> Iterator[Reader]:
 
 
 def _places(keys: "dict[str, ObjectInfo] | dict[str, Sight]", path: str | None = None) -> set[tuple[str, str]]:
-    """Return the artifacts, as kind and id, that have an object, or the object of that path, among the keys."""
+    """Return the kind and id of each artifact that has an object, or the object of a path, among the keys."""
     places = [layout.place_of(key) for key in keys]
     return {(place.kind, place.id) for place in places if place and path in (None, place.path)}
+
+
+def digests(store: Store) -> dict[str, str]:
+    """Return the SHA-256 of every object that a store lists."""
+    return {info.key: hashlib.sha256(store.read(info.key)).hexdigest() for info in store.list("")}
+
+
+def compare(found: Digests, expected: Digests) -> tuple[str, ...]:
+    """Return the differences of a store from one whose trainings nobody disturbed.
+
+    Args:
+        found: SHA-256 of its objects by key.
+        expected: Those of the other one. Objects that no manifest names may be there in addition: a killed writer's.
+
+    Example:
+        >>> compare({"a/x": "1", "b/y": "3"}, {"a/x": "1", "b/y": "2", "c": "4"})
+        ('c is missing', 'b/y differs')
+    """
+    missing = [f"{key} is missing" for key in sorted(expected.keys() - found.keys())]
+    other = [f"{key} differs" for key in sorted(expected) if found.get(key, expected[key]) != expected[key]]
+    more = [key for key in sorted(found.keys() - expected.keys()) if key.endswith(f"/{layout.MANIFEST}")]
+    return (*missing, *other, *(f"{key} is an artifact of its own" for key in more))
