@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from deployments.s3_server import BUCKET, STORE_URI, Credentials, open_minio, random_credentials
 from schema.errors import InvalidInput, RecommenderError
+from storage.files import write_whole
 
 DONE, FAILED = 0, 1
 
@@ -86,10 +87,8 @@ def _kept_credentials(variables: Path) -> Credentials:
 
 def write_variables(path: Path, variables: Mapping[str, str]) -> None:
     """Write a file for ``source``, which only its owner can read, so that nobody sees half of it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.touch(mode=0o600)
-    partial.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()), "utf-8")
-    partial.replace(path)
+    text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    write_whole(path, text, mode=0o600)
 
 
 def _parser() -> argparse.ArgumentParser:

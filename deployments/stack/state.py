@@ -1,6 +1,5 @@
 """What is known of a stack between commands: one file in its folder, replaced as a whole."""
 
-import os
 from pathlib import Path
 from typing import Literal, Self
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deployments.stack.health import Check, first_problem
 from schema.errors import InvalidInput
+from storage.files import write_whole
 
 STATE_FILE = "state.json"
 
@@ -96,9 +96,7 @@ class StackState(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Keep the state, so that no reader sees half of it."""
-        partial = folder / f".{STATE_FILE}.{os.getpid()}"
-        partial.write_text(self.model_dump_json(indent=2) + "\n", "utf-8")
-        partial.replace(folder / STATE_FILE)
+        write_whole(folder / STATE_FILE, self.model_dump_json(indent=2) + "\n")
 
 
 def read_state(folder: Path) -> StackState | None:
