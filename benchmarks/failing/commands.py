@@ -11,8 +11,7 @@ from pathlib import Path
 
 from benchmarks.crashes.rounds import digests
 from benchmarks.failing.verdict import Outcome, compare
-from deployments.compose import container_site
-from deployments.stack.names import DASK_SCHEDULER
+from deployments.stack.placement import DASK_SCHEDULER, place_in_containers
 from deployments.stack.services import services as services_of
 from flows.child_server import LOOPBACK, free_port
 from schema.errors import Unavailable
@@ -103,7 +102,7 @@ def limit_memory(job: Job) -> Outcome:
 @contextmanager
 def _starved_dask(job: Job) -> Iterator[str]:
     """Yield the address of a Dask whose only worker may take 150 MB, with the settings that the stack gives its own."""
-    services = {one.name: one for one in services_of(container_site())}
+    services = {one.name: one for one in services_of(place_in_containers())}
     address = f"tcp://{LOOPBACK}:{free_port()}"
     with ExitStack() as stack:
         for name, command in {

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from deployments.minio import read_variables
-from deployments.stack.family import find_family
+from deployments.stack.process_tree import find_processes
 from deployments.stack.settings import StackSettings, variable
 from deployments.stack.state import StackState, read_state
 from flows.child_server import free_port
@@ -52,7 +52,7 @@ class OwnStack:
 
     def family(self, service: str, word: str) -> list[psutil.Process]:
         """Return the processes of a service whose command line has a word, among what it started."""
-        return [one for one in find_family(self.folder, service) if word in " ".join(_command(one))]
+        return [one for one in find_processes(self.folder, service) if word in " ".join(_command(one))]
 
     def kill(self, service: str) -> None:
         """Kill the process of a service."""

@@ -11,7 +11,7 @@ import psutil
 from prefect.client.schemas.objects import FlowRun
 
 from benchmarks.failing.own_stack import OwnStack
-from deployments.stack.names import DASK_SCHEDULER, MINIO, MLFLOW, PREFECT_SERVER, PREFECT_WORKER
+from deployments.stack.placement import DASK_SCHEDULER, MINIO, MLFLOW, PREFECT_SERVER, PREFECT_WORKER
 from schema.errors import Unavailable
 
 AWAY_SECONDS = 30.0
