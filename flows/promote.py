@@ -23,7 +23,7 @@ from flows.settings import Settings
 from flows.stages import compare_on_test
 from flows.terminal import stdout
 from spark.options import SparkOptions
-from storage.champion import Succession
+from storage.champion import ChampionTerm
 from tasks.contest import crown_model, find_contest, find_predecessor, read_reign
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
 from tasks.promotion import pass_gate
@@ -78,7 +78,7 @@ def promote(settings: Settings) -> dict[str, Any]:
     record = promotion_record(places, contest, scored, promotion, decision)
     if decision["promoted"]:
         reason = settings.promotion_reason or reason_of(decision)
-        successor = Succession(challenger.id, datetime.now(UTC).isoformat(), reason, promotion.id)
+        successor = ChampionTerm(challenger.id, datetime.now(UTC).isoformat(), reason, promotion.id)
         return record | {"pointer": crown_model(places, challenger, successor, contest.reign)}
     if settings.model_id is None and not verdict.is_new:
         logger.info(
@@ -98,7 +98,7 @@ def go_back(settings: Settings) -> dict[str, Any]:
     if model.id == reign.champion_id:
         logger.info("models/{} is the champion already: nothing to do", model.id)
         return {"outcome": "unchanged", "ids": ids}
-    successor = Succession(model.id, datetime.now(UTC).isoformat(), settings.promotion_reason)
+    successor = ChampionTerm(model.id, datetime.now(UTC).isoformat(), settings.promotion_reason)
     pointer = crown_model(places, model, successor, reign)
     stdout().print(history_view(places.store_uri, [successor, *reign.history]))
     return {"outcome": "rolled back", "ids": ids, "pointer": pointer}

@@ -9,7 +9,7 @@ from evaluation.comparison import format_figure
 from flows.terminal import MOST_ROWS, more, short, table_of, text
 from reports.display import clean_text, format_share, metric_label
 from schema.metric import Metric
-from storage.champion import Succession
+from storage.champion import ChampionTerm
 
 MOST_CHARACTERS = 1000
 
@@ -55,7 +55,7 @@ def reason_of(decision: Decision) -> str:
     return f"{first}{decision['conditions'][0]['sentence']}"
 
 
-def history_view(uri: str, history: Sequence[Succession]) -> RenderableType:
+def history_view(uri: str, history: Sequence[ChampionTerm]) -> RenderableType:
     """Return a table of the champions, the one that serves first."""
     if not history:
         return text(f"No champion in {uri} yet", limit=400)

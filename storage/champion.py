@@ -18,7 +18,7 @@ MOST_ENTRIES = 100
 
 
 @dataclass(frozen=True)
-class Succession:
+class ChampionTerm:
     """A model that became the champion.
 
     Attributes:
@@ -62,8 +62,8 @@ def champion_id(store: Store) -> str | None:
     return None if record is None else _model_id(record, store.locate(layout.CHAMPION))
 
 
-def read_history(store: Store) -> tuple[list[Succession], str | None]:
-    """Return the champions, the one that serves first, and the version that `crown` expects; ([], None) if none.
+def read_history(store: Store) -> tuple[list[ChampionTerm], str | None]:
+    """Return the champions, the one that serves first, and the version that `promote` expects; ([], None) if none.
 
     Raises:
         CorruptObject: If the record or an entry of its history is not as this module writes it.
@@ -72,26 +72,26 @@ def read_history(store: Store) -> tuple[list[Succession], str | None]:
     return ([] if record is None else parse_history(record, store.locate(layout.CHAMPION))), version
 
 
-def parse_history(record: Mapping[str, object], source: str) -> list[Succession]:
+def parse_history(record: Mapping[str, object], source: str) -> list[ChampionTerm]:
     """Return the champions of a record, the one that serves first; a record without a history has that one alone.
 
     Raises:
-        CorruptObject: If the record names no model, or its history is no list of successions that begins with it.
+        CorruptObject: If the record names no model, or its history is no list of terms that begins with it.
     """
     model_id = _model_id(record, source)
     if HISTORY not in record:
-        return [_succession(record, source)]
+        return [_term(record, source)]
     listed = record[HISTORY]
     if not isinstance(listed, list):
         raise CorruptObject(f"{source} has {HISTORY} {str(listed)[:80]!r}; expected a list, the newest entry first.")
-    history = [_succession(entry, f"{source}: {HISTORY}[{place}]") for place, entry in enumerate(listed)]
+    history = [_term(entry, f"{source}: {HISTORY}[{place}]") for place, entry in enumerate(listed)]
     if not history or history[0].model_id != model_id:
         first = history[0].model_id if history else None
         raise CorruptObject(f"{source} names {model_id[:80]!r} and its {HISTORY} {first!r} first; expected the same.")
     return history
 
 
-def predecessors(history: Sequence[Succession]) -> list[str]:
+def predecessors(history: Sequence[ChampionTerm]) -> list[str]:
     """Return the models to go back to, the nearest first: those that served before, less those that were left.
 
     A rollback (an entry without a promotion, to a model that served before) takes away what came after that model,
@@ -101,10 +101,10 @@ def predecessors(history: Sequence[Succession]) -> list[str]:
         history: The newest first.
 
     Example:
-        >>> one, two, three = (Succession(name, promotion="p") for name in ("one", "two", "three"))
+        >>> one, two, three = (ChampionTerm(name, promotion="p") for name in ("one", "two", "three"))
         >>> predecessors([three, two, one])
         ['two', 'one']
-        >>> predecessors([Succession("two"), three, two, one])
+        >>> predecessors([ChampionTerm("two"), three, two, one])
         ['one']
     """
     line: list[str] = []
@@ -117,8 +117,8 @@ def predecessors(history: Sequence[Succession]) -> list[str]:
     return line[-2::-1]
 
 
-def crown(
-    store: Store, successor: Succession, history: Sequence[Succession], expected_version: str | None
+def promote(
+    store: Store, successor: ChampionTerm, history: Sequence[ChampionTerm], expected_version: str | None
 ) -> Mapping[str, object]:
     """Make a model the champion, if the pointer still has the version with which the history was read.
 
@@ -157,7 +157,7 @@ def replace_champion(store: Store, record: Mapping[str, object], expected_versio
     return store.replace(layout.CHAMPION, canonical.encode(dict(record), indent=2), expected_version)
 
 
-def _say_who_won(store: Store, successor: Succession) -> str:
+def _say_who_won(store: Store, successor: ChampionTerm) -> str:
     winners, _ = read_history(store)
     if successor in winners:
         won = winners[winners.index(successor) - 1]
@@ -183,10 +183,10 @@ def _model_id(record: Mapping[str, object], source: str) -> str:
     return named
 
 
-def _succession(entry: Any, source: str) -> Succession:
+def _term(entry: Any, source: str) -> ChampionTerm:
     if not isinstance(entry, dict):
         raise CorruptObject(f"{source} is {str(entry)[:80]!r}; expected an object with {MODEL_ID}.")
     for name in ("promoted_at", "reason", "promotion"):
         if not isinstance(entry.get(name), str | None):
             raise CorruptObject(f"{source} has {name} {str(entry[name])[:80]!r}; expected text.")
-    return Succession(_model_id(entry, source), entry.get("promoted_at"), entry.get("reason"), entry.get("promotion"))
+    return ChampionTerm(_model_id(entry, source), entry.get("promoted_at"), entry.get("reason"), entry.get("promotion"))

@@ -11,16 +11,16 @@ from prefect import task
 from evaluation.checks import Finding
 from schema.errors import CorruptObject, InvalidInput
 from storage import artifacts, layout
-from storage.champion import Succession, crown, predecessors, read_history
+from storage.champion import ChampionTerm, predecessors, promote, read_history
 from storage.inventory import list_artifacts
 from storage.manifest import Manifest
 from storage.protocol import Store
 from storage.verify import verify_files
 from tasks.candidates import RATING_MODELS, RECENT_POPULARITY, Candidate
+from tasks.execution import NETWORK_RETRIES
 from tasks.options import ModelChoice, PlaceOptions
 from tasks.published import candidate_of, require_model
-from tasks.retrying import NETWORK_RETRIES
-from tasks.tables import read_table
+from tasks.store import read_table
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Reign:
         version: Version of the pointer that they were read from; None if there is none.
     """
 
-    history: tuple[Succession, ...]
+    history: tuple[ChampionTerm, ...]
     version: str | None
 
     @property
@@ -98,7 +98,7 @@ def find_contest(places: PlaceOptions, choice: ModelChoice) -> Contest:
     return Contest(challenger, champion, split, reign, findings)
 
 
-def newest_model(store: Store, history: Sequence[Succession]) -> str:
+def newest_model(store: Store, history: Sequence[ChampionTerm]) -> str:
     """Return the id of the model that was published last, less those that gave way to the champion.
 
     One that served comes back by its name or by a rollback only: else the next comparison would undo a rollback.
@@ -145,7 +145,7 @@ def find_predecessor(places: PlaceOptions, choice: ModelChoice, reign: Reign) ->
 
 
 @task(name="crown", **NETWORK_RETRIES)
-def crown_model(places: PlaceOptions, model: Manifest, successor: Succession, reign: Reign) -> Mapping[str, object]:
+def crown_model(places: PlaceOptions, model: Manifest, successor: ChampionTerm, reign: Reign) -> Mapping[str, object]:
     """Make a model the champion after every byte of it was read, and return the pointer's record.
 
     Raises:
@@ -159,7 +159,7 @@ def crown_model(places: PlaceOptions, model: Manifest, successor: Succession, re
             f"models/{model.id} cannot serve: {' '.join(problems)} The champion stays. Copy the model here again with "
             "'python flows/store.py cp', or name another one with --model."
         )
-    record = crown(store, successor, reign.history, reign.version)
+    record = promote(store, successor, reign.history, reign.version)
     logger.info("models/{} is the champion now; before: {}", model.id, reign.champion_id or "none")
     return record
 
@@ -187,7 +187,7 @@ def _require_columns(candidate: Candidate, split: Manifest) -> None:
         )
 
 
-def _look_back(challenger: Manifest, history: Sequence[Succession]) -> Sequence[Finding]:
+def _look_back(challenger: Manifest, history: Sequence[ChampionTerm]) -> Sequence[Finding]:
     """Return that a challenger served before, and what was said when another took its place."""
     place = next((place for place, entry in enumerate(history) if entry.model_id == challenger.id), None)
     if place is None:

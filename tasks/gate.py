@@ -29,7 +29,7 @@ from tasks.contest import Contest
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.published import candidate_of
 from tasks.score import read_users
-from tasks.tables import LEARNT, read_parts
+from tasks.store import LEARNT, read_parts
 
 PART = "test"
 

@@ -20,12 +20,11 @@ from storage.identity import code_version
 from storage.manifest import Manifest
 from tasks.choose import Scored
 from tasks.contest import Contest
+from tasks.execution import COMPUTE_RETRIES
 from tasks.gate import decide_promotion
 from tasks.options import EvaluationOptions, PlaceOptions, PromotionOptions, SelectionOptions
-from tasks.publication import publish_once
-from tasks.retrying import COMPUTE_RETRIES
 from tasks.score import read_rows
-from tasks.tables import local_file
+from tasks.store import local_file, publish_once
 
 CODE = code_version(
     evaluation.checks,

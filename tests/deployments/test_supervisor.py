@@ -40,7 +40,7 @@ signal.pause()
 class AtWork(Check):
     """Whether the child has said so."""
 
-    def problem(self, trust: object = None) -> str | None:
+    def problem(self, _trust: object = None) -> str | None:
         """Return why not."""
         return None if Path(self.url).exists() else "not yet"
 

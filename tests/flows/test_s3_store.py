@@ -15,7 +15,7 @@ from workplace import Outcome, Workplace
 from deployments.s3_server import S3Server
 from flows.settings import Settings
 from schema.errors import InvalidInput
-from storage.s3_options import S3Options
+from storage.opening import S3Options
 from tasks.options import PlaceOptions
 from tasks.sessions import spark_uri
 

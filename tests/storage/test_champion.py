@@ -3,10 +3,10 @@ import pytest
 from schema.errors import CorruptObject, VersionConflict
 from storage.champion import (
     MOST_ENTRIES,
-    Succession,
+    ChampionTerm,
     champion_id,
-    crown,
     predecessors,
+    promote,
     read_champion,
     read_history,
     replace_champion,
@@ -62,11 +62,11 @@ def test_a_record_that_names_no_model_is_corrupt(store: Store, record: dict[str,
         champion_id(store)
 
 
-def crowned(store: Store, *model_ids: str) -> list[Succession]:
+def crowned(store: Store, *model_ids: str) -> list[ChampionTerm]:
     """Promote models one after the other, and return the champions as they are read afterwards."""
     for model_id in model_ids:
         history, version = read_history(store)
-        crown(store, Succession(model_id, "2026-11-25T12:00:00+00:00", "why", f"p-{model_id}"), history, version)
+        promote(store, ChampionTerm(model_id, "2026-11-25T12:00:00+00:00", "why", f"p-{model_id}"), history, version)
     return read_history(store)[0]
 
 
@@ -83,15 +83,15 @@ def test_the_record_names_the_model_the_one_before_and_all_that_served(store: St
 
 
 def test_the_history_is_bounded_and_keeps_the_newest(store: Store) -> None:
-    before = [Succession(str(place)) for place in range(MOST_ENTRIES)]
-    crown(store, Succession("new"), before, None)
+    before = [ChampionTerm(str(place)) for place in range(MOST_ENTRIES)]
+    promote(store, ChampionTerm("new"), before, None)
     history, _ = read_history(store)
     assert [entry.model_id for entry in history] == ["new", *(entry.model_id for entry in before[:-1])]
 
 
 def test_a_record_without_a_history_is_its_own(store: Store) -> None:
     replace_champion(store, {"model_id": "1f3a"}, None)
-    assert read_history(store)[0] == [Succession("1f3a")]
+    assert read_history(store)[0] == [ChampionTerm("1f3a")]
     assert [entry.model_id for entry in crowned(store, "two")] == ["two", "1f3a"]
 
 
@@ -104,30 +104,30 @@ def test_who_loses_the_swap_is_told_who_won(store: Store) -> None:
     history, version = read_history(store)
     crowned(store, "winner")
     with pytest.raises(VersionConflict, match=r"models/loser did not become .* models/winner became the champion"):
-        crown(store, Succession("loser"), history, version)
+        promote(store, ChampionTerm("loser"), history, version)
     assert [entry.model_id for entry in read_history(store)[0]] == ["winner", "one"]
 
 
 def test_who_loses_the_first_swap_of_all_is_told_who_won(store: Store) -> None:
     crowned(store, "winner")
     with pytest.raises(VersionConflict, match="models/winner became the champion"):
-        crown(store, Succession("loser"), [], None)
+        promote(store, ChampionTerm("loser"), [], None)
 
 
 def test_whose_crown_was_taken_before_it_learnt_of_it_is_not_told_that_it_had_none(store: Store) -> None:
-    successor = Succession("one", "2026-11-25T12:00:00+00:00", "why", "p")
-    crown(store, successor, [], None)
+    successor = ChampionTerm("one", "2026-11-25T12:00:00+00:00", "why", "p")
+    promote(store, successor, [], None)
     crowned(store, "two")
     with pytest.raises(
         VersionConflict, match=r"models/one became the champion, and serves no more: models/two took its"
     ):
-        crown(store, successor, [], None)
+        promote(store, successor, [], None)
 
 
 def test_a_swap_that_was_made_and_is_tried_again_is_no_conflict(store: Store) -> None:
-    successor = Succession("one", "2026-11-25T12:00:00+00:00", "why", "p")
-    first = crown(store, successor, [], None)
-    assert crown(store, successor, [], None) == first
+    successor = ChampionTerm("one", "2026-11-25T12:00:00+00:00", "why", "p")
+    first = promote(store, successor, [], None)
+    assert promote(store, successor, [], None) == first
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_a_broken_history_is_named(store: Store, record: dict[str, object], mess
         read_history(store)
 
 
-def line(words: str) -> list[Succession]:
+def line(words: str) -> list[ChampionTerm]:
     """Return a history, the newest first, from words in the order of time; those with a '<' are rollbacks."""
-    entries = [Succession(word.strip("<"), promotion=None if "<" in word else "p") for word in words.split()]
+    entries = [ChampionTerm(word.strip("<"), promotion=None if "<" in word else "p") for word in words.split()]
     return entries[::-1]
 
 

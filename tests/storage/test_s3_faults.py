@@ -18,18 +18,18 @@ from typing import Any
 import pytest
 from servers import Proxy
 
+import storage.s3_bucket
 import storage.s3_client
-import storage.s3_download
-import storage.s3_races
+import storage.s3_transfer
 from deployments.s3_server import S3Server, open_minio
 from flows.child_server import find_program
+from schema.digests import file_sha256, stream_sha256
 from schema.errors import InvalidInput, OutOfSpace, Unavailable
 from storage import artifacts, layout
-from storage.identity import file_sha256, stream_sha256
 from storage.inventory import list_artifacts
 from storage.manifest import Manifest
+from storage.opening import S3Options
 from storage.s3 import S3Store
-from storage.s3_options import S3Options
 from storage.verify import verify_artifact
 
 MEBIBYTE = 1024**2
@@ -46,7 +46,7 @@ import sys, threading
 from pathlib import Path
 from storage import artifacts
 from storage.s3 import S3Store
-from storage.s3_options import S3Options
+from storage.opening import S3Options
 
 def tell_and_wait(**_):
     sys.stdout.write("x")
@@ -75,7 +75,7 @@ def _own_clients() -> Iterator[None]:
     """Keep clients that a test tampers with from other tests."""
     yield
     storage.s3_client._client.cache_clear()
-    storage.s3_races.race_flaw.cache_clear()
+    storage.s3_bucket.race_flaw.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -319,7 +319,7 @@ def test_writer_killed_in_the_middle_of_an_upload(place: Place, folder: Path) ->
 def test_server_whose_disk_rots(
     own_minio: S3Server, folder: Path, tmp_path: Path, own_minio_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage.s3_download, "RESUMPTIONS", 1)
+    monkeypatch.setattr(storage.s3_transfer, "RESUMPTIONS", 1)
     place = Place(own_minio, monkeypatch)
     store = place.store()
     manifest = publish(store, folder)

@@ -1,4 +1,4 @@
-"""Who is compared with whom, and what stands in the way of a crown; on stores of a few bytes."""
+"""Who is compared with whom, and what stands in the way of a promote; on stores of a few bytes."""
 
 import os
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ import pytest
 
 from schema.errors import CorruptObject, InvalidInput, VersionConflict
 from storage import artifacts, layout
-from storage.champion import Succession, crown, read_history, replace_champion
+from storage.champion import ChampionTerm, promote, read_history, replace_champion
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.contest import Contest, Reign, crown_model, find_contest, find_predecessor, read_reign
@@ -55,7 +55,7 @@ def add_model(places: PlaceOptions, name: str, model: str = "popularity", **abou
 def make_champion(places: PlaceOptions, *names: str) -> None:
     for name in names:
         history, version = read_history(places.open_store())
-        crown(places.open_store(), Succession(name, "then", "why", "p"), history, version)
+        promote(places.open_store(), ChampionTerm(name, "then", "why", "p"), history, version)
 
 
 def contest(places: PlaceOptions, model_id: str | None = None) -> Contest:
@@ -100,10 +100,10 @@ def test_a_model_that_was_left_can_be_named_and_is_told(places: PlaceOptions) ->
     )
 
 
-def going_back(places: PlaceOptions, name: str) -> tuple[Manifest, Succession, Reign]:
+def going_back(places: PlaceOptions, name: str) -> tuple[Manifest, ChampionTerm, Reign]:
     model = artifacts.find(places.open_store(), layout.MODELS, name)
     assert model is not None
-    return model, Succession(name, "now", "it repeats itself"), read_reign(places.open_store())
+    return model, ChampionTerm(name, "now", "it repeats itself"), read_reign(places.open_store())
 
 
 def test_the_split_is_the_challengers(places: PlaceOptions) -> None:
@@ -170,10 +170,10 @@ def test_a_model_that_is_not_whole_gets_no_crown(places: PlaceOptions) -> None:
     path.chmod(0o600)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(CorruptObject, match=r"models/new cannot serve: .* has the SHA-256"):
-        crown_model.fn(places, model, Succession("new"), reign)
+        crown_model.fn(places, model, ChampionTerm("new"), reign)
     path.unlink()
     with pytest.raises(CorruptObject, match=r"models/new cannot serve: .* is missing"):
-        crown_model.fn(places, model, Succession("new"), reign)
+        crown_model.fn(places, model, ChampionTerm("new"), reign)
     assert read_reign(places.open_store()) == reign
 
 
@@ -181,9 +181,9 @@ def test_of_two_that_decided_against_the_same_champion_the_second_is_told_who_wo
     _, first, second = (add_model(places, name) for name in ("old", "first", "second"))
     make_champion(places, "old")
     reigns = [contest(places, name).reign for name in ("first", "second")]
-    crown_model.fn(places, first, Succession("first", "now", "it was faster"), reigns[0])
+    crown_model.fn(places, first, ChampionTerm("first", "now", "it was faster"), reigns[0])
     with pytest.raises(VersionConflict, match=r"models/first became the champion \(now: it was faster\)"):
-        crown_model.fn(places, second, Succession("second"), reigns[1])
+        crown_model.fn(places, second, ChampionTerm("second"), reigns[1])
     assert [entry.model_id for entry in read_reign(places.open_store()).history] == ["first", "old"]
 
 
