@@ -12,7 +12,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from evaluation.checks import Finding
 from models.registry import Candidate
-from reports.distributions import summarise_interactions
+from reports.data_summary import summarise_interactions
 from reports.report import TEMPLATES, render_report
 from reports.report_input import (
     PRIMARY,
