@@ -11,27 +11,23 @@ from evaluation.checks import Finding
 from evaluation.options import SplitOptions
 from flows.pipeline import baselines, fit_and_score, make_split, split_as_asked
 from flows.results import evaluation_record
-from flows.settings import Environment, ModelOptions
+from flows.settings import Environment
+from models.original import SPLIT, original_sweeps
+from models.registry import Candidate, ModelOptions
 from reports.original import original_table
 from reviews.options import IngestOptions
 from schema.errors import InvalidInput
 from schema.metric import Metric
 from spark.options import DatasetOptions
 from storage.manifest import Manifest
-from tasks.candidates import RANDOM, Candidate
 from tasks.choose import Scored
-from tasks.evaluation import (
-    find_what_was_taken_out,
-    find_windows,
-    look_for_leaks,
-    publish_evaluation,
-    row_of_original,
-)
+from tasks.evidence import find_what_was_taken_out, look_for_leaks
+from tasks.model import Evaluation, Lineage, find_windows, publish_evaluation
 from tasks.options import EvaluationOptions, ModelChoice, ReviewsInput, SubjectOptions
-from tasks.original import RANK_SWEEP, SPLIT, WEIGHTS_SWEEP, sweep_points
-from tasks.published import candidate_of, find_lineage, find_model
+from tasks.published import find_lineage, find_model
+from tasks.rank import candidate_of
 from tasks.raw import keep_file
-from tasks.report import Lineage
+from tasks.report import publish_evaluation_report, row_of_original
 from tasks.score_lists import score_as_is, score_lists
 from tasks.split import split_dataset
 from tasks.store import LEARNT
@@ -58,10 +54,7 @@ class Assessment:
             published, lineage = self._lineage_of_model(model)
             tested, findings = self._test_model(lineage, published, subject)
         windows = self._test_in_windows(lineage, tested, subject) if subject.rolling_windows else []
-        places = self.environment.places
-        return evaluation_record(
-            places, lineage, tested, publish_evaluation(places, lineage, tested[-1], tested, findings, windows)
-        )
+        return self._publish(Evaluation(lineage, tested[-1], tested, windows), tested, findings)
 
     def of_original(self) -> dict[str, Any]:
         """Fit and score the original's two sweeps as it did, beside honest figures and a random scorer.
@@ -72,28 +65,33 @@ class Assessment:
         lineage = self._make_split(self.split.model_copy(update=SPLIT))
         if not lineage.split.counts["has_ratings"]:
             raise InvalidInput("--protocol original needs ratings, and the input has none.")
-        sweeps = {
-            "regularisation and alpha": sweep_points(WEIGHTS_SWEEP, self.models.als),
-            "rank": sweep_points(RANK_SWEEP, self.models.als),
-        }
+        sweeps = original_sweeps(self.models)
         points = [point for sweep in sweeps.values() for point in sweep]
         rivals = baselines(self.models, lineage.split)
-        grid = list({point.candidate.label: point.candidate for point in points}.values())
+        grid = list({candidate.label: candidate for _, candidate in points}.values())
         scored = self._test(lineage.split, [*rivals, *grid])
         found = {one.candidate.label: one for one in scored}
         tested = scored[: len(rivals)]
-        beside = [(one.candidate.label, one) for one in tested if one.candidate.model == RANDOM]
+        beside = [(one.candidate.label, one) for one in tested if one.candidate.kind.role == "chance"]
         places = self.environment.places
         rows: list[tuple[str, Scored]] = []
         for name, sweep in sweeps.items():
-            table = [(point.label, found[point.candidate.label]) for point in sweep]
+            table = [(label, found[candidate.label]) for label, candidate in sweep]
             shown = [row_of_original(places, label, one) for label, one in (*beside, *table)]
             logger.info("The original's sweep of {}, on test\n{}", name, original_table(shown))
             rows += table
         best = min((found[candidate.label] for candidate in grid), key=lambda one: one.value(Metric("rmse")) or 0.0)
         original = [*beside, *dict(rows).items()]
-        published = publish_evaluation(places, lineage, best, [*tested, best], original=original)
-        return evaluation_record(places, lineage, scored, published)
+        return self._publish(Evaluation(lineage, best, [*tested, best], original=original), scored)
+
+    def _publish(
+        self, evaluation: Evaluation, scored: Sequence[Scored], findings: Sequence[Finding] = ()
+    ) -> dict[str, Any]:
+        """Publish an evaluation and its report, and return the result record."""
+        places = self.environment.places
+        published = publish_evaluation(places, evaluation)
+        report = publish_evaluation_report(places, evaluation, published, findings)
+        return evaluation_record(places, evaluation.lineage, scored, published, report)
 
     def _make_split(self, split: SplitOptions | None = None) -> Lineage:
         return make_split(self.environment, self.reviews, self.ingest, self.dataset, split or self.split)

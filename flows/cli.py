@@ -38,6 +38,7 @@ from flows.settings import (
 from flows.termination import Terminated, raising_on_sigterm
 from reports.display import clean_text
 from schema.errors import RecommenderError
+from storage.files import write_whole
 from tasks.options import PlaceOptions
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
@@ -258,7 +259,4 @@ def printable(text: str) -> str:
 
 def write_json(path: Path, record: Result) -> None:
     """Write a record so that no reader sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(record, indent=2, sort_keys=True) + "\n")

@@ -6,7 +6,8 @@ from typing import Any
 
 from evaluation.options import SplitOptions
 from flows.cli import run_stage, stage
-from flows.settings import DEFAULT, Environment, ModelOptions, input_name, read
+from flows.settings import DEFAULT, Environment, input_name, read
+from models.registry import ModelOptions
 from reviews.options import DownloadOptions, IngestOptions
 from spark.options import DatasetOptions, SparkOptions
 from tasks.options import EvaluationOptions, ModelChoice, ReviewsInput, SubjectOptions

@@ -9,18 +9,19 @@ from prefect import unmapped
 from prefect.futures import PrefectFuture
 
 from evaluation.options import SplitOptions
-from flows.settings import Environment, ModelOptions
+from flows.settings import Environment
+from models.registry import Candidate, ModelOptions, candidates, learning_curve, yardsticks
 from reviews.checks import CHECKS
 from reviews.options import IngestOptions
 from spark.options import DatasetOptions
 from storage.manifest import Manifest
-from tasks.candidates import YARDSTICKS, Candidate, candidates
 from tasks.choose import NDCG, Choice, Scored, choose
 from tasks.dataset import build_dataset
 from tasks.drift import Drift, compare_with_before
 from tasks.execution import Advance, progress
 from tasks.fit import Parts, fit
 from tasks.ingest import check_reviews, find_reviews, publish_reviews, read_raw
+from tasks.model import Lineage
 from tasks.options import (
     DriftOptions,
     EvaluationOptions,
@@ -31,7 +32,6 @@ from tasks.options import (
 )
 from tasks.raw import fetch_raw, keep_file
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
-from tasks.report import Lineage
 from tasks.score import score
 from tasks.split import SPLIT_FILES, split_dataset
 from tasks.store import LEARNT, scratch_folder
@@ -116,10 +116,7 @@ def collect(futures: Sequence[PrefectFuture[Result]], advance: Advance) -> list[
 def competitors(models: ModelOptions, split: Manifest) -> tuple[Candidate, ...]:
     """Return the baselines that the data allow, and the grid."""
     return candidates(
-        models.als,
-        models.popularity,
-        models.item_knn,
-        models.bias,
+        models,
         has_ratings=bool(split.counts["has_ratings"]),
         has_timestamps=bool(split.counts["has_timestamps"]),
     )
@@ -127,7 +124,7 @@ def competitors(models: ModelOptions, split: Manifest) -> tuple[Candidate, ...]:
 
 def baselines(models: ModelOptions, split: Manifest) -> list[Candidate]:
     """Return the baselines that the data allow."""
-    return [one for one in competitors(models, split) if one.is_baseline]
+    return [one for one in competitors(models, split) if one.kind.is_baseline]
 
 
 def search(
@@ -152,7 +149,7 @@ def measure_on_test(
 ) -> list[Scored]:
     """Return the chosen candidate, the best trained one and the baselines on test, refitted on train and validation."""
     shown = [
-        one.candidate for one in validated if one.candidate.is_baseline or one in (best_trained(validated), chosen)
+        one.candidate for one in validated if one.candidate.kind.is_baseline or one in (best_trained(validated), chosen)
     ]
     return fit_and_score(environment, split, shown, LEARNT, "test", evaluation)
 
@@ -161,13 +158,14 @@ def compare_on_test(
     environment: Environment, split: Manifest, competing: Sequence[Candidate], evaluation: EvaluationOptions
 ) -> list[Scored]:
     """Return a random scorer, popularity and other candidates, each once, on test, fitted to train and validation."""
-    others = [one for place, one in enumerate(competing) if one not in (*YARDSTICKS, *competing[:place])]
-    return fit_and_score(environment, split, [*YARDSTICKS, *others], LEARNT, "test", evaluation)
+    others = [one for place, one in enumerate(competing) if one not in (*yardsticks(), *competing[:place])]
+    return fit_and_score(environment, split, [*yardsticks(), *others], LEARNT, "test", evaluation)
 
 
 def best_trained(validated: Sequence[Scored]) -> Scored:
     """Return the candidate of the highest NDCG@10 on validation that is no baseline."""
-    return max((one for one in validated if not one.candidate.is_baseline), key=lambda one: one.value(NDCG) or 0.0)
+    trained = [one for one in validated if not one.candidate.kind.is_baseline]
+    return max(trained, key=lambda one: one.value(NDCG) or 0.0)
 
 
 def trace_learning(
@@ -179,13 +177,10 @@ def trace_learning(
 ) -> list[Scored]:
     """Return the best trained candidate on validation after fewer or more iterations, itself among them, in order."""
     best = best_trained(validated)
-    others = [n for n in models.als.curve_iterations if n != best.candidate.parameters["maxiter"]]
-    if not others:
-        return []
-    model, parameters = best.candidate.model, best.candidate.parameters
-    points = [Candidate(model=model, parameters={**parameters, "maxiter": n}) for n in others]
-    scored = fit_and_score(environment, split, points, ("train",), "validation", evaluation)
-    return sorted([*scored, best], key=lambda one: int(one.candidate.parameters["maxiter"]))
+    points = learning_curve(best.candidate, models)
+    others = [one for one in points if one != best.candidate]
+    scored = fit_and_score(environment, split, others, ("train",), "validation", evaluation) if others else []
+    return [next(one for one in (*scored, best) if one.candidate == point) for point in points]
 
 
 def fit_on_all(environment: Environment, split: Manifest, chosen: Scored, tested: Sequence[Scored]) -> Scored:

@@ -21,13 +21,10 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from evaluation.options import SplitOptions
-from models.bias import BiasOptions
-from models.item_knn import ItemKnnOptions
-from models.popularity import PopularityOptions
+from models.registry import ModelOptions
 from reviews.options import DownloadOptions, IngestOptions
 from schema.errors import InvalidInput
 from spark.options import GIB, MEMORY, DatasetOptions, SparkOptions, memory_bytes
-from tasks.candidates import SearchOptions
 from tasks.options import (
     DriftOptions,
     EvaluationOptions,
@@ -126,17 +123,6 @@ class NoticeOptions(BaseModel):
         description="Address that a JSON notice is posted to when a run fails or crashes; docs/notices.md.",
         json_schema_extra={"flag": False},
     )
-
-
-class ModelOptions(BaseModel):
-    """Which models compete."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    als: SearchOptions = SearchOptions()
-    popularity: PopularityOptions = PopularityOptions()
-    item_knn: ItemKnnOptions = ItemKnnOptions()
-    bias: BiasOptions = BiasOptions()
 
 
 class Environment(BaseModel):

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.settings import Environment, ModelOptions, flat_values
+from flows.settings import Environment, flat_values
+from models.registry import ModelOptions
 from storage import layout
 from storage.identity import artifact_id
 from storage.manifest import Manifest
 from tasks.choose import Scored
+from tasks.model import Lineage
 from tasks.options import EvaluationOptions, SelectionOptions
-from tasks.report import Lineage
 from tasks.store import local_file
 from tasks.tracking import TrackedRun, close_run, open_run, track_candidate
 
@@ -59,6 +60,7 @@ def close_training(
     environment: Environment,
     tracked: TrackedTraining,
     model: Manifest,
+    report: Manifest,
     validated: Sequence[Scored],
     chosen: Scored,
     final: Scored,
@@ -82,7 +84,7 @@ def close_training(
     ]
     for run in nested:
         run.result()
-    report = local_file(environment.places, model, layout.REPORT)
+    page = local_file(environment.places, report, layout.REPORT)
     metrics = {f"test_{name}": float(value or 0) for name, value in final.scores.counts.items()}
     tags = {"model_id": model.id, "best_model": chosen.candidate.label}
-    close_run(options, tracked.run.id, metrics, tags, [report])
+    close_run(options, tracked.run.id, metrics, tags, [page])

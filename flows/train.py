@@ -6,7 +6,8 @@ from typing import Any
 
 from evaluation.options import SplitOptions
 from flows.cli import run_stage, stage
-from flows.settings import DEFAULT, Environment, ModelOptions, input_name, read
+from flows.settings import DEFAULT, Environment, input_name, read
+from models.registry import ModelOptions
 from reviews.options import DownloadOptions, IngestOptions
 from spark.options import DatasetOptions, SparkOptions
 from tasks.options import (
@@ -38,8 +39,9 @@ def train(
     from flows import pipeline
     from flows.results import tell_where, training_record
     from flows.tracked import close_training, open_training
-    from tasks.model import publish_model
+    from tasks.model import Training, publish_model
     from tasks.raw import keep_file
+    from tasks.report import publish_training_report
     from tasks.summary import summarise
     from tasks.tracking import check_tracking, open_experiment
 
@@ -54,10 +56,12 @@ def train(
     curve = pipeline.trace_learning(environment, lineage.split, validated, models, evaluation)
     tested = pipeline.measure_on_test(environment, lineage.split, validated, choice.scored, evaluation)
     final = pipeline.fit_on_all(environment, lineage.split, choice.scored, tested)
-    model = publish_model(places, lineage, validated, choice, tested, final, titles, curve)
+    training = Training(lineage, validated, choice, tested, final, curve)
+    model = publish_model(places, training)
+    report = publish_training_report(places, training, model, titles)
     recommendations = pipeline.recommend_to_all(places, model, lineage.dataset, recommend)
-    close_training(environment, tracked, model, validated, choice.scored, final)
-    record = training_record(places, lineage, validated, tested, model, recommendations, tracked.run.id)
+    close_training(environment, tracked, model, report, validated, choice.scored, final)
+    record = training_record(places, lineage, validated, tested, model, report, recommendations, tracked.run.id)
     tell_where(record["uris"], tracking.mlflow_tracking_uri)
     summarise(input_name(reviews), record, tracking.mlflow_tracking_uri, tracked.experiment)
     return record
