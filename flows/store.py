@@ -25,7 +25,6 @@ from storage.opening import open_store
 from storage.protocol import Store
 from storage.verify import verify_artifact, verify_champion
 from tasks.options import PlaceOptions, StoreOptions
-from tasks.store import scratch_folder
 
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 _MOST_AGE = timedelta(days=36_500)
@@ -214,6 +213,8 @@ def collect(choice: GarbageChoice, place: StoreOptions) -> dict[str, Any]:
 
 def copy(choice: OneChoice, destination: CopyChoice, places: PlaceOptions) -> dict[str, Any]:
     """Copy an artifact, by default with all it was made from, to another store and print what was copied."""
+    from tasks.store import scratch_folder
+
     source, target = places.open_store(), open_store(destination.to, places.s3_options)
     manifests = artifacts_to_copy(source, find_artifact(source, choice.id), alone=destination.alone)
     n_bytes = sum(manifest.size_bytes for manifest in manifests)
