@@ -7,7 +7,6 @@ from typing import Any
 
 from prefect import flow
 
-from evaluation.checks import Finding
 from evaluation.options import SplitOptions
 from flows.command_line import run
 from flows.notices import NOTICES
@@ -23,6 +22,7 @@ from models.popularity import PopularityOptions
 from reviews.ingest import IngestOptions
 from reviews.options import DownloadOptions
 from schema.errors import InvalidInput
+from schema.verdicts import Finding
 from spark.options import DatasetOptions, SparkOptions
 from storage.manifest import Manifest
 from tasks.candidates import Candidate, SearchOptions

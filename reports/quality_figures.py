@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from evaluation.comparison import Comparison
 from reports.display import clean_text, format_difference, format_metric, format_range, format_share, metric_label
 from reports.label_places import POINTS, place_labels
 from reports.report_input import PRIMARY, ScoredModel
 from reports.svg import ACCENT, BASELINE, INK, MUTED, SURFACE, new_axes, to_svg
 from schema.metric import Metric
+from schema.verdicts import Comparison
 
 WIDE_INCHES, NARROW_INCHES = 10.4, 4.2
 
@@ -29,7 +29,7 @@ def draw_differences(comparisons: Sequence[Comparison], name: str, width: float 
     figure, axes = new_axes(width, 0.8 + 0.36 * len(comparisons))
     axes.axvline(0, color=MUTED, linewidth=1.2)
     for row, one in enumerate(comparisons):
-        is_shown = one.verdict in ("better", "worse")
+        is_shown = one.outcome in ("better", "worse")
         draw_whisker(axes, row, (one.low, one.difference, one.high), ACCENT if is_shown else BASELINE, "o", is_shown)
     axes.set_yticks(range(len(comparisons)), [clean_text(one.against, limit=label_limit(width)) for one in comparisons])
     axes.set_ylim(len(comparisons) - 0.4, -0.6)
@@ -40,9 +40,8 @@ def draw_differences(comparisons: Sequence[Comparison], name: str, width: float 
     )
     grid_across(axes)
     label = metric_label(comparisons[0].metric)
-    side = "left" if comparisons[0].lower_is_better else "right"
     joint = ", " if width > NARROW_INCHES else "\n"
-    axes.set_xlabel(f"difference in {label}{joint}{side} of 0: chosen is better")
+    axes.set_xlabel(f"difference in {label}{joint}right of 0: chosen is better")
     values = "; ".join(
         f"{clean_text(one.against)} {format_difference(one.difference)} ({format_range(one.low, one.high)})"
         for one in comparisons

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import display, figures, findings, fit_figures, quality_figures, segment_figures, window_figures
+from reports import display, figures, findings, fit_figures, quality_figures, segment_figures, verdicts, window_figures
 from reports.distributions import Distributions
 from reports.funnel import funnel_steps
 from reports.report_input import PRIMARY, ReportInput
@@ -91,8 +91,13 @@ def _environment() -> Environment:
         "interval": display.format_interval,
         "is_descriptive": display.is_descriptive,
         "metric_label": display.metric_label,
+        "metric_over": verdicts.metric_over,
         "percent": display.percent_of,
         "range_of": display.format_range,
+        "say_finding": verdicts.say_finding,
+        "say_guard": verdicts.say_guard,
+        "say_lead": verdicts.say_lead,
+        "say_trial": verdicts.say_trial,
     }
     return environment
 

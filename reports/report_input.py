@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from evaluation.checks import Finding
-from evaluation.comparison import Comparison
-from evaluation.guard import GuardVerdict
-from evaluation.selection_noise import LeadVerdict
 from reports.distributions import Distributions
 from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
 from schema.metric import Metric, MetricRow
 from schema.scores import CalibrationBin, SegmentScore
+from schema.verdicts import Comparison, Finding, Guard, Lead
 
 PRIMARY = Metric("ndcg", 10)
 """The metric by which models are ordered and compared."""
@@ -162,9 +159,9 @@ class ReportInput:
     examples: Sequence[ExampleUser] = ()
     notes: Sequence[str] = ()
     comparisons: Sequence[Comparison] = ()
-    guard: GuardVerdict | None = None
+    guard: Guard | None = None
     findings: Sequence[Finding] = ()
-    lead: LeadVerdict | None = None
+    lead: Lead | None = None
     segments: Mapping[str, Sequence[SegmentScore]] = field(default_factory=dict)
     curve: Sequence[tuple[int, MetricRow]] = ()
     calibration: Sequence[CalibrationBin] = ()

@@ -6,7 +6,7 @@ newest first, whose first entry says the same as the record: one object, so that
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from schema.errors import CorruptObject, ObjectNotFound, VersionConflict
 from storage import canonical, layout
@@ -18,8 +18,8 @@ MOST_ENTRIES = 100
 
 
 @dataclass(frozen=True)
-class Succession:
-    """A model that became the champion.
+class ChampionTerm:
+    """The term of a model as the champion.
 
     Attributes:
         model_id: The model.
@@ -32,6 +32,23 @@ class Succession:
     promoted_at: str | None = None
     reason: str | None = None
     promotion: str | None = None
+
+
+class ChampionHistory(NamedTuple):
+    """The champions, and the version of the pointer that they were read from.
+
+    Attributes:
+        terms: The one that serves first; empty if there is none.
+        version: Version of the pointer, which `promote` expects; None if there is none.
+    """
+
+    terms: tuple[ChampionTerm, ...]
+    version: str | None
+
+    @property
+    def champion_id(self) -> str | None:
+        """The model that serves."""
+        return self.terms[0].model_id if self.terms else None
 
 
 def read_champion(store: Store) -> tuple[dict[str, object] | None, str | None]:
@@ -62,36 +79,37 @@ def champion_id(store: Store) -> str | None:
     return None if record is None else _model_id(record, store.locate(layout.CHAMPION))
 
 
-def read_history(store: Store) -> tuple[list[Succession], str | None]:
-    """Return the champions, the one that serves first, and the version that `crown` expects; ([], None) if none.
+def read_history(store: Store) -> ChampionHistory:
+    """Return the champions, the one that serves first, and the version of the pointer.
 
     Raises:
         CorruptObject: If the record or an entry of its history is not as this module writes it.
     """
     record, version = read_champion(store)
-    return ([] if record is None else parse_history(record, store.locate(layout.CHAMPION))), version
+    terms = [] if record is None else parse_history(record, store.locate(layout.CHAMPION))
+    return ChampionHistory(tuple(terms), version)
 
 
-def parse_history(record: Mapping[str, object], source: str) -> list[Succession]:
+def parse_history(record: Mapping[str, object], source: str) -> list[ChampionTerm]:
     """Return the champions of a record, the one that serves first; a record without a history has that one alone.
 
     Raises:
-        CorruptObject: If the record names no model, or its history is no list of successions that begins with it.
+        CorruptObject: If the record names no model, or its history is no list of terms that begins with it.
     """
     model_id = _model_id(record, source)
     if HISTORY not in record:
-        return [_succession(record, source)]
+        return [_parse_term(record, source)]
     listed = record[HISTORY]
     if not isinstance(listed, list):
         raise CorruptObject(f"{source} has {HISTORY} {str(listed)[:80]!r}; expected a list, the newest entry first.")
-    history = [_succession(entry, f"{source}: {HISTORY}[{place}]") for place, entry in enumerate(listed)]
+    history = [_parse_term(entry, f"{source}: {HISTORY}[{place}]") for place, entry in enumerate(listed)]
     if not history or history[0].model_id != model_id:
         first = history[0].model_id if history else None
         raise CorruptObject(f"{source} names {model_id[:80]!r} and its {HISTORY} {first!r} first; expected the same.")
     return history
 
 
-def predecessors(history: Sequence[Succession]) -> list[str]:
+def predecessors(history: Sequence[ChampionTerm]) -> list[str]:
     """Return the models to go back to, the nearest first: those that served before, less those that were left.
 
     A rollback (an entry without a promotion, to a model that served before) takes away what came after that model,
@@ -101,10 +119,10 @@ def predecessors(history: Sequence[Succession]) -> list[str]:
         history: The newest first.
 
     Example:
-        >>> one, two, three = (Succession(name, promotion="p") for name in ("one", "two", "three"))
+        >>> one, two, three = (ChampionTerm(name, promotion="p") for name in ("one", "two", "three"))
         >>> predecessors([three, two, one])
         ['two', 'one']
-        >>> predecessors([Succession("two"), three, two, one])
+        >>> predecessors([ChampionTerm("two"), three, two, one])
         ['one']
     """
     line: list[str] = []
@@ -117,16 +135,13 @@ def predecessors(history: Sequence[Succession]) -> list[str]:
     return line[-2::-1]
 
 
-def crown(
-    store: Store, successor: Succession, history: Sequence[Succession], expected_version: str | None
-) -> Mapping[str, object]:
+def promote(store: Store, term: ChampionTerm, history: ChampionHistory) -> Mapping[str, object]:
     """Make a model the champion, if the pointer still has the version with which the history was read.
 
     Args:
         store: Where the pointer is.
-        successor: The model, and why.
-        history: The champions until now, the newest first.
-        expected_version: Version of the pointer that the history was read from; None if there was none.
+        term: The model, and why.
+        history: The champions until now.
 
     Returns:
         The record that the pointer has now.
@@ -136,15 +151,15 @@ def crown(
             already, since an earlier try wrote it and did not learn of that, is no conflict.
     """
     record = {
-        **asdict(successor),
-        "previous_model_id": history[0].model_id if history else None,
-        HISTORY: [asdict(entry) for entry in (successor, *history)][:MOST_ENTRIES],
+        **asdict(term),
+        "previous_model_id": history.champion_id,
+        HISTORY: [asdict(one) for one in (term, *history.terms)][:MOST_ENTRIES],
     }
     try:
-        replace_champion(store, record, expected_version)
+        replace_champion(store, record, history.version)
     except VersionConflict as error:
         if read_champion(store)[0] != record:
-            raise VersionConflict(_say_who_won(store, successor)) from error
+            raise VersionConflict(_say_who_won(store, term)) from error
     return record
 
 
@@ -157,12 +172,12 @@ def replace_champion(store: Store, record: Mapping[str, object], expected_versio
     return store.replace(layout.CHAMPION, canonical.encode(dict(record), indent=2), expected_version)
 
 
-def _say_who_won(store: Store, successor: Succession) -> str:
-    winners, _ = read_history(store)
-    if successor in winners:
-        won = winners[winners.index(successor) - 1]
+def _say_who_won(store: Store, term: ChampionTerm) -> str:
+    winners = read_history(store).terms
+    if term in winners:
+        won = winners[winners.index(term) - 1]
         return (
-            f"models/{successor.model_id} became the champion, and serves no more: models/{won.model_id} took its "
+            f"models/{term.model_id} became the champion, and serves no more: models/{won.model_id} took its "
             f"place in the same moment ({won.promoted_at}: {won.reason}). Run the same command again to compare both."
         )
     if not winners:
@@ -171,7 +186,7 @@ def _say_who_won(store: Store, successor: Succession) -> str:
         won = winners[0]
         now = f"models/{won.model_id} became the champion ({won.promoted_at}: {won.reason})"
     return (
-        f"models/{successor.model_id} did not become the champion: while it was being decided, {now}. The decision was "
+        f"models/{term.model_id} did not become the champion: while it was being decided, {now}. The decision was "
         "made against another champion than there is now: run the same command again."
     )
 
@@ -183,10 +198,10 @@ def _model_id(record: Mapping[str, object], source: str) -> str:
     return named
 
 
-def _succession(entry: Any, source: str) -> Succession:
+def _parse_term(entry: Any, source: str) -> ChampionTerm:
     if not isinstance(entry, dict):
         raise CorruptObject(f"{source} is {str(entry)[:80]!r}; expected an object with {MODEL_ID}.")
     for name in ("promoted_at", "reason", "promotion"):
         if not isinstance(entry.get(name), str | None):
             raise CorruptObject(f"{source} has {name} {str(entry[name])[:80]!r}; expected text.")
-    return Succession(_model_id(entry, source), entry.get("promoted_at"), entry.get("reason"), entry.get("promotion"))
+    return ChampionTerm(_model_id(entry, source), entry.get("promoted_at"), entry.get("reason"), entry.get("promotion"))

@@ -13,12 +13,13 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from evaluation.assignment import rolling_windows
-from evaluation.checks import Finding, find_known_leak
+from evaluation.checks import find_known_leak
 from reports.report import render_report
 from reports.report_input import ReportInput, ScoredModel, WindowScores
 from reports.terminal import terminal_table
 from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
+from schema.verdicts import Finding
 from storage import artifacts, canonical, layout
 from storage.manifest import Manifest
 from tasks.choose import Scored
@@ -80,14 +81,9 @@ def _keys(rows: pa.Table) -> NDArray[np.int64]:
 
 def find_what_was_taken_out(lists: Scored) -> Finding:
     """Tell what was taken out of lists that were made elsewhere, and how many users have none."""
-    unknown, seen, without = (
-        lists.scores.count(name) for name in ("n_unknown_items", "n_seen", "n_users_without_list")
-    )
-    sentence = (
-        f"Of the lists, {unknown:,} items that the dataset does not know and {seen:,} that the user already had were "
-        f"taken out; {without:,} of {lists.scores.count('n_users'):,} evaluated users have no list and count as misses."
-    )
-    return Finding("lists from elsewhere", is_warning=bool(unknown or seen or without), sentence=sentence)
+    names = ("n_unknown_items", "n_seen", "n_users_without_list", "n_users")
+    figures = {name: lists.scores.count(name) for name in names}
+    return Finding("lists from elsewhere", any(figures[name] for name in names[:3]), figures)
 
 
 @task(name="publish evaluation", **COMPUTE_RETRIES)

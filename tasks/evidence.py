@@ -8,20 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.checks import (
-    Finding,
     find_chance,
     find_cold_items,
     find_cold_users,
     find_copy,
+    find_mixed_parts,
     find_small_split,
     find_time_travel,
     find_too_good,
     overlap_at_k,
 )
-from evaluation.comparison import Comparison, adjust, compare_paired
+from evaluation.significance import adjust, compare_paired
 from reports.display import EN_DASH
 from schema.metric import Metric
 from schema.scores import CalibrationBin, SegmentScore
+from schema.verdicts import Comparison, Finding
 from storage.manifest import Manifest
 from tasks.candidates import GLOBAL_MEAN, POPULARITY, RANDOM
 from tasks.choose import Scored
@@ -106,7 +107,7 @@ def _findings(
     n_cold, n_warm = (chosen.scores.count(name) for name in ("n_cold_users", "n_warm_users"))
     yield find_cold_users(n_cold, n_cold + n_warm)
     yield find_cold_items(split.count("test_n_cold_items"), split.count("test_n_items"))
-    yield _leaks(split)
+    yield find_mixed_parts(split.count("n_leaked"))
     if split.counts["has_timestamps"]:
         columns = ["user_idx", "timestamp"]
         learnt, held = (read_parts(places, split, parts, columns) for parts in (LEARNT, ("test",)))
@@ -123,19 +124,6 @@ def _findings(
             overlap = overlap_at_k(read_ranked(places, chosen.scores), read_ranked(places, one.scores), USERS_K)
             yield find_copy(chosen.candidate.label, overlap)
     yield find_too_good(chosen.value(METRIC) or 0.0, ORACLE_NDCG)
-
-
-def _leaks(split: Manifest) -> Finding:
-    n_leaked = split.count("n_leaked")
-    if not n_leaked:
-        return Finding(
-            "leaks", is_warning=False, sentence="Each pair of user and item is in one part of the split only."
-        )
-    sentence = (
-        f"{n_leaked:,} pairs of user and item were named for more than one part of the split. They are kept in the "
-        "earliest of these parts alone; figures measured elsewhere on the same files are too high."
-    )
-    return Finding("leaks", is_warning=True, sentence=sentence)
 
 
 def histogram(values: NDArray[np.float64]) -> list[tuple[str, int]]:

@@ -12,10 +12,9 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 import evaluation.checks
-import evaluation.comparison
-import evaluation.guard
 import evaluation.segments
-import evaluation.selection_noise
+import evaluation.selection
+import evaluation.significance
 import reports.display
 import reports.distributions
 import reports.figures
@@ -28,6 +27,7 @@ import reports.report
 import reports.report_input
 import reports.segment_figures
 import reports.svg
+import reports.verdicts
 import reports.window_figures
 import tasks.evidence
 import tasks.examples
@@ -36,6 +36,7 @@ from reports.report import render_report
 from reports.report_input import ReportInput
 from reports.terminal import terminal_table
 from reviews.products import read_titles
+from schema.verdicts import figures_of
 from storage import canonical, layout
 from storage.identity import artifact_id, code_version
 from storage.manifest import Manifest
@@ -53,22 +54,22 @@ from tasks.tables import local_file
 
 CODE = code_version(
     evaluation.checks,
-    evaluation.comparison,
     reports.display,
     reports.distributions,
     reports.figures,
     reports.findings,
     reports.fit_figures,
     reports.funnel,
-    evaluation.guard,
+    evaluation.selection,
     reports.label_places,
     reports.quality_figures,
     reports.report,
     reports.report_input,
     reports.segment_figures,
     evaluation.segments,
-    evaluation.selection_noise,
+    evaluation.significance,
     reports.svg,
+    reports.verdicts,
     reports.window_figures,
     tasks.evidence,
     tasks.examples,
@@ -120,7 +121,7 @@ def publish_model(
         _take_fit(places, final.fitted, folder)
         _write_ids(places, lineage.dataset, folder)
         rows = [row for one in (*validated, *tested) for row in read_rows(places, one.scores)]
-        guard = {"guard": asdict(choice.guard), "lead": asdict(choice.lead)}
+        guard = {"guard": figures_of(choice.guard), "lead": figures_of(choice.lead)}
         _write_json(folder / layout.METRICS, {"rows": [asdict(row) for row in rows], **guard})
         _write_json(folder / layout.METADATA, _metadata(lineage, final))
         titles = read_titles(raw_file(places, products)).titles if products else {}

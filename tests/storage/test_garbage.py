@@ -10,7 +10,7 @@ from sample_artifacts import DATASET, LISTS, MODEL, SPLIT, contents, forge_manif
 
 from schema.errors import InvalidInput, ObjectNotFound
 from storage import artifacts
-from storage.champion import Succession, crown
+from storage.champion import ChampionTerm, crown
 from storage.garbage import DEFAULT_AGE, LEAST_AGE, Garbage, collect_garbage
 from storage.identity import file_sha256
 from storage.inventory import list_artifacts
@@ -190,7 +190,7 @@ def test_files_of_a_lost_manifest_stay_while_the_history_of_the_champions_names_
     kept = ["models/gone", "models/here", "promotions/first", "promotions/second"]
     for name in (*kept, "models/stray", "promotions/stray"):
         store.create(f"{name}/half", b"")
-    first, second = Succession("gone", promotion="first"), Succession("here", promotion="second")
+    first, second = ChampionTerm("gone", promotion="first"), ChampionTerm("here", promotion="second")
     crown(store, second, [first], None)
     found = collect(store)
     assert list(found.left_alone) == kept

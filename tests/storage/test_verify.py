@@ -7,7 +7,7 @@ from sample_artifacts import DATASET, FIT, MODEL, forge_manifest, publish, publi
 
 from schema.errors import Unavailable
 from storage import artifacts, layout
-from storage.champion import Succession, crown
+from storage.champion import ChampionTerm, crown
 from storage.inventory import find_artifact, list_artifacts
 from storage.local import LocalStore
 from storage.manifest import FileEntry
@@ -163,7 +163,7 @@ def test_a_pointer_that_leads_to_no_model_is_told(store: Store, record: bytes, p
 def test_a_promotion_that_the_history_names_and_the_store_lacks_is_told(store: Store) -> None:
     publish(store, "models", "1f3a")
     publish(store, "promotions", "new", {"challenger": "1f3a"})
-    first, second = Succession("gone", promotion="old"), Succession("1f3a", promotion="new")
+    first, second = ChampionTerm("gone", promotion="old"), ChampionTerm("1f3a", promotion="new")
     crown(store, second, [first], None)
     assert pointer_problems(store) == ["it names the promotion 'old', which does not exist."]
     publish(store, "promotions", "old")
