@@ -18,89 +18,216 @@ time: the ratio of times is then mostly that of who had to wait.
 """
 
 import argparse
-import signal
+import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from benchmarks import harness
+from benchmarks.harness import Figures
+from benchmarks.measuring import MEGABYTE, Measurement, Spread, measure_in_child
+from benchmarks.synthetic import Size
+from schema.errors import InvalidInput
 
-from benchmarks.evaluating.drawing import Size
-from benchmarks.evaluating.figures import Figure, Step, rows_of, scale, summarise
-from benchmarks.evaluating.publishing import publish_input
-from benchmarks.evaluating.rounds import CONTESTANTS, EVALUATION, SPARK, Measurement, measure, take_turns
-from benchmarks.evaluating.table import SPARK_NOTE, scaling_table, table_of, verdicts
-from benchmarks.machine import describe_machine
-from benchmarks.rows import write_rows
-from evaluation.evaluate import DEFAULT_KS
-from schema.errors import InvalidInput, RecommenderError
-from spark.java import require_java
+if TYPE_CHECKING:
+    from rich.table import Table
 
-DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
+PRODUCT, EVALUATION, SPARK = "product", "evaluation", "spark"
 DIVISORS = (100, 10)
+MOST_RATIO = 2.5
+MOST_PEAK_MEGABYTES = 4000
+MOST_SCALING = 11.0  # for ten times the users
+OF_PYTHON = ("cpu_seconds", "peak_megabytes", "peak_above_idle_megabytes")
+LABELS = {
+    PRODUCT: "product alone, nothing ranked",
+    EVALUATION: "evaluation, all metrics with intervals",
+    SPARK: "Spark: lists and 4 metrics *",
+}
+SPARK_NOTE = "* Spark leaves seen items in its lists, gives no intervals, and its time is without the start of its JVM"
+
+Measurements = dict[str, list[Measurement]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the tables and return 0, whether or not the aims are met."""
     chosen = _parser().parse_args(arguments)
-    try:
-        size = Size(chosen.users, chosen.items, chosen.interactions, chosen.rank)
-        if not chosen.without_spark:
-            _require_java()
-        with tempfile.TemporaryDirectory(prefix="evaluation-") as folder:
-            measurements = list(_measure(chosen, size, Path(folder)))
-        figures = summarise([one for one in measurements if one.users == size.users])
-        steps = scale(measurements) if chosen.scaling else []
-        parameters = _parameters(chosen, size)
-        _show(figures, steps, parameters)
-        if chosen.json:
-            write_rows(chosen.json, list(rows_of(figures, steps, parameters)))
-    except (RecommenderError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return BAD_USAGE if isinstance(error, InvalidInput) else FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return DONE
+    return harness.run_command(lambda: _run(chosen))
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from evaluation.evaluate import DEFAULT_KS
+
+    size = Size(chosen.users, chosen.items, chosen.interactions, chosen.rank)
+    if not chosen.without_spark:
+        _require_java()
+    parameters = {
+        **asdict(size),
+        "ks": list(DEFAULT_KS),
+        "seed": chosen.seed,
+        "repetitions": chosen.repetitions,
+        "machine": harness.describe_machine(),
+    }
+    contestants = [name for name in LABELS if name != SPARK or not chosen.without_spark]
+    with tempfile.TemporaryDirectory(prefix="evaluation-") as folder:
+        measured = _measure_rounds(size, contestants, chosen, Path(folder, "input"))
+        by_users = {size.users: measured[EVALUATION]}
+        for smaller in (size.shrink(divisor) for divisor in DIVISORS if chosen.scaling):
+            made = Path(folder, str(smaller.users))
+            by_users[smaller.users] = _measure_rounds(smaller, [EVALUATION], chosen, made)[EVALUATION]
+    figures, steps = summarise(measured), scale(by_users) if chosen.scaling else []
+    _show(figures, steps, parameters)
+    harness.write_rows(chosen.json, harness.rows_of([*figures, *steps], parameters))
+    return harness.DONE
 
 
 def _require_java() -> None:
     """Check that there is a fit Java before minutes are spent on the others."""
+    from spark.java import require_java
+
     try:
         require_java()
     except ValueError as error:
         raise InvalidInput(f"{error} To leave Spark out, add --without-spark.") from error
 
 
-def _measure(chosen: argparse.Namespace, size: Size, folder: Path) -> Iterator[Measurement]:
-    """Yield a measurement of each contestant at the full size and, for scaling, of the evaluation at smaller ones."""
-    contestants = [name for name in CONTESTANTS if name != SPARK or not chosen.without_spark]
-    inputs = [(size, contestants)]
-    if chosen.scaling:
-        inputs += [(size.shrink(divisor), [EVALUATION]) for divisor in DIVISORS]
-    for number, (made, who) in enumerate(inputs):
-        sys.stderr.write(f"making {made.interactions:,} interactions of {made.users:,} users\n")
-        publish_input(folder / str(number), made, chosen.seed)
-        for repetition in range(chosen.repetitions):
-            for contestant in take_turns(who, repetition):
-                sys.stderr.write(f"{contestant}, {repetition + 1} of {chosen.repetitions}\n")
-                yield measure(contestant, folder / str(number), made.users)
+def _measure_rounds(size: Size, contestants: Sequence[str], chosen: argparse.Namespace, folder: Path) -> Measurements:
+    """Make an input in a folder, and return one measurement of each contestant on it in every repetition."""
+    from benchmarks.contestants import publish_input
+
+    sys.stderr.write(f"making {size.interactions:,} interactions of {size.users:,} users\n")
+    publish_input(folder, size, chosen.seed)
+    measured: Measurements = {name: [] for name in contestants}
+    for repetition in range(chosen.repetitions):
+        for name in harness.take_turns(contestants, repetition):
+            sys.stderr.write(f"{name}, {repetition + 1} of {chosen.repetitions}\n")
+            measured[name].append(measure_contestant(name, folder))
+    return measured
 
 
-def _parameters(chosen: argparse.Namespace, size: Size) -> dict[str, Any]:
-    about = {"seed": chosen.seed, "repetitions": chosen.repetitions, "machine": describe_machine()}
-    return {**asdict(size), "ks": list(DEFAULT_KS), **about}
+def measure_contestant(contestant: str, folder: Path) -> Measurement:
+    """Run a contestant on a copy of the input in a folder; its answer is the NDCG@10 that it found.
+
+    All that its process leaves is removed, such as the scores that it published.
+
+    Raises:
+        Unavailable: If it fails.
+    """
+    from benchmarks.contestants import prepare
+
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{contestant}-") as scratch:
+        own = shutil.copytree(folder, Path(scratch, "input"), copy_function=os.link)
+        arguments = {"contestant": contestant, "folder": str(own)}
+        return measure_in_child(prepare, arguments, _environment(scratch))
 
 
-def _show(figures: Sequence[Figure], steps: Sequence[Step], parameters: Mapping[str, Any]) -> None:
-    console = Console(width=120, highlight=False, emoji=False, markup=False)
+def _environment(folder: str) -> dict[str, str]:
+    """Return the variables of a contestant, without the user's own settings and with all scratch in a folder.
+
+    The project's sessions restrict the JVM to its quick compiler, which suits short jobs. A long one is faster with
+    the thorough one, so Spark gets that here.
+    """
+    from flows.child_server import INHERITED
+
+    inherited = {name: os.environ[name] for name in (*INHERITED, "JAVA_HOME") if name in os.environ}
+    return {
+        **inherited,
+        "PREFECT_HOME": f"{folder}/prefect",
+        "TMPDIR": folder,
+        "SPARK_LOCAL_DIRS": folder,
+        "_JAVA_OPTIONS": f"-XX:TieredStopAtLevel=4 -Djava.io.tmpdir={folder}",
+    }
+
+
+def summarise(measurements: Measurements) -> list[Figures]:
+    """Return the figures of each contestant, from one measurement of each in every repetition.
+
+    They are the seconds and, but for Spark, whose JVM does the work, processor seconds of a run, the ratio of its time
+    to the product's, the peak of memory in megabytes of 1,000,000 bytes, the same above idle, and the NDCG@10.
+    """
+    figures = []
+    for contestant, measured in measurements.items():
+        seconds = [one.seconds for one in measured]
+        values = {
+            "seconds": Spread.of(seconds),
+            "cpu_seconds": Spread.of([one.cpu_seconds for one in measured]),
+            "ratio_to_product": Spread.of_ratios(seconds, [one.seconds for one in measurements[PRODUCT]]),
+            "peak_megabytes": Spread.of([one.peak_bytes / MEGABYTE for one in measured]),
+            "peak_above_idle_megabytes": Spread.of([one.bytes_above_idle / MEGABYTE for one in measured]),
+        }
+        if contestant == SPARK:
+            values = {name: found for name, found in values.items() if name not in OF_PYTHON}
+        if contestant != PRODUCT:
+            values["ndcg_10"] = Spread.of([measured[0].answer])
+        figures.append(Figures(contestant, "test", values))
+    return figures
+
+
+def scale(by_users: Mapping[int, Sequence[Measurement]]) -> list[Figures]:
+    """Return the time of the evaluation from few users to many, and its ratio to that of the next smaller number."""
+    steps: list[Figures] = []
+    for users, measured in sorted(by_users.items()):
+        values = {"scaling_seconds": Spread.of([one.seconds for one in measured])}
+        if steps:
+            ratio = values["scaling_seconds"].value / steps[-1].values["scaling_seconds"].value
+            values["scaling_ratio"] = Spread.of([ratio])
+        steps.append(Figures(EVALUATION, "test", values, {"users": users}))
+    return steps
+
+
+def verdicts(figures: Sequence[Figures], steps: Sequence[Figures]) -> Iterator[str]:
+    """Yield a sentence for each aim; memory is judged by its greatest peak."""
+    for figure in figures:
+        if figure.model == EVALUATION:
+            ratio, peak = figure.values["ratio_to_product"].value, figure.values["peak_megabytes"].high
+            found = f"evaluation: {ratio:.2f} x the product"
+            yield harness.describe_aim(found, f"at most {MOST_RATIO}", ratio <= MOST_RATIO)
+            found = f"evaluation: peak {peak:.0f} MB"
+            yield harness.describe_aim(found, f"at most {MOST_PEAK_MEGABYTES}", peak <= MOST_PEAK_MEGABYTES)
+    for before, step in pairwise(steps):
+        few, many, ratio = before.parameters["users"], step.parameters["users"], step.values["scaling_ratio"].value
+        most = MOST_SCALING / 10 * many / few
+        found = f"{few:,} to {many:,} users: {ratio:.2f} x the time"
+        yield harness.describe_aim(found, f"at most {most:.3g}", ratio <= most)
+
+
+def table_of(figures: Sequence[Figures], title: str) -> "Table":
+    """Return a line for each contestant, with ranges where there was more than one repetition."""
+    columns = ("Seconds", "(range)", "x product", "CPU s", "Peak MB", "above idle", "NDCG@10")
+    table = harness.make_table(title, ["Contestant"], columns)
+    for figure in figures:
+        table.add_row(
+            LABELS[figure.model],
+            figure.cell("seconds", 2),
+            figure.range("seconds"),
+            figure.cell("ratio_to_product", 2),
+            figure.cell("cpu_seconds", 2),
+            figure.cell("peak_megabytes", 0),
+            figure.cell("peak_above_idle_megabytes", 0),
+            figure.cell("ndcg_10", 4, absent=""),
+        )
+    return table
+
+
+def _scaling_table(steps: Sequence[Figures]) -> "Table":
+    table = harness.make_table("The evaluation, by users", ["Users"], ["Seconds", "(range)", "x line above"])
+    for step in steps:
+        seconds, ratio = step.cell("scaling_seconds", 2), step.cell("scaling_ratio", 2, absent="")
+        table.add_row(f"{step.parameters['users']:,}", seconds, step.range("scaling_seconds"), ratio)
+    return table
+
+
+def _show(figures: Sequence[Figures], steps: Sequence[Figures], parameters: Mapping[str, Any]) -> None:
+    console = harness.open_console(120)
     console.print(table_of(figures, f"Full-catalogue evaluation, median of {parameters['repetitions']}"))
-    if any(figure.contestant == SPARK for figure in figures):
+    if any(figure.model == SPARK for figure in figures):
         console.print(SPARK_NOTE)
     if steps:
-        console.print(scaling_table(steps))
+        console.print(_scaling_table(steps))
     console.print(f"Machine: {parameters['machine']}")
     size = ", ".join(f"{parameters[name]:,} {name}" for name in ("users", "items", "interactions"))
     ks = ", ".join(map(str, parameters["ks"]))
@@ -109,29 +236,17 @@ def _show(figures: Sequence[Figure], steps: Sequence[Step], parameters: Mapping[
         console.print(sentence)
 
 
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found {text!r}")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.evaluation",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = harness.command_parser("evaluation", __doc__)
     for name, value in asdict(Size()).items():
         what = "length of a factor vector" if name == "rank" else f"{name} of the input"
-        parser.add_argument(f"--{name}", type=_at_least_one, default=value, help=f"{what} ({value:,})")
-    parser.add_argument("--repetitions", type=_at_least_one, default=1, help="runs of each contestant (1)")
+        parser.add_argument(f"--{name}", type=harness.at_least_one, default=value, help=f"{what} ({value:,})")
+    parser.add_argument("--repetitions", type=harness.at_least_one, default=1, help="runs of each contestant (1)")
     parser.add_argument("--scaling", action="store_true", help="also the evaluation of 1/100 and 1/10 of the users")
     parser.add_argument("--without-spark", action="store_true", help="leave Spark out, and need no Java")
     parser.add_argument("--seed", type=int, default=1, help="seed of the input (1)")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="also write the figures here, as JSON")
     return parser
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, and cleans up
     sys.exit(main())

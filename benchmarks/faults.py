@@ -1,115 +1,106 @@
-"""Kill trainings and servers at random moments, recover, and count what was lost and what a reader saw half-done.
+"""Kill trainings and servers at random moments, recover, and count losses and half-done states that a reader saw.
 
     python -m benchmarks.faults                                      100 kills on a folder, 100 on a MinIO of its own
     python -m benchmarks.faults --kills 20 --store s3://bucket/prefix
 
 Each training is the main job on a small sample, forked from a process that has done the imports, with the JVM's
-classes from an archive. It is killed with SIGKILL at a moment drawn evenly over the time an undisturbed one takes,
+classes from an archive. It is killed with SIGKILL at a moment drawn evenly over the duration of an undisturbed one,
 started again, killed again, up to ``--kills-per-round`` times, and then left to its end: so a recovery also recovers
-from kills during the recovery. Its store must then hold the very bytes of a store that nobody disturbed. A reader
+from kills during the recovery. Its store must then hold the same bytes as a store that nobody disturbed. A reader
 looks at the store all the time.
 """
 
 import argparse
 import os
-import signal
+import re
 import statistics
 import sys
 import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks.crashes.rounds import SAMPLE, Digests, Job, Moments, Round, digests, kill_in_round, kill_server_in_round
-from benchmarks.crashes.stages import stage_of
-from benchmarks.crashes.trainings import open_fork_server
-from benchmarks.machine import describe_machine
-from benchmarks.rows import write_rows
-from deployments.servers import S3Server, open_minio
-from flows.prefect_server import open_prefect_api
-from reviews.sample import write_sample
+from benchmarks import harness
 from schema.errors import RecommenderError
-from storage.s3_options import S3_SCHEME, S3Options
+from storage.opening import S3_SCHEME, S3Options
+
+if TYPE_CHECKING:
+    from benchmarks.kills import Job, Moments, Round
+    from benchmarks.reader import Digests
+    from deployments.s3_server import S3Server
 
 LOCAL, MINIO = "local", "minio"
+# Words in a line of a training's log, by the stage that writes it, in the order of the training.
+STAGES = {
+    "ingest": r"kept as raw|fetch raw|read raw|reviews/|publish reviews|quarantine|'check|'keep ",
+    "dataset": r"k-core|datasets/|build dataset",
+    "split": r"split|Split",
+    "fit": r"\bfit |fits/|BLAS",
+    "score": r"\bscore |scores/",
+    "choose": r"choose|Chosen|No ALS model",
+    "publish": r"models/|publish model|NDCG|Test split|Sample data",
+    "recommend": r"recommend",
+    "track": r"track|MLflow|mlflow|Report:|Model:|Recommendations:|experiment",
+}
 
 
 @dataclass(frozen=True)
 class Place:
-    """A backend that trainings are killed on.
+    """A backend on which trainings are killed.
 
     Attributes:
-        name: What it is called in the tables.
+        name: For the tables.
         root: URI below which each round has a store of its own.
-        options: How an S3 server is reached.
+        options: Options of its stores.
         environment: Variables that a training needs to write there.
-        server: The server, where it is this benchmark's own and may be killed.
+        server: The server, if it is this benchmark's own and may be killed.
     """
 
     name: str
     root: str
     options: S3Options
-    environment: dict[str, str]
-    server: S3Server | None = None
+    environment: Mapping[str, str]
+    server: "S3Server | None" = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; 0 if everything was recovered and no reader saw anything half-done, else 1."""
     chosen = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # everything is cleaned up then too
-    with tempfile.TemporaryDirectory(prefix="recommender-faults-") as folder:
-        try:
-            rounds = {name: _run(chosen, name, Path(folder)) for name in chosen.store or (LOCAL, MINIO)}
-        except RecommenderError as error:
-            sys.stderr.write(f"{error}\n")
-            return 1
-        except KeyboardInterrupt:
-            sys.stderr.write("Interrupted; nothing is left of it\n")
-            return 130
+    return harness.run_command(lambda: _run(chosen))
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from flows.prefect_server import open_prefect_api
+
+    with tempfile.TemporaryDirectory(prefix="recommender-faults-") as folder, ExitStack() as stack:
+        os.environ |= {"PREFECT_HOME": f"{folder}/prefect", "TMPDIR": folder, "SPARK_LOCAL_DIRS": folder}
+        os.environ["PREFECT_API_URL"] = stack.enter_context(open_prefect_api())  # before the first training is forked
+        rounds = {name: _kill_on(name, chosen, Path(folder)) for name in chosen.store or (LOCAL, MINIO)}
     _show(rounds)
-    if chosen.json:
-        write_rows(chosen.json, [row for name, done in rounds.items() for row in _rows(name, done)])
-    flat = [one for done in rounds.values() for one in done]
-    return 0 if all(one.is_recovered and not one.violations for one in flat) else 1
+    harness.write_rows(chosen.json, [row for name, done in rounds.items() for row in rows_of(name, done)])
+    all_rounds = [one for done in rounds.values() for one in done]
+    is_right = all(one.is_recovered and not one.violations for one in all_rounds)
+    return harness.DONE if is_right else harness.FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
-    description, _, epilog = (__doc__ or "").partition("\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.faults",
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--kills", type=int, default=100, help="trainings that are killed on each store (100)")
-    parser.add_argument("--kills-per-round", type=int, default=5, help="kills before a training is left alone (5)")
-    parser.add_argument("--server-kills", type=int, default=10, help="kills of this benchmark's own MinIO (10)")
-    parser.add_argument(
-        "--store", action="append", help="local, minio, or the URI of a store; may be repeated (local and minio)"
-    )
-    parser.add_argument("--seed", type=int, default=1, help="seed of the moments (1)")
-    parser.add_argument("--json", type=Path, help="write the figures here as JSON")
-    return parser
+def _kill_on(name: str, chosen: argparse.Namespace, folder: Path) -> "list[Round]":
+    from benchmarks.kills import Job, Moments
+    from benchmarks.trainings import SAMPLE
+    from reviews.sample import write_sample
 
-
-def _run(chosen: argparse.Namespace, name: str, folder: Path) -> list[Round]:
     scratch = folder / uuid.uuid4().hex[:8]
-    scratch.mkdir()
-    with ExitStack() as stack:
-        place = stack.enter_context(_open_place(name, scratch))
-        os.environ |= {"PREFECT_HOME": str(scratch / "prefect"), **place.environment}
-        url = stack.enter_context(open_prefect_api())
-        trainings = stack.enter_context(open_fork_server({**os.environ, "PREFECT_API_URL": url}, scratch / "trainings"))
-        job = Job(trainings, write_sample(scratch / "sample", SAMPLE), scratch, place.options)
+    sample = write_sample(scratch / "sample", SAMPLE)
+    inputs = ("--input", str(sample.reviews), "--products", str(sample.products))
+    with _open_place(name, scratch) as place:
+        os.environ |= place.environment
+        job = Job(inputs, scratch, place.options, dict(place.environment))
         expected, seconds = _undisturbed(job, place, scratch)
-        _say(f"{place.name}: an undisturbed training takes {seconds:.1f} s and leaves {len(expected)} objects")
+        harness.say(f"{place.name}: an undisturbed training takes {seconds:.1f} s and leaves {len(expected)} objects")
         return list(_rounds(chosen, job, place, expected, Moments(chosen.seed, seconds)))
 
 
@@ -118,6 +109,8 @@ def _open_place(name: str, scratch: Path) -> Iterator[Place]:
     if name == LOCAL:
         yield Place(LOCAL, str(scratch / "store"), S3Options(), {})
     elif name == MINIO:
+        from deployments.s3_server import open_minio
+
         with open_minio(scratch / "minio", bucket="faults") as server:
             options = S3Options(s3_endpoint_url=server.endpoint_url)
             yield Place(MINIO, f"{S3_SCHEME}{server.bucket}", options, server.environment(), server)
@@ -126,22 +119,28 @@ def _open_place(name: str, scratch: Path) -> Iterator[Place]:
         yield Place(name, f"{name.rstrip('/')}/faults-{uuid.uuid4().hex[:8]}", options, {})
 
 
-def _undisturbed(job: Job, place: Place, scratch: Path) -> tuple[Digests, float]:
-    """Return what an undisturbed training leaves, the same on a folder and on the place, and how long it takes there.
+def _undisturbed(job: "Job", place: Place, scratch: Path) -> "tuple[Digests, float]":
+    """Return the objects of an undisturbed training, the same on a folder and on the place, and its duration there.
 
     The first one on the place writes the archive of the JVM's classes, and so is not timed.
     """
+    from benchmarks.reader import digests
+
     uris = [f"{place.root}/undisturbed", str(scratch / "reference"), f"{place.root}/timed"]
     endings = [job.run(uri) for uri in uris]
     if any(ending.code for ending in endings):
         raise RecommenderError(f"an undisturbed training failed: {[ending.last_error for ending in endings]}")
     first, *others = (digests(job.open_store(uri)) for uri in uris)
     if any(first != other for other in others):
-        raise RecommenderError("undisturbed trainings left different bytes, so nothing can be held against them")
+        raise RecommenderError("undisturbed trainings left different bytes, so nothing can be compared with them")
     return first, endings[-1].seconds
 
 
-def _rounds(chosen: argparse.Namespace, job: Job, place: Place, expected: Digests, moments: Moments) -> Iterator[Round]:
+def _rounds(
+    chosen: argparse.Namespace, job: "Job", place: Place, expected: "Digests", moments: "Moments"
+) -> "Iterator[Round]":
+    from benchmarks.kills import kill_in_round, kill_server_in_round
+
     started, n_kills, number = time.monotonic(), 0, 0
     while n_kills < chosen.kills:
         number += 1
@@ -149,43 +148,44 @@ def _rounds(chosen: argparse.Namespace, job: Job, place: Place, expected: Digest
         done = kill_in_round(job, f"{place.root}/round-{number}", expected, most, moments)
         n_kills += len(done.kills)
         left = (time.monotonic() - started) / max(n_kills, 1) * (chosen.kills - n_kills)
-        _say(f"{place.name}, round {number}: {_told(done)}; {n_kills} of {chosen.kills}, {left / 60:.0f} min left")
+        progress = f"{n_kills} of {chosen.kills}, {left / 60:.0f} min left"
+        harness.say(f"{place.name}, round {number}: {describe_round(done)}; {progress}")
         yield done
+        if not done.kills and not done.is_recovered:
+            return  # trainings fail by themselves, before any kill
     n_kills = 0
     while place.server and n_kills < chosen.server_kills:
         number += 1
         done = kill_server_in_round(job, f"{place.root}/round-{number}", expected, place.server, moments)
         n_kills += done.server_kills
-        _say(f"{place.name}, server kill {n_kills} of {chosen.server_kills}: {_told(done)}")
+        harness.say(f"{place.name}, server kill {n_kills} of {chosen.server_kills}: {describe_round(done)}")
         yield done
 
 
-def _told(done: Round) -> str:
+def describe_round(done: "Round") -> str:
+    """Return one line on a round: its kills, its recovery and the first of each trouble."""
     state = "recovered" if done.is_recovered else f"NOT RECOVERED: {done.problems[0]}"
     seen = f", READER SAW: {done.violations[0]}" if done.violations else ""
     again = f", failed and run again ({done.reruns[0][:120]})" if done.reruns else ""
     return f"{len(done.kills)} kills, {state} in {done.seconds_to_recover:.0f} s{again}{seen}"
 
 
-def _show(rounds: dict[str, list[Round]]) -> None:
-    console = Console(width=110)
-    table = Table(title="Killed and recovered", caption=describe_machine())
-    for column in ("store", "kills", "recovered", "server kills", "recovered ", "rerun by hand", "violations"):
-        table.add_column(column, justify="left" if column == "store" else "right")
-    for column in ("looks of the reader", "orphans", "recovery, median s"):
-        table.add_column(column, justify="right")
-    for name, done in rounds.items():
-        table.add_row(*(name, *(f"{row['value']:g}" for row in _rows(name, done))))
-    console.print(table)
-    moments = Counter(stage_of(kill.during) for done in rounds.values() for one in done for kill in one.kills)
-    console.print("Where the kills fell: " + ", ".join(f"{stage} {n}" for stage, n in moments.most_common()))
-    for name, done in rounds.items():
-        for one in done:
-            for trouble in (*one.problems, *one.violations):
-                console.print(f"{name} {one.uri}: {trouble}", style="red")
+def stage_of(line: str) -> str:
+    """Return the stage of a training that wrote a line of its log; 'start' if none has begun.
+
+    Example:
+        >>> stage_of("Task run 'build dataset-01c' - k-core pass 1: 80 users")
+        'dataset'
+        >>> stage_of("Flow run 'train on sample-reviews.json.gz' - MLflow: sqlite:///mlflow.db")
+        'track'
+        >>> stage_of("")
+        'start'
+    """
+    return next((stage for stage, words in STAGES.items() if re.search(words, line)), "start")
 
 
-def _rows(name: str, done: Sequence[Round]) -> list[dict[str, object]]:
+def rows_of(name: str, done: "Sequence[Round]") -> list[dict[str, Any]]:
+    """Return a row for each figure of the rounds on a place."""
     by_kill = [one for one in done if one.kills]
     by_server = [one for one in done if one.server_kills]
     figures = {
@@ -199,13 +199,37 @@ def _rows(name: str, done: Sequence[Round]) -> list[dict[str, object]]:
         "orphans": sum(one.n_orphans for one in done),
         "seconds_to_recover": round(statistics.median(one.seconds_to_recover for one in done), 1) if done else 0,
     }
-    moments = [[round(kill.seconds, 2), stage_of(kill.during)] for one in by_kill for kill in one.kills]
-    about = {"kill_seconds_and_stage": moments, "machine": describe_machine()}
+    moments = [[round(kill.seconds, 2), stage_of(kill.last_line)] for one in by_kill for kill in one.kills]
+    about = {"kill_seconds_and_stage": moments, "machine": harness.describe_machine()}
     return [{"model": name, "parameters": about, "metric": metric, "value": value} for metric, value in figures.items()]
 
 
-def _say(line: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
+def _show(rounds: "Mapping[str, list[Round]]") -> None:
+    counts = ("kills", "recovered", "server kills", "recovered ", "rerun by hand", "violations")
+    table = harness.make_table("Killed and recovered", ["store"], [*counts, "looks", "orphans", "recovery, median s"])
+    for name, done in rounds.items():
+        table.add_row(name, *(f"{row['value']:g}" for row in rows_of(name, done)))
+    console = harness.open_console(130)
+    console.print(table)
+    console.print(f"Machine: {harness.describe_machine()}")
+    moments = Counter(stage_of(kill.last_line) for done in rounds.values() for one in done for kill in one.kills)
+    console.print("Stages of the kills: " + ", ".join(f"{stage} {n}" for stage, n in moments.most_common()))
+    for name, done in rounds.items():
+        for one in done:
+            for trouble in (*one.problems, *one.violations):
+                console.print(f"{name} {one.uri}: {trouble}", style="red")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = harness.command_parser("faults", __doc__)
+    parser.add_argument("--kills", type=int, default=100, help="trainings that are killed on each store (100)")
+    parser.add_argument("--kills-per-round", type=int, default=5, help="kills before a training is left alone (5)")
+    parser.add_argument("--server-kills", type=int, default=10, help="kills of this benchmark's own MinIO (10)")
+    parser.add_argument(
+        "--store", action="append", help="local, minio, or the URI of a store; may be repeated (local and minio)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of the moments (1)")
+    return parser
 
 
 if __name__ == "__main__":

@@ -3,142 +3,124 @@
     python -m benchmarks.throughput --megabytes 500 --repetitions 3
 
 It starts a MinIO of its own in a temporary folder, and removes all of it at the end. Every transfer runs in a fresh
-process; boto3's goes through a client like the store's, with the default TransferConfig. Peak memory is what the
-process held at most (VmHWM, set back by writing 5 to /proc/self/clear_refs) above what it held idle: after its
-imports, with a client made and one tiny request answered. What comes back is compared with what went up.
+process; boto3's goes through a client like the store's, with the default TransferConfig. Peak memory is the most that
+the process held (VmHWM, reset by writing 5 to /proc/self/clear_refs) above what it held idle: after its imports, with
+a client made and one tiny request answered. The downloaded bytes are compared with the uploaded ones.
 """
 
 import argparse
-import hashlib
-import json
-import mmap
-import os
-import re
-import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import boto3
-from rich.console import Console
+from benchmarks import harness
+from benchmarks.measuring import MEGABYTE, Spread
 
-from benchmarks.machine import describe_machine
-from benchmarks.transfers.figures import MEGABYTE, Figure, rows_of, summarise
-from benchmarks.transfers.rounds import Measurement, Rounds
-from benchmarks.transfers.table import table_of, verdicts
-from deployments.processes import require_program
-from deployments.servers import open_minio
-from schema.errors import InvalidInput, OutOfSpace, RecommenderError
+if TYPE_CHECKING:
+    from benchmarks.transfers import Measurements
 
-DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
-BUCKET = "throughput"
-COPIES = 4  # the source, one object of each method, and one that comes back
-MODULE = re.compile(rb"\nmod\tgithub\.com/minio/minio\t(v[^\t\n]+)")
+MOST_RATIO = 1.5
+LEAST_TOO_MANY_MEGABYTES = 200
+LABELS = {"boto3": "boto3 alone", "store": "store", "store_verified": "store, SHA-256 checked"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table and return 0, whether or not the aims are met."""
     chosen = _parser().parse_args(arguments)
-    try:
-        parameters = _parameters(chosen.megabytes, chosen.repetitions)
-        figures = summarise(measure(chosen.megabytes, chosen.repetitions), chosen.megabytes)
-        _show(figures, parameters)
-        if chosen.json:
-            content = json.dumps({"rows": list(rows_of(figures, parameters))}, indent=2)
-            chosen.json.write_text(content + "\n", "utf-8")
-    except (RecommenderError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return BAD_USAGE if isinstance(error, InvalidInput) else FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return DONE
+    return harness.run_command(lambda: _run(chosen))
 
 
-def measure(megabytes: int, repetitions: int) -> list[Measurement]:
-    """Transfer a file of random bytes up and down by every method, as often as asked for.
+def _run(chosen: argparse.Namespace) -> int:
+    import boto3
 
-    Raises:
-        InvalidInput: If MinIO is not installed.
-        OutOfSpace: If the temporary folder has no room for the file and its copies.
-        Unavailable: If MinIO does not start, or a transfer fails.
-        CorruptObject: If what came back is not what went up.
-    """
-    measurements: list[Measurement] = []
-    with tempfile.TemporaryDirectory(prefix="throughput-") as name, open_minio(Path(name, "s3"), bucket=BUCKET) as s3:
-        source = Path(name, "source")
-        rounds = Rounds(s3, source, make_source(source, megabytes))
-        for repetition in range(repetitions):
-            sys.stderr.write(f"repetition {repetition + 1} of {repetitions}\n")
-            measurements += rounds.run(repetition)
-    return measurements
+    from benchmarks.transfers import make_source, minio_version, run_rounds
+    from deployments.s3_server import open_minio
+    from flows.child_server import require_program
 
-
-def make_source(path: Path, megabytes: int) -> str:
-    """Write a file of random bytes, durably, and return its SHA-256.
-
-    Raises:
-        OutOfSpace: If there is no room for it and its copies.
-    """
-    needed, free = COPIES * megabytes * MEGABYTE, shutil.disk_usage(path.parent).free
-    if free < needed:
-        raise OutOfSpace(f"{path.parent} has {free} bytes free; {needed} are needed. Choose another folder by TMPDIR.")
-    digest = hashlib.sha256()
-    with path.open("xb") as stream:
-        for _ in range(megabytes):
-            block = os.urandom(MEGABYTE)
-            digest.update(block)
-            stream.write(block)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return digest.hexdigest()
-
-
-def minio_version(program: Path) -> str:
-    """Return the version of the Go module that a MinIO was built from, else what it says of itself."""
-    with program.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if found := MODULE.search(content):
-            return found[1].decode()
-    said = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True).stdout
-    return said.split("(")[0].removeprefix("minio version").strip()
-
-
-def _parameters(megabytes: int, repetitions: int) -> dict[str, str | int]:
-    return {
-        "megabytes": megabytes,
-        "repetitions": repetitions,
-        "machine": describe_machine(),
+    parameters = {
+        "megabytes": chosen.megabytes,
+        "repetitions": chosen.repetitions,
+        "machine": harness.describe_machine(),
         "minio": minio_version(require_program("minio")),
         "boto3": boto3.__version__,
     }
+    with (
+        tempfile.TemporaryDirectory(prefix="throughput-") as folder,
+        open_minio(Path(folder, "s3"), bucket="throughput") as server,
+    ):
+        source = Path(folder, "source")
+        sha256 = make_source(source, chosen.megabytes)
+        figures = summarise(run_rounds(server, source, sha256, chosen.repetitions, sys.stderr.write), chosen.megabytes)
+    _show(figures, parameters)
+    harness.write_rows(chosen.json, harness.rows_of(figures, parameters))
+    return harness.DONE
 
 
-def _show(figures: Sequence[Figure], parameters: Mapping[str, str | int]) -> None:
-    console = Console(width=100, highlight=False, emoji=False, markup=False)
+def summarise(measurements: "Measurements", megabytes: int) -> list[harness.Figures]:
+    """Return the figures of each direction and method, from one measurement of each in every repetition.
+
+    They are the seconds and megabytes (of 1,000,000 bytes) a second of a transfer, the ratio of its time to boto3's,
+    and the peak of memory above idle.
+    """
+    figures = []
+    for (direction, method), measured in measurements.items():
+        seconds = [one.seconds for one in measured]
+        values = {
+            "seconds": Spread.of(seconds),
+            "megabytes_per_second": Spread.of([megabytes / one for one in seconds]),
+            "ratio_to_boto3": Spread.of_ratios(seconds, [one.seconds for one in measurements[direction, "boto3"]]),
+            "peak_megabytes": Spread.of([one.bytes_above_idle / MEGABYTE for one in measured]),
+        }
+        figures.append(harness.Figures(method, direction, values))
+    return figures
+
+
+def verdicts(figures: Sequence[harness.Figures]) -> Iterator[str]:
+    """Yield a sentence for each aim and method of the store; memory is judged by its greatest peak.
+
+    Checking the SHA-256 is work that boto3 does not do, so no aim is set for the time of that method.
+    """
+    for figure in figures:
+        name = f"{figure.split} by {LABELS[figure.model]}"
+        if figure.model == "store":
+            ratio = figure.values["ratio_to_boto3"].value
+            told = f"{name}: {ratio:.2f} x boto3's time"
+            yield harness.describe_aim(told, f"at most {MOST_RATIO}", ratio <= MOST_RATIO)
+        if figure.model != "boto3":
+            peak = figure.values["peak_megabytes"].high
+            told = f"{name}: at most {peak:.0f} MB above idle"
+            yield harness.describe_aim(told, f"below {LEAST_TOO_MANY_MEGABYTES}", peak < LEAST_TOO_MANY_MEGABYTES)
+
+
+def _show(figures: Sequence[harness.Figures], parameters: Mapping[str, Any]) -> None:
     title = f"{parameters['megabytes']} MB of random bytes, median of {parameters['repetitions']}"
-    console.print(table_of(figures, title))
+    table = harness.make_table(title, ["Transfer", "By"], ["Seconds", "(range)", "MB/s", "x boto3", "Peak MB"])
+    for figure in figures:
+        table.add_row(
+            figure.split,
+            LABELS[figure.model],
+            figure.cell("seconds", 2),
+            figure.range("seconds"),
+            figure.cell("megabytes_per_second", 0),
+            figure.cell("ratio_to_boto3", 2),
+            figure.cell("peak_megabytes", 0),
+        )
+    console = harness.open_console(100)
+    console.print(table)
     console.print(f"Machine: {parameters['machine']}")
     console.print(f"MinIO {parameters['minio']}, boto3 {parameters['boto3']}; peaks are above the idle process")
     for sentence in verdicts(figures):
         console.print(sentence)
 
 
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found {text!r}")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megabytes", type=_at_least_one, default=500, help="Size of the file (default: 500).")
-    parser.add_argument("--repetitions", type=_at_least_one, default=3, help="Of each transfer (default: 3).")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="Also write the figures here, as JSON.")
+    parser = harness.command_parser("throughput", __doc__)
+    parser.add_argument("--megabytes", type=harness.at_least_one, default=500, help="size of the file (500)")
+    parser.add_argument("--repetitions", type=harness.at_least_one, default=3, help="of each transfer (3)")
     return parser
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, and cleans up
     sys.exit(main())

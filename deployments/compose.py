@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from deployments.minio import choose_credentials
-from deployments.servers import Credentials
+from deployments.s3_server import Credentials
 from deployments.stack.names import ACCESS_KEYS, DATABASE_URL, MINIO, MINIO_KEYS
 from deployments.stack.service import Service
 from deployments.stack.services import services

@@ -14,11 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from deployments.servers import Credentials, open_minio, random_credentials
+from deployments.s3_server import BUCKET, STORE_URI, Credentials, open_minio, random_credentials
 from schema.errors import InvalidInput, RecommenderError
 
-BUCKET = "recommender"
-STORE_URI = f"s3://{BUCKET}/store"
 DONE, FAILED = 0, 1
 
 

@@ -1,16 +1,10 @@
-"""A Prefect server for the length of one run, for when none answers at ``PREFECT_API_URL``.
+"""Serve the Prefect API for the length of one run, where none answers at ``PREFECT_API_URL``.
 
 Every process of a run shares the one server by its URL; without one, each Dask worker would start its own.
-The server is a child process that ends with its parent, however the parent ends: it watches its standard
-input, which the operating system closes when the parent is gone.
 """
 
 import os
-import socket
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,9 +18,9 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from flows.child_server import LOOPBACK, Check, ChildServer, free_port
 from schema.errors import Unavailable
 
-START_TIMEOUT_SECONDS = 120.0
 # What a server does in the background for deployments and past runs; one that lives for a single run has neither.
 IDLE_SERVICES = (
     "CANCELLATION_CLEANUP",
@@ -53,19 +47,19 @@ def open_prefect_api() -> Iterator[str]:
         with temporary_settings({PREFECT_LOGGING_INTERNAL_LEVEL: "ERROR"}):
             yield configured
         return
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    server = _start(port)
+    port = free_port()
+    url = f"http://{LOOPBACK}:{port}/api"
+    server = _child_server(port, url)
+    _start(server)
     try:
-        _wait_until_healthy(server, url)
-        logger.info("Prefect UI while this run lasts: http://127.0.0.1:{}", port)
+        logger.info("Prefect UI while this run lasts: http://{}:{}", LOOPBACK, port)
         with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_INTERNAL_LEVEL: "ERROR"}):
             try:
                 yield url
             finally:
                 APILogHandler().flush()  # the last lines of the run, while there is a server to send them to
     finally:
-        _stop(server)
+        server.stop()
 
 
 def _require_answer(url: str) -> None:
@@ -78,71 +72,34 @@ def _require_answer(url: str) -> None:
         ) from error
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _start(port: int) -> "subprocess.Popen[bytes]":
+def _child_server(port: int, url: str) -> ChildServer:
     quiet = {
         PREFECT_SERVER_ANALYTICS_ENABLED.name: "false",
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_LEVEL": "CRITICAL",
-        "PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_UI_API_URL": url,
         **{f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in IDLE_SERVICES},
     }
-    return subprocess.Popen(
-        [sys.executable, "-m", "flows.prefect_server", str(port)],
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, **quiet},
-    )
+    command = [sys.executable, "-m", "flows.prefect_server", str(port)]
+    return ChildServer(command, {**os.environ, **quiet}, [Check(f"{url}/health")])
 
 
-def _wait_until_healthy(server: "subprocess.Popen[bytes]", url: str) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    with httpx.Client(timeout=5) as client:
-        while time.monotonic() < deadline and server.poll() is None:
-            try:
-                if client.get(f"{url}/health").is_success:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.1)
-    _stop(server)
-    said = server.stderr.read().decode(errors="replace")[-2000:] if server.stderr else ""
-    raise Unavailable(
-        f"The run's own Prefect server did not start within {START_TIMEOUT_SECONDS:.0f} s "
-        f"(exit code {server.returncode}). Start one with 'make ui' and set PREFECT_API_URL. It said: {said}"
-    )
-
-
-def _stop(server: "subprocess.Popen[bytes]") -> None:
-    if server.stdin:
-        server.stdin.close()
+def _start(server: ChildServer) -> None:
     try:
-        server.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
+        server.start()
+    except Unavailable as error:
+        raise Unavailable(
+            "The run's own Prefect server did not start. Start one with 'make ui' and set PREFECT_API_URL. "
+            f"What is known: {error}"
+        ) from error
 
 
 def serve(port: int) -> None:
-    """Serve the Prefect API on loopback until standard input closes."""
+    """Serve the Prefect API on loopback until SIGTERM."""
     import uvicorn
     from prefect.server.api.server import create_app
 
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(final=True), host="127.0.0.1", port=port, log_level="critical", lifespan="on")
-    )
-
-    def end_with_parent() -> None:
-        sys.stdin.buffer.read()
-        server.should_exit = True
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    server.run()
+    uvicorn.run(create_app(final=True), host=LOOPBACK, port=port, log_level="critical", lifespan="on")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,10 @@ from tasks.candidates import YARDSTICKS, Candidate, SearchOptions, candidates
 from tasks.choose import NDCG, Choice, Scored, choose
 from tasks.dataset import build_dataset
 from tasks.drift import Drift, compare_with_before
+from tasks.execution import Advance, progress
 from tasks.fit import Parts, fit
 from tasks.ingest import check_reviews, find_reviews, publish_reviews, read_raw
+from tasks.model import Lineage
 from tasks.options import (
     DriftOptions,
     EvaluationOptions,
@@ -32,14 +34,11 @@ from tasks.options import (
     ReviewsInput,
     SelectionOptions,
 )
-from tasks.places import scratch_folder
-from tasks.progress import Advance, progress
 from tasks.raw import fetch_raw, keep_file
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
-from tasks.report import Lineage
 from tasks.score import score
 from tasks.split import SPLIT_FILES, split_dataset
-from tasks.tables import LEARNT
+from tasks.store import LEARNT, scratch_folder
 
 Result = TypeVar("Result")
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from reports.display import clean_text, format_count, format_metric, format_share, metric_label
+from reports.display import EN_DASH, clean_text, format_count, format_metric, format_share, metric_label
 from reports.report_input import PRIMARY
 from reports.svg import ACCENT, BASELINE, INK, MUTED, SURFACE, new_axes, to_svg
 from schema.metric import MetricRow
-from schema.scores import CalibrationBin
+from schema.scores import CalibrationBin, HistogramBin
 
 INCHES = (3.6, 2.6)
 _CUT_ABOVE = 3.0
@@ -56,11 +56,12 @@ def draw_calibration(bins: Sequence[CalibrationBin], name: str, label: str) -> s
     return to_svg(figure, name, f"Predicted and actual ratings of {clean_text(label)}. {values}.")
 
 
-def draw_histogram(counts: Sequence[tuple[str, int]], name: str) -> str:
+def draw_histogram(bins: Sequence[HistogramBin], name: str) -> str:
     """Draw how many users got which NDCG@10, with their shares.
 
     Most users get 0. A bar that dwarfs the rest is cut, visibly, so that the rest can be read.
     """
+    counts = [(f"{one.low:g}{EN_DASH}{one.high:g}" if one.high else "0", one.n_users) for one in bins]
     total = sum(n for _, n in counts)
     figure, axes = new_axes(*INCHES)
     top = _top([n for _, n in counts])

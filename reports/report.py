@@ -41,7 +41,7 @@ def render_report(report: ReportInput) -> str:
         .render(
             report=report,
             verdict=findings.judge(report),
-            steps=funnel_steps(report.reviews, report.dataset, report.min_interactions),
+            steps=funnel_steps(report.data.reviews, report.data.dataset, report.data.min_interactions),
             candidates=findings.rank_models(report.candidates),
             tested=findings.rank_models(report.test),
             candidate_columns=findings.metric_columns(report.candidates, PRIMARY.k),
@@ -53,14 +53,14 @@ def render_report(report: ReportInput) -> str:
             warnings=findings.gather_warnings(report),
             contents=_name_contents(report, fit, evidence["wide"]["tradeoff"]),
             segment_labels=labels,
-            segment_groups=segment_figures.group_segments(report.segments, labels),
+            segment_groups=segment_figures.group_segments(report.evidence.segments, labels),
             windows=window_figures.compare_windows(report.windows),
             original_columns=findings.original_columns(report.original),
             chance=findings.say_random(report.original),
             candidate_charts=_draw_candidates(report),
             evidence_charts=evidence,
             fit_charts=fit,
-            charts=_draw_distributions(report.distributions),
+            charts=_draw_distributions(report.data.distributions),
             most_drawn=figures.MOST_DRAWN,
         )
     )
@@ -112,14 +112,14 @@ def _draw_candidates(report: ReportInput) -> dict[str, str]:
 def _draw_evidence(report: ReportInput) -> dict[str, dict[str, str]]:
     """Return the charts that are drawn for both widths of the page, by name and width; "" for what is not there."""
     rival = findings.strongest_baseline(report.test)
-    pair = [model.label for model in (report.chosen_on_test, rival) if model and model.label in report.segments]
-    labels = list(dict.fromkeys(pair))
-    groups = segment_figures.group_segments(report.segments, labels)
+    pair = dict.fromkeys(model.label for model in (report.chosen_on_test, rival) if model)
+    labels = [label for label in pair if label in report.evidence.segments]
+    groups = segment_figures.group_segments(report.evidence.segments, labels)
     rows, windows = window_figures.compare_windows(report.windows), [window.label for window in report.windows]
     tested = findings.rank_models(report.test)
     return {
         size: {
-            "differences": quality_figures.draw_differences(report.comparisons, f"differences-{size}", inches),
+            "differences": quality_figures.draw_differences(report.evidence.comparisons, f"differences-{size}", inches),
             "segments": segment_figures.draw_segments(groups, labels, f"segments-{size}", inches),
             "tradeoff": quality_figures.draw_tradeoff(tested, f"tradeoff-{size}", inches),
             "windows": window_figures.draw_windows(rows, windows, f"windows-{size}", inches),
@@ -130,22 +130,22 @@ def _draw_evidence(report: ReportInput) -> dict[str, dict[str, str]]:
 
 def _segment_labels(report: ReportInput) -> list[str]:
     """Return the models with scores by segment, those tested first, in the order of their table."""
-    tested = [model.label for model in findings.rank_models(report.test) if model.label in report.segments]
-    return list(dict.fromkeys([*tested, *report.segments]))
+    tested = [model.label for model in findings.rank_models(report.test) if model.label in report.evidence.segments]
+    return list(dict.fromkeys([*tested, *report.evidence.segments]))
 
 
 def _name_contents(report: ReportInput, fit_charts: object, tradeoff: object) -> list[tuple[str, str]]:
     """Return (id, title) of the sections; nothing where there is no evidence beyond the tables."""
     evidence = {
-        ("proof", "Is it better?"): report.comparisons,
+        ("proof", "Is it better?"): report.evidence.comparisons,
         ("guard", "The metric"): report.guard,
         ("search", "Candidates"): bool(report.candidates),
         ("closer", "A closer look"): fit_charts,
-        ("segments", "For whom"): report.segments,
+        ("segments", "For whom"): report.evidence.segments,
         ("lists", "The catalogue"): tradeoff,
         ("windows", "Other months"): report.windows,
         ("original", "The original"): report.original,
-        ("checks", "Checks"): report.findings,
+        ("checks", "Checks"): report.evidence.findings,
     }
     data = {
         ("input", "Input"): True,
@@ -162,13 +162,13 @@ def _name_contents(report: ReportInput, fit_charts: object, tradeoff: object) ->
 def _draw_fit(report: ReportInput) -> dict[str, str]:
     """Return the charts on the chosen model by name; those without numbers are left out."""
     drawings = {}
-    if report.ndcg_histogram:
-        drawings["histogram"] = fit_figures.draw_histogram(report.ndcg_histogram, "histogram")
+    if report.evidence.ndcg_histogram:
+        drawings["histogram"] = fit_figures.draw_histogram(report.evidence.ndcg_histogram, "histogram")
     if report.curve:
         drawings["curve"] = fit_figures.draw_curve(report.curve, "curve")
-    if report.calibration:
+    if report.evidence.calibration:
         drawings["calibration"] = fit_figures.draw_calibration(
-            report.calibration, "calibration", report.calibration_label
+            report.evidence.calibration, "calibration", report.evidence.calibration_label
         )
     return drawings
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import httpx
 
-from reviews.completeness import file_sha256, require_digest, require_gzip, require_size
+from reviews.completeness import require_digest, require_gzip, require_size
 from reviews.transfer import PartState, Progress, discard, shown, transfer, without_credentials
+from schema.digests import file_sha256
 from schema.errors import InvalidInput, Unavailable
 
 

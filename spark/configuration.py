@@ -9,14 +9,15 @@ from pathlib import Path
 
 from pyspark import SparkConf
 
+from schema.s3 import S3Access
 from spark.options import SparkOptions, driver_memory
-from spark.s3a import S3aAccess, jar_settings
+from spark.s3a import jar_settings
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 MASTER_TIMEOUT_SECONDS = 10.0
 
 
-def configuration(options: SparkOptions, app_name: str, s3a: S3aAccess | None) -> SparkConf:
+def configuration(options: SparkOptions, app_name: str, s3a: S3Access | None) -> SparkConf:
     """Return the configuration of a session.
 
     Args:

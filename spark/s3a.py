@@ -1,11 +1,12 @@
 """Letting Spark read and write an S3 server by itself: the jars, and how the server is reached."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from py4j.java_gateway import JavaObject
 from pyspark import SparkContext
+
+from schema.s3 import S3Access
 
 PACKAGE = "org.apache.hadoop:hadoop-aws:3.5.0"  # the Hadoop that pyspark brings
 IVY = Path.home() / ".ivy2.5.2"
@@ -17,27 +18,6 @@ JARS = (
 )
 END_OF_ZIP = b"PK\x05\x06"
 END_OF_ZIP_BYTES = 22
-
-
-@dataclass(frozen=True)
-class S3aAccess:
-    """An S3 server, as whom it is spoken to, and where on it scratch files go.
-
-    Attributes:
-        endpoint_url: Address of the server.
-        region: Its region.
-        is_path_style: Whether the bucket's name goes into the path.
-        access_key, secret_key, session_token: The credentials, never shown.
-        scratch: URI (s3a://…) of a folder for intermediate files.
-    """
-
-    endpoint_url: str
-    region: str
-    is_path_style: bool
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    session_token: str | None = field(repr=False)
-    scratch: str
 
 
 def jar_settings(*, is_local: bool, is_on_this_machine: bool, ivy: Path = IVY) -> dict[str, str]:
@@ -63,7 +43,7 @@ def jar_settings(*, is_local: bool, is_on_this_machine: bool, ivy: Path = IVY) -
     return {"spark.driver.extraClassPath": class_path} | executors
 
 
-def reach(context: SparkContext, access: S3aAccess) -> None:
+def reach(context: SparkContext, access: S3Access) -> None:
     """Tell a context how to reach the server.
 
     The credentials go where Spark hands them to its executors and nowhere else: no page of Spark's, log or event
@@ -74,7 +54,7 @@ def reach(context: SparkContext, access: S3aAccess) -> None:
         hadoop.set(name, value)
 
 
-def _settings(access: S3aAccess) -> Iterator[tuple[str, str]]:
+def _settings(access: S3Access) -> Iterator[tuple[str, str]]:
     plain: Mapping[str, str] = {
         "fs.s3a.endpoint": access.endpoint_url,
         "fs.s3a.endpoint.region": access.region,

@@ -17,12 +17,13 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
+from schema.s3 import S3Access
 from spark.configuration import configuration, require_master
 from spark.hadoop import delete
 from spark.java import forget_connection, launch_jvm, stop_jvm
 from spark.jvm_output import JvmOutput, Listener
 from spark.options import SparkOptions
-from spark.s3a import S3aAccess, reach
+from spark.s3a import reach
 
 __all__ = ["DriverLost", "SparkOptions", "open_session", "scratch_uri"]
 
@@ -40,12 +41,12 @@ _open = threading.Lock()
 _owner: list[int] = []
 _gateways: list[JavaGateway] = []
 _outputs: list[JvmOutput] = []
-_reached: list[S3aAccess | None] = []  # the server that the JVM was started to reach
+_reached: list[S3Access | None] = []  # the server that the JVM was started to reach
 
 
 @contextmanager
 def open_session(
-    options: SparkOptions, app_name: str, s3a: S3aAccess | None = None, listener: Listener | None = None
+    options: SparkOptions, app_name: str, s3a: S3Access | None = None, listener: Listener | None = None
 ) -> Iterator[SparkSession]:
     """Yield a Spark session, and close it whatever happens; the JVM stays for the next session of the process.
 
@@ -111,7 +112,7 @@ def _one_at_a_time() -> Iterator[None]:
 
 
 def _start_context(
-    options: SparkOptions, app_name: str, s3a: S3aAccess | None, listener: Listener | None, scratch: str
+    options: SparkOptions, app_name: str, s3a: S3Access | None, listener: Listener | None, scratch: str
 ) -> SparkContext:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     _end_unfit_jvm(s3a)
@@ -134,7 +135,7 @@ def _start_context(
     return context
 
 
-def _end_unfit_jvm(s3a: S3aAccess | None) -> None:
+def _end_unfit_jvm(s3a: S3Access | None) -> None:
     """End the process's JVM where it died or was started for another server or none, so that a new one is started.
 
     What a JVM has on its class path, and as whom it speaks to a server, stays with it.
@@ -203,7 +204,7 @@ def _remove_local(scratch: str) -> None:
         shutil.rmtree(unquote(urlsplit(scratch).path), ignore_errors=True)
 
 
-def _make_scratch(options: SparkOptions, s3a: S3aAccess | None) -> str:
+def _make_scratch(options: SparkOptions, s3a: S3Access | None) -> str:
     folder = options.spark_scratch or (s3a.scratch if s3a else None)
     if folder is not None:
         return f"{folder.rstrip('/')}/spark-{uuid.uuid4().hex}"

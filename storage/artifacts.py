@@ -1,26 +1,18 @@
-"""The one way in which artifacts are written and read: files first, the manifest last."""
+"""How artifacts are written and read: files first, the manifest last, and every byte checked on the way out."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
-from schema.errors import CorruptObject, ObjectExists, ObjectNotFound
-from storage import layout
-from storage.champion import read_champion, replace_champion
-from storage.checkout import checkout, entry
-from storage.file_sets import add_files
+from schema.digests import file_sha256, stream_sha256
+from schema.errors import CorruptObject, InvalidInput, ObjectExists, ObjectNotFound
+from storage import canonical, layout
+from storage.files import TEMPORARY, remove_stale, whole_file
+from storage.identity import ID_LENGTH
 from storage.manifest import MANIFEST_LIMIT_BYTES, FileEntry, JsonScalar, Manifest, parse_manifest
 from storage.protocol import Store
-
-__all__ = [
-    "add_files",
-    "checkout",
-    "entry",
-    "find",
-    "publish",
-    "read_champion",
-    "replace_champion",
-    "seal",
-]
 
 
 def find(store: Store, kind: str, artifact_id: str) -> Manifest | None:
@@ -36,41 +28,7 @@ def find(store: Store, kind: str, artifact_id: str) -> Manifest | None:
         return None
     manifest = parse_manifest(data, store.locate(key))
     if (manifest.kind, manifest.id) != (kind, artifact_id):
-        raise CorruptObject(
-            f"{store.locate(key)} is the manifest of {manifest.kind}/{manifest.id}; expected {kind}/{artifact_id}."
-        )
-    return manifest
-
-
-def seal(
-    store: Store,
-    kind: str,
-    artifact_id: str,
-    *,
-    inputs: Mapping[str, str],
-    parameters: Mapping[str, object],
-    code_version: str,
-    files: Iterable[FileEntry],
-    counts: Mapping[str, JsonScalar],
-) -> Manifest:
-    """Create the manifest, which makes the artifact exist; if another writer did so first, return that one.
-
-    Raises:
-        ObjectNotFound: If a file is missing.
-        CorruptObject: If a file has another size, or the manifest would be one that no reader accepts.
-    """
-    ordered = tuple(sorted(files, key=lambda file: file.path))
-    made = Manifest(kind, artifact_id, inputs, parameters, code_version, ordered, counts)
-    data = made.to_bytes()
-    manifest = parse_manifest(data, f"the manifest of {kind}/{artifact_id}")
-    require_files(store, manifest)
-    try:
-        store.create(layout.manifest_key(kind, artifact_id), data)
-    except ObjectExists:
-        first = find(store, kind, artifact_id)
-        if first is None:
-            raise
-        return first
+        raise CorruptObject(f"{store.locate(key)} is the manifest of {manifest.name}; expected {kind}/{artifact_id}.")
     return manifest
 
 
@@ -91,10 +49,7 @@ def publish(
         InvalidInput: If the folder has no files.
         InvalidKey: If a file's name cannot be a key.
     """
-    existing = find(store, kind, artifact_id)
-    if existing is not None:
-        return existing
-    return seal(
+    return find(store, kind, artifact_id) or seal(
         store,
         kind,
         artifact_id,
@@ -106,6 +61,96 @@ def publish(
     )
 
 
+def add_files(store: Store, kind: str, artifact_id: str, folder: Path) -> tuple[FileEntry, ...]:
+    """Put every file below a folder into the store, under the artifact's prefix.
+
+    What is there already with the same bytes is kept, so that a second try resumes the first. Where other bytes stand
+    under one of the names, which a concurrent or dead writer put there, the whole set goes into a folder named by its
+    digest, and the entries' paths say so: a manifest names only its own writer's bytes. On a backend where two writers
+    may both win a race, it goes there at once.
+
+    Returns:
+        One entry per file, ordered by path.
+
+    Raises:
+        InvalidInput: If the folder has no files.
+        InvalidKey: If a file's name cannot be a key.
+        CorruptObject: If even the folder of the set's digest holds other bytes.
+    """
+    entries = _describe(folder)
+    prefix = layout.artifact_prefix(kind, artifact_id)
+    has_one_winner = store.race_flaw() is None
+    if has_one_winner and all(put_file(store, f"{prefix}/{file.path}", folder / file.path, file) for file in entries):
+        return entries
+    digest = _digest([[file.path, file.size_bytes, file.sha256] for file in entries])
+    moved = tuple(replace(file, path=layout.file_set_path(digest, file.path)) for file in entries)
+    for file, target in zip(entries, moved, strict=True):
+        key = f"{prefix}/{target.path}"
+        if not put_file(store, key, folder / file.path, file):
+            raise CorruptObject(f"{store.locate(key)} does not hold the bytes of its digest; delete its folder.")
+    return moved
+
+
+def put_file(store: Store, key: str, path: Path, file: FileEntry) -> bool:
+    """Store a file unless the key is taken, and return whether the key now holds the entry's bytes.
+
+    Another writer's bytes are left as they are.
+    """
+    while True:
+        with suppress(ObjectExists):
+            store.create(key, path)
+            return True
+        with suppress(ObjectNotFound):  # removed by garbage collection in the meantime
+            return adopt_file(store, key, file)
+
+
+def adopt_file(store: Store, key: str, file: FileEntry) -> bool:
+    """Return whether the key holds the entry's bytes; if so they count from now on as just written.
+
+    Raises:
+        ObjectNotFound: If the key is free.
+    """
+    info = store.head(key)
+    if info is not None and info.size_bytes != file.size_bytes:
+        return False
+    with store.open(key) as stream:
+        is_equal = stream_sha256(stream) == file.sha256
+    if is_equal:
+        store.renew(key)
+    return is_equal
+
+
+def seal(
+    store: Store,
+    kind: str,
+    artifact_id: str,
+    *,
+    inputs: Mapping[str, str],
+    parameters: Mapping[str, object],
+    code_version: str,
+    files: Iterable[FileEntry],
+    counts: Mapping[str, JsonScalar],
+) -> Manifest:
+    """Create the manifest, which makes the artifact exist; if another writer did so first, return that one.
+
+    Raises:
+        ObjectNotFound: If a file is missing.
+        CorruptObject: If a file has another size, or the manifest would be one that no reader accepts.
+    """
+    ordered = tuple(sorted(files, key=lambda file: file.path))
+    data = Manifest(kind, artifact_id, inputs, parameters, code_version, ordered, counts).to_bytes()
+    manifest = parse_manifest(data, f"the manifest of {kind}/{artifact_id}")
+    require_files(store, manifest)
+    try:
+        store.create(manifest.key, data)
+    except ObjectExists:
+        first = find(store, kind, artifact_id)
+        if first is None:
+            raise
+        return first
+    return manifest
+
+
 def require_files(store: Store, manifest: Manifest) -> None:
     """Check that the store has every file of a manifest that is about to be created.
 
@@ -114,12 +159,127 @@ def require_files(store: Store, manifest: Manifest) -> None:
         CorruptObject: If a file has another size.
     """
     for file in manifest.files:
-        _check_size(store, f"{layout.artifact_prefix(manifest.kind, manifest.id)}/{file.path}", file)
+        key = manifest.key_of(file)
+        info = store.head(key)
+        if info is None:
+            raise ObjectNotFound(f"{store.locate(key)} does not exist; add it before its artifact is sealed.")
+        if info.size_bytes != file.size_bytes:
+            raise CorruptObject(f"{store.locate(key)} has {info.size_bytes} bytes; expected {file.size_bytes}.")
 
 
-def _check_size(store: Store, key: str, file: FileEntry) -> None:
-    info = store.head(key)
-    if info is None:
-        raise ObjectNotFound(f"{store.locate(key)} does not exist; add it before its artifact is sealed.")
-    if info.size_bytes != file.size_bytes:
-        raise CorruptObject(f"{store.locate(key)} has {info.size_bytes} bytes; expected {file.size_bytes}.")
+def entry(manifest: Manifest, name: str) -> FileEntry:
+    """Return the entry of a file by its name in `storage.layout`, whatever folder its set went to.
+
+    Raises:
+        ObjectNotFound: If the manifest has no such file; lists those it has.
+    """
+    named = _by_name(manifest)
+    if name not in named:
+        raise _unknown(manifest, name)
+    return named[name]
+
+
+def checkout(store: Store, manifest: Manifest, name: str, cache: Path) -> Path:
+    """Return a local file, or for a name like 'als_model' a local folder, that holds what the manifest says.
+
+    A local store hands out its own path after a look at the size; never write to it. Anything else is copied
+    into the cache and checked against its SHA-256; a copy that is there already and right is used again. A
+    folder holds the manifest's files and no others.
+
+    Args:
+        store: Where the artifact is.
+        manifest: The artifact's manifest.
+        name: A file's name, or that of a folder of files, in `storage.layout`.
+        cache: Folder for copies; may be shared by processes.
+
+    Raises:
+        ObjectNotFound: If the manifest has no such name, or the store lacks the object.
+        CorruptObject: If the object is not what the manifest says.
+        OutOfSpace: If the cache's disk is full.
+    """
+    named = _by_name(manifest)
+    if name in named:
+        return _own_file(store, manifest, named[name]) or _cached(store, manifest, named[name], cache)
+    inside = {other: file for other, file in named.items() if other.startswith(f"{name}/")}
+    if not inside:
+        raise _unknown(manifest, name)
+    own_folder = _own_folder(store, manifest, name, inside)
+    if own_folder is not None:
+        return own_folder
+    for file in inside.values():
+        _cached(store, manifest, file, cache)
+    return _cache_folder(manifest, cache) / name
+
+
+def check_digest(location: str, path: Path, file: FileEntry) -> None:
+    """Check that a local file holds what a manifest says of the object at a location.
+
+    Raises:
+        CorruptObject: If its SHA-256 is another.
+    """
+    digest = file_sha256(path)
+    if digest != file.sha256:
+        raise CorruptObject(
+            f"{location} has the SHA-256 {digest}; its manifest says {file.sha256}. "
+            "Delete the artifact's folder and make it again."
+        )
+
+
+def _describe(folder: Path) -> tuple[FileEntry, ...]:
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    if not paths:
+        raise InvalidInput(f"{folder} has no files; an artifact needs at least one.")
+    return tuple(FileEntry(name, path.stat().st_size, file_sha256(path)) for name, path in sorted(paths.items()))
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(canonical.encode(value)).hexdigest()[:ID_LENGTH]
+
+
+def _by_name(manifest: Manifest) -> dict[str, FileEntry]:
+    return {layout.logical_name(file.path): file for file in manifest.files}
+
+
+def _unknown(manifest: Manifest, name: str) -> ObjectNotFound:
+    names = ", ".join(sorted(_by_name(manifest))) or "no files"
+    return ObjectNotFound(f"{manifest.name} has no {name!r}; it has {names}.")
+
+
+def _own_file(store: Store, manifest: Manifest, file: FileEntry) -> Path | None:
+    key = manifest.key_of(file)
+    path = store.local_path(key)
+    if path is not None and path.stat().st_size != file.size_bytes:
+        raise CorruptObject(
+            f"{store.locate(key)} has {path.stat().st_size} bytes; its manifest says {file.size_bytes}. "
+            "Delete the artifact's folder and make it again."
+        )
+    return path
+
+
+def _own_folder(store: Store, manifest: Manifest, name: str, inside: Mapping[str, FileEntry]) -> Path | None:
+    """Return the store's own folder if it holds exactly the files named, in the sizes named."""
+    sizes = {PurePosixPath(other).relative_to(name): file.size_bytes for other, file in inside.items()}
+    first, file = next(iter(inside.items()))
+    path = store.local_path(manifest.key_of(file))
+    if path is None:
+        return None
+    folder = path.parents[len(PurePosixPath(first).relative_to(name).parts) - 1]
+    found = {
+        PurePosixPath(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()
+    }
+    return folder if found == sizes else None
+
+
+def _cache_folder(manifest: Manifest, cache: Path) -> Path:
+    digest = hashlib.sha256(manifest.to_bytes()).hexdigest()[:ID_LENGTH]
+    return cache / manifest.kind / manifest.id / digest
+
+
+def _cached(store: Store, manifest: Manifest, file: FileEntry, cache: Path) -> Path:
+    target = _cache_folder(manifest, cache) / layout.logical_name(file.path)
+    if not target.is_file() or file_sha256(target) != file.sha256:
+        remove_stale(cache / TEMPORARY)
+        with whole_file(target, needed_bytes=file.size_bytes, staging=cache / TEMPORARY) as partial:
+            store.fetch(manifest.key_of(file), partial)
+            check_digest(store.locate(manifest.key_of(file)), partial, file)
+    return target

@@ -98,11 +98,11 @@ def parse_history(record: Mapping[str, object], source: str) -> list[ChampionTer
     """
     model_id = _model_id(record, source)
     if HISTORY not in record:
-        return [_parse_term(record, source)]
+        return [_term(record, source)]
     listed = record[HISTORY]
     if not isinstance(listed, list):
         raise CorruptObject(f"{source} has {HISTORY} {str(listed)[:80]!r}; expected a list, the newest entry first.")
-    history = [_parse_term(entry, f"{source}: {HISTORY}[{place}]") for place, entry in enumerate(listed)]
+    history = [_term(entry, f"{source}: {HISTORY}[{place}]") for place, entry in enumerate(listed)]
     if not history or history[0].model_id != model_id:
         first = history[0].model_id if history else None
         raise CorruptObject(f"{source} names {model_id[:80]!r} and its {HISTORY} {first!r} first; expected the same.")
@@ -198,7 +198,7 @@ def _model_id(record: Mapping[str, object], source: str) -> str:
     return named
 
 
-def _parse_term(entry: Any, source: str) -> ChampionTerm:
+def _term(entry: Any, source: str) -> ChampionTerm:
     if not isinstance(entry, dict):
         raise CorruptObject(f"{source} is {str(entry)[:80]!r}; expected an object with {MODEL_ID}.")
     for name in ("promoted_at", "reason", "promotion"):

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from schema.errors import CorruptObject, ObjectExists, ObjectNotFound
 from storage import artifacts, layout
-from storage.checkout import check_digest
-from storage.file_sets import adopt_file, put_file
+from storage.artifacts import adopt_file, check_digest, put_file
+from storage.files import temporary_name
 from storage.inventory import Artifact, lineage
-from storage.leftovers import temporary_name
 from storage.manifest import MANIFEST_LIMIT_BYTES, FileEntry, Manifest, parse_manifest
 from storage.protocol import Store
 from storage.verify import Advance, ignore

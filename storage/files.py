@@ -1,34 +1,130 @@
-"""Files that appear whole, stay after a power cut, and clear errors when they cannot."""
+"""Files that appear whole, the names of temporary ones, and the judgement of what dead writers left."""
 
 import errno
 import os
 import shutil
+import socket
 import stat
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 from schema.errors import InvalidInput, OutOfSpace
-from storage.leftovers import DENIED, TEMPORARY, temporary_name
 
+TEMPORARY = ".tmp"
 COPY_BYTES = 1024 * 1024
+ABANDONED_AGE = timedelta(days=7)
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_RUN = uuid.uuid4().hex[:8]
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    _sync(folder)
+def temporary_name(purpose: str = "") -> str:
+    """Return a fresh name that says who is writing: host, process and run, then the purpose.
+
+    The host is the host name, the boot of its kernel and the process-number namespace. Containers may share a volume
+    and even a host name, but never the namespace in which a process number means something.
+    """
+    return f"{_host()}~{os.getpid()}~{_RUN}~{purpose}{'-' if purpose else ''}{uuid.uuid4().hex}"
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _host() -> str:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")[:8]
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:  # no Linux: no such namespaces either
+        return socket.gethostname()
+    return f"{socket.gethostname()}.{boot}.{namespace}"
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove the temporary files and folders that dead writers left in a folder; see `temporary_name`.
+
+    A writer of this host and namespace is dead if its process is. What others left counts as abandoned when nothing
+    in it was written for a week. Other names stay, and so does what may not be removed.
+    """
+    if not folder.is_dir():
+        return
+    abandoned = time.time() - ABANDONED_AGE.total_seconds()
+    for path in folder.iterdir():
+        if _is_left(path, abandoned):
+            _remove(path)
+
+
+def left_behind(folder: Path, before: datetime) -> Iterator[Path]:
+    """Yield the files of a folder that were last written before a moment, by writers of any host.
+
+    Those of this host's living processes are left out, however old they are.
+    """
+    try:
+        paths = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for path in paths:
+        found = _lstat(path)
+        is_old_file = found and stat.S_ISREG(found.st_mode) and found.st_mtime < before.timestamp()
+        if is_old_file and _has_living_writer(path.name) is not True:
+            yield path
+
+
+def _is_left(path: Path, abandoned: float) -> bool:
+    is_alive = _has_living_writer(path.name)
+    if is_alive is None:
+        return _writer_of(path.name) is not None and _last_written(path) < abandoned
+    return not is_alive
+
+
+def _has_living_writer(name: str) -> bool | None:
+    """Tell whether the process that writes a file or folder is alive; None if that cannot be known here."""
+    writer = _writer_of(name)
+    if writer is None or writer[0] != _host():
+        return None
+    _, pid, run = writer
+    if pid == os.getpid():  # in a container each run may have the same number
+        return run == _RUN
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _writer_of(name: str) -> tuple[str, int, str] | None:
+    """Return host, process and run that a temporary name spells; None for any other name."""
+    parts = name.removeprefix(".").split("~")
+    if len(parts) != 4 or not parts[1].isdecimal():
+        return None
+    return parts[0], int(parts[1]), parts[2]
+
+
+def _last_written(path: Path) -> float:
+    found = (_lstat(each) for each in (path, *path.rglob("*")))
+    return max((each.st_mtime for each in found if each), default=time.time())
+
+
+def _lstat(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except FileNotFoundError:  # its writer is done
+        return None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno not in _DENIED:
+            raise
 
 
 def file_stat(path: Path) -> os.stat_result | None:
@@ -40,16 +136,25 @@ def file_stat(path: Path) -> os.stat_result | None:
     return found if stat.S_ISREG(found.st_mode) else None
 
 
+def sync(path: Path) -> None:
+    """Make a file's content, or the names in a folder, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents where they lack, durably."""
+    """Create a folder and its parents where they are missing, durably."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
+        sync(folder.parent)
 
 
 @contextmanager
-def explained(folder: Path, needed_bytes: int) -> Iterator[None]:
+def explained(folder: Path, needed_bytes: int = 0) -> Iterator[None]:
     """Turn a full disk and missing rights into errors that say what to do.
 
     Raises:
@@ -60,12 +165,12 @@ def explained(folder: Path, needed_bytes: int) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            free = shutil.disk_usage(_existing(folder)).free
+            existing = next(path for path in (folder, *folder.parents) if path.exists())
             raise OutOfSpace(
-                f"no space left under {folder}: {needed_bytes} bytes needed, {free} bytes free. "
-                "Free some, or choose a folder on another disk."
+                f"no space left under {folder}: {needed_bytes} bytes needed, {shutil.disk_usage(existing).free} bytes "
+                "free. Free some, or choose a folder on another disk."
             ) from error
-        if error.errno in DENIED and str(error.filename).startswith(str(folder)):
+        if error.errno in _DENIED and str(error.filename).startswith(str(folder)):
             raise InvalidInput(
                 f"{folder} cannot be written to ({error.strerror}: {error.filename}). "
                 "Change its rights, or choose another folder."
@@ -73,43 +178,48 @@ def explained(folder: Path, needed_bytes: int) -> Iterator[None]:
         raise
 
 
-def _existing(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.parents) if path.exists())
+@contextmanager
+def temporary_path(folder: Path, prefix: str = "") -> Iterator[Path]:
+    """Yield a fresh path in a folder, and remove the file that has it at the end."""
+    path = folder / f"{prefix}{temporary_name()}"
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
 def whole_file(
-    target: Path, *, needed_bytes: int = 0, mode: int | None = None, is_durable: bool = False
+    target: Path, *, needed_bytes: int = 0, mode: int | None = None, staging: Path | None = None, replace: bool = True
 ) -> Iterator[Path]:
-    """Yield a path beside the target to write to; at the end it is renamed to the target, or removed on an error.
+    """Yield a path to write to, which becomes the target when the block ends, or is removed when it fails.
 
-    So the target appears whole or not at all, replacing what was there, for every reader and whenever this process
-    is killed. Its folder is made where it is missing.
+    So the target appears whole or not at all, for every reader and whenever this process is killed. Its folder is made
+    where it is missing.
 
     Args:
         target: The file to write.
         needed_bytes: Its size where that is known, for the message about a full disk.
         mode: Rights that the file has from its first byte on; by default what the umask gives.
-        is_durable: Whether content and name are on the disk when the block ends.
+        staging: Folder on the same disk in which the file is written; by default, under a hidden name, the target's.
+        replace: Whether a target that is there is replaced; otherwise it stays, and what was written is dropped.
 
     Raises:
         OutOfSpace: If the disk is full; nothing is left of the file.
         InvalidInput: If the folder may not be written to.
     """
     with explained(target.parent, needed_bytes):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.parent / f".{temporary_name()}"
-        try:
+        for folder in (target.parent, staging or target.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        with temporary_path(staging or target.parent, "" if staging else ".") as partial:
             if mode is not None:
                 partial.touch(mode=mode, exist_ok=False)
             yield partial
-            if is_durable:
-                _sync(partial)
-            partial.replace(target)
-            if is_durable:
-                _sync(target.parent)
-        finally:
-            partial.unlink(missing_ok=True)
+            if replace:
+                partial.replace(target)
+            else:
+                with suppress(FileExistsError):
+                    os.link(partial, target)
 
 
 def write_whole(target: Path, text: str, *, mode: int | None = None) -> None:
@@ -135,12 +245,9 @@ def temporary_copy(root: Path, source: Path | bytes) -> Iterator[Path]:
     needed_bytes = len(source) if isinstance(source, bytes) else source.stat().st_size
     with explained(root, needed_bytes):
         make_folder(root / TEMPORARY)
-        path = root / TEMPORARY / temporary_name()
-        try:
+        with temporary_path(root / TEMPORARY) as path:
             _write_durably(path, source)
             yield path
-        finally:
-            path.unlink(missing_ok=True)
 
 
 def _write_durably(path: Path, source: Path | bytes) -> None:

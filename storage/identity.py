@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import BinaryIO
 
+from schema.digests import file_sha256
 from storage import canonical
 
 ID_LENGTH = 16
-READ_BYTES = 1024 * 1024
 
 _DISTRIBUTION = "amazon-recommender"
 
@@ -56,20 +55,6 @@ def code_version(*modules: ModuleType, files: Iterable[Path] = ()) -> str:
     for path in sorted(files):
         digest.update(canonical.encode([path.name, file_sha256(path)]))
     return f"{version(_DISTRIBUTION)}+{digest.hexdigest()[:ID_LENGTH]}"
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content as 64 hexadecimal digits, reading it as a stream."""
-    with path.open("rb") as stream:
-        return stream_sha256(stream)
-
-
-def stream_sha256(stream: BinaryIO) -> str:
-    """Return the SHA-256 of the rest of a stream as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    while block := stream.read(READ_BYTES):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _syntax(source: str) -> str:

@@ -1,11 +1,10 @@
-"""Where everything stands in the store; no other module spells a key."""
+"""Where everything stands in the store, and what may be a key on every backend; no other module spells a key."""
 
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from schema.errors import InvalidKey
-from storage.keys import check_key
 
 RAW: Final = "raw"
 REVIEWS_KIND: Final = "reviews"
@@ -83,6 +82,10 @@ LISTS: Final = "lists"
 USERS: Final = "users.parquet"
 RANKED: Final = "ranked.npy"
 
+MAX_KEY_BYTES = 900
+MAX_SEGMENT_BYTES = 255
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]*")
 _FILE_SET = re.compile(r"set-[0-9a-f]{16}/")
 
 
@@ -153,3 +156,36 @@ def logical_name(path: str) -> str:
         ('train.parquet', 'train.parquet')
     """
     return _FILE_SET.sub("", path, count=1) if _FILE_SET.match(path) else path
+
+
+def check_key(key: str) -> str:
+    """Return the key unchanged when every backend can hold it.
+
+    Raises:
+        InvalidKey: If it is not segments of `[A-Za-z0-9._=+-]` joined by '/', has an empty segment or one
+            that starts with a dot, or is longer than 900 bytes (255 in one segment).
+
+    Example:
+        >>> check_key("datasets/1f3a/reviews.parquet")
+        'datasets/1f3a/reviews.parquet'
+    """
+    if len(key) > MAX_KEY_BYTES:
+        raise InvalidKey(f"key {key[:60]!r}… has {len(key)} characters; use at most {MAX_KEY_BYTES}.")
+    for segment in key.split("/"):
+        if not _SEGMENT.fullmatch(segment) or len(segment) > MAX_SEGMENT_BYTES:
+            raise InvalidKey(
+                f"key {key!r} has the segment {segment!r}; expected 1 to {MAX_SEGMENT_BYTES} of the "
+                "characters A-Z a-z 0-9 . _ = + - without a leading dot. Rename it."
+            )
+    return key
+
+
+def check_prefix(prefix: str) -> str:
+    """Return the prefix unchanged when it can be the beginning of a key: '', 'datasets', 'datasets/', ….
+
+    Raises:
+        InvalidKey: If no key can begin like that.
+    """
+    if prefix:
+        check_key(prefix.removesuffix("/"))
+    return prefix

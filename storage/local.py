@@ -19,15 +19,17 @@ from schema.errors import (
     VersionConflict,
 )
 from storage.files import (
+    TEMPORARY,
     explained,
     file_stat,
+    left_behind,
     make_folder,
+    remove_stale,
     save_stream,
-    sync_folder,
+    sync,
     temporary_copy,
 )
-from storage.keys import check_key, check_prefix
-from storage.leftovers import TEMPORARY, left_behind, remove_stale
+from storage.layout import check_key, check_prefix
 from storage.protocol import READ_LIMIT_BYTES, ObjectInfo
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
@@ -69,7 +71,7 @@ class LocalStore:
                 self._link_free(staged, path, key)
             else:
                 staged.replace(path)
-                sync_folder(path.parent)
+                sync(path.parent)
             return replaced
 
     def race_flaw(self) -> str | None:
@@ -119,7 +121,7 @@ class LocalStore:
         if self.head(key):
             with self._locked():
                 path.unlink(missing_ok=True)
-                sync_folder(path.parent)
+                sync(path.parent)
 
     def written_at(self, key: str) -> datetime | None:
         """See `Store.written_at`; it is the file's time of modification."""
@@ -195,7 +197,7 @@ class LocalStore:
                     "Put the store on a local file system with hard links."
                 ) from error
             raise
-        sync_folder(path.parent)
+        sync(path.parent)
 
     def _link_free(self, staged: Path, path: Path, key: str) -> None:
         try:
@@ -208,7 +210,7 @@ class LocalStore:
         return ObjectNotFound(f"{self.locate(key)} does not exist.")
 
     def _exists(self, path: Path, key: str) -> ObjectExists:
-        sync_folder(path.parent)  # the other writer may not have come to it yet
+        sync(path.parent)  # the other writer may not have come to it yet
         return ObjectExists(f"{self.locate(key)} exists already; a created object is never replaced.")
 
     def _two_roles(self, key: str) -> InvalidKey:

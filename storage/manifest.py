@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 
 from schema.errors import CorruptObject, InvalidKey
 from storage import canonical, layout
-from storage.keys import check_key
+from storage.layout import check_key
 
 JsonScalar: TypeAlias = str | int | float | bool | None
 
@@ -63,6 +63,15 @@ class Manifest:
     def name(self) -> str:
         """The kind and the id, as people write them."""
         return f"{self.kind}/{self.id}"
+
+    @property
+    def key(self) -> str:
+        """Where the manifest stands in a store."""
+        return layout.manifest_key(self.kind, self.id)
+
+    def key_of(self, file: FileEntry) -> str:
+        """Return where one of the files stands in a store."""
+        return f"{layout.artifact_prefix(self.kind, self.id)}/{file.path}"
 
     @property
     def size_bytes(self) -> int:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from schema.errors import CorruptObject, InvalidKey, ObjectExists, ObjectNotFound, VersionConflict
 from storage.files import save_stream
-from storage.keys import check_key, check_prefix
+from storage.layout import check_key, check_prefix
 from storage.protocol import READ_LIMIT_BYTES, ObjectInfo
 
 

@@ -30,7 +30,7 @@ class Store(Protocol):
 
     No reader, in this process or another, ever observes a partially written object, and a writer that is
     killed at any byte leaves nothing that `head`, `read` or `list` would show. Every verb that takes a key
-    raises InvalidKey for one that `storage.keys.check_key` refuses. A key is an object or a folder of others,
+    raises InvalidKey for one that `storage.layout.check_key` refuses. A key is an object or a folder of others,
     never both: 'a' and 'a/b' do not go together.
     """
 

@@ -18,16 +18,14 @@ from schema.errors import (
     Unavailable,
     VersionConflict,
 )
+from schema.s3 import S3Access
 from storage.files import save_stream
-from storage.keys import check_key, check_prefix
+from storage.layout import check_key, check_prefix
+from storage.opening import S3A_SCHEME, SPARK_SCRATCH, S3Options
 from storage.protocol import READ_LIMIT_BYTES, ObjectInfo
-from storage.s3_bucket import S3Bucket, is_key, parse_uri
-from storage.s3_client import S3Access, access_of, open_client
-from storage.s3_download import BUFFER_BYTES, S3Stream
-from storage.s3_errors import ABSENT, REFUSED, code_of
-from storage.s3_options import SPARK_SCRATCH, S3Options
-from storage.s3_races import PROBES, race_flaw
-from storage.s3_upload import WRITER, Condition, Upload, abort_upload
+from storage.s3_bucket import PROBES, S3Bucket, is_key, parse_uri, race_flaw
+from storage.s3_client import ABSENT, REFUSED, access_of, code_of, open_client
+from storage.s3_transfer import BUFFER_BYTES, WRITER, Condition, S3Stream, Upload, abort_upload
 
 HIDDEN = (PROBES, SPARK_SCRATCH)
 RENEWED = "renewed"  # name of the metadata that says when an object was renewed
@@ -181,7 +179,8 @@ class S3Store:
         Raises:
             InvalidInput: If there are no credentials.
         """
-        return access_of(self._bucket.client, self._options)
+        scratch = f"{S3A_SCHEME}{self._bucket.name}/{self._bucket.full(SPARK_SCRATCH)}"
+        return access_of(self._bucket.client, self._options, scratch)
 
     def _write(self, key: str, source: Path | bytes, size_bytes: int, condition: Condition) -> ObjectInfo | None:
         """Return what was stored, or None if the condition did not hold."""

@@ -1,44 +1,141 @@
-"""Clients of S3 servers: one for each way of reaching one, shared by the threads of a process."""
+"""Clients of S3 servers, and what a server or the way to it says as the errors of the project."""
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore import exceptions
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
-from schema.errors import InvalidInput
-from storage.s3_errors import explained
-from storage.s3_options import S3Options, check_options
+from schema.errors import InvalidInput, OutOfSpace, RecommenderError, Unavailable
+from schema.s3 import S3Access
+from storage.opening import S3Options, check_options
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+# A condition did not hold. The last two may also mean that an earlier try of the same request was carried out.
+REFUSED = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload"})
+
+_FULL = frozenset({"XMinioStorageFull", "InsufficientCapacity", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded"})
+_FULL_IN_WORDS = "no space left on device"  # MinIO calls it an InternalError where it is a part that does not fit
+_UNKNOWN_CALLER = frozenset(
+    {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch", "XAdminUserNotFound"}
+)
+_ELSEWHERE = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
+# Codes below 500 that say the request was hurt on its way, or came at a bad moment.
+_PASSING = frozenset(
+    {
+        "BadDigest",
+        "ConditionalRequestConflict",
+        "IncompleteBody",
+        "OperationAborted",
+        "RequestTimeout",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequests",
+        "XAmzContentSHA256Mismatch",
+        "XMinioServerNotInitialized",
+    }
+)
+_NO_CREDENTIALS = (
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.CredentialRetrievalError,
+    exceptions.ProfileNotFound,
+    exceptions.TokenRetrievalError,
+)
+_CREDENTIALS = "Give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or in a profile that AWS_PROFILE names."
+# A connection broke or went silent: the same request may succeed when it is sent again.
+TRANSPORT = (
+    exceptions.HTTPClientError,
+    exceptions.ConnectionError,
+    exceptions.IncompleteReadError,
+    HTTPError,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+def code_of(error: ClientError) -> str:
+    """Return the code of an error that the server sent, such as 'NoSuchKey', or '404' where it sent no body."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def explained(location: str, server: str) -> Iterator[None]:
+    """Turn what goes wrong between here and an S3 server into errors that say what to do.
+
+    Args:
+        location: URI of the object or the store, for the message.
+        server: Address of the server, for the message.
+
+    Raises:
+        InvalidInput: If the bucket, the region, the credentials or their rights are not what they must be.
+        OutOfSpace: If the server has no room left.
+        Unavailable: If it does not answer, or answers that something on its side went wrong.
+    """
+    try:
+        yield
+    except RecommenderError:
+        raise
+    except ClientError as error:
+        raise _from_answer(error, location, server) from error
+    except (BotoCoreError, HTTPError, ConnectionError, TimeoutError) as error:
+        raise _from_transport(error, location, server) from error
+
+
+def _from_answer(error: ClientError, location: str, server: str) -> RecommenderError:
+    code, status = code_of(error), int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    said = f"{error.operation_name}: {code}, {error.response.get('Error', {}).get('Message', '')!s:.200}"
+    if code == "NoSuchBucket":
+        return InvalidInput(f"{location} is in a bucket that {server} does not have ({said}). Make the bucket first.")
+    if code in _FULL or status == 507 or _FULL_IN_WORDS in said:
+        return OutOfSpace(f"no space left on {server} for {location} ({said}). Free some there, or use another store.")
+    if code in _ELSEWHERE:
+        return InvalidInput(f"{location} is in another region than the one asked ({said}). Set S3_REGION.")
+    if code in _UNKNOWN_CALLER or code == "RequestTimeTooSkewed":
+        return InvalidInput(
+            f"{server} does not accept the credentials for {location} ({said}). {_CREDENTIALS} "
+            "If they are right, set this machine's clock."
+        )
+    if status == 403:
+        return InvalidInput(
+            f"the credentials may not do that to {location} at {server} ({said}). Ask for the rights; MinIO answers "
+            "the same where its own disk is read-only: make that writable."
+        )
+    if status >= 500 or status == 429 or code in _PASSING:
+        return Unavailable(f"{server} failed at {location} ({said}). Try again; what is done stays done.")
+    return InvalidInput(f"{server} refuses a request for {location} ({said}). Expected a server that speaks S3.")
+
+
+def _from_transport(error: Exception, location: str, server: str) -> RecommenderError:
+    if isinstance(error, _NO_CREDENTIALS):
+        return InvalidInput(f"there are no whole credentials for {location} ({error}). {_CREDENTIALS}")
+    if isinstance(error, exceptions.SSLError):
+        return InvalidInput(
+            f"the certificate of {server} does not pass ({error}). Name the file of its authority in S3_CA_BUNDLE."
+        )
+    if isinstance(error, TRANSPORT):
+        return Unavailable(
+            f"{server} does not answer for {location} ({type(error).__name__}). See that it runs, then run this again; "
+            "what is done stays done."
+        )
+    return InvalidInput(f"{location} at {server}: {error} Expected an S3 server, its bucket and its region.")
+
 
 DEFAULT_REGION = "us-east-1"
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 60
 ATTEMPTS = 10  # botocore waits up to 50 ms, then twice as long each time: about 13 s in all, and at most 26
 CONNECTIONS = 16
-
-
-@dataclass(frozen=True)
-class S3Access:
-    """What another library needs to reach the same server as the same caller.
-
-    Attributes:
-        endpoint_url: Address of the server.
-        region: Its region.
-        is_path_style: Whether the bucket's name goes into the path.
-        access_key, secret_key, session_token: The caller's credentials, never shown.
-    """
-
-    endpoint_url: str
-    region: str
-    is_path_style: bool
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    session_token: str | None = field(repr=False)
 
 
 def open_client(options: S3Options) -> "S3Client":
@@ -54,8 +151,8 @@ def open_client(options: S3Options) -> "S3Client":
     return _client(options, _aws_environment())
 
 
-def access_of(client: "S3Client", options: S3Options) -> S3Access:
-    """Return what Spark needs to reach the same server with the same credentials.
+def access_of(client: "S3Client", options: S3Options, scratch: str) -> S3Access:
+    """Return what Spark needs to reach the same server with the same credentials, and its scratch folder there.
 
     Raises:
         InvalidInput: If there are no credentials.
@@ -63,10 +160,7 @@ def access_of(client: "S3Client", options: S3Options) -> S3Access:
     with explained("the store", client.meta.endpoint_url):
         credentials = _session(_aws_environment()).get_credentials()
     if credentials is None:
-        raise InvalidInput(
-            f"there are no credentials for {client.meta.endpoint_url}. Give them as AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, or in a profile that AWS_PROFILE names."
-        )
+        raise InvalidInput(f"there are no credentials for {client.meta.endpoint_url}. {_CREDENTIALS}")
     frozen = credentials.get_frozen_credentials()
     return S3Access(
         client.meta.endpoint_url,
@@ -75,6 +169,7 @@ def access_of(client: "S3Client", options: S3Options) -> S3Access:
         str(frozen.access_key),
         str(frozen.secret_key),
         frozen.token,
+        scratch,
     )
 
 

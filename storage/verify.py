@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from schema.errors import CorruptObject, ObjectNotFound
 from storage import layout
 from storage.champion import read_history
-from storage.identity import READ_BYTES
+from storage.files import COPY_BYTES
 from storage.inventory import Artifact, look_up, unreadable_is_corrupt
 from storage.manifest import FileEntry, Manifest
 from storage.protocol import Store
@@ -98,7 +98,7 @@ def _digest_problems(store: Store, key: str, file: FileEntry, advance: Advance) 
     digest = hashlib.sha256()
     try:
         with store.open(key) as stream:
-            while block := stream.read(READ_BYTES):
+            while block := stream.read(COPY_BYTES):
                 digest.update(block)
                 advance(len(block))
     except ObjectNotFound:

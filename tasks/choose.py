@@ -21,7 +21,7 @@ from tasks.candidates import POPULARITY, RANDOM, Candidate
 from tasks.measured import GOOD_RATING, USERS_K, load_factors
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.score import read_rows, read_users
-from tasks.tables import read_parts
+from tasks.store import read_parts
 
 NDCG = Metric("ndcg", USERS_K)
 SHOWN = (NDCG, Metric("recall", 10), Metric("hit_rate", 10), Metric("coverage", 10), Metric("rmse"))

@@ -21,10 +21,10 @@ from spark.options import DatasetOptions, SparkOptions
 from storage import canonical, layout
 from storage.identity import code_version
 from storage.manifest import Manifest
+from tasks.execution import COMPUTE_RETRIES
 from tasks.options import PlaceOptions
-from tasks.publication import publish_once
-from tasks.retrying import COMPUTE_RETRIES
 from tasks.sessions import open_spark, spark_uri
+from tasks.store import publish_once
 
 CODE = code_version(
     spark.canonical, spark.cleaning, schema.columns, spark.dataset, spark.indexing, spark.kcore, spark.tables

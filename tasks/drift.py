@@ -27,10 +27,9 @@ from storage.identity import code_version
 from storage.inventory import list_artifacts, look_up
 from storage.manifest import Manifest
 from storage.protocol import Store
+from tasks.execution import COMPUTE_RETRIES
 from tasks.options import DriftOptions, PlaceOptions
-from tasks.publication import publish_once
-from tasks.retrying import COMPUTE_RETRIES
-from tasks.tables import local_file
+from tasks.store import local_file, publish_once
 
 CODE = code_version(evaluation.drift, evaluation.review_profile, evaluation.stability)
 _DATE = re.compile(r"(?<!\d)(19|20)\d{2}([-_.]?)(0[1-9]|1[0-2])(\2(0[1-9]|[12]\d|3[01]))?(?!\d)")

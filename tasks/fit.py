@@ -27,11 +27,10 @@ from storage import layout
 from storage.identity import code_version
 from storage.manifest import Manifest
 from tasks.candidates import ALS_MODELS, BIAS, GLOBAL_MEAN, IMPLICIT, ITEM_KNN, POPULARITY, RANDOM, Candidate
+from tasks.execution import COMPUTE_RETRIES
 from tasks.options import PlaceOptions
-from tasks.publication import publish_once
-from tasks.retrying import COMPUTE_RETRIES
 from tasks.sessions import open_spark, spark_uri
-from tasks.tables import PART_FILES, read_parts
+from tasks.store import PART_FILES, publish_once, read_parts
 
 ALS_CODE = code_version(spark.als, spark.canonical)
 BASELINE_CODE = code_version(models.popularity, models.bias)

@@ -33,12 +33,11 @@ from reviews.parse import read_partitions
 from storage import artifacts, layout
 from storage.identity import artifact_id, code_version
 from storage.manifest import Manifest
+from tasks.execution import COMPUTE_RETRIES, progress
 from tasks.options import PlaceOptions
-from tasks.progress import progress
-from tasks.publication import publish_once
 from tasks.quarantine import count_reasons, show_reasons
 from tasks.raw import raw_file
-from tasks.retrying import COMPUTE_RETRIES
+from tasks.store import publish_once
 
 CODE = code_version(
     reviews.checks,

@@ -24,7 +24,7 @@ from storage.parquet import write_parquet
 from tasks.candidates import Candidate
 from tasks.options import EvaluationOptions, PlaceOptions
 from tasks.ranking import Lists, model_folder, rank_users
-from tasks.tables import read_parts
+from tasks.store import read_parts
 
 USERS_K = 10
 GOOD_RATING = 4.0  # the original's threshold of relevance

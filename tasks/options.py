@@ -7,9 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator,
 
 from evaluation.options import DriftLimits
 from schema.metric import Metric
-from storage.opening import open_store
+from storage.opening import S3Options, open_store
 from storage.protocol import Store
-from storage.s3_options import S3Options
 
 LogFormat = Literal["text", "json"]
 

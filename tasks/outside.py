@@ -14,7 +14,7 @@ from schema.errors import InvalidInput
 from storage import layout
 from storage.manifest import Manifest
 from tasks.options import PlaceOptions
-from tasks.tables import read_table
+from tasks.store import read_table
 
 USER_NAMES = ("user_id", "user", "reviewerID", "userId", "uid")
 ITEM_NAMES = ("item_id", "item", "asin", "itemId", "iid", "product_id")

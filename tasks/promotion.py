@@ -27,12 +27,11 @@ from storage.protocol import Store
 from storage.verify import verify_files
 from tasks.candidates import POPULARITY, RATING_MODELS, RECENT_POPULARITY, Candidate
 from tasks.choose import Scored, try_yardsticks
+from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
-from tasks.publication import publish_once
 from tasks.published import candidate_of, require_model
-from tasks.retrying import COMPUTE_RETRIES, NETWORK_RETRIES
 from tasks.score import read_rows, read_users
-from tasks.tables import LEARNT, local_file, read_parts, read_table
+from tasks.store import LEARNT, local_file, publish_once, read_parts, read_table
 
 PART = "test"
 

@@ -4,11 +4,12 @@ from prefect import task
 
 from schema.errors import InvalidInput
 from storage import artifacts, layout
+from storage.champion import champion_id
 from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.candidates import Candidate
+from tasks.model import Lineage
 from tasks.options import ModelChoice, PlaceOptions
-from tasks.report import Lineage
 
 NOT_OF_THE_CANDIDATE = frozenset({"model", "select_by", "validation_scores", "test_scores", "curve_scores"})
 
@@ -66,7 +67,7 @@ def candidate_of(model: Manifest) -> Candidate:
 
 
 def _champion_id(store: Store) -> str:
-    record, _ = artifacts.read_champion(store)
-    if not record:
+    found = champion_id(store)
+    if found is None:
         raise InvalidInput(f"{store.uri} has no champion yet. Name a published model with --model ID.")
-    return str(record["model_id"])
+    return found

@@ -17,7 +17,7 @@ from schema.items_by_user import ItemsByUser
 from storage import artifacts, layout
 from storage.manifest import Manifest
 from tasks.options import PlaceOptions
-from tasks.tables import LEARNT, learnt_parts, local_file, read_parts
+from tasks.store import LEARNT, learnt_parts, local_file, read_parts
 
 Lists = NDArray[np.int32]
 

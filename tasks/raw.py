@@ -15,10 +15,9 @@ from reviews.options import DownloadOptions
 from reviews.transfer import without_credentials
 from storage import artifacts, layout
 from storage.manifest import Manifest
+from tasks.execution import NETWORK_RETRIES, progress
 from tasks.options import PlaceOptions, ReviewsInput
-from tasks.places import scratch_folder
-from tasks.progress import progress
-from tasks.retrying import NETWORK_RETRIES
+from tasks.store import scratch_folder
 
 
 def name_fetch() -> str:

@@ -17,11 +17,10 @@ from storage import artifacts, layout
 from storage.identity import artifact_id, code_version
 from storage.manifest import FileEntry, Manifest
 from storage.parquet import write_parquet
+from tasks.execution import COMPUTE_RETRIES
 from tasks.options import PlaceOptions, RecommendOptions
-from tasks.places import scratch_folder
 from tasks.ranking import model_folder
-from tasks.retrying import COMPUTE_RETRIES
-from tasks.tables import read_table
+from tasks.store import read_table, scratch_folder
 
 CODE = code_version(models.top_k, models.selection, models.item_knn)
 

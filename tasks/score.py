@@ -28,12 +28,11 @@ from storage import canonical, layout
 from storage.identity import code_version
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
+from tasks.execution import COMPUTE_RETRIES
 from tasks.measured import Measured, held_out_of
 from tasks.options import EvaluationOptions, PlaceOptions
-from tasks.publication import publish_once
 from tasks.ranking import Lists
-from tasks.retrying import COMPUTE_RETRIES
-from tasks.tables import learnt_parts, local_file, read_parts, read_table
+from tasks.store import learnt_parts, local_file, publish_once, read_parts, read_table
 
 CODE = code_version(
     evaluation.assess,

@@ -20,15 +20,14 @@ from storage.identity import code_version
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
 from tasks.choose import Scored
+from tasks.execution import COMPUTE_RETRIES
 from tasks.measured import Measured, held_out_of
 from tasks.options import EvaluationOptions, PlaceOptions
 from tasks.outside import find_indices, read_ids
-from tasks.publication import publish_once
 from tasks.ranking import Lists, rank_published
 from tasks.raw import raw_file
-from tasks.retrying import COMPUTE_RETRIES
 from tasks.score import CODE
-from tasks.tables import LEARNT, read_parts
+from tasks.store import LEARNT, publish_once, read_parts
 
 LISTS_CODE = CODE + code_version(tasks.outside)
 PART = "test"

@@ -19,19 +19,17 @@ from prefect.exceptions import ObjectNotFound
 from pyspark.sql import SparkSession
 
 from schema.errors import InvalidInput, Unavailable
+from schema.s3 import S3Access
 from spark.configuration import machine_bytes
 from spark.jvm_output import JvmLine, Listener
 from spark.options import SparkOptions, describe_sizes
-from spark.s3a import S3aAccess
 from spark.session import DriverLost, open_session
 from storage import artifacts, layout
 from storage.manifest import Manifest
-from storage.s3_options import S3_SCHEME, SPARK_SCRATCH
+from storage.opening import S3_SCHEME, S3A_SCHEME
 from tasks.options import PlaceOptions
-from tasks.places import scratch_folder
-from tasks.tables import local_file
+from tasks.store import local_file, scratch_folder
 
-S3A_SCHEME = "s3a://"
 LEASE_SECONDS = 60.0  # after which the place of a process that was killed is free again
 
 
@@ -122,11 +120,9 @@ def spark_reaches_store(places: PlaceOptions) -> bool:
     return places.store_uri.lower().startswith(S3_SCHEME) and places.s3_options.tls_verification is True
 
 
-def _s3a_access(places: PlaceOptions) -> S3aAccess | None:
+def _s3a_access(places: PlaceOptions) -> S3Access | None:
     if not spark_reaches_store(places):
         return None
     from storage.s3 import S3Store
 
-    store = S3Store(places.store_uri, places.s3_options)
-    scratch = S3A_SCHEME + store.uri.removeprefix(S3_SCHEME) + f"/{SPARK_SCRATCH}"
-    return S3aAccess(**vars(store.access()), scratch=scratch)
+    return S3Store(places.store_uri, places.s3_options).access()

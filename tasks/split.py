@@ -20,12 +20,11 @@ from storage import layout
 from storage.identity import code_version
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
+from tasks.execution import COMPUTE_RETRIES
 from tasks.options import PlaceOptions
 from tasks.outside import find_indices, read_ids
-from tasks.publication import publish_once
 from tasks.raw import raw_file
-from tasks.retrying import COMPUTE_RETRIES
-from tasks.tables import PART_FILES, read_table
+from tasks.store import PART_FILES, publish_once, read_table
 
 CODE = code_version(evaluation.splits, evaluation.assignment)
 SPLIT_FILES = {f"{part}_file": f"split_{part}_file" for part in PART_FILES}

@@ -17,9 +17,9 @@ from loguru import logger
 from prefect import task
 
 from schema.errors import InvalidInput, Unavailable
-from storage.leftovers import remove_stale, temporary_name
+from storage.files import remove_stale, temporary_name
+from tasks.execution import NETWORK_RETRIES
 from tasks.options import TrackingOptions
-from tasks.retrying import NETWORK_RETRIES
 
 PARENT_TAG = "mlflow.parentRunId"
 NAME_TAG = "mlflow.runName"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, temporary_settings
+from servers import Proxy, Toxiproxy, open_toxiproxy, open_versitygw
 
-from deployments.processes import find_program
-from deployments.servers import S3Server, open_minio, open_versitygw
-from deployments.toxiproxy import Proxy, Toxiproxy, open_toxiproxy
+from deployments.s3_server import S3Server, open_minio
+from flows.child_server import find_program
 from flows.prefect_server import open_prefect_api
 from spark.configuration import machine_bytes
 from spark.options import GIB

@@ -1,12 +1,17 @@
 """The rows of the table of services that are Dask and Spark."""
 
-from deployments.spark_cluster import CLEANUP, DAEMON_MEMORY, DEPLOY
 from deployments.stack.health import Check
 from deployments.stack.names import ACCESS_KEYS, BUCKET_JOB, DASK_SCHEDULER, PREFECT_SERVER, SPARK_MASTER
 from deployments.stack.service import Service
 from deployments.stack.sites import Site
 
-_MASTER, _WORKER = f"{DEPLOY}.master.Master", f"{DEPLOY}.worker.Worker"
+_MASTER, _WORKER = "org.apache.spark.deploy.master.Master", "org.apache.spark.deploy.worker.Worker"
+DAEMON_MEMORY = "512m"
+# Each application leaves the jars and the logs of its executors with the worker: an hour for someone to read them.
+CLEANUP = " ".join(
+    f"-Dspark.worker.cleanup.{name}={value}"
+    for name, value in {"enabled": "true", "interval": 600, "appDataTtl": 3600}.items()
+)
 
 
 def dask_scheduler(site: Site) -> Service:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from deployments.processes import BUILT_PROGRAMS, INHERITED
 from deployments.stack.family import mark
 from deployments.stack.service import Service
+from flows.child_server import BUILT_PROGRAMS, INHERITED
 from schema.errors import InvalidInput
 
 LOG_BYTES = 10_000_000

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployments.minio import choose_credentials
-from deployments.processes import free_port
-from deployments.servers import Credentials
+from deployments.s3_server import Credentials
 from deployments.stack.names import ACCESS_KEYS, DATABASE_URL, MINIO_KEYS
 from deployments.stack.service import Service
 from deployments.stack.services import services
 from deployments.stack.settings import StackSettings
 from deployments.stack.sites import Site
 from deployments.stack.sizes import choose_sizes
+from flows.child_server import free_port
 from schema.errors import InvalidInput
 
 

@@ -4,7 +4,7 @@ To add one, write a function that returns its `Service` and name it in `services
 file and their tests follow.
 """
 
-from deployments.servers import MINIO_SILENCE
+from deployments.s3_server import MINIO_SILENCE
 from deployments.stack.engines import dask_scheduler, dask_worker, spark_master, spark_worker
 from deployments.stack.health import Check
 from deployments.stack.names import (
@@ -61,7 +61,7 @@ def _minio(site: Site) -> Service:
 def _bucket(site: Site) -> Service:
     return Service(
         BUCKET_JOB,
-        ("python", "-m", "deployments.stack.bucket"),
+        ("python", "-m", "deployments.s3_server"),
         "makes the store's bucket",
         depends_on=(MINIO,),
         environment={"S3_ENDPOINT_URL": site.reach()["S3_ENDPOINT_URL"]},

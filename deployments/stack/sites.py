@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from deployments.minio import STORE_URI
-from deployments.processes import LOOPBACK
-from deployments.servers import REGION
+from deployments.s3_server import REGION, STORE_URI
 from deployments.stack.names import DASK_SCHEDULER, HEARTBEAT_SECONDS, MINIO, MLFLOW, PREFECT_SERVER, SPARK_MASTER
 from deployments.stack.settings import StackSettings
 from deployments.stack.sizes import Sizes
+from flows.child_server import LOOPBACK
 
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - in a container, whose ports are published on loopback only
 

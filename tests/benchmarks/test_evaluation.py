@@ -1,12 +1,7 @@
-"""``python -m benchmarks.evaluation``: its input is as uneven as real data, its table tells what was measured."""
+"""``benchmarks.evaluation``: input as uneven as real data, the work measured, figures and aims."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,95 +10,45 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import evaluation
-from benchmarks.evaluating.drawing import Size, draw_factors, draw_interactions, find_repeats
-from benchmarks.evaluating.figures import rows_of, scale, summarise
-from benchmarks.evaluating.marginals import PERCENTS, ROWS_PER_ITEM, ROWS_PER_USER, spread_rows
-from benchmarks.evaluating.publishing import find_input, publish_input
-from benchmarks.evaluating.rounds import Measurement, measure
-from benchmarks.evaluating.spark_model import write_spark_model
-from benchmarks.evaluating.table import table_of, verdicts
-from benchmarks.machine import describe_machine
+from benchmarks.contestants import find_input, publish_input
+from benchmarks.evaluation import measure_contestant, scale, summarise, table_of, verdicts
+from benchmarks.harness import rows_of
+from benchmarks.measuring import Measurement
+from benchmarks.spark_contestant import write_spark_model
+from benchmarks.synthetic import (
+    PERCENTS,
+    ROWS_PER_ITEM,
+    ROWS_PER_USER,
+    Size,
+    draw_factors,
+    draw_interactions,
+    find_repeats,
+    spread_rows,
+)
 from evaluation.evaluate import evaluate_lists
 from models.factors import FactorModel
 from schema.errors import InvalidInput
 from schema.items_by_user import ItemsByUser
 from schema.metric import Metric
 from tasks.options import PlaceOptions
-from tasks.tables import local_file, read_parts
+from tasks.store import local_file, read_parts
 
 SMALL = Size(users=300, items=200, interactions=3000, rank=8)
-FLAGS = ["--users", "300", "--items", "200", "--interactions", "3000", "--rank", "8", "--without-spark"]
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.evaluation", *FLAGS, *arguments]
-
-
-def environment(temporary: Path) -> dict[str, str]:
-    temporary.mkdir()
-    return {**os.environ, "TMPDIR": str(temporary)}
-
-
-def measured(seconds: float, gigabytes: float, users: int = 100, product: float = 1.0) -> list[Measurement]:
-    """One repetition in which evaluation and product take the seconds and memory given, and Spark 9 s."""
+def measured(*seconds: float, gigabytes: float = 1, product: float = 1.0) -> evaluation.Measurements:
+    """Measurements in which the evaluation takes the seconds and memory given, the product some, and Spark 9 s."""
     peak = int(gigabytes * 1e9)
-    return [
-        Measurement("product", users, product, 2.0, 100_000_000, 200_000_000, None),
-        Measurement("evaluation", users, seconds, 2 * seconds, 300_000_000, peak, 0.25),
-        Measurement("spark", users, 9.0, 0.1, 100_000_000, 100_000_000, 0.125),
-    ]
-
-
-def test_a_run_prints_a_table_writes_rows_and_leaves_nothing(tmp_path: Path) -> None:
-    variables, written = environment(tmp_path / "temporary"), tmp_path / "rows.json"
-    done = subprocess.run(
-        command("--scaling", "--json", str(written)),
-        env=variables,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    size = "300 users, 200 items, 3,000 interactions, rank 8, K = 5, 10, 20"
-    for expected in ("Seconds", "x product", "Peak MB", "NDCG@10", describe_machine(), size):
-        assert expected in done.stdout
-    assert sum("aim" in line for line in done.stdout.splitlines()) == 4
-    rows: list[dict[str, Any]] = json.loads(written.read_text("utf-8"))["rows"]
-    metrics = {"seconds", "cpu_seconds", "ratio_to_product", "peak_megabytes", "peak_above_idle_megabytes"}
-    assert {(row["model"], row["metric"]) for row in rows} == {
-        *((model, metric) for model in ("product", "evaluation") for metric in metrics),
-        *(("evaluation", metric) for metric in ("ndcg", "scaling_seconds", "scaling_ratio")),
+    return {
+        "product": [Measurement(product, 2.0, 100_000_000, 200_000_000) for _ in seconds],
+        "evaluation": [Measurement(one, 2 * one, 300_000_000, peak, 0.25) for one in seconds],
+        "spark": [Measurement(9.0, 0.1, 100_000_000, 100_000_000, 0.125) for _ in seconds],
     }
-    scaled = [row["parameters"]["users"] for row in rows if row["metric"] == "scaling_seconds"]
-    assert scaled == [3, 30, 300]
-    for row in rows:
-        assert set(row) == {"model", "parameters", "split", "metric", "k", "value", "low", "high"}
-        assert row["value"] >= 0
-        assert row["parameters"]["interactions"] == 3000
-    assert list((tmp_path / "temporary").iterdir()) == []
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
-    if signal.getsignal(how) is signal.SIG_IGN:
-        pytest.skip("a job in the background has no Ctrl-C")
-    temporary = tmp_path / "temporary"
-    with subprocess.Popen(
-        command("--repetitions", "100"), env=environment(temporary), stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        while not process.stderr.readline().startswith("product"):
-            assert process.poll() is None
-        process.send_signal(how)
-        said = process.stderr.read()
-    assert (process.returncode, "Traceback" in said) == (130, False)
-    assert list(temporary.iterdir()) == []
 
 
 def test_the_pipeline_measures_the_lists_that_a_naive_ranking_gives(tmp_path: Path) -> None:
     publish_input(tmp_path / "input", SMALL, seed=3)
-    found = measure("evaluation", tmp_path / "input", SMALL.users)
+    found = measure_contestant("evaluation", tmp_path / "input")
     size, split, fit = find_input(tmp_path / "input")
     places = PlaceOptions(store_uri=str(tmp_path / "input" / "store"), work_dir=tmp_path)
     seen, relevant = (
@@ -115,7 +60,7 @@ def test_the_pipeline_measures_the_lists_that_a_naive_ranking_gives(tmp_path: Pa
     scores[np.repeat(np.arange(size.users), seen.counts), seen.items] = -np.inf
     lists = np.argsort(-scores, axis=1, kind="stable")[:, :20].astype(np.int32)
     expected = evaluate_lists(lists, np.arange(size.users), seen, relevant).mean(Metric("ndcg", 10))
-    assert found.ndcg == pytest.approx(expected)
+    assert found.answer == pytest.approx(expected)
     assert found.peak_bytes >= found.idle_bytes > 0
     assert not (tmp_path / "input" / "store" / "scores").exists(), "the next run would find them and do nothing"
 
@@ -198,26 +143,24 @@ def test_a_tenth_of_the_users_has_the_catalogue_and_the_activity_of_all() -> Non
 
 
 def test_ratios_are_to_the_median_of_the_product() -> None:
-    figures = summarise([*measured(2.0, 1), *measured(4.0, 3, product=0.5), *measured(3.0, 2, product=2.0)])
-    product, evaluated, spark = figures
-    assert (product.ratio_to_product.value, product.ndcg) == (1.0, None)
-    assert (evaluated.seconds.value, evaluated.ratio_to_product.value, evaluated.ratio_to_product.high) == (3, 3, 8)
-    assert evaluated.peak_megabytes is not None
-    assert evaluated.peak_above_idle_megabytes is not None
-    assert (evaluated.peak_megabytes.value, evaluated.peak_above_idle_megabytes.value) == (2000.0, 1700.0)
-    assert (spark.ratio_to_product.value, spark.peak_megabytes) == (9.0, None)
-    told = [list(column.cells) for column in table_of(figures, "x").columns]
-    assert (told[1], told[3]) == (["1.00", "3.00", "9.00"], ["1.00", "3.00", "9.00"])
-    assert (told[4], told[5]) == (["2.00", "6.00", "n/a"], ["200", "2000", "n/a"])
+    measurements = measured(2.0, 4.0, 3.0, gigabytes=2)
+    measurements["product"] = [Measurement(one, 2.0, 100_000_000, 200_000_000) for one in (1.0, 0.5, 2.0)]
+    figures = summarise(measurements)
+    product, evaluated, spark = (figure.values for figure in figures)
+    assert (product["ratio_to_product"].value, "ndcg_10" in product) == (1.0, False)
+    assert (evaluated["seconds"].value, evaluated["ratio_to_product"]) == (3, (3, 1.5, 8))
+    assert (evaluated["peak_megabytes"].value, evaluated["peak_above_idle_megabytes"].value) == (2000.0, 1700.0)
+    assert (spark["ratio_to_product"].value, spark.keys()) == (9.0, {"seconds", "ratio_to_product", "ndcg_10"})
+    cells = [list(column.cells) for column in table_of(figures, "x").columns]
+    assert (cells[1], cells[3]) == (["1.00", "3.00", "9.00"], ["1.00", "3.00", "9.00"])
+    assert (cells[4], cells[5]) == (["2.00", "6.00", "n/a"], ["200", "2000", "n/a"])
 
 
 def test_steps_are_held_against_the_next_smaller_number_of_users() -> None:
-    few, some, many = (measured(seconds, 1, users) for seconds, users in ((1, 100), (5, 1000), (60, 10_000)))
-    steps = scale([*many, *few, *some])
-    assert [(step.users, step.ratio) for step in steps] == [(100, None), (1000, 5.0), (10_000, 12.0)]
-    said = list(verdicts([], steps))
-    assert [sentence.endswith(": met") for sentence in said] == [True, False]
-    rows = list(rows_of([], steps, {"users": 10_000}))
+    steps = scale({users: measured(seconds)["evaluation"] for seconds, users in ((60, 10_000), (1, 100), (5, 1000))})
+    sentences = list(verdicts([], steps))
+    assert [sentence.endswith(": met") for sentence in sentences] == [True, False]
+    rows = rows_of(steps, {"users": 10_000})
     assert [(row["metric"], row["parameters"]["users"], row["value"]) for row in rows] == [
         ("scaling_seconds", 100, 1),
         ("scaling_seconds", 1000, 5),
@@ -229,8 +172,8 @@ def test_steps_are_held_against_the_next_smaller_number_of_users() -> None:
 
 @pytest.mark.parametrize(("seconds", "gigabytes", "n_met"), [(2.5, 4.0, 2), (2.6, 4.0, 1), (2.5, 4.1, 1)])
 def test_each_aim_is_judged_by_itself(seconds: float, gigabytes: float, n_met: int) -> None:
-    said = list(verdicts(summarise(measured(seconds, gigabytes)), []))
-    assert (len(said), sum(sentence.endswith(": met") for sentence in said)) == (2, n_met)
+    sentences = list(verdicts(summarise(measured(seconds, gigabytes=gigabytes)), []))
+    assert (len(sentences), sum(sentence.endswith(": met") for sentence in sentences)) == (2, n_met)
 
 
 def test_spark_without_java_is_refused_before_anything_is_measured(
@@ -257,10 +200,3 @@ def test_spark_gets_the_factors_in_the_layout_that_it_saves_itself(tmp_path: Pat
         *(8, "user_idx"),
         "item_idx",
     )
-
-
-@pytest.mark.parametrize("flag", ["--users", "--repetitions", "--rank"])
-def test_nothing_to_measure_is_bad_usage(flag: str) -> None:
-    with pytest.raises(SystemExit) as ended:
-        evaluation.main([flag, "0"])
-    assert ended.value.code == 2

@@ -1,23 +1,16 @@
-"""What the benchmark of faults counts and tells, on rounds made up by hand."""
-
-import json
-import subprocess
-import sys
-from pathlib import Path
+"""``benchmarks.faults``: figures and lines of rounds made up by hand."""
 
 import pytest
 
-from benchmarks.crashes.rounds import Kill, Moments, Round
-from benchmarks.crashes.stages import stage_of
-from benchmarks.faults import _rows, _told
-from benchmarks.rows import FIELDS, write_rows
+from benchmarks.faults import describe_round, rows_of, stage_of
+from benchmarks.kills import Moments, Round
+from benchmarks.trainings import Ending
 
-ROOT = Path(__file__).parents[2]
-KILL = Kill(3.5, "Task run 'build dataset-01c' - k-core pass 1", [])
+KILL = Ending(-9, 3.5, ["INFO | start", "Task run 'build dataset-01c' - k-core pass 1"])
 
 
 def figures(done: list[Round]) -> dict[str, float]:
-    return {str(row["metric"]): float(str(row["value"])) for row in _rows("local", done)}
+    return {str(row["metric"]): float(str(row["value"])) for row in rows_of("local", done)}
 
 
 def test_kills_of_a_round_that_did_not_recover_do_not_count_as_recovered() -> None:
@@ -34,10 +27,10 @@ def test_kills_of_a_server_are_counted_apart() -> None:
 
 
 def test_what_went_wrong_is_told_in_the_line_of_the_round() -> None:
-    told = _told(Round("a", kills=[KILL], problems=["models/1 is missing"], violations=["half a model"]))
+    told = describe_round(Round("a", kills=[KILL], problems=["models/1 is missing"], violations=["half a model"]))
     assert "NOT RECOVERED: models/1 is missing" in told
     assert "READER SAW: half a model" in told
-    assert "1 kills, recovered in 0 s" in _told(Round("a", kills=[KILL]))
+    assert "1 kills, recovered in 0 s" in describe_round(Round("a", kills=[KILL]))
 
 
 def test_moments_are_the_same_for_the_same_seed_and_lie_in_the_training() -> None:
@@ -60,15 +53,18 @@ def test_line_of_the_log_tells_the_stage(line: str, stage: str) -> None:
     assert stage_of(line) == stage
 
 
-def test_rows_are_written_in_the_form_of_metrics(tmp_path: Path) -> None:
-    write_rows(tmp_path / "out" / "rows.json", _rows("local", [Round("a", kills=[KILL])]))
-    rows = json.loads((tmp_path / "out" / "rows.json").read_text())["rows"]
-    assert all(tuple(row) == FIELDS for row in rows)
-    assert rows[0]["parameters"]["kill_seconds_and_stage"] == [[3.5, "dataset"]]
+def test_rows_have_the_moment_and_the_stage_of_each_kill() -> None:
+    [row, *_] = rows_of("local", [Round("a", kills=[KILL])])
+    assert row["parameters"]["kill_seconds_and_stage"] == [[3.5, "dataset"]]
 
 
-def test_help_tells_the_flags() -> None:
-    command = [sys.executable, "-m", "benchmarks.faults", "--help"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert all(flag in done.stdout for flag in ("--kills", "--store", "--seed", "--json"))
+@pytest.mark.parametrize(
+    ("ending", "was_killed", "last_error"),
+    [
+        (KILL, True, KILL.log[1]),
+        (Ending(1, 9.0, ["a | ERROR | b", "c"]), False, "a | ERROR | b"),
+        (Ending(0, 9.0), False, ""),
+    ],
+)
+def test_ending_tells_a_kill_from_an_error(ending: Ending, was_killed: bool, last_error: str) -> None:
+    assert (ending.was_killed, ending.last_error) == (was_killed, last_error)

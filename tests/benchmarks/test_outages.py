@@ -1,4 +1,4 @@
-"""The judgement of `benchmarks.outages`: what is stuck, lost or ends otherwise than it should is told, and fails."""
+"""``benchmarks.outages``: a wrong end, a loss or a stuck run is told, and fails."""
 
 import json
 from dataclasses import replace
@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import outages
-from benchmarks.failing.commands import last_error
-from benchmarks.failing.scenarios import SCENARIOS
-from benchmarks.failing.verdict import NOT_TRIED, STUCK, Outcome, compare
-from benchmarks.outages import NAMES, PARAMETERS, judge, main
+from benchmarks.command_outages import NOT_TRIED, STUCK, Outcome, last_error
+from benchmarks.outages import NAMES, judge, main
+from benchmarks.reader import compare
+from benchmarks.stack_outages import PARAMETERS, SCENARIOS
 from flows.settings import Settings
 
 RIGHT = Outcome("minio", "MinIO is away", "Completed", ("Completed",), 40.0, "", "Completed", ())
@@ -36,7 +36,7 @@ def test_right_outcomes_pass(outcome: Outcome) -> None:
 def test_any_other_outcome_fails_among_right_ones(outcome: Outcome, is_stuck: bool) -> None:
     assert judge([RIGHT, outcome]) == 1
     assert outcome.is_stuck == is_stuck
-    assert outcome.to_row({})["value"] == 0
+    assert outcome.to_row("")["value"] == 0
 
 
 def test_nothing_tried_is_nothing_shown() -> None:

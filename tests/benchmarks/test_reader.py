@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sample_artifacts import LINEAGE, MODEL, forge_manifest, publish, publish_lineage, replace_object
 
-from benchmarks.crashes.reader import Reader, watching
+from benchmarks.reader import Reader, watching
 from schema.errors import InvalidInput, Unavailable
 from storage import artifacts
 from storage.local import LocalStore
@@ -123,7 +123,7 @@ def test_artifact_that_exists_without_a_manifest_is_found(
 ) -> None:
     manifest = artifacts.find(store, "models", MODEL)
     store.create("models/8888aaaa/first.parquet", b"half of an artifact")
-    monkeypatch.setattr("benchmarks.crashes.reader.look_up", lambda *_: manifest)
+    monkeypatch.setattr("benchmarks.reader.look_up", lambda *_: manifest)
     reader.look()
     assert reader.violations == ["models/8888aaaa has no manifest and exists all the same: found by its id"]
 
@@ -133,7 +133,7 @@ def test_manifest_in_a_listing_that_is_not_found_by_its_id_is_found(
 ) -> None:
     publish(store, "models", MODEL)
     reader = Reader(store)
-    monkeypatch.setattr("benchmarks.crashes.reader.look_up", lambda *_: None)
+    monkeypatch.setattr("benchmarks.reader.look_up", lambda *_: None)
     reader.look()
     assert reader.violations == [f"models/{MODEL} has a manifest in the listing that is not found by its id"]
 
@@ -193,7 +193,7 @@ def test_what_a_reader_is_refused_for_another_reason_is_found(store: Store, monk
     monkeypatch.setattr(type(store), "list", refusing(InvalidInput("who are you?"), stop))
     with pytest.raises(InvalidInput):
         reader.run(stop)
-    assert reader.violations == ["a reader is told: who are you?"]
+    assert reader.violations == ["a reader gets an error: who are you?"]
 
 
 def list_one(monkeypatch: pytest.MonkeyPatch, store: Store, info: ObjectInfo) -> None:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from deployments.compose import CREDENTIALS_FILE, compose, container_site, write_credentials
-from deployments.servers import Credentials
+from deployments.s3_server import Credentials
 from deployments.stack.names import DATABASE_URL
 from deployments.stack.plan import make_plan
 from deployments.stack.services import services

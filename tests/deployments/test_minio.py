@@ -20,8 +20,8 @@ import psutil
 import pytest
 
 from deployments import minio
-from deployments.processes import find_program, free_port
-from deployments.servers import Credentials
+from deployments.s3_server import Credentials
+from flows.child_server import find_program, free_port
 from schema.errors import InvalidInput
 
 BASH = shutil.which("bash") or "/bin/bash"

@@ -24,7 +24,6 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Cancelling, Failed, Pending, Running
 from receiver import receiving, status
 
-from deployments.processes import free_port
 from deployments.register import AUTOMATION, HEARTBEAT, make_automation
 from deployments.stack.keeper import Keeper
 from deployments.stack.names import PREFECT_SERVER, PREFECT_WORKER
@@ -32,6 +31,7 @@ from deployments.stack.plan import make_plan
 from deployments.stack.settings import StackSettings
 from deployments.stack.worker import end_cut_off_runs
 from flows import evaluate, ingest, promote, recommend, train
+from flows.child_server import free_port
 from flows.promote import REFUSED
 from flows.settings import ADDRESSES, Settings
 from reviews.options import SampleOptions

@@ -12,11 +12,11 @@ import psutil
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from servers import Proxy, Toxiproxy, open_versitygw
 
-from deployments import processes
-from deployments.processes import find_program, free_port
-from deployments.servers import Credentials, S3Server, open_minio, open_versitygw, random_credentials
-from deployments.toxiproxy import Proxy, Toxiproxy
+from deployments.s3_server import Credentials, S3Server, open_minio, random_credentials
+from flows import child_server
+from flows.child_server import find_program, free_port
 from schema.errors import InvalidInput, Unavailable
 
 OPENERS = {"minio": open_minio, "versitygw": open_versitygw}
@@ -68,7 +68,7 @@ def test_create_only_write_refuses_an_existing_key(server: S3Server) -> None:
 def test_server_listens_on_loopback_only(server: S3Server) -> None:
     listening = {
         connection.laddr.ip
-        for connection in psutil.Process(server.pid).net_connections("inet")
+        for connection in psutil.Process(server.process.pid).net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     }
     assert listening
@@ -77,7 +77,7 @@ def test_server_listens_on_loopback_only(server: S3Server) -> None:
 
 def test_secret_is_in_no_repr_and_no_command_line(server: S3Server) -> None:
     assert server.credentials.secret_key not in f"{server!r} {server.credentials!r} {server.process!r}"
-    assert server.credentials.secret_key not in " ".join(psutil.Process(server.pid).cmdline())
+    assert server.credentials.secret_key not in " ".join(psutil.Process(server.process.pid).cmdline())
     assert server.credentials.access_key in repr(server)
 
 
@@ -94,10 +94,10 @@ def test_objects_survive_a_crash_a_restart_and_a_new_start(name: str, tmp_path: 
     folder, credentials = tmp_path / "made" / "here", Credentials("somebody", "a password of somebody")
     with OPENERS[name](folder, bucket="kept", credentials=credentials) as server:
         write(server, "a", b"content")
-        server.kill()
+        server.process.kill()
         with pytest.raises(BotoCoreError):
             read(server, "a")
-        server.restart()
+        server.process.start()
         assert read(server, "a") == b"content"
     with OPENERS[name](folder, bucket="kept", credentials=credentials) as again:
         assert read(again, "a") == b"content"
@@ -106,7 +106,7 @@ def test_objects_survive_a_crash_a_restart_and_a_new_start(name: str, tmp_path: 
 @pytest.mark.parametrize("name", sorted(OPENERS))
 def test_absent_program_is_named_with_what_to_type(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(processes, "BUILT_PROGRAMS", tmp_path)
+    monkeypatch.setattr(child_server, "BUILT_PROGRAMS", tmp_path)
     with (
         pytest.raises(InvalidInput, match=f"{name} is neither .* make services"),
         OPENERS[name](tmp_path / "data", bucket="none"),

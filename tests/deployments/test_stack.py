@@ -19,10 +19,10 @@ import httpx
 import psutil
 import pytest
 
-from deployments.processes import find_program, free_port
 from deployments.stack.family import find_family
 from deployments.stack.settings import StackSettings
 from deployments.stack.state import StackState, read_state
+from flows.child_server import find_program, free_port
 
 BASH = shutil.which("bash") or "/bin/bash"
 PORTS = sorted(name for name in StackSettings.model_fields if name.endswith("_port"))

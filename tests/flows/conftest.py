@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from workplace import Workplace
 
-from deployments.servers import S3Server
+from deployments.s3_server import S3Server
 from reviews.options import SampleOptions
 from reviews.sample import SampleFiles, write_sample
 

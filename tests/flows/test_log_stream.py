@@ -41,7 +41,7 @@ def test_every_line_of_a_training_is_json_where_asked_for(lines: list[dict[str, 
     [
         ("prefect", "View at"),
         ("tasks.dataset", "k-core pass 1"),
-        ("tasks.publication", "scores/"),  # by a Dask worker
+        ("tasks.store", "scores/"),  # by a Dask worker
         ("spark", "spark.cache.class"),
     ],
 )

@@ -20,11 +20,10 @@ from flows.options import DaskOptions
 from flows.running import open_dask, telling_of_dask
 from flows.settings import Settings
 from reviews.sample import SampleFiles
+from schema.digests import file_sha256
 from schema.errors import Unavailable
 from spark.options import GIB, SparkOptions
-from storage.identity import file_sha256
 from tasks.options import LogOptions, PlaceOptions
-from tasks.places import scratch_folder
 from tasks.processes import MAY_BE_PROFILED
 from tasks.sessions import open_spark
 
@@ -134,16 +133,6 @@ def test_timestamps_in_milliseconds_are_read_as_such(
     flags = ["--input", "reviews.csv", "--store", "store", "--min-interactions", "1", "--json", "out.json"]
     assert ingest.main([*flags, "--timestamp-unit", "ms"]) == 0
     assert json.loads(Path("out.json").read_text())["counts"]["reviews"]["n_reviews"] == 9
-
-
-def test_scratch_of_a_process_that_is_gone_is_removed_by_the_next(tmp_path: Path) -> None:
-    places = PlaceOptions(work_dir=tmp_path)
-    stale = tmp_path / "datasets-4194305-abc_1234"
-    stale.mkdir()
-    with scratch_folder(places, "datasets") as folder:
-        assert folder.is_dir()
-        assert not stale.exists()
-    assert not folder.exists()
 
 
 def test_lost_scheduler_and_killed_workers_are_told_with_what_to_do() -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from workplace import Outcome, Workplace
 
-from deployments.servers import S3Server
+from deployments.s3_server import S3Server
 from flows.settings import Settings
 from schema.errors import InvalidInput
-from storage.s3_options import S3Options
+from storage.opening import S3Options
 from tasks.options import PlaceOptions
 from tasks.sessions import spark_uri
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
+from servers import SparkCluster, open_spark_cluster
 from workplace import Workplace
 
-from deployments.spark_cluster import SparkCluster, open_spark_cluster
 from flows.settings import Settings
 from spark.options import SparkOptions
 from storage import layout
@@ -25,7 +25,7 @@ LOCAL = SparkOptions(spark_master="local[1]", spark_driver_memory="1g")
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
-    with open_spark_cluster(tmp_path_factory.mktemp("spark-cluster"), n_workers=2, cores=1, memory="1g") as opened:
+    with open_spark_cluster(tmp_path_factory.mktemp("spark-cluster"), n_workers=2) as opened:
         yield opened
 
 

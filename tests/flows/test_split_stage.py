@@ -12,7 +12,7 @@ from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.options import PlaceOptions
 from tasks.split import split_dataset
-from tasks.tables import PART_FILES, read_table
+from tasks.store import PART_FILES, read_table
 
 DAY = 86_400
 

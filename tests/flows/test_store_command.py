@@ -26,7 +26,7 @@ from sample_artifacts import (
 from workplace import Outcome, environment
 
 from flows import store as command
-from storage import artifacts
+from storage.champion import replace_champion
 from storage.local import LocalStore
 from storage.manifest import FileEntry
 
@@ -80,7 +80,7 @@ def desk(tmp_path: Path) -> Desk:
 def full(desk: Desk) -> Desk:
     """A desk whose store has an artifact of each kind, and a champion."""
     publish_lineage(desk.store)
-    artifacts.replace_champion(desk.store, {"model_id": MODEL}, None)
+    replace_champion(desk.store, {"model_id": MODEL}, None)
     return desk
 
 
@@ -218,6 +218,13 @@ def test_show_writes_the_whole_manifest_as_a_record(full: Desk) -> None:
         {"depth": 0, "role": "", "kind": "models", "id": MODEL, "state": "there"},
         {"depth": 1, "role": "dataset", "kind": "datasets", "id": DATASET, "state": "there"},
     ]
+
+
+def test_show_of_a_model_names_its_report(full: Desk) -> None:
+    assert full.record("show", MODEL)["report"] is None
+    publish(full.store, "reports", "9999aaaa", {"model": MODEL}, {"report.html": b"<p>"})
+    assert full.record("show", MODEL)["report"].endswith("/reports/9999aaaa/report.html")
+    assert "report file://" in said(full.run("show", MODEL))
 
 
 def test_show_names_at_most_a_hundred_files(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployments.servers import S3Server
+from deployments.s3_server import S3Server
 from storage import artifacts, layout
 from storage.manifest import Manifest
-from storage.opening import open_store
+from storage.opening import S3Options, open_store
 from storage.protocol import Store
-from storage.s3_options import S3Options
 
 ROOT = Path(__file__).parents[2]
 

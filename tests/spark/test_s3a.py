@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from deployments.servers import S3Server
-from spark.s3a import JARS, PACKAGE, S3aAccess, jar_settings, reach
+from deployments.s3_server import S3Server
+from schema.s3 import S3Access
+from spark.s3a import JARS, PACKAGE, jar_settings, reach
 
-ACCESS = S3aAccess("http://server:9000", "eu-west-3", True, "the-access-key", "the-secret-key", None, "s3a://b/.spark")
+ACCESS = S3Access("http://server:9000", "eu-west-3", True, "the-access-key", "the-secret-key", None, "s3a://b/.spark")
 
 LOCAL_THEN_SERVERS = """
 import sys
-from spark.s3a import S3aAccess
+from schema.s3 import S3Access
 from spark.session import SparkOptions, open_session, scratch_uri
 
 endpoint, bucket, access_key, secret_key = sys.argv[1:]
@@ -29,7 +30,7 @@ def write(s3a):
         assert session.read.parquet(uri).count() == 5
         seen.append((uri.split(":")[0], session.sparkContext._jvm.java.lang.ProcessHandle.current().pid()))
 
-server = S3aAccess(endpoint, "us-east-1", True, access_key, secret_key, None, f"s3a://{bucket}/moves/.spark")
+server = S3Access(endpoint, "us-east-1", True, access_key, secret_key, None, f"s3a://{bucket}/moves/.spark")
 write(None)
 write(server)
 write(server)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.servers import S3Server
+from deployments.s3_server import S3Server
 from storage.opening import open_store
 from storage.protocol import Store
 

@@ -1,7 +1,6 @@
 """How old objects are, how they become young again, and what dead writers leave behind."""
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ import pytest
 from test_protocol import EVIL_KEYS
 
 from schema.errors import InvalidKey, ObjectNotFound
-from storage.leftovers import temporary_name
+from storage.files import temporary_name
 from storage.local import LocalStore
 from storage.opening import open_store
 from storage.protocol import Store
@@ -167,7 +166,7 @@ def test_sweep_finds_files_of_other_hosts_and_removes_them_if_asked(
 
 def test_sweep_keeps_what_a_writer_may_be_at(local: LocalStore, tmp_path: Path) -> None:
     of_this_process = leave(tmp_path / "store", temporary_name())
-    of_its_parent = leave(tmp_path / "store", f"{socket.gethostname()}~{os.getppid()}~0123abcd~0")
+    of_its_parent = leave(tmp_path / "store", f"{temporary_name().split('~')[0]}~{os.getppid()}~0123abcd~0")
     of_elsewhere = leave(tmp_path / "store", "elsewhere~1~0123abcd~0", now())
     assert list(local.sweep(now() - MINUTE, remove=True)) == []
     assert all(path.exists() for path in (of_this_process, of_its_parent, of_elsewhere))

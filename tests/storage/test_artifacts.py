@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from schema.digests import file_sha256
 from schema.errors import CorruptObject, ObjectNotFound
 from storage import artifacts, layout
-from storage.identity import file_sha256
 from storage.manifest import FileEntry, Manifest
 from storage.memory import MemoryStore
 from storage.opening import open_store

@@ -4,7 +4,7 @@ import pytest
 
 from schema.errors import CorruptObject, ObjectNotFound
 from storage import artifacts
-from storage.checkout import checkout, entry
+from storage.artifacts import checkout, entry
 from storage.local import LocalStore
 from storage.manifest import Manifest
 from storage.protocol import Store

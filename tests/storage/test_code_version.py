@@ -49,7 +49,7 @@ class Options(BaseModel):
 
 def times(n, factor, options=Options()):
     # multiplied by hand
-    from storage.keys import check
+    from storage.layout import check
     check(n)
     return options.start + n * factor
 ''',

@@ -3,10 +3,10 @@ from typing import BinaryIO
 
 import pytest
 
+from schema.digests import file_sha256
 from schema.errors import CorruptObject, InvalidInput, InvalidKey
 from storage import layout
-from storage.file_sets import add_files
-from storage.identity import file_sha256
+from storage.artifacts import add_files
 from storage.manifest import FileEntry
 from storage.memory import MemoryStore
 from storage.protocol import ObjectInfo, Store

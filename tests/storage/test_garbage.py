@@ -8,11 +8,11 @@ from typing import Any, cast
 import pytest
 from sample_artifacts import DATASET, LISTS, MODEL, SPLIT, contents, forge_manifest, publish, publish_lineage
 
+from schema.digests import file_sha256
 from schema.errors import InvalidInput, ObjectNotFound
 from storage import artifacts
-from storage.champion import ChampionTerm, crown
+from storage.champion import ChampionHistory, ChampionTerm, promote, replace_champion
 from storage.garbage import DEFAULT_AGE, LEAST_AGE, Garbage, collect_garbage
-from storage.identity import file_sha256
 from storage.inventory import list_artifacts
 from storage.local import LocalStore
 from storage.manifest import FileEntry
@@ -83,7 +83,7 @@ def test_nothing_that_a_manifest_or_the_pointer_reaches_is_garbage(store: Store)
     publish_lineage(store)
     store.create("fits/aaaa/first.parquet", b"of another writer")
     publish(store, "fits", "aaaa")  # goes into a folder of its own set
-    artifacts.replace_champion(store, {"model_id": MODEL}, None)
+    replace_champion(store, {"model_id": MODEL}, None)
     before = contents(store)
     found = collect(store)
     assert keys(found) == ["fits/aaaa/first.parquet"]
@@ -177,7 +177,7 @@ def test_files_of_a_lost_manifest_stay_while_another_artifact_or_the_pointer_nam
     publish_lineage(store)
     for key in (f"datasets/{DATASET}", f"recommendations/{LISTS}", f"models/{MODEL}"):
         store.delete(f"{key}/manifest.json")
-    artifacts.replace_champion(store, {"model_id": MODEL}, None)
+    replace_champion(store, {"model_id": MODEL}, None)
     found = collect(store)
     assert found.left_alone == {
         f"datasets/{DATASET}": f"it has no manifest, but splits/{SPLIT} was made from it",
@@ -191,7 +191,7 @@ def test_files_of_a_lost_manifest_stay_while_the_history_of_the_champions_names_
     for name in (*kept, "models/stray", "promotions/stray"):
         store.create(f"{name}/half", b"")
     first, second = ChampionTerm("gone", promotion="first"), ChampionTerm("here", promotion="second")
-    crown(store, second, [first], None)
+    promote(store, second, ChampionHistory((first,), None))
     found = collect(store)
     assert list(found.left_alone) == kept
     assert found.left_alone["models/gone"] == "it has no manifest, but it was the champion"

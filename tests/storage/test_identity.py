@@ -9,8 +9,9 @@ from types import ModuleType
 
 import pytest
 
+from schema.digests import file_sha256
 from storage import canonical, identity
-from storage.identity import artifact_id, code_version, file_sha256
+from storage.identity import artifact_id, code_version
 
 SOURCE = '''
 """A module."""

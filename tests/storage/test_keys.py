@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.errors import InvalidKey
-from storage.keys import check_key, check_prefix
+from storage.layout import check_key, check_prefix
 
 segments = st.from_regex(r"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]{0,20}", fullmatch=True)
 

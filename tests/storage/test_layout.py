@@ -5,7 +5,7 @@ import pytest
 
 from schema.errors import InvalidKey
 from storage import layout
-from storage.keys import check_key
+from storage.layout import check_key
 from tasks.split import SPLIT_FILES
 
 ROOT = Path(__file__).parents[2]

@@ -14,19 +14,19 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
+from servers import open_versitygw
 
 import storage.s3_bucket
 import storage.s3_client
-import storage.s3_races
-import storage.s3_upload
-from deployments.servers import S3Server, open_minio, open_versitygw
+import storage.s3_transfer
+from deployments.s3_server import S3Server, open_minio
 from schema.errors import InvalidInput, ObjectExists, ObjectNotFound, Unavailable, VersionConflict
 from storage import artifacts
-from storage.opening import open_store
+from storage.champion import replace_champion
+from storage.opening import S3Options, open_store
 from storage.s3 import S3Store
 from storage.s3_bucket import parse_uri
 from storage.s3_client import open_client
-from storage.s3_options import S3Options
 
 MEBIBYTE = 1024**2
 FUTURE = datetime.now(UTC) + timedelta(days=1)
@@ -40,7 +40,7 @@ def on_minio(minio: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Sto
     storage.s3_client._client.cache_clear()
     yield S3Store(f"s3://{minio.bucket}/{uuid.uuid4().hex}", S3Options(s3_endpoint_url=minio.endpoint_url))
     storage.s3_client._client.cache_clear()
-    storage.s3_races.race_flaw.cache_clear()
+    storage.s3_bucket.race_flaw.cache_clear()
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_pointer_is_refused_on_a_server_that_ignores_conditions(
 ) -> None:
     ignore_conditions(on_minio, *headers)
     with pytest.raises(InvalidInput, match=r"champion\.json is not written") as refused:
-        artifacts.replace_champion(on_minio, {"model": "1"}, None)
+        replace_champion(on_minio, {"model": "1"}, None)
     assert f"{on_minio._bucket.server} ignores {named}: it overwrote" in str(refused.value)
     assert list(on_minio.list("")) == []
 
@@ -466,7 +466,7 @@ def test_replace_of_a_pointer_that_another_swapped_meanwhile_is_a_conflict(on_mi
 
 
 def with_program(name: str) -> None:
-    from deployments.processes import find_program
+    from flows.child_server import find_program
 
     if find_program(name) is None:
         pytest.skip(f"{name} is absent; make services")

@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import Proxy
 
+import storage.s3_bucket
 import storage.s3_client
-import storage.s3_download
-import storage.s3_races
-from deployments.processes import find_program
-from deployments.servers import S3Server, open_minio
-from deployments.toxiproxy import Proxy
+import storage.s3_transfer
+from deployments.s3_server import S3Server, open_minio
+from flows.child_server import find_program
+from schema.digests import file_sha256, stream_sha256
 from schema.errors import InvalidInput, OutOfSpace, Unavailable
 from storage import artifacts, layout
-from storage.identity import file_sha256, stream_sha256
 from storage.inventory import list_artifacts
 from storage.manifest import Manifest
+from storage.opening import S3Options
 from storage.s3 import S3Store
-from storage.s3_options import S3Options
 from storage.verify import verify_artifact
 
 MEBIBYTE = 1024**2
@@ -46,7 +46,7 @@ import sys, threading
 from pathlib import Path
 from storage import artifacts
 from storage.s3 import S3Store
-from storage.s3_options import S3Options
+from storage.opening import S3Options
 
 def tell_and_wait(**_):
     sys.stdout.write("x")
@@ -75,7 +75,7 @@ def _own_clients() -> Iterator[None]:
     """Keep clients that a test tampers with from other tests."""
     yield
     storage.s3_client._client.cache_clear()
-    storage.s3_races.race_flaw.cache_clear()
+    storage.s3_bucket.race_flaw.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -238,11 +238,11 @@ def test_server_killed_in_the_middle_of_an_upload_and_soon_back(
 ) -> None:
     place = Place(own_minio, monkeypatch)
     store, is_killed = place.store(), threading.Event()
-    on_event(store, "after-call.s3.UploadPart", lambda: (own_minio.kill(), is_killed.set()))
+    on_event(store, "after-call.s3.UploadPart", lambda: (own_minio.process.kill(), is_killed.set()))
     with place.watched(), ThreadPoolExecutor(1) as pool:
         publishing = pool.submit(publish, store, folder)
         assert is_killed.wait(60)
-        own_minio.restart()
+        own_minio.process.start()
         with suppress(Unavailable):
             publishing.result()
         assert_rerun_completes(store, folder)
@@ -253,13 +253,13 @@ def test_server_killed_in_the_middle_of_an_upload_and_back_too_late(
 ) -> None:
     place = Place(own_minio, monkeypatch)
     store = place.store(attempts=2)
-    on_event(store, "after-call.s3.UploadPart", own_minio.kill)
+    on_event(store, "after-call.s3.UploadPart", own_minio.process.kill)
     with place.watched():
         with pytest.raises(
             Unavailable, match=rf"{own_minio.endpoint_url} does not answer for .*{LARGE} .*run this again"
         ):
             publish(store, folder)
-        own_minio.restart()
+        own_minio.process.start()
         assert_is_absent(store)
         # After a restart MinIO tells of an upload only if asked for its very key; it removes the parts after a day.
         assert uploads(store) == []
@@ -319,7 +319,7 @@ def test_writer_killed_in_the_middle_of_an_upload(place: Place, folder: Path) ->
 def test_server_whose_disk_rots(
     own_minio: S3Server, folder: Path, tmp_path: Path, own_minio_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage.s3_download, "RESUMPTIONS", 1)
+    monkeypatch.setattr(storage.s3_transfer, "RESUMPTIONS", 1)
     place = Place(own_minio, monkeypatch)
     store = place.store()
     manifest = publish(store, folder)

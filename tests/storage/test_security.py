@@ -14,7 +14,7 @@ import pytest
 from models.factors import FactorModel
 from schema.errors import CorruptObject, InvalidKey
 from storage import artifacts
-from storage.keys import check_key, check_prefix
+from storage.layout import check_key, check_prefix
 from storage.local import LocalStore
 from storage.manifest import MANIFEST_LIMIT_BYTES, FileEntry, Manifest
 from storage.protocol import Store

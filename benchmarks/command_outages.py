@@ -1,0 +1,239 @@
+"""Outages of a training that a command runs (a full disk, a memory limit, SIGTERM), and the outcome of any outage."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from schema.errors import Unavailable
+
+if TYPE_CHECKING:
+    from benchmarks.reader import Digests
+
+ROOT = Path(__file__).parents[1]
+TIMEOUT_SECONDS = 300.0
+SMALL_DISK = "400k"  # less than the training publishes
+LEADING_ELSEWHERE = ("STORE_", "S3_", "PREFECT_API", "DASK_", "SPARK_", "MLFLOW_", "WORK_DIR")
+STUCK, NOT_TRIED = "still Running", "not tried"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of one outage.
+
+    Attributes:
+        name: Of the outage.
+        what: What was done, and when.
+        state: In which the training ended: a state of Prefect's or an exit code; `STUCK` if it did not end in time.
+        expected: The states that are right.
+        seconds: From the damage to the end; None if there was no end.
+        message: Last message of the training.
+        rerun: The state in which the same training ended afterwards; that of the training itself if it completed.
+        lost: Differences of the store from one that nobody disturbed.
+    """
+
+    name: str
+    what: str
+    state: str
+    expected: tuple[str, ...]
+    seconds: float | None
+    message: str
+    rerun: str
+    lost: tuple[str, ...]
+
+    @property
+    def is_stuck(self) -> bool:
+        """True if the training or its rerun did not end."""
+        return STUCK in (self.state, self.rerun)
+
+    @property
+    def is_right(self) -> bool:
+        """True if the training ended as it should, its rerun completed, and nothing was lost."""
+        return self.state in self.expected and self.rerun in ("Completed", "exit code 0") and not self.lost
+
+    @property
+    def verdict(self) -> str:
+        """One word for people."""
+        return "right" if self.is_right else "WRONG"
+
+    def to_row(self, machine: str) -> dict[str, Any]:
+        """Return a JSON row: its value is 1 if all is right, else 0."""
+        about = {name: value for name, value in vars(self).items() if name != "name"}
+        parameters = {**about, "machine": machine}
+        return {"model": self.name, "parameters": parameters, "metric": "is_right", "value": int(self.is_right)}
+
+
+@dataclass(frozen=True)
+class Job:
+    """The training.
+
+    Attributes:
+        flags: Its inputs and options.
+        scratch: Folder for stores and working folders.
+    """
+
+    flags: Sequence[str]
+    scratch: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables of a command, without those that lead it elsewhere."""
+        return {name: value for name, value in os.environ.items() if not name.startswith(LEADING_ELSEWHERE)}
+
+    def command(self, store: Path, *more: str) -> list[str]:
+        """Return the command line of the training on a store."""
+        places = ("--store", str(store), "--work-dir", str(self.scratch / "work"))
+        tracking = ("--mlflow-tracking-uri", f"sqlite:///{self.scratch}/{store.name}.db")
+        return [sys.executable, str(ROOT / "flows" / "train.py"), *self.flags, *places, *tracking, *more]
+
+    def run(self, store: Path, *more: str) -> tuple[str, str]:
+        """Run the training on a store to its end; return its exit code as text and its last error."""
+        done = subprocess.run(
+            self.command(store, *more),
+            env=self.environment,
+            cwd=self.scratch,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_SECONDS,
+        )
+        return f"exit code {done.returncode}", last_error(done.stderr)
+
+    def digests(self, store: Path) -> "Digests":
+        """Return the SHA-256 of each object of a store."""
+        from benchmarks.reader import digests
+        from storage.opening import open_store
+
+        return digests(open_store(str(store)))
+
+    def differences(self, store: Path) -> tuple[str, ...]:
+        """Return the differences of a store from one that nobody disturbed, which is made for it.
+
+        Raises:
+            Unavailable: If an undisturbed training fails.
+        """
+        from benchmarks.reader import compare
+
+        reference = self.scratch / "reference"
+        state, message = self.run(reference)
+        if state != "exit code 0":
+            raise Unavailable(f"an undisturbed training failed: {message}")
+        return compare(self.digests(store), self.digests(reference))
+
+
+def last_error(log: str) -> str:
+    r"""Return the last ERROR in the log of a command; if there is none, its last line.
+
+    Example:
+        >>> last_error("12:00:00.000 | ERROR   | No space\nTry again\n")
+        'No space Try again'
+    """
+    lines = log.strip().splitlines()
+    errors = [place for place, line in enumerate(lines) if " | ERROR " in line]
+    message = lines[errors[-1] :] if errors else lines[-1:]
+    return " ".join(message).split(" | ")[-1].strip()
+
+
+def fill_disk(job: Job) -> Outcome:
+    """Train on a store whose disk is too small; then on the same with more room.
+
+    Raises:
+        Unavailable: If this user may not mount a disk.
+    """
+    with small_disk(job.scratch / "disk") as disk:
+        store, began = disk / "store", time.monotonic()
+        state, message = job.run(store)
+        seconds = time.monotonic() - began
+        _mount("-o", "remount,size=200m", str(disk))
+        rerun, _ = job.run(store)
+        lost = job.differences(store)
+    what = f"the store's disk has {SMALL_DISK}; the next run finds more room"
+    return Outcome("disk-full", what, state, ("exit code 1",), seconds, message, rerun, lost)
+
+
+def limit_memory(job: Job) -> Outcome:
+    """Train with a Dask worker that may take less than Python and its libraries; then without the limit."""
+    store, began = job.scratch / "limited", time.monotonic()
+    with _starved_dask(job) as address:
+        state, message = job.run(store, "--dask-scheduler-address", address)
+    seconds = time.monotonic() - began
+    rerun, _ = job.run(store)
+    what = "a Dask worker may take 150 MB; the next run has no such limit"
+    return Outcome("memory-limit", what, state, ("exit code 1",), seconds, message, rerun, job.differences(store))
+
+
+def terminate_command(job: Job) -> Outcome:
+    """Send SIGTERM to a training while Spark takes the k-core; then run it again."""
+    store = job.scratch / "terminated"
+    command = job.command(store)
+    with subprocess.Popen(command, env=job.environment, cwd=job.scratch, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr  # noqa: S101 - for the type checker: it is a pipe
+        log = ""
+        while "k-core pass 1" not in log and (line := process.stderr.readline()):
+            log += line
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        log += process.stderr.read()
+    state, seconds = f"exit code {process.returncode}", time.monotonic() - began
+    rerun, _ = job.run(store)
+    what = "python flows/train.py gets SIGTERM while Spark takes the k-core"
+    lost = job.differences(store)
+    return Outcome("sigterm-command", what, state, ("exit code 143",), seconds, last_error(log), rerun, lost)
+
+
+COMMANDS = {"disk-full": fill_disk, "memory-limit": limit_memory, "sigterm-command": terminate_command}
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """Yield a folder that is a small disk of its own, in memory.
+
+    Raises:
+        Unavailable: If this user may not mount one.
+    """
+    folder.mkdir()
+    _mount("-t", "tmpfs", "-o", f"size={SMALL_DISK}", "tmpfs", str(folder))
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S607
+
+
+def _mount(*words: str) -> None:
+    done = subprocess.run(["mount", *words], capture_output=True, text=True, check=False)  # noqa: S607
+    if done.returncode:
+        raise Unavailable(f"mount is refused ({done.stderr.strip()}); run as root to try it")
+
+
+@contextmanager
+def _starved_dask(job: Job) -> Iterator[str]:
+    """Yield the address of a Dask whose only worker may take 150 MB, with the settings that the stack gives its own."""
+    from deployments.compose import container_site
+    from deployments.stack.names import DASK_SCHEDULER
+    from deployments.stack.services import services
+    from flows.child_server import LOOPBACK, free_port
+
+    environments: dict[str, Mapping[str, str]] = {one.name: one.environment for one in services(container_site())}
+    address = f"tcp://{LOOPBACK}:{free_port()}"
+    with ExitStack() as stack:
+        for name, command in {
+            DASK_SCHEDULER: ("scheduler", "--port", address.rpartition(":")[2], "--dashboard-address", f"{LOOPBACK}:0"),
+            "dask-worker-1": ("worker", address, "--nthreads", "1", "--memory-limit", "150MB", "--no-dashboard"),
+        }.items():
+            dask = {key: value for key, value in environments[name].items() if key.startswith("DASK_")}
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dask", *command, "--host", LOOPBACK],
+                env={**job.environment, **dask},
+                cwd=job.scratch,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+        yield address

@@ -1,1 +1,0 @@
-"""Trainings that are killed, stores that are watched meanwhile, and what is left in the end."""

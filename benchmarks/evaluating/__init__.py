@@ -1,1 +1,0 @@
-"""What takes part in the benchmark of the evaluation: its input, its contestants and its figures."""

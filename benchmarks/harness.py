@@ -1,0 +1,180 @@
+"""Shared frame of the benchmarks: command line, exit codes, tables and JSON rows."""
+
+import argparse
+import json
+import os
+import platform
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.measuring import Spread
+from schema.errors import InvalidInput, RecommenderError
+from schema.metric import Metric
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
+FIELDS = ("model", "parameters", "split", "metric", "k", "value", "low", "high")
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Figures of one contestant.
+
+    Attributes:
+        model: Name of the contestant.
+        split: What it worked on.
+        values: Spread of each metric, by a key such as "seconds" or "ndcg_10"; without those that it does not have.
+        parameters: Of this contestant, beside those of the whole benchmark.
+    """
+
+    model: str
+    split: str
+    values: Mapping[str, Spread]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def cell(self, metric: str, digits: int, absent: str = "n/a") -> str:
+        """Return the text of a metric in a table."""
+        return f"{self.values[metric].value:.{digits}f}" if metric in self.values else absent
+
+    def range(self, metric: str) -> str:
+        """Return the range of a metric as text, empty where there is none."""
+        _, low, high = self.values[metric]
+        return f"{low:.2f}-{high:.2f}" if low < high else ""
+
+
+def take_turns(names: Sequence[str], repetition: int) -> list[str]:
+    """Return the names in an order whose first changes from one repetition to the next.
+
+    Example:
+        >>> take_turns(["product", "evaluation"], repetition=1)
+        ['evaluation', 'product']
+    """
+    first = repetition % len(names)
+    return [*names[first:], *names[:first]]
+
+
+def command_parser(name: str, text: str) -> argparse.ArgumentParser:
+    """Return the parser of a benchmark's command line, with ``--json``.
+
+    Args:
+        name: Of the benchmark's module.
+        text: Its docstring, whose first line becomes the description and the rest the epilog.
+    """
+    description, _, epilog = text.partition("\n")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", type=Path, metavar="PATH", help="also write the figures here, as JSON")
+    return parser
+
+
+def at_least_one(text: str) -> int:
+    """Parse a whole number of 1 or more from the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found {text!r}")
+    return int(text)
+
+
+def run_command(work: Callable[[], int]) -> int:
+    """Return the exit code of a benchmark: its own, or that of the error that ended it. SIGTERM acts as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return work()
+    except (RecommenderError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD_USAGE if isinstance(error, InvalidInput) else FAILED
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted; nothing is left of it\n")
+        return INTERRUPTED
+
+
+def say(line: str) -> None:
+    """Print a line with the time of day, at once."""
+    print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
+
+
+def open_console(width: int) -> "Console":
+    """Return a console that prints text as it is."""
+    from rich.console import Console
+
+    return Console(width=width, highlight=False, emoji=False, markup=False)
+
+
+def make_table(title: str, labels: Sequence[str], numbers: Sequence[str]) -> "Table":
+    """Return an empty table: columns of labels, then columns of numbers."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
+    for name in labels:
+        table.add_column(name, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def describe_aim(finding: str, aim: str, is_met: bool) -> str:
+    """Return a sentence on what was found and what is aimed at.
+
+    Example:
+        >>> describe_aim("evaluation: peak 300 MB", "at most 4000", True)
+        'evaluation: peak 300 MB; aim at most 4000: met'
+    """
+    return f"{finding}; aim {aim}: {'met' if is_met else 'NOT met'}"
+
+
+def rows_of(figures: Sequence[Figures], parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each figure, as `write_rows` takes them."""
+    return [
+        {
+            "model": one.model,
+            "parameters": {**parameters, **one.parameters},
+            "split": one.split,
+            "metric": Metric.parse(key).name,
+            "k": Metric.parse(key).k,
+            **spread._asdict(),
+        }
+        for one in figures
+        for key, spread in one.values.items()
+    ]
+
+
+def write_rows(path: Path | None, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of model, parameters, split, metric, k, value, low and high; a missing field becomes null.
+
+    Args:
+        path: Where to, made with its folders; None writes nothing.
+        rows: One per figure.
+    """
+    if path:
+        complete = [{name: row.get(name) for name in FIELDS} for row in rows]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"rows": complete}, indent=2) + "\n", "utf-8")
+
+
+def describe_machine() -> str:
+    """Return the CPU's model, the cores that this process may use, the memory and the kernel."""
+    n_cores = len(os.sched_getaffinity(0))
+    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    cores = f"{n_cores} core{'s' if n_cores > 1 else ''}"
+    return f"{_cpu_model()}, {cores}, {gib:.0f} GiB of memory, {platform.system()} {platform.release()}"
+
+
+def _cpu_model() -> str:
+    text = CPU_INFO.read_text("utf-8") if CPU_INFO.exists() else ""
+    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)  # ARM's kernel gives none
+    return " ".join(found[1].split()) if found else platform.machine()

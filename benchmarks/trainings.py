@@ -1,0 +1,156 @@
+"""Trainings on a small sample that can be killed: each forked from a process that has done the imports.
+
+A training runs as ``python flows/train.py`` does after its imports, which take far longer than what a killed training
+still has to do. The process that it is forked from ends with the benchmark, and with it the training.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import time
+import traceback
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, Self
+
+import psutil
+
+from reviews.options import SampleOptions
+
+SAMPLE = SampleOptions(n_users=600, n_items=250)
+# With a random split and a weak kNN, ALS wins, so that the files of a Spark model are at stake too.
+# One block, so that sums have one order.
+FLAGS = (
+    *("--split", "random", "--knn-neighbours", "1", "--models", "implicit", "--rank", "32", "--reg", "0.2"),
+    *("--alpha", "0.5", "--maxiter", "3", "--als-blocks", "1", "--spark-driver-memory", "1g"),
+)
+# What a training imports, early or late; importing it opens nothing.
+IMPORTS = [
+    *("flows.train", "mlflow.store.tracking.sqlalchemy_store", "pandera", "pyspark.ml.recommendation"),
+    *("pyspark.sql.pandas.conversion", "storage.s3"),
+]
+CRASHED = 70
+EXIT_SECONDS = 60.0  # for what a killed training started, its JVM above all, to end by itself
+LOOK_SECONDS = 0.1
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of a training.
+
+    Attributes:
+        code: Exit code; negative for the signal that killed it.
+        seconds: Time since its start.
+        log: Lines of its log.
+        survivors: Processes that it started and that were still there a minute after its end.
+    """
+
+    code: int
+    seconds: float
+    log: Sequence[str] = ()
+    survivors: Sequence[str] = ()
+
+    @property
+    def was_killed(self) -> bool:
+        """True if it was killed before it ended by itself."""
+        return self.code == -signal.SIGKILL
+
+    @property
+    def last_line(self) -> str:
+        """The last line of its log."""
+        return self.log[-1] if self.log else ""
+
+    @property
+    def last_error(self) -> str:
+        """The last error in its log, else its last line."""
+        errors = [line for line in self.log if "| ERROR" in line]
+        return errors[-1] if errors else self.last_line
+
+
+class Training:
+    """A running training, in a session and a working folder of its own; it is killed when the block is left.
+
+    Args:
+        arguments: Command line of the training.
+        folder: Its working folder, where its log goes too.
+        environment: Variables to add to those of the benchmark, as they were when the first training started.
+    """
+
+    def __init__(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+        self._log = folder / f"training-{uuid.uuid4().hex[:8]}.log"
+        forks = multiprocessing.get_context("forkserver")
+        forks.set_forkserver_preload(IMPORTS)
+        self._process = forks.Process(target=_train, args=(list(arguments), folder, self._log, dict(environment)))
+        self._process.start()
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def wait(self, seconds: float | None = None) -> Ending | None:
+        """Return its end, or None if it still runs after so many seconds; without a number, wait for the end."""
+        self._process.join(seconds)
+        return None if self._process.exitcode is None else self._ending()
+
+    def kill(self) -> Ending:
+        """Kill it with SIGKILL, if it still runs, and return its end."""
+        self._process.kill()
+        self._process.join()
+        return self._ending()
+
+    def _ending(self) -> Ending:
+        seconds = time.monotonic() - self._started
+        survivors = _end_session(self._process.pid or 0)
+        lines = self._log.read_text("utf-8", errors="replace").splitlines() if self._log.exists() else []
+        return Ending(self._process.exitcode or 0, seconds, [line for line in lines if line.strip()], survivors)
+
+
+def _train(arguments: list[str], folder: Path, log: Path, environment: dict[str, str]) -> NoReturn:
+    """Run a training in this process, forked for it, and exit."""
+    from flows.train import main
+
+    code = CRASHED
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.setsid()
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for descriptor in (1, 2):
+            os.dup2(output, descriptor)
+        os.environ.update(environment)
+        os.chdir(folder)
+        code = main(arguments)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else CRASHED
+    except Exception:
+        traceback.print_exc()
+        raise
+    finally:
+        os._exit(code)
+
+
+def _end_session(session: int) -> list[str]:
+    """Wait until no process of a session is left; after a minute kill those that are, and return them."""
+    deadline = time.monotonic() + EXIT_SECONDS
+    while alive := list(_members(session)):
+        if time.monotonic() > deadline:
+            names = [f"{process.pid} {process.name()}" for process in alive]
+            for process in alive:
+                process.kill()
+            return names
+        time.sleep(LOOK_SECONDS)
+    return []
+
+
+def _members(session: int) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, PermissionError, psutil.Error):
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                yield process

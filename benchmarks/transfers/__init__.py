@@ -1,1 +1,0 @@
-"""Single transfers of one large file, each in a process of its own."""

@@ -1,0 +1,102 @@
+"""Artifacts as tasks use them: built once in a scratch folder and published, read wherever the store keeps them."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from loguru import logger
+
+from storage import artifacts, layout
+from storage.files import remove_stale, temporary_name
+from storage.identity import artifact_id
+from storage.manifest import Manifest
+from tasks.options import PlaceOptions
+
+Counts = Mapping[str, Any]
+
+PART_FILES = {"train": layout.TRAIN, "validation": layout.VALIDATION, "test": layout.TEST}
+LEARNT = ("train", "validation")
+
+
+@contextmanager
+def scratch_folder(places: PlaceOptions, purpose: str) -> Iterator[Path]:
+    """Yield an empty folder below ``work_dir`` that is removed at the end, whatever happens.
+
+    Its name says which process uses it, so that the next one removes what a killed process left.
+    """
+    places.work_dir.mkdir(parents=True, exist_ok=True)
+    remove_stale(places.work_dir)
+    folder = places.work_dir / temporary_name(purpose)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish_once(
+    places: PlaceOptions,
+    kind: str,
+    *,
+    inputs: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    code: str,
+    build: Callable[[Path], Counts],
+) -> Manifest:
+    """Return the artifact that these inputs, parameters and code give, building it if it is not there.
+
+    Args:
+        places: The store, and where scratch files go.
+        kind: Kind of artifact, as the layout spells it.
+        inputs: Role to id of every artifact it is made from.
+        parameters: What else decides its content; JSON values.
+        code: Version of the code that makes it.
+        build: Writes the files into an empty folder and returns the counts for the manifest.
+    """
+    store = places.open_store()
+    identity = artifact_id(kind, inputs, parameters, code)
+    found = artifacts.find(store, kind, identity)
+    if found:
+        logger.info("{}/{} is already there: nothing to do", kind, identity)
+        return found
+    with scratch_folder(places, kind) as folder:
+        counts = build(folder)
+        published = artifacts.publish(
+            store,
+            kind,
+            identity,
+            folder,
+            inputs=inputs,
+            parameters=parameters,
+            code_version=code,
+            counts=counts,
+        )
+    logger.info("{}/{} published", kind, identity)
+    return published
+
+
+def local_file(places: PlaceOptions, artifact: Manifest, name: str) -> Path:
+    """Return a local path of one file, or folder, of an artifact."""
+    return artifacts.checkout(places.open_store(), artifact, name, places.cache_dir)
+
+
+def read_table(places: PlaceOptions, artifact: Manifest, name: str, columns: list[str] | None = None) -> pa.Table:
+    """Return a Parquet table of an artifact."""
+    return pq.read_table(local_file(places, artifact, name), columns=columns, memory_map=True)
+
+
+def read_parts(
+    places: PlaceOptions, split: Manifest, parts: tuple[str, ...], columns: list[str] | None = None
+) -> pa.Table:
+    """Return the rows of some parts of a split, one after the other."""
+    return pa.concat_tables(read_table(places, split, PART_FILES[part], columns) for part in parts)
+
+
+def learnt_parts(fitted: Manifest) -> tuple[str, ...]:
+    """Return the parts of its split that a fit learnt from."""
+    parts: Any = fitted.parameters["parts"]
+    return tuple(parts)

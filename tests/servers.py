@@ -1,0 +1,220 @@
+"""Servers that only tests need: a second S3 server, Toxiproxy for faults of the network, and a Spark cluster."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+
+from deployments.s3_server import Credentials, S3Server, random_credentials, serving
+from deployments.stack.keeper import Keeper
+from deployments.stack.names import SPARK_MASTER
+from deployments.stack.plan import make_plan
+from deployments.stack.settings import StackSettings
+from flows.child_server import LOOPBACK, Check, ChildServer, free_port, require_program
+from schema.errors import InvalidInput
+
+# No bucket can be called this, so it hides none.
+VERSITYGW_HEALTH = "/_health"
+
+
+@contextmanager
+def open_versitygw(
+    folder: Path,
+    *,
+    bucket: str,
+    port: int | None = None,
+    credentials: Credentials | None = None,
+    one_at_a_time: bool = True,
+) -> Iterator[S3Server]:
+    """Yield a versitygw that keeps its objects as plain files in a folder, and stop it in the end.
+
+    Args:
+        folder: Made if absent, on a file system with extended attributes.
+        bucket: Made if absent.
+        port: By default any that is free.
+        credentials: By default random ones.
+        one_at_a_time: Whether it carries out one request after the other. With several at once, version 1.7.0 looks
+            at the condition of a write first and writes later, so that two writers may both win.
+
+    Raises:
+        InvalidInput: If versitygw is not installed, or the port cannot be had.
+        Unavailable: If it does not start.
+    """
+    program = require_program("versitygw")
+    address = f"{LOOPBACK}:{free_port(port)}"
+    folder = folder.resolve()  # a relative one it does not find
+    folder.mkdir(parents=True, exist_ok=True)
+    credentials = credentials or random_credentials()
+    process = ChildServer(
+        [
+            *(str(program), "--quiet", "--health", VERSITYGW_HEALTH, "--port", address, "posix"),
+            *(("--concurrency", "1") if one_at_a_time else ()),
+            str(folder),
+        ],
+        {"ROOT_ACCESS_KEY": credentials.access_key, "ROOT_SECRET_KEY": credentials.secret_key},
+        [Check(f"http://{address}{VERSITYGW_HEALTH}")],
+        secrets=[credentials.secret_key],
+    )
+    server = S3Server(f"http://{address}", None, bucket, credentials, process)
+    with serving(server):
+        yield server
+
+
+Toxic = Literal["latency", "bandwidth", "limit_data", "timeout", "reset_peer"]
+Stream = Literal["downstream", "upstream"]
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy in front of one address; connections to it go on to there while it is enabled.
+
+    Attributes:
+        address: Host and port that the proxy listens on; they stay the same when it is disabled and enabled.
+    """
+
+    address: str
+    _name: str = field(repr=False)
+    _api: httpx.Client = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """The address for HTTP clients."""
+        return f"http://{self.address}"
+
+    def add_toxic(
+        self, toxic: Toxic, *, stream: Stream = "downstream", toxicity: float = 1.0, **attributes: int
+    ) -> str:
+        """Make connections suffer, and return the name by which `remove_toxic` knows it.
+
+        Args:
+            toxic: ``latency`` (latency and jitter in ms), ``bandwidth`` (rate in KB/s), ``limit_data`` (closes
+                after so many bytes), ``timeout`` (lets nothing through and closes after timeout in ms, 0 for never)
+                or ``reset_peer`` (resets after timeout in ms).
+            stream: Which way: from the server, or to it.
+            toxicity: Share of connections that suffer.
+            attributes: What the toxic is given.
+
+        Raises:
+            InvalidInput: If Toxiproxy knows no such toxic, or the proxy has the same one on the same stream.
+        """
+        wanted = {"type": toxic, "stream": stream, "toxicity": toxicity, "attributes": attributes}
+        name: str = _answer(self._api.post(f"/proxies/{self._name}/toxics", json=wanted))["name"]
+        return name
+
+    def remove_toxic(self, name: str) -> None:
+        """Let connections be as they were before that toxic.
+
+        Raises:
+            InvalidInput: If there is none of that name.
+        """
+        _answer(self._api.delete(f"/proxies/{self._name}/toxics/{name}"))
+
+    def disable(self) -> None:
+        """Cut all connections and refuse new ones."""
+        _answer(self._api.post(f"/proxies/{self._name}", json={"enabled": False}))
+
+    def enable(self) -> None:
+        """Take connections again."""
+        _answer(self._api.post(f"/proxies/{self._name}", json={"enabled": True}))
+
+
+@dataclass(frozen=True)
+class Toxiproxy:
+    """A Toxiproxy that runs."""
+
+    process: ChildServer = field(repr=False)
+    _api: httpx.Client = field(repr=False)
+
+    def add_proxy(self, upstream: str) -> Proxy:
+        """Return a new proxy, on a free port, in front of an address: host and port.
+
+        Raises:
+            InvalidInput: If Toxiproxy refuses the address.
+        """
+        name = f"proxy-{len(_answer(self._api.get('/proxies')))}"
+        wanted = {"name": name, "listen": f"{LOOPBACK}:0", "upstream": upstream, "enabled": True}
+        return Proxy(_answer(self._api.post("/proxies", json=wanted))["listen"], name, self._api)
+
+
+@contextmanager
+def open_toxiproxy() -> Iterator[Toxiproxy]:
+    """Yield a Toxiproxy without proxies, and stop it, and with it all proxies, in the end.
+
+    Raises:
+        InvalidInput: If Toxiproxy is not installed.
+        Unavailable: If it does not start.
+    """
+    program = require_program("toxiproxy-server")
+    port = free_port()
+    url = f"http://{LOOPBACK}:{port}"
+    process = ChildServer([str(program), "-host", LOOPBACK, "-port", str(port)], {}, [Check(f"{url}/version")])
+    process.start()
+    try:
+        with httpx.Client(base_url=url, trust_env=False) as api:
+            yield Toxiproxy(process, api)
+    finally:
+        process.stop()
+
+
+def _answer(response: httpx.Response) -> Any:
+    if response.is_error:
+        raise InvalidInput(f"Toxiproxy refuses {response.request.method} {response.request.url}: {response.text}")
+    return response.json() if response.content else None
+
+
+@dataclass(frozen=True)
+class SparkCluster:
+    """A standalone cluster that runs.
+
+    Attributes:
+        master_url: The value for ``SPARK_MASTER``.
+        web_url: The master's page.
+    """
+
+    master_url: str
+    web_url: str
+
+    def applications(self) -> list[str]:
+        """Return the names of the applications that the master knows of, running or ended."""
+        state = httpx.get(f"{self.web_url}/json/", timeout=5, trust_env=False).json()
+        return [app["name"] for app in (*state["activeapps"], *state["completedapps"])]
+
+
+@contextmanager
+def open_spark_cluster(folder: Path, *, n_workers: int = 2) -> Iterator[SparkCluster]:
+    """Yield the Spark of a process stack, a master and registered workers of one core and 1 GiB each, and stop it.
+
+    Raises:
+        Unavailable: If one of them does not start.
+    """
+    settings = StackSettings(
+        _env_file=None,
+        folder=folder,
+        spark_port=free_port(),
+        spark_ui_port=free_port(),
+        spark_worker_ui_port=_free_ports_in_a_row(n_workers),
+        spark_workers=n_workers,
+        spark_worker_cores=1,
+        spark_worker_memory="1g",
+    )
+    plan = make_plan(settings)
+    spark = [service for service in plan.services if service.name.startswith("spark-")]
+    keeper = Keeper(spark, folder, {}, lambda _: None)
+    try:
+        keeper.start()
+        yield SparkCluster(plan.site.reach()["SPARK_MASTER"], plan.site.url(SPARK_MASTER, settings.spark_ui_port))
+    finally:
+        keeper.stop()
+
+
+def _free_ports_in_a_row(n_ports: int) -> int:
+    """Return the first of several free ports that follow each other."""
+    while True:
+        first = free_port()
+        with suppress(InvalidInput):
+            for port in range(first + 1, first + n_ports):
+                free_port(port)
+            return first
