@@ -214,12 +214,11 @@ def _mount(*words: str) -> None:
 @contextmanager
 def _starved_dask(job: Job) -> Iterator[str]:
     """Yield the address of a Dask whose only worker may take 150 MB, with the settings that the stack gives its own."""
-    from deployments.compose import container_site
-    from deployments.stack.names import DASK_SCHEDULER
+    from deployments.stack.placement import DASK_SCHEDULER, place_in_containers
     from deployments.stack.services import services
     from flows.child_server import LOOPBACK, free_port
 
-    environments: dict[str, Mapping[str, str]] = {one.name: one.environment for one in services(container_site())}
+    environments: dict[str, Mapping[str, str]] = {one.name: one.environment for one in services(place_in_containers())}
     address = f"tcp://{LOOPBACK}:{free_port()}"
     with ExitStack() as stack:
         for name, command in {

@@ -80,10 +80,10 @@ class OwnStack:
 
     def kill_jvms(self, service: str, word: str) -> None:
         """Kill the JVMs that a service started and whose command line has a word, a second after one is there."""
-        from deployments.stack.family import find_family
+        from deployments.stack.process_tree import find_processes
 
         def find() -> list[Any]:
-            return [one for one in find_family(self.folder, service) if word in " ".join(_command_line(one))]
+            return [one for one in find_processes(self.folder, service) if word in " ".join(_command_line(one))]
 
         wait_for(find, JVM_SECONDS, f"{service} has no process with {word!r}")
         time.sleep(1.0)  # so that it is at work

@@ -19,7 +19,7 @@ MOST_ENTRIES = 100
 
 @dataclass(frozen=True)
 class ChampionTerm:
-    """The term of a model as the champion.
+    """The term of one champion: the model, and how it came to serve.
 
     Attributes:
         model_id: The model.
@@ -76,41 +76,36 @@ def champion_id(store: Store) -> str | None:
         CorruptObject: If the record is not a JSON object that names a model.
     """
     record, _ = read_champion(store)
-    return None if record is None else _model_id(record, store.locate(layout.CHAMPION))
+    return None if record is None else _term(record, store.locate(layout.CHAMPION)).model_id
 
 
 def read_history(store: Store) -> ChampionHistory:
     """Return the champions, the one that serves first, and the version of the pointer.
 
+    A record without a history has its own champion alone.
+
     Raises:
         CorruptObject: If the record or an entry of its history is not as this module writes it.
     """
     record, version = read_champion(store)
-    terms = [] if record is None else parse_history(record, store.locate(layout.CHAMPION))
-    return ChampionHistory(tuple(terms), version)
-
-
-def parse_history(record: Mapping[str, object], source: str) -> list[ChampionTerm]:
-    """Return the champions of a record, the one that serves first; a record without a history has that one alone.
-
-    Raises:
-        CorruptObject: If the record names no model, or its history is no list of terms that begins with it.
-    """
-    model_id = _model_id(record, source)
-    if HISTORY not in record:
-        return [_term(record, source)]
-    listed = record[HISTORY]
+    source = store.locate(layout.CHAMPION)
+    if record is None:
+        return ChampionHistory((), version)
+    serving = _term(record, source)
+    listed = record.get(HISTORY, [record])
     if not isinstance(listed, list):
         raise CorruptObject(f"{source} has {HISTORY} {str(listed)[:80]!r}; expected a list, the newest entry first.")
     history = [_term(entry, f"{source}: {HISTORY}[{place}]") for place, entry in enumerate(listed)]
-    if not history or history[0].model_id != model_id:
-        first = history[0].model_id if history else None
-        raise CorruptObject(f"{source} names {model_id[:80]!r} and its {HISTORY} {first!r} first; expected the same.")
-    return history
+    first = history[0].model_id if history else None
+    if first != serving.model_id:
+        raise CorruptObject(
+            f"{source} names {serving.model_id[:80]!r} and its {HISTORY} {first!r} first; expected the same."
+        )
+    return ChampionHistory(tuple(history), version)
 
 
 def predecessors(history: Sequence[ChampionTerm]) -> list[str]:
-    """Return the models to go back to, the nearest first: those that served before, less those that were left.
+    """Return the models to go back to, the nearest first: those that served before, less those that were abandoned.
 
     A rollback (an entry without a promotion, to a model that served before) takes away what came after that model,
     so that a second rollback goes further back and never forth again to what was abandoned.
@@ -126,12 +121,12 @@ def predecessors(history: Sequence[ChampionTerm]) -> list[str]:
         ['one']
     """
     line: list[str] = []
-    for entry in reversed(history):
-        if entry.promotion is None and entry.model_id in line:
-            while line[-1] != entry.model_id:
+    for term in reversed(history):
+        if term.promotion is None and term.model_id in line:
+            while line[-1] != term.model_id:
                 line.pop()
         else:
-            line.append(entry.model_id)
+            line.append(term.model_id)
     return line[-2::-1]
 
 
@@ -159,7 +154,7 @@ def promote(store: Store, term: ChampionTerm, history: ChampionHistory) -> Mappi
         replace_champion(store, record, history.version)
     except VersionConflict as error:
         if read_champion(store)[0] != record:
-            raise VersionConflict(_say_who_won(store, term)) from error
+            raise VersionConflict(_describe_winner(store, term)) from error
     return record
 
 
@@ -172,18 +167,17 @@ def replace_champion(store: Store, record: Mapping[str, object], expected_versio
     return store.replace(layout.CHAMPION, canonical.encode(dict(record), indent=2), expected_version)
 
 
-def _say_who_won(store: Store, term: ChampionTerm) -> str:
-    winners = read_history(store).terms
-    if term in winners:
-        won = winners[winners.index(term) - 1]
+def _describe_winner(store: Store, term: ChampionTerm) -> str:
+    history = read_history(store).terms
+    if term in history:
+        won = history[history.index(term) - 1]
         return (
             f"models/{term.model_id} became the champion, and serves no more: models/{won.model_id} took its "
             f"place in the same moment ({won.promoted_at}: {won.reason}). Run the same command again to compare both."
         )
-    if not winners:
-        now = "the pointer was removed"
-    else:
-        won = winners[0]
+    now = "the pointer was removed"
+    if history:
+        won = history[0]
         now = f"models/{won.model_id} became the champion ({won.promoted_at}: {won.reason})"
     return (
         f"models/{term.model_id} did not become the champion: while it was being decided, {now}. The decision was "
@@ -191,17 +185,12 @@ def _say_who_won(store: Store, term: ChampionTerm) -> str:
     )
 
 
-def _model_id(record: Mapping[str, object], source: str) -> str:
-    named = record.get(MODEL_ID)
-    if not isinstance(named, str):
-        raise CorruptObject(f"{source} has {MODEL_ID} {str(named)[:80]!r}; expected the id of a model.")
-    return named
-
-
 def _term(entry: Any, source: str) -> ChampionTerm:
     if not isinstance(entry, dict):
         raise CorruptObject(f"{source} is {str(entry)[:80]!r}; expected an object with {MODEL_ID}.")
+    if not isinstance(entry.get(MODEL_ID), str):
+        raise CorruptObject(f"{source} has {MODEL_ID} {str(entry.get(MODEL_ID))[:80]!r}; expected the id of a model.")
     for name in ("promoted_at", "reason", "promotion"):
         if not isinstance(entry.get(name), str | None):
             raise CorruptObject(f"{source} has {name} {str(entry[name])[:80]!r}; expected text.")
-    return ChampionTerm(_model_id(entry, source), entry.get("promoted_at"), entry.get("reason"), entry.get("promotion"))
+    return ChampionTerm(entry[MODEL_ID], entry.get("promoted_at"), entry.get("reason"), entry.get("promotion"))

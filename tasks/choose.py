@@ -11,15 +11,17 @@ from prefect.artifacts import create_table_artifact
 
 from evaluation.assess import hold_out, score_oracle
 from evaluation.selection import judge_lead, judge_metrics, try_held_out_only, try_metrics
+from models.base import Scorer
+from models.registry import Candidate
 from reports.display import format_interval, format_metric, metric_label
 from reports.verdicts import say_guard, say_lead
 from schema.errors import InvalidInput
 from schema.metric import Metric
 from schema.verdicts import Guard, Lead, MetricTrial
 from storage.manifest import Manifest
-from tasks.candidates import POPULARITY, RANDOM, Candidate
-from tasks.measured import GOOD_RATING, USERS_K, load_factors
+from tasks.measured import GOOD_RATING, USERS_K
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
+from tasks.rank import load_model
 from tasks.score import read_rows, read_users
 from tasks.store import read_parts
 
@@ -73,7 +75,7 @@ def choose(
     """
     metric = options.metric
     guard = _ask_guard(places, split, scored, options, evaluation)
-    ranked = [one for one in scored if one.candidate.ranks and one.value(metric) is not None]
+    ranked = [one for one in scored if one.candidate.kind.ranks and one.value(metric) is not None]
     best = max(ranked, key=lambda one: one.value(metric) or 0.0)
     create_table_artifact(
         [_row(places, one, is_chosen=one is best) for one in scored],
@@ -81,8 +83,8 @@ def choose(
         description="Candidates on validation, all items ranked, seen items excluded; 95 % intervals over users",
     )
     logger.info("Chosen: {} with {} {:.4f} on validation", best.candidate.label, metric, best.value(metric) or 0.0)
-    if best.candidate.is_baseline:
-        logger.warning("No ALS model of the grid beats {}: widen --rank, --reg or --alpha", best.candidate.label)
+    if best.candidate.kind.is_baseline:
+        logger.warning("No trained model beats {}: search a wider grid (see --help)", best.candidate.label)
     # A metric over held-out rows alone is not kept for each user.
     by_user = NDCG if metric.is_held_out_only else metric
     values = np.column_stack([read_users(places, one.scores, by_user) for one in ranked])
@@ -123,7 +125,7 @@ def try_yardsticks(
     part: str = "validation",
 ) -> list[MetricTrial]:
     """Return the trial of each metric with a random scorer, popularity and an oracle, on the part that was scored."""
-    yardsticks = [next(one for one in scored if one.candidate.model == model) for model in (RANDOM, POPULARITY)]
+    yardsticks = [next(one for one in scored if one.candidate.kind.role == role) for role in ("chance", "popularity")]
     held_rows, learnt_rows = read_parts(places, split, (part,)), read_parts(places, split, learnt)
     n_users, n_items = split.count("n_users"), split.count("n_items")
     oracle = score_oracle(hold_out(learnt_rows, held_rows, n_users, n_items, evaluation.evaluate_users), USERS_K)
@@ -139,9 +141,9 @@ def try_yardsticks(
 def _predict(
     places: PlaceOptions, one: Scored, users: NDArray[np.integer], items: NDArray[np.integer]
 ) -> NDArray[np.floating]:
-    model = load_factors(places, one.fitted)
-    assert model is not None, f"{one.candidate.label} is kept as factors"  # noqa: S101 - for the type checker
-    return model.predict(users, items)
+    model = load_model(places, one.fitted)
+    assert isinstance(model, Scorer), f"{one.candidate.label} scores pairs"  # noqa: S101 - for the type checker
+    return model.score(users, items)
 
 
 def _row(places: PlaceOptions, one: Scored, *, is_chosen: bool) -> dict[str, object]:

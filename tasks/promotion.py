@@ -13,6 +13,7 @@ from prefect import task
 from evaluation.checks import find_leaks, find_mixed_parts, find_too_good
 from evaluation.gate import judge_challenger
 from evaluation.selection import judge_metrics
+from models.registry import Candidate
 from reports.promotion import decision_record
 from reports.verdicts import say_finding
 from schema.errors import CorruptObject, InvalidInput
@@ -25,11 +26,11 @@ from storage.inventory import list_artifacts
 from storage.manifest import Manifest
 from storage.protocol import Store
 from storage.verify import verify_files
-from tasks.candidates import POPULARITY, RATING_MODELS, RECENT_POPULARITY, Candidate
 from tasks.choose import Scored, try_yardsticks
 from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
-from tasks.published import candidate_of, require_model
+from tasks.published import require_model
+from tasks.rank import candidate_of
 from tasks.score import read_rows, read_users
 from tasks.store import LEARNT, local_file, publish_once, read_parts, read_table
 
@@ -138,11 +139,8 @@ def _find_champion(store: Store, champion_id: str) -> Manifest:
 
 
 def _require_columns(candidate: Candidate, split: Manifest) -> None:
-    needed = {
-        "ratings": candidate.model in RATING_MODELS,
-        "timestamps": candidate.model == RECENT_POPULARITY,
-    }
-    missing = [name for name, is_needed in needed.items() if is_needed and not split.counts[f"has_{name}"]]
+    needed = candidate.kind.needs & {"ratings", "timestamps"}
+    missing = [name for name in sorted(needed) if not split.counts[f"has_{name}"]]
     if missing:
         raise InvalidInput(
             f"The champion, {candidate.label}, needs {missing[0]}, and splits/{split.id} of the challenger has none: "
@@ -251,7 +249,7 @@ def _judge(
         )
     guard = judge_metrics(metric, try_yardsticks(places, challenge.split, scored, evaluation, LEARNT, PART))
     challenger = _find(scored, challenge.challenger)
-    popularity = next(one for one in scored if one.candidate.model == POPULARITY)
+    popularity = next(one for one in scored if one.candidate.kind.role == "popularity")
     competing = [challenger, popularity, *([_find(scored, challenge.champion)] if challenge.champion else [])]
     values, popularity_values, *champion_values = (read_users(places, one.scores, metric) for one in competing)
     return judge_challenger(

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from reports import report_input as report
-from reports.distributions import summarise_interactions
+from reports.data_summary import summarise_interactions
 from schema.dataset import DatasetCounts, KCorePass, QuarantineReason, ReviewCounts
 from schema.metric import Metric, MetricRow
 from schema.scores import CalibrationBin, HistogramBin, SegmentScore
