@@ -46,9 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for run in end_cut_off_runs(client):
                 logger.warning("Flow run {} ({}) was cut off: {}", run.name, run.id, WHY)
     except (httpx.HTTPError, PrefectException) as error:
-        logger.warning(
-            "Runs that were cut off could not be looked for ({}); their missing heartbeats will end them", error
-        )
+        logger.warning("Cut-off runs could not be looked for ({}); their missing heartbeats will end them", error)
     given = sys.argv[1:] if arguments is None else arguments
     os.execv(sys.executable, [sys.executable, "-m", "prefect", "--no-prompt", "worker", *given])  # noqa: S606
 
