@@ -8,7 +8,7 @@ from evaluation.checks import Finding
 from evaluation.comparison import Comparison
 from evaluation.guard import GuardVerdict
 from evaluation.selection_noise import LeadVerdict
-from reports.distributions import Distributions
+from reports.data_summary import Distributions
 from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
 from schema.metric import Metric, MetricRow
 from schema.scores import CalibrationBin, HistogramBin, SegmentScore

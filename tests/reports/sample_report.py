@@ -12,7 +12,7 @@ from evaluation.comparison import Comparison
 from evaluation.guard import GuardVerdict, MetricTrial, Yardstick
 from evaluation.selection_noise import LeadVerdict
 from reports import report_input as report
-from reports.distributions import summarise_interactions
+from reports.data_summary import summarise_interactions
 from schema.dataset import DatasetCounts, KCorePass, QuarantineReason, ReviewCounts
 from schema.metric import Metric, MetricRow
 from schema.scores import CalibrationBin, HistogramBin, SegmentScore

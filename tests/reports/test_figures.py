@@ -9,20 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.distributions import summarise_interactions
-from reports.figures import (
-    MOST_DRAWN,
-    draw_bars,
-    draw_candidates,
-    draw_months,
-    draw_popularity,
-    share_of_top,
-)
-from reports.fit_figures import draw_histogram
-from reports.label_places import spread_apart
-from reports.quality_figures import draw_differences, draw_tradeoff
+from reports.data_summary import summarise_interactions
+from reports.drawing import new_axes, spread_apart, to_svg
+from reports.model_charts import MOST_DRAWN, draw_candidates, draw_differences, draw_tradeoff
 from reports.report_input import ReportInput, ScoredModel
-from reports.svg import new_axes, to_svg
+from reports.small_charts import draw_bars, draw_histogram, draw_months, draw_popularity, share_of_top
 from schema.scores import HistogramBin
 
 

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from sample_report import with_data, with_evidence
 
 from reports import report_input as report
-from reports.distributions import Distributions
+from reports.breakdown_charts import compare_windows
+from reports.data_summary import Distributions, FunnelStep, funnel_steps
 from reports.findings import best_value, gather_warnings, judge, say_popularity, say_random
-from reports.funnel import FunnelStep, funnel_steps
 from reports.report import render_report
 from reports.report_input import ReportInput
-from reports.window_figures import compare_windows
 from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
 from schema.metric import Metric
 
