@@ -1,4 +1,4 @@
-"""What ``flows/evaluate.py`` does: test a model, lists from elsewhere or the original's sweeps on one split."""
+"""Test a model, lists from elsewhere or the original's sweeps on one split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from typing import Any
 
 from loguru import logger
 
-from evaluation.checks import Finding
 from evaluation.options import SplitOptions
 from flows.pipeline import baselines, fit_and_score, make_split, split_as_asked
 from flows.results import evaluation_record
@@ -18,6 +17,7 @@ from reports.original import original_table
 from reviews.options import IngestOptions
 from schema.errors import InvalidInput
 from schema.metric import Metric
+from schema.verdicts import Finding
 from spark.options import DatasetOptions
 from storage.manifest import Manifest
 from tasks.choose import Scored

@@ -32,28 +32,28 @@ def promote(
     run ends in a state of the type Failed, named Refused, the exit code is 1, and the record is written. Where no model
     was named, so that nobody asked for this one, and it was refused before in the same words, nothing is to be done.
     """
-    from flows import succession
+    from flows.promotion import compare_with_champion, go_back, show_history
 
     environment = read(Environment)
     if promotion.show_history:
-        return succession.tell_history(environment.places)
+        return show_history(environment.places)
     if promotion.roll_back:
-        return succession.go_back(environment.places, model, promotion)
-    return succession.challenge(environment, model, promotion, selection, evaluation)
+        return go_back(environment.places, model, promotion)
+    return compare_with_champion(environment, model, promotion, selection, evaluation)
 
 
-def tell_history(promotion: PromotionOptions, **_: object) -> Result | None:
+def show_history_only(promotion: PromotionOptions, **_: object) -> Result | None:
     """Print the history if that is asked for, which needs no flow."""
     if not promotion.show_history:
         return None
-    from flows import succession
+    from flows.promotion import show_history
 
-    return succession.tell_history(read(Environment).places)
+    return show_history(read(Environment).places)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the flow from the command line."""
-    return run_stage(promote, arguments, uses=(SparkOptions,), instead=tell_history)
+    return run_stage(promote, arguments, uses=(SparkOptions,), instead=show_history_only)
 
 
 if __name__ == "__main__":

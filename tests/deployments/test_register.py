@@ -14,7 +14,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from flows.refused import REFUSED
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
@@ -33,6 +32,7 @@ from deployments.stack.supervisor import Supervisor
 from deployments.stack.worker import end_cut_off_runs
 from flows import evaluate, ingest, promote, recommend, train
 from flows.child_server import free_port
+from flows.promotion import REFUSED
 from flows.settings import ADDRESSES, Settings
 from reviews.options import SampleOptions
 from reviews.sample import SampleFiles, write_sample

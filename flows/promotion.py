@@ -1,4 +1,4 @@
-"""What ``flows/promote.py`` does: challenge the champion, go back to an earlier one, tell the history."""
+"""Compare a model with the champion, go back to an earlier champion, and show the history."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,14 +13,13 @@ from prefect.states import Failed
 
 from flows.cli import StageFailed
 from flows.pipeline import compare_on_test
-from flows.promotion_view import decision_markdown, decision_view, history_view, reason_of
 from flows.results import promotion_record
 from flows.settings import Environment
 from flows.terminal import stdout
-from storage.champion import ChampionTerm
-from tasks.contest import crown_model, find_contest, find_predecessor, read_reign
+from reports.promotion import decision_markdown, decision_view, history_view, reason_of
+from storage.champion import ChampionTerm, read_history
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
-from tasks.promotion import pass_gate
+from tasks.promotion import decide, find_challenge, find_predecessor, make_champion
 
 REFUSED = "Refused"
 
@@ -35,37 +34,39 @@ class PromotionRefused(StageFailed):
     event = "promotion_refused"
 
 
-def challenge(
+def compare_with_champion(
     environment: Environment,
     model: ModelChoice,
-    promotion: PromotionOptions,
+    options: PromotionOptions,
     selection: SelectionOptions,
     evaluation: EvaluationOptions,
 ) -> dict[str, Any]:
     """Compare a challenger with the champion, and make it the champion if the gate agrees."""
     places = environment.places
-    contest = find_contest(places, model)
-    challenger = contest.challenger
+    challenge = find_challenge(places, model)
+    challenger = challenge.challenger
     _rename_run(f"promote {challenger.id}")
-    if challenger.id == contest.reign.champion_id:
+    if challenger.id == challenge.history.champion_id:
         logger.info("models/{} is the champion already: nothing to do", challenger.id)
         return {"outcome": "unchanged", "ids": {"challenger": challenger.id, "champion": challenger.id}}
-    scored = compare_on_test(environment, contest.split, contest.candidates, evaluation)
-    verdict = pass_gate(places, contest, scored, selection, evaluation, promotion)
-    published, decision = verdict.artifact, verdict.decision
-    stdout().print(decision_view(decision))
-    create_markdown_artifact(decision_markdown(decision, published.id), key="promotion", description="The decision")
-    record = promotion_record(places, contest, scored, published, decision)
-    if decision["promoted"]:
-        reason = promotion.promotion_reason or reason_of(decision)
-        successor = ChampionTerm(challenger.id, datetime.now(UTC).isoformat(), reason, published.id)
-        return record | {"pointer": crown_model(places, challenger, successor, contest.reign)}
-    if model.model_id is None and not verdict.is_new:
+    scored = compare_on_test(environment, challenge.split, challenge.candidates, evaluation)
+    decision = decide(places, challenge, scored, selection, evaluation, options)
+    stdout().print(decision_view(decision.record))
+    page = decision_markdown(decision.record, decision.artifact.id)
+    create_markdown_artifact(page, key="promotion", description="The decision")
+    record = promotion_record(places, challenge, scored, decision)
+    if decision.record["promoted"]:
+        reason = options.promotion_reason or reason_of(decision.record)
+        term = ChampionTerm(challenger.id, datetime.now(UTC).isoformat(), reason, decision.artifact.id)
+        return record | {"pointer": make_champion(places, challenger, term, challenge.history)}
+    if model.model_id is None and not decision.is_new:
         logger.info(
-            "models/{} was refused before ({}), and nothing has changed: nothing to do", challenger.id, published.name
+            "models/{} was refused before ({}), and nothing has changed: nothing to do",
+            challenger.id,
+            decision.artifact.name,
         )
         return record | {"outcome": "unchanged"}
-    return end_refused(decision["sentence"], record)
+    return end_refused(decision.record["sentence"], record)
 
 
 def end_refused(message: str, record: dict[str, Any]) -> dict[str, Any]:
@@ -78,28 +79,28 @@ def end_refused(message: str, record: dict[str, Any]) -> dict[str, Any]:
     return cast("dict[str, Any]", state)  # Prefect takes a state that a flow returns for how the flow ended
 
 
-def go_back(places: PlaceOptions, model: ModelChoice, promotion: PromotionOptions) -> dict[str, Any]:
+def go_back(places: PlaceOptions, choice: ModelChoice, options: PromotionOptions) -> dict[str, Any]:
     """Make the champion before this one, or a model that is named, the champion, if it is whole."""
-    reign = read_reign(places.open_store())
-    chosen = find_predecessor(places, model, reign)
-    _rename_run(f"roll back to {chosen.id}")
-    ids = {"champion": chosen.id, "previous": reign.champion_id}
-    if chosen.id == reign.champion_id:
-        logger.info("models/{} is the champion already: nothing to do", chosen.id)
+    history = read_history(places.open_store())
+    model = find_predecessor(places, choice, history)
+    _rename_run(f"roll back to {model.id}")
+    ids = {"champion": model.id, "previous": history.champion_id}
+    if model.id == history.champion_id:
+        logger.info("models/{} is the champion already: nothing to do", model.id)
         return {"outcome": "unchanged", "ids": ids}
-    successor = ChampionTerm(chosen.id, datetime.now(UTC).isoformat(), promotion.promotion_reason)
-    pointer = crown_model(places, chosen, successor, reign)
-    stdout().print(history_view(places.store_uri, [successor, *reign.history]))
+    term = ChampionTerm(model.id, datetime.now(UTC).isoformat(), options.promotion_reason)
+    pointer = make_champion(places, model, term, history)
+    stdout().print(history_view(places.store_uri, [asdict(one) for one in (term, *history.terms)]))
     return {"outcome": "rolled back", "ids": ids, "pointer": pointer}
 
 
-def tell_history(places: PlaceOptions) -> dict[str, Any]:
+def show_history(places: PlaceOptions) -> dict[str, Any]:
     """Print who was the champion when and why."""
     store = places.open_store()
-    reign = read_reign(store)
-    stdout().print(history_view(store.uri, reign.history))
-    history = [asdict(entry) for entry in reign.history]
-    return {"store": store.uri, "champion": reign.champion_id, "history": history}
+    history = read_history(store)
+    terms = [asdict(one) for one in history.terms]
+    stdout().print(history_view(store.uri, terms))
+    return {"store": store.uri, "champion": history.champion_id, "history": terms}
 
 
 def _rename_run(name: str) -> None:
