@@ -6,12 +6,12 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
+from models.registry import Candidate
 from reports.display import clean_text, format_count
 from reports.findings import rank_models
 from reports.report_input import ScoredModel
 from reports.tables import TextTable, escape_markdown, tabulate_models
 from schema.metric import Metric, MetricRow
-from tasks.candidates import Candidate
 from tasks.tracking import hide_user
 
 METRICS = (Metric("ndcg", 10), Metric("recall", 10), Metric("hit_rate", 10), Metric("coverage", 10), Metric("rmse"))

@@ -14,8 +14,8 @@ from prefect.client.schemas.filters import (
 )
 from workplace import Workplace
 
+from models.registry import Candidate
 from reports.tables import escape_markdown
-from tasks.candidates import Candidate
 from tasks.summary import result_table, training_summary
 
 
