@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from evaluation.drift import DriftFigure, Measure, Unit
 from reports.display import EN_DASH, format_share
 from reports.tables import TextTable
+from schema.drift import DriftFigure, Measure, Unit
 
 WITHIN, BEYOND, NOT_LIMITED = "within", "beyond", "for information"
 COLUMNS = ("figure", "before", "now", "change", "limit", "verdict")

@@ -10,6 +10,7 @@ from reports.display import clean_text, format_count
 from reports.findings import gather_warnings, judge, metric_columns, rank_models, say_popularity
 from reports.report_input import PRIMARY, ReportInput, ScoredModel
 from reports.tables import open_console, printed, tabulate_models
+from reports.verdicts import say_lead
 from schema.metric import HELD_OUT_ONLY, Metric
 
 _MOST_COLUMNS = 4
@@ -35,7 +36,7 @@ def terminal_table(report: ReportInput, width: int = 100, has_colour: bool = Fal
     tone = {"good": "green", "even": "yellow", "bad": "red"}
     verdict = judge(report)
     console.print(Text(clean_text(verdict.sentence, limit=600), style=tone[verdict.tone]))
-    for sentence in (say_popularity(report.test), report.lead.sentence if report.lead else ""):
+    for sentence in (say_popularity(report.test), say_lead(report.lead) if report.lead else ""):
         if sentence:
             console.print(Text(clean_text(sentence, limit=600)))
     for warning in gather_warnings(report):

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from evaluation.assess import HeldOut, assess_cold_users, assess_lists, hold_out
 from evaluation.evaluate import DEFAULT_KS
 from evaluation.held_out_only import held_out_only
-from evaluation.intervals import mean_interval
 from evaluation.rating import rating_error
+from evaluation.significance import mean_interval
 from models.base import Scorer
 from models.registry import Candidate
 from schema.errors import InvalidInput

@@ -12,11 +12,11 @@ import evaluation.diversity
 import evaluation.evaluate
 import evaluation.exposure
 import evaluation.held_out_only
-import evaluation.intervals
 import evaluation.novelty
 import evaluation.ranking
 import evaluation.rating
 import evaluation.segments
+import evaluation.significance
 import models.item_knn
 import models.selection
 import models.top_k
@@ -40,7 +40,7 @@ CODE = code_version(
     evaluation.evaluate,
     evaluation.exposure,
     evaluation.held_out_only,
-    evaluation.intervals,
+    evaluation.significance,
     evaluation.novelty,
     evaluation.ranking,
     evaluation.rating,
