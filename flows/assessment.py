@@ -13,7 +13,7 @@ from flows.results import evaluation_record
 from flows.settings import Environment
 from models.original import SPLIT, original_sweeps
 from models.registry import Candidate, ModelOptions
-from reports.original import original_table
+from reports.terminal import original_table
 from reviews.options import IngestOptions
 from schema.errors import InvalidInput
 from schema.metric import Metric
