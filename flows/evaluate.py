@@ -24,7 +24,6 @@ from reviews.options import DownloadOptions
 from schema.errors import InvalidInput
 from spark.options import DatasetOptions, SparkOptions
 from storage.manifest import Manifest
-from tasks.choose import Scored
 from tasks.evidence import find_what_was_taken_out, look_for_leaks
 from tasks.model import Evaluation, Lineage, find_windows, publish_evaluation
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, ReviewsInput, SubjectOptions
@@ -32,7 +31,7 @@ from tasks.published import find_lineage, find_model
 from tasks.rank import candidate_of
 from tasks.raw import keep_file
 from tasks.report import publish_evaluation_report
-from tasks.score_lists import score_as_is, score_lists
+from tasks.score import Scored, score_as_is, score_lists
 from tasks.split import split_dataset
 from tasks.store import LEARNT
 

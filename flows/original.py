@@ -13,10 +13,10 @@ from reports.original import original_table
 from reports.report_input import ScoredModel
 from schema.errors import InvalidInput
 from schema.metric import Metric
-from tasks.choose import Scored
 from tasks.model import Evaluation, publish_evaluation
 from tasks.options import PlaceOptions
 from tasks.report import publish_evaluation_report, row_of_original
+from tasks.score import Scored
 from tasks.store import LEARNT
 
 

@@ -7,9 +7,9 @@ from flows.settings import Settings
 from storage import layout
 from storage.identity import artifact_id
 from storage.manifest import Manifest
-from tasks.choose import Scored
 from tasks.model import Lineage
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions, TrackingOptions
+from tasks.score import Scored
 from tasks.store import local_file
 from tasks.tracking import TrackedRun, close_run, open_run, track_candidate
 

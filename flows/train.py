@@ -20,7 +20,6 @@ from models.registry import option_groups
 from reviews.ingest import IngestOptions
 from reviews.options import DownloadOptions
 from spark.options import DatasetOptions, SparkOptions
-from tasks.choose import Scored
 from tasks.fit import fit
 from tasks.model import Training, publish_model
 from tasks.options import (
@@ -35,6 +34,7 @@ from tasks.options import (
 )
 from tasks.raw import keep_file
 from tasks.report import publish_training_report
+from tasks.score import Scored
 from tasks.store import LEARNT
 from tasks.summary import summarise
 from tasks.tracking import check_tracking, load_mlflow, open_experiment

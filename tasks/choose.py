@@ -13,6 +13,7 @@ from evaluation.assess import HeldOut, hold_out
 from evaluation.evaluate import evaluate_lists, rank_held_out
 from evaluation.guard import GuardVerdict, MetricTrial, judge_metrics, try_metric
 from evaluation.held_out_only import held_out_only
+from evaluation.measured import GOOD_RATING, USERS_K
 from evaluation.ranking import Scores
 from evaluation.selection_noise import LeadVerdict, judge_lead
 from models.base import Scorer
@@ -21,7 +22,6 @@ from reports.display import format_interval, format_metric, metric_label
 from schema.errors import InvalidInput
 from schema.metric import Metric
 from storage.manifest import Manifest
-from tasks.measured import GOOD_RATING, USERS_K
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.rank import load_model
 from tasks.score import read_rows, read_users

@@ -24,6 +24,7 @@ from evaluation.checks import (
     overlap_at_k,
 )
 from evaluation.comparison import Comparison, adjust, compare_paired
+from evaluation.measured import USERS_K
 from evaluation.shapes import calibrate, spread_of_scores
 from models.base import Scorer
 from reports.report_input import PRIMARY, Evidence, ExampleUser, HistoryEntry, RecommendedItem
@@ -33,12 +34,10 @@ from schema.metric import Metric
 from schema.scores import CalibrationBin
 from storage import artifacts, layout
 from storage.manifest import Manifest
-from tasks.choose import Scored
-from tasks.measured import USERS_K
 from tasks.options import PlaceOptions
 from tasks.rank import load_model
 from tasks.recommend import recommended_rows
-from tasks.score import read_ranked, read_segments, read_users
+from tasks.score import Scored, read_ranked, read_segments, read_users
 from tasks.store import LEARNT, learnt_parts, read_parts, read_table
 
 ORACLE_NDCG = 1.0

@@ -23,11 +23,11 @@ from evaluation.guard import GuardVerdict
 from schema.errors import InvalidInput
 from schema.metric import Metric
 from storage.manifest import Manifest
-from tasks.choose import Scored, judge_metric, try_metrics
+from tasks.choose import judge_metric, try_metrics
 from tasks.contest import Contest
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.rank import candidate_of
-from tasks.score import read_users
+from tasks.score import Scored, read_users
 from tasks.store import LEARNT, read_parts
 
 PART = "test"

@@ -18,12 +18,11 @@ import tasks.gate
 from storage import canonical, layout
 from storage.identity import code_version
 from storage.manifest import Manifest
-from tasks.choose import Scored
 from tasks.contest import Contest
 from tasks.execution import COMPUTE_RETRIES
 from tasks.gate import decide_promotion
 from tasks.options import EvaluationOptions, PlaceOptions, PromotionOptions, SelectionOptions
-from tasks.score import read_rows
+from tasks.score import Scored, read_rows
 from tasks.store import local_file, publish_once
 
 CODE = code_version(

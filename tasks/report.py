@@ -33,14 +33,13 @@ from schema.metric import MetricRow
 from storage import layout
 from storage.code_version import code_version
 from storage.manifest import Manifest
-from tasks.choose import Scored
 from tasks.evidence import find_examples, gather_evidence
 from tasks.execution import COMPUTE_RETRIES
 from tasks.model import Evaluation, Lineage, Training
 from tasks.options import PlaceOptions
 from tasks.quarantine import count_reasons, show_reasons
 from tasks.raw import raw_file
-from tasks.score import read_rows
+from tasks.score import Scored, read_rows
 from tasks.store import PART_FILES, local_file, publish_once, read_table
 
 SPLITS = {
