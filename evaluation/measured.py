@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from evaluation.assess import HeldOut, assess_lists
 from evaluation.held_out_only import held_out_only
-from evaluation.intervals import mean_interval
 from evaluation.rating import Predict, rating_error
+from evaluation.significance import mean_interval
 from schema.metric import MetricRow
 from schema.scores import SegmentScore
 

@@ -8,7 +8,6 @@ from typing import Any
 from prefect import flow
 from pydantic import BaseModel
 
-from evaluation.checks import Finding
 from evaluation.options import SplitOptions
 from flows.command_line import run
 from flows.notices import NOTICES
@@ -22,6 +21,7 @@ from models.registry import Candidate, option_groups
 from reviews.ingest import IngestOptions
 from reviews.options import DownloadOptions
 from schema.errors import InvalidInput
+from schema.verdicts import Finding
 from spark.options import DatasetOptions, SparkOptions
 from storage.manifest import Manifest
 from tasks.evidence import find_what_was_taken_out, look_for_leaks

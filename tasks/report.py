@@ -10,7 +10,6 @@ from loguru import logger
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
-from evaluation.checks import Finding
 from models.registry import Candidate
 from reports.data_summary import summarise_interactions
 from reports.report import TEMPLATES, render_report
@@ -30,6 +29,7 @@ from reviews.catalogue import is_sample_user
 from reviews.products import read_titles
 from schema.dataset import DatasetCounts, KCorePass, ReviewCounts
 from schema.metric import MetricRow
+from schema.verdicts import Finding
 from storage import layout
 from storage.code_version import code_version
 from storage.manifest import Manifest
