@@ -20,13 +20,13 @@ from flows.stages import baselines, fit_and_score, make_split, split_as_asked
 from models.bias import BiasOptions
 from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
-from reviews.ingest import IngestOptions
-from reviews.options import DownloadOptions
+from reviews.options import DownloadOptions, IngestOptions
 from schema.errors import InvalidInput
 from spark.options import DatasetOptions, SparkOptions
 from storage.manifest import Manifest
 from tasks.candidates import Candidate, SearchOptions
 from tasks.choose import Scored
+from tasks.dataset import split_dataset
 from tasks.evidence import find_what_was_taken_out, look_for_leaks
 from tasks.model import Evaluation, Lineage, find_windows, publish_evaluation
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, ReviewsInput, SubjectOptions
@@ -34,7 +34,6 @@ from tasks.published import candidate_of, find_lineage, find_model
 from tasks.raw import keep_file
 from tasks.report import publish_evaluation_report
 from tasks.score_lists import score_as_is, score_lists
-from tasks.split import split_dataset
 from tasks.store import LEARNT
 
 PARTS = (

@@ -13,8 +13,7 @@ from flows.results import dataset_record
 from flows.running import run_flow
 from flows.settings import Settings
 from flows.stages import compare_reviews, ingest_reviews, make_dataset
-from reviews.ingest import IngestOptions
-from reviews.options import DownloadOptions
+from reviews.options import DownloadOptions, IngestOptions
 from spark.options import DatasetOptions, SparkOptions
 from tasks.options import DriftOptions, PlaceOptions, ReviewsInput
 

@@ -18,8 +18,7 @@ from flows.options import DaskOptions
 from flows.prefect_server import open_prefect_api
 from flows.settings import Settings
 from schema.errors import Unavailable
-from spark.configuration import machine_bytes
-from spark.options import GIB, SparkOptions, driver_memory
+from spark.options import GIB, SparkOptions, driver_memory, machine_bytes
 from tasks.options import LogOptions
 from tasks.processes import PreparedWorker, prepare_process
 

@@ -12,8 +12,7 @@ from models.bias import BiasOptions
 from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
 from reviews.download import is_url
-from reviews.ingest import IngestOptions
-from reviews.options import DownloadOptions
+from reviews.options import DownloadOptions, IngestOptions
 from reviews.transfer import shown
 from spark.options import DatasetOptions, SparkOptions
 from tasks.candidates import SearchOptions

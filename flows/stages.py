@@ -14,13 +14,12 @@ from models.bias import BiasOptions
 from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
 from reviews.checks import CHECKS
-from reviews.ingest import IngestOptions
-from reviews.options import DownloadOptions
+from reviews.options import DownloadOptions, IngestOptions
 from spark.options import DatasetOptions, SparkOptions
 from storage.manifest import Manifest
 from tasks.candidates import YARDSTICKS, Candidate, SearchOptions, candidates
 from tasks.choose import NDCG, Choice, Scored, choose
-from tasks.dataset import build_dataset
+from tasks.dataset import SPLIT_FILES, build_dataset, split_dataset
 from tasks.drift import Drift, compare_with_before
 from tasks.execution import Advance, progress
 from tasks.fit import Parts, fit
@@ -37,7 +36,6 @@ from tasks.options import (
 from tasks.raw import fetch_raw, keep_file
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
 from tasks.score import score
-from tasks.split import SPLIT_FILES, split_dataset
 from tasks.store import LEARNT, scratch_folder
 
 Result = TypeVar("Result")

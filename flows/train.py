@@ -18,8 +18,7 @@ from flows.tracked import close_training, open_training
 from models.bias import BiasOptions
 from models.item_knn import ItemKnnOptions
 from models.popularity import PopularityOptions
-from reviews.ingest import IngestOptions
-from reviews.options import DownloadOptions
+from reviews.options import DownloadOptions, IngestOptions
 from spark.options import DatasetOptions, SparkOptions
 from tasks.candidates import SearchOptions
 from tasks.choose import Scored

@@ -15,24 +15,25 @@ import models.bias
 import models.item_knn
 import models.popularity
 import spark.als
-import spark.canonical
+import storage.parquet
 from models.bias import BiasOptions, fit_bias, fit_global_mean
 from models.factors import FactorModel
 from models.item_knn import ItemKnnModel, ItemKnnOptions, fit_item_knn
 from models.popularity import PopularityOptions, draw_random_model, fit_popularity, fit_recent_popularity
 from spark.als import AlsParameters
-from spark.blas import describe_blas
+from spark.jvm import describe_blas
 from spark.options import SparkOptions
 from storage import layout
 from storage.identity import code_version
 from storage.manifest import Manifest
+from storage.parquet import write_parquet
 from tasks.candidates import ALS_MODELS, BIAS, GLOBAL_MEAN, IMPLICIT, ITEM_KNN, POPULARITY, RANDOM, Candidate
 from tasks.execution import COMPUTE_RETRIES
 from tasks.options import PlaceOptions
-from tasks.sessions import open_spark, spark_uri
+from tasks.spark_session import open_spark, spark_uri
 from tasks.store import PART_FILES, publish_once, read_parts
 
-ALS_CODE = code_version(spark.als, spark.canonical)
+ALS_CODE = code_version(spark.als, storage.parquet)
 BASELINE_CODE = code_version(models.popularity, models.bias)
 ITEM_KNN_CODE = code_version(models.item_knn)
 
@@ -71,7 +72,7 @@ def fit(
             with open_spark(spark_options, places, candidate.label) as session:
                 fitted = _fit_als(session, places, split, parts, candidate)
                 if keep_spark_model:
-                    spark.als.save_model(fitted, folder / layout.ALS_MODEL)
+                    spark.als.save_model(fitted, folder / layout.ALS_MODEL, write_parquet)
                 users, items = spark.als.factors_of(fitted, split.count("n_users"), split.count("n_items"))
                 FactorModel(users, items).save(folder / layout.FACTORS)
                 blas = describe_blas(session)

@@ -9,10 +9,11 @@ from loguru import logger
 from numpy.typing import NDArray
 from prefect import task
 
-import tasks.outside
+import reviews.side_files
 from evaluation.assess import HeldOut
 from evaluation.evaluate import DEFAULT_KS
 from evaluation.ranking import contains_pairs
+from reviews.side_files import read_pairs
 from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
 from storage import layout
@@ -20,16 +21,16 @@ from storage.identity import code_version
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
 from tasks.choose import Scored
+from tasks.dataset import find_indices
 from tasks.execution import COMPUTE_RETRIES
 from tasks.measured import Measured, held_out_of
 from tasks.options import EvaluationOptions, PlaceOptions
-from tasks.outside import find_indices, read_ids
 from tasks.ranking import Lists, rank_published
 from tasks.raw import raw_file
 from tasks.score import CODE
 from tasks.store import LEARNT, publish_once, read_parts
 
-LISTS_CODE = CODE + code_version(tasks.outside)
+LISTS_CODE = CODE + code_version(reviews.side_files)
 PART = "test"
 
 
@@ -61,7 +62,7 @@ def score_lists(
 
     def build(folder: Path) -> dict[str, Any]:
         held_out = held_out_of(places, split, LEARNT, read_parts(places, split, (PART,)), options, PART)
-        ids = read_ids(raw_file(places, lists))
+        ids = read_pairs(raw_file(places, lists))
         user_idx, item_idx = find_indices(places, dataset, ids)
         ranked, counts = arrange(ids, user_idx, item_idx, held_out)
         measured = Measured(folder, candidate, PART)

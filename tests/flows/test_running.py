@@ -25,7 +25,7 @@ from schema.errors import Unavailable
 from spark.options import GIB, SparkOptions
 from tasks.options import LogOptions, PlaceOptions
 from tasks.processes import MAY_BE_PROFILED
-from tasks.sessions import open_spark
+from tasks.spark_session import open_spark
 
 
 def test_tasks_run_on_the_scheduler_that_is_named(new_workplace: Callable[[], Workplace], sample: SampleFiles) -> None:

@@ -6,7 +6,7 @@ import pytest
 from schema.errors import InvalidKey
 from storage import layout
 from storage.layout import check_key
-from tasks.split import SPLIT_FILES
+from tasks.dataset import SPLIT_FILES
 
 ROOT = Path(__file__).parents[2]
 
