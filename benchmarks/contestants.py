@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.measuring import Run
 from benchmarks.synthetic import Pairs, Size, draw_factors, draw_interactions
+from models.als import ImplicitAls
 from models.factors import FactorModel
 from models.top_k import BLOCK_USERS
 from schema.errors import ObjectNotFound, RecommenderError
@@ -23,7 +24,6 @@ from storage import artifacts, layout
 from storage.local import LocalStore
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
-from tasks.candidates import IMPLICIT
 from tasks.store import LEARNT, PART_FILES
 
 PRODUCT, EVALUATION, SPARK = "product", "evaluation", "spark"
@@ -44,7 +44,7 @@ def publish_input(folder: Path, size: Size, seed: int) -> None:
     pairs = draw_interactions(size, seed)
     factors = draw_factors(size, np.bincount(pairs[1], minlength=size.items), seed + 1)
     counts = {"n_users": size.users, "n_items": size.items, "has_ratings": False, "has_timestamps": True}
-    fitted = {"parts": list(LEARNT), "model": IMPLICIT, "rank": size.rank, "keep_spark_model": False}
+    fitted = {"parts": list(LEARNT), "model": ImplicitAls.name, "rank": size.rank, "keep_spark_model": False}
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         split, fit = Path(scratch, "split"), Path(scratch, "fit")
         split.mkdir()
@@ -128,7 +128,7 @@ def _open_pipeline(folder: Path) -> Iterator[Run]:
 
     from flows.options import DaskOptions
     from flows.running import open_dask
-    from tasks.candidates import Candidate
+    from models.registry import Candidate
     from tasks.options import EvaluationOptions, LogOptions, PlaceOptions
     from tasks.processes import prepare_process
     from tasks.score import score
@@ -137,7 +137,7 @@ def _open_pipeline(folder: Path) -> Iterator[Run]:
     prepare_process(log)
     size, split, fit = find_input(folder)
     places = PlaceOptions(store_uri=str(folder / STORE), work_dir=folder / "work")
-    candidate = Candidate(model=IMPLICIT, parameters={"rank": size.rank})
+    candidate = Candidate(model=ImplicitAls.name, parameters={"rank": size.rank})
 
     def run() -> float:
         task = client.submit(score.fn, places, split, fit, candidate, "test", EvaluationOptions(), pure=False)

@@ -1,32 +1,34 @@
-"""Put a new model in the champion's place only if it is shown to be no worse; go back to an earlier champion."""
+"""Promote a model to champion if it is shown to be no worse; go back to an earlier champion."""
 
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from loguru import logger
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.states import Failed
 
-from flows.command_line import run
+from flows.command_line import StageFailed, run
 from flows.notices import NOTICES
 from flows.options import DaskOptions, NoticeOptions, RunOptions
-from flows.promotion_view import decision_markdown, decision_view, history_view, reason_of
-from flows.refused import end_refused
 from flows.results import promotion_record
 from flows.running import run_flow
 from flows.settings import Settings
 from flows.stages import compare_on_test
 from flows.terminal import stdout
+from reports.promotion import decision_markdown, decision_view, history_view, reason_of
 from spark.options import SparkOptions
-from storage.champion import ChampionTerm
-from tasks.contest import crown_model, find_contest, find_predecessor, read_reign
+from storage.champion import ChampionTerm, read_history
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
-from tasks.promotion import pass_gate
+from tasks.promotion import decide, find_challenge, find_predecessor, make_champion
+
+REFUSED = "Refused"
 
 PARTS = (
     ModelChoice,
@@ -39,6 +41,16 @@ PARTS = (
     NoticeOptions,
     RunOptions,
 )
+
+
+class PromotionRefused(StageFailed):
+    """The gate kept a challenger out; ``record["decision"]`` says by which condition and figures.
+
+    Attributes:
+        event: What a notice of it says that happened.
+    """
+
+    event = "promotion_refused"
 
 
 def name_run() -> str:
@@ -59,58 +71,70 @@ def promote(settings: Settings) -> dict[str, Any]:
     was named, so that nobody asked for this one, and it was refused before in the same words, nothing is to be done.
     """
     if settings.show_history:
-        return tell_history(settings)
+        return show_history(settings)
     if settings.roll_back:
         return go_back(settings)
-    places = settings.part(PlaceOptions)
-    contest = find_contest(places, settings.part(ModelChoice))
-    challenger = contest.challenger
+    places, selection = settings.part(PlaceOptions), settings.part(SelectionOptions)
+    challenge = find_challenge(places, settings.part(ModelChoice))
+    challenger = challenge.challenger
     _rename_run(f"promote {challenger.id}")
-    if challenger.id == contest.reign.champion_id:
+    if challenger.id == challenge.history.champion_id:
         logger.info("models/{} is the champion already: nothing to do", challenger.id)
         return {"outcome": "unchanged", "ids": {"challenger": challenger.id, "champion": challenger.id}}
-    scored = compare_on_test(settings, contest.split, contest.candidates)
-    selection, evaluation = settings.part(SelectionOptions), settings.part(EvaluationOptions)
-    verdict = pass_gate(places, contest, scored, selection, evaluation, settings.part(PromotionOptions))
-    promotion, decision = verdict.artifact, verdict.decision
-    stdout().print(decision_view(decision))
-    create_markdown_artifact(decision_markdown(decision, promotion.id), key="promotion", description="The decision")
-    record = promotion_record(places, contest, scored, promotion, decision)
-    if decision["promoted"]:
-        reason = settings.promotion_reason or reason_of(decision)
-        successor = ChampionTerm(challenger.id, datetime.now(UTC).isoformat(), reason, promotion.id)
-        return record | {"pointer": crown_model(places, challenger, successor, contest.reign)}
-    if settings.model_id is None and not verdict.is_new:
+    scored = compare_on_test(settings, challenge.split, challenge.candidates)
+    evaluation, options = settings.part(EvaluationOptions), settings.part(PromotionOptions)
+    decision = decide(places, challenge, scored, selection, evaluation, options)
+    stdout().print(decision_view(decision.record))
+    page = decision_markdown(decision.record, decision.artifact.id)
+    create_markdown_artifact(page, key="promotion", description="The decision")
+    record = promotion_record(places, challenge, scored, decision)
+    if decision.record["promoted"]:
+        reason = settings.promotion_reason or reason_of(decision.record)
+        term = ChampionTerm(challenger.id, datetime.now(UTC).isoformat(), reason, decision.artifact.id)
+        return record | {"pointer": make_champion(places, challenger, term, challenge.history)}
+    if settings.model_id is None and not decision.is_new:
         logger.info(
-            "models/{} was refused before ({}), and nothing has changed: nothing to do", challenger.id, promotion.name
+            "models/{} was refused before ({}), and nothing has changed: nothing to do",
+            challenger.id,
+            decision.artifact.name,
         )
         return record | {"outcome": "unchanged"}
-    return end_refused(decision["sentence"], record)
+    return end_refused(decision.record["sentence"], record)
+
+
+def end_refused(message: str, record: dict[str, Any]) -> dict[str, Any]:
+    """Return what a flow returns to end refused: whoever called it gets PromotionRefused raised.
+
+    For Prefect it is a state of the type Failed, so that automations and hooks for failures see it, under the name
+    Refused, with the reason as its message and the exception as its result.
+    """
+    state: State[Any] = Failed(name=REFUSED, message=message, data=PromotionRefused(message, record))
+    return cast("dict[str, Any]", state)  # Prefect takes a state that a flow returns for how the flow ended
 
 
 def go_back(settings: Settings) -> dict[str, Any]:
     """Make the champion before this one, or a model that is named, the champion, if it is whole."""
     places = settings.part(PlaceOptions)
-    reign = read_reign(places.open_store())
-    model = find_predecessor(places, settings.part(ModelChoice), reign)
+    history = read_history(places.open_store())
+    model = find_predecessor(places, settings.part(ModelChoice), history)
     _rename_run(f"roll back to {model.id}")
-    ids = {"champion": model.id, "previous": reign.champion_id}
-    if model.id == reign.champion_id:
+    ids = {"champion": model.id, "previous": history.champion_id}
+    if model.id == history.champion_id:
         logger.info("models/{} is the champion already: nothing to do", model.id)
         return {"outcome": "unchanged", "ids": ids}
-    successor = ChampionTerm(model.id, datetime.now(UTC).isoformat(), settings.promotion_reason)
-    pointer = crown_model(places, model, successor, reign)
-    stdout().print(history_view(places.store_uri, [successor, *reign.history]))
+    term = ChampionTerm(model.id, datetime.now(UTC).isoformat(), settings.promotion_reason)
+    pointer = make_champion(places, model, term, history)
+    stdout().print(history_view(places.store_uri, [asdict(one) for one in (term, *history.terms)]))
     return {"outcome": "rolled back", "ids": ids, "pointer": pointer}
 
 
-def tell_history(settings: Settings) -> dict[str, Any]:
+def show_history(settings: Settings) -> dict[str, Any]:
     """Print who was the champion when and why."""
     store = settings.part(PlaceOptions).open_store()
-    reign = read_reign(store)
-    stdout().print(history_view(store.uri, reign.history))
-    history = [asdict(entry) for entry in reign.history]
-    return {"store": store.uri, "champion": reign.champion_id, "history": history}
+    history = read_history(store)
+    terms = [asdict(one) for one in history.terms]
+    stdout().print(history_view(store.uri, terms))
+    return {"store": store.uri, "champion": history.champion_id, "history": terms}
 
 
 def _rename_run(name: str) -> None:
@@ -121,7 +145,7 @@ def _rename_run(name: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the flow from the command line; the history needs no flow."""
     return run(
-        lambda settings: tell_history(settings) if settings.show_history else run_flow(promote, settings),
+        lambda settings: show_history(settings) if settings.show_history else run_flow(promote, settings),
         PARTS,
         description=__doc__ or "",
         settings_type=Settings,

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from rich import box
 from rich.table import Table
 
-from evaluation.drift import DriftFigure, Measure, Unit
 from reports.display import EN_DASH, format_share
 from reports.terminal import open_console, printed
+from schema.drift import DriftFigure, Measure, Unit
 
 WITHIN, BEYOND, NOT_LIMITED = "within", "beyond", "for information"
 COLUMNS = ("figure", "before", "now", "change", "limit", "verdict")

@@ -11,6 +11,7 @@ from rich.text import Text
 from reports.display import clean_text, format_count, format_interval, format_metric, metric_label
 from reports.findings import gather_warnings, judge, metric_columns, rank_models, say_popularity
 from reports.report_input import PRIMARY, ReportInput, ScoredModel
+from reports.verdicts import say_lead
 from schema.metric import Metric, MetricRow
 
 _MOST_COLUMNS = 4
@@ -29,7 +30,7 @@ def terminal_table(report: ReportInput, width: int = 100, has_colour: bool = Fal
     tone = {"good": "green", "even": "yellow", "bad": "red"}
     verdict = judge(report)
     console.print(Text(clean_text(verdict.sentence, limit=600), style=tone[verdict.tone]))
-    for sentence in (say_popularity(report.test), report.lead.sentence if report.lead else ""):
+    for sentence in (say_popularity(report.test), say_lead(report.lead) if report.lead else ""):
         if sentence:
             console.print(Text(clean_text(sentence, limit=600)))
     for warning in gather_warnings(report):

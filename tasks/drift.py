@@ -16,10 +16,11 @@ from prefect.artifacts import create_table_artifact
 import evaluation.drift
 import evaluation.review_profile
 import evaluation.stability
-from evaluation.drift import DriftFigure, beyond, compare_reviews
+from evaluation.drift import beyond, compare_reviews
 from evaluation.options import DriftLimits
 from evaluation.review_profile import COLUMNS, ReviewProfile, profile_reviews
 from reports.drift_table import drift_rows, drift_text, say_beyond
+from schema.drift import DriftFigure
 from schema.errors import InvalidInput
 from storage import canonical, layout
 from storage.identity import code_version

@@ -12,10 +12,10 @@ from prefect import task
 
 from evaluation.assignment import rolling_windows
 from schema.errors import InvalidInput
+from schema.verdicts import figures_of
 from storage import canonical, layout
 from storage.code_version import code_version
 from storage.manifest import Manifest
-from tasks.candidates import Candidate
 from tasks.choose import Choice, Scored
 from tasks.execution import COMPUTE_RETRIES
 from tasks.measured import headline
@@ -116,7 +116,7 @@ def write_model(places: PlaceOptions, training: Training, folder: Path) -> dict[
         (folder / target).parent.mkdir(exist_ok=True)
         shutil.copyfile(local_file(places, dataset, name), folder / target)
     measured = _rows(places, [*training.validated, *training.tested])
-    verdicts = {"guard": asdict(choice.guard), "lead": asdict(choice.lead)}
+    verdicts = {"guard": figures_of(choice.guard), "lead": figures_of(choice.lead)}
     _write_json(folder / layout.METRICS, {"rows": measured, **verdicts})
     _write_json(folder / layout.METADATA, _metadata(training.lineage, training.final))
     sizes = {name: dataset.counts[name] for name in ("n_users", "n_items")}
@@ -136,12 +136,12 @@ def _take_fit(places: PlaceOptions, fitted: Manifest, folder: Path) -> None:
 
 
 def _metadata(lineage: Lineage, final: Scored) -> Mapping[str, Any]:
-    candidate: Candidate = final.candidate
+    candidate = final.candidate
     return {
         "model": candidate.model,
         "label": candidate.label,
         "parameters": dict(candidate.parameters),
-        "predicts_ratings": candidate.predicts_ratings,
+        "predicts_ratings": candidate.kind.predicts_ratings,
         "n_users": lineage.dataset.counts["n_users"],
         "n_items": lineage.dataset.counts["n_items"],
         "factors": {"dtype": "<f4", "user_factors": layout.USER_FACTORS, "item_factors": layout.ITEM_FACTORS},

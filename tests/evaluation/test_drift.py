@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation import review_profile
-from evaluation.drift import DriftFigure, beyond, compare_reviews
+from evaluation.drift import beyond, compare_reviews
 from evaluation.options import DriftLimits
 from evaluation.review_profile import ReviewProfile, profile_reviews
 from reports.drift_table import COLUMNS, drift_rows, drift_text, say_beyond
+from schema.drift import DriftFigure
 
 DAY = 86_400
 Row = tuple[str, str, float | None, int | None]

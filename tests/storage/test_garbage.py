@@ -11,7 +11,7 @@ from sample_artifacts import DATASET, LISTS, MODEL, SPLIT, contents, forge_manif
 from schema.digests import file_sha256
 from schema.errors import InvalidInput, ObjectNotFound
 from storage import artifacts
-from storage.champion import ChampionTerm, promote, replace_champion
+from storage.champion import ChampionHistory, ChampionTerm, promote, replace_champion
 from storage.garbage import DEFAULT_AGE, LEAST_AGE, Garbage, collect_garbage
 from storage.inventory import list_artifacts
 from storage.local import LocalStore
@@ -191,7 +191,7 @@ def test_files_of_a_lost_manifest_stay_while_the_history_of_the_champions_names_
     for name in (*kept, "models/stray", "promotions/stray"):
         store.create(f"{name}/half", b"")
     first, second = ChampionTerm("gone", promotion="first"), ChampionTerm("here", promotion="second")
-    promote(store, second, [first], None)
+    promote(store, second, ChampionHistory((first,), None))
     found = collect(store)
     assert list(found.left_alone) == kept
     assert found.left_alone["models/gone"] == "it has no manifest, but it was the champion"

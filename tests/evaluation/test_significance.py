@@ -4,17 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluation.comparison import ALPHA, Comparison, adjust, compare_paired, format_figure, holm
-from evaluation.intervals import mean_interval
+from evaluation.significance import adjust, compare_paired, holm, mean_interval, ratio_interval
 from schema.metric import Metric
+from schema.verdicts import ALPHA, Comparison
 
 
-def compare(values, other_values, **options):
-    return compare_paired("als", "popularity", Metric("ndcg", 10), np.array(values), np.array(other_values), **options)
+def compare(values, other_values):
+    return compare_paired("als", "popularity", Metric("ndcg", 10), np.array(values), np.array(other_values))
 
 
-def comparison(difference, low, high, p, **options):
-    return Comparison("als", "popularity", Metric("ndcg", 10), difference, low, high, p, p, 100, **options)
+def comparison(difference, low, high, p):
+    return Comparison("als", "popularity", Metric("ndcg", 10), difference, low, high, p, p, 100)
 
 
 def test_difference_and_p_value_are_those_of_a_paired_t_test_by_hand():
@@ -39,21 +39,15 @@ def test_interval_is_that_of_the_differences_and_not_of_the_two_means():
     result = compare(values, other)
     assert (result.low, result.high) == mean_interval(values - other)
     assert result.high - result.low < 0.003
-    assert result.verdict == "better"
+    assert result.outcome == "better"
 
 
 def test_the_other_way_round_everything_is_negated():
     other, values = np.random.default_rng(1).normal([[0.0], [0.2]], 0.3, size=(2, 200))
     there, back = compare(values, other), compare(other, values)
-    assert (there.verdict, back.verdict) == ("better", "worse")
+    assert (there.outcome, back.outcome) == ("better", "worse")
     assert back.difference == pytest.approx(-there.difference)
     assert back.p_value == pytest.approx(there.p_value)
-
-
-def test_a_lower_error_is_better():
-    errors, other_errors = np.full(50, 0.8), np.full(50, 0.9)
-    assert compare(errors, other_errors, lower_is_better=True).verdict == "better"
-    assert compare(other_errors, errors, lower_is_better=True).verdict == "worse"
 
 
 @pytest.mark.parametrize(
@@ -66,16 +60,16 @@ def test_p_value_without_variance(values, other, p):
 
 
 def test_one_user_shows_no_difference():
-    assert compare([1.0], [0.0]).verdict == "no difference shown"
+    assert compare([1.0], [0.0]).outcome == "no difference shown"
 
 
 def test_sums_that_differ_by_rounding_are_no_difference():
     result = compare([0.1 + 0.2] * 40, [0.3] * 40)
-    assert (result.difference, result.p_value, result.verdict) == (0.0, 1.0, "no difference shown")
+    assert (result.difference, result.p_value, result.outcome) == (0.0, 1.0, "no difference shown")
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "p", "verdict"),
+    ("low", "high", "p", "outcome"),
     [
         (0.01, 0.03, 0.049, "better"),
         (0.01, 0.03, ALPHA, "no difference shown"),
@@ -83,15 +77,15 @@ def test_sums_that_differ_by_rounding_are_no_difference():
         (-0.01, 0.05, 0.01, "no difference shown"),
     ],
 )
-def test_verdict_needs_both_the_test_and_the_interval(low, high, p, verdict):
-    assert comparison(0.02, low, high, p).verdict == verdict
+def test_outcome_needs_both_the_test_and_the_interval(low, high, p, outcome):
+    assert comparison(0.02, low, high, p).outcome == outcome
 
 
-def test_verdict_takes_the_adjusted_p_value():
+def test_outcome_takes_the_adjusted_p_value():
     family = adjust([comparison(0.02, 0.01, 0.03, 0.03), comparison(0.02, 0.01, 0.03, 0.04)])
     assert [result.p_adjusted for result in family] == [0.06, 0.06]
     assert [result.p_value for result in family] == [0.03, 0.04]
-    assert [result.verdict for result in family] == ["no difference shown"] * 2
+    assert [result.outcome for result in family] == ["no difference shown"] * 2
 
 
 @pytest.mark.parametrize(
@@ -138,8 +132,53 @@ def test_values_of_other_users_are_refused(values, other, message):
         compare(values, other)
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.00051, "0.00051"), (0.001, "0.0010"), (-0.25, "-0.2500"), (1.0, "1.0000")]
-)
-def test_small_figures_keep_two_digits(value, text):
-    assert format_figure(value) == text
+@pytest.mark.parametrize("values", [np.arange(2000) % 2 == 0, np.random.default_rng(0).normal(size=2000)])
+def test_mean_interval_agrees_with_the_normal_one_on_many_users(values):
+    values = values.astype(np.float64)
+    half_width = 1.96 * values.std() / np.sqrt(len(values))
+    low, high = mean_interval(values)
+    assert low == pytest.approx(values.mean() - half_width, abs=half_width / 8)
+    assert high == pytest.approx(values.mean() + half_width, abs=half_width / 8)
+
+
+def test_mean_interval_of_few_distinct_values_is_that_of_drawing_users_one_by_one():
+    values = np.repeat([0.0, 0.3, 1.0], [700, 200, 100])
+    one_by_one = ratio_interval(values, np.ones(1000))
+    assert mean_interval(values) == pytest.approx(one_by_one, abs=0.003)
+
+
+def test_intervals_are_set_by_their_seed():
+    values = np.repeat([0.0, 1.0], 50)
+    assert mean_interval(values, seed=1) == mean_interval(values, seed=1)
+    assert ratio_interval(values, values + 1, seed=1) == ratio_interval(values, values + 1, seed=1)
+    assert ratio_interval(values, values + 1, seed=1) != ratio_interval(values, values + 1, seed=2)
+
+
+def test_interval_of_one_user_has_no_width():
+    assert mean_interval(np.array([0.25])) == (0.25, 0.25)
+
+
+def test_ratio_interval_covers_the_ratio_of_sums_and_not_the_mean_of_ratios():
+    numerator, denominator = np.repeat([1.0, 100.0], 500), np.repeat([1.0, 10.0], 500)
+    low, high = ratio_interval(numerator, denominator)
+    assert low < 50500 / 5500 < high
+    assert low > 5.5
+
+
+def test_ratio_interval_draws_numerator_and_denominator_of_the_same_users():
+    rows_by_user = np.arange(1.0, 50.0)
+    assert ratio_interval(rows_by_user * 3, rows_by_user) == (3.0, 3.0)
+
+
+def test_ratio_interval_resamples_users_and_so_is_wider_where_their_rows_agree():
+    errors_by_user = np.random.default_rng(5).exponential(size=200)
+    by_user = ratio_interval(errors_by_user * 20, np.full(200, 20.0))
+    by_row = mean_interval(np.repeat(errors_by_user, 20))
+    assert by_user[1] - by_user[0] > 3 * (by_row[1] - by_row[0])
+
+
+def test_intervals_of_nobody_are_refused():
+    with pytest.raises(ValueError, match="no users to resample"):
+        mean_interval(np.array([]))
+    with pytest.raises(ValueError, match="no users to resample"):
+        ratio_interval(np.array([]), np.array([]))
