@@ -9,8 +9,8 @@ from flows.results import evaluation_record
 from flows.settings import Settings
 from flows.stages import baselines, fit_and_score, make_split
 from models.original import SPLIT, original_sweeps
-from reports.original import original_table
 from reports.report_input import ScoredModel
+from reports.terminal import original_table
 from schema.errors import InvalidInput
 from schema.metric import Metric
 from tasks.choose import Scored
