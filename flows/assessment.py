@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from loguru import logger
-from reports.original import original_table
 
 from evaluation.options import SplitOptions
 from flows.pipeline import baselines, fit_and_score, make_split, split_as_asked
@@ -14,6 +13,7 @@ from flows.results import evaluation_record
 from flows.settings import Environment
 from models.original import SPLIT, original_sweeps
 from models.registry import Candidate, ModelOptions
+from reports.terminal import original_table
 from reviews.options import IngestOptions
 from schema.errors import InvalidInput
 from schema.metric import Metric
