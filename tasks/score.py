@@ -17,6 +17,7 @@ from evaluation.external_lists import Lists, arrange
 from evaluation.measured import USERS_K, About, Measured, measure_lists, measure_scores
 from models.base import Scorer
 from models.registry import Candidate
+from reviews.side_files import read_pairs
 from schema.errors import InvalidInput
 from schema.metric import Metric, MetricRow
 from schema.scores import SegmentScore
@@ -24,9 +25,9 @@ from storage import canonical, layout
 from storage.code_version import code_version
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
+from tasks.dataset import find_indices
 from tasks.execution import COMPUTE_RETRIES
 from tasks.options import EvaluationOptions, PlaceOptions
-from tasks.outside import find_indices, read_ids
 from tasks.rank import load_model, rank_users
 from tasks.raw import raw_file
 from tasks.store import LEARNT, learnt_parts, local_file, publish_once, read_parts, read_table
@@ -129,7 +130,7 @@ def score_lists(
     """
 
     def measure(measured: Measured, held_out: HeldOut, _: pa.Table) -> dict[str, int]:
-        ids = read_ids(raw_file(places, lists))
+        ids = read_pairs(raw_file(places, lists))
         ranked, counts = arrange(ids, *find_indices(places, dataset, ids), held_out, max(DEFAULT_KS))
         logger.info("Lists: {}", ", ".join(f"{name} {value:,}" for name, value in counts.items()))
         measure_lists(measured, ranked, held_out, (candidate.model, {}, PART))
@@ -164,7 +165,7 @@ def _publish(
         layout.SCORES,
         inputs=inputs,
         parameters={"part": part, "ks": list(DEFAULT_KS), "evaluate_users": options.evaluate_users, **named},
-        code=code_version(*computed_by, *((read_ids, find_indices, arrange) if named else ())),
+        code=code_version(*computed_by, *((read_pairs, find_indices, arrange) if named else ())),
         build=build,
     )
 
