@@ -15,8 +15,8 @@ from reviews.checks import CHECKS
 from reviews.options import IngestOptions
 from spark.options import DatasetOptions
 from storage.manifest import Manifest
-from tasks.choose import NDCG, Choice, Scored, choose
-from tasks.dataset import build_dataset
+from tasks.choose import NDCG, Choice, choose
+from tasks.dataset import SPLIT_FILES, build_dataset, split_dataset
 from tasks.drift import Drift, compare_with_before
 from tasks.execution import Advance, progress
 from tasks.fit import Parts, fit
@@ -32,8 +32,7 @@ from tasks.options import (
 )
 from tasks.raw import fetch_raw, keep_file
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
-from tasks.score import score
-from tasks.split import SPLIT_FILES, split_dataset
+from tasks.score import Scored, score
 from tasks.store import LEARNT, scratch_folder
 
 Result = TypeVar("Result")

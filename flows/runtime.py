@@ -22,8 +22,7 @@ from flows.notices import send_notice
 from flows.prefect_server import open_prefect_api
 from flows.settings import DaskOptions, Environment, InvalidSettings, fill_open, read, read_variables
 from schema.errors import Unavailable
-from spark.configuration import machine_bytes
-from spark.options import GIB, driver_memory
+from spark.options import GIB, driver_memory, machine_bytes
 
 # Without these a run would wait without end: for a worker that pauses for want of memory, which Dask cannot give back
 # (one that takes too much is killed instead, and reported), or for workers that are gone.

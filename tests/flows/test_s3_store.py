@@ -17,7 +17,7 @@ from flows.settings import read
 from schema.errors import InvalidInput
 from storage.opening import S3Options
 from tasks.options import PlaceOptions, ReviewsInput
-from tasks.sessions import spark_uri
+from tasks.spark_session import spark_uri
 
 PASSWORD = "planted-in-an-address"  # noqa: S105 - what must not be found
 

@@ -16,7 +16,7 @@ from flows.settings import Environment, read
 from spark.options import SparkOptions
 from storage import layout
 from tasks.options import PlaceOptions
-from tasks.sessions import open_spark, spark_limit
+from tasks.spark_session import open_spark, spark_limit
 
 pytestmark = pytest.mark.timeout(1500)  # seven cold starts of two executors
 

@@ -10,8 +10,8 @@ from flows.settings import read
 from storage import artifacts, layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
+from tasks.dataset import split_dataset
 from tasks.options import PlaceOptions
-from tasks.split import split_dataset
 from tasks.store import PART_FILES, read_table
 
 DAY = 86_400
