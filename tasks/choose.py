@@ -135,5 +135,6 @@ def _predict(
 
 def scored_model(places: PlaceOptions, one: Scored, *, is_chosen: bool) -> ScoredModel:
     """Return a candidate with its metrics as it is shown."""
-    candidate, rows = one.candidate, read_rows(places, one.scores)
-    return ScoredModel(candidate.label, dict(candidate.parameters), rows, candidate.kind.is_baseline, is_chosen)
+    kind, rows = one.candidate.kind, read_rows(places, one.scores)
+    parameters = dict(one.candidate.parameters)
+    return ScoredModel(one.candidate.label, parameters, rows, kind.is_baseline, is_chosen, kind.role)
