@@ -1,17 +1,31 @@
 """All that is measured of a set of lists on one part of a split: accuracy, what it does to the catalogue, segments."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from evaluation.diversity import intra_list_diversity
-from evaluation.evaluate import DEFAULT_KS, RankingScores, evaluate_lists, find_users_to_evaluate, rank_held_out
-from evaluation.exposure import Estimate, coverage_at_k, gini_at_k, personalisation_at_k
-from evaluation.novelty import mean_popularity, self_information
-from evaluation.ranking import Scores
+from evaluation.beyond_accuracy import (
+    Estimate,
+    coverage_at_k,
+    gini_at_k,
+    intra_list_diversity,
+    mean_popularity,
+    personalisation_at_k,
+    self_information,
+)
+from evaluation.ranking import (
+    DEFAULT_KS,
+    About,
+    Parameters,
+    Scores,
+    evaluate_lists,
+    find_users_to_evaluate,
+    rank_held_out,
+    summarise,
+)
 from evaluation.segments import (
     ACTIVITY_SEGMENTS,
     AGE_SEGMENTS,
@@ -21,7 +35,6 @@ from evaluation.segments import (
     segment_users_by_activity,
     segment_users_by_age,
 )
-from evaluation.significance import mean_interval
 from schema.items_by_user import ItemsByUser
 from schema.metric import Metric, MetricRow
 from schema.scores import SegmentScore
@@ -31,8 +44,6 @@ SAMPLE_SEED = 42
 ACTIVITY_GROUP, AGE_GROUP, COLD_GROUP = "user activity", "user age", "users without history"
 COLD_SEGMENTS = ("cold",)
 CATALOGUE_METRICS = {"coverage": coverage_at_k, "gini": gini_at_k, "personalisation": personalisation_at_k}
-
-Parameters = Mapping[str, str | int | float | bool | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +73,6 @@ class HeldOut:
         """Rows to learn from of each item, shape (n_items)."""
         return np.bincount(self.seen.items, minlength=self.n_items)
 
-    @property
-    def is_sample(self) -> bool:
-        """Whether only some of the users are evaluated."""
-        return len(self.users) < self.n_warm
-
 
 @dataclass(frozen=True, eq=False)
 class Assessment:
@@ -80,7 +86,7 @@ class Assessment:
 
     rows: list[MetricRow]
     segments: list[SegmentScore]
-    scores: RankingScores
+    scores: Scores
 
 
 def hold_out(
@@ -106,7 +112,7 @@ def hold_out(
 def score_oracle(held_out: HeldOut, k: int) -> Scores:
     """Return the metrics at k of each evaluated user for an oracle that knows what is held out."""
     lists = rank_held_out(held_out.relevant, held_out.users, k)
-    return evaluate_lists(lists, held_out.users, held_out.seen, held_out.relevant, (k,)).scores
+    return evaluate_lists(lists, held_out.users, held_out.seen, held_out.relevant, (k,))
 
 
 def items_by_user(rows: pa.Table, n_users: int) -> ItemsByUser:
@@ -150,17 +156,15 @@ def assess_lists(
         ("novelty", self_information(items, ks, counts, n_learnt)),
         ("popularity", mean_popularity(items, ks, counts)),
     ):
-        scores.scores.update({Metric(metric, k): values for k, values in by_k.items()})
+        scores |= {Metric(metric, k): values for k, values in by_k.items()}
     about = (model, parameters, part)
-    rows = scores.rows(*about)
+    rows = summarise(scores, about)
     rows += _catalogue_rows(items, held_out, ks, about)
     rows += _diversity_rows(items, held_out, ks, about)
     return Assessment(rows, _segments(items, held_out, scores), scores)
 
 
-def _catalogue_rows(
-    items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: tuple[str, Parameters, str]
-) -> list[MetricRow]:
+def _catalogue_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: About) -> list[MetricRow]:
     """Measure what the lists do to the catalogue; nothing is known of that from fewer than two lists."""
     rows: list[MetricRow] = []
     if (items >= 0).any(axis=1).sum() < 2:
@@ -172,19 +176,14 @@ def _catalogue_rows(
     return rows
 
 
-def _diversity_rows(
-    items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: tuple[str, Parameters, str]
-) -> list[MetricRow]:
+def _diversity_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: About) -> list[MetricRow]:
     """Measure diversity on at most 2,000 users drawn at random, for it compares all pairs of a list."""
     some = np.random.default_rng(SAMPLE_SEED).permutation(len(items))[:DIVERSITY_USERS]
     by_k = intra_list_diversity(items[np.sort(some)], ks, held_out.seen, held_out.n_items)
-    return [
-        MetricRow(*about, "diversity", k, float(values.mean()), *mean_interval(values), len(values))
-        for k, values in by_k.items()
-    ]
+    return summarise({Metric("diversity", k): values for k, values in by_k.items()}, about)
 
 
-def _segments(items: NDArray[np.int32], held_out: HeldOut, scores: RankingScores) -> list[SegmentScore]:
+def _segments(items: NDArray[np.int32], held_out: HeldOut, scores: Scores) -> list[SegmentScore]:
     users = held_out.users
     theirs = held_out.relevant.take(users)
     found = score_item_segments(items, theirs, segment_items(held_out.item_counts))

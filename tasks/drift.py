@@ -14,11 +14,8 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 
 import evaluation.drift
-import evaluation.review_profile
-import evaluation.stability
-from evaluation.drift import beyond, compare_reviews
+from evaluation.drift import COLUMNS, ReviewProfile, beyond, compare_reviews, profile_reviews
 from evaluation.options import DriftLimits
-from evaluation.review_profile import COLUMNS, ReviewProfile, profile_reviews
 from reports.drift_table import drift_rows, drift_text, say_beyond
 from schema.drift import DriftFigure
 from schema.errors import InvalidInput
@@ -31,7 +28,7 @@ from tasks.execution import COMPUTE_RETRIES
 from tasks.options import DriftOptions, PlaceOptions
 from tasks.store import local_file, publish_once
 
-CODE = code_version(evaluation.drift, evaluation.review_profile, evaluation.stability)
+CODE = code_version(evaluation.drift, evaluation.drift, evaluation.drift)
 _DATE = re.compile(r"(?<!\d)(19|20)\d{2}([-_.]?)(0[1-9]|1[0-2])(\2(0[1-9]|[12]\d|3[01]))?(?!\d)")
 
 

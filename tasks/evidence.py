@@ -23,7 +23,8 @@ from evaluation.checks import (
     find_too_good,
     overlap_at_k,
 )
-from evaluation.shapes import calibrate, spread_of_scores
+from evaluation.ranking import spread_of_scores
+from evaluation.rating import calibrate
 from evaluation.significance import adjust, compare_paired
 from models.base import Scorer
 from reports.report_input import PRIMARY, Evidence, ExampleUser, HistoryEntry, RecommendedItem

@@ -10,10 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from evaluation.assess import HeldOut, assess_cold_users, assess_lists, hold_out
-from evaluation.evaluate import DEFAULT_KS
 from evaluation.held_out_only import held_out_only
+from evaluation.ranking import DEFAULT_KS, summarise
 from evaluation.rating import rating_error
-from evaluation.significance import mean_interval
 from models.base import Scorer
 from models.registry import Candidate
 from schema.errors import InvalidInput
@@ -78,7 +77,7 @@ class Measured:
         assessed = assess_lists(ranked, held_out, *self._about)
         self.rows += assessed.rows
         self.segments += assessed.segments
-        per_user = {str(metric): values for metric, values in assessed.scores.scores.items() if metric.k == USERS_K}
+        per_user = {str(metric): values for metric, values in assessed.scores.items() if metric.k == USERS_K}
         users = pa.table({"user_idx": held_out.users.astype(np.int32), **per_user})
         write_parquet([users], self._folder / layout.USERS, users.schema)
         np.save(self._folder / layout.RANKED, ranked.astype("<i4"))
@@ -91,7 +90,7 @@ class Measured:
         user_idx, item_idx, rating = (np.asarray(held_rows[name]) for name in ("user_idx", "item_idx", "rating"))
         if self._candidate.kind.predicts_ratings:
             errors = rating_error(model.score, user_idx, item_idx, rating, held_out.seen)
-            self.rows += errors.rows(*self._about)
+            self.rows += errors.rows(self._about)
         predicted = model.score(user_idx, item_idx)
         self.held_out_only += held_out_rows(user_idx, item_idx, predicted, rating, self._about)
 
@@ -116,10 +115,7 @@ def held_out_rows(
 ) -> list[MetricRow]:
     """Return the original project's precision and NDCG at 10, over each user's own held-out rows."""
     _, by_metric = held_out_only(user_idx, predicted, rating >= GOOD_RATING, (USERS_K,), item_idx=item_idx)
-    return [
-        MetricRow(*about, *metric, float(values.mean()), *mean_interval(values), len(values))
-        for metric, values in by_metric.items()
-    ]
+    return summarise(by_metric, about)
 
 
 def headline(rows: Sequence[MetricRow]) -> dict[str, float]:

@@ -8,11 +8,8 @@ from numpy.typing import NDArray
 from prefect import task
 
 import evaluation.assess
-import evaluation.diversity
-import evaluation.evaluate
-import evaluation.exposure
+import evaluation.beyond_accuracy
 import evaluation.held_out_only
-import evaluation.novelty
 import evaluation.ranking
 import evaluation.rating
 import evaluation.segments
@@ -21,7 +18,7 @@ import models.item_knn
 import models.selection
 import models.top_k
 import tasks.measured
-from evaluation.evaluate import DEFAULT_KS
+from evaluation.ranking import DEFAULT_KS
 from models.registry import Candidate
 from schema.metric import Metric, MetricRow
 from schema.scores import SegmentScore
@@ -36,12 +33,12 @@ from tasks.store import learnt_parts, local_file, publish_once, read_parts, read
 
 CODE = code_version(
     evaluation.assess,
-    evaluation.diversity,
-    evaluation.evaluate,
-    evaluation.exposure,
+    evaluation.beyond_accuracy,
+    evaluation.ranking,
+    evaluation.beyond_accuracy,
     evaluation.held_out_only,
     evaluation.significance,
-    evaluation.novelty,
+    evaluation.beyond_accuracy,
     evaluation.ranking,
     evaluation.rating,
     evaluation.segments,

@@ -11,8 +11,7 @@ from prefect import task
 
 import tasks.outside
 from evaluation.assess import HeldOut
-from evaluation.evaluate import DEFAULT_KS
-from evaluation.ranking import contains_pairs
+from evaluation.ranking import DEFAULT_KS, contains_pairs
 from models.registry import Candidate
 from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys

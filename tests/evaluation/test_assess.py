@@ -30,15 +30,15 @@ def test_users_without_anything_to_learn_from_are_cold(held_out: HeldOut) -> Non
     assert held_out.users.tolist() == [0, 1, 2]
     assert held_out.cold.tolist() == [3]
     assert held_out.item_counts.tolist() == [3, 1, 1, 0, 0]
-    assert (held_out.n_warm, held_out.is_sample) == (3, False)
+    assert held_out.n_warm == 3
 
 
 def test_sample_of_users_is_the_same_each_time_and_told(held_out: HeldOut) -> None:
     some = hold_out(LEARNT, HELD, 4, 5, most_users=2)
     assert set(some.users) < set(held_out.users)
     assert some.users.tolist() == hold_out(LEARNT, HELD, 4, 5, most_users=2).users.tolist()
-    assert (some.n_warm, some.is_sample) == (3, True)
-    assert not hold_out(LEARNT, HELD, 4, 5, most_users=3).is_sample
+    assert (len(some.users), some.n_warm) == (2, 3)
+    assert len(hold_out(LEARNT, HELD, 4, 5, most_users=3).users) == 3
 
 
 def test_first_timestamps_are_there_only_where_all_rows_have_one(held_out: HeldOut) -> None:
