@@ -1,7 +1,7 @@
-"""All that is measured of a set of lists on one part of a split: accuracy, what it does to the catalogue, segments."""
+"""Everything measured of a candidate on one part of a split: accuracy, use of the catalogue, segments, ratings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -16,16 +16,17 @@ from evaluation.beyond_accuracy import (
     personalisation_at_k,
     self_information,
 )
+from evaluation.held_out_only import held_out_only
 from evaluation.ranking import (
     DEFAULT_KS,
     About,
-    Parameters,
     Scores,
     evaluate_lists,
     find_users_to_evaluate,
     rank_held_out,
     summarise,
 )
+from evaluation.rating import Predict, rating_error
 from evaluation.segments import (
     ACTIVITY_SEGMENTS,
     AGE_SEGMENTS,
@@ -41,6 +42,8 @@ from schema.scores import SegmentScore
 
 DIVERSITY_USERS = 2000
 SAMPLE_SEED = 42
+USERS_K = 10
+GOOD_RATING = 4.0  # the original's threshold of relevance
 ACTIVITY_GROUP, AGE_GROUP, COLD_GROUP = "user activity", "user age", "users without history"
 COLD_SEGMENTS = ("cold",)
 CATALOGUE_METRICS = {"coverage": coverage_at_k, "gini": gini_at_k, "personalisation": personalisation_at_k}
@@ -89,6 +92,25 @@ class Assessment:
     scores: Scores
 
 
+@dataclass
+class Measured:
+    """What is measured of one candidate on one part.
+
+    Attributes:
+        rows: Every metric with its interval.
+        segments: Metrics of groups of items and users.
+        held_out_only: Metrics of the original project's protocol.
+        users: Each metric at 10 of each user; None where nothing was ranked.
+        ranked: The lists, shape (n_users, k), -1 where nothing is left; None where nothing was ranked.
+    """
+
+    rows: list[MetricRow] = field(default_factory=list)
+    segments: list[SegmentScore] = field(default_factory=list)
+    held_out_only: list[MetricRow] = field(default_factory=list)
+    users: pa.Table | None = None
+    ranked: NDArray[np.int32] | None = None
+
+
 def hold_out(
     learnt: pa.Table, held_out: pa.Table, n_users: int, n_items: int, most_users: int | None = None
 ) -> HeldOut:
@@ -129,21 +151,14 @@ def _first_timestamps(learnt: pa.Table, n_users: int) -> NDArray[np.int64] | Non
 
 
 def assess_lists(
-    items: NDArray[np.int32],
-    held_out: HeldOut,
-    model: str,
-    parameters: Parameters,
-    part: str,
-    ks: Sequence[int] = DEFAULT_KS,
+    items: NDArray[np.int32], held_out: HeldOut, about: About, ks: Sequence[int] = DEFAULT_KS
 ) -> Assessment:
     """Measure the lists of the users to evaluate.
 
     Args:
         items: Shape (len(held_out.users), max(ks)), best first, unseen only, -1 where none is left.
         held_out: Who is evaluated on what.
-        model: Name for the rows.
-        parameters: Parameters for the rows.
-        part: "validation" or "test".
+        about: What the rows are about.
         ks: Cut-offs.
 
     Raises:
@@ -157,7 +172,6 @@ def assess_lists(
         ("popularity", mean_popularity(items, ks, counts)),
     ):
         scores |= {Metric(metric, k): values for k, values in by_k.items()}
-    about = (model, parameters, part)
     rows = summarise(scores, about)
     rows += _catalogue_rows(items, held_out, ks, about)
     rows += _diversity_rows(items, held_out, ks, about)
@@ -202,3 +216,25 @@ def assess_cold_users(items: NDArray[np.int32], held_out: HeldOut, k: int = 10) 
     scores = evaluate_lists(items, held_out.cold, held_out.seen, held_out.relevant, (k,))
     every = np.zeros(len(held_out.cold), dtype=np.int8)
     return score_user_segments(scores, COLD_GROUP, COLD_SEGMENTS, every)
+
+
+def measure_lists(measured: Measured, ranked: NDArray[np.int32], held_out: HeldOut, about: About) -> None:
+    """Measure the lists of the evaluated users, and keep them with what each user gets from them."""
+    assessed = assess_lists(ranked, held_out, about)
+    measured.rows += assessed.rows
+    measured.segments += assessed.segments
+    per_user = {str(metric): values for metric, values in assessed.scores.items() if metric.k == USERS_K}
+    measured.users = pa.table({"user_idx": held_out.users.astype(np.int32), **per_user})
+    measured.ranked = ranked
+
+
+def measure_scores(
+    measured: Measured, score: Predict, held_rows: pa.Table, held_out: HeldOut, about: About, *, are_ratings: bool
+) -> None:
+    """Measure the scores of held-out rows by the protocol of held-out rows alone, and as ratings where they are."""
+    user_idx, item_idx, rating = (np.asarray(held_rows[name]) for name in ("user_idx", "item_idx", "rating"))
+    if are_ratings:
+        measured.rows += rating_error(score, user_idx, item_idx, rating, held_out.seen).rows(about)
+    is_good = rating >= GOOD_RATING
+    _, by_metric = held_out_only(user_idx, score(user_idx, item_idx), is_good, (USERS_K,), item_idx=item_idx)
+    measured.held_out_only += summarise(by_metric, about)

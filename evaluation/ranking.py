@@ -13,7 +13,7 @@ All are those of ranx (Bassani, ECIR 2022) and trec_eval, to the last digit.
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +32,8 @@ Scores = dict[Metric, NDArray[np.float64]]
 """One value of each user by metric."""
 
 
-Parameters = Mapping[str, str | int | float | bool | None]
-
-About = tuple[str, Parameters, str]
-"""The model, its parameters and the part of the split that rows are about."""
+About = tuple[str, Mapping[str, Any], str]
+"""Name and parameters of a model, and the part of the split: what every row of its metrics says."""
 
 
 class UsersToEvaluate(NamedTuple):

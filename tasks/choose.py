@@ -9,38 +9,22 @@ from numpy.typing import NDArray
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
-from evaluation.assess import hold_out, score_oracle
+from evaluation.assess import GOOD_RATING, USERS_K, hold_out, score_oracle
 from evaluation.selection import judge_lead, judge_metrics, try_held_out_only, try_metrics
 from models.base import Scorer
-from models.registry import Candidate
 from reports.display import format_interval, format_metric, metric_label
 from reports.verdicts import say_guard, say_lead
 from schema.errors import InvalidInput
 from schema.metric import Metric
 from schema.verdicts import Guard, Lead, MetricTrial
 from storage.manifest import Manifest
-from tasks.measured import GOOD_RATING, USERS_K
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.rank import load_model
-from tasks.score import read_rows, read_users
+from tasks.score import Scored, read_rows, read_users
 from tasks.store import read_parts
 
 NDCG = Metric("ndcg", USERS_K)
 SHOWN = (NDCG, Metric("recall", 10), Metric("hit_rate", 10), Metric("coverage", 10), Metric("rmse"))
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A candidate with what it was fitted to and how it did on one part."""
-
-    candidate: Candidate
-    fitted: Manifest
-    scores: Manifest
-
-    def value(self, metric: Metric) -> float | None:
-        """Return a metric where it was measured for the candidate."""
-        value = self.scores.counts.get(str(metric))
-        return None if value is None else float(value)
 
 
 @dataclass(frozen=True)

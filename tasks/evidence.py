@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from prefect import task
 
-from evaluation.assess import items_by_user
+from evaluation.assess import USERS_K, items_by_user
 from evaluation.checks import (
     find_chance,
     find_cold_items,
@@ -35,12 +35,10 @@ from schema.scores import CalibrationBin
 from schema.verdicts import Comparison, Finding
 from storage import artifacts, layout
 from storage.manifest import Manifest
-from tasks.choose import Scored
-from tasks.measured import USERS_K
 from tasks.options import PlaceOptions
 from tasks.rank import load_model
 from tasks.recommend import recommended_rows
-from tasks.score import read_ranked, read_segments, read_users
+from tasks.score import Scored, read_ranked, read_segments, read_users
 from tasks.store import LEARNT, learnt_parts, read_parts, read_table
 
 ORACLE_NDCG = 1.0

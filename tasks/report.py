@@ -26,21 +26,21 @@ from reports.report_input import (
 )
 from reports.terminal import terminal_table
 from reviews.catalogue import is_sample_user
-from reviews.products import read_titles
+from reviews.ingest import count_reasons
+from reviews.side_files import read_titles
 from schema.dataset import DatasetCounts, KCorePass, ReviewCounts
 from schema.metric import MetricRow
 from schema.verdicts import Finding
 from storage import layout
 from storage.code_version import code_version
 from storage.manifest import Manifest
-from tasks.choose import Scored
 from tasks.evidence import find_examples, gather_evidence
 from tasks.execution import COMPUTE_RETRIES
+from tasks.ingest import show_reasons
 from tasks.model import Evaluation, Lineage, Training
 from tasks.options import PlaceOptions
-from tasks.quarantine import count_reasons, show_reasons
 from tasks.raw import raw_file
-from tasks.score import read_rows
+from tasks.score import Scored, read_rows
 from tasks.store import PART_FILES, local_file, publish_once, read_table
 
 SPLITS = {
@@ -180,7 +180,7 @@ def summarise_data(places: PlaceOptions, lineage: Lineage) -> DataSummary:
         reviews=_review_counts(lineage.reviews),
         dataset=_dataset_counts(places, lineage.dataset),
         min_interactions=int(str(lineage.dataset.parameters["min_interactions"])),
-        quarantine=count_reasons(read_table(places, lineage.reviews, layout.QUARANTINE)),
+        quarantine=count_reasons(local_file(places, lineage.reviews, layout.QUARANTINE)),
         split=_split_summary(lineage.split),
         distributions=summarise_interactions(read_table(places, lineage.dataset, layout.INTERACTIONS)),
         notes=_notes(lineage),
