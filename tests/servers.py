@@ -1,12 +1,17 @@
 """Servers that only tests need: a second S3 server, Toxiproxy for faults of the network, and a Spark cluster."""
 
-from collections.abc import Iterator
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import boto3
 import httpx
+from botocore.config import Config
 
 from deployments.s3_server import Credentials, S3Server, random_credentials, serving
 from deployments.stack.placement import SPARK_MASTER, place_on_this_machine
@@ -16,8 +21,30 @@ from deployments.stack.supervisor import Supervisor
 from flows.child_server import LOOPBACK, Check, ChildServer, free_port, require_program
 from schema.errors import InvalidInput
 
+BASH = shutil.which("bash") or "/bin/bash"
 # No bucket can be called this, so it hides none.
 VERSITYGW_HEALTH = "/_health"
+
+
+def sourced(path: Path) -> dict[str, str]:
+    """Return the variables of a shell that has sourced a file, without those that shells set themselves."""
+    script = f"set -eu; source {shlex.quote(str(path))}; env -0"
+    done = subprocess.run([BASH, "-c", script], env={}, capture_output=True, text=True, check=True)
+    pairs = dict(pair.split("=", 1) for pair in done.stdout.split("\0") if pair)
+    return {name: value for name, value in pairs.items() if name not in ("PWD", "SHLVL", "_")}
+
+
+def s3_client(variables: Mapping[str, str], endpoint_url: str | None = None) -> Any:
+    """Return an S3 client that knows only the variables by which a child process finds a server."""
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint_url or variables["S3_ENDPOINT_URL"],
+        region_name=variables["AWS_REGION"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        verify=variables.get("S3_CA_BUNDLE"),
+        config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20),
+    )
 
 
 @contextmanager
@@ -195,7 +222,7 @@ def open_spark_cluster(folder: Path, *, n_workers: int = 2) -> Iterator[SparkClu
         folder=folder,
         spark_port=free_port(),
         spark_ui_port=free_port(),
-        spark_worker_ui_port=_free_ports_in_a_row(n_workers),
+        spark_worker_ui_port=free_ports_in_a_row(n_workers),
         spark_workers=n_workers,
         spark_worker_cores=1,
         spark_worker_memory="1g",
@@ -212,7 +239,7 @@ def open_spark_cluster(folder: Path, *, n_workers: int = 2) -> Iterator[SparkClu
         supervisor.stop()
 
 
-def _free_ports_in_a_row(n_ports: int) -> int:
+def free_ports_in_a_row(n_ports: int) -> int:
     """Return the first of several free ports that follow each other."""
     while True:
         first = free_port()

@@ -6,13 +6,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
 import psutil
 import pytest
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from servers import Proxy, Toxiproxy, open_versitygw
+from servers import Proxy, Toxiproxy, open_versitygw, s3_client
 
 from deployments.s3_server import Credentials, S3Server, open_minio, random_credentials
 from flows import child_server
@@ -30,27 +28,13 @@ def server(request: pytest.FixtureRequest) -> S3Server:
     return shared
 
 
-def client(server: S3Server, endpoint_url: str | None = None) -> Any:
-    """Return an S3 client that knows only what a child process is told."""
-    told = server.environment()
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint_url or told["S3_ENDPOINT_URL"],
-        region_name=told["AWS_REGION"],
-        aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
-        verify=told.get("S3_CA_BUNDLE"),
-        config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20),
-    )
-
-
 def read(server: S3Server, key: str, endpoint_url: str | None = None) -> bytes:
-    data: bytes = client(server, endpoint_url).get_object(Bucket=server.bucket, Key=key)["Body"].read()
+    data: bytes = s3_client(server.environment(), endpoint_url).get_object(Bucket=server.bucket, Key=key)["Body"].read()
     return data
 
 
 def write(server: S3Server, key: str, data: bytes, endpoint_url: str | None = None) -> None:
-    client(server, endpoint_url).put_object(Bucket=server.bucket, Key=key, Body=data)
+    s3_client(server.environment(), endpoint_url).put_object(Bucket=server.bucket, Key=key, Body=data)
 
 
 def test_object_can_be_written_and_read(server: S3Server) -> None:
@@ -61,7 +45,7 @@ def test_object_can_be_written_and_read(server: S3Server) -> None:
 def test_create_only_write_refuses_an_existing_key(server: S3Server) -> None:
     write(server, "taken", b"first")
     with pytest.raises(ClientError, match="PreconditionFailed"):
-        client(server).put_object(Bucket=server.bucket, Key="taken", Body=b"second", IfNoneMatch="*")
+        s3_client(server.environment()).put_object(Bucket=server.bucket, Key="taken", Body=b"second", IfNoneMatch="*")
     assert read(server, "taken") == b"first"
 
 
