@@ -11,14 +11,23 @@ from typing import Any, Literal
 
 import boto3
 import httpx
+import pytest
 from botocore.config import Config
 
-from deployments.s3_server import Credentials, S3Server, random_credentials, serving
+from deployments.s3_server import (
+    Credentials,
+    S3Server,
+    minio_command,
+    minio_credentials,
+    minio_environment,
+    random_credentials,
+    serving,
+)
 from deployments.stack.placement import SPARK_MASTER, place_on_this_machine
 from deployments.stack.services import services
 from deployments.stack.settings import StackSettings
 from deployments.stack.supervisor import Supervisor
-from flows.child_server import LOOPBACK, Check, ChildServer, free_port, require_program
+from flows.child_server import LOOPBACK, Check, ChildServer, free_port
 from schema.errors import InvalidInput
 
 BASH = shutil.which("bash") or "/bin/bash"
@@ -47,6 +56,56 @@ def s3_client(variables: Mapping[str, str], endpoint_url: str | None = None) -> 
     )
 
 
+@dataclass(frozen=True)
+class AnyCertificateCheck(Check):
+    """A health check that accepts any certificate."""
+
+    def problem(self) -> str | None:
+        """Return why the server cannot be used, or None if it can."""
+        try:
+            answer = httpx.get(self.url, timeout=5, trust_env=False, verify=False)  # noqa: S501 - it is on loopback
+        except httpx.TransportError as error:
+            return str(error)
+        return None if answer.is_success else f"{self.url} answers {answer.status_code}"
+
+
+def make_certificate(folder: Path) -> Path:
+    """Make a folder with a certificate for 127.0.0.1 that no authority signed, and its key; skip without openssl."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl, which makes the certificate, is missing")
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(
+        [
+            *("/usr/bin/env", "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(folder / "private.key"), "-out", str(folder / "public.crt")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+@contextmanager
+def open_custom_minio(
+    folder: Path, *, bucket: str, certs: Path | None = None, domain: str | None = None
+) -> Iterator[S3Server]:
+    """Yield a MinIO that speaks TLS with a certificate, or takes the names of hosts below a domain for buckets."""
+    address, console = f"{LOOPBACK}:{free_port()}", f"{LOOPBACK}:{free_port()}"
+    credentials = random_credentials()
+    scheme, tls = ("https", ("--certs-dir", str(certs))) if certs else ("http", ())
+    process = ChildServer(
+        [*minio_command(folder, address, console), *tls],
+        minio_environment(folder) | minio_credentials(credentials) | ({"MINIO_DOMAIN": domain} if domain else {}),
+        [AnyCertificateCheck(f"{scheme}://{address}/minio/health/cluster")],
+    )
+    server = S3Server(
+        f"{scheme}://{address}", None, bucket, credentials, process, certs / "public.crt" if certs else None
+    )
+    with serving(server):
+        yield server
+
+
 @contextmanager
 def open_versitygw(
     folder: Path,
@@ -70,14 +129,12 @@ def open_versitygw(
         InvalidInput: If versitygw is not installed, or the port cannot be had.
         Unavailable: If it does not start.
     """
-    program = require_program("versitygw")
     address = f"{LOOPBACK}:{free_port(port)}"
     folder = folder.resolve()  # a relative one it does not find
-    folder.mkdir(parents=True, exist_ok=True)
     credentials = credentials or random_credentials()
     process = ChildServer(
         [
-            *(str(program), "--quiet", "--health", VERSITYGW_HEALTH, "--port", address, "posix"),
+            *("versitygw", "--quiet", "--health", VERSITYGW_HEALTH, "--port", address, "posix"),
             *(("--concurrency", "1") if one_at_a_time else ()),
             str(folder),
         ],
@@ -85,6 +142,7 @@ def open_versitygw(
         [Check(f"http://{address}{VERSITYGW_HEALTH}")],
         secrets=[credentials.secret_key],
     )
+    folder.mkdir(parents=True, exist_ok=True)
     server = S3Server(f"http://{address}", None, bucket, credentials, process)
     with serving(server):
         yield server
@@ -174,10 +232,9 @@ def open_toxiproxy() -> Iterator[Toxiproxy]:
         InvalidInput: If Toxiproxy is not installed.
         Unavailable: If it does not start.
     """
-    program = require_program("toxiproxy-server")
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"
-    process = ChildServer([str(program), "-host", LOOPBACK, "-port", str(port)], {}, [Check(f"{url}/version")])
+    process = ChildServer(["toxiproxy-server", "-host", LOOPBACK, "-port", str(port)], {}, [Check(f"{url}/version")])
     process.start()
     try:
         with httpx.Client(base_url=url, trust_env=False) as api:

@@ -1,7 +1,5 @@
 """The real S3 servers and Toxiproxy: they hold what they should, survive a crash, and tell no secret."""
 
-import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -117,35 +115,6 @@ def test_ports_that_are_named_are_taken(tmp_path: Path) -> None:
         assert server.endpoint_url == f"http://127.0.0.1:{port}"
         assert server.console_url == f"http://127.0.0.1:{console_port}"
         assert "MinIO Console" in httpx.get(server.console_url).text
-
-
-@with_minio
-def test_bucket_is_addressed_by_host_below_the_domain(tmp_path: Path) -> None:
-    with open_minio(tmp_path, bucket="hosted", domain="s3.test") as server:
-        answer = httpx.get(f"{server.endpoint_url}/key", headers={"Host": "hosted.s3.test"})
-    assert "<BucketName>hosted</BucketName>" in answer.text
-
-
-@with_minio
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl, which makes the certificate, is missing")
-def test_minio_speaks_tls_with_the_certificate_it_is_given(tmp_path: Path) -> None:
-    certs = tmp_path / "certs"
-    certs.mkdir()
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"),
-            *("-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", str(certs / "private.key"), "-out", str(certs / "public.crt")),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    with open_minio(tmp_path / "data", bucket="private", certs=certs) as server:
-        assert server.endpoint_url.startswith("https://")
-        write(server, "a", b"content")
-        assert read(server, "a") == b"content"
-        with pytest.raises(httpx.ConnectError, match="certificate"):
-            httpx.get(server.endpoint_url)
 
 
 def test_proxy_passes_on_what_it_is_given(proxy: Proxy, minio: S3Server) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import Proxy
+from servers import Proxy, make_certificate, open_custom_minio
 
 import storage.s3_bucket
 import storage.s3_client
@@ -340,19 +340,8 @@ def test_server_whose_disk_rots(
 @pytest.fixture(scope="module")
 def private_minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A MinIO that speaks TLS, with a certificate that no authority signed."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl, which makes the certificate, is missing")
-    certs = tmp_path_factory.mktemp("certs")
-    subprocess.run(
-        [
-            *("/usr/bin/env", "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", str(certs / "private.key"), "-out", str(certs / "public.crt")),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    with open_minio(tmp_path_factory.mktemp("private-minio"), bucket="private", certs=certs) as server:
+    certs = make_certificate(tmp_path_factory.mktemp("certs"))
+    with open_custom_minio(tmp_path_factory.mktemp("private-minio"), bucket="private", certs=certs) as server:
         yield server
 
 
