@@ -20,7 +20,7 @@ import storage.s3_bucket
 import storage.s3_client
 import storage.s3_transfer
 from deployments.s3_server import S3Server
-from schema.errors import InvalidInput, ObjectExists, ObjectNotFound, Unavailable, VersionConflict
+from schema.errors import InvalidInput, ObjectExists, Unavailable, VersionConflict
 from storage import artifacts
 from storage.champion import replace_champion
 from storage.opening import S3Options, open_store
@@ -448,11 +448,6 @@ def test_server_that_speaks_no_s3_is_told_so(on_minio: S3Store) -> None:
     with pytest.raises(InvalidInput, match="Expected a server that speaks S3"):
         list(store.list(""))
     listener.close()
-
-
-def test_read_of_an_absent_object_is_not_found(on_minio: S3Store) -> None:
-    with pytest.raises(ObjectNotFound):
-        on_minio.renew("a")
 
 
 def test_replace_of_a_pointer_that_another_swapped_meanwhile_is_a_conflict(on_minio: S3Store) -> None:
