@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
-from evaluation.assess import hold_out, score_oracle
-from evaluation.measured import GOOD_RATING, USERS_K
+from evaluation.assess import GOOD_RATING, USERS_K, hold_out, score_oracle
 from evaluation.selection import judge_lead, judge_metrics, try_held_out_only, try_metrics
 from models.base import Scorer
 from reports.report_input import HEADLINES, ScoredModel
