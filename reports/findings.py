@@ -85,7 +85,7 @@ def _say_proof(paired: Comparison) -> str:
 
 def say_popularity(models: Sequence[ScoredModel]) -> str:
     """Return what the same list of popular items for everyone would have got; nothing if that was not measured."""
-    own, popular = _find(models, lambda model: model.is_chosen), _find(models, lambda model: model.role == "popularity")
+    own, popular = _find(models, lambda model: model.is_chosen), _find(models, lambda model: model.role == "popular")
     score = find_primary(popular) if popular and not popular.is_chosen else None
     if score is None:
         return ""

@@ -20,7 +20,7 @@ HEADLINES = (PRIMARY, Metric("recall", 10), Metric("hit_rate", 10), Metric("cove
 class ScoredModel:
     """A candidate or baseline with its parameters and the metrics measured for it on one split.
 
-    `role` is "chance" for a random scorer, "popularity" for the same popular items for everyone, None for others.
+    Its role is "chance" for a random scorer, "popular" for the same popular items for everyone.
     """
 
     label: str

@@ -14,7 +14,7 @@ from schema.metric import Metric, MetricRow
 from schema.scores import CalibrationBin, HistogramBin, SegmentScore
 from schema.verdicts import Comparison, Finding, Flaw, Guard, Lead, MetricTrial, Yardstick
 
-ROLES = {"Popularity": "popularity", "Random": "chance"}
+ROLES = {"Popularity": "popular", "Random": "chance"}
 
 
 def measure(ndcg: float, rmse: float | None, ks: Sequence[int] = (10,), half_width: float = 0.0042) -> list[MetricRow]:
@@ -30,6 +30,9 @@ def measure(ndcg: float, rmse: float | None, ks: Sequence[int] = (10,), half_wid
 def make_row(metric: str, k: int | None, value: float, half_width: float) -> MetricRow:
     low, high = max(value - half_width, 0.0), value + half_width
     return MetricRow("any", {}, "any", metric, k, value, low, high, n_users=2871)
+
+
+ROLES = {"Popularity": "popular", "Random": "chance"}
 
 
 def make_candidates() -> list[report.ScoredModel]:
