@@ -12,8 +12,7 @@ from pathlib import Path
 
 from benchmarks.outages import EXIT_0, SCENARIOS, Outcome
 from benchmarks.reader import compare, digests
-from deployments.compose import container_site
-from deployments.stack.names import DASK_SCHEDULER
+from deployments.stack.placement import DASK_SCHEDULER, place_in_containers
 from deployments.stack.services import services
 from flows.child_server import LOOPBACK, free_port
 from schema.errors import Unavailable
@@ -155,7 +154,7 @@ def _mount(*words: str) -> None:
 @contextmanager
 def _starved_dask(job: Job) -> Iterator[str]:
     """Yield the address of a Dask whose only worker may take 150 MB, with the settings that the stack gives its own."""
-    environments: dict[str, Mapping[str, str]] = {one.name: one.environment for one in services(container_site())}
+    environments: dict[str, Mapping[str, str]] = {one.name: one.environment for one in services(place_in_containers())}
     address = f"tcp://{LOOPBACK}:{free_port()}"
     with ExitStack() as stack:
         for name, command in {

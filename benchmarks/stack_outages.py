@@ -24,7 +24,7 @@ from benchmarks.harness import say
 from benchmarks.outages import COMPLETED, NOT_TRIED, STUCK, Outcome, Scenario
 from benchmarks.reader import Digests, compare, digests
 from deployments.minio import read_variables
-from deployments.stack.family import find_family
+from deployments.stack.process_tree import find_processes
 from deployments.stack.settings import StackSettings, variable
 from deployments.stack.state import StackState, read_state
 from flows.child_server import free_port
@@ -82,7 +82,7 @@ class OwnStack:
     def jvms(self, service: str, word: str) -> list[psutil.Process]:
         """Return the processes that a service started and whose command line has a word."""
         found = []
-        for process in find_family(self.folder, service):
+        for process in find_processes(self.folder, service):
             with suppress(psutil.Error):
                 if word in " ".join(process.cmdline()):
                     found.append(process)

@@ -2,8 +2,8 @@
 
     python -m deployments.minio --folder data/minio --port 9000 --console-port 9001
 
-Where it is and who may use it is written beside the folder, in ``data/minio.env``, to be sourced by a shell.
-Objects and credentials stay when it stops, and are taken up again by the next start.
+Its address and credentials are written beside the folder, in ``data/minio.env``, to be sourced by a shell.
+Objects and credentials stay when it stops, and the next start uses them again.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from deployments.s3_server import BUCKET, STORE_URI, Credentials, open_minio, random_credentials
 from schema.errors import InvalidInput, RecommenderError
+from storage.files import write_whole
 
 DONE, FAILED = 0, 1
 
@@ -68,7 +69,7 @@ def choose_credentials(environment: Mapping[str, str], variables: Path) -> Crede
 
 
 def read_variables(path: Path) -> dict[str, str]:
-    """Return what a file says that `write_variables` wrote."""
+    """Return the variables of a file that `write_variables` wrote."""
     lines = (shlex.split(line, comments=True) for line in path.read_text("utf-8").splitlines())
     return dict(words[1].split("=", 1) for words in lines if words[:1] == ["export"])
 
@@ -86,10 +87,8 @@ def _kept_credentials(variables: Path) -> Credentials:
 
 def write_variables(path: Path, variables: Mapping[str, str]) -> None:
     """Write a file for ``source``, which only its owner can read, so that nobody sees half of it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.touch(mode=0o600)
-    partial.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()), "utf-8")
-    partial.replace(path)
+    lines = (f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    write_whole(path, "".join(lines), mode=0o600)
 
 
 def _parser() -> argparse.ArgumentParser:

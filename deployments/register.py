@@ -24,7 +24,7 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 
-from deployments.stack.names import HEARTBEAT_SECONDS, WORK_POOL
+from deployments.stack.placement import HEARTBEAT_SECONDS, WORK_POOL
 from flows.refused import REFUSED
 from flows.terminal import stdout, table_of, text
 from schema.errors import InvalidInput, RecommenderError, Unavailable

@@ -45,9 +45,14 @@ PARENT_POLL_SECONDS = 1.0
 TAIL_LINES, TAIL_BYTES = 20, 4000
 
 
+def search_path() -> str:
+    """Return the folders of programs: that of this Python, those on PATH, and what ``make services`` built."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), str(BUILT_PROGRAMS)])
+
+
 def find_program(name: str) -> Path | None:
-    """Return a program of that name: the one on PATH, else the one that ``make services`` built, else None."""
-    found = shutil.which(name) or shutil.which(name, path=str(BUILT_PROGRAMS))
+    """Return a program of that name, where there is one: see `search_path`."""
+    found = shutil.which(name, path=search_path())
     return Path(found) if found else None
 
 

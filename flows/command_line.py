@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from flows.options import RunOptions
 from flows.termination import Terminated, raising_on_sigterm
 from reports.display import clean_text
 from schema.errors import RecommenderError
+from storage.files import write_whole
 from tasks.log_lines import start_log
 
 __all__ = ["Command", "StageFailed", "build_parser", "explain", "flag_of", "run", "run_one_of", "write_json"]
@@ -172,7 +172,4 @@ def _explain_one(problem: ErrorDetails, settings_type: type[BaseModel]) -> str:
 
 def write_json(path: Path, record: Result) -> None:
     """Write a record so that no reader sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(record, indent=2, sort_keys=True) + "\n")

@@ -27,11 +27,12 @@ from spark.options import DatasetOptions, SparkOptions
 from storage.manifest import Manifest
 from tasks.candidates import Candidate, SearchOptions
 from tasks.choose import Scored
-from tasks.evaluation import find_what_was_taken_out, find_windows, look_for_leaks, publish_evaluation
+from tasks.evidence import find_what_was_taken_out, look_for_leaks
+from tasks.model import Evaluation, Lineage, find_windows, publish_evaluation
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, ReviewsInput, SubjectOptions
 from tasks.published import candidate_of, find_lineage, find_model
 from tasks.raw import keep_file
-from tasks.report import Lineage
+from tasks.report import publish_evaluation_report
 from tasks.score_lists import score_as_is, score_lists
 from tasks.split import split_dataset
 from tasks.store import LEARNT
@@ -70,8 +71,10 @@ def evaluate(settings: Settings) -> dict[str, Any]:
         model, lineage = _lineage_of_model(settings)
         tested, findings = _test_model(settings, lineage, model)
     windows = _test_in_windows(settings, lineage, tested) if subject.rolling_windows else []
-    published = publish_evaluation(places, lineage, tested[-1], tested, findings, windows)
-    return evaluation_record(places, lineage, tested, published)
+    evaluation = Evaluation(lineage, tested[-1], tested, windows)
+    published = publish_evaluation(places, evaluation)
+    report = publish_evaluation_report(places, evaluation, published, findings)
+    return evaluation_record(places, lineage, tested, published, report)
 
 
 def _lineage_of_model(settings: Settings) -> tuple[Manifest, Lineage]:

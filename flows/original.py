@@ -14,9 +14,10 @@ from schema.errors import InvalidInput
 from schema.metric import Metric
 from tasks.candidates import RANDOM, SearchOptions
 from tasks.choose import Scored
-from tasks.evaluation import publish_evaluation, row_of_original
+from tasks.model import Evaluation, publish_evaluation
 from tasks.options import PlaceOptions
 from tasks.original import RANK_SWEEP, SPLIT, WEIGHTS_SWEEP, sweep_points
+from tasks.report import publish_evaluation_report, row_of_original
 from tasks.store import LEARNT
 
 
@@ -47,8 +48,10 @@ def evaluate_original(settings: Settings) -> dict[str, Any]:
         _show(name, [row_of_original(places, label, one) for label, one in (*beside, *table)])
         rows += table
     best = min((found[candidate.label] for candidate in grid), key=lambda one: one.value(Metric("rmse")) or 0.0)
-    published = publish_evaluation(places, lineage, best, [*tested, best], original=[*beside, *dict(rows).items()])
-    return evaluation_record(places, lineage, scored, published)
+    evaluation = Evaluation(lineage, best, [*tested, best], original=[*beside, *dict(rows).items()])
+    published = publish_evaluation(places, evaluation)
+    report = publish_evaluation_report(places, evaluation, published)
+    return evaluation_record(places, lineage, scored, published, report)
 
 
 def _show(name: str, rows: Sequence[ScoredModel]) -> None:

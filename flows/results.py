@@ -13,9 +13,9 @@ from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.choose import Scored
 from tasks.contest import Contest
+from tasks.model import Lineage
 from tasks.options import PlaceOptions
 from tasks.published import candidate_of
-from tasks.report import Lineage
 from tasks.score import read_rows
 from tasks.tracking import hide_user
 
@@ -35,12 +35,13 @@ def training_record(
     validated: Sequence[Scored],
     tested: Sequence[Scored],
     model: Manifest,
+    report: Manifest,
     recommendations: Manifest,
     mlflow_run: str,
 ) -> dict[str, Any]:
     """Return the ids, counts, chosen model, metrics and places of a training."""
     record = dataset_record(lineage.raw, lineage.reviews, lineage.dataset)
-    later = {"split": lineage.split, "model": model, "recommendations": recommendations}
+    later = {"split": lineage.split, "model": model, "report": report, "recommendations": recommendations}
     record["ids"] |= {role: artifact.id for role, artifact in later.items()} | {"mlflow_run": mlflow_run}
     record["counts"] |= {role: dict(artifact.counts) for role, artifact in later.items()}
     store = places.open_store()
@@ -48,7 +49,7 @@ def training_record(
         "chosen": candidate_of(model).model_dump(mode="json"),
         "metrics": [asdict(row) for one in (*validated, *tested) for row in read_rows(places, one.scores)],
         "uris": {
-            "report": _uri(store, model, layout.REPORT),
+            "report": _uri(store, report, layout.REPORT),
             "model": store.locate(layout.artifact_prefix(model.kind, model.id)),
             "recommendations": store.locate(layout.artifact_prefix(recommendations.kind, recommendations.id)),
         },
@@ -56,19 +57,19 @@ def training_record(
 
 
 def evaluation_record(
-    places: PlaceOptions, lineage: Lineage, scored: Sequence[Scored], evaluation: Manifest
+    places: PlaceOptions, lineage: Lineage, scored: Sequence[Scored], evaluation: Manifest, report: Manifest
 ) -> dict[str, Any]:
     """Return the ids, counts, metrics and report of an evaluation."""
     record = dataset_record(lineage.raw, lineage.reviews, lineage.dataset)
-    record["ids"] |= {"split": lineage.split.id, "evaluation": evaluation.id}
+    record["ids"] |= {"split": lineage.split.id, "evaluation": evaluation.id, "report": report.id}
     record["counts"] |= {"split": dict(lineage.split.counts)}
-    report = _uri(places.open_store(), evaluation, layout.REPORT)
-    logger.info("Report: {}", report)
+    page = _uri(places.open_store(), report, layout.REPORT)
+    logger.info("Report: {}", page)
     return record | {
         "evaluated": evaluation.counts["label"],
         "metrics": [asdict(row) for one in scored for row in read_rows(places, one.scores)],
         "held_out_only": [asdict(row) for one in scored for row in _held_out_only(places, one)],
-        "uris": {"report": report},
+        "uris": {"report": page},
     }
 
 

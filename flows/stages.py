@@ -25,6 +25,7 @@ from tasks.drift import Drift, compare_with_before
 from tasks.execution import Advance, progress
 from tasks.fit import Parts, fit
 from tasks.ingest import check_reviews, find_reviews, publish_reviews, read_raw
+from tasks.model import Lineage
 from tasks.options import (
     DriftOptions,
     EvaluationOptions,
@@ -35,7 +36,6 @@ from tasks.options import (
 )
 from tasks.raw import fetch_raw, keep_file
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
-from tasks.report import Lineage
 from tasks.score import score
 from tasks.split import SPLIT_FILES, split_dataset
 from tasks.store import LEARNT, scratch_folder

@@ -30,10 +30,11 @@ from flows.store_view import (
 from flows.terminal import number, progress_bar, stdout
 from schema.errors import CorruptObject
 from storage import layout
+from storage.artifacts import entry
 from storage.champion import champion_id
 from storage.copying import artifacts_to_copy, copy_artifacts
 from storage.garbage import collect_garbage
-from storage.inventory import Artifact, find_artifact, lineage, list_artifacts
+from storage.inventory import Artifact, find_artifact, find_report, lineage, list_artifacts
 from storage.manifest import Manifest
 from storage.opening import open_store
 from storage.protocol import Store
@@ -62,13 +63,15 @@ def show(settings: ShowSettings) -> dict[str, Any]:
     artifact = find_artifact(store, settings.id)
     manifest = artifact.require_manifest()
     row, ancestors = _row(store, artifact, _champion(store)[0]), lineage(store, manifest)
+    report = find_report(store, manifest)
+    page = store.locate(f"{report.name}/{entry(report, layout.REPORT).path}") if report else None
     prefix = layout.artifact_prefix(manifest.kind, manifest.id)
-    stdout().print(details(store.locate(prefix), row, manifest, ancestors))
+    stdout().print(details(store.locate(prefix), row, manifest, ancestors, page))
     steps = [
         {"depth": step.depth, "role": step.role, "kind": step.kind, "id": step.id, "state": step.state}
         for step in ancestors
     ]
-    return {"store": store.uri, **asdict(row), "manifest": asdict(manifest), "lineage": steps}
+    return {"store": store.uri, **asdict(row), "manifest": asdict(manifest), "lineage": steps, "report": page}
 
 
 def verify(settings: VerifySettings) -> dict[str, Any]:

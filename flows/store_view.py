@@ -63,15 +63,17 @@ def listing(uri: str, rows: Sequence[Row], trouble: str | None) -> RenderableTyp
     return Group(table, *notes)
 
 
-def details(location: str, row: Row, manifest: Manifest, ancestors: Sequence[Ancestor]) -> RenderableType:
-    """Return all that a manifest says, and a tree of what the artifact was made from."""
+def details(
+    location: str, row: Row, manifest: Manifest, ancestors: Sequence[Ancestor], report: str | None
+) -> RenderableType:
+    """Return all that a manifest says, where the report on it is, and a tree of what the artifact was made from."""
     about = {
         "artifact": manifest.name + (" (champion)" if row.is_champion else ""),
         "code version": manifest.code_version,
         "location": location,
         "size": f"{number(len(manifest.files), 'file')}, {decimal(manifest.size_bytes)}",
         "written": f"{row.moment} UTC",
-    }
+    } | ({"report": report} if report else {})
     tables = {"Parameters": pairs(_as_json(manifest.parameters)), "Counts": pairs(_as_json(manifest.counts))}
     named = (part for name, table in tables.items() for part in (heading(name), table))
     return Group(pairs(about), *named, heading("Files"), *_files(manifest), heading("Made from"), *_tree(ancestors))

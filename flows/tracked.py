@@ -12,8 +12,8 @@ from storage.identity import artifact_id
 from storage.manifest import Manifest
 from tasks.candidates import SearchOptions
 from tasks.choose import Scored
+from tasks.model import Lineage
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions, TrackingOptions
-from tasks.report import Lineage
 from tasks.store import local_file
 from tasks.tracking import TrackedRun, close_run, open_run, track_candidate
 
@@ -60,6 +60,7 @@ def close_training(
     settings: Settings,
     tracked: TrackedTraining,
     model: Manifest,
+    report: Manifest,
     validated: Sequence[Scored],
     chosen: Scored,
     final: Scored,
@@ -83,7 +84,7 @@ def close_training(
     ]
     for run in nested:
         run.result()
-    report = local_file(settings.part(PlaceOptions), model, layout.REPORT)
+    page = local_file(settings.part(PlaceOptions), report, layout.REPORT)
     metrics = {f"test_{name}": float(value or 0) for name, value in final.scores.counts.items()}
     tags = {"model_id": model.id, "best_model": chosen.candidate.label}
-    close_run(options, tracked.run.id, metrics, tags, [report])
+    close_run(options, tracked.run.id, metrics, tags, [page])

@@ -24,7 +24,7 @@ from spark.options import DatasetOptions, SparkOptions
 from tasks.candidates import SearchOptions
 from tasks.choose import Scored
 from tasks.fit import fit
-from tasks.model import publish_model
+from tasks.model import Training, publish_model
 from tasks.options import (
     DriftOptions,
     EvaluationOptions,
@@ -36,6 +36,7 @@ from tasks.options import (
     TrackingOptions,
 )
 from tasks.raw import keep_file
+from tasks.report import publish_training_report
 from tasks.store import LEARNT
 from tasks.summary import summarise
 from tasks.tracking import check_tracking, load_mlflow, open_experiment
@@ -80,10 +81,12 @@ def train(settings: Settings) -> dict[str, Any]:
     final_fit = fit(places, lineage.split, (*LEARNT, "test"), chosen.candidate, spark, keep_spark_model=True)
     on_test = next(one for one in tested if one.candidate == chosen.candidate)
     final = Scored(chosen.candidate, final_fit, on_test.scores)
-    model = publish_model(places, lineage, validated, choice, tested, final, products, curve)
+    training = Training(lineage, validated, choice, tested, final, curve)
+    model = publish_model(places, training)
+    report = publish_training_report(places, training, model, products)
     recommendations = recommend_to_all(settings, model, lineage.dataset)
-    close_training(settings, tracked, model, validated, chosen, final)
-    record = training_record(places, lineage, validated, tested, model, recommendations, tracked.run.id)
+    close_training(settings, tracked, model, report, validated, chosen, final)
+    record = training_record(places, lineage, validated, tested, model, report, recommendations, tracked.run.id)
     tell_where(record["uris"], settings.mlflow_tracking_uri)
     summarise(settings.input_name, record, settings.mlflow_tracking_uri, tracked.experiment)
     return record

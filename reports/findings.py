@@ -50,7 +50,7 @@ def judge(report: ReportInput) -> Verdict:
         return Verdict("bad", f"No trained model did better on validation: the choice is {chosen.label}.")
     if rival is None:
         return Verdict("even", f"There is no baseline on the test split to hold {chosen.label} against.")
-    paired = _find_comparison(report.comparisons, chosen.label, rival[0].label)
+    paired = _find_comparison(report.evidence.comparisons, chosen.label, rival[0].label)
     if paired is not None:
         return _judge_paired(paired, score, rival[1])
     return _compare(chosen.label, score, rival[0].label, rival[1])
@@ -110,7 +110,7 @@ def say_popularity(models: Sequence[ScoredModel]) -> str:
 
 def gather_warnings(report: ReportInput) -> list[str]:
     """Return what a reader must know before any number: the warnings among the findings, and an unfit metric."""
-    found = [one.sentence for one in report.findings if one.is_warning]
+    found = [one.sentence for one in report.evidence.findings if one.is_warning]
     if report.guard is not None and not report.guard.is_fit and report.guard.sentence not in found:
         found.insert(0, report.guard.sentence)
     return found

@@ -1,13 +1,14 @@
-"""One self-contained HTML page on a training run: what went in, what came out, and how good it is."""
+"""Render one self-contained HTML page on a training or an evaluation: what went in, what came out, how good it is."""
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import display, figures, findings, fit_figures, quality_figures, segment_figures, window_figures
-from reports.distributions import Distributions
-from reports.funnel import funnel_steps
+from reports import breakdown_charts, display, findings, model_charts, small_charts
+from reports.data_summary import Distributions, funnel_steps
+from reports.drawing import NARROW_INCHES, WIDE_INCHES
 from reports.report_input import PRIMARY, ReportInput
 from schema.metric import Metric
 
@@ -24,7 +25,7 @@ TEMPLATES = tuple(
         "report_evidence.css",
     )
 )
-WIDTHS = {"wide": figures.WIDE_INCHES, "narrow": figures.NARROW_INCHES}
+WIDTHS = {"wide": WIDE_INCHES, "narrow": NARROW_INCHES}
 
 
 def render_report(report: ReportInput) -> str:
@@ -34,14 +35,14 @@ def render_report(report: ReportInput) -> str:
     the data is escaped. The same input gives the same text.
     """
     columns = findings.metric_columns(report.test)
-    labels, evidence, fit = _segment_labels(report), _draw_evidence(report), _draw_fit(report)
+    labels, charts, fit = _segment_labels(report), _draw_pairs(report), _draw_fit(report)
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
             report=report,
             verdict=findings.judge(report),
-            steps=funnel_steps(report.reviews, report.dataset, report.min_interactions),
+            steps=funnel_steps(report.data.reviews, report.data.dataset, report.data.min_interactions),
             candidates=findings.rank_models(report.candidates),
             tested=findings.rank_models(report.test),
             candidate_columns=findings.metric_columns(report.candidates, PRIMARY.k),
@@ -51,17 +52,16 @@ def render_report(report: ReportInput) -> str:
             primary=PRIMARY,
             popularity=findings.say_popularity(report.test),
             warnings=findings.gather_warnings(report),
-            contents=_name_contents(report, fit, evidence["wide"]["tradeoff"]),
+            contents=_name_contents(report, fit, charts["tradeoff"]["wide"]),
             segment_labels=labels,
-            segment_groups=segment_figures.group_segments(report.segments, labels),
-            windows=window_figures.compare_windows(report.windows),
+            segment_groups=breakdown_charts.group_segments(report.evidence.segments, labels),
+            windows=breakdown_charts.compare_windows(report.windows),
             original_columns=findings.original_columns(report.original),
             chance=findings.say_random(report.original),
-            candidate_charts=_draw_candidates(report),
-            evidence_charts=evidence,
+            charts=charts,
             fit_charts=fit,
-            charts=_draw_distributions(report.distributions),
-            most_drawn=figures.MOST_DRAWN,
+            data_charts=_draw_distributions(report.data.distributions),
+            most_drawn=model_charts.MOST_DRAWN,
         )
     )
 
@@ -97,50 +97,44 @@ def _environment() -> Environment:
     return environment
 
 
-def _draw_candidates(report: ReportInput) -> dict[str, str]:
-    return {
-        size: figures.draw_candidates(report.candidates, f"candidates-{size}", inches)
-        for size, inches in WIDTHS.items()
-    }
-
-
-def _draw_evidence(report: ReportInput) -> dict[str, dict[str, str]]:
+def _draw_pairs(report: ReportInput) -> dict[str, dict[str, str]]:
     """Return the charts that are drawn for both widths of the page, by name and width; "" for what is not there."""
+    evidence, tested = report.evidence, findings.rank_models(report.test)
     rival = findings.strongest_baseline(report.test)
-    pair = [model.label for model in (report.chosen_on_test, rival) if model and model.label in report.segments]
-    labels = list(dict.fromkeys(pair))
-    groups = segment_figures.group_segments(report.segments, labels)
-    rows, windows = window_figures.compare_windows(report.windows), [window.label for window in report.windows]
-    tested = findings.rank_models(report.test)
+    pair = dict.fromkeys(model.label for model in (report.chosen_on_test, rival) if model)
+    labels = [label for label in pair if label in evidence.segments]
+    groups = breakdown_charts.group_segments(evidence.segments, labels)
+    windows = breakdown_charts.compare_windows(report.windows), [window.label for window in report.windows]
+    drawn: dict[str, Callable[[str, float], str]] = {
+        "candidates": partial(model_charts.draw_candidates, report.candidates),
+        "differences": partial(model_charts.draw_differences, evidence.comparisons),
+        "segments": partial(breakdown_charts.draw_segments, groups, labels),
+        "tradeoff": partial(model_charts.draw_tradeoff, tested),
+        "windows": partial(breakdown_charts.draw_windows, *windows),
+    }
     return {
-        size: {
-            "differences": quality_figures.draw_differences(report.comparisons, f"differences-{size}", inches),
-            "segments": segment_figures.draw_segments(groups, labels, f"segments-{size}", inches),
-            "tradeoff": quality_figures.draw_tradeoff(tested, f"tradeoff-{size}", inches),
-            "windows": window_figures.draw_windows(rows, windows, f"windows-{size}", inches),
-        }
-        for size, inches in WIDTHS.items()
+        name: {size: draw(f"{name}-{size}", inches) for size, inches in WIDTHS.items()} for name, draw in drawn.items()
     }
 
 
 def _segment_labels(report: ReportInput) -> list[str]:
     """Return the models with scores by segment, those tested first, in the order of their table."""
-    tested = [model.label for model in findings.rank_models(report.test) if model.label in report.segments]
-    return list(dict.fromkeys([*tested, *report.segments]))
+    tested = [model.label for model in findings.rank_models(report.test) if model.label in report.evidence.segments]
+    return list(dict.fromkeys([*tested, *report.evidence.segments]))
 
 
 def _name_contents(report: ReportInput, fit_charts: object, tradeoff: object) -> list[tuple[str, str]]:
     """Return (id, title) of the sections; nothing where there is no evidence beyond the tables."""
     evidence = {
-        ("proof", "Is it better?"): report.comparisons,
+        ("proof", "Is it better?"): report.evidence.comparisons,
         ("guard", "The metric"): report.guard,
         ("search", "Candidates"): bool(report.candidates),
         ("closer", "A closer look"): fit_charts,
-        ("segments", "For whom"): report.segments,
+        ("segments", "For whom"): report.evidence.segments,
         ("lists", "The catalogue"): tradeoff,
         ("windows", "Other months"): report.windows,
         ("original", "The original"): report.original,
-        ("checks", "Checks"): report.findings,
+        ("checks", "Checks"): report.evidence.findings,
     }
     data = {
         ("input", "Input"): True,
@@ -156,27 +150,28 @@ def _name_contents(report: ReportInput, fit_charts: object, tradeoff: object) ->
 
 def _draw_fit(report: ReportInput) -> dict[str, str]:
     """Return the charts on the chosen model by name; those without numbers are left out."""
+    evidence = report.evidence
     drawings = {}
-    if report.ndcg_histogram:
-        drawings["histogram"] = fit_figures.draw_histogram(report.ndcg_histogram, "histogram")
+    if evidence.ndcg_histogram:
+        drawings["histogram"] = small_charts.draw_histogram(evidence.ndcg_histogram, "histogram")
     if report.curve:
-        drawings["curve"] = fit_figures.draw_curve(report.curve, "curve")
-    if report.calibration:
-        drawings["calibration"] = fit_figures.draw_calibration(
-            report.calibration, "calibration", report.calibration_label
-        )
+        drawings["curve"] = small_charts.draw_curve(report.curve, "curve")
+    if evidence.calibration:
+        label = evidence.calibration_label
+        drawings["calibration"] = small_charts.draw_calibration(evidence.calibration, "calibration", label)
     return drawings
 
 
 def _draw_distributions(shapes: Distributions) -> list[tuple[str, str]]:
+    """Return titles and charts of the data; those without numbers are left out."""
     drawings = []
     if shapes.ratings:
-        drawings.append(("Ratings", figures.draw_bars(shapes.ratings, "ratings", "interactions", "rating")))
+        drawings.append(("Ratings", small_charts.draw_bars(shapes.ratings, "ratings", "interactions", "rating")))
     if shapes.activity:
-        bars = figures.draw_bars(shapes.activity, "activity", "users", "interactions per user")
+        bars = small_charts.draw_bars(shapes.activity, "activity", "users", "interactions per user")
         drawings.append(("How active users are", bars))
     if shapes.popularity:
-        drawings.append(("The long tail", figures.draw_popularity(shapes.popularity, "popularity")))
+        drawings.append(("The long tail", small_charts.draw_popularity(shapes.popularity, "popularity")))
     if shapes.months:
-        drawings.append(("Through time", figures.draw_months(shapes.months, "months")))
+        drawings.append(("Through time", small_charts.draw_months(shapes.months, "months")))
     return drawings

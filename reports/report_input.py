@@ -1,4 +1,4 @@
-"""What the report shows: small frozen records, filled from manifests, counts and metrics."""
+"""Records of all that a report shows, filled from manifests, counts and metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ from evaluation.checks import Finding
 from evaluation.comparison import Comparison
 from evaluation.guard import GuardVerdict
 from evaluation.selection_noise import LeadVerdict
-from reports.distributions import Distributions
+from reports.data_summary import Distributions
 from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
 from schema.metric import Metric, MetricRow
-from schema.scores import CalibrationBin, SegmentScore
+from schema.scores import CalibrationBin, HistogramBin, SegmentScore
 
 PRIMARY = Metric("ndcg", 10)
 """The metric by which models are ordered and compared."""
@@ -114,64 +114,86 @@ class WindowScores:
 
 
 @dataclass(frozen=True)
-class ReportInput:
-    """Everything the report shows.
+class DataSummary:
+    """What the models learnt from, from the raw file to the split.
 
     Attributes:
-        title: Heading of the page.
         is_sample_data: Whether the input is the project's generated sample; shown as a banner.
         source: The raw file.
-        ids: Ids of the artifacts.
         reviews: Counts from raw lines to reviews.
         dataset: Counts from reviews to interactions, and the passes of the k-core.
         min_interactions: The k of the k-core.
         quarantine: Reasons with counts, commonest first; empty if nothing was put aside.
         split: How the interactions were split.
-        candidates: All models compared on validation, baselines among them, exactly one chosen; none where nothing was
-            chosen but one model evaluated.
-        test: The chosen model and the baselines, measured on test.
         distributions: Shapes of the dataset for the charts.
-        examples: A few users.
-        notes: Warnings in plain words.
-        comparisons: The chosen model against every baseline on test, paired by user.
-        guard: Whether the metric that chooses can tell a good model from a bad one.
-        findings: What was checked, and what came of it.
-        lead: Whether the choice could be luck of the validation split.
-        segments: Label of a tested model -> its scores by groups of items and users.
-        curve: (ALS iteration, NDCG@10 on validation) of the chosen candidate, in order.
-        calibration: Predicted against actual ratings, from the lowest bin.
-        calibration_label: The model that predicted those ratings.
-        ndcg_histogram: (range of NDCG@10, users of the chosen model), from 0.
-        windows: Rolling windows, oldest first.
-        original: Models by the original project's protocol, a random one among them, with honest metrics beside.
-        sampled_users: Users drawn for the evaluation; None if all were evaluated.
+        notes: What the input lacks, in plain words.
     """
 
-    title: str
     is_sample_data: bool
     source: Source
-    ids: ArtifactIds
     reviews: ReviewCounts
     dataset: DatasetCounts
     min_interactions: int
     quarantine: Sequence[QuarantineReason]
     split: SplitSummary
-    candidates: Sequence[ScoredModel]
-    test: Sequence[ScoredModel]
     distributions: Distributions
-    examples: Sequence[ExampleUser] = ()
     notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the tested models are worth, beside their metrics.
+
+    Attributes:
+        comparisons: The chosen model against every baseline on test, paired by user.
+        findings: What was checked, and what came of it.
+        segments: Label of a tested model -> its scores by groups of items and users.
+        ndcg_histogram: Users of the chosen model by NDCG@10, from 0.
+        calibration: Predicted against actual ratings, from the lowest bin.
+        calibration_label: The model that predicted those ratings.
+    """
+
     comparisons: Sequence[Comparison] = ()
-    guard: GuardVerdict | None = None
     findings: Sequence[Finding] = ()
-    lead: LeadVerdict | None = None
     segments: Mapping[str, Sequence[SegmentScore]] = field(default_factory=dict)
-    curve: Sequence[tuple[int, MetricRow]] = ()
+    ndcg_histogram: Sequence[HistogramBin] = ()
     calibration: Sequence[CalibrationBin] = ()
     calibration_label: str = ""
-    ndcg_histogram: Sequence[tuple[str, int]] = ()
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """Everything the report shows.
+
+    Attributes:
+        title: Heading of the page.
+        ids: Ids of the artifacts.
+        data: What went in.
+        test: The chosen model and the baselines, measured on test.
+        candidates: All models compared on validation, baselines among them, exactly one chosen; none where nothing was
+            chosen but one model evaluated.
+        evidence: What the tested models are worth, beside their metrics.
+        guard: Whether the metric that chooses can tell a good model from a bad one.
+        lead: Whether the choice could be luck of the validation split.
+        curve: (iteration, NDCG@10 on validation) of the chosen candidate, in order.
+        windows: Rolling windows, oldest first.
+        original: Models by the original project's protocol, a random one among them, with honest metrics beside.
+        examples: A few users.
+        sampled_users: Users drawn for the evaluation; None if all were evaluated.
+    """
+
+    title: str
+    ids: ArtifactIds
+    data: DataSummary
+    test: Sequence[ScoredModel]
+    candidates: Sequence[ScoredModel] = ()
+    evidence: Evidence = Evidence()
+    guard: GuardVerdict | None = None
+    lead: LeadVerdict | None = None
+    curve: Sequence[tuple[int, MetricRow]] = ()
     windows: Sequence[WindowScores] = ()
     original: Sequence[ScoredModel] = ()
+    examples: Sequence[ExampleUser] = ()
     sampled_users: int | None = None
 
     def __post_init__(self) -> None:

@@ -34,9 +34,9 @@ def terminal_table(report: ReportInput, width: int = 100, has_colour: bool = Fal
             console.print(Text(clean_text(sentence, limit=600)))
     for warning in gather_warnings(report):
         console.print(Text("Warning: " + clean_text(warning, limit=600), style="yellow"))
-    if report.is_sample_data:
+    if report.data.is_sample_data:
         console.print(Text("Sample data: these figures say nothing about real shoppers.", style="yellow"))
-    for note in report.notes:
+    for note in report.data.notes:
         console.print(Text("Note: " + clean_text(note, limit=400)))
     return printed(console)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from schema.metric import Metric
 
@@ -51,3 +51,11 @@ class CalibrationBin:
     n_rows: int
     mean_predicted: float
     mean_actual: float
+
+
+class HistogramBin(NamedTuple):
+    """Users whose score lies in [low, high), or [low, high] in the last bin; a bin from 0 to 0 holds those with 0."""
+
+    low: float
+    high: float
+    n_users: int

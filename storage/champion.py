@@ -19,7 +19,7 @@ MOST_ENTRIES = 100
 
 @dataclass(frozen=True)
 class ChampionTerm:
-    """A model that became the champion.
+    """The term of one champion: the model, and how it came to serve.
 
     Attributes:
         model_id: The model.
@@ -59,40 +59,36 @@ def champion_id(store: Store) -> str | None:
         CorruptObject: If the record is not a JSON object that names a model.
     """
     record, _ = read_champion(store)
-    return None if record is None else _model_id(record, store.locate(layout.CHAMPION))
+    return None if record is None else _term(record, store.locate(layout.CHAMPION)).model_id
 
 
 def read_history(store: Store) -> tuple[list[ChampionTerm], str | None]:
     """Return the champions, the one that serves first, and the version that `promote` expects; ([], None) if none.
 
+    A record without a history has its own champion alone.
+
     Raises:
         CorruptObject: If the record or an entry of its history is not as this module writes it.
     """
     record, version = read_champion(store)
-    return ([] if record is None else parse_history(record, store.locate(layout.CHAMPION))), version
-
-
-def parse_history(record: Mapping[str, object], source: str) -> list[ChampionTerm]:
-    """Return the champions of a record, the one that serves first; a record without a history has that one alone.
-
-    Raises:
-        CorruptObject: If the record names no model, or its history is no list of terms that begins with it.
-    """
-    model_id = _model_id(record, source)
-    if HISTORY not in record:
-        return [_term(record, source)]
-    listed = record[HISTORY]
+    source = store.locate(layout.CHAMPION)
+    if record is None:
+        return [], version
+    serving = _term(record, source)
+    listed = record.get(HISTORY, [record])
     if not isinstance(listed, list):
         raise CorruptObject(f"{source} has {HISTORY} {str(listed)[:80]!r}; expected a list, the newest entry first.")
     history = [_term(entry, f"{source}: {HISTORY}[{place}]") for place, entry in enumerate(listed)]
-    if not history or history[0].model_id != model_id:
-        first = history[0].model_id if history else None
-        raise CorruptObject(f"{source} names {model_id[:80]!r} and its {HISTORY} {first!r} first; expected the same.")
-    return history
+    first = history[0].model_id if history else None
+    if first != serving.model_id:
+        raise CorruptObject(
+            f"{source} names {serving.model_id[:80]!r} and its {HISTORY} {first!r} first; expected the same."
+        )
+    return history, version
 
 
 def predecessors(history: Sequence[ChampionTerm]) -> list[str]:
-    """Return the models to go back to, the nearest first: those that served before, less those that were left.
+    """Return the models to go back to, the nearest first: those that served before, less those that were abandoned.
 
     A rollback (an entry without a promotion, to a model that served before) takes away what came after that model,
     so that a second rollback goes further back and never forth again to what was abandoned.
@@ -108,23 +104,23 @@ def predecessors(history: Sequence[ChampionTerm]) -> list[str]:
         ['one']
     """
     line: list[str] = []
-    for entry in reversed(history):
-        if entry.promotion is None and entry.model_id in line:
-            while line[-1] != entry.model_id:
+    for term in reversed(history):
+        if term.promotion is None and term.model_id in line:
+            while line[-1] != term.model_id:
                 line.pop()
         else:
-            line.append(entry.model_id)
+            line.append(term.model_id)
     return line[-2::-1]
 
 
 def promote(
-    store: Store, successor: ChampionTerm, history: Sequence[ChampionTerm], expected_version: str | None
+    store: Store, term: ChampionTerm, history: Sequence[ChampionTerm], expected_version: str | None
 ) -> Mapping[str, object]:
     """Make a model the champion, if the pointer still has the version with which the history was read.
 
     Args:
         store: Where the pointer is.
-        successor: The model, and why.
+        term: The model, and why.
         history: The champions until now, the newest first.
         expected_version: Version of the pointer that the history was read from; None if there was none.
 
@@ -136,15 +132,15 @@ def promote(
             already, since an earlier try wrote it and did not learn of that, is no conflict.
     """
     record = {
-        **asdict(successor),
+        **asdict(term),
         "previous_model_id": history[0].model_id if history else None,
-        HISTORY: [asdict(entry) for entry in (successor, *history)][:MOST_ENTRIES],
+        HISTORY: [asdict(entry) for entry in (term, *history)][:MOST_ENTRIES],
     }
     try:
         replace_champion(store, record, expected_version)
     except VersionConflict as error:
         if read_champion(store)[0] != record:
-            raise VersionConflict(_say_who_won(store, successor)) from error
+            raise VersionConflict(_describe_winner(store, term)) from error
     return record
 
 
@@ -157,36 +153,30 @@ def replace_champion(store: Store, record: Mapping[str, object], expected_versio
     return store.replace(layout.CHAMPION, canonical.encode(dict(record), indent=2), expected_version)
 
 
-def _say_who_won(store: Store, successor: ChampionTerm) -> str:
-    winners, _ = read_history(store)
-    if successor in winners:
-        won = winners[winners.index(successor) - 1]
+def _describe_winner(store: Store, term: ChampionTerm) -> str:
+    history, _ = read_history(store)
+    if term in history:
+        won = history[history.index(term) - 1]
         return (
-            f"models/{successor.model_id} became the champion, and serves no more: models/{won.model_id} took its "
+            f"models/{term.model_id} became the champion, and serves no more: models/{won.model_id} took its "
             f"place in the same moment ({won.promoted_at}: {won.reason}). Run the same command again to compare both."
         )
-    if not winners:
-        now = "the pointer was removed"
-    else:
-        won = winners[0]
+    now = "the pointer was removed"
+    if history:
+        won = history[0]
         now = f"models/{won.model_id} became the champion ({won.promoted_at}: {won.reason})"
     return (
-        f"models/{successor.model_id} did not become the champion: while it was being decided, {now}. The decision was "
+        f"models/{term.model_id} did not become the champion: while it was being decided, {now}. The decision was "
         "made against another champion than there is now: run the same command again."
     )
-
-
-def _model_id(record: Mapping[str, object], source: str) -> str:
-    named = record.get(MODEL_ID)
-    if not isinstance(named, str):
-        raise CorruptObject(f"{source} has {MODEL_ID} {str(named)[:80]!r}; expected the id of a model.")
-    return named
 
 
 def _term(entry: Any, source: str) -> ChampionTerm:
     if not isinstance(entry, dict):
         raise CorruptObject(f"{source} is {str(entry)[:80]!r}; expected an object with {MODEL_ID}.")
+    if not isinstance(entry.get(MODEL_ID), str):
+        raise CorruptObject(f"{source} has {MODEL_ID} {str(entry.get(MODEL_ID))[:80]!r}; expected the id of a model.")
     for name in ("promoted_at", "reason", "promotion"):
         if not isinstance(entry.get(name), str | None):
             raise CorruptObject(f"{source} has {name} {str(entry[name])[:80]!r}; expected text.")
-    return ChampionTerm(_model_id(entry, source), entry.get("promoted_at"), entry.get("reason"), entry.get("promotion"))
+    return ChampionTerm(entry[MODEL_ID], entry.get("promoted_at"), entry.get("reason"), entry.get("promotion"))

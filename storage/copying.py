@@ -1,4 +1,4 @@
-"""From one store to another: an artifact and all that it was made from, verified, with the same manifest."""
+"""Copies from one store to another: an artifact and all that it was made from, verified, with the same manifest."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from pathlib import Path
 from schema.errors import CorruptObject, ObjectExists, ObjectNotFound
 from storage import artifacts, layout
 from storage.artifacts import adopt_file, check_digest, put_file
-from storage.files import temporary_name
+from storage.files import temporary_path
 from storage.inventory import Artifact, lineage
 from storage.manifest import MANIFEST_LIMIT_BYTES, FileEntry, Manifest, parse_manifest
 from storage.protocol import Store
@@ -105,29 +105,27 @@ def _no_ancestor(source: Store, artifact: Artifact, name: str, role: str) -> Obj
 
 
 def _manifest_bytes(source: Store, manifest: Manifest) -> bytes:
-    key = layout.manifest_key(manifest.kind, manifest.id)
-    data = source.read(key, MANIFEST_LIMIT_BYTES)
-    if parse_manifest(data, source.locate(key)) != manifest:
-        raise CorruptObject(f"{source.locate(key)} was replaced while it was read; a manifest never changes.")
+    data = source.read(manifest.key, MANIFEST_LIMIT_BYTES)
+    if parse_manifest(data, source.locate(manifest.key)) != manifest:
+        raise CorruptObject(f"{source.locate(manifest.key)} was replaced while it was read; a manifest never changes.")
     return data
 
 
 def _has(target: Store, manifest: Manifest, data: bytes) -> bool:
-    key = layout.manifest_key(manifest.kind, manifest.id)
     try:
-        there = target.read(key, MANIFEST_LIMIT_BYTES)
+        there = target.read(manifest.key, MANIFEST_LIMIT_BYTES)
     except ObjectNotFound:
         return False
     if there != data:
         raise ObjectExists(
-            f"{target.locate(key)} is there already and differs: the same question, answered with other bytes. "
-            "Keep that artifact, or delete its folder and copy again."
+            f"{target.locate(manifest.key)} is there already and differs: the same question, answered with other "
+            "bytes. Keep that artifact, or delete its folder and copy again."
         )
     return True
 
 
 def _copy_file(source: Store, target: Store, manifest: Manifest, file: FileEntry, scratch: Path) -> None:
-    key = f"{layout.artifact_prefix(manifest.kind, manifest.id)}/{file.path}"
+    key = manifest.key_of(file)
     try:
         is_there = adopt_file(target, key, file)
     except ObjectNotFound:
@@ -146,19 +144,17 @@ def _verified(source: Store, key: str, file: FileEntry, scratch: Path) -> Iterat
     info = source.head(key)
     if info is not None and info.size_bytes != file.size_bytes:
         raise CorruptObject(f"{source.locate(key)} has {info.size_bytes} bytes; its manifest says {file.size_bytes}.")
-    own, partial = source.local_path(key), scratch / temporary_name()
-    try:
+    own = source.local_path(key)
+    with temporary_path(scratch) as partial:
         if own is None:
             source.fetch(key, partial)
         check_digest(source.locate(key), own or partial, file)
         yield own or partial
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _seal(target: Store, manifest: Manifest, data: bytes) -> None:
     artifacts.require_files(target, manifest)
     try:
-        target.create(layout.manifest_key(manifest.kind, manifest.id), data)
+        target.create(manifest.key, data)
     except ObjectExists:
         _has(target, manifest, data)

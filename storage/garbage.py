@@ -1,6 +1,6 @@
-"""What no reader can reach: found by its age and by what the manifests do not name, and taken away if asked."""
+"""Garbage collection: objects that no manifest names and no writer has touched for long."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -89,53 +89,39 @@ def collect_garbage(
             if place != layout.CHAMPION:
                 garbage.left_alone[place] = "it belongs to no kind of artifact"
         else:
-            _Folder(store, *place).judge(list(infos), garbage, kept, remove=remove)
+            _judge_folder(store, place, list(infos), garbage, kept, remove=remove)
     garbage.leftovers += store.sweep(before, remove=remove)
     return garbage
 
 
-class _Folder:
-    """The folder of one artifact, complete or not."""
-
-    def __init__(self, store: Store, kind: str, artifact_id: str) -> None:
-        self._store, self._kind, self._id = store, kind, artifact_id
-        self._prefix = layout.artifact_prefix(kind, artifact_id)
-        self._manifest_key = layout.manifest_key(kind, artifact_id)
-
-    def judge(self, infos: Iterable[ObjectInfo], garbage: Garbage, kept: Kept, *, remove: bool) -> None:
-        """Add what is in the folder to what was found, and remove its orphans if asked."""
-        sealed = self._store.head(self._manifest_key)
-        manifest = look_up(self._store, self._kind, self._id)
-        if isinstance(manifest, CorruptObject):
-            garbage.left_alone[self._prefix] = f"its manifest cannot be read: {manifest}"
-        elif manifest is None and (reason := self._why_kept(kept)):
-            garbage.left_alone[self._prefix] = f"it has no manifest, but {reason}"
-        else:
-            self._take(self._unnamed(infos, manifest), garbage, sealed, remove=remove)
-
-    def _why_kept(self, kept: Kept) -> str | None:
-        places = ((self._kind, self._id), (self._kind, ""), ("", self._id))
-        return next((kept[place] for place in places if place in kept), None)
-
-    def _unnamed(self, infos: Iterable[ObjectInfo], manifest: Manifest | None) -> Iterator[ObjectInfo]:
-        named = {f"{self._prefix}/{file.path}" for file in manifest.files} if manifest else set()
-        return (info for info in infos if info.key not in named and info.key != self._manifest_key)
-
-    def _take(
-        self, unnamed: Iterator[ObjectInfo], garbage: Garbage, sealed: ObjectInfo | None, *, remove: bool
-    ) -> None:
-        for info in unnamed:
-            if remove and self._store.head(self._manifest_key) != sealed:
-                garbage.left_alone[self._prefix] = "its manifest was written at the same time; collect again"
-                return
-            written_at = self._store.written_at(info.key)
-            if written_at is None:
-                continue
-            if written_at >= garbage.before:
-                garbage.n_young += 1
-                continue
+def _judge_folder(
+    store: Store, place: tuple[str, str], infos: Iterable[ObjectInfo], garbage: Garbage, kept: Kept, *, remove: bool
+) -> None:
+    """Add what is in the folder of one artifact to what was found, and remove its orphans if asked."""
+    kind, artifact_id = place
+    prefix, manifest_key = layout.artifact_prefix(kind, artifact_id), layout.manifest_key(kind, artifact_id)
+    sealed = store.head(manifest_key)
+    manifest = look_up(store, kind, artifact_id)
+    if isinstance(manifest, CorruptObject):
+        garbage.left_alone[prefix] = f"its manifest cannot be read: {manifest}"
+        return
+    reasons = [kept[place] for place in ((kind, artifact_id), (kind, ""), ("", artifact_id)) if place in kept]
+    if manifest is None and reasons:
+        garbage.left_alone[prefix] = f"it has no manifest, but {reasons[0]}"
+        return
+    named = {manifest_key, *(manifest.key_of(file) for file in manifest.files)} if manifest else {manifest_key}
+    for info in infos:
+        if info.key in named:
+            continue
+        if remove and store.head(manifest_key) != sealed:
+            garbage.left_alone[prefix] = "its manifest was written at the same time; collect again"
+            return
+        written_at = store.written_at(info.key)
+        if written_at is not None and written_at >= garbage.before:
+            garbage.n_young += 1
+        elif written_at is not None:
             if remove:
-                self._store.delete(info.key)
+                store.delete(info.key)
             garbage.orphans.append(Orphan(info.key, info.size_bytes, written_at))
 
 

@@ -1,4 +1,4 @@
-"""What a store holds: every artifact, one by its id, and all that one was made from."""
+"""Listing and finding artifacts: all of a kind, one by its id, its lineage and its newest report."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -153,19 +153,14 @@ def find_report(store: Store, manifest: Manifest) -> Manifest | None:
         store: Where to look.
         manifest: The model or the evaluation that the report is about.
     """
-    made = [
-        (store.written_at(layout.manifest_key(layout.REPORTS, report.id)), report.id, report.manifest)
+    reports = [
+        report
         for report in list_artifacts(store, layout.REPORTS)
-        if isinstance(report.manifest, Manifest) and _is_made_from(report.manifest, manifest)
+        if isinstance(report.manifest, Manifest)
+        and manifest.name in {f"{layout.INPUT_KINDS.get(role)}/{one}" for role, one in report.manifest.inputs.items()}
     ]
-    newest = max(((moment, one, found) for moment, one, found in made if moment), default=None)
-    return newest[2] if newest else None
-
-
-def _is_made_from(report: Manifest, manifest: Manifest) -> bool:
-    return any(
-        (layout.INPUT_KINDS.get(role), one) == (manifest.kind, manifest.id) for role, one in report.inputs.items()
-    )
+    newest = max(reports, key=lambda report: str(store.written_at(report.require_manifest().key)), default=None)
+    return newest.require_manifest() if newest else None
 
 
 def lineage(store: Store, manifest: Manifest) -> list[Ancestor]:

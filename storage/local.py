@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from schema.errors import (
-    CorruptObject,
     InvalidInput,
     InvalidKey,
     ObjectExists,
-    ObjectNotFound,
-    VersionConflict,
 )
 from storage.files import (
     TEMPORARY,
@@ -25,17 +22,16 @@ from storage.files import (
     left_behind,
     make_folder,
     remove_stale,
-    save_stream,
     sync,
     temporary_copy,
 )
 from storage.layout import check_key, check_prefix
-from storage.protocol import READ_LIMIT_BYTES, ObjectInfo
+from storage.protocol import ObjectInfo, Store
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 
 
-class LocalStore:
+class LocalStore(Store):
     """Objects as files of one folder on one machine.
 
     The folder is made by the first write. Files get the rights that the umask gives. Beside the objects stand
@@ -53,7 +49,7 @@ class LocalStore:
         """See `Store.create`."""
         path = self._path(key)
         if self.head(key):
-            raise self._exists(path, key)
+            raise self._taken(path, key)
         with temporary_copy(self._root, source) as staged:
             self._link(staged, path, key)
             return _info(key, staged.stat())
@@ -63,28 +59,18 @@ class LocalStore:
         path = self._path(key)
         with temporary_copy(self._root, data) as staged, self._locked():
             info = self.head(key)
-            found = info.version if info else None
-            if found != expected:
-                raise self._conflict(key, found, expected)
+            if (info.version if info else None) != expected:
+                raise self._conflict(key, expected)
             replaced = _info(key, staged.stat())
             if expected is None:
-                self._link_free(staged, path, key)
+                try:
+                    self._link(staged, path, key)
+                except ObjectExists:
+                    raise self._conflict(key, None) from None
             else:
                 staged.replace(path)
                 sync(path.parent)
             return replaced
-
-    def race_flaw(self) -> str | None:
-        """See `Store.race_flaw`."""
-        return None
-
-    def read(self, key: str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:
-        """See `Store.read`."""
-        with self.open(key) as stream:
-            data = stream.read(limit_bytes + 1)
-        if len(data) > limit_bytes:
-            raise CorruptObject(f"{self.locate(key)} has more than the {limit_bytes} bytes expected of it.")
-        return data
 
     def open(self, key: str) -> BinaryIO:
         """See `Store.open`."""
@@ -92,11 +78,6 @@ class LocalStore:
             return self._path(key).open("rb")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise self._absent(key) from None
-
-    def fetch(self, key: str, target: Path) -> None:
-        """See `Store.fetch`."""
-        with self.open(key) as stream:
-            save_stream(stream, target, os.fstat(stream.fileno()).st_size)
 
     def local_path(self, key: str) -> Path | None:
         """See `Store.local_path`."""
@@ -141,15 +122,11 @@ class LocalStore:
 
     def sweep(self, before: datetime, *, remove: bool) -> Iterator[str]:
         """See `Store.sweep`; what is left behind here are files in `.tmp`, of any host."""
-        with explained(self._root, 0):
+        with explained(self._root):
             for path in left_behind(self._root / TEMPORARY, before):
                 if remove:
                     path.unlink(missing_ok=True)
                 yield path.relative_to(self._root).as_posix()
-
-    def locate(self, key: str) -> str:
-        """See `Store.locate`."""
-        return f"{self.uri}/{check_key(key)}"
 
     def _path(self, key: str) -> Path:
         path = self._root / check_key(key)
@@ -177,7 +154,7 @@ class LocalStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with explained(self._root, 0), (self._root / ".lock").open("ab") as lock:
+        with explained(self._root), (self._root / ".lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -189,7 +166,7 @@ class LocalStore:
         try:
             os.link(staged, path)
         except FileExistsError:
-            raise (self._two_roles(key) if path.is_dir() else self._exists(path, key)) from None
+            raise (self._two_roles(key) if path.is_dir() else self._taken(path, key)) from None
         except OSError as error:
             if error.errno in _NO_LINKS:
                 raise InvalidInput(
@@ -199,27 +176,9 @@ class LocalStore:
             raise
         sync(path.parent)
 
-    def _link_free(self, staged: Path, path: Path, key: str) -> None:
-        try:
-            self._link(staged, path, key)
-        except ObjectExists:
-            info = self.head(key)
-            raise self._conflict(key, info.version if info else None, None) from None
-
-    def _absent(self, key: str) -> ObjectNotFound:
-        return ObjectNotFound(f"{self.locate(key)} does not exist.")
-
-    def _exists(self, path: Path, key: str) -> ObjectExists:
+    def _taken(self, path: Path, key: str) -> ObjectExists:
         sync(path.parent)  # the other writer may not have come to it yet
-        return ObjectExists(f"{self.locate(key)} exists already; a created object is never replaced.")
-
-    def _two_roles(self, key: str) -> InvalidKey:
-        return InvalidKey(f"{self.locate(key)} would be both an object and a folder of objects.")
-
-    def _conflict(self, key: str, found: str | None, expected: str | None) -> VersionConflict:
-        return VersionConflict(
-            f"{self.locate(key)} has version {found}; expected {expected}. Read it again and decide anew."
-        )
+        return self._exists(key)
 
 
 def _info(key: str, found: os.stat_result) -> ObjectInfo:

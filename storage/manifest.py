@@ -1,25 +1,23 @@
 """The manifest of an artifact: what it is made of, and from what."""
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import PurePosixPath
-from typing import TypeAlias, TypeVar
+from typing import Annotated, ClassVar, TypeAlias
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from schema.errors import CorruptObject, InvalidKey
 from storage import canonical, layout
-from storage.layout import check_key
 
 JsonScalar: TypeAlias = str | int | float | bool | None
 
 MANIFEST_LIMIT_BYTES = 16 * 1024 * 1024
 MAX_FILE_BYTES = 2**63 - 1
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_FIELDS = frozenset({"kind", "id", "inputs", "parameters", "code_version", "files", "counts"})
-_FILE_FIELDS = frozenset({"path", "size_bytes", "sha256"})
-_Type = TypeVar("_Type")
+_MOST_SHOWN = 80
+_STRICT = ConfigDict(strict=True, extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -32,9 +30,11 @@ class FileEntry:
         sha256: Digest of its content, 64 hexadecimal digits.
     """
 
+    __pydantic_config__: ClassVar = _STRICT
+
     path: str
-    size_bytes: int
-    sha256: str
+    size_bytes: Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\z")]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Manifest:
         files: Every file it has, ordered by path.
         counts: What was counted while it was made, JSON scalars.
     """
+
+    __pydantic_config__: ClassVar = _STRICT
 
     kind: str
     id: str
@@ -94,6 +96,11 @@ class Manifest:
         return value
 
 
+_SCHEMA = TypeAdapter(Manifest)
+_FIELDS = f"{[one.name for one in fields(Manifest)]}, of a file {[one.name for one in fields(FileEntry)]}"
+_SCALAR = "a number, text, true, false or null"
+
+
 def parse_manifest(data: bytes, source: str = "manifest") -> Manifest:
     """Return the manifest that the bytes spell.
 
@@ -107,87 +114,40 @@ def parse_manifest(data: bytes, source: str = "manifest") -> Manifest:
     """
     if len(data) > MANIFEST_LIMIT_BYTES:
         raise CorruptObject(f"{source} has {len(data)} bytes; expected at most {MANIFEST_LIMIT_BYTES}.")
-    document = canonical.decode_object(data, source)
-    _check_names(document, _FIELDS, source)
-    manifest = Manifest(
-        kind=_typed(document["kind"], str, f"{source}: kind"),
-        id=_typed(document["id"], str, f"{source}: id"),
-        inputs=_inputs(document["inputs"], f"{source}: inputs"),
-        parameters=_mapping(document["parameters"], f"{source}: parameters"),
-        code_version=_typed(document["code_version"], str, f"{source}: code_version"),
-        files=_files(document["files"], f"{source}: files"),
-        counts=_counts(document["counts"], f"{source}: counts"),
-    )
+    canonical.decode_object(data, source)  # stricter on JSON itself
+    try:
+        manifest = _SCHEMA.validate_json(data)
+    except ValidationError as error:
+        raise CorruptObject(_first_problem(error, source)) from error
     try:
         layout.artifact_prefix(manifest.kind, manifest.id)
     except InvalidKey as error:
         raise CorruptObject(f"{source}: kind and id: {error}") from error
+    _check_paths(manifest.files, f"{source}: files")
     return manifest
 
 
-def _check_names(document: Mapping[str, object], expected: Iterable[str], field: str) -> None:
-    if document.keys() != set(expected):
-        raise CorruptObject(f"{field} has the fields {_shown(sorted(document), 200)}; expected {sorted(expected)}.")
+def _first_problem(error: ValidationError, source: str) -> str:
+    problem = error.errors(include_url=False)[0]
+    place, kind = problem["loc"], problem["type"]
+    is_count = place[0] == "counts" and len(place) > 2  # the third part is a type that was tried
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part[:80]}" for part in place[: 2 if is_count else None])
+    field = "".join(parts)[1:]
+    if kind in ("missing", "unexpected_keyword_argument"):
+        return f"{source} {'lacks' if kind == 'missing' else 'has'} the field {field}; expected {_FIELDS}."
+    found = repr(problem["input"])
+    shown = found if len(found) <= _MOST_SHOWN else f"{found[:_MOST_SHOWN]}…"
+    expected = problem["msg"].removeprefix("Input should be ").replace("String should match", "text of")
+    return f"{source}: {field} is {shown}; expected {_SCALAR if is_count else expected}."
 
 
-def _typed(value: object, expected: type[_Type], field: str) -> _Type:
-    is_bool_for_int = isinstance(value, bool) and expected is int
-    if not isinstance(value, expected) or is_bool_for_int:
-        raise CorruptObject(f"{field} is {_shown(value)}; expected {expected.__name__}.")
-    return value
-
-
-def _shown(value: object, limit: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}…"
-
-
-def _mapping(value: object, field: str) -> dict[str, object]:
-    return dict(_typed(value, dict, field))
-
-
-def _inputs(value: object, field: str) -> dict[str, str]:
-    return {role: _typed(part, str, f"{field}.{role[:80]}") for role, part in _mapping(value, field).items()}
-
-
-def _counts(value: object, field: str) -> dict[str, JsonScalar]:
-    counts: dict[str, JsonScalar] = {}
-    for name, count in _mapping(value, field).items():
-        if count is not None and not isinstance(count, str | int | float):
-            raise CorruptObject(
-                f"{field}.{name[:80]} is {_shown(count)}; expected a number, text, true, false or null."
-            )
-        counts[name] = count
-    return counts
-
-
-def _files(value: object, field: str) -> tuple[FileEntry, ...]:
-    listed: list[object] = _typed(value, list, field)
-    entries = tuple(_file(part, f"{field}[{position}]") for position, part in enumerate(listed))
-    _check_paths([entry.path for entry in entries], field)
-    return entries
-
-
-def _file(value: object, field: str) -> FileEntry:
-    document = _mapping(value, field)
-    _check_names(document, _FILE_FIELDS, field)
-    entry = FileEntry(
-        path=_typed(document["path"], str, f"{field}.path"),
-        size_bytes=_typed(document["size_bytes"], int, f"{field}.size_bytes"),
-        sha256=_typed(document["sha256"], str, f"{field}.sha256"),
-    )
-    if not 0 <= entry.size_bytes <= MAX_FILE_BYTES:
-        raise CorruptObject(f"{field}.size_bytes is {_shown(entry.size_bytes)}; expected 0 or more, below 2**63.")
-    if not _SHA256.fullmatch(entry.sha256):
-        raise CorruptObject(f"{field}.sha256 is {_shown(entry.sha256)}; expected 64 hexadecimal digits.")
-    try:
-        check_key(entry.path)
-    except InvalidKey as error:
-        raise CorruptObject(f"{field}.path: {error}") from error
-    return entry
-
-
-def _check_paths(paths: list[str], field: str) -> None:
+def _check_paths(files: tuple[FileEntry, ...], field: str) -> None:
+    paths = [file.path for file in files]
+    for position, path in enumerate(paths):
+        try:
+            layout.check_key(path)
+        except InvalidKey as error:
+            raise CorruptObject(f"{field}[{position}].path: {error}") from error
     names = [layout.logical_name(path) for path in paths]
     taken = set(names)
     if len(taken) < len(names):

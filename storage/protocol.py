@@ -1,10 +1,15 @@
-"""What every store promises: a handful of verbs, each with its guarantee."""
+"""The verbs of every store, each with its guarantee, and what all backends have in common."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
+
+from schema.errors import CorruptObject, InvalidKey, ObjectExists, ObjectNotFound, VersionConflict
+from storage.files import save_stream
+from storage.layout import check_key
 
 READ_LIMIT_BYTES = 64 * 1024 * 1024
 
@@ -25,19 +30,21 @@ class ObjectInfo:
     version: str
 
 
-class Store(Protocol):
+class Store(ABC):
     """Objects under keys, seen whole or not at all.
 
     No reader, in this process or another, ever observes a partially written object, and a writer that is
     killed at any byte leaves nothing that `head`, `read` or `list` would show. Every verb that takes a key
     raises InvalidKey for one that `storage.layout.check_key` refuses. A key is an object or a folder of others,
     never both: 'a' and 'a/b' do not go together.
+
+    Attributes:
+        uri: The root, as `open_store` takes it.
     """
 
-    @property
-    def uri(self) -> str:
-        """The root, as `open_store` takes it."""
+    uri: str
 
+    @abstractmethod
     def create(self, key: str, source: Path | bytes) -> ObjectInfo:
         """Store a file's content, or bytes, under a key that is free; durable when it returns.
 
@@ -48,6 +55,7 @@ class Store(Protocol):
             OutOfSpace: If the backend is full.
         """
 
+    @abstractmethod
     def replace(self, key: str, data: bytes, expected: str | None) -> ObjectInfo:
         """Store bytes if the object still has the expected version; durable when it returns.
 
@@ -67,6 +75,7 @@ class Store(Protocol):
         Where there is a flaw, `create` may overwrite what another writer creates at the same moment, and
         `replace` raises InvalidInput.
         """
+        return None
 
     def read(self, key: str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:
         """Return the content of a small object.
@@ -75,7 +84,13 @@ class Store(Protocol):
             ObjectNotFound: If the key is free.
             CorruptObject: If it is larger than limit_bytes.
         """
+        with self.open(key) as stream:
+            data = stream.read(limit_bytes + 1)
+        if len(data) > limit_bytes:
+            raise CorruptObject(f"{self.locate(key)} has more than the {limit_bytes} bytes expected of it.")
+        return data
 
+    @abstractmethod
     def open(self, key: str) -> BinaryIO:
         """Return a stream over one version of the object, which the caller closes.
 
@@ -90,19 +105,28 @@ class Store(Protocol):
             ObjectNotFound: If the key is free.
             OutOfSpace: If the target's disk is full; nothing is left of the copy.
         """
+        info = self.head(key)
+        with self.open(key) as stream:
+            save_stream(stream, target, info.size_bytes if info else 0)
 
     def local_path(self, key: str) -> Path | None:
         """Return a local file that already holds the object, not to be written to; None if there is none."""
+        check_key(key)
+        return None
 
+    @abstractmethod
     def head(self, key: str) -> ObjectInfo | None:
         """Return what is known of the object, or None if the key is free."""
 
+    @abstractmethod
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield the objects whose keys begin with the prefix, in code point order of their keys."""
 
+    @abstractmethod
     def delete(self, key: str) -> None:
         """Remove the object; a free key is fine."""
 
+    @abstractmethod
     def written_at(self, key: str) -> datetime | None:
         """Return when the object was last written or renewed, by the backend's clock; None if the key is free.
 
@@ -110,19 +134,19 @@ class Store(Protocol):
         but both may have the same one: clocks of stores tick up to a second apart.
         """
 
+    @abstractmethod
     def renew(self, key: str) -> None:
         """Make now the moment in which the object was written, so that it counts as new; durable when it returns.
 
-        A writer that takes over an object which a dead writer left calls this, lest a clean-up takes it away as
-        old. The content stays what it is, and no reader ever finds the key free, or half of the object. The
-        version may change, which matters only to a compare-and-swap that is under way: it then fails, and is
-        tried again.
+        So garbage collection keeps an object that a dead writer left and another one takes over. The content stays
+        what it is, and no reader ever finds the key free, or half of the object. The version may change, which
+        matters only to a compare-and-swap that is under way: it then fails, and is tried again.
 
         Raises:
             ObjectNotFound: If the key is free; nothing is stored.
         """
 
-    def sweep(self, before: datetime, *, remove: bool) -> Iterator[str]:
+    def sweep(self, before: datetime, *, remove: bool) -> Iterator[str]:  # noqa: ARG002 - what backends obey
         """Yield a name for each thing that a writer which died left behind, and that no verb shows.
 
         Nothing that `head`, `read` or `list` shows is ever among them, nor what a writer that is known to be
@@ -133,6 +157,24 @@ class Store(Protocol):
             before: Moment, with its time zone; what was touched then or later is left out.
             remove: Whether each thing is removed before its name is yielded.
         """
+        return iter(())
 
     def locate(self, key: str) -> str:
         """Return the full URI of the key, for people and logs."""
+        return f"{self.uri}/{check_key(key)}"
+
+    def _absent(self, key: str) -> ObjectNotFound:
+        return ObjectNotFound(f"{self.locate(key)} does not exist.")
+
+    def _exists(self, key: str) -> ObjectExists:
+        return ObjectExists(f"{self.locate(key)} exists already; a created object is never replaced.")
+
+    def _two_roles(self, key: str) -> InvalidKey:
+        return InvalidKey(f"{self.locate(key)} would be both an object and a folder of objects.")
+
+    def _conflict(self, key: str, expected: str | None) -> VersionConflict:
+        found = self.head(key)
+        return VersionConflict(
+            f"{self.locate(key)} has version {found.version if found else None}; expected {expected}. "
+            "Read it again and decide anew."
+        )

@@ -10,19 +10,14 @@ from typing import BinaryIO, cast
 from botocore.exceptions import ClientError
 
 from schema.errors import (
-    CorruptObject,
     InvalidInput,
-    InvalidKey,
-    ObjectExists,
-    ObjectNotFound,
     Unavailable,
-    VersionConflict,
 )
 from schema.s3 import S3Access
 from storage.files import save_stream
 from storage.layout import check_key, check_prefix
 from storage.opening import S3A_SCHEME, SPARK_SCRATCH, S3Options
-from storage.protocol import READ_LIMIT_BYTES, ObjectInfo
+from storage.protocol import ObjectInfo, Store
 from storage.s3_bucket import PROBES, S3Bucket, is_key, parse_uri, race_flaw
 from storage.s3_client import ABSENT, REFUSED, access_of, code_of, open_client
 from storage.s3_transfer import BUFFER_BYTES, WRITER, Condition, S3Stream, Upload, abort_upload
@@ -33,7 +28,7 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 MAX_COPY_BYTES = 5 * 1024**3  # what a server copies in one request
 
 
-class S3Store:
+class S3Store(Store):
     """Objects of one bucket below one prefix.
 
     Every write is conditional, so that of several writers one wins, and carries a token of its own: where an
@@ -86,15 +81,6 @@ class S3Store:
         with self._bucket.explained():
             return race_flaw(self._bucket.client, self._bucket.name, self._bucket.prefix)
 
-    def read(self, key: str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:
-        """See `Store.read`."""
-        with self._bucket.explained(key), self._stream(key) as stream:
-            if stream.size_bytes > limit_bytes:
-                raise CorruptObject(
-                    f"{self.locate(key)} has {stream.size_bytes} bytes; expected at most {limit_bytes}."
-                )
-            return stream.readall()
-
     def open(self, key: str) -> BinaryIO:
         """See `Store.open`."""
         with self._bucket.explained(key):
@@ -104,11 +90,6 @@ class S3Store:
         """See `Store.fetch`."""
         with self._bucket.explained(key), self._stream(key) as stream:
             save_stream(cast("BinaryIO", stream), target, stream.size_bytes)
-
-    def local_path(self, key: str) -> Path | None:
-        """See `Store.local_path`; a server's objects are no local files."""
-        check_key(key)
-        return None
 
     def head(self, key: str) -> ObjectInfo | None:
         """See `Store.head`."""
@@ -125,10 +106,6 @@ class S3Store:
         with self._bucket.explained(key):
             self._bucket.client.delete_object(Bucket=self._bucket.name, Key=self._bucket.full(key))
 
-    def locate(self, key: str) -> str:
-        """See `Store.locate`."""
-        return self._bucket.locate(key)
-
     def written_at(self, key: str) -> datetime | None:
         """See `Store.written_at`."""
         found = self._bucket.head(key)
@@ -143,7 +120,7 @@ class S3Store:
         """
         found = self._bucket.head(key)
         if found is None:
-            raise ObjectNotFound(f"{self.locate(key)} does not exist.")
+            raise self._absent(key)
         if found["ContentLength"] > MAX_COPY_BYTES:
             return
         full = self._bucket.full(key)
@@ -215,18 +192,8 @@ class S3Store:
         folders = [str(parent) for parent in PurePosixPath(key).parents][:-1]
         unknown = [folder for folder in folders if folder not in self._known_folders]
         if any(self.head(folder) for folder in unknown) or next(self._list(f"{key}/"), None):
-            raise InvalidKey(f"{self.locate(key)} would be both an object and a folder of objects.")
+            raise self._two_roles(key)
         self._known_folders.update(unknown)
-
-    def _exists(self, key: str) -> ObjectExists:
-        return ObjectExists(f"{self.locate(key)} exists already; a created object is never replaced.")
-
-    def _conflict(self, key: str, expected: str | None) -> VersionConflict:
-        found = self.head(key)
-        return VersionConflict(
-            f"{self.locate(key)} has version {found.version if found else None}; expected {expected}. "
-            "Read it again and decide anew."
-        )
 
 
 def _renewed_at(metadata: Mapping[str, str]) -> datetime:

@@ -1,4 +1,4 @@
-"""Whether a store holds what its manifests say, down to the last byte."""
+"""Verification that a store holds what its manifests say, down to the last byte."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -82,7 +82,7 @@ def _guarded(where: str, what: str, problems: Iterator[str]) -> Iterator[Problem
 
 
 def _file_problems(store: Store, manifest: Manifest, file: FileEntry, advance: Advance) -> Iterator[str]:
-    key = f"{layout.artifact_prefix(manifest.kind, manifest.id)}/{file.path}"
+    key = manifest.key_of(file)
     info = store.head(key)
     if info is None:
         yield f"{file.path} is missing; its manifest says {file.size_bytes} bytes."

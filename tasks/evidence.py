@@ -1,60 +1,53 @@
-"""What a report says of the tested models beside their figures: whether differences are real, and what may mislead."""
+"""Gather what a report shows of the tested models beside their figures: differences, warnings, and a few users."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
+from prefect import task
 
+from evaluation.assess import items_by_user
 from evaluation.checks import (
     Finding,
     find_chance,
     find_cold_items,
     find_cold_users,
     find_copy,
+    find_known_leak,
     find_small_split,
     find_time_travel,
     find_too_good,
     overlap_at_k,
 )
 from evaluation.comparison import Comparison, adjust, compare_paired
-from reports.display import EN_DASH
+from evaluation.shapes import calibrate, spread_of_scores
+from models.loading import load_ranking_model
+from reports.report_input import PRIMARY, Evidence, ExampleUser, HistoryEntry, RecommendedItem
+from schema.errors import InvalidInput
+from schema.items_by_user import pair_keys
 from schema.metric import Metric
-from schema.scores import CalibrationBin, SegmentScore
+from schema.scores import CalibrationBin
+from storage import artifacts, layout
 from storage.manifest import Manifest
 from tasks.candidates import GLOBAL_MEAN, POPULARITY, RANDOM
 from tasks.choose import Scored
 from tasks.measured import USERS_K, load_factors
 from tasks.options import PlaceOptions
+from tasks.ranking import model_folder
+from tasks.recommend import recommended_rows
 from tasks.score import read_ranked, read_segments, read_users
-from tasks.store import LEARNT, read_parts
+from tasks.store import LEARNT, learnt_parts, read_parts, read_table
 
-METRIC = Metric("ndcg", USERS_K)
 ORACLE_NDCG = 1.0
-HISTOGRAM_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-CALIBRATION_BINS = 10
+N_EXAMPLES = 4
+N_HISTORY = 12
+N_RECOMMENDED = 10
 
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the tested models are worth, beside their figures.
-
-    Attributes:
-        comparisons: The chosen model against each other one that ranks, on the same users.
-        findings: What may make the figures misleading.
-        segments: Label of a model to its figures by group of items and users.
-        ndcg_histogram: (range of NDCG@10, users) of the chosen model.
-        calibration: Predicted against actual ratings.
-        calibration_label: Of which model; empty where none predicts ratings.
-    """
-
-    comparisons: Sequence[Comparison]
-    findings: Sequence[Finding]
-    segments: Mapping[str, Sequence[SegmentScore]]
-    ndcg_histogram: Sequence[tuple[str, int]]
-    calibration: Sequence[CalibrationBin]
-    calibration_label: str
+Rows = list[dict[str, Any]]
 
 
 def gather_evidence(places: PlaceOptions, split: Manifest, tested: Sequence[Scored], chosen: Scored) -> Evidence:
@@ -73,22 +66,22 @@ def gather_evidence(places: PlaceOptions, split: Manifest, tested: Sequence[Scor
         comparisons,
         list(_findings(places, split, ranked, chosen, comparisons)),
         {one.candidate.label: read_segments(places, one.scores) for one in ranked},
-        histogram(read_users(places, chosen.scores, METRIC)),
+        spread_of_scores(read_users(places, chosen.scores, PRIMARY)),
         _calibrate(places, split, rated) if rated else (),
         rated.candidate.label if rated else "",
     )
 
 
 def _compare(places: PlaceOptions, ranked: Sequence[Scored], chosen: Scored) -> list[Comparison]:
-    values = read_users(places, chosen.scores, METRIC)
+    values = read_users(places, chosen.scores, PRIMARY)
     return adjust(
         [
             compare_paired(
                 chosen.candidate.label,
                 one.candidate.label,
-                METRIC,
+                PRIMARY,
                 values,
-                read_users(places, one.scores, METRIC),
+                read_users(places, one.scores, PRIMARY),
             )
             for one in ranked
             if one is not chosen
@@ -114,7 +107,7 @@ def _findings(
     baselines = {one.candidate.label: one for one in ranked if one.candidate.is_baseline and one is not chosen}
     against = {one.against: one for one in comparisons}
     if baselines:
-        strongest = max(baselines.values(), key=lambda one: one.value(METRIC) or 0.0)
+        strongest = max(baselines.values(), key=lambda one: one.value(PRIMARY) or 0.0)
         yield find_small_split(against[strongest.candidate.label])
     for label, one in baselines.items():
         if one.candidate.model == RANDOM:
@@ -122,7 +115,7 @@ def _findings(
         if one.candidate.model == POPULARITY:
             overlap = overlap_at_k(read_ranked(places, chosen.scores), read_ranked(places, one.scores), USERS_K)
             yield find_copy(chosen.candidate.label, overlap)
-    yield find_too_good(chosen.value(METRIC) or 0.0, ORACLE_NDCG)
+    yield find_too_good(chosen.value(PRIMARY) or 0.0, ORACLE_NDCG)
 
 
 def _leaks(split: Manifest) -> Finding:
@@ -138,24 +131,12 @@ def _leaks(split: Manifest) -> Finding:
     return Finding("leaks", is_warning=True, sentence=sentence)
 
 
-def histogram(values: NDArray[np.float64]) -> list[tuple[str, int]]:
-    """Return how many users get nothing, and how many a value in each fifth of the range.
-
-    Example:
-        >>> [users for _, users in histogram(np.array([0.0, 0.0, 0.3, 1.0]))]
-        [2, 0, 1, 0, 0, 1]
-    """
-    counts, _ = np.histogram(values[values > 0], bins=HISTOGRAM_EDGES)
-    labels = [f"{low:g}{EN_DASH}{high:g}" for low, high in pairwise(HISTOGRAM_EDGES)]
-    return [("0", int((values <= 0).sum())), *zip(labels, map(int, counts), strict=True)]
-
-
 def _best_at_ratings(tested: Sequence[Scored], chosen: Scored) -> Scored | None:
     """Return the chosen model if it predicts ratings, else the one that predicts them best."""
     rating = [one for one in tested if one.candidate.predicts_ratings and one.candidate.model != GLOBAL_MEAN]
-    return (
-        chosen if chosen in rating else min(rating, key=lambda one: one.value(Metric("rmse")) or np.inf, default=None)
-    )
+    if chosen in rating:
+        return chosen
+    return min(rating, key=lambda one: one.value(Metric("rmse")) or np.inf, default=None)
 
 
 def _calibrate(places: PlaceOptions, split: Manifest, rated: Scored) -> list[CalibrationBin]:
@@ -164,26 +145,89 @@ def _calibrate(places: PlaceOptions, split: Manifest, rated: Scored) -> list[Cal
         return []
     held = read_parts(places, split, ("test",))
     users, items, actual = (np.asarray(held[name]) for name in ("user_idx", "item_idx", "rating"))
-    return calibration_bins(model.predict(users, items).astype(np.float64), actual.astype(np.float64))
+    return calibrate(model.predict(users, items).astype(np.float64), actual.astype(np.float64))
 
 
-def calibration_bins(predicted: NDArray[np.float64], actual: NDArray[np.float64]) -> list[CalibrationBin]:
-    """Return mean predicted and actual ratings of ten groups of rows of nearly equal size, by predicted rating.
+@task(name="look for leaks")
+def look_for_leaks(places: PlaceOptions, split: Manifest, model: Manifest) -> Finding:
+    """Return how many of the held-out pairs a published model has learnt from.
 
-    Example:
-        >>> [one] = calibration_bins(np.array([4.0]), np.array([5.0]))
-        >>> one.n_rows, one.mean_predicted, one.mean_actual
-        (1, 4.0, 5.0)
+    Raises:
+        InvalidInput: If the store no longer has what the model learnt from.
     """
-    order = np.argsort(predicted, kind="stable")
+    store = places.open_store()
+    fitted = artifacts.find(store, layout.FITS, model.inputs["fit"])
+    its_split = artifacts.find(store, layout.SPLITS, model.inputs["split"])
+    if fitted is None or its_split is None:
+        raise InvalidInput(f"{store.uri} no longer has the fit or the split of models/{model.id}; evaluate without it.")
+    learnt = _keys(read_parts(places, its_split, learnt_parts(fitted), ["user_idx", "item_idx"]))
+    held = _keys(read_parts(places, split, ("test",), ["user_idx", "item_idx"]))
+    return find_known_leak(int(np.isin(held, learnt).sum()), len(held))
+
+
+def _keys(rows: pa.Table) -> NDArray[np.int64]:
+    return pair_keys(np.asarray(rows["user_idx"]), np.asarray(rows["item_idx"]))
+
+
+def find_what_was_taken_out(lists: Scored) -> Finding:
+    """Return what was taken out of lists that were made elsewhere, and how many users have none."""
+    unknown, seen, without = (
+        lists.scores.count(name) for name in ("n_unknown_items", "n_seen", "n_users_without_list")
+    )
+    sentence = (
+        f"Of the lists, {unknown:,} items that the dataset does not know and {seen:,} that the user already had were "
+        f"taken out; {without:,} of {lists.scores.count('n_users'):,} evaluated users have no list and count as misses."
+    )
+    return Finding("lists from elsewhere", is_warning=bool(unknown or seen or without), sentence=sentence)
+
+
+def find_examples(
+    places: PlaceOptions, dataset: Manifest, split: Manifest, fitted: Manifest, titles: Mapping[str, str]
+) -> list[ExampleUser]:
+    """Return users at even distances through those tested; they are not picked by how well the model does.
+
+    Args:
+        places: The store.
+        dataset: Whose ids users and items have.
+        split: What the model learnt from, and what is held out.
+        fitted: The model, which knows train and validation.
+        titles: Item id to title, where products are known.
+    """
+    model = load_ranking_model(model_folder(places, fitted))
+    learnt, held_out = read_parts(places, split, LEARNT), read_parts(places, split, ("test",))
+    tested = np.intersect1d(np.asarray(held_out["user_idx"]), np.asarray(learnt["user_idx"]))
+    users = tested[np.unique(np.linspace(0, len(tested) - 1, N_EXAMPLES + 2).astype(int)[1:-1])]
+    seen = items_by_user(learnt, model.n_users).take(users)
+    lists = recommended_rows(model, users, seen, N_RECOMMENDED)
+    user_ids = read_table(places, dataset, layout.USER_MAP)["user_id"]
+    item_ids = read_table(places, dataset, layout.ITEM_MAP)["item_id"]
+
+    def name_item(row: Mapping[str, Any]) -> str:
+        item_id = str(item_ids[row["item_idx"]])
+        return titles.get(item_id, item_id)
+
     return [
-        CalibrationBin(
-            float(predicted[rows[0]]),
-            float(predicted[rows[-1]]),
-            len(rows),
-            float(predicted[rows].mean()),
-            float(actual[rows].mean()),
-        )
-        for rows in np.array_split(order, CALIBRATION_BINS)
-        if len(rows)
+        _example(str(user_ids[user]), name_item, *(_of_user(rows, user) for rows in (learnt, held_out, lists)))
+        for user in users.tolist()
     ]
+
+
+def _of_user(rows: pa.Table, user: int) -> Rows:
+    return list(rows.filter(pc.equal(rows["user_idx"], user)).to_pylist())
+
+
+def _example(
+    user_id: str, name_item: Callable[[Mapping[str, Any]], str], learnt: Rows, held_out: Rows, lists: Rows
+) -> ExampleUser:
+    wanted = {row["item_idx"] for row in held_out}
+    latest = sorted(learnt, key=lambda row: -(row["timestamp"] or 0))[:N_HISTORY]
+    return ExampleUser(
+        user_id,
+        [HistoryEntry(name_item(row), row["rating"], _day(row["timestamp"])) for row in latest],
+        [name_item(row) for row in held_out],
+        [RecommendedItem(row["rank"], name_item(row), row["score"], row["item_idx"] in wanted) for row in lists],
+    )
+
+
+def _day(timestamp: int | None) -> date | None:
+    return None if timestamp is None else datetime.fromtimestamp(timestamp, tz=UTC).date()

@@ -1,139 +1,126 @@
-"""The published model: what serves, what it is, how good it is, and the report on all of it."""
+"""Publish a model, and an evaluation of one, with the numbers that were measured; the report is published apart."""
 
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from loguru import logger
+import numpy as np
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
 
-import evaluation.checks
-import evaluation.comparison
-import evaluation.guard
-import evaluation.segments
-import evaluation.selection_noise
-import reports.display
-import reports.distributions
-import reports.figures
-import reports.findings
-import reports.fit_figures
-import reports.funnel
-import reports.label_places
-import reports.quality_figures
-import reports.report
-import reports.report_input
-import reports.segment_figures
-import reports.svg
-import reports.window_figures
-import tasks.evidence
-import tasks.examples
-import tasks.report
-from reports.report import render_report
-from reports.report_input import ReportInput
-from reports.terminal import terminal_table
-from reviews.products import read_titles
+from evaluation.assignment import rolling_windows
+from schema.errors import InvalidInput
 from storage import canonical, layout
-from storage.identity import artifact_id, code_version
+from storage.code_version import code_version
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
 from tasks.choose import Choice, Scored
 from tasks.execution import COMPUTE_RETRIES
 from tasks.measured import headline
 from tasks.options import PlaceOptions
-from tasks.quarantine import show_reasons
-from tasks.raw import raw_file
-from tasks.report import Lineage, gather_report
 from tasks.score import read_rows
-from tasks.store import local_file, publish_once
-
-CODE = code_version(
-    evaluation.checks,
-    evaluation.comparison,
-    reports.display,
-    reports.distributions,
-    reports.figures,
-    reports.findings,
-    reports.fit_figures,
-    reports.funnel,
-    evaluation.guard,
-    reports.label_places,
-    reports.quality_figures,
-    reports.report,
-    reports.report_input,
-    reports.segment_figures,
-    evaluation.segments,
-    evaluation.selection_noise,
-    reports.svg,
-    reports.window_figures,
-    tasks.evidence,
-    tasks.examples,
-    tasks.report,
-    files=reports.report.TEMPLATES,
-)
+from tasks.store import local_file, publish_once, read_table
 
 
-@task(name="publish model", task_run_name="publish model of dataset {lineage.dataset.id}", **COMPUTE_RETRIES)
-def publish_model(
-    places: PlaceOptions,
-    lineage: Lineage,
-    validated: Sequence[Scored],
-    choice: Choice,
-    tested: Sequence[Scored],
-    final: Scored,
-    products: Manifest | None,
-    curve: Sequence[Scored] = (),
-) -> Manifest:
-    """Publish the chosen candidate, fitted on all data, with its metadata, metrics and report.
+@dataclass(frozen=True)
+class Lineage:
+    """The artifacts behind a training, from the raw file on."""
 
-    Args:
-        places: The store.
+    raw: Manifest
+    reviews: Manifest
+    dataset: Manifest
+    split: Manifest
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training found.
+
+    Attributes:
         lineage: What went in.
-        validated: Every candidate on validation.
+        validated: Every candidate, on validation.
         choice: How one of them was chosen.
-        tested: The chosen one and the baselines on test.
+        tested: The chosen candidate and the baselines, refitted on train and validation, on test.
         final: The chosen candidate fitted on all data; its scores are those on test.
-        products: The raw products file, for titles.
         curve: The best trained candidate on validation after different numbers of iterations.
     """
-    inputs = {
-        "dataset": lineage.dataset.id,
-        "split": lineage.split.id,
-        "fit": final.fitted.id,
-        "test": final.scores.id,
-        **({"products": products.id} if products else {}),
-    }
-    parameters = {
-        "model": final.candidate.model,
-        **final.candidate.parameters,
-        "select_by": str(choice.metric),
-        "validation_scores": [one.scores.id for one in validated],
-        "test_scores": [one.scores.id for one in tested],
-        "curve_scores": [one.scores.id for one in curve],
-    }
 
-    def build(folder: Path) -> dict[str, Any]:
-        _take_fit(places, final.fitted, folder)
-        _write_ids(places, lineage.dataset, folder)
-        rows = [row for one in (*validated, *tested) for row in read_rows(places, one.scores)]
-        guard = {"guard": asdict(choice.guard), "lead": asdict(choice.lead)}
-        _write_json(folder / layout.METRICS, {"rows": [asdict(row) for row in rows], **guard})
-        _write_json(folder / layout.METADATA, _metadata(lineage, final))
-        titles = read_titles(raw_file(places, products)).titles if products else {}
-        identity = artifact_id(layout.MODELS, inputs, parameters, CODE)
-        report = gather_report(places, lineage, identity, validated, choice, tested, titles, curve)
-        (folder / layout.REPORT).write_text(render_report(report), encoding="utf-8")
-        _show(report)
-        shown = headline(read_rows(places, final.scores))
-        return {
-            "n_users": lineage.dataset.counts["n_users"],
-            "n_items": lineage.dataset.counts["n_items"],
-        } | shown
+    lineage: Lineage
+    validated: Sequence[Scored]
+    choice: Choice
+    tested: Sequence[Scored]
+    final: Scored
+    curve: Sequence[Scored] = ()
 
-    return publish_once(places, layout.MODELS, inputs=inputs, parameters=parameters, code=CODE, build=build)
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        lineage: What it was evaluated on.
+        subject: What was evaluated; one of those tested.
+        tested: It and the baselines, on the test part.
+        windows: Label and scores of each rolling window, oldest first.
+        original: Label and scores of the rows of the original project's tables.
+    """
+
+    lineage: Lineage
+    subject: Scored
+    tested: Sequence[Scored]
+    windows: Sequence[tuple[str, Sequence[Scored]]] = ()
+    original: Sequence[tuple[str, Scored]] = ()
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of time that is tested on: its name, its first second and the first one after it."""
+
+    label: str
+    first: int
+    after: int
+
+
+@task(name="publish model", task_run_name="publish model of dataset {training.lineage.dataset.id}", **COMPUTE_RETRIES)
+def publish_model(places: PlaceOptions, training: Training) -> Manifest:
+    """Publish the chosen candidate, fitted on all data, with its ids, metadata and metrics."""
+    lineage, final = training.lineage, training.final
+    return publish_once(
+        places,
+        layout.MODELS,
+        inputs={
+            "dataset": lineage.dataset.id,
+            "split": lineage.split.id,
+            "fit": final.fitted.id,
+            "test": final.scores.id,
+        },
+        parameters={
+            "model": final.candidate.model,
+            **final.candidate.parameters,
+            "select_by": str(training.choice.metric),
+            "validation_scores": [one.scores.id for one in training.validated],
+            "test_scores": [one.scores.id for one in training.tested],
+        },
+        code=code_version(write_model),
+        build=lambda folder: write_model(places, training, folder),
+    )
+
+
+def write_model(places: PlaceOptions, training: Training, folder: Path) -> dict[str, Any]:
+    """Write the files of a model into a folder and return the counts for its manifest."""
+    dataset, choice = training.lineage.dataset, training.choice
+    _take_fit(places, training.final.fitted, folder)
+    for name, target in ((layout.USER_MAP, layout.USER_IDS), (layout.ITEM_MAP, layout.ITEM_IDS)):
+        (folder / target).parent.mkdir(exist_ok=True)
+        shutil.copyfile(local_file(places, dataset, name), folder / target)
+    measured = _rows(places, [*training.validated, *training.tested])
+    verdicts = {"guard": asdict(choice.guard), "lead": asdict(choice.lead)}
+    _write_json(folder / layout.METRICS, {"rows": measured, **verdicts})
+    _write_json(folder / layout.METADATA, _metadata(training.lineage, training.final))
+    sizes = {name: dataset.counts[name] for name in ("n_users", "n_items")}
+    return sizes | headline(read_rows(places, training.final.scores))
 
 
 def _take_fit(places: PlaceOptions, fitted: Manifest, folder: Path) -> None:
@@ -146,12 +133,6 @@ def _take_fit(places: PlaceOptions, fitted: Manifest, folder: Path) -> None:
             os.link(source, target)
         except OSError:
             shutil.copyfile(source, target)
-
-
-def _write_ids(places: PlaceOptions, dataset: Manifest, folder: Path) -> None:
-    for name, target in ((layout.USER_MAP, layout.USER_IDS), (layout.ITEM_MAP, layout.ITEM_IDS)):
-        (folder / target).parent.mkdir(exist_ok=True)
-        shutil.copyfile(local_file(places, dataset, name), folder / target)
 
 
 def _metadata(lineage: Lineage, final: Scored) -> Mapping[str, Any]:
@@ -173,12 +154,59 @@ def _metadata(lineage: Lineage, final: Scored) -> Mapping[str, Any]:
     }
 
 
+@task(name="publish evaluation", **COMPUTE_RETRIES)
+def publish_evaluation(places: PlaceOptions, evaluation: Evaluation) -> Manifest:
+    """Publish the metrics of an evaluation: of what was tested, of each window, and of the original's rows."""
+    return publish_once(
+        places,
+        layout.EVALUATIONS,
+        inputs={"split": evaluation.lineage.split.id, "test": evaluation.subject.scores.id},
+        parameters={
+            "label": evaluation.subject.candidate.label,
+            "test_scores": [one.scores.id for one in evaluation.tested],
+            "windows": [[label, [one.scores.id for one in scored]] for label, scored in evaluation.windows],
+            "original": [[label, one.scores.id] for label, one in evaluation.original],
+        },
+        code=code_version(write_evaluation),
+        build=lambda folder: write_evaluation(places, evaluation, folder),
+    )
+
+
+def write_evaluation(places: PlaceOptions, evaluation: Evaluation, folder: Path) -> dict[str, Any]:
+    """Write the metrics of an evaluation into a folder and return the counts for its manifest."""
+    record = {
+        "rows": _rows(places, evaluation.tested),
+        "windows": [{"label": label, "rows": _rows(places, scored)} for label, scored in evaluation.windows],
+        "original": [
+            {"label": label, "rows": [*_rows(places, [one]), *_rows(places, [one], "held_out_only")]}
+            for label, one in evaluation.original
+        ],
+    }
+    _write_json(folder / layout.METRICS, record)
+    return headline(read_rows(places, evaluation.subject.scores)) | {"label": evaluation.subject.candidate.label}
+
+
+def _rows(places: PlaceOptions, scored: Sequence[Scored], kind: str = "rows") -> list[dict[str, Any]]:
+    return [asdict(row) for one in scored for row in read_rows(places, one.scores, kind)]
+
+
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.write_bytes(canonical.encode(dict(value), indent=2))
 
 
-def _show(report: ReportInput) -> None:
-    table = terminal_table(report)
-    logger.info("Result\n{}", table)
-    create_markdown_artifact(f"```\n{table}\n```", key="result", description="Test metrics of the chosen model")
-    show_reasons(report.quarantine, report.reviews.n_reviews + report.reviews.n_quarantined)
+@task(name="find windows")
+def find_windows(places: PlaceOptions, dataset: Manifest, n_windows: int, test_share: float) -> list[Window]:
+    """Return successive test parts of equally many rows that end with the data.
+
+    Raises:
+        InvalidInput: If the data have no timestamps, or so many windows leave nothing to learn from.
+    """
+    if not dataset.counts["has_timestamps"]:
+        raise InvalidInput("--windows needs timestamps, and the input has none. Ingest again with a timestamp column.")
+    timestamp = np.asarray(read_table(places, dataset, layout.INTERACTIONS, ["timestamp"])["timestamp"])
+    try:
+        found = rolling_windows(timestamp, n_windows, test_share)
+    except ValueError as error:
+        raise InvalidInput(str(error)) from error
+    days = np.array(found).astype("datetime64[s]").astype("datetime64[D]")
+    return [Window(f"from {day}", first, after) for (first, after), day in zip(found, days[:, 0], strict=True)]

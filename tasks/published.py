@@ -8,8 +8,8 @@ from storage.champion import champion_id
 from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.candidates import Candidate
+from tasks.model import Lineage
 from tasks.options import ModelChoice, PlaceOptions
-from tasks.report import Lineage
 
 NOT_OF_THE_CANDIDATE = frozenset({"model", "select_by", "validation_scores", "test_scores", "curve_scores"})
 

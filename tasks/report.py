@@ -1,135 +1,185 @@
-"""What the report of a training shows, gathered from the artifacts that it came from."""
+"""Publish the report on a training or an evaluation, gathered from the artifacts that it came from."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
-from reports.distributions import summarise_interactions
+from loguru import logger
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from evaluation.checks import Finding
+from reports.data_summary import summarise_interactions
+from reports.report import TEMPLATES, render_report
 from reports.report_input import (
     PRIMARY,
     ArtifactIds,
+    DataSummary,
     ReportInput,
     ScoredModel,
     Source,
     SplitPart,
     SplitSummary,
+    WindowScores,
 )
+from reports.terminal import terminal_table
 from reviews.catalogue import is_sample_user
+from reviews.products import read_titles
 from schema.dataset import DatasetCounts, KCorePass, ReviewCounts
 from schema.metric import MetricRow
 from storage import layout
+from storage.code_version import code_version
 from storage.manifest import Manifest
 from tasks.candidates import Candidate
-from tasks.choose import Choice, Scored
-from tasks.evidence import Evidence, gather_evidence
-from tasks.examples import find_examples
+from tasks.choose import Scored
+from tasks.evidence import find_examples, gather_evidence
+from tasks.execution import COMPUTE_RETRIES
+from tasks.model import Evaluation, Lineage, Training
 from tasks.options import PlaceOptions
-from tasks.quarantine import count_reasons
+from tasks.quarantine import count_reasons, show_reasons
+from tasks.raw import raw_file
 from tasks.score import read_rows
-from tasks.store import PART_FILES, local_file, read_table
+from tasks.store import PART_FILES, local_file, publish_once, read_table
 
-N_EXAMPLES = 4
-N_HISTORY = 12
-N_RECOMMENDED = 10
-
-
-@dataclass(frozen=True)
-class Lineage:
-    """The artifacts behind a training, from the raw file on."""
-
-    raw: Manifest
-    reviews: Manifest
-    dataset: Manifest
-    split: Manifest
+SPLITS = {
+    "random-per-user": "Of each user, interactions are held out at random, whatever their time.",
+    "files": "Which interactions are held out was said by files.",
+    "leave-last": "The last interactions of each user are held out for the test, those before them for validation.",
+    "time": "Everything after a moment is held out for the test, the stretch before it for validation.",
+    "random": "Interactions are held out at random, whatever their time: a model may learn from later ones.",
+}
 
 
-def gather_report(
-    places: PlaceOptions,
-    lineage: Lineage,
-    model_id: str,
-    validated: Sequence[Scored],
-    choice: Choice,
-    tested: Sequence[Scored],
-    titles: Mapping[str, str],
-    curve: Sequence[Scored] = (),
-) -> ReportInput:
-    """Return everything the report shows.
+@task(name="publish report", task_run_name="publish report of models/{model.id}", **COMPUTE_RETRIES)
+def publish_training_report(
+    places: PlaceOptions, training: Training, model: Manifest, products: Manifest | None
+) -> Manifest:
+    """Publish ``report.html`` of a training, and show its result in the log and on Prefect's pages.
 
     Args:
         places: The store.
-        lineage: What went in.
-        model_id: The model that is being published.
-        validated: Every candidate, on validation.
-        choice: How one of them was chosen.
-        tested: The chosen candidate and the baselines, refitted on train and validation, on test.
-        titles: Item id to title, where products are known.
-        curve: A candidate on validation after different numbers of iterations.
+        training: What the training found.
+        model: The model that it published.
+        products: The raw products file, for titles.
     """
+
+    def gather() -> ReportInput:
+        report = report_of_training(places, training, model, products)
+        counts = report.data.reviews
+        show_reasons(report.data.quarantine, counts.n_reviews + counts.n_quarantined)
+        return report
+
+    return _publish(
+        places,
+        {"model": model.id, **({"products": products.id} if products else {})},
+        {"curve_scores": [one.scores.id for one in training.curve]},
+        code_version(report_of_training, render_report, files=TEMPLATES),
+        gather,
+        key="result",
+    )
+
+
+@task(name="publish report", task_run_name="publish report of evaluations/{published.id}", **COMPUTE_RETRIES)
+def publish_evaluation_report(
+    places: PlaceOptions, evaluation: Evaluation, published: Manifest, findings: Sequence[Finding] = ()
+) -> Manifest:
+    """Publish ``report.html`` of an evaluation, and show its result in the log and on Prefect's pages.
+
+    Args:
+        places: The store.
+        evaluation: What the evaluation found.
+        published: The evaluation as it was published.
+        findings: What was found beside what every evaluation looks for.
+    """
+    return _publish(
+        places,
+        {"evaluation": published.id},
+        {"findings": [asdict(finding) for finding in findings]},
+        code_version(report_of_evaluation, render_report, files=TEMPLATES),
+        lambda: report_of_evaluation(places, evaluation, findings),
+        key="evaluation",
+    )
+
+
+def _publish(
+    places: PlaceOptions,
+    inputs: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    code: str,
+    gather: Callable[[], ReportInput],
+    key: str,
+) -> Manifest:
+    def build(folder: Path) -> dict[str, Any]:
+        report = gather()
+        (folder / layout.REPORT).write_text(render_report(report), encoding="utf-8")
+        table = terminal_table(report)
+        logger.info("Result\n{}", table)
+        create_markdown_artifact(f"```\n{table}\n```", key=key, description="Test metrics of what was tested")
+        return {"title": report.title}
+
+    return publish_once(places, layout.REPORTS, inputs=inputs, parameters=parameters, code=code, build=build)
+
+
+def report_of_training(
+    places: PlaceOptions, training: Training, model: Manifest, products: Manifest | None
+) -> ReportInput:
+    """Return everything that the report on a training shows."""
+    lineage, choice = training.lineage, training.choice
     chosen = choice.scored.candidate
-    refit = next(one for one in tested if one.candidate == chosen)
+    refit = next(one for one in training.tested if one.candidate == chosen)
+    titles = read_titles(raw_file(places, products)).titles if products else {}
+    data = summarise_data(places, lineage)
     return ReportInput(
-        title=f"Recommender trained on {input_name(places, lineage)}",
-        ids=report_ids(lineage, model_id, {"validation": validated, "test": tested}),
-        candidates=[scored_model(places, one, chosen) for one in validated],
-        test=[scored_model(places, one, chosen) for one in tested],
-        examples=find_examples(places, lineage.dataset, lineage.split, refit.fitted, titles),
+        title=f"Recommender trained on {_input_name(data)}",
+        ids=_ids(lineage, model.id, {"validation": training.validated, "test": training.tested}),
+        data=data,
+        test=[scored_model(places, one, chosen) for one in training.tested],
+        candidates=[scored_model(places, one, chosen) for one in training.validated],
+        evidence=gather_evidence(places, lineage.split, training.tested, refit),
         guard=choice.guard,
         lead=choice.lead,
-        curve=[(int(one.candidate.parameters["maxiter"]), _ndcg(places, one)) for one in curve],
-        **about_data(places, lineage),
-        **shown_evidence(gather_evidence(places, lineage.split, tested, refit), refit.scores),
+        curve=[(int(one.candidate.parameters["maxiter"]), _primary(places, one)) for one in training.curve],
+        examples=find_examples(places, lineage.dataset, lineage.split, refit.fitted, titles),
+        sampled_users=_sampled_users(refit.scores),
     )
 
 
-def _ndcg(places: PlaceOptions, one: Scored) -> MetricRow:
-    return next(row for row in read_rows(places, one.scores) if row.key == PRIMARY)
-
-
-def about_data(places: PlaceOptions, lineage: Lineage) -> dict[str, Any]:
-    """Return what the report says of the data, by the names of its fields."""
-    raw = lineage.raw.files[0]
-    return {
-        "is_sample_data": _is_sample(places, lineage.dataset),
-        "source": Source(raw.path.rsplit("/", 1)[-1], raw.sha256, raw.size_bytes),
-        "reviews": _review_counts(lineage.reviews),
-        "dataset": _dataset_counts(places, lineage.dataset),
-        "min_interactions": int(str(lineage.dataset.parameters["min_interactions"])),
-        "quarantine": count_reasons(read_table(places, lineage.reviews, layout.QUARANTINE)),
-        "split": _split_summary(lineage.split),
-        "distributions": summarise_interactions(read_table(places, lineage.dataset, layout.INTERACTIONS)),
-        "notes": _notes(lineage),
-    }
-
-
-def input_name(places: PlaceOptions, lineage: Lineage) -> str:
-    """Return what the input is called in a title."""
-    return "sample data" if _is_sample(places, lineage.dataset) else lineage.raw.files[0].path.rsplit("/", 1)[-1]
-
-
-def _is_sample(places: PlaceOptions, dataset: Manifest) -> bool:
-    user_ids = read_table(places, dataset, layout.USER_MAP)["user_id"]
-    return bool(len(user_ids)) and is_sample_user(user_ids[0].as_py())
-
-
-def report_ids(lineage: Lineage, model_id: str, scored: Mapping[str, Sequence[Scored]]) -> ArtifactIds:
-    """Return the ids of all that a report speaks of; those of scores by part and candidate."""
-    scores = {f"{one.candidate.label} on {part}": one.scores.id for part, some in scored.items() for one in some}
-    return ArtifactIds(
-        lineage.raw.id, lineage.reviews.id, lineage.dataset.id, lineage.split.id, model_id, scores=scores
+def report_of_evaluation(places: PlaceOptions, evaluation: Evaluation, findings: Sequence[Finding]) -> ReportInput:
+    """Return everything that the report on an evaluation shows."""
+    lineage, subject, tested = evaluation.lineage, evaluation.subject, evaluation.tested
+    evidence = gather_evidence(places, lineage.split, tested, subject)
+    data = summarise_data(places, lineage)
+    return ReportInput(
+        title=f"{subject.candidate.label} on {_input_name(data)}",
+        ids=_ids(lineage, subject.fitted.id, {"test": tested}),
+        data=data,
+        test=[scored_model(places, one, subject.candidate) for one in tested],
+        evidence=replace(evidence, findings=[*findings, *evidence.findings]),
+        windows=[
+            WindowScores(label, [scored_model(places, one, subject.candidate) for one in scored])
+            for label, scored in evaluation.windows
+        ],
+        original=[row_of_original(places, label, one) for label, one in evaluation.original],
+        sampled_users=_sampled_users(subject.scores),
     )
 
 
-def sampled_users(scores: Manifest) -> int | None:
-    """Return how many users were evaluated, where that is a sample."""
-    n_users = scores.count("n_users")
-    return n_users if n_users < scores.count("n_warm_users") else None
-
-
-def shown_evidence(evidence: Evidence, scores: Manifest) -> dict[str, Any]:
-    """Return the evidence, and of how many users it is, by the names of the report's fields."""
-    shown = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
-    return shown | {"sampled_users": sampled_users(scores)}
+def summarise_data(places: PlaceOptions, lineage: Lineage) -> DataSummary:
+    """Return what the report says of the data."""
+    raw, user_ids = lineage.raw.files[0], read_table(places, lineage.dataset, layout.USER_MAP)["user_id"]
+    return DataSummary(
+        is_sample_data=bool(len(user_ids)) and is_sample_user(user_ids[0].as_py()),
+        source=Source(raw.path.rsplit("/", 1)[-1], raw.sha256, raw.size_bytes),
+        reviews=_review_counts(lineage.reviews),
+        dataset=_dataset_counts(places, lineage.dataset),
+        min_interactions=int(str(lineage.dataset.parameters["min_interactions"])),
+        quarantine=count_reasons(read_table(places, lineage.reviews, layout.QUARANTINE)),
+        split=_split_summary(lineage.split),
+        distributions=summarise_interactions(read_table(places, lineage.dataset, layout.INTERACTIONS)),
+        notes=_notes(lineage),
+    )
 
 
 def _review_counts(reviews: Manifest) -> ReviewCounts:
@@ -141,25 +191,49 @@ def _review_counts(reviews: Manifest) -> ReviewCounts:
 def _dataset_counts(places: PlaceOptions, dataset: Manifest) -> DatasetCounts:
     record = json.loads(local_file(places, dataset, layout.K_CORE).read_bytes())
     names = ("n_reviews", "n_sampled", "n_duplicates", "n_interactions", "n_users", "n_items")
-    passes = tuple(KCorePass(**core) for core in record["passes"])
     counts: dict[str, Any] = {name: dataset.count(name) for name in names}
-    return DatasetCounts(**counts, passes=passes)
+    return DatasetCounts(**counts, passes=tuple(KCorePass(**core) for core in record["passes"]))
 
 
 def _split_summary(split: Manifest) -> SplitSummary:
-    described = {
-        "random-per-user": "Of each user, interactions are held out at random, whatever their time.",
-        "files": "Which interactions are held out was said by files.",
-        "leave-last": "The last interactions of each user are held out for the test, those before them for validation.",
-        "time": "Everything after a moment is held out for the test, the stretch before it for validation.",
-        "random": "Interactions are held out at random, whatever their time: a model may learn from later ones.",
-    }
     parts = [
         SplitPart(part, *(split.count(f"{part}_{name}") for name in ("n_rows", "n_users", "n_items")))
         for part in PART_FILES
     ]
     cold = (split.count("test_n_cold_users"), split.count("test_n_cold_items"))
-    return SplitSummary(described[str(split.counts["method"])], parts, *cold)
+    return SplitSummary(SPLITS[str(split.counts["method"])], parts, *cold)
+
+
+def _notes(lineage: Lineage) -> list[str]:
+    counts, notes = lineage.dataset.counts, []
+    if not counts["has_ratings"]:
+        notes.append("The input has no ratings: explicit ALS and the rating baselines are left out.")
+    elif lineage.reviews.counts["n_distinct_ratings"] == 1:
+        notes.append("All ratings are equal: errors of predicted ratings say nothing here.")
+    if not counts["has_timestamps"]:
+        notes.append("The input has no timestamps: the split is random, and a model may learn from later events.")
+    return notes
+
+
+def _input_name(data: DataSummary) -> str:
+    return "sample data" if data.is_sample_data else data.source.name
+
+
+def _ids(lineage: Lineage, model_id: str, scored: Mapping[str, Sequence[Scored]]) -> ArtifactIds:
+    scores = {f"{one.candidate.label} on {part}": one.scores.id for part, some in scored.items() for one in some}
+    return ArtifactIds(
+        lineage.raw.id, lineage.reviews.id, lineage.dataset.id, lineage.split.id, model_id, scores=scores
+    )
+
+
+def _sampled_users(scores: Manifest) -> int | None:
+    """Return how many users were evaluated, where that is a sample."""
+    n_users = scores.count("n_users")
+    return n_users if n_users < scores.count("n_warm_users") else None
+
+
+def _primary(places: PlaceOptions, one: Scored) -> MetricRow:
+    return next(row for row in read_rows(places, one.scores) if row.key == PRIMARY)
 
 
 def scored_model(places: PlaceOptions, one: Scored, chosen: Candidate) -> ScoredModel:
@@ -173,12 +247,7 @@ def scored_model(places: PlaceOptions, one: Scored, chosen: Candidate) -> Scored
     )
 
 
-def _notes(lineage: Lineage) -> list[str]:
-    counts, notes = lineage.dataset.counts, []
-    if not counts["has_ratings"]:
-        notes.append("The input has no ratings: explicit ALS and the rating baselines are left out.")
-    elif lineage.reviews.counts["n_distinct_ratings"] == 1:
-        notes.append("All ratings are equal: errors of predicted ratings say nothing here.")
-    if not counts["has_timestamps"]:
-        notes.append("The input has no timestamps: the split is random, and a model may learn from later events.")
-    return notes
+def row_of_original(places: PlaceOptions, label: str, one: Scored) -> ScoredModel:
+    """Return a row of the original's tables: its figures and honest ones."""
+    rows = [*read_rows(places, one.scores), *read_rows(places, one.scores, "held_out_only")]
+    return ScoredModel(label, {}, rows, is_baseline=one.candidate.is_baseline)

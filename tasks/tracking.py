@@ -4,10 +4,8 @@ Runs are looked up by tags before they are created, so a training that is run ag
 that is run twice, goes on with the runs that are there.
 """
 
-import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from loguru import logger
 from prefect import task
 
 from schema.errors import InvalidInput, Unavailable
-from storage.files import remove_stale, temporary_name
+from storage.files import remove_stale, whole_file
 from tasks.execution import NETWORK_RETRIES
 from tasks.options import TrackingOptions
 
@@ -160,17 +158,10 @@ def make_database(path: Path, artifact_dir: Path) -> None:
         return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    folder = path.absolute().parent
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_stale(folder)
-    partial = folder / f".{temporary_name()}"
-    try:
+    remove_stale(path.absolute().parent)
+    with whole_file(path.absolute(), replace=False) as partial:  # another run may be quicker
         store: Any = SqlAlchemyStore
         store(f"{SQLITE}{partial}", artifact_dir.absolute().as_uri()).engine.dispose()
-        with suppress(FileExistsError):  # another run was quicker
-            os.link(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _open(

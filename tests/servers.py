@@ -9,10 +9,10 @@ from typing import Any, Literal
 import httpx
 
 from deployments.s3_server import Credentials, S3Server, random_credentials, serving
-from deployments.stack.keeper import Keeper
-from deployments.stack.names import SPARK_MASTER
-from deployments.stack.plan import make_plan
+from deployments.stack.placement import SPARK_MASTER, place_on_this_machine
+from deployments.stack.services import services
 from deployments.stack.settings import StackSettings
+from deployments.stack.supervisor import Supervisor
 from flows.child_server import LOOPBACK, Check, ChildServer, free_port, require_program
 from schema.errors import InvalidInput
 
@@ -200,14 +200,16 @@ def open_spark_cluster(folder: Path, *, n_workers: int = 2) -> Iterator[SparkClu
         spark_worker_cores=1,
         spark_worker_memory="1g",
     )
-    plan = make_plan(settings)
-    spark = [service for service in plan.services if service.name.startswith("spark-")]
-    keeper = Keeper(spark, folder, {}, lambda _: None)
+    placement = place_on_this_machine(settings)
+    spark = [service for service in services(placement) if service.name.startswith("spark-")]
+    supervisor = Supervisor(spark, folder, secrets={})
     try:
-        keeper.start()
-        yield SparkCluster(plan.site.reach()["SPARK_MASTER"], plan.site.url(SPARK_MASTER, settings.spark_ui_port))
+        supervisor.start()
+        yield SparkCluster(
+            placement.flow_variables()["SPARK_MASTER"], placement.url(SPARK_MASTER, settings.spark_ui_port)
+        )
     finally:
-        keeper.stop()
+        supervisor.stop()
 
 
 def _free_ports_in_a_row(n_ports: int) -> int:

@@ -1,30 +1,31 @@
-"""What ``make up``, ``make status`` and ``make down`` do."""
+"""The commands of the process stack: ``make up``, ``make status`` and ``make down``."""
 
 import fcntl
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
 from deployments.minio import write_variables
-from deployments.stack.display import print_progress, print_table, say
-from deployments.stack.family import end_all, end_family, find_family, mark
-from deployments.stack.keeper import CHILDREN_GRACE_SECONDS, STOP_GRACE_SECONDS
-from deployments.stack.launching import fresh_log, last_lines, log_of
-from deployments.stack.plan import credentials_file, make_plan, require_free_ports
+from deployments.stack.placement import ACCESS_KEYS, Placement, credentials_file, place_on_this_machine
+from deployments.stack.process_tree import end_processes, end_service, find_processes, last_log_lines, start_process
+from deployments.stack.services import Service, services
 from deployments.stack.settings import StackSettings
 from deployments.stack.state import STATE_FILE, StackState, read_state
+from deployments.stack.supervisor import CHILDREN_GRACE_SECONDS, STOP_GRACE_SECONDS, USABLE
+from flows.child_server import free_port
+from flows.terminal import stdout, table_of, text
 from schema.errors import InvalidInput, Unavailable
 
 HEALTHY, NOT_HEALTHY = 0, 1
 VARIABLES_FILE = "stack.env"
 SUPERVISOR = "supervisor"
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 
 
 def bring_up(settings: StackSettings) -> int:
@@ -35,17 +36,17 @@ def bring_up(settings: StackSettings) -> int:
         Unavailable: If a service does not start; nothing is left running then.
     """
     folder = settings.folder.resolve()
-    with _alone(folder):
+    with _lock(folder):
         state = read_state(folder)
         if state and state.is_supervised:
-            say(f"The stack in {settings.folder} is running already; make down stops it.")
-            _take_up(settings, folder, state)
+            _say(f"The stack in {settings.folder} is running already; make down stops it.")
+            _finish_start(settings, folder, state)
             return show_status(settings)
-        n_ended = end_family(folder, grace_seconds=STOP_GRACE_SECONDS)
+        n_ended = end_service(folder, grace_seconds=STOP_GRACE_SECONDS)
         if n_ended:
-            say(f"Stopped {n_ended} process(es) that an earlier stack, whose supervisor is gone, left behind.")
+            _say(f"Stopped {n_ended} process(es) that an earlier stack, whose supervisor is gone, left behind.")
         _start(settings, folder)
-    say(f"To point flows at it: source {settings.folder / VARIABLES_FILE}")
+    _say(f"To point flows at it: source {settings.folder / VARIABLES_FILE}")
     return show_status(settings)
 
 
@@ -53,12 +54,12 @@ def show_status(settings: StackSettings) -> int:
     """Show every service as it is now, and return 0 if all can be used, 1 if not."""
     state = read_state(settings.folder.resolve())
     if state is None:
-        say(f"No stack runs in {settings.folder}; make up starts it.")
+        _say(f"No stack runs in {settings.folder}; make up starts it.")
         return NOT_HEALTHY
     problems = {service.name: service.problem() for service in state.services}
-    print_table(state, problems)
+    _print_table(state, problems)
     if not state.is_supervised:
-        say("The supervisor does not run, so nothing is started again that dies. make up starts all anew.")
+        _say("The supervisor does not run, so services that die are not restarted. make up starts the stack again.")
         return NOT_HEALTHY
     return NOT_HEALTHY if any(problems.values()) else HEALTHY
 
@@ -66,86 +67,90 @@ def show_status(settings: StackSettings) -> int:
 def take_down(settings: StackSettings) -> int:
     """Stop the stack and every process that belongs to it, whatever is left of it."""
     folder = settings.folder.resolve()
-    with _alone(folder):
+    with _lock(folder):
         state = _last_state(folder)
-        n_running = len(find_family(folder))
+        n_running = len(find_processes(folder))
         supervisor = state.supervisor.process() if state else None
         if supervisor and state:
-            end_all([supervisor], _grace_seconds(len(state.services)))
+            end_processes([supervisor], _stop_seconds(len(state.services)))
         for service in reversed(state.services if state else ()):
-            end_family(folder, service.name, STOP_GRACE_SECONDS)
-        end_family(folder, grace_seconds=STOP_GRACE_SECONDS)
+            end_service(folder, service.name, STOP_GRACE_SECONDS)
+        end_service(folder, grace_seconds=STOP_GRACE_SECONDS)
         for name in (STATE_FILE, VARIABLES_FILE):
             (folder / name).unlink(missing_ok=True)
-    say(f"Stopped {n_running} process(es)." if n_running else f"No stack runs in {settings.folder}.")
+    _say(f"Stopped {n_running} process(es)." if n_running else f"No stack runs in {settings.folder}.")
     return HEALTHY
 
 
 def _start(settings: StackSettings, folder: Path) -> None:
-    plan = make_plan(settings)
-    require_free_ports(plan.services, settings.host)
-    say(f"Starting {len(plan.services)} services with {plan.site.sizes}.")
-    credentials = credentials_file(settings)
-    credentials.parent.mkdir(parents=True, exist_ok=True)
-    reach = plan.reach()
-    kept = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "S3_ENDPOINT_URL", "STORE_URI")
-    write_variables(credentials, {name: reach[name] for name in kept})
+    placement = place_on_this_machine(settings)
+    planned = services(placement)
+    _require_free_ports(planned, settings.host)
+    _say(f"Starting {len(planned)} services with {placement.sizes}.")
+    variables = _shell_variables(placement)
+    of_minio = (*ACCESS_KEYS, "AWS_REGION", "S3_ENDPOINT_URL", "STORE_URI")
+    write_variables(credentials_file(settings), {name: variables[name] for name in of_minio})
     (folder / STATE_FILE).unlink(missing_ok=True)
-    supervisor = _launch_supervisor(folder)
+    supervisor = start_process([sys.executable, "-m", "deployments.stack.supervisor"], os.environ, folder, SUPERVISOR)
     try:
-        _await_start(lambda: supervisor.poll() is not None, folder, plan.secrets())
+        _wait_for_start(lambda: supervisor.poll() is not None, folder, placement.secrets)
     except BaseException:
-        _give_up(supervisor, folder, len(plan.services))
+        _give_up(supervisor, folder, len(planned))
         raise
-    write_variables(folder / VARIABLES_FILE, reach)
+    write_variables(folder / VARIABLES_FILE, variables)
 
 
-def _take_up(settings: StackSettings, folder: Path, state: StackState) -> None:
-    """Do what a ``make up`` that was killed before its end left undone: wait, and write how to find the stack."""
-    plan = make_plan(settings)
-    _await_start(lambda: state.supervisor.process() is None, folder, plan.secrets())
+def _finish_start(settings: StackSettings, folder: Path, state: StackState) -> None:
+    """Finish a ``make up`` that was killed before its end: wait for the services, and write how to find them."""
+    placement = place_on_this_machine(settings)
+    _wait_for_start(lambda: state.supervisor.process() is None, folder, placement.secrets)
     if not (folder / VARIABLES_FILE).exists():
-        write_variables(folder / VARIABLES_FILE, plan.reach())
+        write_variables(folder / VARIABLES_FILE, _shell_variables(placement))
 
 
-def _launch_supervisor(folder: Path) -> "subprocess.Popen[bytes]":
-    log = log_of(folder, SUPERVISOR)
-    with fresh_log(log).open("ab") as stream:
-        return subprocess.Popen(
-            [sys.executable, "-m", "deployments.stack.supervisor"],
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            env={**os.environ, **mark(folder, SUPERVISOR)},
-            start_new_session=True,
-        )
+def _shell_variables(placement: Placement) -> dict[str, str]:
+    """Return the variables by which a shell's flows find and use the stack; two of them are secret."""
+    return placement.flow_variables() | {name: placement.secrets[name] for name in ACCESS_KEYS}
 
 
-def _await_start(has_supervisor_ended: Callable[[], bool], folder: Path, secrets: dict[str, str]) -> None:
+def _require_free_ports(planned: tuple[Service, ...], host: str) -> None:
+    for service in planned:
+        for setting, port in service.ports.items():
+            try:
+                free_port(port, host)
+            except InvalidInput as error:
+                name = setting.partition("+")[0]
+                raise InvalidInput(
+                    f"{service.name} cannot listen on port {port}, {setting} ({error.__cause__}). "
+                    f"Stop what listens there, or set {name} to another port."
+                ) from error
+
+
+def _wait_for_start(has_supervisor_ended: Callable[[], bool], folder: Path, secrets: Mapping[str, str]) -> None:
     shown: set[str] = set()
     while True:
         has_ended = has_supervisor_ended()
         state = read_state(folder)
         if state:
-            shown = print_progress(state, shown)
+            _print_progress(state, shown)
         if state and state.phase == "running":
             return
         if state and state.phase == "failed":
             raise Unavailable(f"{state.problem}\nEverything else has been stopped.")
         if has_ended:
-            raise Unavailable(f"The supervisor ended. It said:\n{last_lines(log_of(folder, SUPERVISOR), secrets)}")
-        time.sleep(LOOK_SECONDS)
+            raise Unavailable(f"The supervisor ended. It said:\n{last_log_lines(folder, SUPERVISOR, secrets)}")
+        time.sleep(POLL_SECONDS)
 
 
 def _give_up(supervisor: "subprocess.Popen[bytes]", folder: Path, n_services: int) -> None:
     with suppress(psutil.NoSuchProcess):
-        end_all([psutil.Process(supervisor.pid)], _grace_seconds(n_services))
+        end_processes([psutil.Process(supervisor.pid)], _stop_seconds(n_services))
     supervisor.wait()
-    end_family(folder)
+    end_service(folder)
     (folder / STATE_FILE).unlink(missing_ok=True)
 
 
-def _grace_seconds(n_services: int) -> float:
+def _stop_seconds(n_services: int) -> float:
     """Return how long a supervisor may take to stop its services one after the other."""
     return CHILDREN_GRACE_SECONDS + STOP_GRACE_SECONDS * (n_services + 1)
 
@@ -155,12 +160,12 @@ def _last_state(folder: Path) -> StackState | None:
     try:
         return read_state(folder)
     except InvalidInput as error:
-        say(str(error))
+        _say(str(error))
         return None
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _lock(folder: Path) -> Iterator[None]:
     """Hold the stack's lock, which ends with this process.
 
     Raises:
@@ -175,3 +180,30 @@ def _alone(folder: Path) -> Iterator[None]:
                 f"another make up or make down is at work on {folder}. Wait for it, or end it with Ctrl-C."
             ) from error
         yield
+
+
+def _say(message: str) -> None:
+    sys.stdout.write(f"{message}\n")
+    sys.stdout.flush()
+
+
+def _print_progress(state: StackState, shown: set[str]) -> None:
+    """Print a line for each service that has become usable since, and add its name to those shown."""
+    for service in state.services:
+        if service.condition in USABLE and service.name not in shown:
+            _say(f"  {service.name:<16} {service.condition}")
+            shown.add(service.name)
+
+
+def _print_table(state: StackState, problems: Mapping[str, str | None]) -> None:
+    table = table_of("service", "state", "restarts", "address", "log")
+    for service in state.services:
+        problem = problems[service.name]
+        table.add_row(
+            text(service.name),
+            text(problem, "red", limit=200) if problem else text(service.condition, "green"),
+            text(str(service.n_restarts)),
+            text(service.address),
+            text(service.log, limit=900),
+        )
+    stdout().print(table)

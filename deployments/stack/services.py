@@ -1,13 +1,14 @@
-"""The table of services: what runs, with which command and environment, and how one knows that it does.
+"""The table of services: what runs, with which command and environment, and how one knows that it can be used.
 
 To add one, write a function that returns its `Service` and name it in `services`; the process stack, the compose
 file and their tests follow.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from deployments.s3_server import MINIO_SILENCE
-from deployments.stack.engines import dask_scheduler, dask_worker, spark_master, spark_worker
-from deployments.stack.health import Check
-from deployments.stack.names import (
+from deployments.stack.placement import (
     ACCESS_KEYS,
     BUCKET_JOB,
     DASK_SCHEDULER,
@@ -19,37 +20,79 @@ from deployments.stack.names import (
     PREFECT_WORKER,
     SPARK_MASTER,
     WORK_POOL,
+    Placement,
 )
-from deployments.stack.service import Service
-from deployments.stack.sites import Site
+from flows.child_server import Check
+
+# Each application leaves the jars and the logs of its executors with the worker: an hour for someone to read them.
+SPARK_CLEANUP = " ".join(
+    f"-Dspark.worker.cleanup.{name}={value}"
+    for name, value in {"enabled": "true", "interval": 600, "appDataTtl": 3600}.items()
+)
 
 
-def services(site: Site) -> tuple[Service, ...]:
+@dataclass(frozen=True)
+class Service:
+    """One program of the stack.
+
+    Attributes:
+        name: Its name in the table and of its log, and its host in compose.
+        command: Program, looked for on PATH, and arguments.
+        about: One line.
+        checks: Answers that show that it can be used; without any, it is a job, which is done when it ends with 0.
+        address: Where to use it or look at it.
+        ports: Ports that it listens on, by the setting that each comes from.
+        depends_on: Names of services that have to be usable before it is started.
+        environment: Variables without secrets.
+        secrets: Names of variables with secrets that it gets.
+        runs_flows: Whether the project's own code runs in it, for which it sees the environment of ``make up``.
+        folders: Where it keeps what has to outlive it.
+        ends_children_first: Whether the processes that it started get SIGTERM, and time to end, before it does.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    about: str
+    checks: tuple[Check, ...] = ()
+    address: str = ""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    depends_on: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    runs_flows: bool = False
+    folders: tuple[str, ...] = ()
+    ends_children_first: bool = False
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is done when it ends."""
+        return not self.checks
+
+
+def services(at: Placement) -> tuple[Service, ...]:
     """Return every service in the order in which they are started."""
-    settings = site.settings
     return (
-        _minio(site),
-        _bucket(site),
-        _prefect_server(site),
-        dask_scheduler(site),
-        *(dask_worker(site, number) for number in range(1, settings.dask_workers + 1)),
-        spark_master(site),
-        *(spark_worker(site, number) for number in range(1, settings.spark_workers + 1)),
-        _mlflow(site),
-        _prefect_worker(site),
+        _minio(at),
+        _bucket(at),
+        _prefect_server(at),
+        _dask_scheduler(at),
+        *(_dask_worker(at, number) for number in range(1, at.settings.dask_workers + 1)),
+        _spark_master(at),
+        *(_spark_worker(at, number) for number in range(1, at.settings.spark_workers + 1)),
+        _mlflow(at),
+        _prefect_worker(at),
     )
 
 
-def _minio(site: Site) -> Service:
-    port, console = site.settings.minio_port, site.settings.minio_console_port
-    addresses = ("--address", f"{site.bind}:{port}", "--console-address", f"{site.bind}:{console}")
-    folder = str(site.minio_folder)
+def _minio(at: Placement) -> Service:
+    port, console, folder = at.settings.minio_port, at.settings.minio_console_port, str(at.minio_folder)
+    listen = ("--address", f"{at.bind}:{port}", "--console-address", f"{at.bind}:{console}")
     return Service(
         MINIO,
-        ("minio", "server", folder, *addresses),
+        ("minio", "server", folder, *listen),
         "the artifact store, with a console",
-        (Check(url=site.url(MINIO, port, "/minio/health/cluster")), Check(url=site.url(MINIO, console))),
-        address=site.url(MINIO, console),
+        (Check(at.url(MINIO, port, "/minio/health/cluster")), Check(at.url(MINIO, console))),
+        address=at.url(MINIO, console),
         ports={"STACK_MINIO_PORT": port, "STACK_MINIO_CONSOLE_PORT": console},
         # HOME is where it would look for certificates that nobody named.
         environment={**MINIO_SILENCE, "HOME": folder},
@@ -58,67 +101,136 @@ def _minio(site: Site) -> Service:
     )
 
 
-def _bucket(site: Site) -> Service:
+def _bucket(at: Placement) -> Service:
     return Service(
         BUCKET_JOB,
         ("python", "-m", "deployments.s3_server"),
         "makes the store's bucket",
         depends_on=(MINIO,),
-        environment={"S3_ENDPOINT_URL": site.reach()["S3_ENDPOINT_URL"]},
+        environment={"S3_ENDPOINT_URL": at.flow_variables()["S3_ENDPOINT_URL"]},
         secrets=ACCESS_KEYS,
     )
 
 
-def _prefect_server(site: Site) -> Service:
-    port, home = site.settings.prefect_port, str(site.folder / "prefect")
-    shown_at = (
-        f"http://localhost:${{STACK_PREFECT_PORT:-{port}}}/api"
-        if site.in_containers
-        else site.reach()["PREFECT_API_URL"]
-    )
-    environment = {
-        "PREFECT_HOME": home,
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        # Places that runs have taken outlive the server: in its memory, a restart would lose who has which.
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-        # What is scheduled for a moment before the next look is first run a period later.
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "15",
-        "PREFECT_UI_API_URL": shown_at,
-        "DO_NOT_TRACK": "1",
-    }
-    if site.database_url is None:
-        environment[DATABASE_URL] = f"sqlite+aiosqlite:///{home}/prefect.db"
+def _prefect_server(at: Placement) -> Service:
+    port, home = at.settings.prefect_port, str(at.folder / "prefect")
+    has_own_database = DATABASE_URL not in at.secrets
+    seen_by_browsers = f"http://localhost:${{STACK_PREFECT_PORT:-{port}}}/api"
     return Service(
         PREFECT_SERVER,
-        ("prefect", "server", "start", "--host", site.bind, "--port", str(port)),
+        ("prefect", "server", "start", "--host", at.bind, "--port", str(port)),
         "schedules and shows flow runs",
-        (Check(url=site.url(PREFECT_SERVER, port, "/api/health"), pattern="true"),),
-        address=site.url(PREFECT_SERVER, port),
+        (Check(at.url(PREFECT_SERVER, port, "/api/health"), "true"),),
+        address=at.url(PREFECT_SERVER, port),
         ports={"STACK_PREFECT_PORT": port},
-        environment=environment,
-        secrets=(DATABASE_URL,) if site.database_url else (),
+        environment={
+            "PREFECT_HOME": home,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            # Concurrency slots that runs hold outlive the server: kept in its memory, a restart would free them.
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+            # A run that is scheduled for a moment before the next look is first run a period later.
+            "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "15",
+            "PREFECT_UI_API_URL": seen_by_browsers if at.in_containers else at.url(PREFECT_SERVER, port, "/api"),
+            "DO_NOT_TRACK": "1",
+            **({DATABASE_URL: f"sqlite+aiosqlite:///{home}/prefect.db"} if has_own_database else {}),
+        },
+        secrets=() if has_own_database else (DATABASE_URL,),
         folders=(home,),
     )
 
 
-def _mlflow(site: Site) -> Service:
-    port, folder = site.settings.mlflow_port, site.folder / "mlflow"
+def _dask_scheduler(at: Placement) -> Service:
+    port, page = at.settings.dask_port, at.settings.dask_dashboard_port
+    listen = ("--host", at.bind, "--port", str(port), "--dashboard-address", f"{at.bind}:{page}")
+    return Service(
+        DASK_SCHEDULER,
+        ("dask", "scheduler", *listen),
+        "hands row-parallel tasks out",
+        (Check(at.url(DASK_SCHEDULER, page, "/health"), "ok"),),
+        address=at.flow_variables()["DASK_SCHEDULER_ADDRESS"],
+        ports={"STACK_DASK_PORT": port, "STACK_DASK_DASHBOARD_PORT": page},
+        environment={"DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT": "120s"},
+        runs_flows=True,  # tasks are unpickled in it
+    )
+
+
+def _dask_worker(at: Placement, number: int) -> Service:
+    """Return one of the processes that row-parallel tasks run in; 1 is the first."""
+    name, scheduler = f"dask-worker-{number}", at.flow_variables()["DASK_SCHEDULER_ADDRESS"]
+    size = ("--nthreads", "1", "--memory-limit", at.sizes.dask_memory)
+    listen = ("--host", at.host(name), "--dashboard-address", f"{at.bind}:0")
+    scratch = ("--local-directory", str(at.folder / "dask"))
+    known_workers = at.url(DASK_SCHEDULER, at.settings.dask_dashboard_port, "/json/identity.json")
+    pause = {"DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False"}
+    return Service(
+        name,
+        ("dask", "worker", scheduler, "--name", name, *size, *listen, *scratch, "--death-timeout", "60"),
+        "runs row-parallel tasks",
+        (Check(known_workers, rf'"id": "{name}"'),),
+        address=f"one thread, {at.sizes.dask_memory}",
+        depends_on=(DASK_SCHEDULER, PREFECT_SERVER, BUCKET_JOB),
+        environment=at.flow_variables() | {"PYSPARK_PYTHON": at.python} | pause,
+        secrets=ACCESS_KEYS,
+        runs_flows=True,
+    )
+
+
+def _spark_master(at: Placement) -> Service:
+    port, page = at.settings.spark_port, at.settings.spark_ui_port
+    listen = ("--host", at.host(SPARK_MASTER), "--port", str(port), "--webui-port", str(page))
+    return Service(
+        SPARK_MASTER,
+        ("spark-class", "org.apache.spark.deploy.master.Master", *listen),
+        "hands Spark's executors out",
+        (Check(at.url(SPARK_MASTER, page, "/json/"), '"status" : "ALIVE"'),),
+        address=at.url(SPARK_MASTER, page),
+        ports={"STACK_SPARK_PORT": port, "STACK_SPARK_UI_PORT": page},
+        environment=_spark_environment(at),
+    )
+
+
+def _spark_worker(at: Placement, number: int) -> Service:
+    """Return one of the processes that start executors; 1 is the first."""
+    name, setting = f"spark-worker-{number}", "STACK_SPARK_WORKER_UI_PORT"
+    page = at.settings.spark_worker_ui_port + number - 1
+    size = ("--cores", at.sizes.spark_cores, "--memory", at.sizes.spark_memory)
+    listen = ("--host", at.host(name), "--webui-port", str(page), "--work-dir", str(at.folder / name))
+    master = at.flow_variables()["SPARK_MASTER"]
+    return Service(
+        name,
+        ("spark-class", "org.apache.spark.deploy.worker.Worker", *listen, *size, master),
+        "runs Spark's executors",
+        (Check(at.url(name, page, "/json/"), '"masterurl" : "spark://'),),
+        address=at.url(name, page),
+        ports={setting if number == 1 else f"{setting}+{number - 1}": page},
+        depends_on=(SPARK_MASTER,),
+        environment=_spark_environment(at) | {"SPARK_WORKER_OPTS": SPARK_CLEANUP, "PYSPARK_PYTHON": at.python},
+    )
+
+
+def _spark_environment(at: Placement) -> dict[str, str]:
+    local = {} if at.in_containers else {"SPARK_LOCAL_IP": at.host(SPARK_MASTER)}
+    return local | {"SPARK_DAEMON_MEMORY": "512m", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def _mlflow(at: Placement) -> Service:
+    port, folder, variables = at.settings.mlflow_port, at.folder / "mlflow", at.flow_variables()
     store = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db")
     artifacts = ("--serve-artifacts", "--artifacts-destination", "s3://recommender/mlflow")
-    listen = ("--host", site.bind, "--port", str(port), "--workers", "1")
-    seen_as = f"${{STACK_MLFLOW_PORT:-{port}}}" if site.in_containers else str(port)
-    allowed = f"{site.host(MLFLOW)}:{port},localhost:{seen_as},127.0.0.1:{seen_as}"
+    listen = ("--host", at.bind, "--port", str(port), "--workers", "1")
+    published = f"${{STACK_MLFLOW_PORT:-{port}}}" if at.in_containers else str(port)
+    allowed = f"{at.host(MLFLOW)}:{port},localhost:{published},127.0.0.1:{published}"
     return Service(
         MLFLOW,
         ("mlflow", "server", *store, *artifacts, *listen, "--allowed-hosts", allowed),
         "keeps the record of trainings",
-        (Check(url=site.url(MLFLOW, port, "/health"), pattern="OK"),),
-        address=site.url(MLFLOW, port),
+        (Check(at.url(MLFLOW, port, "/health"), "OK"),),
+        address=at.url(MLFLOW, port),
         ports={"STACK_MLFLOW_PORT": port},
         depends_on=(BUCKET_JOB,),
         environment={
-            "MLFLOW_S3_ENDPOINT_URL": site.reach()["S3_ENDPOINT_URL"],
-            "AWS_DEFAULT_REGION": site.reach()["AWS_REGION"],
+            "MLFLOW_S3_ENDPOINT_URL": variables["S3_ENDPOINT_URL"],
+            "AWS_DEFAULT_REGION": variables["AWS_REGION"],
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         },
@@ -127,19 +239,20 @@ def _mlflow(site: Site) -> Service:
     )
 
 
-def _prefect_worker(site: Site) -> Service:
-    port, home = site.settings.prefect_worker_port, str(site.folder / "prefect-worker")
-    polls = ("start", "--pool", WORK_POOL, "--type", "process", "--name", PREFECT_WORKER)
-    health = {"PREFECT_WORKER_WEBSERVER_HOST": site.bind, "PREFECT_WORKER_WEBSERVER_PORT": str(port)}
+def _prefect_worker(at: Placement) -> Service:
+    port, home = at.settings.prefect_worker_port, str(at.folder / "prefect-worker")
+    polling = ("start", "--pool", WORK_POOL, "--type", "process", "--name", PREFECT_WORKER)
+    health = {"PREFECT_WORKER_WEBSERVER_HOST": at.bind, "PREFECT_WORKER_WEBSERVER_PORT": str(port)}
+    own = {"PREFECT_HOME": home, "PYSPARK_PYTHON": at.python, "DO_NOT_TRACK": "1"}
     return Service(
         PREFECT_WORKER,
-        ("python", "-m", "deployments.stack.worker", *polls, "--with-healthcheck", "--install-policy", "never"),
+        ("python", "-m", "deployments.stack.worker", *polling, "--with-healthcheck", "--install-policy", "never"),
         "runs scheduled flows",
-        (Check(url=site.url(PREFECT_WORKER, port, "/health")),),
+        (Check(at.url(PREFECT_WORKER, port, "/health")),),
         address=f"work pool {WORK_POOL}",
         ports={"STACK_PREFECT_WORKER_PORT": port},
         depends_on=(PREFECT_SERVER, DASK_SCHEDULER, SPARK_MASTER, MLFLOW, BUCKET_JOB),
-        environment=site.reach() | health | {"PREFECT_HOME": home, "PYSPARK_PYTHON": site.python, "DO_NOT_TRACK": "1"},
+        environment=at.flow_variables() | health | own,
         secrets=ACCESS_KEYS,
         runs_flows=True,
         ends_children_first=True,

@@ -1,26 +1,31 @@
-"""What the process stack can be told, in variables that begin with ``STACK_`` or in the file ``.env.stack``."""
+"""The settings of the process stack, in variables that begin with ``STACK_`` or in the file ``.env.stack``."""
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import psutil
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows.options import WorkerMemory
 
 PREFIX = "STACK_"
-MOST_WORKERS = 64
+MAX_WORKERS = 64
+MIB = 1024**2
+LEAST_DASK_MIB, LEAST_SPARK_MIB = 512, 1024  # an executor of Spark takes 1g unless a run says otherwise
 
 _MEMORY = r"^[1-9]\d*[mg]$"
 
 
-def _port(default: int, what: str) -> int:
-    port: int = Field(default, ge=1, le=65535, description=f"Port of {what}.")
+def _port(default: int, of: str) -> int:
+    port: int = Field(default, ge=1, le=65535, description=f"Port of {of}.")
     return port
 
 
 class StackSettings(BaseSettings):
-    """Everything that decides what the process stack is and where it listens.
+    """All settings of the process stack: how large it is, where it keeps things and where it listens.
 
     Raises:
         pydantic.ValidationError: If a value does not fit, two ports are the same, or a name in the file is unknown.
@@ -52,7 +57,7 @@ class StackSettings(BaseSettings):
     )
     dask_port: int = _port(8786, "the Dask scheduler")
     dask_dashboard_port: int = _port(8787, "the Dask scheduler's web page")
-    dask_workers: int = Field(2, ge=1, le=MOST_WORKERS, description="Dask worker processes.")
+    dask_workers: int = Field(2, ge=1, le=MAX_WORKERS, description="Dask worker processes.")
     dask_worker_memory: WorkerMemory | None = Field(
         None,
         description="Memory of a Dask worker, such as 2g; unset: a quarter of the machine for all.",
@@ -60,7 +65,7 @@ class StackSettings(BaseSettings):
     spark_port: int = _port(7077, "the Spark master")
     spark_ui_port: int = _port(8080, "the Spark master's web page")
     spark_worker_ui_port: int = _port(8081, "the first Spark worker's web page; the next workers take the next ones")
-    spark_workers: int = Field(1, ge=1, le=MOST_WORKERS, description="Spark worker processes.")
+    spark_workers: int = Field(1, ge=1, le=MAX_WORKERS, description="Spark worker processes.")
     spark_worker_memory: str | None = Field(
         None,
         pattern=_MEMORY,
@@ -75,7 +80,7 @@ class StackSettings(BaseSettings):
     mlflow_port: int = _port(5000, "the MLflow API and UI")
 
     @model_validator(mode="after")
-    def _without_a_port_twice(self) -> Self:
+    def _have_distinct_ports(self) -> Self:
         users: dict[int, str] = {}
         for name, port in self.ports().items():
             if port in users:
@@ -100,3 +105,42 @@ def variable(name: str) -> str:
         'STACK_PREFECT_PORT'
     """
     return PREFIX + name.upper()
+
+
+@dataclass(frozen=True)
+class WorkerSizes:
+    """Memory of each worker, as Dask and Spark write it, and cores of each Spark worker."""
+
+    dask_memory: str
+    spark_memory: str
+    spark_cores: str
+
+    def __str__(self) -> str:
+        """Return the sizes as a line of a log has them."""
+        return (
+            f"{self.dask_memory} for each Dask worker, "
+            f"{self.spark_memory} and {self.spark_cores} core(s) for each Spark worker"
+        )
+
+
+def choose_sizes(settings: StackSettings, machine_bytes: int | None = None, n_cores: int | None = None) -> WorkerSizes:
+    """Return the sizes that are set, and for the rest a share of the machine: a quarter for Dask, a quarter for Spark.
+
+    Args:
+        settings: Sizes where they are set, and the numbers of workers.
+        machine_bytes: Memory of the machine; None: as found.
+        n_cores: Cores of the machine; None: as found.
+
+    Example:
+        >>> choose_sizes(StackSettings(_env_file=None, dask_workers=2), machine_bytes=24 * 1024**3, n_cores=4)
+        WorkerSizes(dask_memory='3072m', spark_memory='6144m', spark_cores='4')
+    """
+    quarter_mib = (psutil.virtual_memory().total if machine_bytes is None else machine_bytes) // 4 // MIB
+    n_cores = n_cores or os.cpu_count() or 1
+    dask_mib = max(quarter_mib // settings.dask_workers, LEAST_DASK_MIB)
+    spark_mib = max(quarter_mib // settings.spark_workers, LEAST_SPARK_MIB)
+    return WorkerSizes(
+        dask_memory=settings.dask_worker_memory or f"{dask_mib}m",
+        spark_memory=settings.spark_worker_memory or f"{spark_mib}m",
+        spark_cores=str(settings.spark_worker_cores or max(n_cores // settings.spark_workers, 1)),
+    )

@@ -1,60 +1,19 @@
 """What is known of a stack between commands: one file in its folder, replaced as a whole."""
 
-import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from deployments.stack.health import Check, first_problem
+from deployments.stack.process_tree import ProcessIdentity
+from flows.child_server import Check, first_problem
 from schema.errors import InvalidInput
+from storage.files import write_whole
 
 STATE_FILE = "state.json"
 
 Phase = Literal["starting", "running", "failed"]
 Condition = Literal["waiting", "starting", "healthy", "done", "restarting"]
-
-
-class ProcessIdentity(BaseModel):
-    """A process, told from a later one of the same number by the moment at which it began.
-
-    Attributes:
-        pid: Process id.
-        began: Clock ticks from the start of the machine where ``/proc`` tells them, which nobody can set back as
-            they can the clock; else Unix seconds.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    pid: int
-    began: float
-
-    @classmethod
-    def of(cls, pid: int) -> Self:
-        """Return the identity of a process that runs.
-
-        Raises:
-            psutil.NoSuchProcess: If it is gone.
-        """
-        return cls(pid=pid, began=_began(pid))
-
-    def process(self) -> psutil.Process | None:
-        """Return the process if it still runs."""
-        try:
-            found = psutil.Process(self.pid)
-            is_same = _began(self.pid) == self.began and found.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return None
-        return found if is_same else None
-
-
-def _began(pid: int) -> float:
-    try:
-        told = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
-    except OSError:
-        return float(psutil.Process(pid).create_time())
-    return float(told.rpartition(")")[2].split()[19])
 
 
 class ServiceState(BaseModel):
@@ -71,7 +30,7 @@ class ServiceState(BaseModel):
     n_restarts: int = 0
 
     def problem(self) -> str | None:
-        """Look at the service itself, and return why it cannot be used, or None if it can."""
+        """Check the service itself, and return why it cannot be used, or None if it can."""
         if self.condition == "done":
             return None
         if self.process is None or self.process.process() is None:
@@ -95,14 +54,12 @@ class StackState(BaseModel):
         return self.supervisor.process() is not None
 
     def write(self, folder: Path) -> None:
-        """Keep the state, so that no reader sees half of it."""
-        partial = folder / f".{STATE_FILE}.{os.getpid()}"
-        partial.write_text(self.model_dump_json(indent=2) + "\n", "utf-8")
-        partial.replace(folder / STATE_FILE)
+        """Write the state, so that no reader sees half of it."""
+        write_whole(folder / STATE_FILE, self.model_dump_json(indent=2) + "\n")
 
 
 def read_state(folder: Path) -> StackState | None:
-    """Return what was kept last, or None where no stack is known.
+    """Return the state written last, or None where no stack is known.
 
     Raises:
         InvalidInput: If the file is no state of a stack.

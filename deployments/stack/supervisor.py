@@ -1,64 +1,273 @@
-"""The process that owns a stack, from ``make up`` to ``make down``.
+"""Start services in the order in which they depend on each other, restart those that die, and stop them all.
 
     python -m deployments.stack.supervisor
 
-It is told what to run by the same variables as ``make up``, and keeps the state where the commands find it.
+is the process that owns a stack, from ``make up`` to ``make down``. The same variables as those of ``make up`` say
+what it runs; it writes the state where the commands find it.
 """
 
 import os
 import signal
+import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
 
-from deployments.stack.keeper import Keeper
-from deployments.stack.plan import Plan, make_plan
+from deployments.stack.placement import Placement, place_on_this_machine
+from deployments.stack.process_tree import (
+    ProcessIdentity,
+    end_children,
+    end_service,
+    last_log_lines,
+    log_of,
+    start_service,
+)
+from deployments.stack.services import Service, services
 from deployments.stack.settings import StackSettings
-from deployments.stack.state import Phase, ProcessIdentity, ServiceState, StackState
-from schema.errors import RecommenderError
+from deployments.stack.state import Condition, Phase, ServiceState, StackState
+from flows.child_server import first_problem
+from schema.errors import InvalidInput, RecommenderError, Unavailable
 
 STOPPED, FAILED = 0, 1
+START_TIMEOUT_SECONDS = 300.0
+STOP_GRACE_SECONDS = 10.0
+CHILDREN_GRACE_SECONDS = 30.0  # a run closes Spark and tells the server
+POLL_SECONDS = 0.25
+FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 1.0, 60.0
+STEADY_SECONDS = 60.0  # a service that ran so long before it died is started again after the first, shortest pause
+USABLE = ("healthy", "done")
+
+
+@dataclass
+class _Supervised:
+    """A service and what becomes of it."""
+
+    service: Service
+    process: "subprocess.Popen[bytes] | None" = None
+    condition: Condition = "waiting"
+    identity: ProcessIdentity | None = None
+    n_restarts: int = 0
+    backoff_seconds: float = FIRST_BACKOFF_SECONDS
+    started_at: float = 0.0
+    retry_at: float = 0.0
+
+    @property
+    def age_seconds(self) -> float:
+        return time.monotonic() - self.started_at
+
+    @property
+    def exit_code(self) -> int | None:
+        return self.process.poll() if self.process else None
+
+    def put_off(self) -> float:
+        """Plan the next start after the present pause, double the pause after that, and return the present one."""
+        pause = self.backoff_seconds
+        self.retry_at = time.monotonic() + pause
+        self.backoff_seconds = min(2 * pause, MAX_BACKOFF_SECONDS)
+        return pause
+
+
+class Supervisor:
+    """Owner of the processes of a stack.
+
+    Args:
+        services: The services, in the order of starting.
+        folder: The stack's folder.
+        secrets: Values of the variables that services name as secrets.
+        on_change: Called with the state of all services whenever it has changed.
+    """
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        folder: Path,
+        secrets: Mapping[str, str],
+        on_change: Callable[[tuple[ServiceState, ...]], None] = lambda _: None,
+    ) -> None:
+        self._all = [_Supervised(service) for service in services]
+        self._folder = folder
+        self._secrets = secrets
+        self._on_change = on_change
+        self._stop = threading.Event()
+
+    def ask_to_stop(self) -> None:
+        """Have `start` and `watch` return soon; may be called from a signal handler."""
+        self._stop.set()
+
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """Whether `ask_to_stop` was called."""
+        return self._stop.is_set()
+
+    def start(self) -> None:
+        """Start every service as soon as those that it depends on can be used.
+
+        Raises:
+            Unavailable: If one dies or cannot be used within START_TIMEOUT_SECONDS; with what it said last.
+            InvalidInput: If a program is not installed.
+        """
+        while not all(one.condition in USABLE for one in self._all):
+            for one in self._all:
+                self._advance(one)
+            if self._stop.wait(POLL_SECONDS):
+                return
+
+    def watch(self) -> None:
+        """Restart services that die, each time after a longer pause, until `ask_to_stop`."""
+        while not self._stop.wait(POLL_SECONDS):
+            for one in self._all:
+                self._look_after(one)
+
+    def stop(self) -> None:
+        """Stop every service and all that it started, in reverse order."""
+        for one in reversed(self._all):
+            if one.process is None:
+                continue
+            if one.service.ends_children_first:
+                end_children(one.process.pid, CHILDREN_GRACE_SECONDS)
+            one.process.terminate()
+            try:
+                one.process.wait(STOP_GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                logger.warning("{} did not end within {:.0f} s", one.service.name, STOP_GRACE_SECONDS)
+            end_service(self._folder, one.service.name)
+            one.process.wait()
+            logger.info("{} is stopped", one.service.name)
+
+    def states(self) -> tuple[ServiceState, ...]:
+        """Return the state of each service."""
+        return tuple(
+            ServiceState(
+                name=one.service.name,
+                address=one.service.address,
+                log=str(log_of(self._folder, one.service.name)),
+                checks=one.service.checks,
+                condition=one.condition,
+                process=one.identity,
+                n_restarts=one.n_restarts,
+            )
+            for one in self._all
+        )
+
+    def _advance(self, one: _Supervised) -> None:
+        if one.condition == "waiting" and self._can_start(one.service):
+            self._start(one)
+        elif one.condition == "starting" and not self._has_become_usable(one):
+            if one.exit_code is not None:
+                raise self._unavailable(one, f"ended at its start, with exit code {one.exit_code}")
+            if one.age_seconds > START_TIMEOUT_SECONDS:
+                raise self._unavailable(one, f"cannot be used after {START_TIMEOUT_SECONDS:.0f} s")
+
+    def _can_start(self, service: Service) -> bool:
+        return {one.service.name for one in self._all if one.condition in USABLE} >= set(service.depends_on)
+
+    def _start(self, one: _Supervised) -> None:
+        one.process = start_service(one.service, self._folder, self._secrets)
+        one.identity = ProcessIdentity.of(one.process.pid)
+        one.started_at = time.monotonic()
+        self._set_condition(one, "starting")
+
+    def _has_become_usable(self, one: _Supervised) -> bool:
+        """Check whether a service can be used by now or a job is done, and note it if so."""
+        if one.service.is_job:
+            is_usable = one.exit_code == 0
+        else:
+            is_usable = one.exit_code is None and first_problem(one.service.checks) is None
+        if is_usable:
+            self._set_condition(one, "done" if one.service.is_job else "healthy")
+            logger.info("{} is {} after {:.1f} s", one.service.name, one.condition, one.age_seconds)
+        return is_usable
+
+    def _look_after(self, one: _Supervised) -> None:
+        if one.condition == "restarting":
+            if time.monotonic() >= one.retry_at:
+                self._restart(one)
+        elif one.condition != "done" and one.exit_code is not None:
+            self._plan_restart(one)
+        elif one.condition == "starting":
+            self._has_become_usable(one)
+
+    def _restart(self, one: _Supervised) -> None:
+        """Start a service again; where the machine does not let it now, as without memory or disk, later."""
+        try:
+            self._start(one)
+        except (OSError, InvalidInput) as error:
+            pause = one.put_off()
+            logger.warning("{} cannot be started ({}); tried again in {:.0f} s", one.service.name, error, pause)
+
+    def _plan_restart(self, one: _Supervised) -> None:
+        name = one.service.name
+        end_service(self._folder, name)
+        if one.age_seconds > STEADY_SECONDS:
+            one.backoff_seconds = FIRST_BACKOFF_SECONDS
+        pause = one.put_off()
+        one.n_restarts += 1
+        said = last_log_lines(self._folder, name, self._secrets)
+        logger.warning(
+            "{} ended with exit code {}; it is started again in {:.0f} s (restart {}). It said last: {}",
+            *(name, one.exit_code, pause, one.n_restarts, said),
+        )
+        self._set_condition(one, "restarting")
+
+    def _set_condition(self, one: _Supervised, condition: Condition) -> None:
+        one.condition = condition
+        self._on_change(self.states())
+
+    def _unavailable(self, one: _Supervised, problem: str) -> Unavailable:
+        name = one.service.name
+        said = last_log_lines(self._folder, name, self._secrets)
+        return Unavailable(f"{name} {problem}. The last lines of {log_of(self._folder, name)}:\n{said}")
+
+
+def supervise(placement: Placement, folder: Path) -> int:
+    """Run a stack until SIGTERM; return 0 then, or 1 if it could not be started."""
+    me = ProcessIdentity.of(os.getpid())
+    phase: Phase = "starting"
+
+    def write_state(states: tuple[ServiceState, ...], problem: str = "") -> None:
+        try:
+            StackState(supervisor=me, phase=phase, services=states, problem=problem).write(folder)
+        except RecommenderError as error:
+            if phase != "running":
+                raise
+            logger.warning("The state is not written, but the stack goes on: {}", error)
+
+    supervisor = Supervisor(services(placement), folder, placement.secrets, write_state)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: supervisor.ask_to_stop())
+    write_state(supervisor.states())
+    try:
+        supervisor.start()
+        if not supervisor.is_asked_to_stop:
+            phase = "running"
+            write_state(supervisor.states())
+        supervisor.watch()
+    except RecommenderError as error:
+        logger.error("{}", error)
+        supervisor.stop()
+        phase = "failed"
+        write_state(supervisor.states(), str(error))
+        return FAILED
+    except BaseException:
+        supervisor.stop()
+        raise
+    supervisor.stop()
+    return STOPPED
 
 
 def main() -> int:
-    """Keep the stack until SIGTERM; return 0 then, or 1 if it could not be started."""
+    """Run the stack of the settings."""
     logger.remove()
     logger.add(sys.stderr, format="{time:YYYY-MM-DD HH:mm:ss.SSS} | {level: <7} | {message}", diagnose=False)
     settings = StackSettings()
-    plan = make_plan(settings)
-    logger.info("Chosen: {}", plan.site.sizes)
-    return _keep(plan, settings.folder.resolve())
-
-
-def _keep(plan: Plan, folder: Path) -> int:
-    me = ProcessIdentity.of(os.getpid())
-    phase: list[Phase] = ["starting"]
-
-    def tell(services: tuple[ServiceState, ...], problem: str = "") -> None:
-        StackState(supervisor=me, phase=phase[0], services=services, problem=problem).write(folder)
-
-    keeper = Keeper(plan.services, folder, plan.secrets(), tell)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: keeper.ask_to_stop())
-    tell(keeper.states())
-    try:
-        keeper.start()
-        if not keeper.is_to_stop:
-            phase[0] = "running"
-            tell(keeper.states())
-        keeper.watch()
-    except RecommenderError as error:
-        logger.error("{}", error)
-        keeper.stop()
-        phase[0] = "failed"
-        tell(keeper.states(), str(error))
-        return FAILED
-    except BaseException:
-        keeper.stop()
-        raise
-    keeper.stop()
-    return STOPPED
+    placement = place_on_this_machine(settings)
+    logger.info("Chosen: {}", placement.sizes)
+    return supervise(placement, settings.folder.resolve())
 
 
 if __name__ == "__main__":

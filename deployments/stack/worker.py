@@ -31,7 +31,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectException
 from prefect.states import Cancelled, Crashed
 
-from deployments.stack.names import PREFECT_WORKER, WORK_POOL
+from deployments.stack.placement import PREFECT_WORKER, WORK_POOL
 from flows.notices import send_notice
 
 WORKER_LABEL = "prefect.worker.name"

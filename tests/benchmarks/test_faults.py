@@ -55,7 +55,12 @@ def draw_moments(
 ) -> tuple[list[list[float]], list[Round]]:
     """Return the moments drawn for each round, and the rounds, where every round ends in the same way."""
     drawn: list[list[float]] = []
-    monkeypatch.setattr("benchmarks.kills.kill_in_round", lambda _, __, ___, moments: drawn.append(moments) or done)
+
+    def kill_in_round(_: Place, __: str, ___: object, moments: list[float]) -> Round:
+        drawn.append(moments)
+        return done
+
+    monkeypatch.setattr("benchmarks.kills.kill_in_round", kill_in_round)
     chosen = Namespace(kills=kills, kills_per_round=3, server_kills=0, seed=seed)
     return drawn, list(kill_rounds(chosen, Place("local", "store", (), Path()), {}, 20.0))
 

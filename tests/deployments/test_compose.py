@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from deployments.compose import CREDENTIALS_FILE, compose, container_site, write_credentials
+from deployments.compose import CREDENTIALS_FILE, compose, write_credentials
 from deployments.s3_server import Credentials
-from deployments.stack.names import DATABASE_URL
-from deployments.stack.plan import make_plan
+from deployments.stack.placement import DATABASE_URL, place_in_containers, place_on_this_machine
 from deployments.stack.services import services
 from deployments.stack.settings import StackSettings
 
@@ -18,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SECRET_NAME = re.compile(r"(?i)(secret|password|token|access_key|root_user)")
 WRITTEN: dict[str, Any] = yaml.safe_load((ROOT / "deployments" / "compose.yaml").read_text("utf-8"))
 CONTAINERS: dict[str, dict[str, Any]] = WRITTEN["services"]
-TABLE = {service.name: service for service in services(container_site())}
+TABLE = {service.name: service for service in services(place_in_containers())}
 
 each_container = pytest.mark.parametrize("name", sorted(CONTAINERS))
 
@@ -29,9 +28,9 @@ def test_file_is_what_the_table_says() -> None:
 
 def test_same_services_in_the_same_order_with_the_same_commands_as_the_process_stack(tmp_path: Path) -> None:
     settings = StackSettings(_env_file=None, folder=tmp_path, minio_folder=tmp_path / "minio")
-    plan = make_plan(settings)
-    on_this_machine = plan.services
-    of_the_place = ("127.0.0.1", str(tmp_path), *vars(plan.site.sizes).values())
+    placement = place_on_this_machine(settings)
+    on_this_machine = services(placement)
+    of_the_place = ("127.0.0.1", str(tmp_path), *vars(placement.sizes).values())
     assert [one.name for one in on_this_machine] == list(CONTAINERS)
     for one in on_this_machine:
         container = CONTAINERS[one.name]

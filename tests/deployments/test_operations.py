@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from deployments.compose import container_site
+from deployments.stack.placement import place_in_containers
 from deployments.stack.services import services
 from deployments.stack.settings import StackSettings, variable
 
@@ -19,7 +19,7 @@ def test_every_setting_is_there_and_no_other() -> None:
 
 
 def test_every_service_is_there_with_its_ports() -> None:
-    for service in services(container_site()):
+    for service in services(place_in_containers()):
         if service.name == "dask-worker-2":
             continue
         row = next(line for line in TEXT.splitlines() if line.startswith(f"| `{service.name}`"))

@@ -25,10 +25,10 @@ from prefect.states import Cancelled, Cancelling, Failed, Pending, Running
 from receiver import receiving, status
 
 from deployments.register import AUTOMATION, HEARTBEAT, make_automation
-from deployments.stack.keeper import Keeper
-from deployments.stack.names import PREFECT_SERVER, PREFECT_WORKER
-from deployments.stack.plan import make_plan
+from deployments.stack.placement import PREFECT_SERVER, PREFECT_WORKER, place_on_this_machine
+from deployments.stack.services import services
 from deployments.stack.settings import StackSettings
+from deployments.stack.supervisor import Supervisor
 from deployments.stack.worker import end_cut_off_runs
 from flows import evaluate, ingest, promote, recommend, train
 from flows.child_server import free_port
@@ -88,7 +88,7 @@ def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
 def office(tmp_path_factory: pytest.TempPathFactory, monkeypatch_module: pytest.MonkeyPatch) -> Iterator[Office]:
     folder = tmp_path_factory.mktemp("office")
     settings = StackSettings(folder=folder, prefect_port=free_port(), prefect_worker_port=free_port())
-    by_name = {one.name: one for one in make_plan(settings).services}
+    by_name = {one.name: one for one in services(place_on_this_machine(settings))}
     url = by_name[PREFECT_WORKER].environment["PREFECT_API_URL"]
     environment = {"PREFECT_HOME": str(folder / "home"), "PREFECT_API_URL": url, "DO_NOT_TRACK": "1"}
     places = {"STORE_URI": str(folder / "store"), "WORK_DIR": str(folder / "work"), "ENVIRONMENT": "office"}
@@ -106,13 +106,13 @@ def office(tmp_path_factory: pytest.TempPathFactory, monkeypatch_module: pytest.
     ]
     for name in [name for name in os.environ if name.startswith(("PREFECT_", "DASK_", "STORE_", "SPARK_"))]:
         monkeypatch_module.delenv(name)
-    keeper = Keeper(kept, folder, {}, lambda _: None)
+    supervisor = Supervisor(kept, folder, secrets={})
     try:
-        keeper.start()
+        supervisor.start()
         with temporary_settings({PREFECT_API_URL: url}):
             yield Office(url, folder, {**os.environ, **environment, **places})
     finally:
-        keeper.stop()
+        supervisor.stop()
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ import httpx
 import psutil
 import pytest
 
-from deployments.stack.family import find_family
+from deployments.stack.process_tree import find_processes
 from deployments.stack.settings import StackSettings
 from deployments.stack.state import StackState, read_state
 from flows.child_server import find_program, free_port
@@ -136,7 +136,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield made
     finally:
         made.run("down")
-        assert find_family(made.folder) == []
+        assert find_processes(made.folder) == []
 
 
 def test_status_shows_every_service_healthy_with_its_address_and_log(stack: Stack) -> None:
@@ -176,7 +176,7 @@ def test_secrets_are_in_no_log_state_or_command_line(stack: Stack) -> None:
     secret = sourced(stack.folder / "stack.env")["AWS_SECRET_ACCESS_KEY"]
     files = [stack.folder / "state.json", *(stack.folder / "logs").iterdir()]
     assert [path.name for path in files if secret.encode() in path.read_bytes()] == []
-    assert [one.pid for one in find_family(stack.folder) if secret in " ".join(one.cmdline())] == []
+    assert [one.pid for one in find_processes(stack.folder) if secret in " ".join(one.cmdline())] == []
 
 
 def test_only_services_that_use_the_store_know_its_password(stack: Stack) -> None:
@@ -189,15 +189,15 @@ def test_only_services_that_use_the_store_know_its_password(stack: Stack) -> Non
 
 
 def test_started_twice_it_says_so_and_nothing_is_doubled(stack: Stack) -> None:
-    before = {one.pid for one in find_family(stack.folder)}
+    before = {one.pid for one in find_processes(stack.folder)}
     done = stack.run("up")
     assert done.returncode == 0
     assert "running already" in done.stdout
-    assert {one.pid for one in find_family(stack.folder)} == before
+    assert {one.pid for one in find_processes(stack.folder)} == before
 
 
 def test_everything_listens_on_loopback_only(stack: Stack) -> None:
-    pids = {one.pid for one in find_family(stack.folder)}
+    pids = {one.pid for one in find_processes(stack.folder)}
     sockets = [one for one in psutil.net_connections("tcp") if one.pid in pids and one.status == psutil.CONN_LISTEN]
     assert {one.laddr.ip.removeprefix("::ffff:") for one in sockets} <= {"127.0.0.1", "::1"}
     assert {one.laddr.port for one in sockets} >= set(stack.ports)
@@ -216,7 +216,7 @@ def test_killed_services_are_started_again_and_those_that_need_them_find_them(st
 
 
 def test_down_leaves_no_process_and_no_port_even_after_the_supervisor_and_a_service_were_killed(stack: Stack) -> None:
-    everything = find_family(stack.folder)
+    everything = find_processes(stack.folder)
     assert set(listening(stack.ports)) == set(stack.ports)
     for pid in (stack.state().supervisor.pid, stack.pid("dask-worker-1")):
         os.kill(pid, signal.SIGKILL)
@@ -226,7 +226,7 @@ def test_down_leaves_no_process_and_no_port_even_after_the_supervisor_and_a_serv
     done = stack.run("down")
     assert done.returncode == 0, done.stderr
     assert [one for one in everything if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
-    assert find_family(stack.folder) == []
+    assert find_processes(stack.folder) == []
     assert listening(stack.ports) == []
     assert not (stack.folder / "stack.env").exists()
     assert stack.run("status").returncode == 1
@@ -265,7 +265,7 @@ def test_service_that_dies_at_its_start_shows_what_it_said_and_nothing_is_left_r
     assert "onnect" in done.stderr.split("prefect-server.log")[1]
     assert "Everything else has been stopped" in done.stderr
     assert "open-sesame" not in done.stderr + (stack.folder / "logs" / "supervisor.log").read_text()
-    assert find_family(stack.folder) == []
+    assert find_processes(stack.folder) == []
     assert listening(stack.ports) == []
 
 

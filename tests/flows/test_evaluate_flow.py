@@ -28,7 +28,7 @@ def lists(trained: Trained) -> pa.Table:
 def evaluate(trained: Trained, *flags: str) -> tuple[dict[str, Any], str]:
     """Return the record of an evaluation on the split of the training, and its report."""
     record = trained[0].result("evaluate", "--split", "random", "--knn-neighbours", "1", *flags)
-    folder = trained[0].folder / "store" / layout.EVALUATIONS / record["ids"]["evaluation"]
+    folder = trained[0].folder / "store" / layout.REPORTS / record["ids"]["report"]
     return record, (folder / layout.REPORT).read_text("utf-8")
 
 

@@ -139,7 +139,7 @@ def task_names(odd: Odd) -> set[str]:
 
 PROOFS: dict[str, Callable[[Odd], Any]] = {
     "input_reviews": lambda odd: "sample-reviews" in odd.artifact(layout.RAW, "raw").files[0].path,
-    "input_products": lambda odd: "products" in odd.artifact(layout.MODELS, "model").inputs,
+    "input_products": lambda odd: "products" in odd.artifact(layout.REPORTS, "report").inputs,
     "input_columns": lambda odd: not str(ids(odd)[0]).startswith("ASAMPLE"),
     "min_rating": lambda odd: ratings(odd).min() == 2,
     "max_rating": lambda odd: ratings(odd).max() == 4,

@@ -220,6 +220,13 @@ def test_show_writes_the_whole_manifest_as_a_record(full: Desk) -> None:
     ]
 
 
+def test_show_of_a_model_names_its_report(full: Desk) -> None:
+    assert full.record("show", MODEL)["report"] is None
+    publish(full.store, "reports", "9999aaaa", {"model": MODEL}, {"report.html": b"<p>"})
+    assert full.record("show", MODEL)["report"].endswith("/reports/9999aaaa/report.html")
+    assert "report file://" in said(full.run("show", MODEL))
+
+
 def test_show_names_at_most_a_hundred_files(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     files = tuple(FileEntry(f"part-{number:04}", 1, "0" * 64) for number in range(1234))
     forge_manifest(desk.store, "models", "1f3a", {}, files=files)

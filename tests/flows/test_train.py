@@ -27,7 +27,6 @@ def test_training_publishes_a_model_with_all_that_outside_tools_rely_on(trained:
     assert {file.path for file in manifest.files} >= {
         layout.METADATA,
         layout.METRICS,
-        layout.REPORT,
         f"{layout.ALS_MODEL}/metadata/part-00000",
         layout.USER_FACTORS,
         layout.ITEM_FACTORS,
@@ -90,7 +89,7 @@ def test_counts_add_up_from_the_lines_of_the_file_to_the_interactions(trained: T
 
 def test_report_is_called_sample_data_and_asks_for_nothing_outside(trained: Trained) -> None:
     workplace, record = trained
-    page = (workplace.folder / "store" / "models" / record["ids"]["model"] / layout.REPORT).read_text()
+    page = (workplace.folder / "store" / layout.REPORTS / record["ids"]["report"] / layout.REPORT).read_text()
 
     assert "sample data" in page.lower()
     assert not re.search(r"""(src|href)=["']https?:""", page)
@@ -105,7 +104,7 @@ def test_second_run_does_no_work_and_says_so(trained: Trained, sample_flags: lis
     assert second["ids"] == first["ids"]
     assert workplace.digests() == before
     assert "published" not in second["stderr"]
-    for kind in ("reviews", "datasets", "splits", "models", "recommendations"):
+    for kind in ("reviews", "datasets", "splits", "models", "reports", "recommendations"):
         assert re.search(rf"{kind}/\w+ is already there: nothing to do", second["stderr"]), kind
     assert "is complete already: nothing to do" in second["stderr"]
 

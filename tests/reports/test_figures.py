@@ -9,20 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.distributions import summarise_interactions
-from reports.figures import (
-    MOST_DRAWN,
-    draw_bars,
-    draw_candidates,
-    draw_months,
-    draw_popularity,
-    share_of_top,
-)
-from reports.fit_figures import draw_histogram
-from reports.label_places import spread_apart
-from reports.quality_figures import draw_differences, draw_tradeoff
+from reports.data_summary import summarise_interactions
+from reports.drawing import new_axes, spread_apart, to_svg
+from reports.model_charts import MOST_DRAWN, draw_candidates, draw_differences, draw_tradeoff
 from reports.report_input import ReportInput, ScoredModel
-from reports.svg import new_axes, to_svg
+from reports.small_charts import draw_bars, draw_histogram, draw_months, draw_popularity, share_of_top
+from schema.scores import HistogramBin
 
 
 def drawn_labels(svg: str) -> list[str]:
@@ -151,12 +143,14 @@ def test_svg_is_the_same_for_the_same_figure_and_names_no_font_and_no_address() 
 
 
 def test_bar_that_dwarfs_the_rest_is_cut_and_keeps_its_share() -> None:
-    assert {"90.0\u00a0%", "bar cut"} <= set(drawn_labels(draw_histogram([("0", 900), ("0\u20131", 100)], "h")))
-    assert "bar cut" not in drawn_labels(draw_histogram([("0", 200), ("0\u20131", 100)], "h"))
+    assert {"90.0\u00a0%", "bar cut"} <= set(
+        drawn_labels(draw_histogram([HistogramBin(0, 0, 900), HistogramBin(0, 1, 100)], "h"))
+    )
+    assert "bar cut" not in drawn_labels(draw_histogram([HistogramBin(0, 0, 200), HistogramBin(0, 1, 100)], "h"))
 
 
 def test_differences_are_told_with_their_intervals(full_input: ReportInput) -> None:
-    svg = unescape(draw_differences(full_input.comparisons, "d"))
+    svg = unescape(draw_differences(full_input.evidence.comparisons, "d"))
     assert "Item-item <kNN> +0.0016 (\u22120.0021 to +0.0053)" in svg
     assert draw_differences([], "d") == ""
 

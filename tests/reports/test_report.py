@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sample_report import with_data, with_evidence
 
 from reports import report_input as report
-from reports.distributions import Distributions
+from reports.breakdown_charts import compare_windows
+from reports.data_summary import Distributions, FunnelStep, funnel_steps
 from reports.findings import best_value, gather_warnings, judge, say_popularity, say_random
-from reports.funnel import FunnelStep, funnel_steps
 from reports.report import render_report
 from reports.report_input import ReportInput
-from reports.window_figures import compare_windows
 from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
 from schema.metric import Metric
 
@@ -42,10 +42,10 @@ class Page(HTMLParser):
 
 
 DIGEST = """
-import conftest, hashlib, sys
+import hashlib, sample_report, sys
 from reports.report import render_report
 from schema.metric import Metric
-sys.stdout.write(hashlib.sha256(render_report(conftest.make_report()).encode()).hexdigest())
+sys.stdout.write(hashlib.sha256(render_report(sample_report.make_report()).encode()).hexdigest())
 """
 
 
@@ -91,12 +91,15 @@ def _with_text(text: str) -> ReportInput:
     return replace(
         base,
         title=text,
-        source=replace(base.source, name=text),
-        quarantine=[QuarantineReason(text, 1, 1, text)],
-        notes=[text],
+        data=replace(
+            base.data,
+            source=replace(base.data.source, name=text),
+            quarantine=[QuarantineReason(text, 1, 1, text)],
+            notes=[text],
+            split=report.SplitSummary(text, [report.SplitPart(text, 1, 1, 1)]),
+        ),
         candidates=[replace(base.candidates[0], label=text, parameters={text: text})],
         test=[replace(base.test[0], label=text)],
-        split=report.SplitSummary(text, [report.SplitPart(text, 1, 1, 1)]),
         examples=[
             report.ExampleUser(
                 text, [report.HistoryEntry(text)], [text], [report.RecommendedItem(1, text, 0.5, is_hit=True)]
@@ -107,20 +110,17 @@ def _with_text(text: str) -> ReportInput:
 
 def _small_report() -> ReportInput:
     chosen = report.ScoredModel("ALS", {}, [], is_chosen=True)
-    return ReportInput(
-        title="t",
+    data = report.DataSummary(
         is_sample_data=False,
         source=report.Source("s", "0", 1),
-        ids=report.ArtifactIds(*"abcde"),
         reviews=ReviewCounts(1, 0, 0, 1, has_ratings=False, has_timestamps=False, n_distinct_ratings=0),
         dataset=DatasetCounts(0, 0, 0, 0, 0, 0),
         min_interactions=5,
         quarantine=[],
         split=report.SplitSummary("d", []),
-        candidates=[chosen],
-        test=[chosen],
         distributions=Distributions(),
     )
+    return ReportInput("t", report.ArtifactIds(*"abcde"), data, test=[chosen], candidates=[chosen])
 
 
 def test_page_names_nothing_outside_itself(report_input: ReportInput) -> None:
@@ -179,12 +179,12 @@ def test_a_metric_that_is_not_a_number_is_shown_as_a_dash_and_never_as_best(
 
 def test_sample_data_is_called_so_and_other_data_is_not(report_input: ReportInput) -> None:
     assert "Sample data." in render_report(report_input)
-    assert "Sample data." not in render_report(replace(report_input, is_sample_data=False))
+    assert "Sample data." not in render_report(with_data(report_input, is_sample_data=False))
 
 
 def test_input_without_ratings_and_times_has_no_charts_of_them(report_input: ReportInput) -> None:
-    bare = replace(report_input.distributions, ratings=(), months=())
-    text = Page(render_report(replace(report_input, distributions=bare))).text
+    bare = replace(report_input.data.distributions, ratings=(), months=())
+    text = Page(render_report(with_data(report_input, distributions=bare))).text
     assert "How active users are" in text
     assert "Through time" not in text
     assert "Ratings" not in text
@@ -197,7 +197,7 @@ def test_report_of_a_run_with_next_to_nothing_renders() -> None:
 
 
 def steps_of(report: ReportInput) -> list[FunnelStep]:
-    return funnel_steps(report.reviews, report.dataset, report.min_interactions)
+    return funnel_steps(report.data.reviews, report.data.dataset, report.data.min_interactions)
 
 
 def test_funnel_names_what_each_step_took_away(report_input: ReportInput) -> None:
@@ -212,10 +212,10 @@ def test_funnel_names_what_each_step_took_away(report_input: ReportInput) -> Non
 
 
 def test_sampling_and_blank_lines_are_steps_only_where_they_took_something(report_input: ReportInput) -> None:
-    sampled = replace(
+    sampled = with_data(
         report_input,
-        reviews=replace(report_input.reviews, n_blank=0, n_lines=70_137),
-        dataset=replace(report_input.dataset, n_sampled=69_905),
+        reviews=replace(report_input.data.reviews, n_blank=0, n_lines=70_137),
+        dataset=replace(report_input.data.dataset, n_sampled=69_905),
     )
     steps = {step.label: (step.count, step.removed) for step in steps_of(sampled)}
     assert "Not blank" not in steps
@@ -225,9 +225,9 @@ def test_sampling_and_blank_lines_are_steps_only_where_they_took_something(repor
 
 def test_funnel_that_does_not_add_up_is_refused(report_input: ReportInput) -> None:
     with pytest.raises(ValueError, match=r"70140 lines, but 4 blank \+ 137 quarantined \+ 70000 reviews = 70141"):
-        steps_of(replace(report_input, reviews=replace(report_input.reviews, n_blank=4)))
+        steps_of(with_data(report_input, reviews=replace(report_input.data.reviews, n_blank=4)))
     with pytest.raises(ValueError, match="widens"):
-        steps_of(replace(report_input, dataset=replace(report_input.dataset, n_interactions=69_300)))
+        steps_of(with_data(report_input, dataset=replace(report_input.data.dataset, n_interactions=69_300)))
 
 
 def test_report_with_two_chosen_models_is_refused(report_input: ReportInput) -> None:
@@ -267,14 +267,16 @@ def test_paired_comparison_with_the_strongest_baseline_decides_the_verdict(full_
     assert "the difference is +0.0016" in verdict.sentence
     assert "adjusted p\u00a0=\u00a00.384" in verdict.sentence
     for low, high, tone in ((0.001, 0.004, "good"), (-0.004, -0.001, "bad")):
-        shown = replace(full_input.comparisons[-1], difference=(low + high) / 2, low=low, high=high, p_adjusted=0.0004)
-        verdict = judge(replace(full_input, comparisons=[shown]))
+        shown = replace(
+            full_input.evidence.comparisons[-1], difference=(low + high) / 2, low=low, high=high, p_adjusted=0.0004
+        )
+        verdict = judge(with_evidence(full_input, comparisons=[shown]))
         assert verdict.tone == tone
         assert "adjusted p\u00a0<\u00a00.001" in verdict.sentence
 
 
 def test_without_a_comparison_with_the_strongest_baseline_intervals_decide(full_input: ReportInput) -> None:
-    verdict = judge(replace(full_input, comparisons=full_input.comparisons[:2]))
+    verdict = judge(with_evidence(full_input, comparisons=full_input.evidence.comparisons[:2]))
     assert "No clear difference" in verdict.sentence
 
 
@@ -284,12 +286,12 @@ def test_popularity_is_said_unless_it_was_not_measured_or_was_chosen(report_inpu
 
 
 def test_warnings_are_the_findings_that_warn_and_an_unfit_metric_once(full_input: ReportInput) -> None:
-    assert gather_warnings(full_input) == [full_input.findings[1].sentence]
+    assert gather_warnings(full_input) == [full_input.evidence.findings[1].sentence]
     assert full_input.guard is not None
     unfit = replace(full_input.guard, is_fit=False, sentence="It cannot choose.")
     assert gather_warnings(replace(full_input, guard=unfit))[0] == "It cannot choose."
-    same = replace(full_input.findings[0], is_warning=True, sentence="It cannot choose.")
-    assert gather_warnings(replace(full_input, guard=unfit, findings=[same])) == ["It cannot choose."]
+    same = replace(full_input.evidence.findings[0], is_warning=True, sentence="It cannot choose.")
+    assert gather_warnings(with_evidence(replace(full_input, guard=unfit), findings=[same])) == ["It cannot choose."]
 
 
 def test_random_scorer_is_held_against_the_best_of_the_others(full_input: ReportInput) -> None:

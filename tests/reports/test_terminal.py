@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from sample_report import with_data
 
 from reports.display import (
     better_sense,
@@ -65,7 +66,9 @@ def test_table_fits_the_width(report_input: ReportInput) -> None:
 
 def test_text_can_neither_style_nor_move_the_terminal(report_input: ReportInput) -> None:
     hostile = replace(report_input.test[1], label="[red]x[/red]\x1b[2J\n:smile:")
-    shown = terminal_table(replace(report_input, test=[report_input.test[0], hostile], notes=["\x07bell"]), width=140)
+    shown = terminal_table(
+        with_data(replace(report_input, test=[report_input.test[0], hostile]), notes=["\x07bell"]), width=140
+    )
     assert "[red]x[/red]\\x1b[2J\\x0a:smile:" in shown
     assert "\\x07bell" in shown
     assert "\x07" not in shown
@@ -75,7 +78,7 @@ def test_table_says_sample_data_and_repeats_the_notes(report_input: ReportInput)
     shown = terminal_table(report_input)
     assert "Sample data" in shown
     assert "Note: The half-life of recent popularity was not searched." in shown
-    assert "Sample data" not in terminal_table(replace(report_input, is_sample_data=False))
+    assert "Sample data" not in terminal_table(with_data(report_input, is_sample_data=False))
 
 
 def test_table_says_popularity_the_lead_the_warnings_and_the_sample(full_input: ReportInput) -> None:

@@ -190,7 +190,7 @@ def document(**changed: object) -> bytes:
 
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "deep": (document(parameters=0).replace(b"0", b'{"a":' * 50_000 + b"1" + b"}" * 50_000, 1), "nested deeper"),
-    "of a wrong type": (document(files={"a": 1}), r"files is .*expected list"),
+    "of a wrong type": (document(files={"a": 1}), r"files is .*expected a valid array"),
     "of another artifact": (document(id="2222"), "is the manifest of models/2222; expected models/1f3a"),
     "with a way out": (document(files=[{"path": "../../a", "size_bytes": 1, "sha256": "0" * 64}]), r"files\[0\]\.path"),
     "cut": (document()[:-1], "is not valid JSON"),

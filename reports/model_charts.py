@@ -1,22 +1,71 @@
-"""The charts on whether a model is really better: differences, and what coverage costs."""
+"""Charts that hold models against each other: on validation, by paired differences, and by what coverage costs."""
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from evaluation.comparison import Comparison
 from reports.display import clean_text, format_difference, format_metric, format_range, format_share, metric_label
-from reports.label_places import POINTS, place_labels
+from reports.drawing import (
+    ACCENT,
+    BASELINE,
+    INK,
+    MUTED,
+    NARROW_INCHES,
+    POINTS,
+    WIDE_INCHES,
+    draw_whisker,
+    face,
+    label_limit,
+    name_rows,
+    new_axes,
+    place_labels,
+    to_svg,
+)
+from reports.findings import find_primary, rank_models
 from reports.report_input import PRIMARY, ScoredModel
-from reports.svg import ACCENT, BASELINE, INK, MUTED, SURFACE, new_axes, to_svg
-from schema.metric import Metric
+from schema.metric import Metric, MetricRow
 
-WIDE_INCHES, NARROW_INCHES = 10.4, 4.2
+MOST_DRAWN = 24
+
+
+def draw_candidates(models: Sequence[ScoredModel], name: str, width: float = WIDE_INCHES) -> str:
+    """Draw each model's validation NDCG@10 as a dot with its 95 % interval, best on top.
+
+    Baselines are hollow, the chosen model is a filled diamond. Of very many models the best are drawn,
+    and every baseline, so that what the chosen model is held against never drops out.
+    """
+    drawn = _most_telling(models)
+    figure, axes = new_axes(width, 0.75 + 0.34 * max(len(drawn), 1))
+    for row, (model, score) in enumerate(drawn):
+        colour = BASELINE if model.is_baseline else ACCENT
+        marker, size = ("D", 8) if model.is_chosen else ("o", 7)
+        ends = (score.low, score.value, score.high)
+        draw_whisker(axes, row, ends, colour, marker, not model.is_baseline, size)
+    labels = [clean_text(model.label, limit=34) for model, _ in drawn]
+    name_rows(axes, labels, [model.is_chosen for model, _ in drawn], bottom=len(drawn) - 0.4)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5 if width > NARROW_INCHES else 3))
+    label = metric_label(PRIMARY)
+    axes.set_xlabel(f"{label} on validation")
+    values = "; ".join(f"{clean_text(model.label)} {format_metric(score.value)}" for model, score in drawn)
+    return to_svg(figure, name, f"{label} on validation with 95 % intervals, best first: {values}.")
+
+
+def _most_telling(models: Sequence[ScoredModel]) -> list[tuple[ScoredModel, MetricRow]]:
+    scored = [(model, row) for model in rank_models(models) if (row := find_primary(model))]
+    kept = [pair for place, pair in enumerate(scored) if _is_pinned(pair[0]) or place < MOST_DRAWN]
+    while len(kept) > MOST_DRAWN and (spare := [pair for pair in kept if not _is_pinned(pair[0])]):
+        kept.remove(spare[-1])
+    return kept
+
+
+def _is_pinned(model: ScoredModel) -> bool:
+    return model.is_baseline or model.is_chosen
 
 
 def draw_differences(comparisons: Sequence[Comparison], name: str, width: float = WIDE_INCHES) -> str:
@@ -31,14 +80,13 @@ def draw_differences(comparisons: Sequence[Comparison], name: str, width: float 
     for row, one in enumerate(comparisons):
         is_shown = one.verdict in ("better", "worse")
         draw_whisker(axes, row, (one.low, one.difference, one.high), ACCENT if is_shown else BASELINE, "o", is_shown)
-    axes.set_yticks(range(len(comparisons)), [clean_text(one.against, limit=label_limit(width)) for one in comparisons])
-    axes.set_ylim(len(comparisons) - 0.4, -0.6)
+    names = [clean_text(one.against, limit=label_limit(width)) for one in comparisons]
+    name_rows(axes, names, [False] * len(names), bottom=len(names) - 0.4)
     axes.margins(x=0.08)
     axes.xaxis.set_major_locator(MaxNLocator(6 if width > NARROW_INCHES else 3))
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "\u2212") if value else "0")
     )
-    grid_across(axes)
     label = metric_label(comparisons[0].metric)
     side = "left" if comparisons[0].lower_is_better else "right"
     joint = ", " if width > NARROW_INCHES else "\n"
@@ -47,7 +95,7 @@ def draw_differences(comparisons: Sequence[Comparison], name: str, width: float 
         f"{clean_text(one.against)} {format_difference(one.difference)} ({format_range(one.low, one.high)})"
         for one in comparisons
     )
-    return to_plain_svg(figure, name, f"Difference in {label} to each baseline, with 95 % intervals: {values}.")
+    return to_svg(figure, name, f"Difference in {label} to each baseline, with 95 % intervals: {values}.")
 
 
 def draw_tradeoff(models: Sequence[ScoredModel], name: str, width: float = WIDE_INCHES) -> str:
@@ -77,7 +125,7 @@ def draw_tradeoff(models: Sequence[ScoredModel], name: str, width: float = WIDE_
     axes.set(xlabel=f"share of the catalogue{joint}recommended to anybody", ylabel=metric_label(PRIMARY))
     _label_points(figure, axes, points, label_limit(width))
     values = "; ".join(f"{clean_text(m.label)} {format_share(x)} and {format_metric(y)}" for m, x, y in points)
-    return to_plain_svg(figure, name, f"Coverage and {metric_label(PRIMARY)} on test: {values}.")
+    return to_svg(figure, name, f"Coverage and {metric_label(PRIMARY)} on test: {values}.")
 
 
 def _label_points(figure: Figure, axes: Axes, points: Sequence[tuple[ScoredModel, float, float]], limit: int) -> None:
@@ -102,40 +150,3 @@ def _side(shift: float) -> Literal["left", "center", "right"]:
     if shift == 0:
         return "center"
     return "left" if shift > 0 else "right"
-
-
-def draw_whisker(
-    axes: Axes, place: float, ends: tuple[float, float, float], colour: str, marker: str, is_filled: bool
-) -> None:
-    """Draw the low end, value and high end of an interval at a place of the y axis."""
-    low, value, high = ends
-    axes.plot([low, high], [place, place], color=colour, linewidth=2, solid_capstyle="round")
-    axes.plot([value], [place], marker=marker, markersize=7, **face(is_filled, colour))
-
-
-def face(is_filled: bool, colour: str) -> dict[str, Any]:
-    """Return how a mark is filled: baselines and what was not shown are hollow."""
-    return {
-        "markerfacecolor": colour if is_filled else SURFACE,
-        "markeredgecolor": colour,
-        "markeredgewidth": 1.6,
-    }
-
-
-def grid_across(axes: Axes) -> None:
-    """Let the grid stand at the values of the x axis only."""
-    axes.grid(visible=True, axis="x")
-    axes.grid(visible=False, axis="y")
-
-
-def label_limit(width: float) -> int:
-    """Return how many letters of a label a chart of this width in inches has room for."""
-    return 34 if width > NARROW_INCHES else 20
-
-
-def to_plain_svg(figure: Figure, name: str, alt: str) -> str:
-    """Return the figure as SVG; dollar signs in its texts are dollar signs."""
-    for text in figure.findobj(Text):
-        if isinstance(text, Text):
-            text.set_parse_math(False)
-    return to_svg(figure, name, alt)

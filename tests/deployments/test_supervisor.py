@@ -1,4 +1,4 @@
-"""How services are launched, launched again and stopped."""
+"""How services are started, restarted and stopped."""
 
 import os
 import signal
@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from deployments.stack import keeper as keeping
-from deployments.stack.health import Check
-from deployments.stack.keeper import Keeper
-from deployments.stack.launching import environment_of
-from deployments.stack.service import Service
+from deployments.stack import supervisor as supervisor_module
+from deployments.stack.process_tree import environment_of
+from deployments.stack.services import Service
 from deployments.stack.state import ServiceState
+from deployments.stack.supervisor import Supervisor
+from flows.child_server import Check
 
 PARENT = """
 import subprocess, sys
@@ -40,7 +40,7 @@ signal.pause()
 class AtWork(Check):
     """Whether the child has said so."""
 
-    def problem(self) -> str | None:
+    def problem(self, _trust: object = None) -> str | None:
         """Return why not."""
         return None if Path(self.url).exists() else "not yet"
 
@@ -52,9 +52,9 @@ def test_work_ends_before_what_watches_over_it_where_that_is_asked_for(
     told = tmp_path / "told"
     command = (sys.executable, "-c", PARENT, CHILD, str(told))
     service = Service("watching", command, "waits", (AtWork(url=str(told)),), ends_children_first=ends_children_first)
-    keeper = Keeper([service], tmp_path / "stack", {}, lambda _: None)
-    keeper.start()
-    keeper.stop()
+    supervisor = Supervisor([service], tmp_path / "stack", secrets={})
+    supervisor.start()
+    supervisor.stop()
     assert told.read_text() == said
 
 
@@ -62,25 +62,25 @@ def test_service_that_cannot_be_started_again_now_is_started_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = threading.Semaphore(0)
-    launch, n_launched = keeping.launch, 0
+    start, n_started = supervisor_module.start_service, 0
 
-    def launch_the_fourth_time(*arguments: Any) -> Any:
-        nonlocal n_launched
-        n_launched += 1
-        if n_launched in (2, 3):
+    def start_the_fourth_time(*arguments: Any) -> Any:
+        nonlocal n_started
+        n_started += 1
+        if n_started in (2, 3):
             refused.release()
             raise OSError(12, "Cannot allocate memory")
-        return launch(*arguments)
+        return start(*arguments)
 
-    monkeypatch.setattr(keeping, "launch", launch_the_fourth_time)
-    monkeypatch.setattr(keeping, "FIRST_BACKOFF_SECONDS", 0.1)
+    monkeypatch.setattr(supervisor_module, "start_service", start_the_fourth_time)
+    monkeypatch.setattr(supervisor_module, "FIRST_BACKOFF_SECONDS", 0.1)
     service = Service("waiting", (sys.executable, "-c", "import time; time.sleep(600)"), "waits", (AtWork(url="/"),))
     healthy = threading.Event()
-    keeper = Keeper([service], tmp_path, {}, lambda states: healthy.set() if is_up_again(states) else None)
-    keeper.start()
-    process = keeper.states()[0].process
+    supervisor = Supervisor([service], tmp_path, {}, lambda states: healthy.set() if is_up_again(states) else None)
+    supervisor.start()
+    process = supervisor.states()[0].process
     assert process
-    watching = threading.Thread(target=keeper.watch)
+    watching = threading.Thread(target=supervisor.watch)
     watching.start()
     try:
         os.kill(process.pid, signal.SIGKILL)
@@ -88,32 +88,30 @@ def test_service_that_cannot_be_started_again_now_is_started_later(
         assert refused.acquire(timeout=60)
         assert healthy.wait(60)
     finally:
-        keeper.ask_to_stop()
+        supervisor.ask_to_stop()
         watching.join()
-        keeper.stop()
-    assert n_launched == 4
+        supervisor.stop()
+    assert n_started == 4
 
 
 def is_up_again(states: tuple[ServiceState, ...]) -> bool:
     return states[0].condition == "healthy" and states[0].n_restarts == 1
 
 
-def test_flows_do_not_see_what_only_the_stack_and_its_servers_are_to_know(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_flows_do_not_see_what_only_the_stack_and_its_servers_are_to_know(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STACK_PREFECT_DATABASE_URL", "postgresql+asyncpg://somebody:open-sesame@host/x")
     monkeypatch.setenv("MINIO_ROOT_PASSWORD", "open-sesame")
     monkeypatch.setenv("INPUT_REVIEWS", "reviews.csv")
     flows, server = (Service("one", ("python",), "runs", runs_flows=runs_flows) for runs_flows in (True, False))
-    seen = environment_of(flows, tmp_path, {})
+    seen = environment_of(flows, {})
     assert seen["INPUT_REVIEWS"] == "reviews.csv"
     assert "open-sesame" not in "".join(seen.values())
-    assert not {"INPUT_REVIEWS", "MINIO_ROOT_PASSWORD"} & set(environment_of(server, tmp_path, {}))
+    assert not {"INPUT_REVIEWS", "MINIO_ROOT_PASSWORD"} & set(environment_of(server, {}))
 
 
-def test_keeper_that_is_asked_to_stop_while_it_starts_says_so(tmp_path: Path) -> None:
-    keeper = Keeper([Service("never", (sys.executable, "-c", "input()"), "ends")], tmp_path, {}, lambda _: None)
-    keeper.ask_to_stop()
-    keeper.start()
-    assert keeper.is_to_stop
-    keeper.stop()
+def test_supervisor_that_is_asked_to_stop_while_it_starts_says_so(tmp_path: Path) -> None:
+    supervisor = Supervisor([Service("never", (sys.executable, "-c", "input()"), "ends")], tmp_path, secrets={})
+    supervisor.ask_to_stop()
+    supervisor.start()
+    assert supervisor.is_asked_to_stop
+    supervisor.stop()

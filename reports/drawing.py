@@ -1,0 +1,200 @@
+"""Charts as inline SVG whose colours follow the page: the same bytes for the same numbers."""
+
+import re
+from collections.abc import Sequence
+from html import escape
+from io import StringIO
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.typing import RcKeyType
+
+WIDE_INCHES, NARROW_INCHES, SMALL_INCHES = 10.4, 4.2, 4.6
+POINTS = 10.5
+"""Size of the type of names beside points and lines."""
+
+# Matplotlib knows no CSS variables: it draws in these colours, and `to_svg` puts the page's in their place.
+INK, MUTED, GRID, ACCENT, BASELINE, SURFACE = "#010203", "#020304", "#030405", "#040506", "#050607", "#060708"
+_PAGE_COLOURS = {
+    INK: "var(--ink, #1f2430)",
+    MUTED: "var(--muted, #5b6472)",
+    GRID: "var(--line, #dddad2)",
+    ACCENT: "var(--accent, #0b6b7d)",
+    BASELINE: "var(--baseline, #858b96)",
+    SURFACE: "var(--surface, #ffffff)",
+}
+_STYLE: dict[RcKeyType, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "report",
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": GRID,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.grid.axis": "y",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "xtick.major.pad": 6,
+    "ytick.major.size": 0,
+    "figure.facecolor": "none",
+}
+_LETTER, _HALF_LINE, _HALF_DOT = 0.58 * POINTS, 7.0, 6.0
+_AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
+_SHIFTS = [(right * far, up * far * 0.8) for far in (9, 15, 22, 30, 40, 52) for right, up in _AROUND]
+
+Box = tuple[float, float, float, float]
+"""Left, bottom, right and top, in points."""
+
+
+def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return an empty figure of this size in inches, and its axes, in the report's style."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.add_subplot()
+
+
+def to_svg(figure: Figure, name: str, alt: str) -> str:
+    """Return a figure as an `<svg>` element to put into a page.
+
+    Args:
+        figure: Made by `new_axes`.
+        name: Letters and hyphens, unlike any other figure's on the page; prefixes every id.
+        alt: What the chart shows, for readers who cannot see it.
+    """
+    for text in figure.findobj(Text):
+        if isinstance(text, Text):
+            text.set_parse_math(False)
+    target = StringIO()
+    with mpl.rc_context(_STYLE):
+        figure.savefig(target, format="svg", metadata=dict.fromkeys(["Date", "Creator", "Format", "Type"]))
+    return _adopt(target.getvalue(), name, alt)
+
+
+def _adopt(document: str, name: str, alt: str) -> str:
+    svg = document[document.index("<svg") :].strip()
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'(url\(#|xlink:href="#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r"font-family: '[^']*'", "font-family: inherit", svg)
+    for drawn, shown in _PAGE_COLOURS.items():
+        svg = svg.replace(drawn, shown)
+    view_box = re.search(r'viewBox="([^"]*)"', svg)
+    if view_box is None:
+        raise ValueError(f"matplotlib wrote an SVG without a viewBox for figure {name!r}; found {svg[:200]!r}.")
+    opening = f'<svg class="chart" viewBox="{view_box[1]}" role="img" aria-label="{escape(alt)}">'
+    return opening + svg[svg.index(">") + 1 :]
+
+
+def draw_whisker(
+    axes: Axes,
+    place: float,
+    ends: tuple[float, float, float],
+    colour: str,
+    marker: str,
+    is_filled: bool,
+    size: float = 7,
+) -> None:
+    """Draw the low end, value and high end of an interval at a place of the y axis."""
+    low, value, high = ends
+    axes.plot([low, high], [place, place], color=colour, linewidth=2, solid_capstyle="round")
+    axes.plot([value], [place], marker=marker, markersize=size, **face(is_filled, colour))
+
+
+def face(is_filled: bool, colour: str) -> dict[str, Any]:
+    """Return how a mark is filled: baselines and differences that were not shown are hollow."""
+    return {"markerfacecolor": colour if is_filled else SURFACE, "markeredgecolor": colour, "markeredgewidth": 1.6}
+
+
+def name_rows(axes: Axes, names: Sequence[str], strong: Sequence[bool], bottom: float, top: float = -0.6) -> None:
+    """Write names at the rows of the y axis, from the top, those of strong ones in bold; the grid stands across."""
+    axes.set_yticks(range(len(names)), list(names))
+    for tick, is_strong in zip(axes.get_yticklabels(), strong, strict=True):
+        tick.set_color(INK if is_strong else MUTED)
+        tick.set_fontweight("bold" if is_strong else "normal")
+    axes.set_ylim(bottom, top)
+    axes.grid(visible=True, axis="x")
+    axes.grid(visible=False, axis="y")
+
+
+def label_limit(width: float) -> int:
+    """Return how many letters of a label a chart of this width in inches has room for."""
+    return 34 if width > NARROW_INCHES else 20
+
+
+def spread_apart(places: Sequence[float], gap: float) -> list[float]:
+    """Return places at least `gap` apart, in the same order and as near as can be to where they were.
+
+    Example:
+        >>> [round(place, 2) for place in spread_apart([0.5, 0.52, 0.1], gap=0.1)]
+        [0.46, 0.56, 0.1]
+    """
+    blocks: list[list[int]] = []
+    for at in sorted(range(len(places)), key=lambda at: places[at]):
+        blocks.append([at])
+        while len(blocks) > 1 and _start(blocks[-2], places, gap) + len(blocks[-2]) * gap > _start(
+            blocks[-1], places, gap
+        ):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    moved = {at: _start(block, places, gap) + step * gap for block in blocks for step, at in enumerate(block)}
+    return [moved[at] for at in range(len(places))]
+
+
+def _start(block: Sequence[int], places: Sequence[float], gap: float) -> float:
+    return sum(places[at] for at in block) / len(block) - (len(block) - 1) * gap / 2
+
+
+def place_labels(spots: Sequence[tuple[float, float]], labels: Sequence[str], frame: Box) -> list[tuple[float, float]]:
+    """Return how far from its spot each label is written: the first place around it that is free.
+
+    A place is free if no dot, no label placed before and no edge of the frame is there; where none is, the
+    nearest is taken. A label right of its spot starts there, one left of it ends there, others are centred.
+
+    Args:
+        spots: (x, y) of the dots, in points.
+        labels: Their names.
+        frame: What the labels have to stay within.
+
+    Example:
+        >>> place_labels([(80, 50), (82, 50)], ["als", "item-knn"], frame=(0, 0, 200, 100))
+        [(9, 0.0), (-9, 0.0)]
+    """
+    taken: list[Box] = [(x - _HALF_DOT, y - _HALF_DOT, x + _HALF_DOT, y + _HALF_DOT) for x, y in spots]
+    chosen: list[tuple[float, float]] = []
+    for (x, y), label in zip(spots, labels, strict=True):
+        boxes = {shift: _box(x + shift[0], y + shift[1], shift[0], len(label)) for shift in _SHIFTS}
+        free = (
+            shift
+            for shift, box in boxes.items()
+            if _is_within(box, frame) and not any(_touch(box, other) for other in taken)
+        )
+        shift = next(free, _SHIFTS[0])
+        taken.append(boxes[shift])
+        chosen.append(shift)
+    return chosen
+
+
+def _box(x: float, y: float, shift: float, n_letters: int) -> Box:
+    width = n_letters * _LETTER
+    left = x - width / 2 if shift == 0 else x if shift > 0 else x - width
+    return (left, y - _HALF_LINE, left + width, y + _HALF_LINE)
+
+
+def _touch(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _is_within(box: Box, frame: Box) -> bool:
+    return box[0] >= frame[0] and box[1] >= frame[1] and box[2] <= frame[2] and box[3] <= frame[3]
