@@ -17,6 +17,7 @@ from benchmarks.measuring import Run
 from benchmarks.synthetic import Size, draw_factors, draw_interactions
 from evaluation.options import SplitOptions
 from evaluation.splits import split_interactions
+from models.als import ImplicitAls
 from models.factors import FactorModel
 from models.top_k import BLOCK_USERS
 from schema.errors import ObjectNotFound, RecommenderError
@@ -24,7 +25,6 @@ from storage import artifacts, layout
 from storage.local import LocalStore
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
-from tasks.candidates import IMPLICIT
 from tasks.store import LEARNT, PART_FILES
 
 PRODUCT, EVALUATION, SPARK = "product", "evaluation", "spark"
@@ -45,7 +45,7 @@ def publish_input(folder: Path, size: Size, seed: int) -> None:
     pairs = {"user_idx": user_idx, "item_idx": item_idx}
     split = split_interactions(pa.table({**pairs, "rating": rating, "timestamp": timestamp}), SplitOptions())
     counts = {"n_users": size.users, "n_items": size.items, "has_ratings": False, "has_timestamps": True}
-    fitted = {"parts": list(LEARNT), "model": IMPLICIT, "rank": size.rank, "keep_spark_model": False}
+    fitted = {"parts": list(LEARNT), "model": ImplicitAls.name, "rank": size.rank, "keep_spark_model": False}
     publish = partial(artifacts.publish, LocalStore(folder / STORE), code_version="benchmark")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         for part, file in PART_FILES.items():
@@ -119,7 +119,7 @@ def _open_pipeline(folder: Path) -> Iterator[Run]:
 
     from flows.options import DaskOptions
     from flows.running import open_dask
-    from tasks.candidates import Candidate
+    from models.registry import Candidate
     from tasks.options import EvaluationOptions, LogOptions, PlaceOptions
     from tasks.processes import prepare_process
     from tasks.score import score
@@ -129,7 +129,7 @@ def _open_pipeline(folder: Path) -> Iterator[Run]:
     split, fit = find_input(folder)
     n_users = split.count("n_users")
     places = PlaceOptions(store_uri=str(folder / STORE), work_dir=folder / "work")
-    candidate = Candidate(model=IMPLICIT, parameters={"rank": fit.parameters["rank"]})
+    candidate = Candidate(model=ImplicitAls.name, parameters={"rank": fit.parameters["rank"]})
 
     def run() -> float:
         task = client.submit(score.fn, places, split, fit, candidate, "test", EvaluationOptions(), pure=False)

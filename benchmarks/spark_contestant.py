@@ -23,7 +23,7 @@ from benchmarks.measuring import Run
 from evaluation.evaluate import DEFAULT_KS
 from models.factors import FactorModel
 from schema.columns import Columns
-from spark.als import FACTORS, FIXED_METADATA, METADATA
+from spark.factorise import FACTORS, FIXED_METADATA, METADATA
 from spark.options import GIB, SparkOptions
 from spark.session import open_session
 

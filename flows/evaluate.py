@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prefect import flow
+from pydantic import BaseModel
 
 from evaluation.checks import Finding
 from evaluation.options import SplitOptions
@@ -17,27 +18,25 @@ from flows.results import evaluation_record
 from flows.running import run_flow
 from flows.settings import Settings
 from flows.stages import baselines, fit_and_score, make_split, split_as_asked
-from models.bias import BiasOptions
-from models.item_knn import ItemKnnOptions
-from models.popularity import PopularityOptions
+from models.registry import Candidate, option_groups
 from reviews.ingest import IngestOptions
 from reviews.options import DownloadOptions
 from schema.errors import InvalidInput
 from spark.options import DatasetOptions, SparkOptions
 from storage.manifest import Manifest
-from tasks.candidates import Candidate, SearchOptions
 from tasks.choose import Scored
 from tasks.evidence import find_what_was_taken_out, look_for_leaks
 from tasks.model import Evaluation, Lineage, find_windows, publish_evaluation
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, ReviewsInput, SubjectOptions
-from tasks.published import candidate_of, find_lineage, find_model
+from tasks.published import find_lineage, find_model
+from tasks.rank import candidate_of
 from tasks.raw import keep_file
 from tasks.report import publish_evaluation_report
 from tasks.score_lists import score_as_is, score_lists
 from tasks.split import split_dataset
 from tasks.store import LEARNT
 
-PARTS = (
+PARTS: tuple[type[BaseModel], ...] = (
     ModelChoice,
     SubjectOptions,
     ReviewsInput,
@@ -45,10 +44,7 @@ PARTS = (
     IngestOptions,
     DatasetOptions,
     SplitOptions,
-    SearchOptions,
-    PopularityOptions,
-    ItemKnnOptions,
-    BiasOptions,
+    *option_groups().values(),
     EvaluationOptions,
     PlaceOptions,
     SparkOptions,

@@ -15,7 +15,7 @@ from tasks.choose import Scored
 from tasks.contest import Contest
 from tasks.model import Lineage
 from tasks.options import PlaceOptions
-from tasks.published import candidate_of
+from tasks.rank import candidate_of
 from tasks.score import read_rows
 from tasks.tracking import hide_user
 

@@ -1,22 +1,19 @@
 """The settings of every flow: one frozen model, read by entry points from flags, the environment and ``.env``."""
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import BaseModel, field_serializer
+from pydantic import BaseModel, create_model, field_serializer
 from pydantic_settings import SettingsConfigDict
 
 from evaluation.options import SplitOptions
 from flows.options import DaskOptions, NoticeOptions, RunOptions
 from flows.variables import VariableSettings
-from models.bias import BiasOptions
-from models.item_knn import ItemKnnOptions
-from models.popularity import PopularityOptions
+from models.registry import ModelOptions, option_groups
 from reviews.download import is_url
 from reviews.ingest import IngestOptions
 from reviews.options import DownloadOptions
 from reviews.transfer import shown
 from spark.options import DatasetOptions, SparkOptions
-from tasks.candidates import SearchOptions
 from tasks.options import (
     DriftOptions,
     EvaluationOptions,
@@ -36,6 +33,13 @@ ADDRESSES = ("input_reviews", "raw_reviews_url", "mlflow_tracking_uri", "dask_sc
 
 Part = TypeVar("Part", bound=BaseModel)
 
+if TYPE_CHECKING:
+
+    class ModelSettings(BaseModel):
+        """The options of all kinds of model, flat."""
+else:
+    ModelSettings = create_model("ModelSettings", __base__=tuple(option_groups().values()))
+
 
 class Settings(
     VariableSettings,
@@ -49,10 +53,7 @@ class Settings(
     DriftOptions,
     DatasetOptions,
     SplitOptions,
-    SearchOptions,
-    PopularityOptions,
-    ItemKnnOptions,
-    BiasOptions,
+    ModelSettings,
     SelectionOptions,
     EvaluationOptions,
     SubjectOptions,
@@ -88,6 +89,11 @@ class Settings(
     def part(self, kind: type[Part]) -> Part:
         """Return the options of one kind, to be passed on."""
         return kind(**{name: getattr(self, name) for name in kind.model_fields})
+
+    @property
+    def models(self) -> ModelOptions:
+        """The options of all kinds of model."""
+        return ModelOptions(**{name: self.part(group) for name, group in option_groups().items()})
 
     @property
     def subject_name(self) -> str:

@@ -10,15 +10,12 @@ from prefect.futures import PrefectFuture
 
 from evaluation.options import SplitOptions
 from flows.settings import Settings
-from models.bias import BiasOptions
-from models.item_knn import ItemKnnOptions
-from models.popularity import PopularityOptions
+from models.registry import Candidate, candidates, learning_curve, yardsticks
 from reviews.checks import CHECKS
 from reviews.ingest import IngestOptions
 from reviews.options import DownloadOptions
 from spark.options import DatasetOptions, SparkOptions
 from storage.manifest import Manifest
-from tasks.candidates import YARDSTICKS, Candidate, SearchOptions, candidates
 from tasks.choose import NDCG, Choice, Scored, choose
 from tasks.dataset import build_dataset
 from tasks.drift import Drift, compare_with_before
@@ -118,10 +115,7 @@ def collect(futures: Sequence[PrefectFuture[Result]], advance: Advance) -> list[
 def competitors(settings: Settings, split: Manifest) -> tuple[Candidate, ...]:
     """Return the baselines that the data allow, and the grid."""
     return candidates(
-        settings.part(SearchOptions),
-        settings.part(PopularityOptions),
-        settings.part(ItemKnnOptions),
-        settings.part(BiasOptions),
+        settings.models,
         has_ratings=bool(split.counts["has_ratings"]),
         has_timestamps=bool(split.counts["has_timestamps"]),
     )
@@ -129,7 +123,7 @@ def competitors(settings: Settings, split: Manifest) -> tuple[Candidate, ...]:
 
 def baselines(settings: Settings, split: Manifest) -> list[Candidate]:
     """Return the baselines that the data allow."""
-    return [one for one in competitors(settings, split) if one.is_baseline]
+    return [one for one in competitors(settings, split) if one.kind.is_baseline]
 
 
 def search(settings: Settings, split: Manifest) -> tuple[list[Scored], Choice]:
@@ -142,32 +136,30 @@ def search(settings: Settings, split: Manifest) -> tuple[list[Scored], Choice]:
 def measure_on_test(settings: Settings, split: Manifest, validated: Sequence[Scored], chosen: Scored) -> list[Scored]:
     """Return the chosen candidate, the best trained one and the baselines on test, refitted on train and validation."""
     shown = [
-        one.candidate for one in validated if one.candidate.is_baseline or one in (best_trained(validated), chosen)
+        one.candidate for one in validated if one.candidate.kind.is_baseline or one in (best_trained(validated), chosen)
     ]
     return fit_and_score(settings, split, shown, LEARNT, "test")
 
 
 def compare_on_test(settings: Settings, split: Manifest, competing: Sequence[Candidate]) -> list[Scored]:
     """Return a random scorer, popularity and other candidates, each once, on test, fitted to train and validation."""
-    others = [one for place, one in enumerate(competing) if one not in (*YARDSTICKS, *competing[:place])]
-    return fit_and_score(settings, split, [*YARDSTICKS, *others], LEARNT, "test")
+    others = [one for place, one in enumerate(competing) if one not in (*yardsticks(), *competing[:place])]
+    return fit_and_score(settings, split, [*yardsticks(), *others], LEARNT, "test")
 
 
 def best_trained(validated: Sequence[Scored]) -> Scored:
     """Return the candidate of the highest NDCG@10 on validation that is no baseline."""
-    return max((one for one in validated if not one.candidate.is_baseline), key=lambda one: one.value(NDCG) or 0.0)
+    trained = [one for one in validated if not one.candidate.kind.is_baseline]
+    return max(trained, key=lambda one: one.value(NDCG) or 0.0)
 
 
 def trace_learning(settings: Settings, split: Manifest, validated: Sequence[Scored]) -> list[Scored]:
     """Return the best trained candidate on validation after fewer or more iterations, itself among them, in order."""
     best = best_trained(validated)
-    others = [n for n in settings.curve_iterations if n != best.candidate.parameters["maxiter"]]
-    if not others:
-        return []
-    model, parameters = best.candidate.model, best.candidate.parameters
-    points = [Candidate(model=model, parameters={**parameters, "maxiter": n}) for n in others]
-    scored = fit_and_score(settings, split, points, ("train",), "validation")
-    return sorted([*scored, best], key=lambda one: int(one.candidate.parameters["maxiter"]))
+    points = learning_curve(best.candidate, settings.models)
+    others = [one for one in points if one != best.candidate]
+    scored = fit_and_score(settings, split, others, ("train",), "validation") if others else []
+    return [next(one for one in (*scored, best) if one.candidate == point) for point in points]
 
 
 def recommend_to_all(settings: Settings, model: Manifest, dataset: Manifest) -> Manifest:

@@ -4,13 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.settings import Settings
-from models.bias import BiasOptions
-from models.item_knn import ItemKnnOptions
-from models.popularity import PopularityOptions
 from storage import layout
 from storage.identity import artifact_id
 from storage.manifest import Manifest
-from tasks.candidates import SearchOptions
 from tasks.choose import Scored
 from tasks.model import Lineage
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions, TrackingOptions
@@ -30,10 +26,7 @@ def open_training(settings: Settings, experiment: str, lineage: Lineage) -> Trac
     """Return the parent run of this training: the one it had when it was cut off, or a new one."""
     options = settings.part(TrackingOptions)
     grid = {
-        **settings.part(SearchOptions).model_dump(mode="json"),
-        **settings.part(PopularityOptions).model_dump(mode="json"),
-        **settings.part(ItemKnnOptions).model_dump(mode="json"),
-        **settings.part(BiasOptions).model_dump(mode="json"),
+        **{name: value for group in settings.models.model_dump(mode="json").values() for name, value in group.items()},
         **settings.part(SelectionOptions).model_dump(mode="json"),
         **settings.part(EvaluationOptions).model_dump(mode="json", include={"evaluate_users"}),
     }

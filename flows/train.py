@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow
+from pydantic import BaseModel
 
 from evaluation.options import SplitOptions
 from flows.command_line import run
@@ -15,13 +16,10 @@ from flows.running import run_flow
 from flows.settings import Settings
 from flows.stages import make_split, measure_on_test, recommend_to_all, search, trace_learning
 from flows.tracked import close_training, open_training
-from models.bias import BiasOptions
-from models.item_knn import ItemKnnOptions
-from models.popularity import PopularityOptions
+from models.registry import option_groups
 from reviews.ingest import IngestOptions
 from reviews.options import DownloadOptions
 from spark.options import DatasetOptions, SparkOptions
-from tasks.candidates import SearchOptions
 from tasks.choose import Scored
 from tasks.fit import fit
 from tasks.model import Training, publish_model
@@ -41,7 +39,7 @@ from tasks.store import LEARNT
 from tasks.summary import summarise
 from tasks.tracking import check_tracking, load_mlflow, open_experiment
 
-PARTS = (
+PARTS: tuple[type[BaseModel], ...] = (
     ReviewsInput,
     ProductsInput,
     DownloadOptions,
@@ -49,10 +47,7 @@ PARTS = (
     DriftOptions,
     DatasetOptions,
     SplitOptions,
-    SearchOptions,
-    PopularityOptions,
-    ItemKnnOptions,
-    BiasOptions,
+    *option_groups().values(),
     SelectionOptions,
     EvaluationOptions,
     RecommendOptions,

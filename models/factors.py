@@ -1,17 +1,21 @@
-"""A model that scores a user and an item by the product of their factor vectors."""
+"""Models that score a user and an item by the product of their factor vectors."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.top_k import Ranked, top_k
+from models.base import Indices, Ranked
+from models.top_k import top_k
+from models.unseen import check_request, find_free_places
+from schema.items_by_user import ItemsByUser
 
 USER_FACTORS_FILE = "user_factors.npy"
 ITEM_FACTORS_FILE = "item_factors.npy"
-PREDICT_BLOCK_ROWS = 65_536
+SCORE_BLOCK_ROWS = 65_536
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +31,7 @@ class FactorModel:
 
     Example:
         >>> model = FactorModel(np.array([[1, 2]], np.float32), np.array([[3, 0], [0, 4]], np.float32))
-        >>> model.predict(np.array([0, 0]), np.array([0, 1])).tolist()
+        >>> model.score(np.array([0, 0]), np.array([0, 1])).tolist()
         [3.0, 8.0]
     """
 
@@ -53,26 +57,23 @@ class FactorModel:
         """Number of rows of item_factors."""
         return int(self.item_factors.shape[0])
 
-    def predict(self, user_idx: NDArray[np.integer], item_idx: NDArray[np.integer]) -> NDArray[np.float32]:
+    def score(self, users: Indices, items: Indices) -> NDArray[np.float32]:
         """Return the score of each (user, item) pair, in the order given."""
-        scores = np.empty(len(user_idx), dtype=np.float32)
-        for start in range(0, len(user_idx), PREDICT_BLOCK_ROWS):
-            rows = slice(start, start + PREDICT_BLOCK_ROWS)
-            users, items = self.user_factors[user_idx[rows]], self.item_factors[item_idx[rows]]
-            np.einsum("ij,ij->i", users, items, out=scores[rows])
+        scores = np.empty(len(users), dtype=np.float32)
+        for start in range(0, len(users), SCORE_BLOCK_ROWS):
+            rows = slice(start, start + SCORE_BLOCK_ROWS)
+            np.einsum("ij,ij->i", self.user_factors[users[rows]], self.item_factors[items[rows]], out=scores[rows])
         return scores
 
-    def rank(
-        self, users: NDArray[np.integer], seen_indptr: NDArray[np.int64], seen_items: NDArray[np.int32], k: int
-    ) -> Ranked:
-        """Return the k items of highest score of each of users, those seen left out, as models.top_k.top_k does.
+    def rank(self, users: Indices, seen: ItemsByUser, k: int) -> Ranked:
+        """Return the k unseen items of highest score of each user, as `models.top_k.top_k` does.
 
         Example:
             >>> model = FactorModel(np.array([[0], [1]], np.float32), np.array([[3], [4]], np.float32))
-            >>> model.rank(np.array([1]), np.array([0, 0]), np.array([], np.int32), k=2)[0].tolist()
+            >>> model.rank(np.array([1]), ItemsByUser(np.array([0, 0]), np.array([], np.int32)), k=2)[0].tolist()
             [[1, 0]]
         """
-        return top_k(self.user_factors[users], self.item_factors, seen_indptr, seen_items, k)
+        return top_k(self.user_factors[users], self.item_factors, seen.indptr, seen.items, k)
 
     def save(self, folder: Path) -> None:
         """Write user_factors.npy and item_factors.npy (little-endian float32, C order) into folder."""
@@ -93,6 +94,42 @@ class FactorModel:
             np.load(folder / USER_FACTORS_FILE, mmap_mode=mode, allow_pickle=False),
             np.load(folder / ITEM_FACTORS_FILE, mmap_mode=mode, allow_pickle=False),
         )
+
+
+class SharedOrder(FactorModel):
+    """Factors of which the last column alone tells items apart, so that one order of the items serves everybody.
+
+    The last factor of every user is 1, and the other factors of all items are alike. Items are ordered by their last
+    factor, equal ones by index.
+
+    Example:
+        >>> model = SharedOrder(np.ones((2, 1), np.float32), np.array([[3], [4], [4]], np.float32))
+        >>> seen = ItemsByUser.from_pairs(np.array([1]), np.array([1]), n_users=2)
+        >>> model.rank(np.array([0, 1]), seen, k=2)[0].tolist()
+        [[1, 2], [2, 0]]
+    """
+
+    @cached_property
+    def order(self) -> NDArray[np.int32]:
+        """Items, best first."""
+        return np.argsort(-self.item_factors[:, -1], kind="stable").astype(np.int32)
+
+    @cached_property
+    def _place_of(self) -> NDArray[np.int64]:
+        place = np.empty(self.n_items, dtype=np.int64)
+        place[self.order] = np.arange(self.n_items)
+        return place
+
+    def rank(self, users: Indices, seen: ItemsByUser, k: int) -> Ranked:
+        """Return the first k items of the order that each user has not seen, without scoring the others."""
+        check_request(users, seen, k, self.n_items)
+        rows = np.repeat(np.arange(len(users)), seen.counts)
+        places = find_free_places(rows, self._place_of[seen.items], len(users), self.n_items, k)
+        items = np.append(self.order, np.int32(-1))[places]
+        is_item = items >= 0
+        scores = np.full(items.shape, -np.inf, dtype=np.float32)
+        scores[is_item] = self.score(np.repeat(users, is_item.sum(axis=1)), items[is_item])
+        return items, scores
 
 
 def _check_matrix(name: str, factors: NDArray[np.float32]) -> None:

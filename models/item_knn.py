@@ -1,17 +1,26 @@
 """A baseline that ranks by item neighbours: items that share users with those a user has seen."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.sparse import csr_array
 
-from models.top_k import Ranked
+from models.base import Indices, Interactions, ModelKind, Parameters, Ranked
+from models.unseen import check_request
+from schema.items_by_user import ItemsByUser
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array  # imported where it is used: the options are read where nothing is fitted
+
+    Counts = csr_array[np.int32, tuple[int, int]]
+    Links = csr_array[np.float64, tuple[int, int]]
 
 SHAPE_FILE = "knn_shape.npy"
 INDPTR_FILE = "knn_indptr.npy"
@@ -24,11 +33,10 @@ LOW_BITS = np.uint64(2**32 - 1)
 HIGH = np.uint64(32)
 
 Keys = NDArray[np.uint64]
-Counts = csr_array[np.int32, tuple[int, int]]
 
 
 class ItemKnnOptions(BaseModel):
-    """How many neighbours an item has, and how little is made of few common users."""
+    """How many neighbours an item has, and how similarities of rare items are shrunk."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,56 +75,61 @@ class ItemKnnModel:
             _check_vector(name, getattr(self, name), np.dtype(dtype))
         _check_bounds(self)
 
-    def rank(
-        self, users: NDArray[np.integer], seen_indptr: NDArray[np.integer], seen_items: NDArray[np.integer], k: int
-    ) -> Ranked:
+    def rank(self, users: Indices, seen: ItemsByUser, k: int) -> Ranked:
         """Return the k items of highest score of each user, those seen left out.
 
         A score is the sum of the similarities of the seen items to the candidate, added up in double precision
         by ascending seen item, then rounded to float32; equal scores are ordered by item index. So items that
-        are near to nothing seen come last, with score 0. The result for a user is the same in any company and
-        does not depend on n_users: whoever has seen something can be served.
-
-        Args:
-            users: User indices, shape (n).
-            seen_indptr: Shape (n + 1); row i has seen seen_items[seen_indptr[i]:seen_indptr[i + 1]].
-            seen_items: Item indices, in any order; one that is repeated counts once.
-            k: Length of each list, at least 1.
-
-        Returns:
-            Items (int32) and scores (float32), both of shape (n, k), best first; where fewer than k items are
-            left, a row is filled up with item -1 and score -inf.
-
-        Raises:
-            ValueError: If k < 1, the shapes do not fit one another, or an item is not one of the model's.
+        are near to nothing seen come last, with score 0. The users themselves do not matter, only what they have
+        seen: seen items in any order, one that is repeated counts once.
 
         Example:
-            >>> model = fit_item_knn(np.array([0, 0, 1, 1, 1]), np.array([0, 1, 0, 1, 2]), 2, 4, ItemKnnOptions())
-            >>> model.rank(np.array([0]), np.array([0, 1]), np.array([1]), k=4)[0].tolist()
+            >>> interactions = Interactions.of(2, 4, user_idx=[0, 0, 1, 1, 1], item_idx=[0, 1, 0, 1, 2])
+            >>> model = ItemKnn().fit(interactions, ItemKnnOptions().model_dump())
+            >>> seen = ItemsByUser(np.array([0, 1]), np.array([1], np.int32))
+            >>> model.rank(np.array([0]), seen, k=4)[0].tolist()
             [[0, 2, 3, -1]]
         """
-        _check_request(self, users, seen_indptr, seen_items, k)
-        items = np.full((len(users), k), -1, dtype=np.int32)
-        scores = np.full((len(users), k), -np.inf, dtype=np.float32)
-        known, position = np.unique(seen_items, return_inverse=True)
-        seen, links = _seen_matrix(seen_indptr, position, len(known)), self._links_of(known)
+        check_request(users, seen, k, self.n_items)
+        return self.rank_histories(seen, k)
+
+    def rank_histories(self, histories: ItemsByUser, k: int) -> Ranked:
+        """Return the k items of highest score for each history, whoever it is of."""
+        from scipy.sparse import csr_array
+
+        n_rows = len(histories.indptr) - 1
+        items = np.full((n_rows, k), -1, dtype=np.int32)
+        scores = np.full((n_rows, k), -np.inf, dtype=np.float32)
+        known, position = np.unique(histories.items, return_inverse=True)
+        seen, links = _seen_matrix(histories.indptr, position, len(known)), self._links_of(known)
         for rows in _blocks(seen @ np.diff(links.indptr)):
             sums = csr_array(seen[rows] @ links)
             counts, keys = _take_strongest(_pack(sums.data.astype(np.float32), sums.indices), sums.indptr, k)
             is_scored = np.arange(k) < counts[:, None]
             items[rows][is_scored], scores[rows][is_scored] = _unpack(keys)
         for row in np.flatnonzero(items[:, -1] < 0):
-            self._fill_up(items[row], scores[row], seen_items[seen_indptr[row] : seen_indptr[row + 1]])
+            hidden = histories.items[histories.indptr[row] : histories.indptr[row + 1]]
+            self._fill_up(items[row], scores[row], hidden)
         return items, scores
 
-    def _links_of(self, items: NDArray[np.integer]) -> csr_array[np.float64, tuple[int, int]]:
+    def explain(self, history: Indices, item: int) -> NDArray[np.float32]:
+        """Return the similarity of each item of a history to an item: what each adds to its score."""
+        similarities = np.zeros(len(history), dtype=np.float32)
+        for place, seen in enumerate(history):
+            near = slice(int(self.indptr[seen]), int(self.indptr[seen + 1]))
+            similarities[place] = self.similarities[near][self.neighbours[near] == item].sum()
+        return similarities
+
+    def _links_of(self, items: Indices) -> Links:
         """Return the similarities of these items to all, one row each, and -inf of each to itself: it is seen."""
+        from scipy.sparse import csr_array
+
         shape = (self.n_items, self.n_items)
         links = csr_array((self.similarities, self.neighbours, self.indptr), shape)[items].astype(np.float64)
         themselves = np.full(len(items), -np.inf), items.astype(np.int32), np.arange(len(items) + 1)
         return csr_array(links + csr_array(themselves, links.shape))
 
-    def _fill_up(self, items: NDArray[np.int32], scores: NDArray[np.float32], seen: NDArray[np.integer]) -> None:
+    def _fill_up(self, items: NDArray[np.int32], scores: NDArray[np.float32], seen: Indices) -> None:
         """Put the first items of no score, in place, where a row ends early."""
         n_ranked = int((items >= 0).sum())
         used = np.concatenate([items[:n_ranked], seen])
@@ -146,50 +159,53 @@ class ItemKnnModel:
         return cls(indptr, neighbours, similarities, n_users, n_items)
 
 
-def fit_item_knn(
-    user_idx: NDArray[np.integer],
-    item_idx: NDArray[np.integer],
-    n_users: int,
-    n_items: int,
-    options: ItemKnnOptions,
-) -> ItemKnnModel:
-    """Return the model that links each item to those which share most users with it.
+class ItemKnn(ModelKind[ItemKnnOptions]):
+    """Links each item to those which share most users with it.
 
     similarity(i, j) = c_ij / (sqrt(c_i c_j) + shrinkage), where c counts users: the cosine of Sarwar et al.,
     "Item-based collaborative filtering recommendation algorithms" (WWW 2001), shrunk as in Bell and Koren,
     "Improved neighborhood-based collaborative filtering" (KDD Cup 2007), in the form of Ferrari Dacrema et al.,
     "Are we really making much progress?" (RecSys 2019). Equal similarities are ordered by item index.
-
-    Args:
-        user_idx: User of each interaction.
-        item_idx: Item of each interaction; a pair that is repeated counts once.
-        n_users: Users of the data set.
-        n_items: Items of the data set; one without interactions has no neighbours.
-        options: Neighbours and shrinkage.
-
-    Raises:
-        ValueError: If an index is outside the users or items.
-
-    Example:
-        >>> model = fit_item_knn(np.array([0, 0, 1]), np.array([0, 1, 1]), 2, 2, ItemKnnOptions(knn_shrinkage=0))
-        >>> model.neighbours.tolist(), round(float(model.similarities[0]), 4)
-        ([1, 0], 0.7071)
     """
-    ones = np.ones(len(user_idx), dtype=np.int32)
-    by_user = csr_array((ones, (user_idx, item_idx)), shape=(n_users, n_items))
-    by_user.data[:] = 1
-    by_item = csr_array(by_user.T)
-    work = np.minimum(by_item @ np.diff(by_user.indptr).astype(np.int64), n_items)
-    blocks = [_link_items(rows, by_item, by_user, options) for rows in _blocks(work)]
-    indptr = np.concatenate([[0], *(counts for counts, _ in blocks)]).cumsum(dtype=np.int64)
-    neighbours, similarities = _unpack(np.concatenate([np.empty(0, np.uint64), *(keys for _, keys in blocks)]))
-    return ItemKnnModel(indptr, neighbours, similarities, n_users, n_items)
+
+    name = "item-knn"
+    options = ItemKnnOptions
+    fitted = ItemKnnModel
+    is_baseline = True
+    folder = "similarities"
+
+    def fit(self, interactions: Interactions, parameters: Parameters) -> ItemKnnModel:
+        """Find the neighbours of each item; a pair that is repeated counts once.
+
+        Raises:
+            ValueError: If an index is outside the users or items.
+
+        Example:
+            >>> interactions = Interactions.of(2, 2, user_idx=[0, 0, 1], item_idx=[0, 1, 1])
+            >>> model = ItemKnn().fit(interactions, {"knn_shrinkage": 0})
+            >>> model.neighbours.tolist(), round(float(model.similarities[0]), 4)
+            ([1, 0], 0.7071)
+        """
+        from scipy.sparse import csr_array
+
+        options, n_users, n_items = ItemKnnOptions(**parameters), interactions.n_users, interactions.n_items
+        pairs = interactions.user_idx, interactions.item_idx
+        by_user = csr_array((np.ones(len(pairs[0]), dtype=np.int32), pairs), shape=(n_users, n_items))
+        by_user.data[:] = 1
+        by_item = csr_array(by_user.T)
+        work = np.minimum(by_item @ np.diff(by_user.indptr).astype(np.int64), n_items)
+        blocks = [_link_items(rows, by_item, by_user, options) for rows in _blocks(work)]
+        indptr = np.concatenate([[0], *(counts for counts, _ in blocks)]).cumsum(dtype=np.int64)
+        neighbours, similarities = _unpack(np.concatenate([np.empty(0, np.uint64), *(keys for _, keys in blocks)]))
+        return ItemKnnModel(indptr, neighbours, similarities, n_users, n_items)
 
 
 def _link_items(
     rows: slice, by_item: Counts, by_user: Counts, options: ItemKnnOptions
 ) -> tuple[NDArray[np.int64], Keys]:
     """Return the number of neighbours of each of these items, and the neighbours of all, packed."""
+    from scipy.sparse import csr_array
+
     n_users_of = np.diff(by_item.indptr).astype(np.int64)
     common = csr_array(by_item[rows] @ by_user)
     item = np.repeat(np.arange(rows.start, rows.stop), np.diff(common.indptr))
@@ -199,10 +215,10 @@ def _link_items(
     return _take_strongest(_pack(similarity, common.indices), common.indptr, options.knn_neighbours)
 
 
-def _seen_matrix(
-    indptr: NDArray[np.integer], items: NDArray[np.integer], n_items: int
-) -> csr_array[np.float64, tuple[int, int]]:
+def _seen_matrix(indptr: Indices, items: Indices, n_items: int) -> Links:
     """Return 1 where a row has seen an item, the items of each row ascending."""
+    from scipy.sparse import csr_array
+
     parts = np.ones(len(items)), items.astype(np.int32), np.array(indptr)
     seen = csr_array(parts, shape=(len(indptr) - 1, n_items))
     seen.sum_duplicates()
@@ -220,7 +236,7 @@ def _blocks(entries: NDArray[np.number]) -> Iterator[slice]:
         start = stop
 
 
-def _pack(values: NDArray[np.float32], items: NDArray[np.integer]) -> Keys:
+def _pack(values: NDArray[np.float32], items: Indices) -> Keys:
     """Return numbers that ascend by falling value, then by item; NOTHING for a value that is not above 0."""
     keys = ((LOW_BITS - values.view(np.uint32)) << HIGH) | items.astype(np.uint64)
     keys[values <= 0] = NOTHING
@@ -232,7 +248,7 @@ def _unpack(keys: Keys) -> Ranked:
     return (keys & LOW_BITS).astype(np.int32), values
 
 
-def _take_strongest(keys: Keys, indptr: NDArray[np.integer], k: int) -> tuple[NDArray[np.int64], Keys]:
+def _take_strongest(keys: Keys, indptr: Indices, k: int) -> tuple[NDArray[np.int64], Keys]:
     """Return the number of keys kept of each row, at most k, and the keys of all rows, ascending in each."""
     rows = [_smallest(keys[start:stop], k) for start, stop in pairwise(indptr.tolist())]
     return np.array([len(row) for row in rows], dtype=np.int64), np.concatenate(rows)
@@ -263,7 +279,7 @@ def _check_vector(name: str, values: NDArray[Any], dtype: np.dtype[Any]) -> None
     if values.ndim != 1 or values.dtype != dtype:
         raise ValueError(
             f"{name} is {values.dtype} of shape {values.shape}; expected {dtype} of one dimension. Take what "
-            "fit_item_knn returns."
+            "ItemKnn.fit returns."
         )
 
 
@@ -287,25 +303,3 @@ def _check_bounds(model: ItemKnnModel) -> None:
         )
     if not (np.isfinite(model.similarities) & (model.similarities > 0)).all():
         raise ValueError(f"similarities hold numbers that are not above 0 and finite; expected only such. {advice}.")
-
-
-def _check_request(
-    model: ItemKnnModel,
-    users: NDArray[np.integer],
-    seen_indptr: NDArray[np.integer],
-    seen_items: NDArray[np.integer],
-    k: int,
-) -> None:
-    if k < 1:
-        raise ValueError(f"k is {k}; expected at least 1. Ask for one recommendation or more.")
-    if len(seen_indptr) != len(users) + 1 or seen_indptr[-1] != len(seen_items):
-        raise ValueError(
-            f"seen_indptr has {len(seen_indptr)} entries for {len(users)} users, and ends at {seen_indptr[-1:]} for "
-            f"{len(seen_items)} seen items; expected one more than users, and the number of items. Take the seen "
-            "rows of the same users."
-        )
-    if len(seen_items) and (seen_items.min() < 0 or seen_items.max() >= model.n_items):
-        raise ValueError(
-            f"seen items run from {seen_items.min()} to {seen_items.max()}; expected 0 to {model.n_items - 1}. "
-            "Use the data set that the model was fitted to."
-        )

@@ -1,13 +1,13 @@
-"""Baselines that rank without knowing the user: popularity, recent popularity and chance."""
+"""Baselines that recommend what many have: popularity, and popularity of late."""
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.factors import FactorModel
+from models.base import Indices, Interactions, ModelKind, NoOptions, Parameters
+from models.factors import SharedOrder
 
 SECONDS_PER_DAY = 86_400
-RANDOM_RANK = 16
 
 
 class PopularityOptions(BaseModel):
@@ -20,42 +20,67 @@ class PopularityOptions(BaseModel):
     )
 
 
-def fit_popularity(item_idx: NDArray[np.integer], n_users: int, n_items: int) -> FactorModel:
-    """Return the model that scores each item by its number of interactions.
+class Popularity(ModelKind[NoOptions]):
+    """Items by their number of interactions, the same for everybody."""
+
+    name = "popularity"
+    options = NoOptions
+    fitted = SharedOrder
+    is_baseline = True
+    is_impersonal = True
+    is_same_for_all = True
+    role = "popularity"
+
+    def fit(self, interactions: Interactions, parameters: Parameters) -> SharedOrder:  # noqa: ARG002 - it has none
+        """Count the interactions of each item."""
+        return _same_for_all(count_interactions(interactions.item_idx, interactions.n_items), interactions.n_users)
+
+
+class RecentPopularity(ModelKind[PopularityOptions]):
+    """Items by their number of interactions, each halved per half-life of its age."""
+
+    name = "recent-popularity"
+    options = PopularityOptions
+    fitted = SharedOrder
+    needs = frozenset({"timestamps"})
+    is_baseline = True
+    is_impersonal = True
+    is_same_for_all = True
+
+    def fit(self, interactions: Interactions, parameters: Parameters) -> SharedOrder:
+        """Sum up the interactions of each item, weighted by their age."""
+        half_life = PopularityOptions(**parameters).popularity_half_life_days
+        weights = weigh_by_age(interactions.timestamp, half_life)
+        return _same_for_all(
+            count_interactions(interactions.item_idx, interactions.n_items, weights), interactions.n_users
+        )
+
+
+def count_interactions(
+    item_idx: Indices, n_items: int, weights: NDArray[np.floating] | None = None
+) -> NDArray[np.number]:
+    """Return the number of interactions of each item, or the sum of their weights.
 
     Example:
-        >>> fit_popularity(np.array([1, 1, 0]), n_users=1, n_items=3).item_factors.ravel().tolist()
-        [1.0, 2.0, 0.0]
+        >>> count_interactions(np.array([1, 1, 0]), n_items=3).tolist()
+        [1, 2, 0]
     """
-    return _same_for_all(np.bincount(item_idx, minlength=n_items), n_users)
+    return np.bincount(item_idx, weights, minlength=n_items)
 
 
-def fit_recent_popularity(
-    item_idx: NDArray[np.integer],
-    timestamp: NDArray[np.integer],
-    n_users: int,
-    n_items: int,
-    half_life_days: float,
-) -> FactorModel:
-    """Return the model that scores each item by its interactions, each halved per half-life of its age.
-
-    Score = sum of 0.5 ** (age / half-life), age counted from the latest interaction of all.
+def weigh_by_age(timestamp: Indices, half_life_days: float) -> NDArray[np.float64]:
+    """Return 0.5 ** (age / half-life) of each interaction, its age counted from the latest of all.
 
     Args:
-        item_idx: Item of each interaction.
         timestamp: Unix seconds of each interaction.
-        n_users: Users to make factors for.
-        n_items: Items to make factors for.
         half_life_days: Days, above 0.
 
     Raises:
         ValueError: If a timestamp is missing or half_life_days is not above 0.
 
     Example:
-        >>> times = np.array([0, 0, 10, 10]) * 86_400
-        >>> model = fit_recent_popularity(np.array([0, 0, 1, 2]), times, 1, 3, half_life_days=5)
-        >>> model.item_factors.ravel().tolist()
-        [0.5, 1.0, 1.0]
+        >>> weigh_by_age(np.array([0, 10, 5]) * 86_400, half_life_days=5).tolist()
+        [0.25, 1.0, 0.5]
     """
     if not np.isfinite(timestamp).all():
         raise ValueError(
@@ -66,21 +91,8 @@ def fit_recent_popularity(
     if half_life_days <= 0:
         raise ValueError(f"half-life is {half_life_days} days; expected a number above 0, such as 90.")
     age_days = (timestamp.max(initial=0) - timestamp) / SECONDS_PER_DAY
-    return _same_for_all(np.bincount(item_idx, 0.5 ** (age_days / half_life_days), minlength=n_items), n_users)
+    return np.asarray(0.5 ** (age_days / half_life_days))
 
 
-def draw_random_model(n_users: int, n_items: int, seed: int) -> FactorModel:
-    """Return a model of chance: seeded random directions, so that no item is favoured.
-
-    Example:
-        >>> draw_random_model(n_users=2, n_items=3, seed=42).item_factors.shape
-        (3, 16)
-    """
-    generator = np.random.default_rng(seed)
-    users = generator.standard_normal((n_users, RANDOM_RANK), dtype=np.float32)
-    items = generator.standard_normal((n_items, RANDOM_RANK), dtype=np.float32)
-    return FactorModel(users, items / np.linalg.norm(items, axis=1, keepdims=True))
-
-
-def _same_for_all(scores: NDArray[np.number], n_users: int) -> FactorModel:
-    return FactorModel(np.ones((n_users, 1), dtype=np.float32), scores.astype(np.float32)[:, None])
+def _same_for_all(scores: NDArray[np.number], n_users: int) -> SharedOrder:
+    return SharedOrder(np.ones((n_users, 1), dtype=np.float32), scores.astype(np.float32)[:, None])

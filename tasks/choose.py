@@ -15,13 +15,15 @@ from evaluation.guard import GuardVerdict, MetricTrial, judge_metrics, try_metri
 from evaluation.held_out_only import held_out_only
 from evaluation.ranking import Scores
 from evaluation.selection_noise import LeadVerdict, judge_lead
+from models.base import Scorer
+from models.registry import Candidate
 from reports.display import format_interval, format_metric, metric_label
 from schema.errors import InvalidInput
 from schema.metric import Metric
 from storage.manifest import Manifest
-from tasks.candidates import POPULARITY, RANDOM, Candidate
-from tasks.measured import GOOD_RATING, USERS_K, load_factors
+from tasks.measured import GOOD_RATING, USERS_K
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
+from tasks.rank import load_model
 from tasks.score import read_rows, read_users
 from tasks.store import read_parts
 
@@ -74,7 +76,7 @@ def choose(
         InvalidInput: If the guard does not let the metric choose, in numbers, with one that it would let.
     """
     guard = _judge(places, split, scored, options, evaluation)
-    ranked = [one for one in scored if one.candidate.ranks and one.value(options.metric) is not None]
+    ranked = [one for one in scored if one.candidate.kind.ranks and one.value(options.metric) is not None]
     best = max(ranked, key=lambda one: one.value(options.metric) or 0.0)
     create_table_artifact(
         [_row(places, one, is_chosen=one is best) for one in scored],
@@ -83,8 +85,8 @@ def choose(
     )
     value = best.value(options.metric) or 0.0
     logger.info("Chosen: {} with {} {:.4f} on validation", best.candidate.label, options.select_by, value)
-    if best.candidate.is_baseline:
-        logger.warning("No ALS model of the grid beats {}: widen --rank, --reg or --alpha", best.candidate.label)
+    if best.candidate.kind.is_baseline:
+        logger.warning("No trained model beats {}: search a wider grid (see --help)", best.candidate.label)
     lead = _judge_lead(places, ranked, options)
     logger.log("WARNING" if lead.is_within_noise else "INFO", "{}", lead.sentence)
     return Choice(best, options.metric, guard, lead)
@@ -130,7 +132,7 @@ def try_metrics(
     part: str = "validation",
 ) -> list[MetricTrial]:
     """Return what each metric makes of a random scorer, popularity and an oracle on the part they were scored on."""
-    chance, popularity = (_find(scored, model) for model in (RANDOM, POPULARITY))
+    chance, popularity = (_find(scored, role) for role in ("chance", "popularity"))
     held_rows, learnt_rows = read_parts(places, split, (part,)), read_parts(places, split, learnt)
     n_users, n_items = split.count("n_users"), split.count("n_items")
     held_out = hold_out(learnt_rows, held_rows, n_users, n_items, evaluation.evaluate_users)
@@ -154,8 +156,8 @@ def try_metrics(
     return trials + [try_metric(metric, *(found[metric] for found in by_scorer)) for metric in by_scorer[0]]
 
 
-def _find(scored: Sequence[Scored], model: str) -> Scored:
-    return next(one for one in scored if one.candidate.model == model)
+def _find(scored: Sequence[Scored], role: str) -> Scored:
+    return next(one for one in scored if one.candidate.kind.role == role)
 
 
 def _oracle(held_out: HeldOut) -> Scores:
@@ -166,9 +168,9 @@ def _oracle(held_out: HeldOut) -> Scores:
 def _predicted(
     places: PlaceOptions, one: Scored, users: NDArray[np.integer], items: NDArray[np.integer]
 ) -> NDArray[np.floating]:
-    model = load_factors(places, one.fitted)
-    assert model is not None, f"{one.candidate.label} is kept as factors"  # noqa: S101 - for the type checker
-    return model.predict(users, items)
+    model = load_model(places, one.fitted)
+    assert isinstance(model, Scorer), f"{one.candidate.label} scores pairs"  # noqa: S101 - for the type checker
+    return model.score(users, items)
 
 
 def _judge_lead(places: PlaceOptions, ranked: Sequence[Scored], options: SelectionOptions) -> LeadVerdict:

@@ -9,6 +9,7 @@ from loguru import logger
 from prefect import task
 
 from evaluation.checks import Finding
+from models.registry import Candidate
 from schema.errors import CorruptObject, InvalidInput
 from storage import artifacts, layout
 from storage.champion import ChampionTerm, predecessors, promote, read_history
@@ -16,10 +17,10 @@ from storage.inventory import list_artifacts
 from storage.manifest import Manifest
 from storage.protocol import Store
 from storage.verify import verify_files
-from tasks.candidates import RATING_MODELS, RECENT_POPULARITY, Candidate
 from tasks.execution import NETWORK_RETRIES
 from tasks.options import ModelChoice, PlaceOptions
-from tasks.published import candidate_of, require_model
+from tasks.published import require_model
+from tasks.rank import candidate_of
 from tasks.store import read_table
 
 
@@ -175,11 +176,8 @@ def _find_champion(store: Store, champion_id: str) -> Manifest:
 
 
 def _require_columns(candidate: Candidate, split: Manifest) -> None:
-    needed = {
-        "ratings": candidate.model in RATING_MODELS,
-        "timestamps": candidate.model == RECENT_POPULARITY,
-    }
-    missing = [name for name, is_needed in needed.items() if is_needed and not split.counts[f"has_{name}"]]
+    needed = candidate.kind.needs & {"ratings", "timestamps"}
+    missing = [name for name in sorted(needed) if not split.counts[f"has_{name}"]]
     if missing:
         raise InvalidInput(
             f"The champion, {candidate.label}, needs {missing[0]}, and splits/{split.id} of the challenger has none: "

@@ -25,7 +25,7 @@ from evaluation.checks import (
 )
 from evaluation.comparison import Comparison, adjust, compare_paired
 from evaluation.shapes import calibrate, spread_of_scores
-from models.loading import load_ranking_model
+from models.base import Scorer
 from reports.report_input import PRIMARY, Evidence, ExampleUser, HistoryEntry, RecommendedItem
 from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
@@ -33,11 +33,10 @@ from schema.metric import Metric
 from schema.scores import CalibrationBin
 from storage import artifacts, layout
 from storage.manifest import Manifest
-from tasks.candidates import GLOBAL_MEAN, POPULARITY, RANDOM
 from tasks.choose import Scored
-from tasks.measured import USERS_K, load_factors
+from tasks.measured import USERS_K
 from tasks.options import PlaceOptions
-from tasks.ranking import model_folder
+from tasks.rank import load_model
 from tasks.recommend import recommended_rows
 from tasks.score import read_ranked, read_segments, read_users
 from tasks.store import LEARNT, learnt_parts, read_parts, read_table
@@ -59,7 +58,7 @@ def gather_evidence(places: PlaceOptions, split: Manifest, tested: Sequence[Scor
         tested: The chosen model and the baselines.
         chosen: Which of them was chosen; it ranks.
     """
-    ranked = [one for one in tested if one.candidate.ranks]
+    ranked = [one for one in tested if one.candidate.kind.ranks]
     comparisons = _compare(places, ranked, chosen)
     rated = _best_at_ratings(ranked, chosen)
     return Evidence(
@@ -104,15 +103,15 @@ def _findings(
         columns = ["user_idx", "timestamp"]
         learnt, held = (read_parts(places, split, parts, columns) for parts in (LEARNT, ("test",)))
         yield find_time_travel(*(np.asarray(rows[name]) for rows in (learnt, held) for name in columns))
-    baselines = {one.candidate.label: one for one in ranked if one.candidate.is_baseline and one is not chosen}
+    baselines = {one.candidate.label: one for one in ranked if one.candidate.kind.is_baseline and one is not chosen}
     against = {one.against: one for one in comparisons}
     if baselines:
         strongest = max(baselines.values(), key=lambda one: one.value(PRIMARY) or 0.0)
         yield find_small_split(against[strongest.candidate.label])
     for label, one in baselines.items():
-        if one.candidate.model == RANDOM:
+        if one.candidate.kind.role == "chance":
             yield find_chance(against[label])
-        if one.candidate.model == POPULARITY:
+        if one.candidate.kind.role == "popularity":
             overlap = overlap_at_k(read_ranked(places, chosen.scores), read_ranked(places, one.scores), USERS_K)
             yield find_copy(chosen.candidate.label, overlap)
     yield find_too_good(chosen.value(PRIMARY) or 0.0, ORACLE_NDCG)
@@ -133,19 +132,19 @@ def _leaks(split: Manifest) -> Finding:
 
 def _best_at_ratings(tested: Sequence[Scored], chosen: Scored) -> Scored | None:
     """Return the chosen model if it predicts ratings, else the one that predicts them best."""
-    rating = [one for one in tested if one.candidate.predicts_ratings and one.candidate.model != GLOBAL_MEAN]
+    rating = [one for one in tested if one.candidate.kind.predicts_ratings]
     if chosen in rating:
         return chosen
     return min(rating, key=lambda one: one.value(Metric("rmse")) or np.inf, default=None)
 
 
 def _calibrate(places: PlaceOptions, split: Manifest, rated: Scored) -> list[CalibrationBin]:
-    model = load_factors(places, rated.fitted)
-    if model is None:
+    model = load_model(places, rated.fitted)
+    if not isinstance(model, Scorer):
         return []
     held = read_parts(places, split, ("test",))
     users, items, actual = (np.asarray(held[name]) for name in ("user_idx", "item_idx", "rating"))
-    return calibrate(model.predict(users, items).astype(np.float64), actual.astype(np.float64))
+    return calibrate(model.score(users, items).astype(np.float64), actual.astype(np.float64))
 
 
 @task(name="look for leaks")
@@ -193,7 +192,7 @@ def find_examples(
         fitted: The model, which knows train and validation.
         titles: Item id to title, where products are known.
     """
-    model = load_ranking_model(model_folder(places, fitted))
+    model = load_model(places, fitted)
     learnt, held_out = read_parts(places, split, LEARNT), read_parts(places, split, ("test",))
     tested = np.intersect1d(np.asarray(held_out["user_idx"]), np.asarray(learnt["user_idx"]))
     users = tested[np.unique(np.linspace(0, len(tested) - 1, N_EXAMPLES + 2).astype(int)[1:-1])]

@@ -1,40 +1,29 @@
-"""Fitting one candidate on some parts of a split: ALS by Spark, baselines by counting."""
+"""Fitting one candidate on some parts of a split."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from loguru import logger
+from numpy.typing import NDArray
 from prefect import task
 from prefect.runtime import task_run
-from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
 
-import models.bias
-import models.item_knn
-import models.popularity
-import spark.als
-import spark.canonical
-from models.bias import BiasOptions, fit_bias, fit_global_mean
-from models.factors import FactorModel
-from models.item_knn import ItemKnnModel, ItemKnnOptions, fit_item_knn
-from models.popularity import PopularityOptions, draw_random_model, fit_popularity, fit_recent_popularity
-from spark.als import AlsParameters
+from models.base import Factorise, Factors, Interactions, Parameters
+from models.registry import Candidate
 from spark.blas import describe_blas
+from spark.factorise import Factorisation, factorise, factors_of, save_model
 from spark.options import SparkOptions
 from storage import layout
-from storage.identity import code_version
+from storage.code_version import code_version
 from storage.manifest import Manifest
-from tasks.candidates import ALS_MODELS, BIAS, GLOBAL_MEAN, IMPLICIT, ITEM_KNN, POPULARITY, RANDOM, Candidate
 from tasks.execution import COMPUTE_RETRIES
 from tasks.options import PlaceOptions
 from tasks.sessions import open_spark, spark_uri
 from tasks.store import PART_FILES, publish_once, read_parts
-
-ALS_CODE = code_version(spark.als, spark.canonical)
-BASELINE_CODE = code_version(models.popularity, models.bias)
-ITEM_KNN_CODE = code_version(models.item_knn)
 
 Parts = tuple[str, ...]
 
@@ -54,35 +43,33 @@ def fit(
     *,
     keep_spark_model: bool = False,
 ) -> Manifest:
-    """Publish the factors of a candidate fitted on some parts of a split.
+    """Publish a candidate fitted on some parts of a split.
 
     Args:
         places: The store.
         split: Where the parts are.
         parts: Of ``train``, ``validation`` and ``test``, those to learn from.
         candidate: What to fit.
-        spark_options: Where ALS runs.
-        keep_spark_model: Whether an ALS model is kept in Spark's own format too, as ``als_model/``.
+        spark_options: Where Spark runs, for a kind of model that needs it.
+        keep_spark_model: Whether a model that Spark fits is kept in Spark's own format too.
     """
-    is_als = candidate.model in ALS_MODELS
+    kind = candidate.kind
+    needs_spark = "spark" in kind.needs
+    interactions = Interactions(
+        split.count("n_users"), split.count("n_items"), partial(_read_column, places, split, parts)
+    )
 
     def build(folder: Path) -> dict[str, Any]:
-        if is_als:
-            with open_spark(spark_options, places, candidate.label) as session:
-                fitted = _fit_als(session, places, split, parts, candidate)
-                if keep_spark_model:
-                    spark.als.save_model(fitted, folder / layout.ALS_MODEL)
-                users, items = spark.als.factors_of(fitted, split.count("n_users"), split.count("n_items"))
-                FactorModel(users, items).save(folder / layout.FACTORS)
-                blas = describe_blas(session)
-            logger.info("BLAS that Spark found: {}", blas)
-            return {"blas": blas}
-        rows = read_parts(places, split, parts)
-        if candidate.model == ITEM_KNN:
-            _fit_item_knn(candidate, rows, split).save(folder / layout.SIMILARITIES)
-        else:
-            fit_baseline(candidate, rows, split).save(folder / layout.FACTORS)
-        return {}
+        if not needs_spark:
+            kind.fit(interactions, candidate.parameters).save(folder / kind.folder)
+            return {}
+        with open_spark(spark_options, places, candidate.label) as session:
+            uris = [spark_uri(places, split, PART_FILES[part]) for part in parts]
+            engine = _factorise_with(session, uris, interactions, folder if keep_spark_model else None)
+            kind.fit(replace(interactions, factorise=engine), candidate.parameters).save(folder / kind.folder)
+            blas = describe_blas(session)
+        logger.info("BLAS that Spark found: {}", blas)
+        return {"blas": blas}
 
     return publish_once(
         places,
@@ -94,39 +81,22 @@ def fit(
             "keep_spark_model": keep_spark_model,
             **candidate.parameters,
         },
-        code=ALS_CODE if is_als else ITEM_KNN_CODE if candidate.model == ITEM_KNN else BASELINE_CODE,
+        code=code_version(type(kind), *((factorise, factors_of, save_model) if needs_spark else ())),
         build=build,
     )
 
 
-def _fit_als(
-    session: SparkSession, places: PlaceOptions, split: Manifest, parts: Parts, candidate: Candidate
-) -> ALSModel:
-    paths = [spark_uri(places, split, PART_FILES[part]) for part in parts]
-    parameters = AlsParameters.model_validate(
-        {"alpha": 1.0, **candidate.parameters, "implicit": candidate.model == IMPLICIT}
-    )
-    return spark.als.fit(session, paths, parameters)
+def _read_column(places: PlaceOptions, split: Manifest, parts: Parts, name: str) -> NDArray[Any]:
+    return np.asarray(read_parts(places, split, parts, [name])[name])
 
 
-def _fit_item_knn(candidate: Candidate, rows: pa.Table, split: Manifest) -> ItemKnnModel:
-    user_idx, item_idx = (np.asarray(rows[name]) for name in ("user_idx", "item_idx"))
-    options = ItemKnnOptions(**candidate.parameters)
-    return fit_item_knn(user_idx, item_idx, split.count("n_users"), split.count("n_items"), options)
+def _factorise_with(
+    session: SparkSession, uris: list[str], interactions: Interactions, kept_in: Path | None
+) -> Factorise:
+    def engine(parameters: Parameters, saved_as: str) -> tuple[Factors, Factors]:
+        fitted = factorise(session, uris, Factorisation.model_validate(parameters))
+        if kept_in:
+            save_model(fitted, kept_in / saved_as)
+        return factors_of(fitted, interactions.n_users, interactions.n_items)
 
-
-def fit_baseline(candidate: Candidate, rows: pa.Table, split: Manifest) -> FactorModel:
-    """Return a baseline fitted on rows of interactions, as a factor model."""
-    n_users, n_items = split.count("n_users"), split.count("n_items")
-    user_idx, item_idx = (np.asarray(rows[name]) for name in ("user_idx", "item_idx"))
-    if candidate.model == RANDOM:
-        return draw_random_model(n_users, n_items, **candidate.parameters)
-    if candidate.model == POPULARITY:
-        return fit_popularity(item_idx, n_users, n_items)
-    if candidate.model == GLOBAL_MEAN:
-        return fit_global_mean(np.asarray(rows["rating"]), n_users, n_items)
-    if candidate.model == BIAS:
-        options = BiasOptions(**candidate.parameters)
-        return fit_bias(user_idx, item_idx, np.asarray(rows["rating"]), n_users, n_items, options)
-    half_life = PopularityOptions(**candidate.parameters).popularity_half_life_days
-    return fit_recent_popularity(item_idx, np.asarray(rows["timestamp"]), n_users, n_items, half_life)
+    return engine

@@ -23,11 +23,10 @@ from evaluation.guard import GuardVerdict
 from schema.errors import InvalidInput
 from schema.metric import Metric
 from storage.manifest import Manifest
-from tasks.candidates import POPULARITY
 from tasks.choose import Scored, judge_metric, try_metrics
 from tasks.contest import Contest
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
-from tasks.published import candidate_of
+from tasks.rank import candidate_of
 from tasks.score import read_users
 from tasks.store import LEARNT, read_parts
 
@@ -89,9 +88,11 @@ def _compare(
 def _hold_against_popularity(
     places: PlaceOptions, contest: Contest, scored: Sequence[Scored], metric: Metric
 ) -> Condition:
-    popularity = next(one for one in scored if one.candidate.model == POPULARITY)
+    popularity = next(one for one in scored if one.candidate.kind.role == "popularity")
     values, others = (read_users(places, one.scores, metric) for one in (_of(scored, contest.challenger), popularity))
-    return judge_against_popularity(compare_paired("the challenger", POPULARITY, metric, values, others))
+    return judge_against_popularity(
+        compare_paired("the challenger", popularity.candidate.label, metric, values, others)
+    )
 
 
 def _look_for_leaks(

@@ -14,16 +14,16 @@ from evaluation.evaluate import DEFAULT_KS
 from evaluation.held_out_only import held_out_only
 from evaluation.intervals import mean_interval
 from evaluation.rating import rating_error
-from models.factors import FactorModel
+from models.base import Scorer
+from models.registry import Candidate
 from schema.errors import InvalidInput
 from schema.metric import MetricRow
 from schema.scores import SegmentScore
 from storage import canonical, layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
-from tasks.candidates import Candidate
 from tasks.options import EvaluationOptions, PlaceOptions
-from tasks.ranking import Lists, model_folder, rank_users
+from tasks.rank import Lists, load_model, rank_users
 from tasks.store import read_parts
 
 USERS_K = 10
@@ -69,7 +69,7 @@ class Measured:
         """Rank the whole catalogue for each user, and measure the lists."""
         ranked = rank_users(places, split, fitted, held_out.users, max(DEFAULT_KS), block_users)
         self.take_lists(ranked, held_out)
-        if self._candidate.is_impersonal:
+        if self._candidate.kind.is_impersonal:
             cold = rank_users(places, split, fitted, held_out.cold, USERS_K, block_users)
             self.segments += assess_cold_users(cold, held_out, USERS_K)
 
@@ -85,14 +85,14 @@ class Measured:
 
     def rate(self, places: PlaceOptions, fitted: Manifest, held_rows: pa.Table, held_out: HeldOut) -> None:
         """Measure predicted ratings, and what the protocol of held-out rows alone makes of the scores."""
-        model = load_factors(places, fitted)
-        if model is None:
+        model = load_model(places, fitted)
+        if not isinstance(model, Scorer):
             return
         user_idx, item_idx, rating = (np.asarray(held_rows[name]) for name in ("user_idx", "item_idx", "rating"))
-        if self._candidate.predicts_ratings:
-            errors = rating_error(model.predict, user_idx, item_idx, rating, held_out.seen)
+        if self._candidate.kind.predicts_ratings:
+            errors = rating_error(model.score, user_idx, item_idx, rating, held_out.seen)
             self.rows += errors.rows(*self._about)
-        predicted = model.predict(user_idx, item_idx)
+        predicted = model.score(user_idx, item_idx)
         self.held_out_only += held_out_rows(user_idx, item_idx, predicted, rating, self._about)
 
     def write(self, held_out: HeldOut) -> dict[str, Any]:
@@ -105,12 +105,6 @@ class Measured:
         (self._folder / layout.METRICS).write_bytes(canonical.encode(record, indent=2))
         counts = {"n_users": len(held_out.users), "n_warm_users": held_out.n_warm, "n_cold_users": len(held_out.cold)}
         return counts | headline([*self.rows, *self.held_out_only])
-
-
-def load_factors(places: PlaceOptions, fitted: Manifest) -> FactorModel | None:
-    """Return a model as factors; None for one that has none."""
-    folder = model_folder(places, fitted)
-    return FactorModel.load(folder) if folder.name == layout.FACTORS else None
 
 
 def held_out_rows(

@@ -15,7 +15,6 @@ from schema.errors import InvalidInput
 from storage import canonical, layout
 from storage.code_version import code_version
 from storage.manifest import Manifest
-from tasks.candidates import Candidate
 from tasks.choose import Choice, Scored
 from tasks.execution import COMPUTE_RETRIES
 from tasks.measured import headline
@@ -136,12 +135,12 @@ def _take_fit(places: PlaceOptions, fitted: Manifest, folder: Path) -> None:
 
 
 def _metadata(lineage: Lineage, final: Scored) -> Mapping[str, Any]:
-    candidate: Candidate = final.candidate
+    candidate = final.candidate
     return {
         "model": candidate.model,
         "label": candidate.label,
         "parameters": dict(candidate.parameters),
-        "predicts_ratings": candidate.predicts_ratings,
+        "predicts_ratings": candidate.kind.predicts_ratings,
         "n_users": lineage.dataset.counts["n_users"],
         "n_items": lineage.dataset.counts["n_items"],
         "factors": {"dtype": "<f4", "user_factors": layout.USER_FACTORS, "item_factors": layout.ITEM_FACTORS},

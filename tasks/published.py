@@ -7,11 +7,8 @@ from storage import artifacts, layout
 from storage.champion import champion_id
 from storage.manifest import Manifest
 from storage.protocol import Store
-from tasks.candidates import Candidate
 from tasks.model import Lineage
 from tasks.options import ModelChoice, PlaceOptions
-
-NOT_OF_THE_CANDIDATE = frozenset({"model", "select_by", "validation_scores", "test_scores", "curve_scores"})
 
 
 @task(name="find model")
@@ -58,12 +55,6 @@ def find_lineage(places: PlaceOptions, dataset: Manifest, split: Manifest) -> Li
             f"{store.uri} no longer has what datasets/{dataset.id} came from. Name the reviews with --input."
         )
     return Lineage(raw, reviews, dataset, split)
-
-
-def candidate_of(model: Manifest) -> Candidate:
-    """Return the candidate that a published model is a fit of."""
-    parameters = {name: value for name, value in model.parameters.items() if name not in NOT_OF_THE_CANDIDATE}
-    return Candidate(model=str(model.parameters["model"]), parameters=parameters)
 
 
 def _champion_id(store: Store) -> str:

@@ -11,7 +11,7 @@ import models.item_knn
 import models.selection
 import models.top_k
 from evaluation.assess import items_by_user
-from models.loading import RankingModel, load_ranking_model
+from models.base import FittedModel
 from schema.items_by_user import ItemsByUser
 from storage import artifacts, layout
 from storage.identity import artifact_id, code_version
@@ -19,7 +19,7 @@ from storage.manifest import FileEntry, Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES
 from tasks.options import PlaceOptions, RecommendOptions
-from tasks.ranking import model_folder
+from tasks.rank import load_model
 from tasks.store import read_table, scratch_folder
 
 CODE = code_version(models.top_k, models.selection, models.item_knn)
@@ -48,7 +48,7 @@ def recommend_block(
     Columns: user_idx, user_id, rank (from 1), item_idx, item_id, score; by user and rank. Items that a user has
     are left out; a user who has all but a few gets those few.
     """
-    ranking = load_ranking_model(model_folder(places, model))
+    ranking = load_model(places, model)
     interactions = read_table(places, dataset, layout.INTERACTIONS, ["user_idx", "item_idx"])
     users = np.arange(first_user, min(first_user + options.recommend_block_users, ranking.n_users))
     seen = items_by_user(interactions, ranking.n_users).take(users)
@@ -87,9 +87,9 @@ def publish_recommendations(
     return published
 
 
-def recommended_rows(ranking: RankingModel, users: np.ndarray, seen: ItemsByUser, n: int) -> pa.Table:
+def recommended_rows(ranking: FittedModel, users: np.ndarray, seen: ItemsByUser, n: int) -> pa.Table:
     """Return user_idx, rank, item_idx and score of the unseen top n of some users."""
-    items, scores = ranking.rank(users, seen.indptr, seen.items, n)
+    items, scores = ranking.rank(users, seen, n)
     is_item = items >= 0
     ranks = np.broadcast_to(np.arange(1, n + 1, dtype=np.int32), items.shape)
     return pa.table(

@@ -11,6 +11,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from evaluation.checks import Finding
+from models.registry import Candidate
 from reports.data_summary import summarise_interactions
 from reports.report import TEMPLATES, render_report
 from reports.report_input import (
@@ -32,7 +33,6 @@ from schema.metric import MetricRow
 from storage import layout
 from storage.code_version import code_version
 from storage.manifest import Manifest
-from tasks.candidates import Candidate
 from tasks.choose import Scored
 from tasks.evidence import find_examples, gather_evidence
 from tasks.execution import COMPUTE_RETRIES
@@ -140,10 +140,15 @@ def report_of_training(
         evidence=gather_evidence(places, lineage.split, training.tested, refit),
         guard=choice.guard,
         lead=choice.lead,
-        curve=[(int(one.candidate.parameters["maxiter"]), _primary(places, one)) for one in training.curve],
+        curve=[(_iterations(one.candidate), _primary(places, one)) for one in training.curve],
         examples=find_examples(places, lineage.dataset, lineage.split, refit.fitted, titles),
         sampled_users=_sampled_users(refit.scores),
     )
+
+
+def _iterations(candidate: Candidate) -> int:
+    name = candidate.kind.iterations
+    return int(candidate.parameters[name]) if name else 0
 
 
 def report_of_evaluation(places: PlaceOptions, evaluation: Evaluation, findings: Sequence[Finding]) -> ReportInput:
@@ -242,7 +247,7 @@ def scored_model(places: PlaceOptions, one: Scored, chosen: Candidate) -> Scored
         one.candidate.label,
         dict(one.candidate.parameters),
         read_rows(places, one.scores),
-        is_baseline=one.candidate.is_baseline,
+        is_baseline=one.candidate.kind.is_baseline,
         is_chosen=one.candidate == chosen,
     )
 
@@ -250,4 +255,4 @@ def scored_model(places: PlaceOptions, one: Scored, chosen: Candidate) -> Scored
 def row_of_original(places: PlaceOptions, label: str, one: Scored) -> ScoredModel:
     """Return a row of the original's tables: its figures and honest ones."""
     rows = [*read_rows(places, one.scores), *read_rows(places, one.scores, "held_out_only")]
-    return ScoredModel(label, {}, rows, is_baseline=one.candidate.is_baseline)
+    return ScoredModel(label, {}, rows, is_baseline=one.candidate.kind.is_baseline)

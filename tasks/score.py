@@ -22,16 +22,16 @@ import models.selection
 import models.top_k
 import tasks.measured
 from evaluation.evaluate import DEFAULT_KS
+from models.registry import Candidate
 from schema.metric import Metric, MetricRow
 from schema.scores import SegmentScore
 from storage import canonical, layout
 from storage.identity import code_version
 from storage.manifest import Manifest
-from tasks.candidates import Candidate
 from tasks.execution import COMPUTE_RETRIES
 from tasks.measured import Measured, held_out_of
 from tasks.options import EvaluationOptions, PlaceOptions
-from tasks.ranking import Lists
+from tasks.rank import Lists
 from tasks.store import learnt_parts, local_file, publish_once, read_parts, read_table
 
 CODE = code_version(
@@ -74,7 +74,7 @@ def score(
         held_rows = read_parts(places, split, (part,))
         held_out = held_out_of(places, split, learnt_parts(fitted), held_rows, options, part)
         measured = Measured(folder, candidate, part)
-        if candidate.ranks:
+        if candidate.kind.ranks:
             measured.rank(places, split, fitted, held_out, options.evaluate_block_users)
         if split.counts["has_ratings"]:
             measured.rate(places, fitted, held_rows, held_out)

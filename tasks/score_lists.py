@@ -13,18 +13,18 @@ import tasks.outside
 from evaluation.assess import HeldOut
 from evaluation.evaluate import DEFAULT_KS
 from evaluation.ranking import contains_pairs
+from models.registry import Candidate
 from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
 from storage import layout
 from storage.identity import code_version
 from storage.manifest import Manifest
-from tasks.candidates import Candidate
 from tasks.choose import Scored
 from tasks.execution import COMPUTE_RETRIES
 from tasks.measured import Measured, held_out_of
 from tasks.options import EvaluationOptions, PlaceOptions
 from tasks.outside import find_indices, read_ids
-from tasks.ranking import Lists, rank_published
+from tasks.rank import Lists, rank_published
 from tasks.raw import raw_file
 from tasks.score import CODE
 from tasks.store import LEARNT, publish_once, read_parts

@@ -6,9 +6,9 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
+from models.registry import Candidate
 from reports.display import clean_text, format_count, format_interval, format_metric, metric_label
 from schema.metric import Metric
-from tasks.candidates import Candidate
 from tasks.tracking import hide_user
 
 METRICS = (Metric("ndcg", 10), Metric("recall", 10), Metric("hit_rate", 10), Metric("coverage", 10), Metric("rmse"))

@@ -15,12 +15,12 @@ from deployments.runs.building import deployed, read_settings
 from flows.options import DaskOptions, RunOptions
 from flows.running import open_dask
 from flows.settings import Settings
+from models.als import AlsOptions
 from schema.errors import InvalidInput
 from spark.options import DatasetOptions
-from tasks.candidates import SearchOptions
 from tasks.options import LogOptions, PlaceOptions, ReviewsInput
 
-PARTS = (ReviewsInput, DatasetOptions, SearchOptions, PlaceOptions, DaskOptions, RunOptions)
+PARTS = (ReviewsInput, DatasetOptions, AlsOptions, PlaceOptions, DaskOptions, RunOptions)
 
 
 def name_by_settings() -> str:

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from evaluation.evaluate import combine_scores, evaluate_lists, find_users_to_evaluate, rank_held_out
+from models.base import Interactions
+from models.chance import ChanceModel
 from models.factors import FactorModel
-from models.popularity import draw_random_model, fit_popularity
-from models.top_k import top_k
+from models.popularity import Popularity
 from schema.items_by_user import ItemsByUser
 from schema.metric import Metric
 
@@ -21,7 +22,7 @@ def checkerboard():
 
 
 def lists_of(model, seen, users, k):
-    return top_k(model.user_factors[users], model.item_factors, *seen.take(users), k)[0]
+    return model.rank(users, seen.take(users), k)[0]
 
 
 def factorise(seen, rank=2):
@@ -48,15 +49,15 @@ def test_a_model_of_opposite_taste_finds_nothing_on_a_checkerboard(checkerboard)
 
 
 def test_baselines_that_do_not_know_the_user_fail_on_a_checkerboard(checkerboard):
-    popularity = fit_popularity(checkerboard[0].items, N_USERS, N_ITEMS)
+    popularity = Popularity().fit(Interactions.of(N_USERS, N_ITEMS, item_idx=checkerboard[0].items), {})
     assert mean_ndcg(popularity, *checkerboard) < 0.5
-    assert mean_ndcg(draw_random_model(N_USERS, N_ITEMS, seed=1), *checkerboard) < 0.5
+    assert mean_ndcg(ChanceModel(N_USERS, N_ITEMS, seed=1), *checkerboard) < 0.5
 
 
 def test_scores_do_not_depend_on_blocks_or_on_how_users_are_shared_out(checkerboard):
     seen, relevant = checkerboard
     users = np.arange(N_USERS)
-    items = lists_of(draw_random_model(N_USERS, N_ITEMS, seed=1), seen, users, 5)
+    items = lists_of(ChanceModel(N_USERS, N_ITEMS, seed=1), seen, users, 5)
     whole = evaluate_lists(items, users, seen, relevant, [5])
     blocks = evaluate_lists(items, users, seen, relevant, [5], block_users=5)
     shares = [evaluate_lists(items[share], share, seen, relevant, [5]) for share in np.split(users, [4, 7])]
@@ -77,7 +78,7 @@ def test_cold_users_are_told_apart():
 def test_rows_hold_each_metric_at_each_k_with_its_interval(checkerboard):
     seen, relevant = checkerboard
     users = np.arange(N_USERS)
-    items = lists_of(draw_random_model(N_USERS, N_ITEMS, seed=2), seen, users, 5)
+    items = lists_of(ChanceModel(N_USERS, N_ITEMS, seed=2), seen, users, 5)
     scores = evaluate_lists(items, users, seen, relevant, [1, 5])
     rows = scores.rows("random", {"seed": 2}, "test")
     assert {row.key for row in rows} == set(scores.scores)

@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import (
 )
 from workplace import Workplace
 
-from tasks.candidates import Candidate
+from models.registry import Candidate
 from tasks.summary import cell, result_table, training_summary
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from models.factors import PREDICT_BLOCK_ROWS, FactorModel
+from models.factors import SCORE_BLOCK_ROWS, FactorModel
+from schema.items_by_user import ItemsByUser
 
 
 @pytest.fixture
@@ -25,16 +26,11 @@ def test_save_writes_little_endian_float32_in_c_order(model, tmp_path):
     assert content.endswith(np.array([1, 2, 0, 1], "<f4").tobytes())
 
 
-def test_load_of_a_missing_file_says_which(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"user_factors\.npy"):
-        FactorModel.load(tmp_path)
-
-
-def test_predict_is_the_product_of_each_pair_beyond_one_block(model):
-    n = PREDICT_BLOCK_ROWS + 3
+def test_score_is_the_product_of_each_pair_beyond_one_block(model):
+    n = SCORE_BLOCK_ROWS + 3
     users, items = np.arange(n) % 2, np.arange(n) % 3
     products = model.user_factors @ model.item_factors.T
-    np.testing.assert_array_equal(model.predict(users, items), products[users, items])
+    np.testing.assert_array_equal(model.score(users, items), products[users, items])
 
 
 def test_model_counts_its_users_and_items(model):
@@ -56,7 +52,7 @@ def test_model_refuses_factors_it_cannot_use(users, items, message):
 
 
 def test_rank_is_the_top_k_of_the_users_asked_for(model):
-    seen = np.array([0, 0, 1]), np.array([1], np.int32)
-    items, scores = model.rank(np.array([1, 0]), *seen, 2)
+    seen = ItemsByUser(np.array([0, 0, 1]), np.array([1], np.int32))
+    items, scores = model.rank(np.array([1, 0]), seen, 2)
     assert items.tolist() == [[1, 2], [0, 2]]
     assert scores.tolist() == [[4, 1], [3, 3]]

@@ -1,4 +1,4 @@
-"""Alternating least squares on Spark, set up so that the same interactions give the same model."""
+"""Spark's alternating least squares, set up so that the same interactions give the same factors."""
 
 import json
 import shutil
@@ -28,8 +28,8 @@ FIXED_METADATA = {"timestamp": 0, "uid": "als"}
 Factors = npt.NDArray[np.float32]
 
 
-class AlsParameters(BaseModel):
-    """What one ALS fit depends on, beside its interactions."""
+class Factorisation(BaseModel):
+    """Parameters of one factorisation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,7 +42,7 @@ class AlsParameters(BaseModel):
     seed: int = Field(42, description="seed of the factors' start")
 
 
-def fit(session: SparkSession, train: Sequence[str], parameters: AlsParameters) -> ALSModel:
+def factorise(session: SparkSession, train: Sequence[str], parameters: Factorisation) -> ALSModel:
     """Fit ALS on interactions: implicit counts each with weight 1, explicit takes its rating.
 
     Args:
@@ -96,7 +96,7 @@ def save_model(model: ALSModel, folder: Path) -> None:
     delete(session, uri)
 
 
-def _ratings(train: DataFrame, parameters: AlsParameters) -> DataFrame:
+def _ratings(train: DataFrame, parameters: Factorisation) -> DataFrame:
     """Select what ALS reads, with the same rows in the same order in the same partition, always.
 
     ALS adds floats in the order in which it meets the rows, so neither the files nor their partitions may show.
@@ -121,7 +121,7 @@ def _require_ratings(ratings: DataFrame, train: Sequence[str]) -> None:
         )
 
 
-def _estimator(parameters: AlsParameters) -> ALS:
+def _estimator(parameters: Factorisation) -> ALS:
     return ALS(
         userCol=Columns.USER_IDX,
         itemCol=Columns.ITEM_IDX,

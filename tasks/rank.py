@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -11,7 +10,8 @@ from distributed import get_worker, worker_client
 from numpy.typing import NDArray
 
 from evaluation.assess import items_by_user
-from models.loading import RankingModel, load_ranking_model
+from models.base import FittedModel
+from models.registry import Candidate
 from schema.errors import ObjectNotFound
 from schema.items_by_user import ItemsByUser
 from storage import artifacts, layout
@@ -23,6 +23,21 @@ Lists = NDArray[np.int32]
 
 WORTH_SENDING = 1024
 READING = Lock()
+NOT_OF_THE_CANDIDATE = frozenset(
+    {"model", "parts", "keep_spark_model", "select_by", "validation_scores", "test_scores", "curve_scores"}
+)
+
+
+def candidate_of(model: Manifest) -> Candidate:
+    """Return the candidate that a fitted or published model is a fit of."""
+    parameters = {name: value for name, value in model.parameters.items() if name not in NOT_OF_THE_CANDIDATE}
+    return Candidate(model=str(model.parameters["model"]), parameters=parameters)
+
+
+def load_model(places: PlaceOptions, model: Manifest) -> FittedModel:
+    """Return a fitted or published model, memory-mapped."""
+    kind = candidate_of(model).kind
+    return kind.load(local_file(places, model, kind.folder))
 
 
 def rank_users(
@@ -88,30 +103,23 @@ def _blocks(users: NDArray[np.int64], block_users: int, n_threads: int = 1) -> l
     return np.array_split(users, n_rounds * n_threads) if len(users) else []
 
 
-def model_folder(places: PlaceOptions, artifact: Manifest) -> Path:
-    """Return the local folder with what a fitted or published model ranks by: its factors or its similarities."""
-    names = {layout.logical_name(file.path).partition("/")[0] for file in artifact.files}
-    return local_file(places, artifact, layout.SIMILARITIES if layout.SIMILARITIES in names else layout.FACTORS)
-
-
 def _rank_block(source: _Source, k: int, users: NDArray[np.int64]) -> Lists:
     model, seen = _read(source)
-    theirs = seen.take(users)
-    return model.rank(users, theirs.indptr, theirs.items, k)[0]
+    return model.rank(users, seen.take(users), k)[0]
 
 
-def _read(source: _Source) -> tuple[RankingModel, ItemsByUser]:
+def _read(source: _Source) -> tuple[FittedModel, ItemsByUser]:
     with READING:  # of the threads of a worker that want the same model, one reads it
         return _read_once(source)
 
 
 @lru_cache(maxsize=2)
-def _read_once(source: _Source) -> tuple[RankingModel, ItemsByUser]:
+def _read_once(source: _Source) -> tuple[FittedModel, ItemsByUser]:
     """Return a model and the items that users have seen, once for all blocks that a worker gets."""
     split = _found(source.places, layout.SPLITS, source.split_id)
     model = _found(source.places, source.kind, source.model_id)
     rows = read_parts(source.places, split, source.seen_parts, ["user_idx", "item_idx"])
-    return load_ranking_model(model_folder(source.places, model)), items_by_user(rows, split.count("n_users"))
+    return load_model(source.places, model), items_by_user(rows, split.count("n_users"))
 
 
 def _found(places: PlaceOptions, kind: str, artifact_id: str) -> Manifest:

@@ -11,15 +11,15 @@ from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sf
 
-from spark import als
-from spark.als import AlsParameters, factors_of, fit, save_model
+from spark import factorise as engine
+from spark.factorise import Factorisation, factorise, factors_of, save_model
 
 N_USERS, N_ITEMS = 60, 40
 
 
-def parameters(**changed: Any) -> AlsParameters:
+def parameters(**changed: Any) -> Factorisation:
     chosen = {"implicit": True, "rank": 4, "reg": 0.1, "alpha": 10.0, "maxiter": 3, "n_blocks": 2}
-    return AlsParameters.model_validate(chosen | changed)
+    return Factorisation.model_validate(chosen | changed)
 
 
 def checkerboard() -> pa.Table:
@@ -56,12 +56,12 @@ def train(tmp_path: Path) -> str:
 def usual(session: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> npt.NDArray[np.float32]:
     """The user factors that the usual parameters give."""
     train = write(checkerboard(), tmp_path_factory.mktemp("usual") / "train.parquet")
-    users, _ = factors_of(fit(session, [train], parameters()), N_USERS, N_ITEMS)
+    users, _ = factors_of(factorise(session, [train], parameters()), N_USERS, N_ITEMS)
     return users
 
 
 def test_implicit_als_ranks_each_users_withheld_item_first(session: SparkSession, train: str) -> None:
-    users, items = factors_of(fit(session, [train], parameters(maxiter=10)), N_USERS, N_ITEMS)
+    users, items = factors_of(factorise(session, [train], parameters(maxiter=10)), N_USERS, N_ITEMS)
     scores = users @ items.T
     seen = checkerboard()
     scores[seen["user_idx"].to_numpy(), seen["item_idx"].to_numpy()] = -np.inf
@@ -69,7 +69,7 @@ def test_implicit_als_ranks_each_users_withheld_item_first(session: SparkSession
 
 
 def test_explicit_als_learns_the_ratings(session: SparkSession, train: str) -> None:
-    model = fit(session, [train], parameters(implicit=False, reg=0.01, maxiter=10))
+    model = factorise(session, [train], parameters(implicit=False, reg=0.01, maxiter=10))
     users, items = factors_of(model, N_USERS, N_ITEMS)
     seen = checkerboard()
     predicted = (users[seen["user_idx"].to_numpy()] * items[seen["item_idx"].to_numpy()]).sum(axis=1)
@@ -77,7 +77,7 @@ def test_explicit_als_learns_the_ratings(session: SparkSession, train: str) -> N
 
 
 def test_factors_are_float32_matrices_with_zeros_for_what_was_not_trained(session: SparkSession, train: str) -> None:
-    users, items = factors_of(fit(session, [train], parameters()), N_USERS + 2, N_ITEMS + 1)
+    users, items = factors_of(factorise(session, [train], parameters()), N_USERS + 2, N_ITEMS + 1)
     assert (users.shape, items.shape) == ((N_USERS + 2, 4), (N_ITEMS + 1, 4))
     assert users.dtype == items.dtype == np.float32
     assert users.flags.c_contiguous
@@ -89,9 +89,9 @@ def test_factors_are_float32_matrices_with_zeros_for_what_was_not_trained(sessio
 def test_factors_do_not_depend_on_how_many_are_fetched_at_once(
     session: SparkSession, train: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = fit(session, [train], parameters())
+    model = factorise(session, [train], parameters())
     whole = factors_of(model, N_USERS, N_ITEMS)
-    monkeypatch.setattr(als, "SLICE_BYTES", 4 * 4 * 17)  # 17 rows of rank 4
+    monkeypatch.setattr(engine, "SLICE_BYTES", 4 * 4 * 17)  # 17 rows of rank 4
     for sliced, expected in zip(factors_of(model, N_USERS, N_ITEMS), whole, strict=True):
         np.testing.assert_array_equal(sliced, expected)
 
@@ -107,7 +107,7 @@ def test_als_meets_the_same_rows_in_the_same_order_however_they_are_cut(
     session: SparkSession, train: str, tmp_path: Path
 ) -> None:
     met = [
-        als._ratings(session.read.parquet(*paths), parameters()).select("*", sf.spark_partition_id()).collect()
+        engine._ratings(session.read.parquet(*paths), parameters()).select("*", sf.spark_partition_id()).collect()
         for paths in ([train], cut(checkerboard(), tmp_path))
     ]
     assert len(met[0]) == checkerboard().num_rows
@@ -120,7 +120,7 @@ def test_the_same_interactions_give_the_same_bytes_however_they_are_cut(
 ) -> None:
     parts = cut(checkerboard(), tmp_path)
     for name, paths in (("whole", [train]), ("again", [train]), ("parts", parts)):
-        save_model(fit(session, paths, parameters(implicit=implicit, n_blocks=4)), tmp_path / name)
+        save_model(factorise(session, paths, parameters(implicit=implicit, n_blocks=4)), tmp_path / name)
     assert digests(tmp_path / "whole") == digests(tmp_path / "again") == digests(tmp_path / "parts")
 
 
@@ -130,14 +130,14 @@ def test_the_same_interactions_give_the_same_bytes_however_they_are_cut(
 def test_each_parameter_is_obeyed(
     session: SparkSession, train: str, usual: npt.NDArray[np.float32], changed: dict[str, Any]
 ) -> None:
-    other, _ = factors_of(fit(session, [train], parameters(**changed)), N_USERS, N_ITEMS)
+    other, _ = factors_of(factorise(session, [train], parameters(**changed)), N_USERS, N_ITEMS)
     assert usual.shape != other.shape or not np.allclose(usual, other)
 
 
 def test_saved_model_is_loaded_by_spark_with_the_same_factors(
     session: SparkSession, train: str, tmp_path: Path
 ) -> None:
-    model = fit(session, [train], parameters())
+    model = factorise(session, [train], parameters())
     save_model(model, tmp_path / "als_model")
     loaded = ALSModel.load(str(tmp_path / "als_model"))
     assert loaded.rank == 4
@@ -148,8 +148,8 @@ def test_saved_model_is_loaded_by_spark_with_the_same_factors(
 def test_save_model_replaces_a_model_and_leaves_only_its_files(
     session: SparkSession, train: str, tmp_path: Path
 ) -> None:
-    save_model(fit(session, [train], parameters(n_blocks=3)), tmp_path / "als_model")
-    save_model(fit(session, [train], parameters(n_blocks=2)), tmp_path / "als_model")
+    save_model(factorise(session, [train], parameters(n_blocks=3)), tmp_path / "als_model")
+    save_model(factorise(session, [train], parameters(n_blocks=2)), tmp_path / "als_model")
     assert list(digests(tmp_path / "als_model")) == [
         "itemFactors/part-00000.parquet",
         "itemFactors/part-00001.parquet",
@@ -161,7 +161,7 @@ def test_save_model_replaces_a_model_and_leaves_only_its_files(
 
 def test_no_file_of_a_saved_model_shows_which_jvm_wrote_it(session: SparkSession, train: str, tmp_path: Path) -> None:
     """Spark's writer lists a column's encodings in the order of a hash set, which each JVM seeds anew."""
-    save_model(fit(session, [train], parameters()), tmp_path / "als_model")
+    save_model(factorise(session, [train], parameters()), tmp_path / "als_model")
     writers = {pq.read_metadata(path).created_by for path in (tmp_path / "als_model").rglob("*.parquet")}
     assert [writer.startswith("parquet-cpp-arrow") for writer in writers] == [True]
 
@@ -170,10 +170,10 @@ def test_explicit_fit_refuses_interactions_without_ratings(session: SparkSession
     table = checkerboard().slice(0, 3).set_column(2, "rating", pa.array([5.0, None, None], pa.float32()))
     unrated = write(table, tmp_path / "unrated.parquet")
     with pytest.raises(ValueError, match=r"2 of 3 interactions in .* have no rating; .* implicit=True"):
-        fit(session, [unrated], parameters(implicit=False))
-    assert fit(session, [unrated], parameters()).rank == 4
+        factorise(session, [unrated], parameters(implicit=False))
+    assert factorise(session, [unrated], parameters()).rank == 4
 
 
 def test_fit_refuses_no_interactions(session: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="hold 0 interactions"):
-        fit(session, [write(checkerboard().slice(0, 0), tmp_path / "empty.parquet")], parameters())
+        factorise(session, [write(checkerboard().slice(0, 0), tmp_path / "empty.parquet")], parameters())

@@ -1,0 +1,125 @@
+"""Alternating least squares, on interactions or on ratings: fitted by Spark, kept as factors."""
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic_settings import NoDecode
+
+from models.base import Interactions, ModelKind, Need, Parameters
+from models.factors import FactorModel
+from schema.errors import InvalidInput
+
+SPARK_FOLDER = "als_model"
+
+
+def split_list(value: object) -> object:
+    """Return '32,64' as its parts; anything else unchanged."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Ranks = Annotated[tuple[PositiveInt, ...], NoDecode, BeforeValidator(split_list), Field(min_length=1)]
+Iterations = Annotated[tuple[PositiveInt, ...], NoDecode, BeforeValidator(split_list)]
+Weights = Annotated[tuple[PositiveFloat, ...], NoDecode, BeforeValidator(split_list), Field(min_length=1)]
+AlsKinds = Annotated[
+    tuple[Literal["implicit", "explicit"], ...], NoDecode, BeforeValidator(split_list), Field(min_length=1)
+]
+
+
+class AlsOptions(BaseModel):
+    """The grid of ALS models; several values are separated by commas."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    als_models: AlsKinds = Field(
+        ("implicit", "explicit"),
+        description="Kinds of ALS to try; explicit needs ratings.",
+        json_schema_extra={"flag": "--models"},
+    )
+    als_rank: Ranks = Field((32,), description="Number of latent factors.", json_schema_extra={"flag": "--rank"})
+    als_reg: Weights | None = Field(
+        None,
+        description="Regularisation; without it 1,5 for implicit and 0.1 for explicit ALS.",
+        json_schema_extra={"flag": "--reg"},
+    )
+    als_alpha: Weights = Field(
+        (10.0,),
+        description="Confidence of an interaction in implicit ALS.",
+        json_schema_extra={"flag": "--alpha"},
+    )
+    als_maxiter: PositiveInt = Field(10, description="Iterations of ALS.", json_schema_extra={"flag": "--maxiter"})
+    curve_iterations: Iterations = Field(
+        (),
+        description="Also fit the best ALS model with so many iterations, such as 1,2,5, for a learning curve.",
+    )
+    als_blocks: PositiveInt = Field(
+        4, description="Blocks into which ALS parts users and items; it decides the order of sums."
+    )
+    als_seed: int = Field(42, description="Seed of the first factors.")
+
+    @property
+    def fixed(self) -> Parameters:
+        """The parameters that all points of the grid share."""
+        return {"maxiter": self.als_maxiter, "n_blocks": self.als_blocks, "seed": self.als_seed}
+
+
+class ImplicitAls(ModelKind[AlsOptions]):
+    """Factors learnt from which items a user has: Hu, Koren and Volinsky (ICDM 2008)."""
+
+    name = "als-implicit"
+    options = AlsOptions
+    fitted = FactorModel
+    needs = frozenset({"spark"})
+    iterations = "maxiter"
+    shown = ("rank", "reg", "alpha")
+
+    def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
+        """Yield the points of the grid."""
+        if "implicit" in options.als_models:
+            for rank, reg, alpha in product(options.als_rank, options.als_reg or (1.0, 5.0), options.als_alpha):
+                yield {"rank": rank, "reg": reg, "alpha": alpha, **options.fixed}
+
+    def curve(self, options: AlsOptions) -> Sequence[int]:
+        """Return the numbers of iterations that a learning curve is asked to show."""
+        return options.curve_iterations
+
+    def fit(self, interactions: Interactions, parameters: Parameters) -> FactorModel:
+        """Have Spark factorise the interactions."""
+        assert interactions.factorise is not None, f"{self.name} is fitted by Spark"  # noqa: S101 - for the type checker
+        return FactorModel(*interactions.factorise({**parameters, "implicit": True}, SPARK_FOLDER))
+
+
+class ExplicitAls(ModelKind[AlsOptions]):
+    """Factors learnt from ratings: Zhou et al. (AAIM 2008)."""
+
+    name = "als-explicit"
+    options = AlsOptions
+    fitted = FactorModel
+    needs = frozenset({"ratings", "spark"})
+    predicts_ratings = True
+    iterations = "maxiter"
+    shown = ("rank", "reg")
+
+    def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
+        """Yield the points of the grid."""
+        if "explicit" in options.als_models:
+            for rank, reg in product(options.als_rank, options.als_reg or (0.1,)):
+                yield {"rank": rank, "reg": reg, **options.fixed}
+
+    def leave_out(self, options: AlsOptions, missing: frozenset[Need]) -> None:  # noqa: ARG002 - it can be only one
+        """Refuse data without ratings where no other model of the grid is asked for."""
+        if "implicit" not in options.als_models:
+            raise InvalidInput(
+                f"--models {','.join(options.als_models)} needs ratings, and the input has none. "
+                "Use --models implicit, or ingest again with a rating column (--columns …,rating=…)."
+            )
+
+    def curve(self, options: AlsOptions) -> Sequence[int]:
+        """Return the numbers of iterations that a learning curve is asked to show."""
+        return options.curve_iterations
+
+    def fit(self, interactions: Interactions, parameters: Parameters) -> FactorModel:
+        """Have Spark factorise the ratings."""
+        assert interactions.factorise is not None, f"{self.name} is fitted by Spark"  # noqa: S101 - for the type checker
+        return FactorModel(*interactions.factorise({**parameters, "alpha": 1.0, "implicit": False}, SPARK_FOLDER))

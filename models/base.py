@@ -1,0 +1,235 @@
+"""The socket for models: what a kind of model says of itself, and what a fitted model can do."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from schema.columns import Columns
+from schema.items_by_user import ItemsByUser
+
+Need = Literal["ratings", "timestamps", "spark", "torch"]
+Role = Literal["chance", "popularity"]
+
+Parameters = Mapping[str, Any]
+Indices = NDArray[np.integer]
+Factors = NDArray[np.float32]
+Ranked = tuple[NDArray[np.int32], NDArray[np.float32]]
+
+
+class NoOptions(BaseModel):
+    """The options of a kind of model that has none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Options = TypeVar("Options", bound=BaseModel)
+
+
+class Factorise(Protocol):
+    """Factorisation of interactions by an engine that the caller opened."""
+
+    def __call__(self, parameters: Parameters, saved_as: str) -> tuple[Factors, Factors]:
+        """Return the factors of users and items, float32, a row for each.
+
+        Args:
+            parameters: Those of the engine.
+            saved_as: Name of the folder for the model in the engine's own format, where that is kept.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Interactions to learn from, column by column: a column is read when it is asked for.
+
+    Attributes:
+        n_users: Users of the dataset, numbered from 0.
+        n_items: Items of the dataset, numbered from 0.
+        column: Returns a column by its name in `schema.columns.Columns`.
+        factorise: Given to a kind that needs Spark, which reads them itself.
+
+    Example:
+        >>> interactions = Interactions.of(n_users=1, n_items=3, user_idx=[0, 0], item_idx=[2, 1])
+        >>> interactions.item_idx.tolist()
+        [2, 1]
+    """
+
+    n_users: int
+    n_items: int
+    column: Callable[[str], NDArray[Any]]
+    factorise: Factorise | None = None
+
+    @classmethod
+    def of(cls, n_users: int, n_items: int, **columns: Any) -> "Interactions":
+        """Return interactions of columns that are at hand."""
+        return cls(n_users, n_items, {name: np.asarray(values) for name, values in columns.items()}.__getitem__)
+
+    @property
+    def user_idx(self) -> Indices:
+        """User of each interaction."""
+        return self.column(Columns.USER_IDX)
+
+    @property
+    def item_idx(self) -> Indices:
+        """Item of each interaction."""
+        return self.column(Columns.ITEM_IDX)
+
+    @property
+    def rating(self) -> NDArray[np.floating]:
+        """Rating of each interaction, NaN where there is none."""
+        return self.column(Columns.RATING)
+
+    @property
+    def timestamp(self) -> Indices:
+        """Unix seconds of each interaction."""
+        return self.column(Columns.TIMESTAMP)
+
+
+class FittedModel(Protocol):
+    """A model that can order the unseen items of a user."""
+
+    @property
+    def n_users(self) -> int:
+        """Users it was fitted for, numbered from 0."""
+        ...
+
+    @property
+    def n_items(self) -> int:
+        """Items it ranks, numbered from 0."""
+        ...
+
+    def rank(self, users: Indices, seen: ItemsByUser, k: int) -> Ranked:
+        """Return the k best unseen items of each user and their scores.
+
+        The lists are exact, equal scores are ordered by item index, and a user gets the same list in any company.
+
+        Args:
+            users: User indices, shape (n).
+            seen: Items that are left out; row i is of users[i].
+            k: Length of each list, at least 1.
+
+        Returns:
+            Items (int32) and scores (float32), both of shape (n, k), best first; where fewer than k items are left, a
+            row is filled up with item -1 and score -inf.
+
+        Raises:
+            ValueError: If k < 1 or the shapes do not fit one another.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the model into a folder as little-endian ``.npy`` files, which can be memory-mapped."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Return the model that was saved in a folder, memory-mapped.
+
+        Raises:
+            FileNotFoundError: If a file is not there.
+            ValueError: If a file is not what was saved.
+        """
+        ...
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """A fitted model whose scores mean something for any user and item."""
+
+    def score(self, users: Indices, items: Indices) -> NDArray[np.float32]:
+        """Return the score of each (user, item) pair, in the order given."""
+        ...
+
+
+@runtime_checkable
+class HistoryRanker(Protocol):
+    """A fitted model that can also rank for people it was never trained on."""
+
+    def rank_histories(self, histories: ItemsByUser, k: int) -> Ranked:
+        """Return the k best items that are not in each history, as `FittedModel.rank` does."""
+        ...
+
+
+@runtime_checkable
+class Explainer(Protocol):
+    """A fitted model that can tell which items of a history speak for an item."""
+
+    def explain(self, history: Indices, item: int) -> NDArray[np.float32]:
+        """Return how much each item of the history adds to the score of an item."""
+        ...
+
+
+class ModelKind(ABC, Generic[Options]):
+    """A kind of model: what it is called, needs and can do, and how it is fitted and loaded.
+
+    Attributes:
+        name: Name in candidates, manifests and reports.
+        options: Options of its search; their fields become flags, variables and form fields.
+        fitted: Class of the fitted model.
+        needs: Columns and engines without which it cannot be fitted.
+        is_baseline: Whether it is there to be beaten.
+        predicts_ratings: Whether its scores are ratings, so that RMSE means something.
+        ranks: Whether its scores order items, so that it can be chosen for ranking.
+        is_impersonal: Whether it has lists for users of whom nothing is known.
+        is_same_for_all: Whether everybody gets the same list, less what each has seen.
+        role: What it stands for where a metric is tried before it may choose a model.
+        iterations: Name of the parameter that says how long it is trained; None for one that is not.
+        shown: Parameters that tell its candidates from one another in a label.
+        folder: Folder of an artifact that its files are in.
+    """
+
+    name: ClassVar[str]
+    options: type[Options]
+    fitted: ClassVar[type[FittedModel]]
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    is_baseline: ClassVar[bool] = False
+    predicts_ratings: ClassVar[bool] = False
+    ranks: ClassVar[bool] = True
+    is_impersonal: ClassVar[bool] = False
+    is_same_for_all: ClassVar[bool] = False
+    role: ClassVar[Role | None] = None
+    iterations: ClassVar[str | None] = None
+    shown: ClassVar[tuple[str, ...]] = ()
+    folder: ClassVar[str] = "factors"
+
+    def candidates(self, options: Options) -> Iterable[Parameters]:
+        """Yield the parameters of each candidate that a search tries; by default one, those that the options say."""
+        yield options.model_dump(mode="json")
+
+    def leave_out(self, options: Options, missing: frozenset[Need]) -> None:
+        """Take note that the data lack what it needs.
+
+        Raises:
+            InvalidInput: If the options ask for nothing else.
+        """
+
+    def curve(self, options: Options) -> Iterable[int]:  # noqa: ARG002 - for kinds that are trained in iterations
+        """Return the numbers of iterations that a learning curve is asked to show."""
+        return ()
+
+    @abstractmethod
+    def fit(self, interactions: Interactions, parameters: Parameters) -> FittedModel:
+        """Return a model fitted to interactions.
+
+        Args:
+            interactions: What to learn from.
+            parameters: Those of a candidate, JSON values.
+
+        Raises:
+            ValueError: If a column that it needs is incomplete.
+        """
+
+    def load(self, folder: Path) -> FittedModel:
+        """Return the model that was saved in a folder, memory-mapped.
+
+        Raises:
+            FileNotFoundError: If a file is not there.
+            ValueError: If a file is not what was saved.
+        """
+        return self.fitted.load(folder)

@@ -1,0 +1,166 @@
+"""The kinds of model that there are, and the candidates that a search tries: one line for each kind."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.alias_generators import to_snake
+
+from models.als import ExplicitAls, ImplicitAls
+from models.base import FittedModel, ModelKind, Need, NoOptions, Options
+from models.bias import Bias, GlobalMean
+from models.chance import Chance
+from models.item_knn import ItemKnn
+from models.popularity import Popularity, RecentPopularity
+from schema.errors import InvalidInput
+
+Kind = ModelKind[Any]
+
+_kinds: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Chance(),
+        Popularity(),
+        ItemKnn(),
+        RecentPopularity(),
+        GlobalMean(),
+        Bias(),
+        ImplicitAls(),
+        ExplicitAls(),
+    )
+}
+
+
+class Candidate(BaseModel):
+    """A kind of model with its parameters, JSON values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of model; for lists that were made elsewhere, one that is nothing but a name."""
+        return _kinds.get(self.model, NAME_ONLY)
+
+    @property
+    def label(self) -> str:
+        """The model and the parameters that tell it from others of its kind."""
+        shown = [f"{name} {self.parameters[name]:g}" for name in self.kind.shown if name in self.parameters]
+        return ", ".join([self.model, *shown])
+
+
+class _NameOnly(ModelKind[NoOptions]):
+    """Stands for a name that no kind of model has: that of lists made elsewhere, or of a model of another version."""
+
+    options = NoOptions
+
+    def fit(self, *_args: Any, **_kwargs: Any) -> FittedModel:
+        """Refuse: there is nothing to fit."""
+        raise InvalidInput(
+            f"there is nothing to fit or to load by this name; expected one of {', '.join(_kinds)}. Use the version of "
+            "the program that made the model, or train another."
+        )
+
+    load = fit
+
+
+NAME_ONLY = _NameOnly()
+
+if TYPE_CHECKING:
+
+    class ModelOptions(BaseModel):
+        """What the kinds of model obey: a field for each group of options."""
+
+
+def register(kind: Kind) -> None:
+    """Add a kind of model; its options are part of every `ModelOptions` that is imported from here on.
+
+    Raises:
+        ValueError: If a kind of that name is registered, or a field of its options has the name of another's.
+    """
+    if kind.name in _kinds:
+        raise ValueError(f"a kind of model {kind.name!r} is registered already. Choose another name.")
+    taken = {name for group in option_groups().values() if group is not kind.options for name in group.model_fields}
+    if twice := taken & set(kind.options.model_fields):
+        raise ValueError(f"{kind.options.__name__} has fields of another group: {sorted(twice)}. Choose other names.")
+    _kinds[kind.name] = kind
+    _compose_options()
+
+
+def option_groups() -> dict[str, type[BaseModel]]:
+    """Return the groups of options of all kinds, each once, by the names of their fields in `ModelOptions`."""
+    groups = dict.fromkeys(kind.options for kind in _kinds.values() if kind.options.model_fields)
+    return {to_snake(group.__name__.removesuffix("Options")): group for group in groups}
+
+
+def _compose_options() -> None:
+    fields: dict[str, Any] = {name: (group, Field(default_factory=group)) for name, group in option_groups().items()}
+    globals()["ModelOptions"] = create_model(
+        "ModelOptions",
+        __config__=ConfigDict(frozen=True, extra="forbid"),
+        __doc__="What the kinds of model obey: a field for each group of options.",
+        __module__=__name__,
+        **fields,
+    )
+
+
+_compose_options()
+
+
+def candidates(options: "ModelOptions", *, has_ratings: bool, has_timestamps: bool) -> tuple[Candidate, ...]:
+    """Return what a search tries: the candidates of every kind that the data allow.
+
+    Raises:
+        InvalidInput: If the models asked for need columns that the data do not have.
+    """
+    has = {"ratings": has_ratings, "timestamps": has_timestamps}
+    lacking: frozenset[Need] = frozenset(name for name in ("ratings", "timestamps") if not has[name])
+    found: list[Candidate] = []
+    for kind in _kinds.values():
+        group = options_of(kind, options)
+        if missing := kind.needs & lacking:
+            kind.leave_out(group, missing)
+        else:
+            found += (Candidate(model=kind.name, parameters=parameters) for parameters in kind.candidates(group))
+    return tuple(found)
+
+
+def yardsticks() -> tuple[Candidate, ...]:
+    """Return the candidates with a role, which a metric is tried with before it may choose a model."""
+    return tuple(
+        Candidate(model=kind.name, parameters=parameters)
+        for kind in _kinds.values()
+        if kind.role
+        for parameters in kind.candidates(kind.options())
+    )
+
+
+def learning_curve(candidate: Candidate, options: "ModelOptions") -> tuple[Candidate, ...]:
+    """Return a candidate with other numbers of iterations, itself among them, in order; empty where none are asked for.
+
+    Example:
+        >>> from models.als import AlsOptions
+        >>> options = ModelOptions(als=AlsOptions(curve_iterations=(1, 20)))
+        >>> trained = candidates(options, has_ratings=False, has_timestamps=False)[-1]
+        >>> [one.parameters["maxiter"] for one in learning_curve(trained, options)]
+        [1, 10, 20]
+    """
+    kind = candidate.kind
+    if kind.iterations is None:
+        return ()
+    own = candidate.parameters[kind.iterations]
+    points = sorted({own, *kind.curve(options_of(kind, options))})
+    if points == [own]:
+        return ()
+    return tuple(
+        candidate.model_copy(update={"parameters": {**candidate.parameters, kind.iterations: n}}) for n in points
+    )
+
+
+def options_of(kind: ModelKind[Options], options: "ModelOptions") -> Options:
+    """Return the group of options that a kind of model obeys."""
+    name = next((name for name, group in option_groups().items() if group is kind.options), None)
+    group: Options = getattr(options, name) if name else kind.options()
+    return group

@@ -1,0 +1,58 @@
+"""The first places of each row that are not taken, and the check of a request for lists."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.base import Indices
+from schema.items_by_user import ItemsByUser
+
+
+def find_free_places(row: Indices, place: Indices, n_rows: int, n_places: int, k: int) -> NDArray[np.int64]:
+    """Return the first k places of each row that are not taken, -1 where none is left.
+
+    With the taken places of a row ascending as p_0 < p_1 < ..., the free place number r is r plus the number of j with
+    p_j - j <= r. These differences never fall, so that one binary search over all rows finds the number.
+
+    Args:
+        row: Row of each taken place, from 0 to n_rows - 1.
+        place: The taken places, from 0 to n_places - 1, in any order; one that is repeated counts once.
+        n_rows: Rows.
+        n_places: Places of each row.
+        k: Places to find for each row.
+
+    Returns:
+        Shape (n_rows, k).
+
+    Example:
+        >>> find_free_places(np.array([0, 0]), np.array([3, 0]), n_rows=2, n_places=5, k=4).tolist()
+        [[1, 2, 4, -1], [0, 1, 2, 3]]
+    """
+    keys = np.unique(row.astype(np.int64) * n_places + place)
+    rows = keys // max(n_places, 1)
+    starts = np.searchsorted(rows, np.arange(n_rows + 1))
+    differences = keys + rows - (np.arange(len(keys)) - starts[rows])  # p_j - j of the row, plus row * (n_places + 1)
+    numbers = np.arange(k)
+    wanted = np.arange(n_rows)[:, None] * (n_places + 1) + np.minimum(numbers, n_places)
+    places = numbers + np.searchsorted(differences, wanted, side="right") - starts[:-1, None]
+    return np.where(places < n_places, places, -1)
+
+
+def check_request(users: Indices, seen: ItemsByUser, k: int, n_items: int) -> None:
+    """Refuse a request for lists that cannot be answered.
+
+    Raises:
+        ValueError: If k < 1, the shapes do not fit one another, or a seen item is not one of the model's.
+    """
+    if k < 1:
+        raise ValueError(f"k is {k}; expected at least 1. Ask for one recommendation or more.")
+    if len(seen.indptr) != len(users) + 1 or seen.indptr[-1] != len(seen.items):
+        raise ValueError(
+            f"seen has {len(seen.indptr)} boundaries for {len(users)} users, and ends at {seen.indptr[-1:]} for "
+            f"{len(seen.items)} seen items; expected one more than users, and the number of items. Take the seen "
+            "rows of the same users."
+        )
+    if len(seen.items) and (seen.items.min() < 0 or seen.items.max() >= n_items):
+        raise ValueError(
+            f"seen items run from {seen.items.min()} to {seen.items.max()}; expected 0 to {n_items - 1}. "
+            "Use the dataset that the model was fitted to."
+        )

@@ -1,0 +1,86 @@
+import subprocess
+import sys
+
+import pytest
+from pydantic import create_model
+
+from models.als import AlsOptions
+from models.popularity import Popularity
+from models.registry import Candidate, ModelOptions, candidates, learning_curve, option_groups, register, yardsticks
+from schema.errors import InvalidInput
+
+
+def tried(has_ratings=True, has_timestamps=True, **als):
+    options = ModelOptions(als=AlsOptions(**als))
+    return candidates(options, has_ratings=has_ratings, has_timestamps=has_timestamps)
+
+
+def test_baselines_come_first_and_then_the_grid():
+    labels = [one.label for one in tried(als_rank=(8, 16), als_reg=(0.5,))]
+    assert labels == [
+        "random",
+        "popularity",
+        "item-knn",
+        "recent-popularity",
+        "global-mean",
+        "bias",
+        "als-implicit, rank 8, reg 0.5, alpha 10",
+        "als-implicit, rank 16, reg 0.5, alpha 10",
+        "als-explicit, rank 8, reg 0.5",
+        "als-explicit, rank 16, reg 0.5",
+    ]
+
+
+def test_kinds_that_need_what_the_data_lack_are_left_out():
+    found = {one.model for one in tried(has_ratings=False, has_timestamps=False)}
+    assert found == {"random", "popularity", "item-knn", "als-implicit"}
+
+
+def test_a_grid_that_the_data_do_not_allow_is_refused():
+    with pytest.raises(InvalidInput, match="--models explicit needs ratings, and the input has none"):
+        tried(has_ratings=False, als_models=("explicit",))
+
+
+def test_yardsticks_are_chance_and_popularity():
+    assert [one.kind.role for one in yardsticks()] == ["chance", "popularity"]
+    assert all(one in tried() for one in yardsticks())
+
+
+def test_options_of_kinds_are_fields_of_one_model_without_a_name_twice():
+    assert list(option_groups()) == ["item_knn", "popularity", "bias", "als"]
+    names = [name for group in option_groups().values() for name in group.model_fields]
+    assert len(names) == len(set(names))
+    assert ModelOptions(als={"als_rank": "8,16"}).als.als_rank == (8, 16)
+
+
+def test_a_learning_curve_has_the_candidate_itself_among_its_points():
+    options = ModelOptions(als=AlsOptions(curve_iterations=(20, 1)))
+    trained = tried()[-1]
+    assert [one.parameters["maxiter"] for one in learning_curve(trained, options)] == [1, 10, 20]
+    assert learning_curve(trained, ModelOptions()) == ()
+    assert learning_curve(tried()[0], options) == ()
+
+
+def test_a_name_that_no_kind_has_can_be_shown_but_not_fitted():
+    other = Candidate(model="lists.csv", parameters={})
+    assert (other.label, other.kind.is_baseline, other.kind.ranks) == ("lists.csv", False, True)
+    with pytest.raises(InvalidInput, match="expected one of random, popularity"):
+        other.kind.fit(None, {})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"name": "popularity"}, "'popularity' is registered already"),
+        ({"name": "toy", "options": create_model("ToyOptions", als_rank=(int, 1))}, r"another group: \['als_rank'\]"),
+    ],
+)
+def test_kinds_that_would_hide_others_are_refused(attributes, message):
+    with pytest.raises(ValueError, match=message):
+        register(type("Toy", (Popularity,), attributes)())
+
+
+def test_the_registry_is_imported_without_engines_and_numerical_libraries():
+    heavy = "{'scipy', 'pandas', 'pyarrow', 'pyspark', 'torch', 'dask', 'prefect', 'mlflow'}"
+    program = f"import sys, models.registry; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"
