@@ -28,6 +28,7 @@ from deployments.stack.process_tree import find_processes
 from deployments.stack.settings import StackSettings, variable
 from deployments.stack.state import StackState, read_state
 from flows.child_server import free_port
+from flows.settings import Settings, nest
 from schema.errors import RecommenderError, Unavailable
 from storage.opening import S3Options, open_store
 from storage.protocol import Store
@@ -215,7 +216,7 @@ def try_on_stack(scenarios: Sequence[Scenario], inputs: Mapping[str, str], folde
         Unavailable: If the stack does not start.
         RecommenderError: If an undisturbed training does not complete.
     """
-    with _open_stack(folder, {**PARAMETERS, **inputs}) as stack:
+    with _open_stack(folder, nest(Settings, {**PARAMETERS, **inputs})) as stack:
         os.environ |= {name: stack.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
         options = S3Options(s3_endpoint_url=stack.environment["S3_ENDPOINT_URL"])
         store, began = open_store(stack.environment["STORE_URI"], options), time.monotonic()

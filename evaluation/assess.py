@@ -8,10 +8,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from evaluation.diversity import intra_list_diversity
-from evaluation.evaluate import DEFAULT_KS, RankingScores, evaluate_lists, find_users_to_evaluate
+from evaluation.evaluate import DEFAULT_KS, RankingScores, evaluate_lists, find_users_to_evaluate, rank_held_out
 from evaluation.exposure import Estimate, coverage_at_k, gini_at_k, personalisation_at_k
-from evaluation.intervals import mean_interval
 from evaluation.novelty import mean_popularity, self_information
+from evaluation.ranking import Scores
 from evaluation.segments import (
     ACTIVITY_SEGMENTS,
     AGE_SEGMENTS,
@@ -21,6 +21,7 @@ from evaluation.segments import (
     segment_users_by_activity,
     segment_users_by_age,
 )
+from evaluation.significance import mean_interval
 from schema.items_by_user import ItemsByUser
 from schema.metric import Metric, MetricRow
 from schema.scores import SegmentScore
@@ -100,6 +101,12 @@ def hold_out(
     if most_users is not None and most_users < len(users):
         users = np.sort(np.random.default_rng(SAMPLE_SEED).choice(users, most_users, replace=False))
     return HeldOut(seen, relevant, users, found.cold, n_items, _first_timestamps(learnt, n_users), len(found.warm))
+
+
+def score_oracle(held_out: HeldOut, k: int) -> Scores:
+    """Return the metrics at k of each evaluated user for an oracle that knows what is held out."""
+    lists = rank_held_out(held_out.relevant, held_out.users, k)
+    return evaluate_lists(lists, held_out.users, held_out.seen, held_out.relevant, (k,)).scores
 
 
 def items_by_user(rows: pa.Table, n_users: int) -> ItemsByUser:

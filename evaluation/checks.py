@@ -1,14 +1,12 @@
-"""What may make the figures of a split misleading, each as a sentence for the report."""
+"""Checks for what may make the figures of a split misleading."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.comparison import Comparison, format_figure
-from reports.display import format_count, format_share, metric_label
 from schema.items_by_user import pair_keys
+from schema.verdicts import Comparison, Finding, figures_of
 
 MAX_COLD_SHARE = 0.01
 MAX_OVERLAP = 0.9
@@ -18,15 +16,6 @@ STANDARD_ERRORS_TO_SHOW = 2.8
 _INTERVAL_STANDARD_ERRORS = 2 * 1.96
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one check found; the sentence is understood without the code and holds the numbers."""
-
-    name: str
-    is_warning: bool
-    sentence: str
-
-
 def find_cold_users(n_cold: int, n_test_users: int) -> Finding:
     """Warn when more than MAX_COLD_SHARE of the users with test rows have none to learn from.
 
@@ -34,22 +23,15 @@ def find_cold_users(n_cold: int, n_test_users: int) -> Finding:
         ValueError: If n_cold is not from 0 to n_test_users, or there are no users; so for the counts below.
 
     Example:
-        >>> find_cold_users(0, 50).sentence
-        'All 50 users with test rows have rows to learn from.'
+        >>> find_cold_users(0, 50)
+        Finding(name='cold users', is_warning=False, figures={'n_found': 0, 'n_all': 50})
     """
-    good = f"All {format_count(n_test_users)} users with test rows have rows to learn from."
-    bad = "users with test rows have no row to learn from: the figures leave them out and say nothing about new users."
-    return _judge_count("cold users", n_cold, n_test_users, good, bad, MAX_COLD_SHARE)
+    return _judge_count("cold users", n_cold, n_test_users, MAX_COLD_SHARE)
 
 
 def find_cold_items(n_cold: int, n_test_items: int) -> Finding:
     """Warn when more than MAX_COLD_SHARE of the items with test rows have none to learn from."""
-    good = f"All {format_count(n_test_items)} items with test rows have rows to learn from."
-    bad = (
-        "items with test rows have no row to learn from: whoever learns from interactions alone cannot recommend "
-        "them, so no such model can reach a full score."
-    )
-    return _judge_count("cold items", n_cold, n_test_items, good, bad, MAX_COLD_SHARE)
+    return _judge_count("cold items", n_cold, n_test_items, MAX_COLD_SHARE)
 
 
 def find_leaks(
@@ -66,21 +48,18 @@ def find_leaks(
     """
     _check_columns(train_user_idx, train_item_idx, held_user_idx, held_item_idx)
     held = np.unique(pair_keys(held_user_idx, held_item_idx))
-    train = np.sort(pair_keys(train_user_idx, train_item_idx))
-    n_leaked = int((np.searchsorted(train, held, side="right") - np.searchsorted(train, held, side="left") > 0).sum())
-    good = f"None of the {format_count(len(held))} held-out pairs of user and item is in train as well."
-    bad = "held-out pairs of user and item are in train as well: models can remember them, so the figures are too high."
-    return _judge_count("leaks", n_leaked, len(held), good, bad)
+    train = pair_keys(train_user_idx, train_item_idx)
+    return _judge_count("leaks", int(np.isin(held, train).sum()), len(held))
 
 
 def find_known_leak(n_leaked: int, n_held: int) -> Finding:
     """Warn when held-out pairs are known to be among what the model learnt from."""
-    good = f"None of the {format_count(n_held)} held-out pairs is known to be among what the model learnt from."
-    bad = (
-        "held-out pairs are known to be among what the model learnt from: its figures show what it remembers, not "
-        "what it can predict."
-    )
-    return _judge_count("known leak", n_leaked, n_held, good, bad)
+    return _judge_count("known leak", n_leaked, n_held)
+
+
+def find_mixed_parts(n_mixed: int) -> Finding:
+    """Warn when files named pairs for more than one part of a split."""
+    return Finding("mixed parts", n_mixed > 0, {"n_found": n_mixed})
 
 
 def find_time_travel(
@@ -102,8 +81,8 @@ def find_time_travel(
 
     Example:
         >>> train = np.array([0, 1]), np.array([10, 40])
-        >>> find_time_travel(*train, np.array([0, 1]), np.array([30, 50])).sentence[-41:]
-        'know what became popular only afterwards.'
+        >>> find_time_travel(*train, np.array([0, 1]), np.array([30, 50])).figures
+        {'n_same_user': 0, 'n_found': 1, 'n_all': 2}
     """
     _check_columns(train_user, train_timestamp, held_user, held_timestamp)
     never = np.iinfo(np.int64).min
@@ -112,28 +91,21 @@ def find_time_travel(
     n_same = int((latest[held_user] > held_timestamp).sum())
     n_any = int((latest.max(initial=never) > held_timestamp).sum())
     _check_count("time travel", n_any, len(held_user))
-    return Finding("time travel", n_any > 0, _describe_time_travel(n_same, n_any, len(held_user)))
+    return Finding("time travel", n_any > 0, {"n_same_user": n_same, "n_found": n_any, "n_all": len(held_user)})
 
 
 def find_small_split(comparison: Comparison) -> Finding:
     """Warn when a difference as large as the one found is more than this many users are likely to show.
 
     The smallest difference that is shown at 95 % in 4 of 5 such splits is 2.8 standard errors of the paired
-    difference (Cohen, 1988); the standard error is the width of its 95 % interval / 3.92.
+    difference (Cohen, 1988); the standard error is the width of its 95 % interval / 3.92. It is None where it cannot
+    be told, because the difference does not vary over the users.
     """
-    smallest = STANDARD_ERRORS_TO_SHOW * (comparison.high - comparison.low) / _INTERVAL_STANDARD_ERRORS
-    users = f"{format_count(comparison.n_users)} users"
-    pair = f"{comparison.model} and {comparison.against}"
-    label = metric_label(comparison.metric)
+    smallest: float | None = STANDARD_ERRORS_TO_SHOW * (comparison.high - comparison.low) / _INTERVAL_STANDARD_ERRORS
     if comparison.n_users < 2 or (smallest == 0 and comparison.difference == 0):
-        text = f"{label} of {pair} does not vary over {users}: this split cannot say how small a difference it shows."
-        return Finding("small split", True, text)
-    difference = abs(comparison.difference)
-    limit = f"With {users} a difference in {label} of {format_figure(smallest)} is shown in 4 of 5 splits"
-    if difference >= smallest:
-        return Finding("small split", False, f"{limit}; {pair} differ by {format_figure(difference)}, which is enough.")
-    text = f"{limit}, a smaller one less often; {pair} differ by {format_figure(difference)}: too little to rely on."
-    return Finding("small split", True, text)
+        smallest = None
+    is_small = smallest is None or abs(comparison.difference) < smallest
+    return Finding("small split", is_small, {**figures_of(comparison), "smallest": smallest})
 
 
 def find_copy(name: str, overlap: float) -> Finding:
@@ -143,23 +115,12 @@ def find_copy(name: str, overlap: float) -> Finding:
         >>> find_copy("als", 0.25).is_warning, find_copy("als", 0.95).is_warning
         (False, True)
     """
-    text = f"{name} shares {format_share(overlap)} of its top 10 with popularity"
-    if overlap >= MAX_OVERLAP:
-        return Finding("copy of popularity", True, f"{text}: it recommends nearly the same to everybody.")
-    return Finding("copy of popularity", False, f"{text}: it is not a copy of it.")
+    return Finding("copy of popularity", overlap >= MAX_OVERLAP, {"model": name, "overlap": overlap})
 
 
 def find_chance(comparison_with_random: Comparison) -> Finding:
     """Warn when a model is not shown to be better than the random scorer that it is compared with."""
-    result = comparison_with_random
-    label = metric_label(result.metric)
-    numbers = (
-        f"a difference in {label} of {format_figure(result.difference)}, 95 % interval {format_figure(result.low)} "
-        f"to {format_figure(result.high)}, p = {result.p_adjusted:.2g}, {format_count(result.n_users)} users"
-    )
-    if result.verdict == "better":
-        return Finding("chance", False, f"{result.model} is better than chance ({numbers}).")
-    return Finding("chance", True, f"{result.model} is not shown to be better than chance ({numbers}).")
+    return Finding("chance", comparison_with_random.outcome != "better", figures_of(comparison_with_random))
 
 
 def find_too_good(value: float, oracle: float) -> Finding:
@@ -177,10 +138,7 @@ def find_too_good(value: float, oracle: float) -> Finding:
             f"the model gets {value} and the oracle {oracle}; expected finite values, the oracle's above 0. Choose "
             "a metric of which higher is better, on users with something held out."
         )
-    text = f"The model gets {format_figure(value)} of the {format_figure(oracle)} that an oracle gets"
-    if value >= MAX_ORACLE_SHARE * oracle:
-        return Finding("too good", True, f"{text}: look for held-out rows among what it learnt from.")
-    return Finding("too good", False, f"{text}, which is not too good to be true.")
+    return Finding("too good", value >= MAX_ORACLE_SHARE * oracle, {"value": value, "oracle": oracle})
 
 
 def overlap_at_k(items: NDArray[np.integer], other_items: NDArray[np.integer], k: int) -> float:
@@ -215,29 +173,9 @@ def overlap_at_k(items: NDArray[np.integer], other_items: NDArray[np.integer], k
     return float((n_common[n_longer > 0] / n_longer[n_longer > 0]).mean())
 
 
-def _judge_count(name: str, n_part: int, n_all: int, good: str, bad: str, max_share: float = 0.0) -> Finding:
-    _check_count(name, n_part, n_all)
-    text = f"{_part(n_part, n_all)} {bad}" if n_part else good
-    return Finding(name, n_part / n_all > max_share, text)
-
-
-def _describe_time_travel(n_same: int, n_any: int, n_held: int) -> str:
-    if n_same:
-        return (
-            f"For {_part(n_same, n_held)} held-out rows a row of the same user in train is later, and for "
-            f"{_part(n_any, n_held)} one of any user: models learn from what a user did next, which no "
-            "recommender can know when it is used."
-        )
-    if n_any:
-        return (
-            f"For {_part(n_any, n_held)} held-out rows a row of another user in train is later, though none of the "
-            "same user: models know what became popular only afterwards."
-        )
-    return f"No row in train is later than any of the {format_count(n_held)} held-out rows: models learn from the past."
-
-
-def _part(n_part: int, n_all: int) -> str:
-    return f"{format_count(n_part)} of the {format_count(n_all)} ({format_share(n_part / n_all)})"
+def _judge_count(name: str, n_found: int, n_all: int, max_share: float = 0.0) -> Finding:
+    _check_count(name, n_found, n_all)
+    return Finding(name, n_found / n_all > max_share, {"n_found": n_found, "n_all": n_all})
 
 
 def _check_count(name: str, n_part: int, n_all: int) -> None:

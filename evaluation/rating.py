@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.intervals import ratio_interval
+from evaluation.significance import ratio_interval
 from schema.items_by_user import ItemsByUser
 from schema.metric import MetricRow
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.evaluate import RankingScores
-from evaluation.intervals import mean_interval
 from evaluation.ranking import RANKING_METRICS, contains_pairs, evaluate_ranking
+from evaluation.significance import mean_interval
 from schema.items_by_user import ItemsByUser
 from schema.metric import Metric
 from schema.scores import SegmentScore

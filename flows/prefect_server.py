@@ -20,6 +20,7 @@ from prefect.settings import (
 
 from flows.child_server import LOOPBACK, Check, ChildServer, free_port
 from schema.errors import Unavailable
+from tasks.tracking import hide_user
 
 # What a server does in the background for deployments and past runs; one that lives for a single run has neither.
 IDLE_SERVICES = (
@@ -66,8 +67,9 @@ def _require_answer(url: str) -> None:
     try:
         httpx.get(f"{url}/health", timeout=10).raise_for_status()
     except httpx.HTTPError as error:
+        shown = hide_user(url)
         raise Unavailable(
-            f"The Prefect API does not answer: PREFECT_API_URL is {url!r} ({error}). "
+            f"The Prefect API does not answer: PREFECT_API_URL is {shown!r} ({str(error).replace(url, shown)}). "
             "Start it with 'make ui', or unset PREFECT_API_URL to let the run start its own."
         ) from error
 
@@ -89,8 +91,8 @@ def _start(server: ChildServer) -> None:
         server.start()
     except Unavailable as error:
         raise Unavailable(
-            "The run's own Prefect server did not start. Start one with 'make ui' and set PREFECT_API_URL. "
-            f"What is known: {error}"
+            "The run's own Prefect server did not start; start one with 'make ui' and set PREFECT_API_URL. "
+            + str(error)
         ) from error
 
 

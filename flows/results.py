@@ -11,12 +11,11 @@ from storage import layout
 from storage.artifacts import entry
 from storage.manifest import Manifest
 from storage.protocol import Store
-from tasks.choose import Scored
-from tasks.contest import Contest
 from tasks.model import Lineage
 from tasks.options import PlaceOptions
+from tasks.promotion import Challenge, Decision
 from tasks.rank import candidate_of
-from tasks.score import read_rows
+from tasks.score import Scored, read_rows
 from tasks.tracking import hide_user
 
 
@@ -74,21 +73,25 @@ def evaluation_record(
 
 
 def promotion_record(
-    places: PlaceOptions, contest: Contest, scored: Sequence[Scored], promotion: Manifest, decision: Mapping[str, Any]
+    places: PlaceOptions, challenge: Challenge, scored: Sequence[Scored], decision: Decision
 ) -> dict[str, Any]:
     """Return the outcome, ids, decision and metrics of a comparison with the champion."""
-    champion = contest.champion.id if contest.champion else None
+    champion = challenge.champion.id if challenge.champion else None
     return {
-        "outcome": "promoted" if decision["promoted"] else "refused",
+        "outcome": "promoted" if decision.record["promoted"] else "refused",
         "ids": {
-            "challenger": contest.challenger.id,
+            "challenger": challenge.challenger.id,
             "champion": champion,
-            "split": contest.split.id,
-            "promotion": promotion.id,
+            "split": challenge.split.id,
+            "promotion": decision.artifact.id,
         },
-        "decision": dict(decision),
+        "decision": decision.record,
         "metrics": [asdict(row) for one in scored for row in read_rows(places, one.scores)],
-        "uris": {"promotion": places.open_store().locate(layout.artifact_prefix(promotion.kind, promotion.id))},
+        "uris": {
+            "promotion": places.open_store().locate(
+                layout.artifact_prefix(decision.artifact.kind, decision.artifact.id)
+            )
+        },
     }
 
 

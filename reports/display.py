@@ -149,6 +149,19 @@ def format_metric(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) < 100 else f"{value:.1f}"
 
 
+def format_figure(value: float) -> str:
+    """Return a figure with four decimals, or with two significant digits where these would leave little of it.
+
+    Example:
+        >>> format_figure(0.79791), format_figure(-0.0000214), format_figure(0.0)
+        ('0.7979', '-0.000021', '0.0000')
+    """
+    if value == 0 or abs(value) >= 0.001:
+        return f"{value:.4f}"
+    digits = 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{digits}f}".rstrip("0")
+
+
 def format_difference(value: float) -> str:
     r"""Return a difference with its sign (a true minus), or a dash if it is not finite.
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from evaluation.comparison import Comparison
 from reports.display import (
     better_sense,
     format_difference,
@@ -16,7 +15,9 @@ from reports.display import (
     metric_label,
 )
 from reports.report_input import PRIMARY, ReportInput, ScoredModel
+from reports.verdicts import say_finding, say_guard
 from schema.metric import Metric, MetricRow
+from schema.verdicts import Comparison
 
 ABOUT_THE_SAME = 0.1
 """Two values that differ by no more than this share are called about the same."""
@@ -27,14 +28,14 @@ _COLUMN_ORDER = (*_QUALITY, *_ORIGINAL, "rmse", "mae", *_DESCRIPTION)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Headline:
     """One sentence on the chosen model against the strongest baseline; `tone` is good, even or bad."""
 
     tone: str
     sentence: str
 
 
-def judge(report: ReportInput) -> Verdict:
+def judge(report: ReportInput) -> Headline:
     """Compare the chosen model with the strongest baseline on the test split, by NDCG@10.
 
     Where the two were compared user by user, that decides: a paired difference sees what two overlapping
@@ -45,11 +46,11 @@ def judge(report: ReportInput) -> Verdict:
     score = find_primary(chosen)
     rival = _strongest_baseline(model for model in report.test if not model.is_chosen)
     if score is None:
-        return Verdict("bad", f"{name} was not measured for {chosen.label} on the test split.")
+        return Headline("bad", f"{name} was not measured for {chosen.label} on the test split.")
     if chosen.is_baseline and report.candidates:
-        return Verdict("bad", f"No trained model did better on validation: the choice is {chosen.label}.")
+        return Headline("bad", f"No trained model did better on validation: the choice is {chosen.label}.")
     if rival is None:
-        return Verdict("even", f"There is no baseline on the test split to hold {chosen.label} against.")
+        return Headline("even", f"There is no baseline on the test split to hold {chosen.label} against.")
     paired = _find_comparison(report.evidence.comparisons, chosen.label, rival[0].label)
     if paired is not None:
         return _judge_paired(paired, score, rival[1])
@@ -61,18 +62,18 @@ def _find_comparison(comparisons: Sequence[Comparison], model: str, against: str
     return next((one for one in comparisons if (one.model, one.against, one.metric) == wanted), None)
 
 
-def _judge_paired(paired: Comparison, score: MetricRow, bar: MetricRow) -> Verdict:
+def _judge_paired(paired: Comparison, score: MetricRow, bar: MetricRow) -> Headline:
     against = f"{paired.against} ({metric_label(PRIMARY)} {format_metric(bar.value)})"
     proof = (
         f"paired by user, the difference is {format_difference(paired.difference)} "
         f"(95\u00a0% interval {format_range(paired.low, paired.high)}, adjusted p\u00a0{_equals(paired.p_adjusted)})"
     )
-    if paired.verdict == "better":
+    if paired.outcome == "better":
         sentence = f"{paired.model} beats the strongest baseline, {against}{_times(score, bar)}: {proof}."
-        return Verdict("good", sentence)
-    if paired.verdict == "worse":
-        return Verdict("bad", f"{paired.model} does worse than {against}: {proof}.")
-    return Verdict("even", f"No difference shown between {paired.model} and {against}: {proof}.")
+        return Headline("good", sentence)
+    if paired.outcome == "worse":
+        return Headline("bad", f"{paired.model} does worse than {against}: {proof}.")
+    return Headline("even", f"No difference shown between {paired.model} and {against}: {proof}.")
 
 
 def _equals(p_value: float) -> str:
@@ -80,14 +81,14 @@ def _equals(p_value: float) -> str:
     return text.replace("<", "<\u00a0") if text.startswith("<") else f"=\u00a0{text}"
 
 
-def _compare(label: str, score: MetricRow, rival: str, bar: MetricRow) -> Verdict:
+def _compare(label: str, score: MetricRow, rival: str, bar: MetricRow) -> Headline:
     name = metric_label(PRIMARY)
     against = f"{rival} ({name} {format_metric(bar.value)})"
     if score.low > bar.high:
-        return Verdict("good", f"{label} beats the strongest baseline, {against}{_times(score, bar)}.")
+        return Headline("good", f"{label} beats the strongest baseline, {against}{_times(score, bar)}.")
     if score.high < bar.low:
-        return Verdict("bad", f"{label} does worse than {against}.")
-    return Verdict("even", f"No clear difference between {label} and {against}: their intervals overlap.")
+        return Headline("bad", f"{label} does worse than {against}.")
+    return Headline("even", f"No clear difference between {label} and {against}: their intervals overlap.")
 
 
 def _times(score: MetricRow, bar: MetricRow) -> str:
@@ -110,10 +111,9 @@ def say_popularity(models: Sequence[ScoredModel]) -> str:
 
 def gather_warnings(report: ReportInput) -> list[str]:
     """Return what a reader must know before any number: the warnings among the findings, and an unfit metric."""
-    found = [one.sentence for one in report.evidence.findings if one.is_warning]
-    if report.guard is not None and not report.guard.is_fit and report.guard.sentence not in found:
-        found.insert(0, report.guard.sentence)
-    return found
+    found = [say_finding(one) for one in report.evidence.findings if one.is_warning]
+    unfit = [say_guard(report.guard)] if report.guard is not None and not report.guard.is_fit else []
+    return unfit + found
 
 
 def strongest_baseline(models: Iterable[ScoredModel]) -> ScoredModel | None:

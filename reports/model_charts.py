@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from evaluation.comparison import Comparison
 from reports.display import clean_text, format_difference, format_metric, format_range, format_share, metric_label
 from reports.drawing import (
     ACCENT,
@@ -29,6 +28,7 @@ from reports.drawing import (
 from reports.findings import find_primary, rank_models
 from reports.report_input import PRIMARY, ScoredModel
 from schema.metric import Metric, MetricRow
+from schema.verdicts import Comparison
 
 MOST_DRAWN = 24
 
@@ -78,7 +78,7 @@ def draw_differences(comparisons: Sequence[Comparison], name: str, width: float 
     figure, axes = new_axes(width, 0.8 + 0.36 * len(comparisons))
     axes.axvline(0, color=MUTED, linewidth=1.2)
     for row, one in enumerate(comparisons):
-        is_shown = one.verdict in ("better", "worse")
+        is_shown = one.outcome in ("better", "worse")
         draw_whisker(axes, row, (one.low, one.difference, one.high), ACCENT if is_shown else BASELINE, "o", is_shown)
     names = [clean_text(one.against, limit=label_limit(width)) for one in comparisons]
     name_rows(axes, names, [False] * len(names), bottom=len(names) - 0.4)
@@ -88,9 +88,8 @@ def draw_differences(comparisons: Sequence[Comparison], name: str, width: float 
         FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "\u2212") if value else "0")
     )
     label = metric_label(comparisons[0].metric)
-    side = "left" if comparisons[0].lower_is_better else "right"
     joint = ", " if width > NARROW_INCHES else "\n"
-    axes.set_xlabel(f"difference in {label}{joint}{side} of 0: chosen is better")
+    axes.set_xlabel(f"difference in {label}{joint}right of 0: chosen is better")
     values = "; ".join(
         f"{clean_text(one.against)} {format_difference(one.difference)} ({format_range(one.low, one.high)})"
         for one in comparisons

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import breakdown_charts, display, findings, model_charts, small_charts
+from reports import breakdown_charts, display, findings, model_charts, small_charts, verdicts
 from reports.data_summary import Distributions, funnel_steps
 from reports.drawing import NARROW_INCHES, WIDE_INCHES
 from reports.report_input import PRIMARY, ReportInput
@@ -91,8 +91,13 @@ def _environment() -> Environment:
         "interval": display.format_interval,
         "is_descriptive": display.is_descriptive,
         "metric_label": display.metric_label,
+        "metric_over": verdicts.metric_over,
         "percent": display.percent_of,
         "range_of": display.format_range,
+        "say_finding": verdicts.say_finding,
+        "say_guard": verdicts.say_guard,
+        "say_lead": verdicts.say_lead,
+        "say_trial": verdicts.say_trial,
     }
     return environment
 

@@ -4,17 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from evaluation.checks import Finding
-from evaluation.comparison import Comparison
-from evaluation.guard import GuardVerdict
-from evaluation.selection_noise import LeadVerdict
 from reports.data_summary import Distributions
 from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
 from schema.metric import Metric, MetricRow
 from schema.scores import CalibrationBin, HistogramBin, SegmentScore
+from schema.verdicts import Comparison, Finding, Guard, Lead
 
 PRIMARY = Metric("ndcg", 10)
 """The metric by which models are ordered and compared."""
+HEADLINES = (PRIMARY, Metric("recall", 10), Metric("hit_rate", 10), Metric("coverage", 10), Metric("rmse"))
+"""The metrics of short tables."""
 
 
 @dataclass(frozen=True)
@@ -188,8 +187,8 @@ class ReportInput:
     test: Sequence[ScoredModel]
     candidates: Sequence[ScoredModel] = ()
     evidence: Evidence = Evidence()
-    guard: GuardVerdict | None = None
-    lead: LeadVerdict | None = None
+    guard: Guard | None = None
+    lead: Lead | None = None
     curve: Sequence[tuple[int, MetricRow]] = ()
     windows: Sequence[WindowScores] = ()
     original: Sequence[ScoredModel] = ()

@@ -6,7 +6,7 @@ newest first, whose first entry says the same as the record: one object, so that
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from schema.errors import CorruptObject, ObjectNotFound, VersionConflict
 from storage import canonical, layout
@@ -32,6 +32,23 @@ class ChampionTerm:
     promoted_at: str | None = None
     reason: str | None = None
     promotion: str | None = None
+
+
+class ChampionHistory(NamedTuple):
+    """The champions, and the version of the pointer that they were read from.
+
+    Attributes:
+        terms: The one that serves first; empty if there is none.
+        version: Version of the pointer, which `promote` expects; None if there is none.
+    """
+
+    terms: tuple[ChampionTerm, ...]
+    version: str | None
+
+    @property
+    def champion_id(self) -> str | None:
+        """The model that serves."""
+        return self.terms[0].model_id if self.terms else None
 
 
 def read_champion(store: Store) -> tuple[dict[str, object] | None, str | None]:
@@ -62,8 +79,8 @@ def champion_id(store: Store) -> str | None:
     return None if record is None else _term(record, store.locate(layout.CHAMPION)).model_id
 
 
-def read_history(store: Store) -> tuple[list[ChampionTerm], str | None]:
-    """Return the champions, the one that serves first, and the version that `promote` expects; ([], None) if none.
+def read_history(store: Store) -> ChampionHistory:
+    """Return the champions, the one that serves first, and the version of the pointer.
 
     A record without a history has its own champion alone.
 
@@ -73,7 +90,7 @@ def read_history(store: Store) -> tuple[list[ChampionTerm], str | None]:
     record, version = read_champion(store)
     source = store.locate(layout.CHAMPION)
     if record is None:
-        return [], version
+        return ChampionHistory((), version)
     serving = _term(record, source)
     listed = record.get(HISTORY, [record])
     if not isinstance(listed, list):
@@ -84,7 +101,7 @@ def read_history(store: Store) -> tuple[list[ChampionTerm], str | None]:
         raise CorruptObject(
             f"{source} names {serving.model_id[:80]!r} and its {HISTORY} {first!r} first; expected the same."
         )
-    return history, version
+    return ChampionHistory(tuple(history), version)
 
 
 def predecessors(history: Sequence[ChampionTerm]) -> list[str]:
@@ -113,16 +130,13 @@ def predecessors(history: Sequence[ChampionTerm]) -> list[str]:
     return line[-2::-1]
 
 
-def promote(
-    store: Store, term: ChampionTerm, history: Sequence[ChampionTerm], expected_version: str | None
-) -> Mapping[str, object]:
+def promote(store: Store, term: ChampionTerm, history: ChampionHistory) -> Mapping[str, object]:
     """Make a model the champion, if the pointer still has the version with which the history was read.
 
     Args:
         store: Where the pointer is.
         term: The model, and why.
-        history: The champions until now, the newest first.
-        expected_version: Version of the pointer that the history was read from; None if there was none.
+        history: The champions until now.
 
     Returns:
         The record that the pointer has now.
@@ -133,11 +147,11 @@ def promote(
     """
     record = {
         **asdict(term),
-        "previous_model_id": history[0].model_id if history else None,
-        HISTORY: [asdict(entry) for entry in (term, *history)][:MOST_ENTRIES],
+        "previous_model_id": history.champion_id,
+        HISTORY: [asdict(one) for one in (term, *history.terms)][:MOST_ENTRIES],
     }
     try:
-        replace_champion(store, record, expected_version)
+        replace_champion(store, record, history.version)
     except VersionConflict as error:
         if read_champion(store)[0] != record:
             raise VersionConflict(_describe_winner(store, term)) from error
@@ -154,7 +168,7 @@ def replace_champion(store: Store, record: Mapping[str, object], expected_versio
 
 
 def _describe_winner(store: Store, term: ChampionTerm) -> str:
-    history, _ = read_history(store)
+    history = read_history(store).terms
     if term in history:
         won = history[history.index(term) - 1]
         return (

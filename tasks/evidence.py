@@ -12,33 +12,33 @@ from prefect import task
 
 from evaluation.assess import items_by_user
 from evaluation.checks import (
-    Finding,
     find_chance,
     find_cold_items,
     find_cold_users,
     find_copy,
     find_known_leak,
+    find_mixed_parts,
     find_small_split,
     find_time_travel,
     find_too_good,
     overlap_at_k,
 )
-from evaluation.comparison import Comparison, adjust, compare_paired
+from evaluation.measured import USERS_K
 from evaluation.shapes import calibrate, spread_of_scores
+from evaluation.significance import adjust, compare_paired
 from models.base import Scorer
 from reports.report_input import PRIMARY, Evidence, ExampleUser, HistoryEntry, RecommendedItem
 from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
 from schema.metric import Metric
 from schema.scores import CalibrationBin
+from schema.verdicts import Comparison, Finding
 from storage import artifacts, layout
 from storage.manifest import Manifest
-from tasks.choose import Scored
-from tasks.measured import USERS_K
 from tasks.options import PlaceOptions
 from tasks.rank import load_model
 from tasks.recommend import recommended_rows
-from tasks.score import read_ranked, read_segments, read_users
+from tasks.score import Scored, read_ranked, read_segments, read_users
 from tasks.store import LEARNT, learnt_parts, read_parts, read_table
 
 ORACLE_NDCG = 1.0
@@ -98,7 +98,7 @@ def _findings(
     n_cold, n_warm = (chosen.scores.count(name) for name in ("n_cold_users", "n_warm_users"))
     yield find_cold_users(n_cold, n_cold + n_warm)
     yield find_cold_items(split.count("test_n_cold_items"), split.count("test_n_items"))
-    yield _leaks(split)
+    yield find_mixed_parts(split.count("n_leaked"))
     if split.counts["has_timestamps"]:
         columns = ["user_idx", "timestamp"]
         learnt, held = (read_parts(places, split, parts, columns) for parts in (LEARNT, ("test",)))
@@ -115,19 +115,6 @@ def _findings(
             overlap = overlap_at_k(read_ranked(places, chosen.scores), read_ranked(places, one.scores), USERS_K)
             yield find_copy(chosen.candidate.label, overlap)
     yield find_too_good(chosen.value(PRIMARY) or 0.0, ORACLE_NDCG)
-
-
-def _leaks(split: Manifest) -> Finding:
-    n_leaked = split.count("n_leaked")
-    if not n_leaked:
-        return Finding(
-            "leaks", is_warning=False, sentence="Each pair of user and item is in one part of the split only."
-        )
-    sentence = (
-        f"{n_leaked:,} pairs of user and item were named for more than one part of the split. They are kept in the "
-        "earliest of these parts alone; figures measured elsewhere on the same files are too high."
-    )
-    return Finding("leaks", is_warning=True, sentence=sentence)
 
 
 def _best_at_ratings(tested: Sequence[Scored], chosen: Scored) -> Scored | None:
@@ -170,14 +157,9 @@ def _keys(rows: pa.Table) -> NDArray[np.int64]:
 
 def find_what_was_taken_out(lists: Scored) -> Finding:
     """Return what was taken out of lists that were made elsewhere, and how many users have none."""
-    unknown, seen, without = (
-        lists.scores.count(name) for name in ("n_unknown_items", "n_seen", "n_users_without_list")
-    )
-    sentence = (
-        f"Of the lists, {unknown:,} items that the dataset does not know and {seen:,} that the user already had were "
-        f"taken out; {without:,} of {lists.scores.count('n_users'):,} evaluated users have no list and count as misses."
-    )
-    return Finding("lists from elsewhere", is_warning=bool(unknown or seen or without), sentence=sentence)
+    names = ("n_unknown_items", "n_seen", "n_users_without_list", "n_users")
+    figures = {name: lists.scores.count(name) for name in names}
+    return Finding("lists from elsewhere", any(figures[name] for name in names[:3]), figures)
 
 
 def find_examples(

@@ -12,14 +12,14 @@ from prefect import task
 
 from evaluation.assignment import rolling_windows
 from schema.errors import InvalidInput
+from schema.verdicts import figures_of
 from storage import canonical, layout
 from storage.code_version import code_version
 from storage.manifest import Manifest
-from tasks.choose import Choice, Scored
+from tasks.choose import Choice
 from tasks.execution import COMPUTE_RETRIES
-from tasks.measured import headline
 from tasks.options import PlaceOptions
-from tasks.score import read_rows
+from tasks.score import Scored, headline, read_rows
 from tasks.store import local_file, publish_once, read_table
 
 
@@ -115,7 +115,7 @@ def write_model(places: PlaceOptions, training: Training, folder: Path) -> dict[
         (folder / target).parent.mkdir(exist_ok=True)
         shutil.copyfile(local_file(places, dataset, name), folder / target)
     measured = _rows(places, [*training.validated, *training.tested])
-    verdicts = {"guard": asdict(choice.guard), "lead": asdict(choice.lead)}
+    verdicts = {"guard": figures_of(choice.guard), "lead": figures_of(choice.lead)}
     _write_json(folder / layout.METRICS, {"rows": measured, **verdicts})
     _write_json(folder / layout.METADATA, _metadata(training.lineage, training.final))
     sizes = {name: dataset.counts[name] for name in ("n_users", "n_items")}

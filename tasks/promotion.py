@@ -1,72 +1,193 @@
-"""A promotion: what can be asked of it, and its decision as an artifact, whatever the answer."""
+"""Promote a model to champion: find challenger and champion, compare them, publish the decision, swap the pointer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from loguru import logger
 from prefect import task
 
-import evaluation.checks
-import evaluation.comparison
-import evaluation.gate
-import evaluation.guard
-import evaluation.intervals
-import reports.display
-import tasks.choose
-import tasks.gate
-from storage import canonical, layout
-from storage.identity import code_version
+from evaluation.checks import find_leaks, find_mixed_parts, find_too_good
+from evaluation.gate import judge_challenger
+from evaluation.selection import judge_metrics
+from models.registry import Candidate
+from reports.promotion import decision_record
+from reports.verdicts import say_finding
+from schema.errors import CorruptObject, InvalidInput
+from schema.metric import Metric
+from schema.verdicts import Finding, Guard, Verdict
+from storage import artifacts, canonical, layout
+from storage.champion import ChampionHistory, ChampionTerm, predecessors, promote, read_history
+from storage.code_version import code_version
+from storage.inventory import list_artifacts
 from storage.manifest import Manifest
-from tasks.choose import Scored
-from tasks.contest import Contest
-from tasks.execution import COMPUTE_RETRIES
-from tasks.gate import decide_promotion
-from tasks.options import EvaluationOptions, PlaceOptions, PromotionOptions, SelectionOptions
-from tasks.score import read_rows
-from tasks.store import local_file, publish_once
+from storage.protocol import Store
+from storage.verify import verify_files
+from tasks.choose import try_yardsticks
+from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES
+from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
+from tasks.published import require_model
+from tasks.rank import candidate_of
+from tasks.score import Scored, read_rows, read_users
+from tasks.store import LEARNT, local_file, publish_once, read_parts, read_table
 
-CODE = code_version(
-    evaluation.checks,
-    evaluation.comparison,
-    reports.display,
-    evaluation.gate,
-    evaluation.guard,
-    evaluation.intervals,
-    tasks.choose,
-    tasks.gate,
-)
+PART = "test"
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the gate said.
+class Challenge:
+    """A challenger, the champion, and the split on which they are compared.
+
+    Attributes:
+        challenger: A published model.
+        champion: The model that serves; None if there is none.
+        split: The challenger's own, which both are fitted to again and tested on.
+        history: The champions until now, with the version of the pointer on which the decision is based.
+        findings: What is to be known of the two beside their figures.
+    """
+
+    challenger: Manifest
+    champion: Manifest | None
+    split: Manifest
+    history: ChampionHistory
+    findings: tuple[Finding, ...]
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """What challenger and champion are fits of."""
+        return tuple(candidate_of(model) for model in (self.challenger, self.champion) if model)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A published decision of the gate.
 
     Attributes:
         artifact: Where it is published.
-        decision: As ``decision.json`` holds it, JSON values.
+        record: As ``decision.json`` holds it, JSON values.
         is_new: Whether it was decided now, rather than found as an earlier run left it.
     """
 
     artifact: Manifest
-    decision: dict[str, Any]
+    record: dict[str, Any]
     is_new: bool
 
 
+@task(name="find challenger and champion")
+def find_challenge(places: PlaceOptions, choice: ModelChoice) -> Challenge:
+    """Return the model that is named, else the newest, with the champion.
+
+    Raises:
+        InvalidInput: If there is no such model, its split is gone, or the champion is gone or cannot be fitted to it.
+    """
+    store = places.open_store()
+    history = read_history(store)
+    challenger, dataset = require_model(store, choice.model_id or newest_model(store, history.terms))
+    split = artifacts.find(store, layout.SPLITS, challenger.inputs["split"])
+    if split is None:
+        raise InvalidInput(f"{store.uri} no longer has the split of models/{challenger.id}: train a challenger anew.")
+    if history.champion_id in (None, challenger.id):
+        return Challenge(challenger, challenger if history.champion_id else None, split, history, ())
+    champion = _find_champion(store, str(history.champion_id))
+    _require_columns(candidate_of(champion), split)
+    findings = tuple(_find_differences(places, challenger, champion, dataset, history.terms))
+    for finding in findings:
+        logger.log("WARNING" if finding.is_warning else "INFO", "{}", say_finding(finding))
+    return Challenge(challenger, champion, split, history, findings)
+
+
+def newest_model(store: Store, history: Sequence[ChampionTerm]) -> str:
+    """Return the id of the model that was published last, less those that gave way to the champion.
+
+    One that served comes back by its name or by a rollback only: else the next comparison would undo a rollback.
+
+    Args:
+        store: Where models are.
+        history: The champions, the one that serves first.
+
+    Raises:
+        InvalidInput: If there is none.
+    """
+    gone = {term.model_id for term in history} - {term.model_id for term in history[:1]}
+    models = {one.id for one in list_artifacts(store, layout.MODELS) if isinstance(one.manifest, Manifest)}
+    moments = {one: store.written_at(layout.manifest_key(layout.MODELS, one)) for one in models - gone}
+    published = [(moment, one) for one, moment in moments.items() if moment is not None]
+    if not published:
+        served = f" that did not serve before; {len(models & gone)} did" if models & gone else ""
+        raise InvalidInput(
+            f"{store.uri} has no model to promote{served}. Train one with 'python flows/train.py', or name one with "
+            "--model."
+        )
+    moment, newest = max(published)
+    logger.info(
+        "No --model is named: the challenger is the newest, models/{}, of {:%Y-%m-%d %H:%M} UTC", newest, moment
+    )
+    return newest
+
+
+def _find_champion(store: Store, champion_id: str) -> Manifest:
+    champion = artifacts.find(store, layout.MODELS, champion_id)
+    if champion is None:
+        raise InvalidInput(
+            f"The champion, models/{champion_id}, is no longer in {store.uri}: nothing can be compared with it. Put a "
+            "model in its place with --rollback --model ID --reason TEXT."
+        )
+    return champion
+
+
+def _require_columns(candidate: Candidate, split: Manifest) -> None:
+    needed = candidate.kind.needs & {"ratings", "timestamps"}
+    missing = [name for name in sorted(needed) if not split.counts[f"has_{name}"]]
+    if missing:
+        raise InvalidInput(
+            f"The champion, {candidate.label}, needs {missing[0]}, and splits/{split.id} of the challenger has none: "
+            "the two cannot be compared. Train a challenger on data that have them."
+        )
+
+
+def _find_differences(
+    places: PlaceOptions, challenger: Manifest, champion: Manifest, dataset: Manifest, history: Sequence[ChampionTerm]
+) -> Iterator[Finding]:
+    """Yield whether the challenger served before, is of older data, or is of the same parameters."""
+    place = next((place for place, term in enumerate(history) if term.model_id == challenger.id), None)
+    if place is not None:
+        next_term = history[place - 1]
+        about = {"successor": next_term.model_id, "promoted_at": next_term.promoted_at, "reason": next_term.reason}
+        yield Finding("served before", is_warning=True, figures=about)
+    champions_dataset = artifacts.find(places.open_store(), layout.DATASETS, champion.inputs["dataset"])
+    last = _last_day(places, dataset)
+    champions_last = _last_day(places, champions_dataset) if champions_dataset else None
+    if last and champions_last and last < champions_last:
+        days = {"last_day": last.isoformat(), "champions_last_day": champions_last.isoformat()}
+        yield Finding("older data", is_warning=True, figures=days)
+    if candidate_of(challenger) == candidate_of(champion):
+        yield Finding("same parameters", is_warning=False, figures={})
+
+
+def _last_day(places: PlaceOptions, dataset: Manifest) -> date | None:
+    if not dataset.counts["has_timestamps"]:
+        return None
+    timestamps = np.asarray(read_table(places, dataset, layout.INTERACTIONS, ["timestamp"])["timestamp"])
+    return datetime.fromtimestamp(int(timestamps.max()), tz=UTC).date()
+
+
 @task(name="gate", **COMPUTE_RETRIES)
-def pass_gate(
+def decide(
     places: PlaceOptions,
-    contest: Contest,
+    challenge: Challenge,
     scored: Sequence[Scored],
     selection: SelectionOptions,
     evaluation: EvaluationOptions,
     options: PromotionOptions,
-) -> Verdict:
+) -> Decision:
     """Publish and return the decision: ``decision.json``, with ``metrics.json`` of all that were compared.
 
     Args:
         places: The store.
-        contest: Challenger and champion.
+        challenge: Challenger and champion.
         scored: They, a random scorer and popularity, fitted to train and validation of the split, on its test part.
         selection: The metric that decides, and what the guard may do.
         evaluation: Who is evaluated.
@@ -75,7 +196,9 @@ def pass_gate(
     Raises:
         InvalidInput: If the metric is not kept for each user.
     """
-    margin, is_new = options.promotion_margin, False
+    is_new = False
+    roles = {"challenger": challenge.challenger, "champion": challenge.champion}
+    models = {role: model for role, model in roles.items() if model}
 
     def build(folder: Path) -> dict[str, Any]:
         nonlocal is_new
@@ -83,28 +206,119 @@ def pass_gate(
         rows = [row for one in scored for row in read_rows(places, one.scores)]
         metrics = {"rows": [asdict(row) for row in rows]}
         (folder / layout.METRICS).write_bytes(canonical.encode(metrics, indent=2))
-        decision = decide_promotion(places, contest, scored, selection, evaluation, margin)
-        (folder / layout.DECISION).write_bytes(canonical.encode(decision, indent=2))
-        return {"is_promoted": decision["promoted"], "n_users": scored[0].scores.counts["n_users"]}
+        verdict = _judge(places, challenge, scored, selection, evaluation, options.promotion_margin)
+        about = {role: _describe(model, scored, selection.metric) for role, model in models.items()}
+        record = decision_record(verdict, about, challenge.findings)
+        for one in record["conditions"]:
+            logger.log("INFO" if one["met"] else "WARNING", "{}: {}", one["name"].capitalize(), one["sentence"])
+        (folder / layout.DECISION).write_bytes(canonical.encode(record, indent=2))
+        return {"is_promoted": verdict.is_promoted, "n_users": scored[0].scores.counts["n_users"]}
 
-    champion = contest.champion
     promotion = publish_once(
         places,
         layout.PROMOTIONS,
-        inputs={
-            "challenger": contest.challenger.id,
-            "split": contest.split.id,
-            **({"champion": champion.id} if champion else {}),
-        },
+        inputs={**{role: model.id for role, model in models.items()}, "split": challenge.split.id},
         parameters={
             **selection.model_dump(mode="json"),
-            "margin": margin,
+            "margin": options.promotion_margin,
             "evaluate_users": evaluation.evaluate_users,
             "test_scores": [one.scores.id for one in scored],
-            "findings": [asdict(finding) for finding in contest.findings],
+            "findings": [asdict(finding) for finding in challenge.findings],
         },
-        code=CODE,
+        code=code_version(_judge, _describe, decision_record),
         build=build,
     )
     path = local_file(places, promotion, layout.DECISION)
-    return Verdict(promotion, canonical.decode_object(path.read_bytes(), str(path)), is_new)
+    return Decision(promotion, canonical.decode_object(path.read_bytes(), str(path)), is_new)
+
+
+def _judge(
+    places: PlaceOptions,
+    challenge: Challenge,
+    scored: Sequence[Scored],
+    selection: SelectionOptions,
+    evaluation: EvaluationOptions,
+    margin_share: float,
+) -> Verdict:
+    """Return the verdict of the gate on a challenger, from the scores that are kept for each user."""
+    metric = selection.metric
+    if metric.is_held_out_only:
+        raise InvalidInput(
+            f"--select-by {metric} ranks held-out rows only, and is not kept for each user: models cannot "
+            "be compared by it. Use ndcg_10."
+        )
+    guard = judge_metrics(metric, try_yardsticks(places, challenge.split, scored, evaluation, LEARNT, PART))
+    challenger = _find(scored, challenge.challenger)
+    popularity = next(one for one in scored if one.candidate.kind.role == "popularity")
+    competing = [challenger, popularity, *([_find(scored, challenge.champion)] if challenge.champion else [])]
+    values, popularity_values, *champion_values = (read_users(places, one.scores, metric) for one in competing)
+    return judge_challenger(
+        metric,
+        values,
+        champion_values[0] if champion_values else None,
+        popularity_values,
+        guard,
+        tuple(_look_for_leaks(places, challenge.split, challenger.value(metric) or 0.0, guard)),
+        margin_share,
+        may_warn=selection.guard == "warn",
+    )
+
+
+def _look_for_leaks(places: PlaceOptions, split: Manifest, value: float, guard: Guard) -> Iterator[Finding]:
+    columns = ["user_idx", "item_idx"]
+    parts = (read_parts(places, split, part, columns) for part in (LEARNT, (PART,)))
+    yield find_leaks(*(np.asarray(rows[name]) for rows in parts for name in columns))
+    if n_mixed := split.count("n_leaked"):
+        yield find_mixed_parts(n_mixed)
+    oracle = guard.wanted.yardsticks[2].value
+    if oracle > 0:
+        yield find_too_good(value, oracle)
+
+
+def _find(scored: Sequence[Scored], model: Manifest) -> Scored:
+    candidate = candidate_of(model)
+    return next(one for one in scored if one.candidate == candidate)
+
+
+def _describe(model: Manifest, scored: Sequence[Scored], metric: Metric) -> dict[str, Any]:
+    one = _find(scored, model)
+    return {"model_id": model.id, "label": one.candidate.label, "value": one.value(metric)}
+
+
+@task(name="find predecessor")
+def find_predecessor(places: PlaceOptions, choice: ModelChoice, history: ChampionHistory) -> Manifest:
+    """Return the model to go back to: the one that is named, else the one that served before the champion.
+
+    Raises:
+        InvalidInput: If none is named and none served before, or no such model is published.
+    """
+    store = places.open_store()
+    before = predecessors(history.terms)
+    if not (choice.model_id or before):
+        champion = f"models/{history.champion_id}, the first" if history.champion_id else "none"
+        raise InvalidInput(
+            f"{store.uri} has no champion to go back to; its champion is {champion}. Name a model: --model."
+        )
+    return require_model(store, choice.model_id or before[0])[0]
+
+
+@task(name="promote", **NETWORK_RETRIES)
+def make_champion(
+    places: PlaceOptions, model: Manifest, term: ChampionTerm, history: ChampionHistory
+) -> Mapping[str, object]:
+    """Make a model the champion after every byte of it was read, and return the pointer's record.
+
+    Raises:
+        CorruptObject: If the model is not as its manifest says.
+        VersionConflict: If someone else replaced the champion since the pointer was read; names who won.
+    """
+    store = places.open_store()
+    problems = [problem.what for problem in verify_files(store, model)]
+    if problems:
+        raise CorruptObject(
+            f"models/{model.id} cannot serve: {' '.join(problems)} The champion stays. Copy the model here again with "
+            "'python flows/store.py cp', or name another one with --model."
+        )
+    record = promote(store, term, history)
+    logger.info("models/{} is the champion now; before: {}", model.id, history.champion_id or "none")
+    return record

@@ -1,10 +1,10 @@
-"""Start, look at and stop the process stack: Prefect, Dask, Spark, MinIO and MLflow on this machine.
+"""Start, show and stop the process stack: Prefect, Dask, Spark, MinIO and MLflow on this machine.
 
     python -m deployments.stack up
     python -m deployments.stack status
     python -m deployments.stack down
 
-Variables that begin with STACK_, or the file .env.stack, decide ports, numbers and folders: docs/operations.md.
+Variables that begin with STACK_, or the file .env.stack, set ports, numbers and folders: docs/operations.md.
 """
 
 import argparse
@@ -22,7 +22,7 @@ COMMANDS = {"up": bring_up, "status": show_status, "down": take_down}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0 if all is as asked, 1 if not, 2 if a setting does not fit."""
+    """Run a command; return 0 if it succeeded, 1 if not, 2 if a setting does not fit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=tuple(COMMANDS))
     command = COMMANDS[parser.parse_args(arguments).command]

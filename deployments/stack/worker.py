@@ -1,10 +1,10 @@
-"""Become the Prefect worker, after the runs that an earlier one left unfinished have got their end.
+"""Run the Prefect worker, after ending the runs that an earlier one left unfinished.
 
     python -m deployments.stack.worker start --pool NAME …
 
 A worker whose process was killed, or whose machine went down, leaves runs behind that nobody watches any more: they
-would stay Running for ever, and keep the place in the queue and the limit of their deployment. When this one starts,
-all processes of that one are gone. So its runs have crashed, and who is to be told of that is told.
+would stay Running for ever, and keep their place in the queue and in the limit of their deployment. When this one
+starts, all processes of that one are gone. So its runs are set to Crashed, and notices of them are posted.
 """
 
 import os
@@ -40,21 +40,21 @@ WHY = "The worker that ran it, or its machine, went down before it had ended; ru
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """End the runs that were cut off, and go on as ``prefect worker`` with the arguments of this program."""
+    """End the runs that were cut off, and become ``prefect worker`` with the arguments of this program."""
     try:
         with get_client(sync_client=True) as client:
             for run in end_cut_off_runs(client):
                 logger.warning("Flow run {} ({}) was cut off: {}", run.name, run.id, WHY)
     except (httpx.HTTPError, PrefectException) as error:
-        logger.warning("Runs that were cut off could not be looked for ({}); heartbeats will tell of them", error)
+        logger.warning("Cut-off runs could not be looked for ({}); their missing heartbeats will end them", error)
     given = sys.argv[1:] if arguments is None else arguments
     os.execv(sys.executable, [sys.executable, "-m", "prefect", "--no-prompt", "worker", *given])  # noqa: S606
 
 
 def end_cut_off_runs(client: SyncPrefectClient) -> list[FlowRun]:
-    """Give the unfinished runs of earlier workers of this name their end, post notices of them, and return them.
+    """End the unfinished runs of earlier workers of this name, post notices of them, and return them.
 
-    One that was being cancelled is Cancelled, any other Crashed. Runs of workers of other names are left alone.
+    A run that was being cancelled becomes Cancelled, any other Crashed. Runs of workers of other names are left alone.
     """
     cut_off = [
         run for run in _read_unfinished(client) if run.labels.get(WORKER_LABEL, PREFECT_WORKER) == PREFECT_WORKER
@@ -86,7 +86,7 @@ def _end(client: SyncPrefectClient, run: FlowRun) -> None:
 
 
 def _nothing() -> None:
-    """Do what is done of a flow of which only the name is known here."""
+    """Stand for the body of a flow, of which only the name is known here."""
 
 
 if __name__ == "__main__":

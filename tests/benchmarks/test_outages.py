@@ -11,7 +11,7 @@ from benchmarks.command_outages import COMMANDS, last_error
 from benchmarks.outages import NOT_TRIED, SCENARIOS, STUCK, Outcome, judge, main
 from benchmarks.reader import compare
 from benchmarks.stack_outages import DAMAGES, PARAMETERS
-from flows.settings import Settings
+from flows.settings import Settings, nest
 
 RIGHT = Outcome(SCENARIOS["minio"], "Completed", 40.0, "", "Completed")
 CRASHED = replace(RIGHT, scenario=SCENARIOS["run"], state="Crashed")
@@ -86,7 +86,7 @@ def test_unknown_outage_is_refused_with_those_that_there_are(capsys: pytest.Capt
 def test_every_outage_can_be_done_and_parameters_are_those_of_the_flow() -> None:
     assert {name for name, one in SCENARIOS.items() if one.step} == DAMAGES.keys()
     assert {name for name, one in SCENARIOS.items() if not one.step} == COMMANDS.keys()
-    Settings(**PARAMETERS)
+    assert Settings(**nest(Settings, PARAMETERS)).split.split == "random"
 
 
 @pytest.mark.parametrize(

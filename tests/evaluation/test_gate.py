@@ -3,20 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.checks import Finding
-from evaluation.comparison import compare_paired
-from evaluation.gate import (
-    LEAST_USERS,
-    Condition,
-    decide,
-    judge_against_popularity,
-    judge_guard,
-    judge_leaks,
-    judge_non_inferiority,
-    say_non_inferiority,
-)
-from evaluation.guard import judge_metrics, try_metric
+from evaluation.gate import judge_challenger, judge_non_inferiority
+from evaluation.selection import judge_metrics, try_metric
+from evaluation.significance import compare_paired
+from reports.verdicts import conditions_of, say_non_inferiority, say_verdict
 from schema.metric import Metric
+from schema.verdicts import BEATS_POPULARITY, LEAST_USERS, METRIC_IS_FIT, NO_LEAK, NOT_WORSE, Finding
 
 NDCG = Metric("ndcg", 10)
 scores = st.lists(st.tuples(*[st.integers(0, 4)] * 2), min_size=LEAST_USERS, max_size=40)
@@ -26,7 +18,7 @@ margins = st.floats(0.001, 0.99)
 
 def judge(values, champion_values, share):
     columns = np.asarray(values, dtype=float), np.asarray(champion_values, dtype=float)
-    return judge_non_inferiority("the challenger", "the champion", NDCG, *columns, share)
+    return judge_non_inferiority(NDCG, *columns, share)
 
 
 def test_a_loss_within_the_margin_is_allowed_and_a_larger_one_is_not():
@@ -56,7 +48,7 @@ def test_the_lower_end_of_the_interval_decides_and_not_the_mean():
 def test_fewer_than_thirty_users_show_nothing():
     few, enough = (judge([0.5] * n_users, [0.5] * n_users, 0.1) for n_users in (29, 30))
     assert (few.low, few.is_shown, enough.is_shown) == (pytest.approx(0.05), False, True)
-    assert "fewer than 30 users show nothing" in say_non_inferiority(few).sentence
+    assert "fewer than 30 users show nothing" in say_non_inferiority(few)
 
 
 @settings(max_examples=30)
@@ -141,46 +133,69 @@ def test_scores_of_other_users_are_refused():
     ],
 )
 def test_the_condition_says_why_with_its_numbers(values, share, is_met, words):
-    condition = say_non_inferiority(judge(values, [0.5] * 36, share))
-    assert condition.is_met == is_met
-    assert words in condition.sentence
-    assert "that of the champion 0.5000" in condition.sentence
-    assert "over 36 users" in condition.sentence
+    result = judge(values, [0.5] * 36, share)
+    sentence = say_non_inferiority(result)
+    assert result.is_shown == is_met
+    assert words in sentence
+    assert "that of the champion 0.5000" in sentence
+    assert "over 36 users" in sentence
+
+
+FIT = judge_metrics(NDCG, [try_metric(NDCG, np.zeros(50), np.full(50, 0.5), np.ones(50))])
+BLIND = judge_metrics(NDCG, [try_metric(NDCG, np.ones(50), np.ones(50), np.ones(50))])
+NO_LEAKS = Finding("leaks", False, {"n_found": 0, "n_all": 9})
+TOO_GOOD = Finding("too good", True, {"value": 0.9, "oracle": 1.0})
+
+
+def decide(value=0.6, champion=None, guard=FIT, leaks=(NO_LEAKS,), *, may_warn=False):
+    values, popularity = np.full(36, value), np.full(36, 0.5)
+    old = None if champion is None else np.full(36, champion)
+    return judge_challenger(NDCG, values, old, popularity, guard, leaks, 0.1, may_warn=may_warn)
+
+
+def sentences(verdict):
+    return {one["name"]: one["sentence"] for one in conditions_of(verdict)}
 
 
 @pytest.mark.parametrize(("value", "is_met"), [(0.6, True), (0.5, True), (0.4999, False)])
 def test_popularity_gets_no_benefit_of_the_doubt(value, is_met):
-    compared = compare_paired("the challenger", "popularity", NDCG, np.full(9, value), np.full(9, 0.5))
-    condition = judge_against_popularity(compared)
-    assert condition.is_met == is_met
-    assert ("is not below" in condition.sentence) == is_met
+    verdict = decide(value)
+    assert verdict.conditions[BEATS_POPULARITY] == is_met
+    assert ("is not below" in sentences(verdict)[BEATS_POPULARITY]) == is_met
 
 
 def test_a_metric_that_tells_nothing_apart_is_met_only_where_a_warning_is_enough():
-    blind = try_metric(NDCG, np.ones(50), np.ones(50), np.ones(50))
-    verdict = judge_metrics(NDCG, [blind])
-    refused, warned = (judge_guard(verdict, may_warn=may_warn) for may_warn in (False, True))
-    assert (refused.is_met, warned.is_met) == (False, True)
-    assert "A random scorer gets 1.0000 of the 1.0000" in refused.sentence
-    assert warned.sentence.endswith("the decision is arbitrary.")
+    refused, warned = (decide(guard=BLIND, may_warn=may_warn) for may_warn in (False, True))
+    assert (refused.conditions[METRIC_IS_FIT], warned.conditions[METRIC_IS_FIT]) == (False, True)
+    assert "A random scorer gets 1.0000 of the 1.0000" in sentences(refused)[METRIC_IS_FIT]
+    assert sentences(warned)[METRIC_IS_FIT].endswith("the decision is arbitrary.")
 
 
 def test_one_leak_is_enough():
-    good, bad = Finding("leaks", False, "None is."), Finding("too good", True, "It is too good.")
-    assert judge_leaks([good, good]) == Condition("no leak", True, "None is. None is.")
-    assert judge_leaks([good, bad]) == Condition("no leak", False, "It is too good.")
+    good, bad = decide(leaks=(NO_LEAKS, NO_LEAKS)), decide(leaks=(NO_LEAKS, TOO_GOOD))
+    assert (good.conditions[NO_LEAK], bad.conditions[NO_LEAK]) == (True, False)
+    assert sentences(good)[NO_LEAK].count("None of the 9 held-out pairs") == 2
+    assert sentences(bad)[NO_LEAK].startswith("The model gets 0.9000 of the 1.0000")
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=6))
-def test_a_challenger_is_promoted_if_every_condition_is_met(met):
-    conditions = [Condition(f"condition {place}", is_met, f"Why {place}.") for place, is_met in enumerate(met)]
-    decision = decide("new", "old", conditions)
-    assert decision.is_promoted == all(met)
-    assert decision.conditions == tuple(conditions)
-    if not decision.is_promoted:
-        assert [f"Why {place}." in decision.sentence for place in range(len(met))] == [not is_met for is_met in met]
-
-
-def test_what_nobody_judged_is_not_promoted():
-    with pytest.raises(ValueError, match="there are no conditions"):
-        decide("new", "old", [])
+@pytest.mark.parametrize(
+    ("options", "unmet"),
+    [
+        ({}, []),
+        ({"champion": 0.55}, []),
+        ({"champion": 0.9}, [NOT_WORSE]),
+        ({"value": 0.4, "champion": 0.9}, [NOT_WORSE, BEATS_POPULARITY]),
+        ({"guard": BLIND, "leaks": (TOO_GOOD,)}, [METRIC_IS_FIT, NO_LEAK]),
+    ],
+)
+def test_a_challenger_is_promoted_if_every_condition_is_met(options, unmet):
+    verdict = decide(**options)
+    assert [name for name, is_met in verdict.conditions.items() if not is_met] == unmet
+    assert (NOT_WORSE in verdict.conditions) == ("champion" in options)
+    assert verdict.is_promoted == (not unmet)
+    sentence, why = say_verdict(verdict, "new", "old" if "champion" in options else None), sentences(verdict)
+    if unmet:
+        assert sentence == " ".join(["new is refused.", *(why[name] for name in unmet)])
+    else:
+        place = "take the place of old" if "champion" in options else "be the first champion"
+        assert sentence == f"new may {place}. {next(iter(why.values()))}"

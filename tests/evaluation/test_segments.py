@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from evaluation import metrics
 from evaluation.evaluate import RankingScores
-from evaluation.intervals import mean_interval
 from evaluation.segments import (
     ACTIVITY_SEGMENTS,
     COLD,
@@ -19,6 +18,7 @@ from evaluation.segments import (
     segment_users_by_activity,
     segment_users_by_age,
 )
+from evaluation.significance import mean_interval
 from schema.items_by_user import ItemsByUser
 from schema.metric import Metric
 from schema.scores import SegmentScore

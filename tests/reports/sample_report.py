@@ -7,15 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from evaluation.checks import Finding
-from evaluation.comparison import Comparison
-from evaluation.guard import GuardVerdict, MetricTrial, Yardstick
-from evaluation.selection_noise import LeadVerdict
 from reports import report_input as report
 from reports.data_summary import summarise_interactions
 from schema.dataset import DatasetCounts, KCorePass, QuarantineReason, ReviewCounts
 from schema.metric import Metric, MetricRow
 from schema.scores import CalibrationBin, HistogramBin, SegmentScore
+from schema.verdicts import Comparison, Finding, Flaw, Guard, Lead, MetricTrial, Yardstick
 
 
 def measure(ndcg: float, rmse: float | None, ks: Sequence[int] = (10,), half_width: float = 0.0042) -> list[MetricRow]:
@@ -186,22 +183,22 @@ def make_comparisons() -> list[Comparison]:
     ]
 
 
-def make_trial(metric: Metric, values: Sequence[float], reason: str = "") -> MetricTrial:
+def make_trial(metric: Metric, values: Sequence[float], flaw: Flaw | None = None) -> MetricTrial:
     random, popularity, oracle = (
         Yardstick(name, value, max(value - 0.004, 0), min(value + 0.004, 1))
         for name, value in zip(("random", "popularity", "oracle"), values, strict=True)
     )
-    return MetricTrial(metric, (random, popularity, oracle), not reason, reason or "It tells them apart.")
+    shown = Comparison("oracle", "popularity", metric, 0.9, 0.8, 1.0, 1e-9, 1e-9, n_users=2871)
+    return MetricTrial(metric, (random, popularity, oracle), (shown, shown), flaw)
 
 
-def make_guard() -> GuardVerdict:
-    chance = "<b>Precision@10</b> over held-out rows gives chance 99.1 % of what it gives an oracle."
+def make_guard() -> Guard:
     trials = [
         make_trial(Metric("ndcg", 10), (0.0029, 0.0397, 0.9812)),
-        make_trial(Metric("held_out_only_precision", 10), (0.9712, 0.9731, 0.98), chance),
-        make_trial(Metric("rmse"), (1.71, 1.01, 0.0)),
+        make_trial(Metric("held_out_only_precision", 10), (0.9712, 0.9731, 0.98), "chance gets too much"),
+        make_trial(Metric("map", 10), (0.0017, 0.0131, 0.97)),
     ]
-    return GuardVerdict(trials[0], tuple(trials[1:]), True, "NDCG@10 over the full catalogue is fit to choose.")
+    return Guard(trials[0], tuple(trials[1:]))
 
 
 def make_segments(scale: float) -> list[SegmentScore]:
@@ -255,9 +252,9 @@ def make_original() -> list[report.ScoredModel]:
 
 def make_findings() -> list[Finding]:
     return [
-        Finding("cold users", False, "All 2 871 users with test rows have rows to learn from."),
-        Finding("time travel", True, "Of 2 871 test rows 96 are older than a training row of the same user <i>."),
-        Finding("small split", False, "The split shows differences of 0.0041 in NDCG@10."),
+        Finding("cold users", False, {"n_found": 0, "n_all": 2871}),
+        Finding("time travel", True, {"n_same_user": 96, "n_found": 96, "n_all": 2871}),
+        Finding("copy of popularity", False, {"model": "ALS <i>", "overlap": 0.2}),
     ]
 
 
@@ -273,8 +270,7 @@ def make_full_report() -> report.ReportInput:
         ids=replace(base.ids, scores={"Scores of validation": "e5" * 8, "Scores of test": "f6" * 8, "Fit": "a7" * 8}),
         evidence=make_evidence(),
         guard=make_guard(),
-        lead=LeadVerdict(CHOSEN, "ALS implicit, rank 32, reg 1", 0.008, 0.0021, 0.993, 11, False,
-                         "The lead of 0.0080 is more than the 0.0021 that chance gives the best of 11 models."),
+        lead=Lead(CHOSEN, "ALS implicit, rank 32, reg 1", 0.008, 0.0021, 0.993, 11),
         curve=[(step, make_row("ndcg", 10, 0.09 - 0.07 / step, 0.004)) for step in range(1, 11)],
         windows=make_windows(),
         original=make_original(),

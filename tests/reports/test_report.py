@@ -18,8 +18,10 @@ from reports.data_summary import Distributions, FunnelStep, funnel_steps
 from reports.findings import best_value, gather_warnings, judge, say_popularity, say_random
 from reports.report import render_report
 from reports.report_input import ReportInput
+from reports.verdicts import say_finding, say_guard
 from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
 from schema.metric import Metric
+from schema.verdicts import Guard
 
 
 class Page(HTMLParser):
@@ -44,7 +46,9 @@ class Page(HTMLParser):
 DIGEST = """
 import hashlib, sample_report, sys
 from reports.report import render_report
+from reports.verdicts import say_finding, say_guard
 from schema.metric import Metric
+from schema.verdicts import Guard
 sys.stdout.write(hashlib.sha256(render_report(sample_report.make_report()).encode()).hexdigest())
 """
 
@@ -286,12 +290,11 @@ def test_popularity_is_said_unless_it_was_not_measured_or_was_chosen(report_inpu
 
 
 def test_warnings_are_the_findings_that_warn_and_an_unfit_metric_once(full_input: ReportInput) -> None:
-    assert gather_warnings(full_input) == [full_input.evidence.findings[1].sentence]
+    assert gather_warnings(full_input) == [say_finding(full_input.evidence.findings[1])]
     assert full_input.guard is not None
-    unfit = replace(full_input.guard, is_fit=False, sentence="It cannot choose.")
-    assert gather_warnings(replace(full_input, guard=unfit))[0] == "It cannot choose."
-    same = replace(full_input.evidence.findings[0], is_warning=True, sentence="It cannot choose.")
-    assert gather_warnings(with_evidence(replace(full_input, guard=unfit), findings=[same])) == ["It cannot choose."]
+    unfit = Guard(full_input.guard.others[0], ())
+    assert gather_warnings(replace(full_input, guard=unfit))[0] == say_guard(unfit)
+    assert gather_warnings(with_evidence(replace(full_input, guard=unfit), findings=[])) == [say_guard(unfit)]
 
 
 def test_random_scorer_is_held_against_the_best_of_the_others(full_input: ReportInput) -> None:

@@ -15,9 +15,8 @@ from reports.display import (
     format_share,
     is_descriptive,
 )
-from reports.original import original_table
 from reports.report_input import ReportInput
-from reports.terminal import terminal_table
+from reports.terminal import original_table, terminal_table
 from schema.metric import Metric
 
 
@@ -85,8 +84,8 @@ def test_table_says_popularity_the_lead_the_warnings_and_the_sample(full_input: 
     shown = " ".join(terminal_table(full_input, width=400).split())
     assert "all items ranked, on a sample of 2\u202f871 users" in terminal_table(full_input, width=400)
     assert "Popularity alone, the same items for everyone, would have got NDCG@10 0.0397" in shown
-    assert "more than the 0.0021 that chance gives" in shown
-    assert "Warning: Of 2 871 test rows 96 are older" in shown
+    assert "would lead by up to 0.0021 in 95 of 100 draws" in shown
+    assert "Warning: For 96 of the 2 871 (3.3 %) held-out rows" in shown
     assert "rows to learn from" not in shown
 
 

@@ -3,14 +3,12 @@
 import os
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from test_protocol import EVIL_KEYS
 
-from schema.errors import InvalidKey, ObjectNotFound
+from schema.errors import ObjectNotFound
 from storage.files import temporary_name
 from storage.local import LocalStore
 from storage.opening import open_store
@@ -115,14 +113,6 @@ def test_no_reader_misses_an_object_that_is_being_renewed(store: Store, store_ur
     is_done.set()
     watcher.join()
     assert seen == {b"content" * 10_000}
-
-
-@pytest.mark.parametrize("key", EVIL_KEYS, ids=lambda key: repr(key[:20]))
-def test_ages_refuse_an_evil_key(store: Store, key: str) -> None:
-    verbs: list[Callable[[str], object]] = [store.written_at, store.renew]
-    for verb in verbs:
-        with pytest.raises(InvalidKey):
-            verb(key)
 
 
 @pytest.mark.parametrize("remove", [False, True])

@@ -3,6 +3,7 @@ import pytest
 from schema.errors import CorruptObject, VersionConflict
 from storage.champion import (
     MOST_ENTRIES,
+    ChampionHistory,
     ChampionTerm,
     champion_id,
     predecessors,
@@ -13,6 +14,8 @@ from storage.champion import (
 )
 from storage.layout import CHAMPION
 from storage.protocol import Store
+
+NONE = ChampionHistory((), None)
 
 
 def test_there_is_no_champion_before_the_first(store: Store) -> None:
@@ -62,16 +65,16 @@ def test_a_record_that_names_no_model_is_corrupt(store: Store, record: dict[str,
         champion_id(store)
 
 
-def crowned(store: Store, *model_ids: str) -> list[ChampionTerm]:
+def promoted(store: Store, *model_ids: str) -> tuple[ChampionTerm, ...]:
     """Promote models one after the other, and return the champions as they are read afterwards."""
     for model_id in model_ids:
-        history, version = read_history(store)
-        promote(store, ChampionTerm(model_id, "2026-11-25T12:00:00+00:00", "why", f"p-{model_id}"), history, version)
-    return read_history(store)[0]
+        history = read_history(store)
+        promote(store, ChampionTerm(model_id, "2026-11-25T12:00:00+00:00", "why", f"p-{model_id}"), history)
+    return read_history(store).terms
 
 
 def test_the_record_names_the_model_the_one_before_and_all_that_served(store: Store) -> None:
-    history = crowned(store, "one", "two")
+    history = promoted(store, "one", "two")
     assert [(entry.model_id, entry.promotion) for entry in history] == [("two", "p-two"), ("one", "p-one")]
     record, _ = read_champion(store)
     entry = {"model_id": "two", "promoted_at": "2026-11-25T12:00:00+00:00", "reason": "why", "promotion": "p-two"}
@@ -84,50 +87,50 @@ def test_the_record_names_the_model_the_one_before_and_all_that_served(store: St
 
 def test_the_history_is_bounded_and_keeps_the_newest(store: Store) -> None:
     before = [ChampionTerm(str(place)) for place in range(MOST_ENTRIES)]
-    promote(store, ChampionTerm("new"), before, None)
+    promote(store, ChampionTerm("new"), ChampionHistory(tuple(before), None))
     history, _ = read_history(store)
     assert [entry.model_id for entry in history] == ["new", *(entry.model_id for entry in before[:-1])]
 
 
 def test_a_record_without_a_history_is_its_own(store: Store) -> None:
     replace_champion(store, {"model_id": "1f3a"}, None)
-    assert read_history(store)[0] == [ChampionTerm("1f3a")]
-    assert [entry.model_id for entry in crowned(store, "two")] == ["two", "1f3a"]
+    assert read_history(store).terms == (ChampionTerm("1f3a"),)
+    assert [entry.model_id for entry in promoted(store, "two")] == ["two", "1f3a"]
 
 
 def test_there_is_no_history_before_the_first(store: Store) -> None:
-    assert read_history(store) == ([], None)
+    assert read_history(store) == NONE
 
 
 def test_who_loses_the_swap_is_told_who_won(store: Store) -> None:
-    crowned(store, "one")
-    history, version = read_history(store)
-    crowned(store, "winner")
+    promoted(store, "one")
+    history = read_history(store)
+    promoted(store, "winner")
     with pytest.raises(VersionConflict, match=r"models/loser did not become .* models/winner became the champion"):
-        promote(store, ChampionTerm("loser"), history, version)
+        promote(store, ChampionTerm("loser"), history)
     assert [entry.model_id for entry in read_history(store)[0]] == ["winner", "one"]
 
 
 def test_who_loses_the_first_swap_of_all_is_told_who_won(store: Store) -> None:
-    crowned(store, "winner")
+    promoted(store, "winner")
     with pytest.raises(VersionConflict, match="models/winner became the champion"):
-        promote(store, ChampionTerm("loser"), [], None)
+        promote(store, ChampionTerm("loser"), NONE)
 
 
-def test_whose_crown_was_taken_before_it_learnt_of_it_is_not_told_that_it_had_none(store: Store) -> None:
-    successor = ChampionTerm("one", "2026-11-25T12:00:00+00:00", "why", "p")
-    promote(store, successor, [], None)
-    crowned(store, "two")
+def test_a_champion_replaced_before_it_learnt_of_its_promotion_is_told_both(store: Store) -> None:
+    term = ChampionTerm("one", "2026-11-25T12:00:00+00:00", "why", "p")
+    promote(store, term, NONE)
+    promoted(store, "two")
     with pytest.raises(
         VersionConflict, match=r"models/one became the champion, and serves no more: models/two took its"
     ):
-        promote(store, successor, [], None)
+        promote(store, term, NONE)
 
 
 def test_a_swap_that_was_made_and_is_tried_again_is_no_conflict(store: Store) -> None:
-    successor = ChampionTerm("one", "2026-11-25T12:00:00+00:00", "why", "p")
-    first = promote(store, successor, [], None)
-    assert promote(store, successor, [], None) == first
+    term = ChampionTerm("one", "2026-11-25T12:00:00+00:00", "why", "p")
+    first = promote(store, term, NONE)
+    assert promote(store, term, NONE) == first
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import pytest
 from sample_artifacts import DATASET, LISTS, MODEL, SPLIT, contents, forge_manifest, publish, publish_lineage
+from test_ages import moment, renew_until_later
 
 from schema.digests import file_sha256
 from schema.errors import InvalidInput, ObjectNotFound
 from storage import artifacts
-from storage.champion import ChampionTerm, promote, replace_champion
+from storage.champion import ChampionHistory, ChampionTerm, promote, replace_champion
 from storage.garbage import DEFAULT_AGE, LEAST_AGE, Garbage, collect_garbage
 from storage.inventory import list_artifacts
 from storage.local import LocalStore
@@ -55,21 +56,12 @@ def keys(garbage: Garbage) -> list[str]:
     return [orphan.key for orphan in garbage.orphans]
 
 
-def moment(store: Store, key: str) -> datetime:
-    written_at = store.written_at(key)
-    assert written_at is not None
-    return written_at
-
-
 def wait_for_the_clock(store: Store, key: str) -> datetime:
     """Return a moment after all that was written, at which the store's clock has not yet arrived before."""
     before = moment(store, key)
-    deadline = time.monotonic() + 10
     probe = f"raw/{time.time_ns()}/probe"
     store.create(probe, b"")
-    while moment(store, probe) <= before:
-        assert time.monotonic() < deadline
-        store.renew(probe)
+    renew_until_later(store, probe, before)
     store.delete(probe)
     return before + timedelta(microseconds=1)
 
@@ -191,7 +183,7 @@ def test_files_of_a_lost_manifest_stay_while_the_history_of_the_champions_names_
     for name in (*kept, "models/stray", "promotions/stray"):
         store.create(f"{name}/half", b"")
     first, second = ChampionTerm("gone", promotion="first"), ChampionTerm("here", promotion="second")
-    promote(store, second, [first], None)
+    promote(store, second, ChampionHistory((first,), None))
     found = collect(store)
     assert list(found.left_alone) == kept
     assert found.left_alone["models/gone"] == "it has no manifest, but it was the champion"

@@ -1,5 +1,6 @@
 import pytest
 from sample_artifacts import DATASET, LINEAGE, MODEL, NAMES, RAW, SPLIT, forge_manifest, publish, publish_lineage
+from test_ages import moment, renew_until_later
 
 from schema.errors import CorruptObject, InvalidInput, InvalidKey, ObjectNotFound, Unavailable
 from storage.inventory import find_artifact, find_report, lineage, list_artifacts
@@ -192,13 +193,7 @@ def test_the_newest_report_of_a_model_or_an_evaluation_is_found(store: Store, ro
     for one, about in (("bbbb", "1f3a"), ("aaaa", "1f3a"), ("cccc", "2222")):
         publish(store, "reports", one, {role: about})
         if one == "aaaa":
-            renew_until_younger(store, "reports/aaaa/manifest.json", "reports/bbbb/manifest.json")
+            renew_until_later(store, "reports/aaaa/manifest.json", moment(store, "reports/bbbb/manifest.json"))
     store.create("reports/dddd/manifest.json", b"{")
     found = find_report(store, subject), find_report(store, other)
     assert [report.id for report in found if report] == ["aaaa", "cccc"]
-
-
-def renew_until_younger(store: Store, key: str, than: str) -> None:
-    """Renew an object until the store's clock has ticked, which takes a second at most."""
-    while str(store.written_at(key)) <= str(store.written_at(than)):
-        store.renew(key)

@@ -1,17 +1,17 @@
 """What only a folder must do: rights, symbolic links, full disks, and writers that die."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from disks import mounted_disk, remount
+from test_protocol import verbs
 
 from schema.errors import InvalidInput, InvalidKey, ObjectExists, ObjectNotFound, OutOfSpace, VersionConflict
 from storage.local import LocalStore
@@ -52,54 +52,11 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     assert process.wait() == -signal.SIGKILL
 
 
-def processes_at_once(n_processes: int) -> ProcessPoolExecutor:
-    """Return a pool whose processes begin to work when all of them have started."""
-    context = get_context("spawn")
-    start = context.Barrier(n_processes)
-    return ProcessPoolExecutor(n_processes, context, initializer=start.wait)
-
-
-def create_own_number(folder: Path, number: int) -> bool:
-    try:
-        LocalStore(folder).create("a", b"%d" % number)
-    except ObjectExists:
-        return False
-    return True
-
-
-def increment(folder: Path, times: int) -> int:
-    store = LocalStore(folder)
-    n_conflicts = 0
-    for _ in range(times):
-        while True:
-            info = store.head("counter")
-            assert info is not None
-            try:
-                store.replace("counter", b"%d" % (int(store.read("counter")) + 1), info.version)
-            except VersionConflict:
-                n_conflicts += 1
-            else:
-                break
-    return n_conflicts
-
-
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Mount a disk of one mebibyte."""
-    disk = tmp_path / "small disk"
-    disk.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("a full disk needs root and mount(8) to make a small tmpfs")
-    made = subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True, check=False)
-    if made.returncode != 0:
-        pytest.skip(f"no small tmpfs can be mounted here: {made.stderr.decode().strip()}")
-    yield disk
-    subprocess.run(["/usr/bin/env", "umount", str(disk)], check=True)
-
-
-def remount(disk: Path, option: str) -> None:
-    subprocess.run(["/usr/bin/env", "mount", "-o", f"remount,{option}", str(disk)], check=True)
+    with mounted_disk(tmp_path / "small disk", "1m") as disk:
+        yield disk
 
 
 @pytest.fixture
@@ -193,17 +150,6 @@ def test_no_temporary_file_outlives_a_refused_write(tmp_path: Path) -> None:
     assert files_below(tmp_path / ".tmp") == []
 
 
-@pytest.mark.parametrize(("first", "second"), [("a", "a/b"), ("a/b", "a"), ("a", "a/b/c")])
-def test_a_key_is_not_both_object_and_folder(tmp_path: Path, first: str, second: str) -> None:
-    store = LocalStore(tmp_path)
-    store.create(first, b"")
-    with pytest.raises(InvalidKey, match="both an object and a folder"):
-        store.create(second, b"")
-    with pytest.raises(InvalidKey, match="both an object and a folder"):
-        store.replace(second, b"", None)
-    assert [info.key for info in store.list("")] == [first]
-
-
 def test_list_passes_over_what_is_no_object(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.create("a/b", b"")
@@ -212,28 +158,6 @@ def test_list_passes_over_what_is_no_object(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "a" / "pipe")
     assert [info.key for info in store.list("")] == ["a/b"]
-
-
-def test_symbolic_links_out_of_the_root_are_refused(tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "secret").write_bytes(b"secret")
-    store = LocalStore(tmp_path / "store")
-    store.create("a", b"")
-    (tmp_path / "store" / "file").symlink_to(outside / "secret")
-    (tmp_path / "store" / "folder").symlink_to(outside)
-    (tmp_path / "store" / "loop").symlink_to(tmp_path / "store" / "loop")
-    for key in ("file", "folder/secret", "loop"):
-        with pytest.raises(InvalidKey, match="symbolic link"):
-            store.read(key)
-    with pytest.raises(InvalidKey, match="symbolic link"):
-        store.create("folder/new", b"")
-    with pytest.raises(InvalidKey, match="symbolic link"):
-        store.replace("file", b"", None)
-    with pytest.raises(InvalidKey, match="symbolic link"):
-        store.list("folder/")
-    assert [info.key for info in store.list("")] == ["a"]
-    assert files_below(outside) == ["secret"]
 
 
 def test_the_root_itself_may_be_a_symbolic_link(tmp_path: Path) -> None:
@@ -266,23 +190,6 @@ def test_a_read_only_disk_can_be_read_and_is_named_by_a_write(small_disk: Path) 
         store.create("b", b"")
     with pytest.raises(InvalidInput, match="cannot be written to"):
         store.replace("a", b"", version)
-
-
-def test_one_of_many_processes_creates(tmp_path: Path) -> None:
-    with processes_at_once(4) as pool:
-        won = list(pool.map(create_own_number, [tmp_path] * 20, range(20)))
-    assert won.count(True) == 1
-    assert LocalStore(tmp_path).read("a") == b"%d" % won.index(True)
-
-
-def test_many_processes_lose_no_update(tmp_path: Path) -> None:
-    LocalStore(tmp_path).create("counter", b"0")
-    n_increments = n_conflicts = 0
-    with processes_at_once(4) as pool:
-        while not n_conflicts:  # until the processes met: else the test shows nothing
-            n_conflicts = sum(pool.map(increment, [tmp_path] * 4, [25] * 4))
-            n_increments += 100
-    assert LocalStore(tmp_path).read("counter") == b"%d" % n_increments
 
 
 def test_writer_killed_in_the_middle_of_a_large_file_is_never_seen(tmp_path: Path) -> None:
@@ -361,3 +268,29 @@ def test_file_system_without_hard_links_is_named(tmp_path: Path, monkeypatch: py
     with pytest.raises(InvalidInput, match="Put the store on a local file system with hard links"):
         LocalStore(tmp_path).create("a", b"")
     assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("key", ["linked", "folder/secret", "folder/new", "loop"])
+def test_no_verb_follows_a_link_out_of_the_store(tmp_path: Path, key: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(b"secret")
+    before = (outside / "secret").stat()
+    store = LocalStore(tmp_path / "store")
+    store.create("models/a", b"")
+    (tmp_path / "store" / "linked").symlink_to(outside / "secret")
+    (tmp_path / "store" / "folder").symlink_to(outside)
+    (tmp_path / "store" / "loop").symlink_to(tmp_path / "store" / "loop")
+    of_a_key = verbs(store, tmp_path)
+    del of_a_key["locate"]
+    for verb in of_a_key.values():
+        with pytest.raises(InvalidKey, match="symbolic link"):
+            verb(key)
+    with pytest.raises(InvalidKey, match="symbolic link"):
+        store.list("folder/")
+    assert list(store.list(key.partition("/")[0])) == []
+    assert [info.key for info in store.list("")] == ["models/a"]
+    assert list(store.sweep(datetime.now(UTC), remove=True)) == []
+    assert files_below(outside) == ["secret"]
+    assert (outside / "secret").stat() == before
+    assert not (tmp_path / "target").exists()

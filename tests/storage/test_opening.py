@@ -19,6 +19,7 @@ def test_path_and_file_uri_open_the_same_folder(tmp_path: Path, monkeypatch: pyt
 def test_memory_uri_opens_the_store_of_that_name() -> None:
     open_store("memory://test-opening").create("a", b"content")
     assert open_store("memory://test-opening").read("a") == b"content"
+    assert open_store("memory://test-another").head("a") is None
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
-from servers import open_versitygw
+from servers import open_custom_minio, open_versitygw
 
 import storage.s3_bucket
 import storage.s3_client
 import storage.s3_transfer
-from deployments.s3_server import S3Server, open_minio
-from schema.errors import InvalidInput, ObjectExists, ObjectNotFound, Unavailable, VersionConflict
+from deployments.s3_server import S3Server
+from schema.errors import InvalidInput, ObjectExists, Unavailable, VersionConflict
 from storage import artifacts
 from storage.champion import replace_champion
 from storage.opening import S3Options, open_store
@@ -327,7 +327,7 @@ def test_bucket_in_the_host_name_reaches_a_server_that_is_told_its_domain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_program("minio")
-    with open_minio(tmp_path / "minio", bucket="virtual", domain="s3.test") as server:
+    with open_custom_minio(tmp_path / "minio", bucket="virtual", domain="s3.test") as server:
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
         resolve = socket.getaddrinfo
@@ -448,11 +448,6 @@ def test_server_that_speaks_no_s3_is_told_so(on_minio: S3Store) -> None:
     with pytest.raises(InvalidInput, match="Expected a server that speaks S3"):
         list(store.list(""))
     listener.close()
-
-
-def test_read_of_an_absent_object_is_not_found(on_minio: S3Store) -> None:
-    with pytest.raises(ObjectNotFound):
-        on_minio.renew("a")
 
 
 def test_replace_of_a_pointer_that_another_swapped_meanwhile_is_a_conflict(on_minio: S3Store) -> None:

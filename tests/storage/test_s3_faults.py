@@ -1,7 +1,6 @@
 """What faults of an S3 server, and of the way to it, may do to an artifact: delay it, never harm it."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import Proxy
+from disks import mounted_disk, remount
+from servers import Proxy, make_certificate, open_custom_minio
 
 import storage.s3_bucket
 import storage.s3_client
@@ -93,21 +93,8 @@ def own_minio(own_minio_folder: Path) -> Iterator[S3Server]:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Mount a disk of 64 MiB."""
-    disk, mount = tmp_path / "disk", shutil.which("mount")
-    disk.mkdir()
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("a disk that is full or read-only needs root and mount(8) to make a small tmpfs")
-    made = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if made.returncode != 0:
-        pytest.skip(f"no small tmpfs can be mounted here: {made.stderr.decode().strip()}")
-    yield disk
-    subprocess.run(["/usr/bin/env", "umount", str(disk)], check=True)
-
-
-def remount(disk: Path, option: str) -> None:
-    subprocess.run(["/usr/bin/env", "mount", "-o", f"remount,{option}", str(disk)], check=True)
+    with mounted_disk(tmp_path / "disk", "64m") as disk:
+        yield disk
 
 
 class Place:
@@ -340,19 +327,8 @@ def test_server_whose_disk_rots(
 @pytest.fixture(scope="module")
 def private_minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A MinIO that speaks TLS, with a certificate that no authority signed."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl, which makes the certificate, is missing")
-    certs = tmp_path_factory.mktemp("certs")
-    subprocess.run(
-        [
-            *("/usr/bin/env", "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", str(certs / "private.key"), "-out", str(certs / "public.crt")),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    with open_minio(tmp_path_factory.mktemp("private-minio"), bucket="private", certs=certs) as server:
+    certs = make_certificate(tmp_path_factory.mktemp("certs"))
+    with open_custom_minio(tmp_path_factory.mktemp("private-minio"), bucket="private", certs=certs) as server:
         yield server
 
 

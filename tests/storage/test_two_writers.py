@@ -11,7 +11,7 @@ import pytest
 
 from schema.errors import VersionConflict
 from storage import artifacts
-from storage.champion import ChampionTerm, promote, read_history
+from storage.champion import ChampionHistory, ChampionTerm, promote, read_history
 from storage.inventory import find_artifact
 from storage.manifest import Manifest
 from storage.opening import open_store
@@ -60,11 +60,11 @@ def publish(store: Store, folder: Path) -> tuple[bytes, bytes]:
     return made.to_bytes(), found.to_bytes() if found else b""
 
 
-def try_to_promote(store: Store, promotion: tuple[str, list[ChampionTerm], str]) -> str | None:
+def try_to_promote(store: Store, promotion: tuple[str, ChampionHistory]) -> str | None:
     """Return why the promotion was refused, or None."""
-    model_id, history, expected = promotion
+    model_id, history = promotion
     try:
-        promote(store, ChampionTerm(model_id, "now", "because"), history, expected)
+        promote(store, ChampionTerm(model_id, "now", "because"), history)
     except VersionConflict as error:
         return str(error)
     return None
@@ -112,15 +112,15 @@ def test_of_two_that_publish_different_bytes_both_get_the_one_artifact_that_is_w
 
 def test_of_two_that_promote_one_wins_and_the_other_is_told_who(pair: ProcessPoolExecutor, store_uri: str) -> None:
     store = open_store(store_uri)
-    promote(store, ChampionTerm("before"), [], None)
+    promote(store, ChampionTerm("before"), ChampionHistory((), None))
     winners = ["before"]
     for round_number in range(10):
-        history, version = read_history(store)
+        history = read_history(store)
         models = [f"{round_number}-{name}" for name in "ab"]  # a record that was there before has its old version
-        refusals = at_once(pair, try_to_promote, store_uri, *((model, history, version) for model in models))
+        refusals = at_once(pair, try_to_promote, store_uri, *((model, history) for model in models))
         assert [type(refusal) for refusal in refusals].count(type(None)) == 1
         (refusal,) = filter(None, refusals)
         winners.insert(0, models[refusals.index(None)])
         assert f"models/{winners[0]} became the champion (now: because)" in refusal
         assert refusal.endswith("run the same command again.")
-        assert [entry.model_id for entry in read_history(store)[0]] == winners
+        assert [entry.model_id for entry in read_history(store).terms] == winners

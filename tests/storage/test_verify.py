@@ -7,7 +7,7 @@ from sample_artifacts import DATASET, FIT, MODEL, forge_manifest, publish, publi
 
 from schema.errors import Unavailable
 from storage import layout
-from storage.champion import ChampionTerm, promote, replace_champion
+from storage.champion import ChampionHistory, ChampionTerm, promote, replace_champion
 from storage.inventory import find_artifact, list_artifacts
 from storage.local import LocalStore
 from storage.manifest import FileEntry
@@ -164,7 +164,7 @@ def test_a_promotion_that_the_history_names_and_the_store_lacks_is_told(store: S
     publish(store, "models", "1f3a")
     publish(store, "promotions", "new", {"challenger": "1f3a"})
     first, second = ChampionTerm("gone", promotion="old"), ChampionTerm("1f3a", promotion="new")
-    promote(store, second, [first], None)
+    promote(store, second, ChampionHistory((first,), None))
     assert pointer_problems(store) == ["it names the promotion 'old', which does not exist."]
     publish(store, "promotions", "old")
     assert pointer_problems(store) == []

@@ -1,0 +1,182 @@
+"""Preparing a process of a run, Dask workers included: one stream of logs, and one BLAS thread per task.
+
+The project's lines go through Prefect's logger of the run that they belong to, so that its pages show them too.
+"""
+
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from distributed import Worker, WorkerPlugin
+from loguru import logger
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.logging import get_run_logger
+from prefect.logging.handlers import PrefectConsoleHandler
+from threadpoolctl import threadpool_limits
+
+from flows.log_lines import LogLine, write_loguru
+from schema.errors import RecommenderError
+from tasks.options import LogFormat, LogOptions
+
+if TYPE_CHECKING:
+    from loguru import Message
+
+QUIET = ("alembic", "distributed", "httpx", "prefect.task_runner")
+RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
+HAVE_HANDLERS = ("distributed", "prefect._internal")  # which would write to standard error by themselves
+STREAM = "recommender-log"
+# Below 3.11.9 a process whose threads are looked at (sys._current_frames) while others end can freeze, and hears
+# no signal: https://github.com/python/cpython/issues/106883.
+MAY_BE_PROFILED = sys.version_info >= (3, 11, 9)
+OLD_NEWS = ("Finished in state Completed", "Beginning flow run", "Running hook", "Hook ")
+
+
+class PreparedWorker(WorkerPlugin):
+    """Prepares each Dask worker as the run's own process is prepared."""
+
+    name = "recommender-process"
+
+    def __init__(self, log: LogOptions, *, is_told: bool) -> None:
+        self.log, self.is_told = log, is_told
+
+    def setup(self, worker: Worker) -> None:
+        """Prepare the process that the worker runs in, and leave out the profile that Dask takes every 10 ms."""
+        prepare_process(self.log, is_told=self.is_told)
+        if not MAY_BE_PROFILED and (profile := worker.periodic_callbacks.pop("profile", None)):
+            profile.stop()
+
+
+def prepare_process(log: LogOptions, *, is_told: bool = False) -> None:
+    """Route log lines and hold BLAS to one thread: row-parallel tasks share the cores, and sums keep their order.
+
+    Args:
+        log: What is logged, and how.
+        is_told: Whether a caller, such as the command line, says the errors that the user can act on.
+    """
+    # Read by MLflow when it is first imported.
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
+    # Read by the Dask workers that this process starts, which speak before they are prepared.
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
+    configure_logging(log, is_told=is_told)
+    threadpool_limits(limits=1, user_api="blas")
+
+
+class LineFormatter(logging.Formatter):
+    """Writes records of Python's logging as lines of the log."""
+
+    def __init__(self, log_format: LogFormat) -> None:
+        super().__init__()
+        self.log_format = log_format
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, with the run that it belongs to."""
+        flow_run, flow_run_id, task_run = run_of(record)
+        return LogLine(
+            datetime.fromtimestamp(record.created, UTC),
+            record.levelname,
+            source_of(record),
+            record.getMessage(),
+            flow_run,
+            flow_run_id,
+            task_run,
+            self._exception(record),
+        ).write(self.log_format)
+
+    def _exception(self, record: logging.LogRecord) -> str | None:
+        """Return the traceback, but not of an error whose message says all."""
+        if not record.exc_info or not record.exc_info[0] or _can_be_acted_on(record):
+            return None
+        return self.formatException(record.exc_info)
+
+
+def run_of(record: logging.LogRecord) -> tuple[str | None, str | None, str | None]:
+    """Return name and id of the flow run, and name of the task run, that a record belongs to: named, or going on."""
+    flow, task = FlowRunContext.get(), TaskRunContext.get()
+    at_hand = {
+        "flow_run_name": flow.flow_run.name if flow and flow.flow_run else None,
+        "flow_run_id": flow.flow_run.id if flow and flow.flow_run else None,
+        "task_run_name": task.task_run.name if task else None,
+    }
+    named = (getattr(record, name, value) for name, value in at_hand.items())
+    flow_run, flow_run_id, task_run = (None if value is None else str(value) for value in named)
+    return flow_run, flow_run_id, task_run
+
+
+def source_of(record: logging.LogRecord) -> str:
+    """Return who says what a record holds.
+
+    Example:
+        >>> source_of(logging.makeLogRecord({"name": "distributed.nanny"}))
+        'dask'
+    """
+    named: str | None = getattr(record, "source", None)
+    library = {"prefect": "prefect", "distributed": "dask", "dask": "dask"}
+    return named or library.get(record.name.split(".")[0], record.name)
+
+
+def configure_logging(options: LogOptions, *, is_told: bool = False) -> None:
+    """Bring all that this process logs to one stream on standard error, and the lines of a run to Prefect as well.
+
+    Args:
+        options: What is logged, and how.
+        is_told: Whether a caller says errors that the user can act on, so that the stream need not.
+    """
+
+    def forward(message: "Message") -> None:
+        record = message.record
+        if not (TaskRunContext.get() or FlowRunContext.get()):
+            write_loguru(message, options.log_format)
+            return
+        found = record["exception"]
+        source = record["extra"].get("source", record["name"])
+        get_run_logger().log(
+            record["level"].no,
+            record["message"],
+            exc_info=found.value if found else None,
+            extra={"source": source},
+        )
+
+    logger.remove()
+    logger.add(forward, level=options.log_level, format="{message}", backtrace=False, diagnose=False)
+    _make_stream(options.log_format, is_told=is_told)
+    logging.captureWarnings(True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel("WARNING")
+    for name in RUN_LOGGERS:
+        logging.getLogger(name).setLevel(options.log_level)
+        logging.getLogger(name).addFilter(_is_news)
+
+
+def _make_stream(log_format: LogFormat, *, is_told: bool) -> None:
+    """Have one handler that writes lines to standard error, at the root; Prefect's own where it gives colours."""
+    root = logging.getLogger()
+    ours = [one for one in root.handlers if isinstance(one, PrefectConsoleHandler) or one.get_name() == STREAM]
+    prefects = next((one for one in ours if isinstance(one, PrefectConsoleHandler)), None)
+    stream = prefects if prefects and log_format == "text" else logging.StreamHandler(sys.stderr)
+    for handler in ours:
+        root.removeHandler(handler)
+    stream.set_name(STREAM)
+    stream.setFormatter(LineFormatter(log_format))
+    stream.removeFilter(_is_not_told)
+    if is_told:
+        stream.addFilter(_is_not_told)
+    root.addHandler(stream)
+    for name in HAVE_HANDLERS:
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+
+
+def _is_not_told(record: logging.LogRecord) -> bool:
+    """Leave to the UI what the command line says in one message: errors that the user can act on."""
+    return not _can_be_acted_on(record) and not record.getMessage().startswith("Finished in state Failed")
+
+
+def _can_be_acted_on(record: logging.LogRecord) -> bool:
+    return isinstance(record.exc_info[1] if record.exc_info else None, RecommenderError)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return hasattr(record, "source") or not record.getMessage().startswith(OLD_NEWS)

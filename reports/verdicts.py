@@ -1,0 +1,310 @@
+"""Sentences for judgements: the guard, the lead, findings, comparisons and the gate; understood without the code."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reports.display import format_count, format_figure, format_share, metric_label
+from schema.metric import Metric
+from schema.verdicts import (
+    BEATS_POPULARITY,
+    LEAST_USERS,
+    METRIC_IS_FIT,
+    NO_LEAK,
+    NOT_WORSE,
+    Comparison,
+    Finding,
+    Guard,
+    Lead,
+    MetricTrial,
+    NonInferiority,
+    Verdict,
+)
+
+Figures = Mapping[str, Any]
+
+
+def say_guard(guard: Guard) -> str:
+    """Return whether the metric may choose a model and, where it may not, which of the others may."""
+    if guard.is_fit:
+        return say_trial(guard.wanted)
+    fit = [trial for trial in guard.others if trial.is_fit]
+    if fit:
+        other = say_trial(fit[0])
+    elif guard.others:
+        named = ", ".join(metric_over(trial.metric) for trial in guard.others)
+        other = f"None of the {len(guard.others)} others tried can either: {named}."
+    else:
+        other = "No other metric was tried."
+    return f"{say_trial(guard.wanted)} {other}"
+
+
+def say_trial(trial: MetricTrial) -> str:
+    """Return whether a metric tells models apart on a split, with what the yardsticks get."""
+    label = metric_over(trial.metric)
+    random, popularity, oracle = (format_figure(yardstick.value) for yardstick in trial.yardsticks)
+    above_popularity, above_chance = trial.comparisons
+    match trial.flaw:
+        case None:
+            return (
+                f"{label} tells models apart on this split: a random scorer gets {random}, popularity {popularity} and "
+                f"an oracle {oracle}."
+            )
+        case "oracle gets nothing":
+            return f"Even an oracle gets {oracle}: {label} cannot tell models apart on this split."
+        case "chance gets too much":
+            return (
+                f"A random scorer gets {random} of the {oracle} that an oracle gets: {label} cannot tell models apart "
+                "on this split."
+            )
+        case "oracle not above popularity":
+            return _say_doubt(label, f"an oracle ({oracle})", f"popularity ({popularity})", above_popularity)
+        case "popularity not above chance":
+            return _say_doubt(label, f"popularity ({popularity})", f"a random scorer ({random})", above_chance)
+
+
+def _say_doubt(label: str, better: str, worse: str, compared: Comparison) -> str:
+    claim = f"puts {better} below {worse}"
+    if compared.outcome != "worse":
+        claim = f"does not show {better} to be better than {worse}"
+    return (
+        f"{label} {claim} on the {format_count(compared.n_users)} users of this split (p = {compared.p_adjusted:.2g}), "
+        "so it cannot choose between models here."
+    )
+
+
+def metric_over(metric: Metric) -> str:
+    """Return a metric's name and what it ranks.
+
+    Example:
+        >>> metric_over(Metric("held_out_only_precision", 10))
+        'Precision@10 over held-out rows'
+    """
+    return f"{metric_label(metric.plain)} over {'held-out rows' if metric.is_held_out_only else 'the full catalogue'}"
+
+
+def say_lead(lead: Lead) -> str:
+    """Return how the winner's lead compares with chance."""
+    if lead.runner_up is None:
+        return f"Only {lead.winner} was tried: there is no choice to judge."
+    verdict = "no more than chance gives the best of as many" if lead.is_within_noise else "more than that"
+    return (
+        f"{lead.winner} leads {lead.runner_up} by {format_figure(lead.lead)}; the best of {lead.n_models} equally good "
+        f"models would lead by up to {format_figure(lead.spread)} in 95 of 100 draws of users: the lead is {verdict}. "
+        f"When users are drawn again, {lead.winner} comes first in {format_share(lead.win_share)} of the draws."
+    )
+
+
+def say_finding(finding: Finding) -> str:
+    """Return what a check found, with its numbers.
+
+    Raises:
+        KeyError: If there is no sentence for the name of the check.
+
+    Example:
+        >>> say_finding(Finding("cold users", is_warning=False, figures={"n_found": 0, "n_all": 50}))
+        'All 50 users with test rows have rows to learn from.'
+    """
+    return _SENTENCES[finding.name](finding.figures, finding.is_warning)
+
+
+def _say_count(good: str, bad: str) -> Callable[[Figures, bool], str]:
+    def say(figures: Figures, _is_warning: bool) -> str:
+        if figures["n_found"]:
+            return f"{_part(figures['n_found'], figures['n_all'])} {bad}"
+        return good.format(format_count(figures["n_all"]))
+
+    return say
+
+
+def _say_mixed_parts(figures: Figures, _is_warning: bool) -> str:
+    if not figures["n_found"]:
+        return "Each pair of user and item is in one part of the split only."
+    return (
+        f"{figures['n_found']:,} pairs of user and item were named for more than one part of the split. They are kept "
+        "in the earliest of these parts alone; figures measured elsewhere on the same files are too high."
+    )
+
+
+def _say_time_travel(figures: Figures, _is_warning: bool) -> str:
+    n_same, n_any, n_held = (figures[name] for name in ("n_same_user", "n_found", "n_all"))
+    if n_same:
+        return (
+            f"For {_part(n_same, n_held)} held-out rows a row of the same user in train is later, and for "
+            f"{_part(n_any, n_held)} one of any user: models learn from what a user did next, which no recommender can "
+            "know when it is used."
+        )
+    if n_any:
+        return (
+            f"For {_part(n_any, n_held)} held-out rows a row of another user in train is later, though none of the "
+            "same user: models know what became popular only afterwards."
+        )
+    return f"No row in train is later than any of the {format_count(n_held)} held-out rows: models learn from the past."
+
+
+def _say_small_split(figures: Figures, is_warning: bool) -> str:
+    label, users = metric_label(Metric.parse(figures["metric"])), f"{format_count(figures['n_users'])} users"
+    pair, smallest = f"{figures['model']} and {figures['against']}", figures["smallest"]
+    if smallest is None:
+        return f"{label} of {pair} does not vary over {users}: this split cannot say how small a difference it shows."
+    limit = f"With {users} a difference in {label} of {format_figure(smallest)} is shown in 4 of 5 splits"
+    differ = f"{pair} differ by {format_figure(abs(figures['difference']))}"
+    if is_warning:
+        return f"{limit}, a smaller one less often; {differ}: too little to rely on."
+    return f"{limit}; {differ}, which is enough."
+
+
+def _say_copy(figures: Figures, is_warning: bool) -> str:
+    result = "it recommends nearly the same to everybody" if is_warning else "it is not a copy of it"
+    return f"{figures['model']} shares {format_share(figures['overlap'])} of its top 10 with popularity: {result}."
+
+
+def _say_chance(figures: Figures, is_warning: bool) -> str:
+    verb = "is not shown to be better than" if is_warning else "is better than"
+    return (
+        f"{figures['model']} {verb} chance (a difference in {metric_label(Metric.parse(figures['metric']))} of "
+        f"{format_figure(figures['difference'])}, 95 % interval {format_figure(figures['low'])} to "
+        f"{format_figure(figures['high'])}, p = {figures['p_adjusted']:.2g}, {format_count(figures['n_users'])} users)."
+    )
+
+
+def _say_too_good(figures: Figures, is_warning: bool) -> str:
+    value, oracle = format_figure(figures["value"]), format_figure(figures["oracle"])
+    text = f"The model gets {value} of the {oracle} that an oracle gets"
+    if is_warning:
+        return f"{text}: look for held-out rows among what it learnt from."
+    return f"{text}, which is not too good to be true."
+
+
+def _say_external_lists(figures: Figures, _is_warning: bool) -> str:
+    return (
+        f"Of the lists, {figures['n_unknown_items']:,} items that the dataset does not know and {figures['n_seen']:,} "
+        f"that the user already had were taken out; {figures['n_users_without_list']:,} of {figures['n_users']:,} "
+        "evaluated users have no list and count as misses."
+    )
+
+
+def _say_served_before(figures: Figures, _is_warning: bool) -> str:
+    return (
+        f"The challenger was the champion before, until models/{figures['successor']} took its place "
+        f"({figures['promoted_at'] or 'at an unknown time'}: {figures['reason'] or 'no reason given'})."
+    )
+
+
+def _say_older_data(figures: Figures, _is_warning: bool) -> str:
+    return (
+        "The challenger was trained on older data than the champion: its last interaction is of "
+        f"{figures['last_day']}, the champion's of {figures['champions_last_day']}."
+    )
+
+
+def _say_same_parameters(_figures: Figures, _is_warning: bool) -> str:
+    return (
+        "Challenger and champion are fits of the same parameters to different data; fitted to one split for the "
+        "comparison they are the same model, so that they differ in nothing there."
+    )
+
+
+_SENTENCES: dict[str, Callable[[Figures, bool], str]] = {
+    "cold users": _say_count(
+        "All {} users with test rows have rows to learn from.",
+        "users with test rows have no row to learn from: the figures leave them out and say nothing about new users.",
+    ),
+    "cold items": _say_count(
+        "All {} items with test rows have rows to learn from.",
+        "items with test rows have no row to learn from: whoever learns from interactions alone cannot recommend them, "
+        "so no such model can reach a full score.",
+    ),
+    "leaks": _say_count(
+        "None of the {} held-out pairs of user and item is in train as well.",
+        "held-out pairs of user and item are in train as well: models can remember them, so the figures are too high.",
+    ),
+    "known leak": _say_count(
+        "None of the {} held-out pairs is known to be among what the model learnt from.",
+        "held-out pairs are known to be among what the model learnt from: its figures show what it remembers, not what "
+        "it can predict.",
+    ),
+    "mixed parts": _say_mixed_parts,
+    "time travel": _say_time_travel,
+    "small split": _say_small_split,
+    "copy of popularity": _say_copy,
+    "chance": _say_chance,
+    "too good": _say_too_good,
+    "lists from elsewhere": _say_external_lists,
+    "served before": _say_served_before,
+    "older data": _say_older_data,
+    "same parameters": _say_same_parameters,
+}
+
+
+def conditions_of(verdict: Verdict) -> list[dict[str, Any]]:
+    """Return the conditions of the gate as ``decision.json`` holds them: name, met, and a sentence why."""
+    reasons = {
+        NOT_WORSE: say_non_inferiority(verdict.champion) if verdict.champion else "",
+        BEATS_POPULARITY: _say_against_popularity(verdict.popularity),
+        METRIC_IS_FIT: _say_metric(verdict),
+        NO_LEAK: _say_leaks(verdict),
+    }
+    return [{"name": name, "met": is_met, "sentence": reasons[name]} for name, is_met in verdict.conditions.items()]
+
+
+def say_verdict(verdict: Verdict, challenger: str, champion: str | None) -> str:
+    """Return what the gate decides of a challenger, and why: the conditions that are not met, or the first one."""
+    conditions = conditions_of(verdict)
+    if verdict.is_promoted:
+        place = f"may take the place of {champion}" if champion else "may be the first champion"
+        return f"{challenger} {place}. {conditions[0]['sentence']}"
+    return " ".join([f"{challenger} is refused.", *(one["sentence"] for one in conditions if not one["met"])])
+
+
+def say_non_inferiority(result: NonInferiority) -> str:
+    """Return how a challenger compares with the champion, and with what must be kept of its metric."""
+    it, label = result.comparison, metric_label(result.comparison.metric)
+    values = f"{format_figure(result.value)}, that of {it.against} {format_figure(result.champion_value)}"
+    kept = ""
+    if result.margin_share:
+        allowed = f"{format_share(result.margin_share)} of the latter, {format_figure(result.margin)}, may be lost"
+        over = _signed(it.difference + result.margin)
+        kept = f"; {allowed}, and {it.model} is {over} from what must be kept, {_say_interval(result.low, result.high)}"
+    return f"{label} of {it.model} is {values}: {_say_difference(it)}{kept}: {_say_result(result)}."
+
+
+def _say_result(result: NonInferiority) -> str:
+    if result.comparison.n_users < LEAST_USERS:
+        return f"fewer than {LEAST_USERS} users show nothing"
+    if result.is_shown:
+        return "no more is lost, in all of the interval" if result.margin else "it is better in all of the interval"
+    if result.high < 0:
+        return "more is lost, in all of the interval" if result.margin else "it is worse in all of the interval"
+    return "so many users do not show that no more is lost" if result.margin else "it is not shown to be better"
+
+
+def _say_against_popularity(it: Comparison) -> str:
+    verb = "is not below" if it.difference >= 0 else "is below"
+    return f"{metric_label(it.metric)} of {it.model} {verb} that of {it.against}: {_say_difference(it)}."
+
+
+def _say_metric(verdict: Verdict) -> str:
+    is_ignored = verdict.may_warn and not verdict.guard.is_fit
+    ignored = " Let through by --guard warn: the decision is arbitrary." if is_ignored else ""
+    return say_guard(verdict.guard) + ignored
+
+
+def _say_leaks(verdict: Verdict) -> str:
+    warnings = [finding for finding in verdict.leaks if finding.is_warning]
+    return " ".join(say_finding(finding) for finding in warnings or verdict.leaks)
+
+
+def _say_difference(it: Comparison) -> str:
+    return f"{_signed(it.difference)}, {_say_interval(it.low, it.high)}, over {format_count(it.n_users)} users"
+
+
+def _say_interval(low: float, high: float) -> str:
+    return f"95 % interval {_signed(low)} to {_signed(high)}"
+
+
+def _signed(value: float) -> str:
+    return f"+{format_figure(value)}" if value > 0 else format_figure(value)
+
+
+def _part(n_part: int, n_all: int) -> str:
+    return f"{format_count(n_part)} of the {format_count(n_all)} ({format_share(n_part / n_all)})"

@@ -1,0 +1,220 @@
+"""Judgements on models, metrics and promotions: figures only; ``reports.verdicts`` puts them into sentences."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from schema.metric import Metric
+
+ALPHA = 0.05
+LEAST_USERS = 30
+"""With fewer users the bootstrap's own interval is too narrow, so that nothing is shown."""
+
+Outcome = Literal["better", "worse", "no difference shown"]
+Flaw = Literal[
+    "oracle gets nothing", "chance gets too much", "oracle not above popularity", "popularity not above chance"
+]
+
+NOT_WORSE = "not worse than the champion"
+METRIC_IS_FIT = "the metric tells models apart"
+BEATS_POPULARITY = "not worse than popularity"
+NO_LEAK = "no leak"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model compared with another on the same users.
+
+    Attributes:
+        model: Name of the model.
+        against: Name of the other model.
+        metric: The metric that both are measured by; higher is better.
+        difference: Mean over users of model - against.
+        low: Lower end of its 95 % interval, by the paired bootstrap over users (percentiles).
+        high: Upper end of that interval.
+        p_value: Of the two-sided paired t-test that the mean difference is 0.
+        p_adjusted: The same, corrected for the comparisons that were made together (Holm).
+        n_users: Users counted.
+    """
+
+    model: str
+    against: str
+    metric: Metric
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    p_adjusted: float
+    n_users: int
+
+    @property
+    def outcome(self) -> Outcome:
+        """Better or worse where p_adjusted < ALPHA and the interval excludes 0; else no difference is shown."""
+        if self.p_adjusted >= ALPHA or self.low <= 0 <= self.high:
+            return "no difference shown"
+        return "better" if self.difference > 0 else "worse"
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """The mean over users, with its 95 % interval, of a scorer of known worth."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class MetricTrial:
+    """A metric tried on a split.
+
+    Attributes:
+        metric: The metric.
+        yardsticks: "random", "popularity" and "oracle", in this order.
+        comparisons: The oracle against popularity, and popularity against chance.
+        flaw: Why the metric may not choose a model on this split; None if it may.
+    """
+
+    metric: Metric
+    yardsticks: tuple[Yardstick, Yardstick, Yardstick]
+    comparisons: tuple[Comparison, Comparison]
+    flaw: Flaw | None
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether the metric may choose a model on this split."""
+        return self.flaw is None
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The trial of the metric that is to choose the model, and those of the others."""
+
+    wanted: MetricTrial
+    others: tuple[MetricTrial, ...]
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether the wanted metric may choose a model on this split."""
+        return self.wanted.is_fit
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The lead of the best of several models, compared with what chance gives the best of equally good ones.
+
+    Attributes:
+        winner: Name of the model with the best mean.
+        runner_up: Name of the second best; None where there is one model only.
+        lead: The difference of their means, at least 0.
+        spread: Lead that the best of the same models would not exceed in 95 of 100 draws of users if all were equal.
+        win_share: How often the winner comes first when users are drawn again, from 0 to 1.
+        n_models: Models tried.
+    """
+
+    winner: str
+    runner_up: str | None
+    lead: float
+    spread: float
+    win_share: float
+    n_models: int
+
+    @property
+    def is_within_noise(self) -> bool:
+        """Whether the lead is no more than the spread."""
+        return self.runner_up is not None and self.lead <= self.spread
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check.
+
+    Attributes:
+        name: Name of the check, by which ``reports.verdicts`` finds its sentence.
+        is_warning: Whether it may make figures misleading.
+        figures: What was counted or measured, JSON values by name.
+    """
+
+    name: str
+    is_warning: bool
+    figures: Mapping[str, str | int | float | None]
+
+
+@dataclass(frozen=True)
+class NonInferiority:
+    """A challenger compared with the champion on the same users.
+
+    Attributes:
+        comparison: The difference, challenger - champion, with its paired 95 % interval.
+        value: The challenger's mean.
+        champion_value: The champion's mean.
+        margin_share: Share of the champion's mean that may be lost.
+        low: Lower end of the paired 95 % interval of what the challenger is above what must be kept, that is of
+            challenger - (1 - margin_share) * champion.
+        high: Upper end of that interval.
+    """
+
+    comparison: Comparison
+    value: float
+    champion_value: float
+    margin_share: float
+    low: float
+    high: float
+
+    @property
+    def margin(self) -> float:
+        """What may be lost, in units of the metric."""
+        return self.margin_share * self.champion_value
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there are enough users, and the challenger is above what must be kept in all of the interval."""
+        return self.comparison.n_users >= LEAST_USERS and self.low > 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The gate's verdict on a challenger: promoted if every condition is met.
+
+    Attributes:
+        champion: The challenger against the champion; None if there is none.
+        popularity: The challenger against popularity.
+        guard: Whether the metric may decide on this split.
+        may_warn: Whether a metric that is not fit is let through.
+        leaks: What the searches for leaks found.
+    """
+
+    champion: NonInferiority | None
+    popularity: Comparison
+    guard: Guard
+    may_warn: bool
+    leaks: tuple[Finding, ...]
+
+    @property
+    def conditions(self) -> dict[str, bool]:
+        """Each condition, in the order in which it is told, and whether it is met.
+
+        A baseline gets no benefit of the doubt: the mean must be at least that of popularity.
+        """
+        first = {NOT_WORSE: self.champion.is_shown} if self.champion else {}
+        return first | {
+            BEATS_POPULARITY: self.popularity.difference >= 0,
+            METRIC_IS_FIT: self.guard.is_fit or self.may_warn,
+            NO_LEAK: not any(finding.is_warning for finding in self.leaks),
+        }
+
+    @property
+    def is_promoted(self) -> bool:
+        """Whether every condition is met."""
+        return all(self.conditions.values())
+
+
+def figures_of(record: Comparison | Guard | Lead) -> dict[str, Any]:
+    """Return the fields of a record as JSON values, each metric by its text.
+
+    Example:
+        >>> figures_of(Comparison("als", "random", Metric("ndcg", 10), 0.1, 0.0, 0.2, 0.01, 0.01, 9))["metric"]
+        'ndcg_10'
+    """
+    return asdict(record, dict_factory=lambda pairs: {k: str(v) if isinstance(v, Metric) else v for k, v in pairs})

@@ -1,0 +1,184 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from evaluation.significance import adjust, compare_paired, holm, mean_interval, ratio_interval
+from schema.metric import Metric
+from schema.verdicts import ALPHA, Comparison
+
+
+def compare(values, other_values):
+    return compare_paired("als", "popularity", Metric("ndcg", 10), np.array(values), np.array(other_values))
+
+
+def comparison(difference, low, high, p):
+    return Comparison("als", "popularity", Metric("ndcg", 10), difference, low, high, p, p, 100)
+
+
+def test_difference_and_p_value_are_those_of_a_paired_t_test_by_hand():
+    result = compare([0.3, 0.5, 0.1, 0.9], [0.2, 0.3, 0.1, 0.4])
+    # Differences 0.1, 0.2, 0, 0.5: mean 0.2, variance 0.14 / 3, t = 0.2 / sqrt(0.14 / 12) with 3 degrees.
+    assert result.difference == pytest.approx(0.2)
+    assert result.p_value == pytest.approx(2 * stats.t.sf(0.2 / np.sqrt(0.14 / 12), 3))
+    assert (result.p_adjusted, result.n_users) == (result.p_value, 4)
+
+
+@pytest.mark.parametrize(("shift", "n_users"), [(0.0, 30), (0.05, 1000), (-0.3, 3), (0.5, 2)])
+def test_p_value_equals_that_of_scipy(shift, n_users):
+    generator = np.random.default_rng(n_users)
+    values, other = generator.random(n_users) + shift, generator.random(n_users)
+    assert compare(values, other).p_value == pytest.approx(stats.ttest_rel(values, other).pvalue, rel=1e-9)
+
+
+def test_interval_is_that_of_the_differences_and_not_of_the_two_means():
+    generator = np.random.default_rng(3)
+    by_user = generator.random(500)
+    values, other = by_user + generator.normal(0.01, 0.01, 500), by_user
+    result = compare(values, other)
+    assert (result.low, result.high) == mean_interval(values - other)
+    assert result.high - result.low < 0.003
+    assert result.outcome == "better"
+
+
+def test_the_other_way_round_everything_is_negated():
+    other, values = np.random.default_rng(1).normal([[0.0], [0.2]], 0.3, size=(2, 200))
+    there, back = compare(values, other), compare(other, values)
+    assert (there.outcome, back.outcome) == ("better", "worse")
+    assert back.difference == pytest.approx(-there.difference)
+    assert back.p_value == pytest.approx(there.p_value)
+
+
+@pytest.mark.parametrize(
+    ("values", "other", "p"),
+    [([0.5, 0.2], [0.5, 0.2], 1.0), ([0.5, 0.25], [0.25, 0.0], 0.0), ([1.0], [0.0], 1.0)],
+    ids=["equal for all", "differs by the same for all", "one user"],
+)
+def test_p_value_without_variance(values, other, p):
+    assert compare(values, other).p_value == p
+
+
+def test_one_user_shows_no_difference():
+    assert compare([1.0], [0.0]).outcome == "no difference shown"
+
+
+def test_sums_that_differ_by_rounding_are_no_difference():
+    result = compare([0.1 + 0.2] * 40, [0.3] * 40)
+    assert (result.difference, result.p_value, result.outcome) == (0.0, 1.0, "no difference shown")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "outcome"),
+    [
+        (0.01, 0.03, 0.049, "better"),
+        (0.01, 0.03, ALPHA, "no difference shown"),
+        (0.0, 0.04, 0.01, "no difference shown"),
+        (-0.01, 0.05, 0.01, "no difference shown"),
+    ],
+)
+def test_outcome_needs_both_the_test_and_the_interval(low, high, p, outcome):
+    assert comparison(0.02, low, high, p).outcome == outcome
+
+
+def test_outcome_takes_the_adjusted_p_value():
+    family = adjust([comparison(0.02, 0.01, 0.03, 0.03), comparison(0.02, 0.01, 0.03, 0.04)])
+    assert [result.p_adjusted for result in family] == [0.06, 0.06]
+    assert [result.p_value for result in family] == [0.03, 0.04]
+    assert [result.outcome for result in family] == ["no difference shown"] * 2
+
+
+@pytest.mark.parametrize(
+    ("p_values", "adjusted"),
+    [
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        ([0.01, 0.02, 0.02], [0.03, 0.04, 0.04]),
+        ([0.5, 0.9, 0.4], [1.0, 1.0, 1.0]),
+        ([0.2], [0.2]),
+        ([], []),
+    ],
+)
+def test_holm_by_hand(p_values, adjusted):
+    assert holm(p_values).tolist() == pytest.approx(adjusted)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_equals_its_definition(p_values):
+    def naive(p):
+        steps = [min(1, (len(p_values) - sum(q < s for q in p_values)) * s) for s in p_values if s <= p]
+        return max(steps)
+
+    assert holm(p_values).tolist() == pytest.approx([naive(p) for p in p_values])
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1, np.nan])
+def test_holm_refuses_what_is_no_p_value(p):
+    with pytest.raises(ValueError, match="expected numbers from 0 to 1"):
+        holm([0.1, p])
+
+
+@pytest.mark.parametrize(
+    ("values", "other", "message"),
+    [
+        ([0.1, 0.2], [0.1], "same users"),
+        ([[0.1]], [[0.1]], "same users"),
+        ([], [], "one user or more"),
+        ([0.1, np.nan], [0.1, 0.2], "1 values of 'als' and 'popularity' are not finite"),
+        ([0.1, 0.3], [np.inf, np.nan], "2 values"),
+    ],
+)
+def test_values_of_other_users_are_refused(values, other, message):
+    with pytest.raises(ValueError, match=message):
+        compare(values, other)
+
+
+@pytest.mark.parametrize("values", [np.arange(2000) % 2 == 0, np.random.default_rng(0).normal(size=2000)])
+def test_mean_interval_agrees_with_the_normal_one_on_many_users(values):
+    values = values.astype(np.float64)
+    half_width = 1.96 * values.std() / np.sqrt(len(values))
+    low, high = mean_interval(values)
+    assert low == pytest.approx(values.mean() - half_width, abs=half_width / 8)
+    assert high == pytest.approx(values.mean() + half_width, abs=half_width / 8)
+
+
+def test_mean_interval_of_few_distinct_values_is_that_of_drawing_users_one_by_one():
+    values = np.repeat([0.0, 0.3, 1.0], [700, 200, 100])
+    one_by_one = ratio_interval(values, np.ones(1000))
+    assert mean_interval(values) == pytest.approx(one_by_one, abs=0.003)
+
+
+def test_intervals_are_set_by_their_seed():
+    values = np.repeat([0.0, 1.0], 50)
+    assert mean_interval(values, seed=1) == mean_interval(values, seed=1)
+    assert ratio_interval(values, values + 1, seed=1) == ratio_interval(values, values + 1, seed=1)
+    assert ratio_interval(values, values + 1, seed=1) != ratio_interval(values, values + 1, seed=2)
+
+
+def test_interval_of_one_user_has_no_width():
+    assert mean_interval(np.array([0.25])) == (0.25, 0.25)
+
+
+def test_ratio_interval_covers_the_ratio_of_sums_and_not_the_mean_of_ratios():
+    numerator, denominator = np.repeat([1.0, 100.0], 500), np.repeat([1.0, 10.0], 500)
+    low, high = ratio_interval(numerator, denominator)
+    assert low < 50500 / 5500 < high
+    assert low > 5.5
+
+
+def test_ratio_interval_draws_numerator_and_denominator_of_the_same_users():
+    rows_by_user = np.arange(1.0, 50.0)
+    assert ratio_interval(rows_by_user * 3, rows_by_user) == (3.0, 3.0)
+
+
+def test_ratio_interval_resamples_users_and_so_is_wider_where_their_rows_agree():
+    errors_by_user = np.random.default_rng(5).exponential(size=200)
+    by_user = ratio_interval(errors_by_user * 20, np.full(200, 20.0))
+    by_row = mean_interval(np.repeat(errors_by_user, 20))
+    assert by_user[1] - by_user[0] > 3 * (by_row[1] - by_row[0])
+
+
+def test_intervals_of_nobody_are_refused():
+    with pytest.raises(ValueError, match="no users to resample"):
+        mean_interval(np.array([]))
+    with pytest.raises(ValueError, match="no users to resample"):
+        ratio_interval(np.array([]), np.array([]))
