@@ -52,7 +52,7 @@ def publish_input(folder: Path, size: Size, seed: int) -> None:
             rows: pa.Table = getattr(split, part)
             write_parquet([rows], Path(scratch, "split", file), rows.schema)
         draw_factors(size, np.bincount(item_idx, minlength=size.items), seed + 1).save(
-            Path(scratch, "fit", layout.FACTORS)
+            Path(scratch, "fit", ImplicitAls.folder)
         )
         how = {"split": split.counts.method}
         publish(
@@ -77,7 +77,7 @@ def find_input(folder: Path) -> tuple[Manifest, Manifest]:
 def read_factors(folder: Path) -> FactorModel:
     """Return the factors of the published fit."""
     _, fit = find_input(folder)
-    return FactorModel.load(artifacts.checkout(LocalStore(folder / STORE), fit, layout.FACTORS, folder))
+    return FactorModel.load(artifacts.checkout(LocalStore(folder / STORE), fit, ImplicitAls.folder, folder))
 
 
 @contextmanager
