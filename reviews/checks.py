@@ -1,4 +1,4 @@
-"""What a row must be to be a review: named pandera checks, each over one partition at a time."""
+"""Check rows of reviews: named pandera checks, each over one partition at a time."""
 
 import time
 from collections.abc import Callable
