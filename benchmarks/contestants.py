@@ -49,7 +49,7 @@ def publish_input(folder: Path, size: Size, seed: int) -> None:
         split, fit = Path(scratch, "split"), Path(scratch, "fit")
         split.mkdir()
         _write_parts(split, pairs)
-        factors.save(fit / layout.FACTORS)
+        factors.save(fit / ImplicitAls.folder)
         _publish(folder, layout.SPLITS, SPLIT_ID, split, {"dataset": "made"}, {"split": "leave-last"}, counts)
         _publish(folder, layout.FITS, FIT_ID, fit, {"split": SPLIT_ID}, fitted, {})
     (folder / SIZE).write_text(json.dumps(vars(size)), "utf-8")
@@ -70,7 +70,7 @@ def find_input(folder: Path) -> tuple[Size, Manifest, Manifest]:
 
 def read_factors(folder: Path, fit: Manifest) -> FactorModel:
     """Return the factors of a published fit."""
-    return FactorModel.load(artifacts.checkout(LocalStore(folder / STORE), fit, layout.FACTORS, folder))
+    return FactorModel.load(artifacts.checkout(LocalStore(folder / STORE), fit, ImplicitAls.folder, folder))
 
 
 def name_parts(user_idx: NDArray[np.int32]) -> dict[str, NDArray[np.bool_]]:

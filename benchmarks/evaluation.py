@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from evaluation.evaluate import DEFAULT_KS
+    from evaluation.ranking import DEFAULT_KS
 
     size = Size(chosen.users, chosen.items, chosen.interactions, chosen.rank)
     if not chosen.without_spark:

@@ -20,7 +20,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
 from benchmarks.measuring import Run
-from evaluation.evaluate import DEFAULT_KS
+from evaluation.ranking import DEFAULT_KS
 from models.factors import FactorModel
 from schema.columns import Columns
 from spark.factorise import FACTORS, FIXED_METADATA, METADATA

@@ -15,7 +15,7 @@ from reviews.checks import CHECKS
 from reviews.options import IngestOptions
 from spark.options import DatasetOptions
 from storage.manifest import Manifest
-from tasks.choose import NDCG, Choice, Scored, choose
+from tasks.choose import NDCG, Choice, choose
 from tasks.dataset import SPLIT_FILES, build_dataset, split_dataset
 from tasks.drift import Drift, compare_with_before
 from tasks.execution import Advance, progress
@@ -32,7 +32,7 @@ from tasks.options import (
 )
 from tasks.raw import fetch_raw, keep_file
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
-from tasks.score import score
+from tasks.score import Scored, score
 from tasks.store import LEARNT, scratch_folder
 
 Result = TypeVar("Result")
@@ -199,4 +199,4 @@ def recommend_to_all(places: PlaceOptions, model: Manifest, dataset: Manifest, o
     blocks = recommend_block.map(unmapped(places), unmapped(model), unmapped(dataset), unmapped(options), list(firsts))
     with progress(f"Recommending from {model.id}", key="recommend", unit=" blocks of users") as advance:
         parts = collect(blocks, advance)
-    return publish_recommendations(places, model, dataset, options, parts)
+    return publish_recommendations(places, model, options, parts)

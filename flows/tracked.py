@@ -8,9 +8,9 @@ from models.registry import ModelOptions
 from storage import layout
 from storage.identity import artifact_id
 from storage.manifest import Manifest
-from tasks.choose import Scored
 from tasks.model import Lineage
 from tasks.options import EvaluationOptions, SelectionOptions
+from tasks.score import Scored
 from tasks.store import local_file
 from tasks.tracking import TrackedRun, close_run, open_run, track_candidate
 

@@ -98,7 +98,7 @@ def _times(score: MetricRow, bar: MetricRow) -> str:
 def say_popularity(models: Sequence[ScoredModel]) -> str:
     """Return what the same list of popular items for everyone would have got; nothing if that was not measured."""
     chosen = next((model for model in models if model.is_chosen), None)
-    popular = next((model for model in models if model.label.casefold() == "popularity"), None)
+    popular = next((model for model in models if model.role == "popular"), None)
     score, own = (None if model is None else find_primary(model) for model in (popular, chosen))
     if popular is None or score is None or popular.is_chosen:
         return ""
@@ -179,7 +179,7 @@ def original_columns(models: Sequence[ScoredModel]) -> tuple[list[Metric], list[
 
 def say_random(models: Sequence[ScoredModel]) -> list[str]:
     """Return, for each ranking metric of the original table, what a random scorer gets of the best model's value."""
-    scorer = next((model for model in models if model.label.casefold().startswith("random")), None)
+    scorer = next((model for model in models if model.role == "chance"), None)
     if scorer is None:
         return []
     theirs, ours = original_columns(models)

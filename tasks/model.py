@@ -16,11 +16,10 @@ from schema.verdicts import figures_of
 from storage import canonical, layout
 from storage.code_version import code_version
 from storage.manifest import Manifest
-from tasks.choose import Choice, Scored
+from tasks.choose import Choice
 from tasks.execution import COMPUTE_RETRIES
-from tasks.measured import headline
 from tasks.options import PlaceOptions
-from tasks.score import read_rows
+from tasks.score import Scored, headline, read_rows
 from tasks.store import local_file, publish_once, read_table
 
 
@@ -144,7 +143,7 @@ def _metadata(lineage: Lineage, final: Scored) -> Mapping[str, Any]:
         "predicts_ratings": candidate.kind.predicts_ratings,
         "n_users": lineage.dataset.counts["n_users"],
         "n_items": lineage.dataset.counts["n_items"],
-        "factors": {"dtype": "<f4", "user_factors": layout.USER_FACTORS, "item_factors": layout.ITEM_FACTORS},
+        "folder": candidate.kind.folder,
         "raw": {"id": lineage.raw.id, "name": lineage.raw.files[0].path},
         "reviews": lineage.reviews.id,
         "dataset": lineage.dataset.id,

@@ -9,12 +9,11 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from models.registry import Candidate
 from reports.display import clean_text, format_count
 from reports.findings import rank_models
-from reports.report_input import ScoredModel
+from reports.report_input import HEADLINES, ScoredModel
 from reports.tables import TextTable, escape_markdown, tabulate_models
-from schema.metric import Metric, MetricRow
+from schema.metric import MetricRow
 from tasks.tracking import hide_user
 
-METRICS = (Metric("ndcg", 10), Metric("recall", 10), Metric("hit_rate", 10), Metric("coverage", 10), Metric("rmse"))
 COUNTED = (
     ("reviews", "n_lines", "lines read"),
     ("reviews", "n_quarantined", "lines in quarantine"),
@@ -98,7 +97,7 @@ def result_table(rows: Sequence[Mapping[str, Any]], chosen: Candidate) -> TextTa
     for row in (MetricRow(**row) for row in rows if row["split"] == "test"):
         tested.setdefault(Candidate(model=row.model, parameters=row.parameters).label, []).append(row)
     models = [ScoredModel(label, {}, measured, is_chosen=label == chosen.label) for label, measured in tested.items()]
-    return tabulate_models(rank_models(models), METRICS, head="model")
+    return tabulate_models(rank_models(models), HEADLINES, head="model")
 
 
 def _place(uri: str) -> str:

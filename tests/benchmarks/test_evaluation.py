@@ -25,11 +25,10 @@ from benchmarks.synthetic import (
     find_repeats,
     spread_rows,
 )
-from evaluation.evaluate import evaluate_lists
+from evaluation.ranking import evaluate_lists
 from models.factors import FactorModel
 from schema.errors import InvalidInput
 from schema.items_by_user import ItemsByUser
-from schema.metric import Metric
 from tasks.options import PlaceOptions
 from tasks.store import local_file, read_parts
 
@@ -59,7 +58,7 @@ def test_the_pipeline_measures_the_lists_that_a_naive_ranking_gives(tmp_path: Pa
     scores = model.user_factors.astype(float) @ model.item_factors.astype(float).T
     scores[np.repeat(np.arange(size.users), seen.counts), seen.items] = -np.inf
     lists = np.argsort(-scores, axis=1, kind="stable")[:, :20].astype(np.int32)
-    expected = evaluate_lists(lists, np.arange(size.users), seen, relevant).mean(Metric("ndcg", 10))
+    expected = evaluate_lists(lists, np.arange(size.users), seen, relevant)["ndcg", 10].mean()
     assert found.answer == pytest.approx(expected)
     assert found.peak_bytes >= found.idle_bytes > 0
     assert not (tmp_path / "input" / "store" / "scores").exists(), "the next run would find them and do nothing"

@@ -84,7 +84,7 @@ def publish_popularity(workplace: Workplace, record: dict[str, Any]) -> None:
         workplace.store,
         layout.MODELS,
         WORSE,
-        workplace.folder / "store" / layout.FITS / fits[0].id / layout.FACTORS,
+        workplace.folder / "store" / layout.FITS / fits[0].id / "factors",
         inputs={"dataset": record["ids"]["dataset"], "split": record["ids"]["split"], "fit": fits[0].id},
         parameters={"model": "popularity", "select_by": "ndcg_10"},
         code_version="",
@@ -166,7 +166,7 @@ def test_a_refusal_is_a_state_of_its_own_in_prefect(story: Story) -> None:
 def test_the_decision_is_a_page_in_prefect(story: Story) -> None:
     pages = {page["data"] for page in ask("artifacts", key={"any_": ["promotion"]})}
     [page] = [page for page in pages if f"models/{WORSE} is refused" in page]
-    assert "| not worse than the champion | **no** |" in page
+    assert "| **not worse than the champion** | no |" in page
     assert f"promotions/{story.refused.record['ids']['promotion']}" in page
 
 

@@ -30,6 +30,9 @@ def make_row(metric: str, k: int | None, value: float, half_width: float) -> Met
     return MetricRow("any", {}, "any", metric, k, value, low, high, n_users=2871)
 
 
+ROLES = {"Popularity": "popular", "Random": "chance"}
+
+
 def make_candidates() -> list[report.ScoredModel]:
     grid = [(rank, reg, 0.0712 + rank / 4000 - abs(reg - 1) / 60) for rank in (32, 64) for reg in (0.1, 1.0, 3.0)]
     searched = [
@@ -52,7 +55,7 @@ def make_baselines(ks: Sequence[int]) -> list[report.ScoredModel]:
         ("User and item bias", {"damping": 5}, 0.0052, 0.982),
         ("Random", {"seed": 42}, 0.0029, None),
     ]
-    return [report.ScoredModel(n, p, measure(v, e, ks), is_baseline=True) for n, p, v, e in named]
+    return [report.ScoredModel(n, p, measure(v, e, ks), is_baseline=True, role=ROLES.get(n)) for n, p, v, e in named]
 
 
 def make_examples() -> list[report.ExampleUser]:
@@ -245,6 +248,7 @@ def make_original() -> list[report.ScoredModel]:
             [make_row(*name, value, 0.002) for name, value in zip(names, values, strict=True)],
             is_baseline=label != CHOSEN,
             is_chosen=label == CHOSEN,
+            role=ROLES.get(label),
         )
         for label, values in found.items()
     ]
