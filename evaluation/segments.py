@@ -1,12 +1,11 @@
 """The ranking metrics apart for parts of the items and parts of the users."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.evaluate import RankingScores
-from evaluation.ranking import RANKING_METRICS, contains_pairs, evaluate_ranking
+from evaluation.ranking import Scores, contains_pairs, evaluate_ranking
 from evaluation.significance import mean_interval
 from schema.items_by_user import ItemsByUser
 from schema.metric import Metric
@@ -64,7 +63,7 @@ def segment_users_by_age(first_timestamp: NDArray[np.integer]) -> NDArray[np.int
 
 
 def score_user_segments(
-    scores: RankingScores,
+    scores: Scores,
     group: str,
     names: Sequence[str],
     segment: NDArray[np.int8],
@@ -76,16 +75,15 @@ def score_user_segments(
         scores: Metrics of each user.
         group: What the segments part, such as "activity".
         names: Names of segments 0, 1 and so on, such as ACTIVITY_SEGMENTS.
-        segment: Segment of each of scores.users, in that order.
+        segment: Segment of each of the users of scores, in that order.
         metrics: Each of them in scores.
 
     Raises:
-        ValueError: If segment does not fit the users or the names, or a metric was not measured.
+        ValueError: If segment does not fit the users or the names.
     """
-    _check_segment(segment, names, len(scores.users))
-    _check_metrics(metrics, scores.scores)
+    _check_segment(segment, names, len(next(iter(scores.values()))))
     return [
-        _summarise(group, name, metric, scores.scores[metric][segment == number])
+        _summarise(group, name, metric, scores[metric][segment == number])
         for number, name in enumerate(names)
         if (segment == number).any()
         for metric in metrics
@@ -114,7 +112,6 @@ def score_item_segments(
     Raises:
         ValueError: If an argument is not as described or a list repeats an item.
     """
-    _check_metrics(metrics, [Metric(name, k) for name in RANKING_METRICS for k in range(1, items.shape[1] + 1)])
     _check_items(items, relevant, item_segment)
     found = []
     for number, name in enumerate(ITEM_SEGMENTS):
@@ -151,22 +148,10 @@ def _median(values: NDArray[np.integer]) -> float:
 
 def _check_segment(segment: NDArray[np.int8], names: Sequence[str], n_users: int) -> None:
     if len(segment) != n_users:
-        raise ValueError(
-            f"{len(segment)} segments for {n_users} users; expected one each, in the order of scores.users."
-        )
+        raise ValueError(f"{len(segment)} segments for {n_users} users; expected one each, in the order of the scores.")
     if len(segment) and (segment.min() < 0 or segment.max() >= len(names)):
         raise ValueError(
             f"segments run from {segment.min()} to {segment.max()}; expected 0 to {len(names) - 1}. Name every segment."
-        )
-
-
-def _check_metrics(metrics: Sequence[Metric], measured: Iterable[Metric]) -> None:
-    known = set(measured)
-    if not set(metrics) <= known:
-        raise ValueError(
-            f"metrics {sorted(map(str, set(metrics) - known))} are not measured; expected some of "
-            f"{sorted(map(str, known))}. Evaluate at "
-            "these cut-offs."
         )
 
 
