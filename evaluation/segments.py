@@ -1,4 +1,4 @@
-"""The ranking metrics apart for parts of the items and parts of the users."""
+"""Ranking metrics of parts of the items and parts of the users."""
 
 from collections.abc import Sequence
 
