@@ -14,7 +14,7 @@ from schema.columns import Columns
 from schema.items_by_user import ItemsByUser
 
 Need = Literal["ratings", "timestamps", "spark", "torch"]
-Role = Literal["chance", "popularity"]
+Role = Literal["chance", "popular"]
 
 Parameters = Mapping[str, Any]
 Indices = NDArray[np.integer]

@@ -220,7 +220,7 @@ def _seen_matrix(indptr: Indices, items: Indices, n_items: int) -> Links:
     from scipy.sparse import csr_array
 
     parts = np.ones(len(items)), items.astype(np.int32), np.array(indptr)
-    seen = csr_array(parts, shape=(len(indptr) - 1, n_items))
+    seen: Links = csr_array(parts, shape=(len(indptr) - 1, n_items), dtype=np.float64)
     seen.sum_duplicates()
     seen.data[:] = 1.0
     return seen

@@ -111,7 +111,7 @@ def _findings(
     for label, one in baselines.items():
         if one.candidate.kind.role == "chance":
             yield find_chance(against[label])
-        if one.candidate.kind.role == "popularity":
+        if one.candidate.kind.role == "popular":
             overlap = overlap_at_k(read_ranked(places, chosen.scores), read_ranked(places, one.scores), USERS_K)
             yield find_copy(chosen.candidate.label, overlap)
     yield find_too_good(chosen.value(PRIMARY) or 0.0, ORACLE_NDCG)

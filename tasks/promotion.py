@@ -219,7 +219,7 @@ def _judge(
         )
     guard = judge_metrics(metric, try_yardsticks(places, challenge.split, scored, evaluation, LEARNT, PART))
     challenger = _find(scored, challenge.challenger)
-    popularity = next(one for one in scored if one.candidate.kind.role == "popularity")
+    popularity = next(one for one in scored if one.candidate.kind.role == "popular")
     competing = [challenger, popularity, *([_find(scored, challenge.champion)] if challenge.champion else [])]
     values, popularity_values, *champion_values = (read_users(places, one.scores, metric) for one in competing)
     return judge_challenger(
