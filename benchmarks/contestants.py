@@ -126,14 +126,14 @@ def _open_pipeline(folder: Path) -> Iterator[Run]:
     """
     from distributed import Client
 
-    from flows.options import DaskOptions
-    from flows.running import open_dask
+    from flows.log_stream import prepare_process
+    from flows.runtime import open_dask
+    from flows.settings import Environment, RunOptions
     from models.registry import Candidate
-    from tasks.options import EvaluationOptions, LogOptions, PlaceOptions
-    from tasks.processes import prepare_process
+    from tasks.options import EvaluationOptions, PlaceOptions
     from tasks.score import score
 
-    log = LogOptions(log_level="WARNING")
+    log = RunOptions(log_level="WARNING")
     prepare_process(log)
     size, split, fit = find_input(folder)
     places = PlaceOptions(store_uri=str(folder / STORE), work_dir=folder / "work")
@@ -146,7 +146,7 @@ def _open_pipeline(folder: Path) -> Iterator[Run]:
             raise RecommenderError(f"{scores.count('n_users')} of {size.users} users were evaluated; no figure counts.")
         return float(scores.counts["ndcg_10"])
 
-    with open_dask(DaskOptions(), log) as address, Client(address) as client:
+    with open_dask(Environment(run=log)) as address, Client(address) as client:
         yield run
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmarks.command_outages import NOT_TRIED, STUCK, Outcome
 from benchmarks.harness import say
+from flows.settings import Settings, nest
 from schema.errors import RecommenderError, Unavailable
 
 if TYPE_CHECKING:
@@ -268,7 +269,7 @@ def try_on_stack(scenarios: Sequence[Scenario], inputs: Mapping[str, str], folde
         store = open_store(stack.environment["STORE_URI"], options)
         api = {PREFECT_API_URL: stack.environment["PREFECT_API_URL"]}
         with temporary_settings(api), get_client(sync_client=True) as client:
-            orders, began = Orders(client, {**PARAMETERS, **inputs}), time.monotonic()
+            orders, began = Orders(client, nest(Settings, {**PARAMETERS, **inputs})), time.monotonic()
             run = orders.wait_for_end(orders.start())
             if _state_of(run) != COMPLETED:
                 raise RecommenderError(f"an undisturbed training did not complete: {run and run.state}")

@@ -25,7 +25,7 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 
 from deployments.stack.placement import HEARTBEAT_SECONDS, WORK_POOL
-from flows.promote import REFUSED
+from flows.promotion import REFUSED
 from flows.terminal import stdout, table_of, text
 from schema.errors import InvalidInput, RecommenderError, Unavailable
 from tasks.tracking import hide_user

@@ -1,54 +1,39 @@
-"""From a reviews file to a dataset: reviews, quarantine, interactions, maps of ids and popular items."""
+"""Ingest: from a reviews file to a dataset of interactions, with a quarantine of the rows that are refused."""
 
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from prefect import flow
-
-from flows.command_line import run
-from flows.notices import NOTICES
-from flows.options import DaskOptions, NoticeOptions, RunOptions
-from flows.results import dataset_record
-from flows.running import run_flow
-from flows.settings import Settings
-from flows.stages import compare_reviews, ingest_reviews, make_dataset
-from reviews.ingest import IngestOptions
-from reviews.options import DownloadOptions
+from flows.cli import run_stage, stage
+from flows.settings import DEFAULT, Environment, input_name, read
+from reviews.options import DownloadOptions, IngestOptions
 from spark.options import DatasetOptions, SparkOptions
-from tasks.options import DriftOptions, PlaceOptions, ReviewsInput
-
-PARTS = (
-    ReviewsInput,
-    DownloadOptions,
-    IngestOptions,
-    DriftOptions,
-    DatasetOptions,
-    PlaceOptions,
-    SparkOptions,
-    DaskOptions,
-    NoticeOptions,
-    RunOptions,
-)
+from tasks.options import DriftOptions, ReviewsInput
 
 
-@flow(name="ingest", flow_run_name="ingest {settings.input_name}", **NOTICES)
-def ingest(settings: Settings) -> dict[str, Any]:
+@stage(lambda reviews, **_: f"ingest {input_name(reviews)}")
+def ingest(
+    *,
+    reviews: ReviewsInput = DEFAULT.reviews,
+    dataset: DatasetOptions = DEFAULT.dataset,
+    ingest: IngestOptions = DEFAULT.ingest,
+    drift: DriftOptions = DEFAULT.drift,
+) -> dict[str, Any]:
     """Fetch, read, check and index the reviews."""
-    raw, reviews = ingest_reviews(settings)
-    drift = compare_reviews(settings, raw, reviews)
-    return dataset_record(raw, reviews, make_dataset(settings, reviews)) | {"drift": drift and drift.to_record()}
+    from flows.pipeline import compare_reviews, ingest_reviews
+    from flows.results import dataset_record
+    from tasks.dataset import build_dataset
+
+    environment = read(Environment)
+    raw, checked = ingest_reviews(environment, reviews, ingest)
+    found = compare_reviews(environment, raw, checked, drift)
+    built = build_dataset(environment.places, checked, dataset, environment.spark)
+    return dataset_record(raw, checked, built) | {"drift": found and found.to_record()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the flow from the command line."""
-    return run(
-        lambda settings: run_flow(ingest, settings),
-        PARTS,
-        description=__doc__ or "",
-        settings_type=Settings,
-        arguments=arguments,
-    )
+    return run_stage(ingest, arguments, uses=(DownloadOptions, SparkOptions))
 
 
 if __name__ == "__main__":

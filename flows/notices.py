@@ -1,42 +1,59 @@
-"""Notices of runs that fail or crash: hooks of each flow, whoever starts it, the command line or a Prefect worker."""
+"""Notices of runs that fail or crash, sent by a hook of every flow; `docs/notices.md` describes every field.
+
+The hook runs in whichever process sees the end of the run: that of the run itself or, where that was killed, that of
+the Prefect worker.
+"""
 
 import logging
-from typing import Any, TypedDict
+import os
+import re
+import socket
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+from uuid import UUID
 
-from prefect import Flow
-from prefect.client.schemas.objects import FlowRun, State
+import httpx
+from prefect import Flow, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType, TaskRun
 from prefect.logging.loggers import flow_run_logger
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from prefect.utilities.urls import url_for
+from pydantic import BaseModel
 
-from flows.options import NoticeOptions
-from schema.errors import Unavailable
-from tasks.notice import build_notice
+from flows.settings import NoticeOptions, read
+from flows.webhook import host_of, post_json
+from reports.display import clean_text
+from schema.errors import RecommenderError, Unavailable
 from tasks.options import StoreOptions
-from tasks.webhook import host_of, post_json
+
+VERSION: Final = 1
+MOST_CHARACTERS = 2000
+LOOK_AGAIN_SECONDS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5)
+LEAST_SECRET_CHARACTERS = 8
+
+_SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|KEY|CREDENTIAL|AUTH|WEBHOOK", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?<=://)[^\s'\"]*@")
+_QUERY = re.compile(r"(\w://[^\s?'\"]+)\?[^\s'\"]*")
+_AGAIN = "run the same flow again: it goes on from what is done"
+_WHAT_TO_DO = {
+    "flow_crashed": f"Nothing is lost: {_AGAIN}.",
+    "drift_refused": "Look at the table data-drift of the run; if the reviews are right, run again with --drift warn.",
+    "promotion_refused": "The champion serves on as before. Look at why the challenger was refused.",
+}
 
 
-class NoticeHooks(TypedDict):
-    """The keyword arguments of ``flow`` that say who is told."""
+class _Destination(BaseModel):
+    """Where notices go, and where the store is; a broken setting elsewhere must not keep a notice back."""
 
-    on_failure: list[Any]
-    on_crashed: list[Any]
-
-
-class _Environment(BaseSettings, NoticeOptions, StoreOptions):
-    """Where notices go, and where the store is, as the environment or ``.env`` says.
-
-    A hook has no other way to know: what it is handed came through the Prefect server, which is not to know a secret;
-    and of a run whose process was killed it is called in the worker's process.
-    """
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="ignore",
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        hide_input_in_errors=True,
-    )
+    notice: NoticeOptions = NoticeOptions()
+    store: StoreOptions = StoreOptions()
 
 
 def send_notice(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -44,11 +61,12 @@ def send_notice(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> N
 
     The names of the parameters are Prefect's: a worker calls hooks by them.
     """
-    environment = _Environment()
-    if environment.notice_webhook_url is None:
+    destination = read(_Destination, is_strict=False)
+    secret = destination.notice.notice_webhook_url
+    if secret is None:
         return
-    url = environment.notice_webhook_url.get_secret_value()
-    notice = build_notice(flow, flow_run, state, environment.store_uri, [url])
+    url = secret.get_secret_value()
+    notice = build_notice(flow, flow_run, state, destination.store.store_uri, [url])
     level, outcome = logging.INFO, f"Notice of {notice['event']} posted to {host_of(url)}"
     try:
         post_json(url, notice)
@@ -57,4 +75,98 @@ def send_notice(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> N
     flow_run_logger(flow_run, flow).log(level, "%s", outcome)
 
 
-NOTICES = NoticeHooks(on_failure=[send_notice], on_crashed=[send_notice])
+def build_notice(
+    flow: Flow[..., Any], flow_run: FlowRun, state: State[Any], store_uri: str, secrets: Iterable[str]
+) -> dict[str, Any]:
+    """Return the document, JSON values.
+
+    Args:
+        flow: What ran.
+        flow_run: The run that failed or crashed.
+        state: The state that it ended in.
+        store_uri: Where the store is.
+        secrets: What must not stand in it, beside the values of variables whose names speak of secrets.
+    """
+    error = state.result(raise_on_failure=False) if state.is_failed() else None
+    event = "flow_crashed" if state.is_crashed() else str(getattr(error, "event", "flow_failed"))
+    known = [*secrets, *_secret_variables()]
+    document = {
+        "version": VERSION,
+        "event": event,
+        "flow": flow.name,
+        "flow_run_name": flow_run.name,
+        "flow_run_id": str(flow_run.id),
+        "ui_url": url_for(flow_run),
+        "state": state.name,
+        "error": type(error).__name__ if isinstance(error, BaseException) else None,
+        "message": _message(error, state),
+        "failing_step": find_failing_step(flow_run.id, is_crash=state.is_crashed()),
+        "what_to_do": _what_to_do(event, error),
+        "started_at": flow_run.start_time.isoformat() if flow_run.start_time else None,
+        "ended_at": state.timestamp.isoformat(),
+        "store_uri": store_uri,
+        "host": socket.gethostname(),
+    }
+    return {name: hide_secrets(value, known) if isinstance(value, str) else value for name, value in document.items()}
+
+
+def hide_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Return text of bounded length, on one line, without secrets, and without user names and queries in addresses.
+
+    Example:
+        >>> hide_secrets("s3://ada:word@host/x?sign=1 refused hunter22", ["hunter22"])
+        's3://host/x?… refused ***'
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return clean_text(_QUERY.sub(r"\1?…", _USER_INFO.sub("", text)), MOST_CHARACTERS)
+
+
+def find_failing_step(flow_run_id: UUID, *, is_crash: bool) -> str | None:
+    """Return the name of the first task run that failed or, in a crash, of one that was running; None if unknown.
+
+    Task runs reach the Prefect server a moment after they end, so it is asked several times.
+    """
+    kinds = [StateType.FAILED, StateType.CRASHED, *([StateType.RUNNING] if is_crash else [])]
+    for pause in LOOK_AGAIN_SECONDS:
+        time.sleep(pause)
+        try:
+            found = _read_task_runs(flow_run_id, kinds)
+        except httpx.HTTPError:
+            return None
+        if found:
+            return min(found, key=_order).name
+    return None
+
+
+def _read_task_runs(flow_run_id: UUID, kinds: list[StateType]) -> list[TaskRun]:
+    with get_client(sync_client=True) as client:
+        return client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])),
+            task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=kinds))),
+        )
+
+
+def _order(run: TaskRun) -> tuple[bool, float]:
+    return run.state_type == StateType.RUNNING, run.end_time.timestamp() if run.end_time else 0.0
+
+
+def _message(error: object, state: State[Any]) -> str:
+    if isinstance(error, RecommenderError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else state.message or ""
+
+
+def _what_to_do(event: str, error: object) -> str:
+    if event in _WHAT_TO_DO:
+        return _WHAT_TO_DO[event]
+    if isinstance(error, Unavailable):
+        return f"When the server answers again, {_AGAIN}."
+    if isinstance(error, RecommenderError):
+        return f"Do what the message says, and {_AGAIN}."
+    return f"Look at the logs of the run; when the cause is gone, {_AGAIN}."
+
+
+def _secret_variables() -> list[str]:
+    named = (value for name, value in os.environ.items() if _SECRET_NAME.search(name))
+    return [value for value in named if len(value) >= LEAST_SECRET_CHARACTERS]

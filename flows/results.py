@@ -11,12 +11,11 @@ from storage import layout
 from storage.artifacts import entry
 from storage.manifest import Manifest
 from storage.protocol import Store
-from tasks.choose import Scored
 from tasks.model import Lineage
 from tasks.options import PlaceOptions
 from tasks.promotion import Challenge, Decision
 from tasks.rank import candidate_of
-from tasks.score import read_rows
+from tasks.score import Scored, read_rows
 from tasks.tracking import hide_user
 
 

@@ -9,10 +9,8 @@ from typing import Any
 from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.command_line import run
-from flows.options import RunOptions
+from flows.cli import Command, run
 from reviews.options import SampleOptions
-from reviews.sample import write_sample
 
 
 class OutputOptions(BaseModel):
@@ -23,26 +21,18 @@ class OutputOptions(BaseModel):
     output: Path = Field(Path("data/sample"), description="Folder for the two files; what is there is replaced.")
 
 
-class SampleSettings(RunOptions, OutputOptions, SampleOptions):
-    """Everything that decides the sample."""
-
-
-def write(settings: SampleSettings) -> dict[str, Any]:
+def write(output: OutputOptions, sample: SampleOptions) -> dict[str, Any]:
     """Write the sample and return what it holds."""
-    made = write_sample(settings.output, settings)
+    from reviews.sample import write_sample
+
+    made = write_sample(output.output, sample)
     logger.info("Sample data: {:,} reviews in {}, products in {}", made.n_lines, made.reviews, made.products)
     return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(made).items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the sample from the command line."""
-    return run(
-        write,
-        (OutputOptions, SampleOptions),
-        description=__doc__ or "",
-        arguments=arguments,
-        settings_type=SampleSettings,
-    )
+    return run(Command(write, __doc__ or ""), arguments)
 
 
 if __name__ == "__main__":

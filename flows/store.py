@@ -1,71 +1,162 @@
-"""Look after the artifact store: list, show, verify, copy, and take away what no reader can reach."""
+"""Look after the artifact store: list, show, verify, copy, and remove what no reader can reach."""
 
+import re
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from datetime import timedelta
+from typing import Annotated, Any
 
-from flows.command_line import Command, StageFailed, run_one_of
-from flows.store_settings import (
-    CopyChoice,
-    CopySettings,
-    GarbageChoice,
-    GarbageSettings,
-    KindChoice,
-    ListSettings,
-    OneChoice,
-    ShowSettings,
-    VerifyChoice,
-    VerifySettings,
-    command_to_delete,
-)
-from flows.store_view import (
-    Row,
-    copies,
-    details,
-    garbage_view,
-    listing,
-    verdict,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from flows.cli import Command, StageFailed, run_one_of
+from flows.store_view import Row, copies, details, garbage_view, listing, verdict
 from flows.terminal import number, progress_bar, stdout
 from schema.errors import CorruptObject
 from storage import layout
 from storage.artifacts import entry
 from storage.champion import champion_id
 from storage.copying import artifacts_to_copy, copy_artifacts
-from storage.garbage import collect_garbage
+from storage.garbage import DEFAULT_AGE, LEAST_AGE, collect_garbage
 from storage.inventory import Artifact, find_artifact, find_report, lineage, list_artifacts
 from storage.manifest import Manifest
 from storage.opening import open_store
 from storage.protocol import Store
 from storage.verify import verify_artifact, verify_champion
 from tasks.options import PlaceOptions, StoreOptions
-from tasks.store import scratch_folder
+
+_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
+_MOST_AGE = timedelta(days=36_500)
 
 
-def list_store(settings: ListSettings) -> dict[str, Any]:
+def read_age(value: object) -> object:
+    """Return '7d', '12h' or '90m' as a time span; what is no text unchanged.
+
+    Example:
+        >>> read_age("36h")
+        datetime.timedelta(days=1, seconds=43200)
+    """
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"([0-9]{1,8})([dhm])", value.strip())
+    if found is None:
+        raise ValueError("expected a number and d, h or m, such as 7d")
+    age = int(found[1]) * _UNITS[found[2]]
+    if not LEAST_AGE <= age <= _MOST_AGE:
+        raise ValueError(f"expected {write_age(LEAST_AGE)} (a run may be at work) to {write_age(_MOST_AGE)}")
+    return age
+
+
+def write_age(age: timedelta) -> str:
+    """Return a time span of whole minutes as `read_age` takes it.
+
+    Example:
+        >>> write_age(timedelta(days=7)), write_age(timedelta(hours=36))
+        ('7d', '36h')
+    """
+    unit = next(name for name, span in _UNITS.items() if age % span == timedelta(0))
+    return f"{age // _UNITS[unit]}{unit}"
+
+
+def _known_kind(kind: str) -> str:
+    if kind and kind not in layout.KINDS:
+        raise ValueError(f"expected one of {', '.join(layout.KINDS)}")
+    return kind
+
+
+Age = Annotated[timedelta, BeforeValidator(read_age)]
+
+
+class KindChoice(BaseModel):
+    """Which kind of artifact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Annotated[str, AfterValidator(_known_kind)] = Field(
+        "",
+        description=f"One of {', '.join(layout.KINDS)}; without it, all.",
+        json_schema_extra={"nargs": "?", "flag": "KIND"},
+    )
+
+
+class OneChoice(BaseModel):
+    """Which artifact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(
+        description="Id of an artifact or its first digits, with or without the kind before it, as in models/1f3a.",
+        json_schema_extra={"nargs": None, "flag": "ID"},
+    )
+
+
+class VerifyChoice(BaseModel):
+    """Which artifacts to verify."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ids: tuple[str, ...] = Field(
+        (),
+        description="Ids of artifacts or their first digits, as in models/1f3a; without any, the whole store.",
+        json_schema_extra={"nargs": "*", "flag": "ID", "metavar": "ID"},
+    )
+
+
+class GarbageChoice(BaseModel):
+    """Which garbage to find, and whether to delete it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    older_than: Age = Field(
+        DEFAULT_AGE,
+        description="Least age of garbage, such as 12h or 90m; longer than any run takes, 1h or more; by default 7d.",
+        json_schema_extra={"metavar": "AGE"},
+    )
+    delete: bool = Field(
+        False,
+        description="Delete what is found; without it, nothing is changed.",
+    )
+
+
+class CopyChoice(BaseModel):
+    """Where to copy to, and how much."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    to: str = Field(
+        description="Root of the store that gets the copy, as for --store.",
+        json_schema_extra={"metavar": "URI"},
+    )
+    alone: bool = Field(
+        False,
+        description="Leave out what the artifact was made from.",
+    )
+
+
+def list_store(choice: KindChoice, place: StoreOptions) -> dict[str, Any]:
     """Print what the store has, of each kind the oldest first."""
-    store = settings.open_store()
+    store = place.open_store()
     champion, trouble = _champion(store)
-    rows = [_row(store, artifact, champion) for artifact in list_artifacts(store, settings.kind or None)]
+    rows = [_row(store, artifact, champion) for artifact in list_artifacts(store, choice.kind or None)]
     rows.sort(key=lambda row: (layout.KINDS.index(row.kind), row.written_at or ""))
     stdout().print(listing(store.uri, rows, trouble))
     return {"store": store.uri, "champion": champion, "artifacts": [asdict(row) for row in rows]}
 
 
-def show(settings: ShowSettings) -> dict[str, Any]:
+def show(choice: OneChoice, place: StoreOptions) -> dict[str, Any]:
     """Print what one artifact is, and what it was made from.
 
     Raises:
         CorruptObject: If its manifest cannot be read.
     """
-    store = settings.open_store()
-    artifact = find_artifact(store, settings.id)
+    store = place.open_store()
+    artifact = find_artifact(store, choice.id)
     manifest = artifact.require_manifest()
     row, ancestors = _row(store, artifact, _champion(store)[0]), lineage(store, manifest)
+    prefix = layout.artifact_prefix(manifest.kind, manifest.id)
     report = find_report(store, manifest)
     page = store.locate(f"{report.name}/{entry(report, layout.REPORT).path}") if report else None
-    prefix = layout.artifact_prefix(manifest.kind, manifest.id)
     stdout().print(details(store.locate(prefix), row, manifest, ancestors, page))
     steps = [
         {"depth": step.depth, "role": step.role, "kind": step.kind, "id": step.id, "state": step.state}
@@ -74,14 +165,14 @@ def show(settings: ShowSettings) -> dict[str, Any]:
     return {"store": store.uri, **asdict(row), "manifest": asdict(manifest), "lineage": steps, "report": page}
 
 
-def verify(settings: VerifySettings) -> dict[str, Any]:
+def verify(choice: VerifyChoice, place: StoreOptions) -> dict[str, Any]:
     """Read every byte of some artifacts, or of all and the pointer, and print what is wrong.
 
     Raises:
         StageFailed: If anything is.
     """
-    store = settings.open_store()
-    chosen = [find_artifact(store, name) for name in settings.ids] or list(list_artifacts(store))
+    store = place.open_store()
+    chosen = [find_artifact(store, name) for name in choice.ids] or list(list_artifacts(store))
     manifests = [artifact.manifest for artifact in chosen if isinstance(artifact.manifest, Manifest)]
     counts = {
         "artifacts": len(chosen),
@@ -90,7 +181,7 @@ def verify(settings: VerifySettings) -> dict[str, Any]:
     }
     with progress_bar("Verifying", counts["size_bytes"]) as advance:
         problems = [problem for artifact in chosen for problem in verify_artifact(store, artifact, advance)]
-    problems += [] if settings.ids else verify_champion(store)
+    problems += [] if choice.ids else verify_champion(store)
     stdout().print(verdict(store.uri, counts, problems))
     record = {"store": store.uri, "counts": counts, "problems": [asdict(problem) for problem in problems]}
     if problems:
@@ -98,19 +189,19 @@ def verify(settings: VerifySettings) -> dict[str, Any]:
     return record
 
 
-def collect(settings: GarbageSettings) -> dict[str, Any]:
+def collect(choice: GarbageChoice, place: StoreOptions) -> dict[str, Any]:
     """Print what no reader can reach, and delete it if asked."""
-    store = settings.open_store()
-    garbage = collect_garbage(store, settings.older_than, remove=settings.delete)
-    command = command_to_delete(settings.older_than, settings.store_uri)
-    stdout().print(garbage_view(store.uri, garbage, command, is_deleted=settings.delete))
+    store = place.open_store()
+    garbage = collect_garbage(store, choice.older_than, remove=choice.delete)
+    command = command_to_delete(choice.older_than, place.store_uri)
+    stdout().print(garbage_view(store.uri, garbage, command, is_deleted=choice.delete))
     orphans = [
         {"key": one.key, "size_bytes": one.size_bytes, "written_at": one.written_at.isoformat()}
         for one in garbage.orphans
     ]
     return {
         "store": store.uri,
-        "is_deleted": settings.delete,
+        "is_deleted": choice.delete,
         "before": garbage.before.isoformat(),
         "orphans": orphans,
         "size_bytes": garbage.size_bytes,
@@ -120,12 +211,14 @@ def collect(settings: GarbageSettings) -> dict[str, Any]:
     }
 
 
-def copy(settings: CopySettings) -> dict[str, Any]:
+def copy(choice: OneChoice, destination: CopyChoice, places: PlaceOptions) -> dict[str, Any]:
     """Copy an artifact, by default with all it was made from, to another store and print what was copied."""
-    source, target = settings.open_store(), open_store(settings.to, settings.s3_options)
-    manifests = artifacts_to_copy(source, find_artifact(source, settings.id), alone=settings.alone)
+    from tasks.store import scratch_folder
+
+    source, target = places.open_store(), open_store(destination.to, places.s3_options)
+    manifests = artifacts_to_copy(source, find_artifact(source, choice.id), alone=destination.alone)
     n_bytes = sum(manifest.size_bytes for manifest in manifests)
-    with scratch_folder(settings, "copy") as scratch, progress_bar("Copying", n_bytes) as advance:
+    with scratch_folder(places, "copy") as scratch, progress_bar("Copying", n_bytes) as advance:
         copied = list(copy_artifacts(source, target, manifests, scratch, advance))
     stdout().print(copies(target.uri, copied))
     made = [{"kind": one.manifest.kind, "id": one.manifest.id, "is_new": one.is_new} for one in copied]
@@ -154,18 +247,24 @@ def _row(store: Store, artifact: Artifact, champion: str | None) -> Row:
     )
 
 
-COMMANDS = (
-    Command("ls", list_store, (KindChoice, StoreOptions), "List what the store has.", ListSettings),
-    Command("show", show, (OneChoice, StoreOptions), "Show what an artifact is, and is made from.", ShowSettings),
-    Command("verify", verify, (VerifyChoice, StoreOptions), "Hold every byte against the manifests.", VerifySettings),
-    Command("gc", collect, (GarbageChoice, StoreOptions), "Find what no reader can reach; delete it.", GarbageSettings),
-    Command("cp", copy, (OneChoice, CopyChoice, PlaceOptions), "Copy an artifact to another store.", CopySettings),
-)
+def command_to_delete(older_than: timedelta, store_uri: str) -> str:
+    """Return what to type to delete the garbage that was found."""
+    words = ["python", "flows/store.py", "gc", "--older-than", write_age(older_than), "--delete", "--store", store_uri]
+    return shlex.join(words)
+
+
+COMMANDS = {
+    "ls": Command(list_store, "List what the store has."),
+    "show": Command(show, "Show what an artifact is, and is made from."),
+    "verify": Command(verify, "Compare every byte with the manifests."),
+    "gc": Command(collect, "Find what no reader can reach; delete it."),
+    "cp": Command(copy, "Copy an artifact to another store."),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command from the command line."""
-    return run_one_of(COMMANDS, description=__doc__ or "", arguments=arguments)
+    return run_one_of(COMMANDS, __doc__ or "", arguments)
 
 
 if __name__ == "__main__":

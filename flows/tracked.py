@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.settings import Settings
+from flows.settings import Environment, flat_values
+from models.registry import ModelOptions
 from storage import layout
 from storage.identity import artifact_id
 from storage.manifest import Manifest
-from tasks.choose import Scored
 from tasks.model import Lineage
-from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions, TrackingOptions
+from tasks.options import EvaluationOptions, SelectionOptions
+from tasks.score import Scored
 from tasks.store import local_file
 from tasks.tracking import TrackedRun, close_run, open_run, track_candidate
 
@@ -22,35 +23,41 @@ class TrackedTraining:
     run: TrackedRun
 
 
-def open_training(settings: Settings, experiment: str, lineage: Lineage) -> TrackedTraining:
+def open_training(
+    environment: Environment,
+    experiment: str,
+    lineage: Lineage,
+    models: ModelOptions,
+    selection: SelectionOptions,
+    evaluation: EvaluationOptions,
+) -> TrackedTraining:
     """Return the parent run of this training: the one it had when it was cut off, or a new one."""
-    options = settings.part(TrackingOptions)
     grid = {
-        **{name: value for group in settings.models.model_dump(mode="json").values() for name, value in group.items()},
-        **settings.part(SelectionOptions).model_dump(mode="json"),
-        **settings.part(EvaluationOptions).model_dump(mode="json", include={"evaluate_users"}),
+        **flat_values(models),
+        **selection.model_dump(mode="json"),
+        **evaluation.model_dump(mode="json", include={"evaluate_users"}),
     }
     parameters = {
         **grid,
         "input": lineage.raw.files[0].path,
-        "min_interactions": settings.min_interactions,
+        "min_interactions": lineage.dataset.parameters["min_interactions"],
         "split": lineage.split.counts["method"],
     }
     key = artifact_id(layout.MODELS, {"split": lineage.split.id}, grid, "tracked")
     tags = {
-        "environment": settings.environment,
+        "environment": environment.run.environment,
         "raw_id": lineage.raw.id,
         "reviews_id": lineage.reviews.id,
         "dataset_id": lineage.dataset.id,
         "split_id": lineage.split.id,
     }
     return TrackedTraining(
-        experiment, open_run(options, experiment, key, f"train-{lineage.dataset.id}", parameters, tags)
+        experiment, open_run(environment.tracking, experiment, key, f"train-{lineage.dataset.id}", parameters, tags)
     )
 
 
 def close_training(
-    settings: Settings,
+    environment: Environment,
     tracked: TrackedTraining,
     model: Manifest,
     report: Manifest,
@@ -61,7 +68,7 @@ def close_training(
     """Record candidates and outcome, unless an earlier run of the same training did."""
     if tracked.run.is_complete:
         return
-    options = settings.part(TrackingOptions)
+    options = environment.tracking
     nested = [
         track_candidate.submit(
             options,
@@ -77,7 +84,7 @@ def close_training(
     ]
     for run in nested:
         run.result()
-    page = local_file(settings.part(PlaceOptions), report, layout.REPORT)
+    page = local_file(environment.places, report, layout.REPORT)
     metrics = {f"test_{name}": float(value or 0) for name, value in final.scores.counts.items()}
     tags = {"model_id": model.id, "best_model": chosen.candidate.label}
     close_run(options, tracked.run.id, metrics, tags, [page])

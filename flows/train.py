@@ -1,101 +1,82 @@
-"""The main job: from a reviews file to a published model and ten recommendations for every user."""
+"""Train: from a reviews file to a published model, its report and recommendations for every user."""
 
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from prefect import flow
-from pydantic import BaseModel
-
 from evaluation.options import SplitOptions
-from flows.command_line import run
-from flows.notices import NOTICES
-from flows.options import DaskOptions, NoticeOptions, RunOptions
-from flows.results import tell_where, training_record
-from flows.running import run_flow
-from flows.settings import Settings
-from flows.stages import make_split, measure_on_test, recommend_to_all, search, trace_learning
-from flows.tracked import close_training, open_training
-from models.registry import option_groups
-from reviews.ingest import IngestOptions
-from reviews.options import DownloadOptions
+from flows.cli import run_stage, stage
+from flows.settings import DEFAULT, Environment, input_name, read
+from models.registry import ModelOptions
+from reviews.options import DownloadOptions, IngestOptions
 from spark.options import DatasetOptions, SparkOptions
-from tasks.choose import Scored
-from tasks.fit import fit
-from tasks.model import Training, publish_model
 from tasks.options import (
     DriftOptions,
     EvaluationOptions,
-    PlaceOptions,
     ProductsInput,
     RecommendOptions,
     ReviewsInput,
     SelectionOptions,
     TrackingOptions,
 )
-from tasks.raw import keep_file
-from tasks.report import publish_training_report
-from tasks.store import LEARNT
-from tasks.summary import summarise
-from tasks.tracking import check_tracking, load_mlflow, open_experiment
-
-PARTS: tuple[type[BaseModel], ...] = (
-    ReviewsInput,
-    ProductsInput,
-    DownloadOptions,
-    IngestOptions,
-    DriftOptions,
-    DatasetOptions,
-    SplitOptions,
-    *option_groups().values(),
-    SelectionOptions,
-    EvaluationOptions,
-    RecommendOptions,
-    PlaceOptions,
-    TrackingOptions,
-    SparkOptions,
-    DaskOptions,
-    NoticeOptions,
-    RunOptions,
-)
 
 
-@flow(name="train", flow_run_name="train on {settings.input_name}", **NOTICES)
-def train(settings: Settings) -> dict[str, Any]:
+@stage(lambda reviews, **_: f"train on {input_name(reviews)}")
+def train(
+    *,
+    reviews: ReviewsInput = DEFAULT.reviews,
+    products: ProductsInput = DEFAULT.products,
+    models: ModelOptions = DEFAULT.models,
+    selection: SelectionOptions = DEFAULT.selection,
+    dataset: DatasetOptions = DEFAULT.dataset,
+    split: SplitOptions = DEFAULT.split,
+    evaluation: EvaluationOptions = DEFAULT.evaluation,
+    recommend: RecommendOptions = DEFAULT.recommend,
+    ingest: IngestOptions = DEFAULT.ingest,
+    drift: DriftOptions = DEFAULT.drift,
+) -> dict[str, Any]:
     """Ingest, build, split, search, test, publish, recommend and track; what is done already is left as it is."""
-    places, spark = settings.part(PlaceOptions), settings.part(SparkOptions)
-    check_tracking(settings.part(TrackingOptions))
-    experiment = open_experiment.submit(settings.part(TrackingOptions))
-    products = keep_file(places, settings.input_products) if settings.input_products else None
-    lineage = make_split(settings, is_compared=True)
-    tracked = open_training(settings, experiment.result(), lineage)
-    validated, choice = search(settings, lineage.split)
-    chosen = choice.scored
-    curve = trace_learning(settings, lineage.split, validated)
-    tested = measure_on_test(settings, lineage.split, validated, chosen)
-    final_fit = fit(places, lineage.split, (*LEARNT, "test"), chosen.candidate, spark, keep_spark_model=True)
-    on_test = next(one for one in tested if one.candidate == chosen.candidate)
-    final = Scored(chosen.candidate, final_fit, on_test.scores)
+    from flows import pipeline
+    from flows.results import tell_where, training_record
+    from flows.tracked import close_training, open_training
+    from tasks.model import Training, publish_model
+    from tasks.raw import keep_file
+    from tasks.report import publish_training_report
+    from tasks.summary import summarise
+    from tasks.tracking import check_tracking, open_experiment
+
+    environment = read(Environment)
+    places, tracking = environment.places, environment.tracking
+    check_tracking(tracking)
+    experiment = open_experiment.submit(tracking)
+    titles = keep_file(places, products.input_products) if products.input_products else None
+    lineage = pipeline.make_split(environment, reviews, ingest, dataset, split, drift)
+    tracked = open_training(environment, experiment.result(), lineage, models, selection, evaluation)
+    validated, choice = pipeline.search(environment, lineage.split, models, selection, evaluation)
+    curve = pipeline.trace_learning(environment, lineage.split, validated, models, evaluation)
+    tested = pipeline.measure_on_test(environment, lineage.split, validated, choice.scored, evaluation)
+    final = pipeline.fit_on_all(environment, lineage.split, choice.scored, tested)
     training = Training(lineage, validated, choice, tested, final, curve)
     model = publish_model(places, training)
-    report = publish_training_report(places, training, model, products)
-    recommendations = recommend_to_all(settings, model, lineage.dataset)
-    close_training(settings, tracked, model, report, validated, chosen, final)
+    report = publish_training_report(places, training, model, titles)
+    recommendations = pipeline.recommend_to_all(places, model, lineage.dataset, recommend)
+    close_training(environment, tracked, model, report, validated, choice.scored, final)
     record = training_record(places, lineage, validated, tested, model, report, recommendations, tracked.run.id)
-    tell_where(record["uris"], settings.mlflow_tracking_uri)
-    summarise(settings.input_name, record, settings.mlflow_tracking_uri, tracked.experiment)
+    tell_where(record["uris"], tracking.mlflow_tracking_uri)
+    summarise(input_name(reviews), record, tracking.mlflow_tracking_uri, tracked.experiment)
     return record
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the flow from the command line."""
-    return run(
-        lambda settings: run_flow(train, settings, preload=load_mlflow),
-        PARTS,
-        description=__doc__ or "",
-        settings_type=Settings,
-        arguments=arguments,
-    )
+    uses = (DownloadOptions, TrackingOptions, SparkOptions)
+    return run_stage(train, arguments, uses=uses, preload=_load_mlflow)
+
+
+def _load_mlflow() -> None:
+    from tasks.tracking import load_mlflow
+
+    load_mlflow()
 
 
 if __name__ == "__main__":

@@ -1,13 +1,10 @@
-"""Figures of drift as a reader sees them: rows of a table, and sentences."""
+"""Figures of drift for a reader: rows of a table, and sentences."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from rich import box
-from rich.table import Table
-
 from reports.display import EN_DASH, format_share
-from reports.terminal import open_console, printed
+from reports.tables import TextTable
 from schema.drift import DriftFigure, Measure, Unit
 
 WITHIN, BEYOND, NOT_LIMITED = "within", "beyond", "for information"
@@ -31,21 +28,10 @@ _MEASURES: Mapping[Measure, Callable[[float], str]] = {
 }
 
 
-def drift_rows(figures: Sequence[DriftFigure]) -> list[dict[str, str]]:
-    """Return a row of `COLUMNS` for each figure, as text."""
-    return [_row(figure) for figure in figures]
-
-
-def drift_text(figures: Sequence[DriftFigure], width: int = 120) -> str:
-    """Return the table as lines of text for a terminal of so many columns."""
-    console = open_console(width)
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in COLUMNS:
-        table.add_column(column, overflow="fold")
-    for figure in figures:
-        table.add_row(*_row(figure).values(), style="bold" if figure.is_beyond else "")
-    console.print(table)
-    return printed(console)
+def tabulate_drift(figures: Sequence[DriftFigure]) -> TextTable:
+    """Return a row for each figure; those beyond their limits stand out."""
+    strong = {number for number, figure in enumerate(figures) if figure.is_beyond}
+    return TextTable(COLUMNS, [list(_row(figure).values()) for figure in figures], strong, n_left=len(COLUMNS))
 
 
 def say_beyond(figure: DriftFigure) -> str:

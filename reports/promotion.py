@@ -1,15 +1,13 @@
 """The decision of the gate: its record, and the one way from there to the terminal and to Markdown."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from reports.display import clean_text, format_figure, format_share, metric_label
+from reports.tables import TextTable
 from reports.verdicts import conditions_of, say_finding, say_verdict
 from schema.metric import Metric
 from schema.verdicts import Finding, NonInferiority, Verdict
@@ -58,35 +56,22 @@ def _margin(found: NonInferiority) -> dict[str, float]:
     return {"share": found.margin_share, "value": found.margin, "above": above, "low": found.low, "high": found.high}
 
 
-@dataclass(frozen=True)
-class _Page:
-    """What is shown of a decision; the first row of a table names its columns."""
-
-    outcome: str
-    is_promoted: bool
-    models: list[list[str]]
-    difference: str
-    conditions: list[list[str]]
-    notes: list[tuple[str, bool]]
-
-
 def decision_view(decision: Decision) -> RenderableType:
     """Return the decision for the terminal: tables of the models and of the conditions, and what came of them."""
-    page = _lay_out(decision)
-    notes = [_text(sentence, "yellow" if is_warning else "") for sentence, is_warning in page.notes]
-    outcome = _text(page.outcome, "green" if page.is_promoted else "red")
-    return Group(_table(page.models), _text(page.difference), _table(page.conditions), *notes, outcome)
+    notes = [_text(one["sentence"], "yellow" if one["is_warning"] else "") for one in decision["findings"]]
+    outcome = _text(_say_outcome(decision), "green" if decision["promoted"] else "red")
+    difference = _text(_say_difference(decision))
+    return Group(_models(decision).to_rich(), difference, _conditions(decision).to_rich(), *notes, outcome)
 
 
 def decision_markdown(decision: Decision, promotion_id: str) -> str:
     """Return the decision as a page of Markdown."""
-    page = _lay_out(decision)
     parts = [
-        f"## {page.outcome}",
-        _markdown_table(page.models),
-        page.difference,
-        _markdown_table([[name, "**no**" if met == "no" else met, why] for name, met, why in page.conditions]),
-        *(f"> {clean_text(sentence, MOST_CHARACTERS)}" for sentence, _ in page.notes),
+        f"## {_say_outcome(decision)}",
+        _models(decision).to_markdown(),
+        _say_difference(decision),
+        _conditions(decision).to_markdown(),
+        *(f"> {clean_text(one['sentence'], MOST_CHARACTERS)}" for one in decision["findings"]),
         f"All of it: `promotions/{promotion_id}`",
     ]
     return "\n\n".join(parts)
@@ -102,31 +87,41 @@ def history_view(uri: str, terms: Sequence[Mapping[str, Any]]) -> RenderableType
     """Return a table of the champions: model_id, promoted_at, promotion and reason, the one that serves first."""
     if not terms:
         return _text(f"No champion in {uri} yet")
-    rows = [["champion since (UTC)", "model", "promotion", "reason"]]
-    for term in terms[:MOST_ROWS]:
-        moment = (term["promoted_at"] or "")[:19].replace("T", " ")
-        rows.append([moment, term["model_id"], term["promotion"] or "none", term["reason"] or ""])
+    columns = ("champion since (UTC)", "model", "promotion", "reason")
+    rows = [
+        [
+            (term["promoted_at"] or "")[:19].replace("T", " "),
+            term["model_id"],
+            term["promotion"] or "none",
+            term["reason"] or "",
+        ]
+        for term in terms[:MOST_ROWS]
+    ]
     left_out = len(terms) - MOST_ROWS
     more = [_text(f"… and {left_out:,} more; --json has them all")] if left_out > 0 else []
-    return Group(_table(rows), *more)
+    return Group(TextTable(columns, rows, n_left=4, limit=MOST_CHARACTERS).to_rich(), *more)
 
 
-def _lay_out(decision: Decision) -> _Page:
-    models = [["", "model", "id", metric_label(Metric.parse(decision["metric"]))]]
-    for role in ("challenger", "champion"):
-        if one := decision[role]:
-            value = "" if one["value"] is None else format_figure(one["value"])
-            models.append([role, one["label"], one["model_id"], value])
-    conditions = [[one["name"], "yes" if one["met"] else "no", one["sentence"]] for one in decision["conditions"]]
+def _models(decision: Decision) -> TextTable:
+    rows = [
+        [role, one["label"], one["model_id"], "" if one["value"] is None else format_figure(one["value"])]
+        for role in ("challenger", "champion")
+        if (one := decision[role])
+    ]
+    return TextTable(["", "model", "id", metric_label(Metric.parse(decision["metric"]))], rows, n_left=3)
+
+
+def _conditions(decision: Decision) -> TextTable:
+    """Return the conditions, those that are not met in bold."""
+    conditions = decision["conditions"]
+    rows = [[one["name"], "yes" if one["met"] else "no", one["sentence"]] for one in conditions]
+    unmet = {number for number, one in enumerate(conditions) if not one["met"]}
+    return TextTable(["condition", "met", "why"], rows, unmet, n_left=3, limit=MOST_CHARACTERS)
+
+
+def _say_outcome(decision: Decision) -> str:
     verb = "passes the gate" if decision["promoted"] else "is refused"
-    return _Page(
-        f"models/{decision['challenger']['model_id']} {verb}",
-        decision["promoted"],
-        models,
-        _say_difference(decision),
-        [["condition", "met", "why"], *conditions],
-        [(one["sentence"], one["is_warning"]) for one in decision["findings"]],
-    )
+    return f"models/{decision['challenger']['model_id']} {verb}"
 
 
 def _say_difference(decision: Decision) -> str:
@@ -141,24 +136,5 @@ def _say_difference(decision: Decision) -> str:
     return f"{difference}; {allowed}. {kept}"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in rows[0]:
-        table.add_column(_text(name), overflow="fold")
-    styles = {"yes": "green", "no": "red"}
-    for row in rows[1:]:
-        table.add_row(*(_text(cell, styles.get(cell, "")) for cell in row))
-    return table
-
-
 def _text(value: str, style: str = "") -> Text:
     return Text(clean_text(value, MOST_CHARACTERS), style=style)
-
-
-def _markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(value: str) -> str:
-    return clean_text(value, MOST_CHARACTERS).replace("|", "\\|")

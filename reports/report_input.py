@@ -12,6 +12,8 @@ from schema.verdicts import Comparison, Finding, Guard, Lead
 
 PRIMARY = Metric("ndcg", 10)
 """The metric by which models are ordered and compared."""
+HEADLINES = (PRIMARY, Metric("recall", 10), Metric("hit_rate", 10), Metric("coverage", 10), Metric("rmse"))
+"""The metrics of short tables."""
 
 
 @dataclass(frozen=True)

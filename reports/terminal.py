@@ -1,20 +1,26 @@
-"""The report's last word as a short table for the terminal."""
+"""The result of a training or an evaluation as a short table for the terminal."""
 
-from io import StringIO
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reports.display import clean_text, format_count, format_interval, format_metric, metric_label
+from reports.display import clean_text, format_count
 from reports.findings import gather_warnings, judge, metric_columns, rank_models, say_popularity
 from reports.report_input import PRIMARY, ReportInput, ScoredModel
+from reports.tables import open_console, printed, tabulate_models
 from reports.verdicts import say_lead
-from schema.metric import Metric, MetricRow
+from schema.metric import HELD_OUT_ONLY, Metric
 
 _MOST_COLUMNS = 4
+ORIGINAL = (
+    Metric("rmse"),
+    Metric(f"{HELD_OUT_ONLY}precision", 10),
+    Metric(f"{HELD_OUT_ONLY}ndcg", 10),
+    Metric("precision", 10),
+    Metric("ndcg", 10),
+)
 
 
 def terminal_table(report: ReportInput, width: int = 100, has_colour: bool = False) -> str:
@@ -42,45 +48,21 @@ def terminal_table(report: ReportInput, width: int = 100, has_colour: bool = Fal
     return printed(console)
 
 
-def open_console(width: int, *, has_colour: bool = False) -> Console:
-    """Return a console that prints what it is given, and nothing made of it, to be read by `printed`."""
-    return Console(
-        file=StringIO(),
-        width=width,
-        color_system="standard" if has_colour else None,
-        no_color=not has_colour,
-        highlight=False,
-        emoji=False,
-        markup=False,
-    )
+def original_table(models: Sequence[ScoredModel], width: int = 100) -> str:
+    """Return RMSE, the two metrics over held-out rows only, and the same two over the full catalogue, as text.
 
-
-def printed(console: Console) -> str:
-    """Return what was printed, without spaces at the ends of lines."""
-    target: Any = console.file
-    return "\n".join(line.rstrip() for line in target.getvalue().splitlines()) + "\n"
+    Args:
+        models: Rows in the order of the table, a random scorer among them.
+        width: Columns of the terminal.
+    """
+    return tabulate_models(models, ORIGINAL).to_text(width)
 
 
 def _test_table(report: ReportInput) -> Table:
-    columns = metric_columns(report.test, PRIMARY.k)[:_MOST_COLUMNS]
     sample = "" if report.sampled_users is None else f", on a sample of {format_count(report.sampled_users)} users"
-    title = f"Test split, all items ranked{sample}; below each figure its 95 % interval"
-    table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("Model", overflow="fold")
-    for metric in columns:
-        table.add_column(metric_label(metric), justify="right")
-    for model in rank_models(report.test):
-        table.add_row(*_cells(model, columns), style="bold" if model.is_chosen else "")
-    return table
-
-
-def _cells(model: ScoredModel, columns: list[Metric]) -> list[Text]:
-    label = Text(("→ " if model.is_chosen else "  ") + clean_text(model.label, limit=60))
-    return [label, *(metric_cell(model.find(metric)) for metric in columns)]
-
-
-def metric_cell(row: MetricRow | None) -> Text:
-    """Return a metric with its 95 % interval below it."""
-    if row is None:
-        return Text(format_metric(None))
-    return Text(f"{format_metric(row.value)}\n{format_interval(row.low, row.high)}".rstrip())
+    marked = [
+        replace(model, label=("→ " if model.is_chosen else "  ") + clean_text(model.label, limit=60))
+        for model in rank_models(report.test)
+    ]
+    table = tabulate_models(marked, metric_columns(report.test, PRIMARY.k)[:_MOST_COLUMNS])
+    return table.to_rich(f"Test split, all items ranked{sample}; below each figure its 95 % interval")

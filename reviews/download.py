@@ -1,10 +1,10 @@
-"""The raw reviews file: fetched once, checked, and known by its SHA-256."""
-
-from __future__ import annotations
+"""Fetch the raw reviews file once, check that it is complete, and identify it by its SHA-256."""
 
 import fcntl
+import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +12,12 @@ from pathlib import Path
 
 import httpx
 
-from reviews.completeness import require_digest, require_gzip, require_size
+from reviews.lines import GZIP_MAGIC
 from reviews.transfer import PartState, Progress, discard, shown, transfer, without_credentials
 from schema.digests import file_sha256
 from schema.errors import InvalidInput, Unavailable
+
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Download:
 
 
 def is_url(source: str | Path) -> bool:
-    """Whether an `--input` names something on a web server rather than a file.
+    """Return whether an `--input` names something on a web server rather than a file.
 
     Example:
         >>> is_url("https://example.org/reviews.json.gz"), is_url("data/reviews.json.gz")
@@ -61,7 +63,7 @@ def use_local(path: Path, *, sha256: str | None = None) -> Download:
     if not os.access(path, os.R_OK):
         raise InvalidInput(f"{path} cannot be read: permission denied. Change its rights, or name another file.")
     digest = file_sha256(path)
-    require_digest(digest, sha256, str(path))
+    _require_digest(digest, sha256, str(path))
     return Download(path, digest, path.stat().st_size, was_present=True)
 
 
@@ -125,11 +127,11 @@ def _present(url: str, target: Path, sha256: str | None) -> Download | None:
 
 def _finish(part: Path, target: Path, state: PartState, sha256: str | None) -> Download:
     """Check a finished part and give it its name; the record comes first, so no fetched file lacks one."""
-    size_bytes = require_size(part, state)
+    size_bytes = _require_size(part, state)
     try:
-        require_gzip(part, target.name, state)
+        _require_gzip(part, target.name, state)
         digest = file_sha256(part)
-        require_digest(digest, sha256, shown(state.url))
+        _require_digest(digest, sha256, shown(state.url))
     except (InvalidInput, Unavailable):
         discard(part)
         raise
@@ -140,6 +142,67 @@ def _finish(part: Path, target: Path, state: PartState, sha256: str | None) -> D
     part.replace(target)
     discard(part)
     return Download(target, digest, size_bytes, was_present=False)
+
+
+def _require_digest(digest: str, sha256: str | None, subject: str) -> None:
+    """Refuse a digest other than the pinned one; no pin allows any.
+
+    Raises:
+        InvalidInput: Naming both digests; `subject` begins the message.
+    """
+    if sha256 and digest != sha256.lower():
+        raise InvalidInput(
+            f"{subject} has SHA-256 {digest}; expected {sha256.lower()}. "
+            "Use the right file, or correct RAW_REVIEWS_SHA256."
+        )
+
+
+def _require_size(part: Path, state: PartState) -> int:
+    """Return the size of a fetched file in bytes.
+
+    Raises:
+        Unavailable: It is not as long as the server announced; what came is kept, to be continued.
+    """
+    size_bytes = part.stat().st_size
+    if state.size_bytes not in (None, size_bytes):
+        raise Unavailable(
+            f"{shown(state.url)} came with {size_bytes:,} bytes; its server announced {state.size_bytes:,}. Try again."
+        )
+    return size_bytes
+
+
+def _require_gzip(part: Path, name: str, state: PartState) -> None:
+    """Read a gzip to its end; anything else passes unless `name` says that it is a gzip.
+
+    Raises:
+        InvalidInput: A `.gz` that is none, or one that is damaged although every announced byte came.
+        Unavailable: A damaged gzip whose size was not announced: the line may have been cut.
+    """
+    with part.open("rb") as file:
+        start = file.read(60)
+    if not start.startswith(GZIP_MAGIC):
+        if name.endswith(".gz"):
+            raise InvalidInput(
+                f"{shown(state.url)} is no gzip: it begins {start!r}. Check the URL, or drop .gz from {name}."
+            )
+        return
+    try:
+        with gzip.open(part, "rb") as unpacked:
+            while unpacked.read(_BLOCK_BYTES):
+                pass
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise _broken_gzip(state, error) from error
+
+
+def _broken_gzip(state: PartState, error: Exception) -> InvalidInput | Unavailable:
+    if state.size_bytes is None:
+        return Unavailable(
+            f"{shown(state.url)} came as a broken gzip ({error}); its size was not announced. Try again."
+        )
+    return InvalidInput(
+        f"{shown(state.url)} is a broken gzip: {error}; all {state.size_bytes:,} announced bytes came. "
+        "The file on the server is damaged: look for another copy."
+    )
 
 
 def _require_url(url: str) -> None:

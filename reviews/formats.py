@@ -1,15 +1,12 @@
-"""What a reviews file is, found by its content: JSON lines, CSV or TSV, gzipped or not."""
+"""Find the format of a reviews file by its content: JSON lines, CSV or TSV, gzipped or not."""
 
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
-
-from isal import igzip_lib, igzip_threaded
+from typing import Literal
 
 from reviews.columns import (
     choose_by_name,
@@ -18,12 +15,11 @@ from reviews.columns import (
     match_names,
     parse_columns,
 )
+from reviews.lines import BOM, GZIP_MAGIC, open_bytes
 from schema.errors import InvalidInput
 
-BOM = b"\xef\xbb\xbf"
 _SAMPLE_BYTES = 2**20
 _SAMPLE_LINES = 1_000
-_GZIP_MAGIC = b"\x1f\x8b"
 _KNOWN_BINARY: Mapping[bytes, str] = {
     b"BZh": "a bzip2 file",
     b"\xfd7zXZ\x00": "an xz file",
@@ -34,7 +30,6 @@ _KNOWN_BINARY: Mapping[bytes, str] = {
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }
-_GZIP_ERRORS = (EOFError, cast("type[Exception]", igzip_lib.IsalError))
 _EXPECTED = "expected JSON lines, CSV or TSV in UTF-8, gzipped or not"
 
 
@@ -109,35 +104,6 @@ def detect_format(path: Path, columns: str | None = None) -> Format:
     return _delimited_format(lines, wanted, str(path), is_gzipped=is_gzipped)
 
 
-@contextmanager
-def open_bytes(path: Path, *, is_gzipped: bool) -> Iterator[BinaryIO]:
-    """Open the uncompressed bytes of a file for reading from the start.
-
-    Raises:
-        InvalidInput: When the file cannot be read, or, while reading, when its gzip stream is cut or damaged.
-    """
-    try:
-        with _open_gzip(path) if is_gzipped else path.open("rb") as stream:
-            yield stream
-    except _GZIP_ERRORS as error:
-        raise InvalidInput(_damaged(path, error)) from error
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}. Expected a reviews file.") from error
-    except OSError as error:
-        if error.errno is not None:  # the disk's own trouble, not the data's
-            raise
-        raise InvalidInput(_damaged(path, error)) from error
-
-
-def _open_gzip(path: Path) -> BinaryIO:
-    stream: BinaryIO = igzip_threaded.open(path, "rb", threads=1)  # type: ignore[no-untyped-call]
-    return stream
-
-
-def _damaged(path: Path, error: Exception) -> str:
-    return f"{path} is a gzip file that is cut off or damaged ({error}). Fetch it again."
-
-
 def _is_gzipped(path: Path) -> bool:
     if not path.exists():
         raise InvalidInput(f"{path} does not exist. Give --input the path of a reviews file; {_EXPECTED}.")
@@ -146,7 +112,7 @@ def _is_gzipped(path: Path) -> bool:
     if path.stat().st_size == 0:
         raise InvalidInput(f"{path} is empty (0 bytes); {_EXPECTED}.")
     with open_bytes(path, is_gzipped=False) as stream:
-        return stream.read(2) == _GZIP_MAGIC
+        return stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
 
 
 def _sample_lines(path: Path, *, is_gzipped: bool) -> list[str]:

@@ -1,12 +1,23 @@
-"""A block of whole lines of bytes with their numbers, taken apart without copying them."""
+"""The lines of a reviews file: read in blocks of whole lines, and taken apart without copying them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from isal import igzip_lib, igzip_threaded
 
+from schema.errors import InvalidInput
+
+BOM = b"\xef\xbb\xbf"
+GZIP_MAGIC = b"\x1f\x8b"
+MAX_LINE_BYTES = 2**24
+_GZIP_ERRORS = (EOFError, cast("type[Exception]", igzip_lib.IsalError))
 _NEWLINE, _RETURN = ord("\n"), ord("\r")
 _SPACES = np.frombuffer(b" \t\r\n\v\f", dtype=np.uint8)
 
@@ -114,3 +125,73 @@ def split_lines(block: bytes, first_number: int) -> Lines:
     offsets = np.concatenate([np.zeros(1, dtype=np.int64), ends])
     numbers = np.arange(first_number, first_number + len(ends), dtype=np.int64)
     return Lines(pa.py_buffer(block), offsets, numbers)
+
+
+@contextmanager
+def open_bytes(path: Path, *, is_gzipped: bool) -> Iterator[BinaryIO]:
+    """Open the uncompressed bytes of a file for reading from the start.
+
+    Raises:
+        InvalidInput: When the file cannot be read, or, while reading, when its gzip stream is cut or damaged.
+    """
+    try:
+        with _open_gzip(path) if is_gzipped else path.open("rb") as stream:
+            yield stream
+    except _GZIP_ERRORS as error:
+        raise InvalidInput(_damaged(path, error)) from error
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}. Expected a reviews file.") from error
+    except OSError as error:
+        if error.errno is not None:  # from the disk, not from the data
+            raise
+        raise InvalidInput(_damaged(path, error)) from error
+
+
+def _open_gzip(path: Path) -> BinaryIO:
+    stream: BinaryIO = igzip_threaded.open(path, "rb", threads=1)  # type: ignore[no-untyped-call]
+    return stream
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"{path} is a gzip file that is cut off or damaged ({error}). Fetch it again."
+
+
+def read_lines(path: Path, block_bytes: int, *, is_gzipped: bool) -> Iterator[Lines]:
+    """Yield the lines of a file, without a byte order mark, in blocks of about block_bytes.
+
+    Raises:
+        InvalidInput: When the gzip stream is cut or damaged, or a line is longer than MAX_LINE_BYTES.
+    """
+    next_number = 1
+    with open_bytes(path, is_gzipped=is_gzipped) as stream:
+        for block in _blocks(stream, block_bytes, path):
+            lines = split_lines(block, next_number)
+            next_number += len(lines)
+            yield lines
+
+
+def _blocks(stream: BinaryIO, block_bytes: int, path: Path) -> Iterator[bytes]:
+    """Yield blocks of whole lines; the last line gets its end where it lacks one."""
+    rest = b""
+    chunk = _next_chunk(stream, block_bytes).removeprefix(BOM)
+    while chunk:
+        cut = chunk.rfind(b"\n") + 1
+        if cut:
+            yield rest + chunk[:cut]
+            rest = b""
+        rest += chunk[cut:]
+        if len(rest) > MAX_LINE_BYTES:
+            raise InvalidInput(
+                f"{path} has a line of more than {MAX_LINE_BYTES:,} bytes, beginning {rest[:40]!r}; "
+                f"expected one review per line. Is it text with line ends?"
+            )
+        chunk = _next_chunk(stream, block_bytes)
+    if rest:
+        yield rest + b"\n"
+
+
+def _next_chunk(stream: BinaryIO, n_bytes: int) -> bytes:
+    """Return the next bytes; the stream's last get the line end that they may lack."""
+    chunk = stream.read(n_bytes)
+    is_cut_short = 0 < len(chunk) < n_bytes and not chunk.endswith(b"\n")
+    return chunk + b"\n" if is_cut_short else chunk

@@ -1,26 +1,39 @@
-"""Read a reviews file as a stream of partitions: typed rows, and the lines that are no rows."""
+"""Parse a reviews file as a stream of partitions: typed rows, and the lines that hold none.
 
+Arrow parses whole blocks of lines; where a block has a line that does not parse, smaller blocks are tried, and in the
+end single lines by `parse_line`, which says why a line is rejected.
+"""
+
+import csv
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 
-from reviews.formats import BOM, Format, open_bytes
-from reviews.lines import Lines, Mask, split_lines
-from reviews.parse_line import RejectedLineError, parse_line
+from reviews.columns import is_number
+from reviews.formats import Format
+from reviews.lines import Lines, Mask, read_lines
+from schema.columns import Columns
 from schema.errors import InvalidInput
 
-MAX_LINE_BYTES = 2**24
 _ARROW_BLOCK_BYTES = 2**21
 _LEAF_LINES = 32
-_ROLE_COLUMNS = {"user": "user_id", "item": "item_id", "rating": "rating", "timestamp": "timestamp"}
-_TYPES = {"user_id": pa.string(), "item_id": pa.string(), "rating": pa.float64(), "timestamp": pa.float64()}
-REJECTED_SCHEMA = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("text", pa.string())])
+_ROLE_COLUMNS = {
+    "user": Columns.USER_ID,
+    "item": Columns.ITEM_ID,
+    "rating": Columns.RATING,
+    "timestamp": Columns.TIMESTAMP,
+}
+_TYPES = {role: pa.string() if role in ("user", "item") else pa.float64() for role in _ROLE_COLUMNS}
+REJECTED_SCHEMA = pa.schema([(Columns.LINE, pa.int64()), ("reason", pa.string()), ("text", pa.string())])
+
+Row = dict[str, str | float | None]
+Rejected = tuple[int, str, str]
 
 
 @dataclass(frozen=True)
@@ -51,18 +64,15 @@ def read_partitions(path: Path, file_format: Format, partition_bytes: int) -> It
     Raises:
         InvalidInput: When the gzip stream is cut or damaged, or a line is longer than MAX_LINE_BYTES.
     """
-    next_line = 1
-    with open_bytes(path, is_gzipped=file_format.is_gzipped) as stream:
-        for number, block in enumerate(_blocks(stream, partition_bytes, path)):
-            lines = split_lines(block, next_line)
-            next_line += len(lines)
-            yield _parse_partition(number, lines, file_format)
+    blocks = read_lines(path, partition_bytes, is_gzipped=file_format.is_gzipped)
+    for number, lines in enumerate(blocks):
+        yield _parse_partition(number, lines, file_format)
 
 
 def reviews_schema(file_format: Format) -> pa.Schema:
     """Return the columns of the reviews of a partition."""
-    fields = [(column, _TYPES[column]) for role, column in _ROLE_COLUMNS.items() if role in file_format.roles]
-    return pa.schema([*fields, ("line", pa.int64()), ("text", pa.large_binary())])
+    fields = [(column, _TYPES[role]) for role, column in _ROLE_COLUMNS.items() if role in file_format.roles]
+    return pa.schema([*fields, (Columns.LINE, pa.int64()), ("text", pa.large_binary())])
 
 
 def printable(line: bytes) -> str:
@@ -75,46 +85,19 @@ def printable(line: bytes) -> str:
     return line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
 
 
-def _blocks(stream: BinaryIO, block_bytes: int, path: Path) -> Iterator[bytes]:
-    """Yield blocks of whole lines, of about block_bytes; the last line gets its end where it lacks one."""
-    rest = b""
-    chunk = _next_chunk(stream, block_bytes).removeprefix(BOM)
-    while chunk:
-        cut = chunk.rfind(b"\n") + 1
-        if cut:
-            yield rest + chunk[:cut]
-            rest = b""
-        rest += chunk[cut:]
-        if len(rest) > MAX_LINE_BYTES:
-            raise InvalidInput(
-                f"{path} has a line of more than {MAX_LINE_BYTES:,} bytes, beginning {rest[:40]!r}; "
-                f"expected one review per line. Is it text with line ends?"
-            )
-        chunk = _next_chunk(stream, block_bytes)
-    if rest:
-        yield rest + b"\n"
-
-
-def _next_chunk(stream: BinaryIO, n_bytes: int) -> bytes:
-    """Return the next bytes; where they are the stream's last, with the line end they may lack."""
-    chunk = stream.read(n_bytes)
-    is_cut_short = 0 < len(chunk) < n_bytes and not chunk.endswith(b"\n")
-    return chunk + b"\n" if is_cut_short else chunk
-
-
 def _parse_partition(number: int, lines: Lines, file_format: Format) -> Partition:
     rows = lines.without_line(file_format.header_line)
     blank = rows.blank()
     filled = rows.keep(~blank)
     is_plain = _plain_json(filled) if file_format.kind == "json" else _plain_delimited(filled)
     tables: list[pa.Table] = []
-    rejected: list[tuple[int, str, str]] = []
+    rejected: list[Rejected] = []
     _parse(filled.keep(is_plain), file_format, tables, rejected)
     _parse_singly(filled.keep(~is_plain), file_format, tables, rejected)
     schema = reviews_schema(file_format)
     reviews = pa.concat_tables([schema.empty_table(), *tables])
     if len(tables) > 1:
-        reviews = reviews.sort_by("line")
+        reviews = reviews.sort_by(Columns.LINE)
     return Partition(number, reviews, _rejected_table(rejected), len(rows), int(blank.sum()))
 
 
@@ -130,13 +113,13 @@ def _plain_json(lines: Lines) -> Mask:
 def _plain_delimited(lines: Lines) -> Mask:
     """Return which lines hold no carriage return but at their end, and no odd number of quotes.
 
-    No row can then end within a line; a quote that is open at a line's end nevertheless swallows the next line, and
-    shows by too few rows.
+    No row can then end within a line; a quote that is open at a line's end nevertheless swallows the next line, which
+    shows as too few rows.
     """
     return ~(lines.with_stray_carriage_return() | lines.with_odd_count(ord('"')))
 
 
-def _parse(lines: Lines, file_format: Format, tables: list[pa.Table], rejected: list[tuple[int, str, str]]) -> None:
+def _parse(lines: Lines, file_format: Format, tables: list[pa.Table], rejected: list[Rejected]) -> None:
     """Parse lines as one block where they are all well-formed, else halves of them, and a few singly."""
     if not len(lines):
         return
@@ -160,13 +143,13 @@ def _parse_block(lines: Lines, file_format: Format) -> pa.Table | None:
             return None
         table.validate(full=True)
         columns = {
-            column: pc.cast(table[role], _TYPES[column])
+            column: pc.cast(table[role], _TYPES[role])
             for role, column in _ROLE_COLUMNS.items()
             if role in file_format.roles
         }
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         return None
-    columns |= {"line": pa.array(lines.numbers), "text": lines.array()}
+    columns |= {Columns.LINE: pa.array(lines.numbers), "text": lines.array()}
     return pa.table(columns, schema=reviews_schema(file_format))
 
 
@@ -191,11 +174,11 @@ def _json_type(role: str, *, is_numeric: bool) -> pa.DataType:
 def _read_delimited(buffer: pa.Buffer, file_format: Format) -> pa.Table:
     """Return the rows of lines that hold no stray carriage return, so that no row ends within a line.
 
-    A row of nothing is put behind them and taken off again: a quote left open in the last line swallows it.
+    A row of empty cells is appended and removed again: a quote that is open at the end of the last line swallows it.
     """
     names = [f"column_{i}" for i in range(len(file_format.names))]
     read = {role: names[file_format.position(role)] for role in file_format.roles}
-    types = {read[role]: pa.string() if role in ("user", "item") else pa.float64() for role in read}
+    types = {name: _TYPES[role] for role, name in read.items()}
     last_row = file_format.delimiter * (len(names) - 1) + "\n"
     table = pa_csv.read_csv(
         pa.BufferReader(b"".join([memoryview(buffer), last_row.encode()])),
@@ -209,9 +192,7 @@ def _read_delimited(buffer: pa.Buffer, file_format: Format) -> pa.Table:
     return pa.table({role: rows[name] for role, name in read.items()})
 
 
-def _parse_singly(
-    lines: Lines, file_format: Format, tables: list[pa.Table], rejected: list[tuple[int, str, str]]
-) -> None:
+def _parse_singly(lines: Lines, file_format: Format, tables: list[pa.Table], rejected: list[Rejected]) -> None:
     schema = reviews_schema(file_format)
     rows = []
     for i, number in enumerate(lines.numbers.tolist()):
@@ -222,11 +203,84 @@ def _parse_singly(
             rejected.append((number, str(error), printable(raw)))
         else:
             values = {_ROLE_COLUMNS[role]: value for role, value in row.items()}
-            rows.append(values | {"line": number, "text": raw})
+            rows.append(values | {Columns.LINE: number, "text": raw})
     if rows:
         tables.append(pa.Table.from_pylist(rows, schema=schema))
 
 
-def _rejected_table(rejected: list[tuple[int, str, str]]) -> pa.Table:
+def _rejected_table(rejected: list[Rejected]) -> pa.Table:
     rows = [dict(zip(REJECTED_SCHEMA.names, row, strict=True)) for row in sorted(rejected)]
     return pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA)
+
+
+class RejectedLineError(InvalidInput):
+    """A line that holds no review; the message is the reason, free of the line's own values."""
+
+
+class _Literal(str):
+    """A JSON number as it is spelt."""
+
+    __slots__ = ()
+
+
+def parse_line(raw: bytes, file_format: Format) -> Row:
+    """Return role -> value of one line, for the roles the file has; ids as spelt, numbers as float.
+
+    Args:
+        raw: The line, with or without its end; undecodable bytes matter only in what is read.
+        file_format: How to read it.
+
+    Raises:
+        RejectedLineError: When it holds no review.
+    """
+    text = raw.decode("utf-8", "surrogateescape").rstrip("\r\n")
+    values = _json_values(text, file_format) if file_format.kind == "json" else _cells(text, file_format)
+    return {
+        role: _to_id(value, role) if role in ("user", "item") else _to_number(value, role)
+        for role, value in values.items()
+    }
+
+
+def _json_values(text: str, file_format: Format) -> dict[str, object]:
+    try:
+        record = json.loads(text, parse_int=_Literal, parse_float=_Literal, parse_constant=_Literal)
+    except ValueError:
+        raise RejectedLineError("not valid JSON") from None
+    except RecursionError:
+        raise RejectedLineError("JSON nested too deeply") from None
+    if not isinstance(record, dict):
+        raise RejectedLineError("not a JSON object")
+    return {role: record.get(name) for role, name in file_format.roles.items()}
+
+
+def _cells(text: str, file_format: Format) -> dict[str, object]:
+    if text.count('"') % 2:  # a row with a line break in quotes is two such lines, neither of them a review
+        raise RejectedLineError("not valid CSV: an odd number of quotes")
+    reader = csv.reader([text, ""], delimiter=file_format.delimiter)
+    try:
+        cells = next(reader)
+    except csv.Error:
+        raise RejectedLineError("not valid CSV: a stray carriage return or an endless field") from None
+    if reader.line_num > 1:
+        raise RejectedLineError("not valid CSV: a quote is never closed")
+    if len(cells) != len(file_format.names):
+        raise RejectedLineError(f"expected {len(file_format.names)} columns, found {len(cells)}")
+    return {role: cells[file_format.position(role)] for role in file_format.roles}
+
+
+def _to_id(value: object, role: str) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise RejectedLineError(f"{role} id is neither text nor a number")
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        raise RejectedLineError(f"{role} id is not valid UTF-8") from None
+    return None if value is None else str(value)
+
+
+def _to_number(value: object, role: str) -> float | None:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if not isinstance(value, str) or not is_number(value):
+        raise RejectedLineError(f"{role} is not a number")
+    return float(value)

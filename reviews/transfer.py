@@ -1,6 +1,4 @@
-"""One HTTP transfer into a part file, continued by byte range where an earlier one was cut."""
-
-from __future__ import annotations
+"""Transfer a file over HTTP into a part file, continuing by byte range where an earlier transfer was cut."""
 
 import errno
 import json

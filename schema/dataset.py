@@ -15,8 +15,7 @@ class ReviewCounts:
         n_quarantined: Rows of the quarantine file.
         has_ratings: Whether the input has ratings; otherwise the column is all null.
         has_timestamps: Whether the input has timestamps; otherwise the column is all null.
-        n_distinct_ratings: Different ratings among the reviews, counted up to a limit.
-        reasons: Reason -> quarantined rows, the commonest first; they add up to n_quarantined.
+        n_distinct_ratings: Different ratings among the reviews.
     """
 
     n_lines: int
@@ -26,7 +25,6 @@ class ReviewCounts:
     has_ratings: bool
     has_timestamps: bool
     n_distinct_ratings: int
-    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

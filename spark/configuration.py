@@ -1,29 +1,39 @@
-"""What Spark is told when a session is opened: its sizes, its jars, and where its processes find each other."""
+"""Configure Spark: its sizes, the addresses of its processes, and its way to an S3 server."""
 
-import os
 import socket
 import sys
 from contextlib import suppress
 from ctypes.util import find_library
 from pathlib import Path
 
-from pyspark import SparkConf
+from pyspark import SparkConf, SparkContext
 
+from schema.errors import Unavailable
 from schema.s3 import S3Access
-from spark.options import SparkOptions, driver_memory
-from spark.s3a import jar_settings
+from spark.options import SparkOptions, driver_memory, machine_bytes
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 MASTER_TIMEOUT_SECONDS = 10.0
 
+PACKAGE = "org.apache.hadoop:hadoop-aws:3.5.0"  # the Hadoop that pyspark brings
+IVY = Path.home() / ".ivy2.5.2"
+JARS = (
+    "org.apache.hadoop_hadoop-aws-3.5.0.jar",
+    "org.wildfly.openssl_wildfly-openssl-2.2.5.Final.jar",
+    "software.amazon.awssdk_bundle-2.35.4.jar",
+    "software.amazon.s3.analyticsaccelerator_analyticsaccelerator-s3-1.3.1.jar",
+)
+END_OF_ZIP = b"PK\x05\x06"
+END_OF_ZIP_BYTES = 22
 
-def configuration(options: SparkOptions, app_name: str, s3a: S3Access | None) -> SparkConf:
+
+def configuration(options: SparkOptions, app_name: str, *, needs_s3: bool = False) -> SparkConf:
     """Return the configuration of a session.
 
     Args:
         options: Where Spark runs and how much it takes there.
-        app_name: What the session is for.
-        s3a: The S3 server that it shall reach, if any.
+        app_name: Name of the session.
+        needs_s3: Whether Spark needs the jars that reach an S3 server.
     """
     log_flag = f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}"
     settings = {
@@ -39,34 +49,11 @@ def configuration(options: SparkOptions, app_name: str, s3a: S3Access | None) ->
         settings |= {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
     if not options.is_local:
         settings |= _executor_settings(options)
-    if s3a:
-        settings |= jar_settings(is_local=options.is_local, is_on_this_machine=options.is_on_this_machine)
+    if needs_s3:
+        settings |= jar_settings(options)
     conf = SparkConf(loadDefaults=False)
     conf.setMaster(options.spark_master).setAppName(app_name)
     return conf.setAll(list(settings.items()))
-
-
-def machine_bytes() -> int:
-    """Return the memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def require_master(options: SparkOptions) -> None:
-    """See that a master of a standalone cluster answers, which Spark itself would take a minute to find out.
-
-    Raises:
-        ValueError: If SPARK_MASTER names no host and port.
-        ConnectionError: If none answers.
-    """
-    addresses = options.master_addresses
-    for address in addresses:
-        with suppress(OSError), socket.create_connection(address, timeout=MASTER_TIMEOUT_SECONDS):
-            return
-    if addresses:
-        raise ConnectionError(
-            f"No Spark master answers: SPARK_MASTER is {options.spark_master!r}. Start one, or unset the variable to "
-            "let Spark run in the process of the run."
-        )
 
 
 def _executor_settings(options: SparkOptions) -> dict[str, str]:
@@ -82,10 +69,84 @@ def _executor_settings(options: SparkOptions) -> dict[str, str]:
 
 
 def compiler_flag(options: SparkOptions) -> str:
-    """Keep the JVMs to their quick compiler where all are on this machine and the heavy arithmetic is native anyway.
+    """Return the flag that limits the JVMs to their quick compiler, if all are on this machine and have native BLAS.
 
     The thorough compiler takes a third of the processor time of a small job and gains nothing up to a million
-    interactions. The arithmetic in Java, where there is no native BLAS, would be many times slower without it.
+    interactions. Without native BLAS the arithmetic is in Java, and would be many times slower.
     """
     has_native_blas = find_library("blas") is not None
     return "-XX:TieredStopAtLevel=1" if options.is_on_this_machine and has_native_blas else ""
+
+
+def require_master(options: SparkOptions) -> None:
+    """Check that a master of a standalone cluster answers, which Spark itself would take a minute to find out.
+
+    Raises:
+        InvalidInput: If SPARK_MASTER names no host and port.
+        Unavailable: If none answers.
+    """
+    addresses = options.master_addresses
+    for address in addresses:
+        with suppress(OSError), socket.create_connection(address, timeout=MASTER_TIMEOUT_SECONDS):
+            return
+    if addresses:
+        raise Unavailable(
+            f"No Spark master answers: SPARK_MASTER is {options.spark_master!r}. Start one, or unset the variable to "
+            "let Spark run in the process of the run."
+        )
+
+
+def jar_settings(options: SparkOptions, ivy: Path = IVY) -> dict[str, str]:
+    """Return the settings for the jars that reach an S3 server: fetched before, or to be fetched by Spark.
+
+    A Spark that is on this machine alone, local or a cluster, reads them in place. To executors elsewhere the
+    driver sends them, 690 MB to each for every session.
+
+    Args:
+        options: Where Spark runs.
+        ivy: Where Spark keeps what it fetched from Maven Central.
+    """
+    jars = [ivy / "jars" / name for name in JARS]
+    if not all(_is_whole(jar) for jar in jars):
+        for jar in jars:  # Spark takes the file of an interrupted fetch for a finished one
+            jar.unlink(missing_ok=True)
+        return {"spark.jars.packages": PACKAGE, "spark.jars.ivy": str(ivy)}
+    if not options.is_on_this_machine:
+        return {"spark.jars": ",".join(jar.as_uri() for jar in jars)}
+    class_path = ":".join(map(str, jars))
+    executors = {} if options.is_local else {"spark.executor.extraClassPath": class_path}
+    return {"spark.driver.extraClassPath": class_path} | executors
+
+
+def _is_whole(jar: Path) -> bool:
+    """Return whether a jar ends as a zip file does."""
+    if not jar.is_file() or jar.stat().st_size < END_OF_ZIP_BYTES:
+        return False
+    with jar.open("rb") as stream:
+        stream.seek(-END_OF_ZIP_BYTES, 2)
+        return stream.read(len(END_OF_ZIP)) == END_OF_ZIP
+
+
+def set_s3_access(context: SparkContext, access: S3Access) -> None:
+    """Let a context reach an S3 server.
+
+    The credentials go into Hadoop's configuration, which Spark hands to its executors and shows on no page, in no log
+    and in no event file, unlike its own.
+    """
+    provider = "TemporaryAWSCredentialsProvider" if access.session_token else "SimpleAWSCredentialsProvider"
+    settings = {
+        "fs.s3a.endpoint": access.endpoint_url,
+        "fs.s3a.endpoint.region": access.region,
+        "fs.s3a.path.style.access": str(access.is_path_style).lower(),
+        "fs.s3a.connection.ssl.enabled": str(access.endpoint_url.startswith("https:")).lower(),
+        "fs.s3a.access.key": access.access_key,
+        "fs.s3a.secret.key": access.secret_key,
+        "fs.s3a.session.token": access.session_token,
+        "fs.s3a.aws.credentials.provider": f"org.apache.hadoop.fs.s3a.{provider}",
+        # Scratch files are read only when the job is done, so parts may be renamed into place at once.
+        "mapreduce.fileoutputcommitter.algorithm.version": "2",
+    }
+    hadoop = context._jsc.hadoopConfiguration()
+    for name, value in settings.items():
+        if value is not None:
+            hadoop.set(name, value)

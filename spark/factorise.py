@@ -15,9 +15,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
 from schema.columns import Columns
-from spark.canonical import write_canonical
-from spark.hadoop import delete, local_files
-from spark.session import scratch_uri
+from schema.parquet import WriteParquet
+from spark.hadoop import delete, local_files, parquet_batches, scratch_uri
 
 CHECKPOINT_INTERVAL = 10
 SLICE_BYTES = 256 * 1024**2
@@ -72,7 +71,7 @@ def factors_of(model: ALSModel, n_users: int, n_items: int) -> tuple[Factors, Fa
     )
 
 
-def save_model(model: ALSModel, folder: Path) -> None:
+def save_model(model: ALSModel, folder: Path, write_parquet: WriteParquet) -> None:
     """Write a model so that `ALSModel.load(folder)` reads it and equal models give equal bytes.
 
     Part files are numbered instead of named at random and written anew, since Spark's Parquet writer lists the
@@ -82,6 +81,7 @@ def save_model(model: ALSModel, folder: Path) -> None:
     Args:
         model: A fitted model of a session that is open.
         folder: A local folder, made where it is missing; a model that is in it is replaced.
+        write_parquet: Writes each part.
     """
     session = model.userFactors.sparkSession
     uri = scratch_uri(session, "als-model")
@@ -89,7 +89,8 @@ def save_model(model: ALSModel, folder: Path) -> None:
     for name in FACTORS:
         _emptied(folder / name)
         for number, part in enumerate(local_files(session, f"{uri}/{name}", folder)):
-            write_canonical([part], folder / name / f"part-{number:05d}.parquet", pq.read_schema(part))
+            target = folder / name / f"part-{number:05d}.parquet"
+            write_parquet(parquet_batches(part), target, pq.read_schema(part))
     _emptied(folder / METADATA)
     [metadata] = [json.loads(path.read_text()) for path in local_files(session, f"{uri}/{METADATA}", folder)]
     (folder / METADATA / "part-00000").write_text(json.dumps(metadata | FIXED_METADATA) + "\n")

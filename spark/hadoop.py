@@ -1,19 +1,54 @@
-"""Files by URI, through the Hadoop file systems of a session: what Spark can reach, this reaches too."""
+"""Files by URI, through the Hadoop file systems of a session, which reach all that Spark reaches."""
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pyspark.sql import SparkSession
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
 
-from spark.java import jvm_of
+from spark.jvm import jvm_of
+
+SCRATCH_SETTING = "spark.recommender.scratch"
+BATCH_ROWS = 131_072
+
+
+def scratch_uri(session: SparkSession, name: str) -> str:
+    """Return a fresh URI in the session's scratch folder, which driver and executors both reach."""
+    return f"{session.conf.get(SCRATCH_SETTING)}/{name}-{uuid.uuid4().hex}"
 
 
 def delete(session: SparkSession, uri: str) -> None:
-    """Remove a file or a folder with all that is in it; one that is absent is fine."""
+    """Remove a file or a folder with all that is in it; an absent one is fine."""
     system, path = _open(session, uri)
     system.delete(path, True)
+
+
+def stored_batches(frame: DataFrame, cache: Path) -> Iterator[pa.Table]:
+    """Yield the rows of a frame in its order, through files in the session's scratch folder.
+
+    Neither the driver's JVM nor this process holds more than a part of them.
+
+    Args:
+        frame: The rows.
+        cache: A local folder for one file at a time.
+    """
+    session = frame.sparkSession
+    uri = scratch_uri(session, "rows")
+    frame.write.parquet(uri)
+    for part in local_files(session, uri, cache):
+        yield from parquet_batches(part)
+    delete(session, uri)
+
+
+def parquet_batches(path: Path) -> Iterator[pa.Table]:
+    """Yield the rows of a local Parquet file in tables of at most 131,072 rows."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH_ROWS):
+            yield pa.table(batch)
 
 
 def local_files(session: SparkSession, uri: str, cache: Path) -> Iterator[Path]:

@@ -1,15 +1,17 @@
-"""Numbers for ids: any unique number to work with, and the dense index that is published."""
+"""Numbers for ids, which shuffles move and compare faster, and joins by them."""
 
 from itertools import accumulate
+from typing import Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
-PARTITION_BITS = 33  # monotonically_increasing_id puts the partition above the lower 33 bits
+BROADCAST_ROWS: Final = 1_000_000
+PARTITION_BITS: Final = 33  # monotonically_increasing_id puts the partition above the lower 33 bits
 
 
 def number_ids(rows: DataFrame, column: str, key: str) -> DataFrame:
-    """Return the distinct ids of a column, each with a unique long: fit for joins, not stable between runs.
+    """Return the distinct ids of a column, each with a unique long that differs from run to run.
 
     Returns:
         `column`, `key`; one row per id, materialised.
@@ -36,3 +38,11 @@ def index_ids(ids: DataFrame, column: str, index: str) -> DataFrame:
     in_partition = sf.col("position").bitwiseAND((1 << PARTITION_BITS) - 1)
     dense = (sf.element_at(starts, partition + 1) + in_partition).cast("int")
     return ordered.withColumn(index, dense).drop("position")
+
+
+def hinted(frame: DataFrame, n_rows: int) -> DataFrame:
+    """Return the frame, marked for a broadcast join where it has at most a million rows.
+
+    A checkpointed frame has no statistics, so without the mark Spark would shuffle both sides of every join.
+    """
+    return sf.broadcast(frame) if n_rows <= BROADCAST_ROWS else frame

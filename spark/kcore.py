@@ -1,4 +1,4 @@
-"""The k-core of a graph of users and items: who is left when everybody has k neighbours."""
+"""The k-core of a graph of users and items: the largest part in which everybody has k neighbours."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
 from schema.dataset import KCorePass
-from spark.small import hinted
+from spark.indexing import hinted
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,9 @@ class _Degrees:
     n_interactions: int
 
 
-def k_core(edges: DataFrame, user: str, item: str, k: int, *on_pass: Callable[[KCorePass], None]) -> DataFrame:
+def k_core(
+    edges: DataFrame, user: str, item: str, k: int, on_pass: Callable[[KCorePass], None] = lambda _: None
+) -> tuple[DataFrame, tuple[KCorePass, ...]]:
     """Drop users and items with fewer than k interactions, again and again until all have k.
 
     A pass counts both sides at once and drops every low node; what is left in the end does not depend on the order.
@@ -30,24 +32,23 @@ def k_core(edges: DataFrame, user: str, item: str, k: int, *on_pass: Callable[[K
         user: Column of the user, a long.
         item: Column of the item, a long.
         k: Interactions that each user and item must have, at least 1.
-        on_pass: Each is called after each pass with what it left.
+        on_pass: Called after each pass with what it left.
 
     Returns:
-        The edges left, materialised, with all their columns.
+        The edges left, materialised, with all their columns; and what each pass left.
     """
-    number = 0
+    passes: list[KCorePass] = []
     degrees = _degrees(edges, user, item, k)
     while True:
-        number += 1
         is_done = not any(degrees.n_low.values())
         if not is_done:
             edges = _without_low(edges, degrees, k)
             degrees = _degrees(edges, user, item, k)
-        done = KCorePass(number, degrees.n_nodes[user], degrees.n_nodes[item], degrees.n_interactions)
-        for listener in on_pass:
-            listener(done)
+        n_users, n_items = degrees.n_nodes[user], degrees.n_nodes[item]
+        passes.append(KCorePass(len(passes) + 1, n_users, n_items, degrees.n_interactions))
+        on_pass(passes[-1])
         if is_done:
-            return edges
+            return edges, tuple(passes)
 
 
 def _degrees(edges: DataFrame, user: str, item: str, k: int) -> _Degrees:

@@ -1,8 +1,11 @@
-"""The options of Spark: where it runs, and how much it takes there."""
+"""The options of Spark, and the memory that follows from them."""
 
+import os
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from schema.errors import InvalidInput
 
 GIB = 1024**3
 MEMORY = r"^[1-9]\d*[mg]$"
@@ -52,7 +55,7 @@ class SparkOptions(BaseModel):
         """Host and port of each master of a standalone cluster; empty for anything else.
 
         Raises:
-            ValueError: If one of them is no host and port.
+            InvalidInput: If one of them is no host and port.
         """
         if not self.spark_master.startswith(STANDALONE):
             return []
@@ -71,15 +74,20 @@ class SparkOptions(BaseModel):
         except ValueError:
             number = None
         if not host or number is None:
-            raise ValueError(
+            raise InvalidInput(
                 f"SPARK_MASTER is {self.spark_master!r}, in which {text!r} is no host and port; expected "
                 "spark://host:7077."
             )
         return host, number
 
 
+def machine_bytes() -> int:
+    """Return the memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def memory_bytes(text: str) -> int:
-    """Return a memory as Java writes it in bytes.
+    """Return the bytes of a memory size in Java's form.
 
     Example:
         >>> memory_bytes("900m") == 900 * 1024**2, memory_bytes("2g") == 2 * 1024**3
@@ -99,7 +107,7 @@ def driver_memory(options: SparkOptions, machine_bytes: int) -> str:
 
 
 def describe_sizes(options: SparkOptions, machine_bytes: int) -> str:
-    """Return in words what Spark takes, for the log.
+    """Return a sentence about what Spark takes, for the log.
 
     Example:
         >>> describe_sizes(SparkOptions(), machine_bytes=24 * 1024**3)

@@ -1,8 +1,7 @@
-"""Opening and closing Spark: one session at a time in a process, on a JVM that is kept for the next one."""
+"""Open and close Spark: one session at a time in a process, on a JVM that stays for the next one."""
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -12,80 +11,71 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from py4j.java_gateway import JavaGateway
-from py4j.protocol import Py4JError, Py4JJavaError
+from py4j.protocol import Py4JError
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
+from schema.errors import Unavailable
 from schema.s3 import S3Access
-from spark.configuration import configuration, require_master
-from spark.hadoop import delete
-from spark.java import forget_connection, launch_jvm, stop_jvm
-from spark.jvm_output import JvmOutput, Listener
+from spark.configuration import configuration, require_master, set_s3_access
+from spark.hadoop import SCRATCH_SETTING, delete
+from spark.jvm import Jvm, Listener, launch_jvm
 from spark.options import SparkOptions
-from spark.s3a import reach
 
-__all__ = ["DriverLost", "SparkOptions", "open_session", "scratch_uri"]
-
-SCRATCH_SETTING = "spark.recommender.scratch"
 BREAK_OFF_SECONDS = 10.0
 
-DEATH_SECONDS = 2.0
 
-
-class DriverLost(ConnectionError):
+class DriverLost(Unavailable):
     """The JVM of a session ended before the session was closed."""
 
 
-_open = threading.Lock()
-_owner: list[int] = []
-_gateways: list[JavaGateway] = []
-_outputs: list[JvmOutput] = []
-_reached: list[S3Access | None] = []  # the server that the JVM was started to reach
+_lock = threading.Lock()
+_owner: list[int] = []  # the thread that has the session open
+_jvms: list[Jvm] = []  # the JVM of this process, once it has one
 
 
 @contextmanager
 def open_session(
-    options: SparkOptions, app_name: str, s3a: S3Access | None = None, listener: Listener | None = None
+    options: SparkOptions, app_name: str, s3: S3Access | None = None, listener: Listener | None = None
 ) -> Iterator[SparkSession]:
     """Yield a Spark session, and close it whatever happens; the JVM stays for the next session of the process.
 
-    The session has no web page, counts time in UTC, and owns a scratch folder (`scratch_uri`)
-    that is removed with it. A second caller waits until the first has closed. Where a signal interrupts what is done
-    with it (KeyboardInterrupt and the like, in the main thread), its jobs are cancelled; a JVM that does not come to
-    an end within 10 s is killed.
+    The session has no web page, counts time in UTC, and owns a scratch folder (`spark.hadoop.scratch_uri`) that is
+    removed with it. A second caller waits until the first has closed. Where a signal interrupts the block
+    (KeyboardInterrupt and the like, in the main thread), its jobs are cancelled; a JVM that does not come to an end
+    within 10 s is killed.
 
     Args:
         options: Where Spark runs and how much of the machine it takes.
-        app_name: What the session is for.
-        s3a: The S3 server that it shall reach, if any.
-        listener: Called, from a thread of its own, with each thing that Spark warns of.
+        app_name: Name of the session.
+        s3: The S3 server that it has to reach, if any.
+        listener: Called, from a thread of its own, with each warning of Spark.
 
     Raises:
-        ValueError: If no fit Java is found, the JVM does not start, or Spark refuses the options.
-        ConnectionError: If no master of the cluster answers.
+        InvalidInput: If no suitable Java is found, the JVM does not start, or SPARK_MASTER is no address.
+        Unavailable: If no master of the cluster answers.
         RuntimeError: If the calling thread has a session open already.
-        DriverLost: If the JVM ends before the session is closed, or open; the next session gets another.
+        DriverLost: If the JVM ends while the session is opened or open; the next session gets another.
     """
     require_master(options)
     with _one_at_a_time():
-        scratch = _make_scratch(options, s3a)
+        scratch = _make_scratch(options, s3)
         try:
-            session = SparkSession(_start_context(options, app_name, s3a, listener, scratch))
+            session = SparkSession(_start_context(options, app_name, s3, listener, scratch))
         except BaseException as error:
             _remove_local(scratch)
-            if died := _say_how_jvm_died(error):
-                _end_context()
-                raise DriverLost(f"Spark's JVM, its driver, ended while {app_name!r} opened it, {died}") from error
+            if died := _describe_death(error):
+                _end_context(SparkContext._active_spark_context)
+                raise _driver_lost(f"while {app_name!r} opened it, {died}") from error
             raise
         try:
             yield session
         except Exception as error:
-            died = _say_how_jvm_died(error)
+            died = _describe_death(error)
             with suppress(Py4JError, ConnectionError) if died else nullcontext():
                 _close(session, scratch)
             if died:
-                raise DriverLost(f"Spark's JVM, its driver, ended in the middle of {app_name!r}, {died}") from error
+                raise _driver_lost(f"in the middle of {app_name!r}, {died}") from error
             raise
         except BaseException:
             _break_off(session, scratch)
@@ -94,16 +84,11 @@ def open_session(
             _close(session, scratch)
 
 
-def scratch_uri(session: SparkSession, name: str) -> str:
-    """Return a fresh URI in the session's scratch folder, which driver and executors both reach."""
-    return f"{session.conf.get(SCRATCH_SETTING)}/{name}-{uuid.uuid4().hex}"
-
-
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
     if threading.get_ident() in _owner:
         raise RuntimeError("This thread has a Spark session open; use it, or close it before opening another.")
-    with _open:
+    with _lock:
         _owner.append(threading.get_ident())
         try:
             yield
@@ -111,23 +96,28 @@ def _one_at_a_time() -> Iterator[None]:
             _owner.clear()
 
 
+def _make_scratch(options: SparkOptions, s3: S3Access | None) -> str:
+    folder = options.spark_scratch or (s3.scratch if s3 else None)
+    if folder:
+        return f"{folder.rstrip('/')}/spark-{uuid.uuid4().hex}"
+    return Path(tempfile.mkdtemp(prefix="recommender-spark-")).as_uri()
+
+
 def _start_context(
-    options: SparkOptions, app_name: str, s3a: S3Access | None, listener: Listener | None, scratch: str
+    options: SparkOptions, app_name: str, s3: S3Access | None, listener: Listener | None, scratch: str
 ) -> SparkContext:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    _end_unfit_jvm(s3a)
-    conf = configuration(options, app_name, s3a)
-    if not _gateways:
-        output = JvmOutput()
-        _gateways.append(launch_jvm(conf, {"OPENBLAS_NUM_THREADS": "1"}, output))
-        _outputs.append(output)
-        _reached.append(s3a)
-    _outputs[0].listener = listener
+    if _jvms and (_jvms[0].gateway.proc.poll() is not None or s3 not in (None, _jvms[0].s3)):
+        _jvms.pop().stop()
+    conf = configuration(options, app_name, needs_s3=s3 is not None)
+    if not _jvms:
+        _jvms.append(launch_jvm(conf, {"OPENBLAS_NUM_THREADS": "1"}, s3))
+    _jvms[0].output.listener = listener
     conf.set(SCRATCH_SETTING, scratch)
-    context = SparkContext(conf=conf, gateway=_gateways[0])
+    context = SparkContext(conf=conf, gateway=_jvms[0].gateway)
     try:
-        if s3a:
-            reach(context, s3a)
+        if s3:
+            set_s3_access(context, s3)
         context.setCheckpointDir(f"{scratch}/checkpoints")
     except BaseException:
         context.stop()
@@ -135,62 +125,46 @@ def _start_context(
     return context
 
 
-def _end_unfit_jvm(s3a: S3Access | None) -> None:
-    """End the process's JVM where it died or was started for another server or none, so that a new one is started.
-
-    What a JVM has on its class path, and as whom it speaks to a server, stays with it.
-    """
-    if _gateways and (_gateways[0].proc.poll() is not None or s3a not in (None, _reached[0])):
-        _end_jvm()
+def _describe_death(error: BaseException) -> str | None:
+    """Return how the JVM ended if that is where an error comes from, else None."""
+    return _jvms[0].describe_death(error) if _jvms else None
 
 
-def _say_how_jvm_died(error: BaseException) -> str | None:
-    """Return with which exit code the JVM ended and what it said last; None if it lives, or what failed is no call."""
-    if not isinstance(error, Py4JError | ConnectionError) or isinstance(error, Py4JJavaError) or not _gateways:
-        return None
-    try:
-        code = _gateways[0].proc.wait(DEATH_SECONDS)
-    except subprocess.TimeoutExpired:
-        return None
-    return f"with exit code {code}. What it said last:\n{_outputs[0].last_words()}"
+def _driver_lost(circumstances: str) -> DriverLost:
+    return DriverLost(
+        f"Spark's JVM, its driver, ended {circumstances}\n"
+        "Exit code -9 is a kill, as when the machine is out of memory: see SPARK_DRIVER_MEMORY and what else runs "
+        "there. Run the same again: it goes on from what is done."
+    )
 
 
-def _end_context() -> None:
-    """Forget the JVM that died, and the context that it was to have or half had."""
-    context = SparkContext._active_spark_context
+def _end_context(context: SparkContext | None) -> None:
+    """End a context without its JVM's help, and the JVM."""
     if context:
-        context._jsc = None  # else stopping would get no further than asking the JVM
+        context._jsc = None  # otherwise stopping begins with a call of the JVM, and fails
         context.stop()
-    _end_jvm()
-
-
-def _end_jvm() -> None:
-    stop_jvm(_gateways.pop())
-    _outputs.clear()
-    _reached.clear()
+    _jvms.pop().stop()
 
 
 def _close(session: SparkSession, scratch: str) -> None:
-    """Close a session; a JVM that cannot, as one that died, is ended, so that the next session gets another."""
+    """Close a session; a JVM that fails to do so is ended, so that the next session gets another."""
     context = session.sparkContext
     try:
         delete(session, scratch)
         session.stop()
-        _outputs[0].listener = None
+        _jvms[0].output.listener = None
     except (Py4JError, ConnectionError):
-        context._jsc = None  # else stopping would get no further than asking the JVM
-        context.stop()
-        _end_jvm()
+        _end_context(context)
         _remove_local(scratch)
         raise
 
 
 def _break_off(session: SparkSession, scratch: str) -> None:
-    """Close a session in the midst of what it does."""
-    impatience = threading.Timer(BREAK_OFF_SECONDS, _gateways[0].proc.kill)
+    """Close a session whose work was interrupted."""
+    impatience = threading.Timer(BREAK_OFF_SECONDS, _jvms[0].gateway.proc.kill)
     impatience.daemon = True
     impatience.start()
-    forget_connection(_gateways[0])
+    _jvms[0].forget_connection()
     with suppress(Py4JError, ConnectionError):
         session.sparkContext.cancelAllJobs()
     with suppress(Py4JError, ConnectionError):
@@ -202,10 +176,3 @@ def _remove_local(scratch: str) -> None:
     """Remove a scratch folder without a JVM, if it is on this machine."""
     if scratch.startswith("file:"):
         shutil.rmtree(unquote(urlsplit(scratch).path), ignore_errors=True)
-
-
-def _make_scratch(options: SparkOptions, s3a: S3Access | None) -> str:
-    folder = options.spark_scratch or (s3a.scratch if s3a else None)
-    if folder is not None:
-        return f"{folder.rstrip('/')}/spark-{uuid.uuid4().hex}"
-    return Path(tempfile.mkdtemp(prefix="recommender-spark-")).as_uri()

@@ -1,6 +1,7 @@
-"""The tables of a dataset: their schemas, their order, and how they come from the pairs that are left."""
+"""The tables of a dataset: their schemas, their order, and how the pairs of the k-core fill them."""
 
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -8,13 +9,12 @@ from pyspark.sql import functions as sf
 
 from schema.columns import Columns
 from schema.dataset import KCorePass
-from spark.canonical import write_canonical
-from spark.cleaning import ITEM_KEY, USER_KEY
-from spark.hadoop import delete, local_files
-from spark.indexing import index_ids
-from spark.session import scratch_uri
-from spark.small import hinted
+from schema.parquet import WriteParquet
+from spark.hadoop import stored_batches
+from spark.indexing import hinted, index_ids
 
+USER_KEY: Final = "user_key"
+ITEM_KEY: Final = "item_key"
 _USER_IDX = pa.field(Columns.USER_IDX, pa.int32())
 _ITEM_IDX = pa.field(Columns.ITEM_IDX, pa.int32())
 _RATING = pa.field(Columns.RATING, pa.float32())
@@ -27,8 +27,10 @@ POPULAR_ITEMS = pa.schema(
 )
 
 
-def write_tables(core: DataFrame, users: DataFrame, items: DataFrame, left: KCorePass, folder: Path) -> dict[str, int]:
-    """Write the four tables of a dataset, each as one canonical file.
+def write_tables(
+    core: DataFrame, users: DataFrame, items: DataFrame, left: KCorePass, folder: Path, write_parquet: WriteParquet
+) -> dict[str, int]:
+    """Write the four tables of a dataset, one file each.
 
     Args:
         core: The pairs of the k-core: user_key, item_key, rating, timestamp; materialised.
@@ -36,23 +38,26 @@ def write_tables(core: DataFrame, users: DataFrame, items: DataFrame, left: KCor
         items: The same of the items.
         left: The sizes of the core.
         folder: A local folder that exists.
+        write_parquet: Writes each table.
 
     Returns:
         The rows written by name of the table.
     """
     user_map = index_ids(_left(users, core, USER_KEY, left.n_users), Columns.USER_ID, Columns.USER_IDX)
     item_map = index_ids(_left(items, core, ITEM_KEY, left.n_items), Columns.ITEM_ID, Columns.ITEM_IDX)
-    indexed = _indexed(core, user_map, item_map, left)
-    popular = popular_items(core, hinted(item_map, left.n_items))
+    tables = {
+        "interactions": (_indexed(core, user_map, item_map, left), INTERACTIONS),
+        "user_map": (user_map, USER_MAP),
+        "item_map": (item_map, ITEM_MAP),
+        "popular_items": (_popular_items(core, hinted(item_map, left.n_items)), POPULAR_ITEMS),
+    }
     return {
-        "interactions": _write(indexed, folder / "interactions.parquet", INTERACTIONS),
-        "user_map": _write(user_map, folder / "user_map.parquet", USER_MAP),
-        "item_map": _write(item_map, folder / "item_map.parquet", ITEM_MAP),
-        "popular_items": _write(popular, folder / "popular_items.parquet", POPULAR_ITEMS),
+        name: write_parquet(stored_batches(table.select(*schema.names), folder), folder / f"{name}.parquet", schema)
+        for name, (table, schema) in tables.items()
     }
 
 
-def popular_items(core: DataFrame, item_map: DataFrame) -> DataFrame:
+def _popular_items(core: DataFrame, item_map: DataFrame) -> DataFrame:
     """Count the interactions of each item and average its ratings, most popular first, then by index.
 
     The sum of float32 ratings in double precision is exact for any sane range, so that order cannot show.
@@ -78,12 +83,3 @@ def _indexed(core: DataFrame, user_map: DataFrame, item_map: DataFrame, left: KC
         .repartitionById(n_partitions, (sf.col(Columns.USER_IDX) / users_per_partition).cast("int"))
         .sortWithinPartitions(Columns.USER_IDX, Columns.TIMESTAMP, Columns.ITEM_IDX)
     )
-
-
-def _write(table: DataFrame, target: Path, schema: pa.Schema) -> int:
-    session = table.sparkSession
-    uri = scratch_uri(session, target.stem)
-    table.select(*schema.names).write.parquet(uri)
-    n_rows = write_canonical(local_files(session, uri, target.parent), target, schema)
-    delete(session, uri)
-    return n_rows

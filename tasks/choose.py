@@ -10,37 +10,22 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 
 from evaluation.assess import hold_out, score_oracle
+from evaluation.measured import GOOD_RATING, USERS_K
 from evaluation.selection import judge_lead, judge_metrics, try_held_out_only, try_metrics
 from models.base import Scorer
-from models.registry import Candidate
-from reports.display import format_interval, format_metric, metric_label
+from reports.report_input import HEADLINES, ScoredModel
+from reports.tables import tabulate_models
 from reports.verdicts import say_guard, say_lead
 from schema.errors import InvalidInput
 from schema.metric import Metric
 from schema.verdicts import Guard, Lead, MetricTrial
 from storage.manifest import Manifest
-from tasks.measured import GOOD_RATING, USERS_K
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.rank import load_model
-from tasks.score import read_rows, read_users
+from tasks.score import Scored, read_rows, read_users
 from tasks.store import read_parts
 
 NDCG = Metric("ndcg", USERS_K)
-SHOWN = (NDCG, Metric("recall", 10), Metric("hit_rate", 10), Metric("coverage", 10), Metric("rmse"))
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A candidate with what it was fitted to and how it did on one part."""
-
-    candidate: Candidate
-    fitted: Manifest
-    scores: Manifest
-
-    def value(self, metric: Metric) -> float | None:
-        """Return a metric where it was measured for the candidate."""
-        value = self.scores.counts.get(str(metric))
-        return None if value is None else float(value)
 
 
 @dataclass(frozen=True)
@@ -77,8 +62,10 @@ def choose(
     guard = _ask_guard(places, split, scored, options, evaluation)
     ranked = [one for one in scored if one.candidate.kind.ranks and one.value(metric) is not None]
     best = max(ranked, key=lambda one: one.value(metric) or 0.0)
+    shown = [scored_model(places, one, is_chosen=one is best) for one in scored]
+    rows = tabulate_models(shown, HEADLINES, head="candidate").to_records()
     create_table_artifact(
-        [_row(places, one, is_chosen=one is best) for one in scored],
+        [{**row, "chosen": "yes" if one is best else ""} for one, row in zip(scored, rows, strict=True)],
         key="candidates",
         description="Candidates on validation, all items ranked, seen items excluded; 95 % intervals over users",
     )
@@ -146,10 +133,7 @@ def _predict(
     return model.score(users, items)
 
 
-def _row(places: PlaceOptions, one: Scored, *, is_chosen: bool) -> dict[str, object]:
-    found = {row.key: row for row in read_rows(places, one.scores)}
-    shown = {metric_label(column): found.get(column) for column in SHOWN}
-    return {"candidate": one.candidate.label, "chosen": "yes" if is_chosen else ""} | {
-        label: f"{format_metric(row.value)} ({format_interval(row.low, row.high)})" if row else None
-        for label, row in shown.items()
-    }
+def scored_model(places: PlaceOptions, one: Scored, *, is_chosen: bool) -> ScoredModel:
+    """Return a candidate with its metrics as it is shown."""
+    candidate, rows = one.candidate, read_rows(places, one.scores)
+    return ScoredModel(candidate.label, dict(candidate.parameters), rows, candidate.kind.is_baseline, is_chosen)

@@ -1,34 +1,47 @@
-"""From reviews to interactions: duplicates, k-core and dense indices, by Spark."""
+"""Build a dataset from reviews with Spark, and split it; each is published before anything uses it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from loguru import logger
+from numpy.typing import NDArray
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
+import evaluation.assignment
+import evaluation.splits
 import schema.columns
-import spark.canonical
-import spark.cleaning
 import spark.dataset
 import spark.indexing
 import spark.kcore
 import spark.tables
+import storage.parquet
+from evaluation.options import SplitOptions
+from evaluation.splits import NamedPairs, split_interactions
+from reviews.side_files import read_pairs
+from schema.columns import Columns
 from schema.dataset import DatasetCounts, KCorePass
 from schema.errors import InvalidInput
+from schema.items_by_user import pair_keys
 from spark.options import DatasetOptions, SparkOptions
 from storage import canonical, layout
 from storage.identity import code_version
 from storage.manifest import Manifest
+from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES
 from tasks.options import PlaceOptions
-from tasks.sessions import open_spark, spark_uri
-from tasks.store import publish_once
+from tasks.raw import raw_file
+from tasks.spark_session import open_spark, spark_uri
+from tasks.store import PART_FILES, publish_once, read_table
 
-CODE = code_version(
-    spark.canonical, spark.cleaning, schema.columns, spark.dataset, spark.indexing, spark.kcore, spark.tables
-)
+DATASET_CODE = code_version(schema.columns, spark.dataset, spark.indexing, spark.kcore, spark.tables, storage.parquet)
+SPLIT_CODE = code_version(evaluation.splits, evaluation.assignment, storage.parquet)
+SPLIT_FILES = {f"{part}_file": f"split_{part}_file" for part in PART_FILES}
 
 
 @task(name="build dataset", task_run_name="build dataset of reviews {reviews.id}", **COMPUTE_RETRIES)
@@ -44,25 +57,25 @@ def build_dataset(
     def build(folder: Path) -> dict[str, Any]:
         with open_spark(spark_options, places, "build dataset") as session:
             path = spark_uri(places, reviews, layout.REVIEWS)
-            counts = spark.dataset.build_dataset(session, path, folder, options, log_pass)
-        require_interactions(counts, options.min_interactions)
-        passes = [asdict(core) for core in counts.passes]
+            counts = spark.dataset.build_dataset(session, path, folder, options, write_parquet, _log_pass)
+        _require_interactions(counts, options.min_interactions)
+        flat = asdict(counts)
+        passes, _ = flat.pop("passes"), flat.pop("left_by_k")
         (folder / layout.K_CORE).write_bytes(canonical.encode({"passes": passes}, indent=2))
-        create_table_artifact(passes, key="k-core", description="What each pass of the k-core left")
-        return manifest_counts(counts, reviews)
+        create_table_artifact(list(passes), key="k-core", description="What each pass of the k-core left")
+        return flat | {name: reviews.counts[name] for name in ("has_ratings", "has_timestamps")}
 
     return publish_once(
         places,
         layout.DATASETS,
         inputs={"reviews": reviews.id},
         parameters=options.model_dump(mode="json"),
-        code=CODE,
+        code=DATASET_CODE,
         build=build,
     )
 
 
-def log_pass(core: KCorePass) -> None:
-    """Log what one pass of the k-core left."""
+def _log_pass(core: KCorePass) -> None:
     logger.info(
         "k-core pass {}: {:,} users, {:,} items, {:,} interactions",
         core.number,
@@ -72,7 +85,7 @@ def log_pass(core: KCorePass) -> None:
     )
 
 
-def require_interactions(counts: DatasetCounts, k: int) -> None:
+def _require_interactions(counts: DatasetCounts, k: int) -> None:
     """Raise InvalidInput if nothing is left, naming what each smaller k would leave."""
     if counts.n_interactions:
         return
@@ -87,15 +100,79 @@ def require_interactions(counts: DatasetCounts, k: int) -> None:
     )
 
 
-def manifest_counts(counts: DatasetCounts, reviews: Manifest) -> dict[str, Any]:
-    """Return the counts for the manifest."""
-    return {
-        "n_reviews": counts.n_reviews,
-        "n_sampled": counts.n_sampled,
-        "n_duplicates": counts.n_duplicates,
-        "n_interactions": counts.n_interactions,
-        "n_users": counts.n_users,
-        "n_items": counts.n_items,
-        "has_ratings": reviews.counts["has_ratings"],
-        "has_timestamps": reviews.counts["has_timestamps"],
-    }
+@task(name="split", task_run_name="split dataset {dataset.id}", **COMPUTE_RETRIES)
+def split_dataset(
+    places: PlaceOptions, dataset: Manifest, options: SplitOptions, files: Mapping[str, Manifest] | None = None
+) -> Manifest:
+    """Publish train, validation and test.
+
+    Args:
+        places: The store.
+        dataset: The interactions to split.
+        options: How to split them.
+        files: For a split by files, the raw file of each part that has one: ``train_file`` and so on.
+
+    Raises:
+        InvalidInput: If the data cannot be split so, for want of timestamps or of rows.
+    """
+
+    def build(folder: Path) -> dict[str, Any]:
+        interactions = read_table(places, dataset, layout.INTERACTIONS)
+        try:
+            parts = split_interactions(interactions, options, _named_pairs(places, dataset, files or {}))
+        except ValueError as error:
+            raise InvalidInput(str(error)) from error
+        for part, name in PART_FILES.items():
+            write_parquet([getattr(parts, part)], folder / name, interactions.schema)
+        counts = asdict(parts.counts)
+        sizes = {f"{part}_{name}": value for part in PART_FILES for name, value in counts.pop(part).items()}
+        _log_split(counts["method"], sizes, dataset)
+        carried = ("n_users", "n_items", "has_ratings", "has_timestamps")
+        return counts | sizes | {name: dataset.counts[name] for name in carried}
+
+    return publish_once(
+        places,
+        layout.SPLITS,
+        inputs={"dataset": dataset.id, **{role: raw.id for role, raw in (files or {}).items()}},
+        parameters=options.model_dump(mode="json", exclude=set(SPLIT_FILES.values())),
+        code=SPLIT_CODE,
+        build=build,
+    )
+
+
+def _named_pairs(places: PlaceOptions, dataset: Manifest, files: Mapping[str, Manifest]) -> NamedPairs | None:
+    """Return the pairs that the files name; ids that the dataset does not know are counted and left out."""
+    if not files.keys() >= {"validation_file", "test_file"}:
+        return None
+    keys = {role: _pair_keys(places, dataset, raw) for role, raw in files.items()}
+    return NamedPairs(keys.get("train_file"), keys["validation_file"], keys["test_file"])
+
+
+def _pair_keys(places: PlaceOptions, dataset: Manifest, raw: Manifest) -> NDArray[np.int64]:
+    path = raw_file(places, raw)
+    user_idx, item_idx = find_indices(places, dataset, read_pairs(path))
+    is_known = (user_idx >= 0) & (item_idx >= 0)
+    if not is_known.all():
+        logger.warning("{}: {:,} of {:,} pairs are not in the dataset", path.name, (~is_known).sum(), len(is_known))
+    return pair_keys(user_idx[is_known], item_idx[is_known])
+
+
+def find_indices(places: PlaceOptions, dataset: Manifest, ids: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the user and item index of each row of ids (user_id, item_id); -1 for an id that is not in the dataset."""
+    return (
+        _indices(read_table(places, dataset, layout.USER_MAP), Columns.USER_ID, Columns.USER_IDX, ids),
+        _indices(read_table(places, dataset, layout.ITEM_MAP), Columns.ITEM_ID, Columns.ITEM_IDX, ids),
+    )
+
+
+def _indices(known: pa.Table, column: str, index: str, ids: pa.Table) -> NDArray[np.int64]:
+    place = pc.index_in(ids[column], value_set=known[column].combine_chunks())
+    is_known = pc.is_valid(place).to_numpy()
+    return np.where(is_known, known[index].to_numpy()[pc.fill_null(place, 0).to_numpy()], -1).astype(np.int64)
+
+
+def _log_split(method: str, sizes: Mapping[str, int], dataset: Manifest) -> None:
+    missing = [name for name in ("ratings", "timestamps") if not dataset.counts[f"has_{name}"]]
+    parts = ", ".join(f"{sizes[f'{part}_n_rows']:,} {part}" for part in PART_FILES)
+    without = f"; the input has no {' and no '.join(missing)}" if missing else ""
+    logger.info("Split {}: {} interactions{}", method, parts, without)

@@ -1,4 +1,4 @@
-"""Reviews beside those of the run before: compared, published, shown, and refused where that is asked for."""
+"""Compare reviews with those of the run before: publish and show the figures, and refuse where that is asked for."""
 
 import json
 import re
@@ -13,17 +13,14 @@ from loguru import logger
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
-import evaluation.drift
-import evaluation.review_profile
-import evaluation.stability
 from evaluation.drift import beyond, compare_reviews
 from evaluation.options import DriftLimits
 from evaluation.review_profile import COLUMNS, ReviewProfile, profile_reviews
-from reports.drift_table import drift_rows, drift_text, say_beyond
+from reports.drift_table import say_beyond, tabulate_drift
 from schema.drift import DriftFigure
 from schema.errors import InvalidInput
 from storage import canonical, layout
-from storage.identity import code_version
+from storage.code_version import code_version
 from storage.inventory import list_artifacts, look_up
 from storage.manifest import Manifest
 from storage.protocol import Store
@@ -31,7 +28,6 @@ from tasks.execution import COMPUTE_RETRIES
 from tasks.options import DriftOptions, PlaceOptions
 from tasks.store import local_file, publish_once
 
-CODE = code_version(evaluation.drift, evaluation.review_profile, evaluation.stability)
 _DATE = re.compile(r"(?<!\d)(19|20)\d{2}([-_.]?)(0[1-9]|1[0-2])(\2(0[1-9]|[12]\d|3[01]))?(?!\d)")
 
 
@@ -76,11 +72,12 @@ def compare_with_before(places: PlaceOptions, raw: Manifest, reviews: Manifest, 
         )
         return None
     drift = _publish(places, reviews, before, options)
+    table = tabulate_drift(drift.figures)
     logger.info(
-        "Drift: {} beside {}, the reviews of the run before\n{}", reviews.name, before.name, drift_text(drift.figures)
+        "Drift: {} beside {}, the reviews of the run before\n{}", reviews.name, before.name, table.to_text(width=120)
     )
     create_table_artifact(
-        drift_rows(drift.figures),
+        table.to_records(),
         key="data-drift",
         description=f"{reviews.name} of {raw.files[0].path} beside {before.name}, the reviews of the run before",
     )
@@ -127,9 +124,7 @@ def _name_of_raw(store: Store, reviews: Manifest) -> str | None:
     return data_name(raw) if isinstance(raw, Manifest) else None
 
 
-def _publish(places: PlaceOptions, reviews: Manifest, before: Manifest, options: DriftOptions) -> Drift:
-    limits = DriftLimits(**{name: getattr(options, name) for name in DriftLimits.model_fields})
-
+def _publish(places: PlaceOptions, reviews: Manifest, before: Manifest, limits: DriftLimits) -> Drift:
     def build(folder: Path) -> dict[str, Any]:
         figures = compare_reviews(_profile(places, before), _profile(places, reviews), limits)
         record = [_record(figure) for figure in figures]
@@ -140,8 +135,8 @@ def _publish(places: PlaceOptions, reviews: Manifest, before: Manifest, options:
         places,
         layout.DRIFTS,
         inputs={"reviews": reviews.id, "before": before.id},
-        parameters=limits.model_dump(mode="json"),
-        code=CODE,
+        parameters=limits.model_dump(mode="json", include=set(DriftLimits.model_fields)),
+        code=code_version(compare_reviews, profile_reviews, _record),
         build=build,
     )
     return Drift(published, read_figures(local_file(places, published, layout.DRIFT)))

@@ -23,6 +23,7 @@ from evaluation.checks import (
     find_too_good,
     overlap_at_k,
 )
+from evaluation.measured import USERS_K
 from evaluation.shapes import calibrate, spread_of_scores
 from evaluation.significance import adjust, compare_paired
 from models.base import Scorer
@@ -34,12 +35,10 @@ from schema.scores import CalibrationBin
 from schema.verdicts import Comparison, Finding
 from storage import artifacts, layout
 from storage.manifest import Manifest
-from tasks.choose import Scored
-from tasks.measured import USERS_K
 from tasks.options import PlaceOptions
 from tasks.rank import load_model
 from tasks.recommend import recommended_rows
-from tasks.score import read_ranked, read_segments, read_users
+from tasks.score import Scored, read_ranked, read_segments, read_users
 from tasks.store import LEARNT, learnt_parts, read_parts, read_table
 
 ORACLE_NDCG = 1.0

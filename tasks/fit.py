@@ -14,15 +14,16 @@ from pyspark.sql import SparkSession
 
 from models.base import Factorise, Factors, Interactions, Parameters
 from models.registry import Candidate
-from spark.blas import describe_blas
 from spark.factorise import Factorisation, factorise, factors_of, save_model
+from spark.jvm import describe_blas
 from spark.options import SparkOptions
 from storage import layout
 from storage.code_version import code_version
 from storage.manifest import Manifest
+from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES
 from tasks.options import PlaceOptions
-from tasks.sessions import open_spark, spark_uri
+from tasks.spark_session import open_spark, spark_uri
 from tasks.store import PART_FILES, publish_once, read_parts
 
 Parts = tuple[str, ...]
@@ -96,7 +97,7 @@ def _factorise_with(
     def engine(parameters: Parameters, saved_as: str) -> tuple[Factors, Factors]:
         fitted = factorise(session, uris, Factorisation.model_validate(parameters))
         if kept_in:
-            save_model(fitted, kept_in / saved_as)
+            save_model(fitted, kept_in / saved_as, write_parquet)
         return factors_of(fitted, interactions.n_users, interactions.n_items)
 
     return engine

@@ -1,56 +1,54 @@
-"""From the raw file to reviews and quarantine: read in partitions, each check a task of its own over each."""
+"""Ingest the raw file into reviews and quarantine: read in partitions, each check a task of its own over each."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from loguru import logger
 from prefect import task
+from prefect.artifacts import create_table_artifact
 
 import reviews.checks
 import reviews.columns
-import reviews.completeness
 import reviews.formats
 import reviews.ingest
 import reviews.lines
 import reviews.options
-import reviews.outcome
 import reviews.parse
-import reviews.parse_line
-import reviews.tables
+import schema.columns
+import storage.parquet
 from reviews.formats import Format, detect_format
 from reviews.ingest import (
     CheckFile,
-    IngestOptions,
     PartitionFile,
     check_partition,
+    count_reasons,
     merge_partitions,
     write_partition,
 )
+from reviews.options import IngestOptions
 from reviews.parse import read_partitions
+from schema.dataset import QuarantineReason
 from storage import artifacts, layout
 from storage.identity import artifact_id, code_version
 from storage.manifest import Manifest
-from tasks.execution import COMPUTE_RETRIES, progress
+from storage.parquet import write_parquet
+from tasks.execution import COMPUTE_RETRIES, Advance, progress
 from tasks.options import PlaceOptions
-from tasks.quarantine import count_reasons, show_reasons
 from tasks.raw import raw_file
 from tasks.store import publish_once
 
 CODE = code_version(
     reviews.checks,
     reviews.columns,
-    reviews.completeness,
     reviews.formats,
     reviews.ingest,
     reviews.lines,
     reviews.options,
-    reviews.outcome,
     reviews.parse,
-    reviews.parse_line,
-    reviews.tables,
+    schema.columns,
+    storage.parquet,
 )
 
 
@@ -72,7 +70,7 @@ def find_reviews(places: PlaceOptions, raw: Manifest, options: IngestOptions) ->
 
 @task(name="read raw file", task_run_name="read raw file {raw.files[0].path}", **COMPUTE_RETRIES)
 def read_raw(places: PlaceOptions, raw: Manifest, options: IngestOptions, folder: Path) -> list[PartitionFile]:
-    """Write the lines of the raw file into a folder, in partitions to be checked apart; memory stays flat."""
+    """Write the lines of the raw file into a folder, in partitions that are checked apart; memory stays flat."""
     path = raw_file(places, raw)
     found = detect_format(path, options.input_columns)
     logger.info("{} is {}", raw.files[0].path, found.describe())
@@ -83,7 +81,7 @@ def read_raw(places: PlaceOptions, raw: Manifest, options: IngestOptions, folder
 @task(name="check", task_run_name="check {check} of partition {partition.number}", **COMPUTE_RETRIES)
 def check_reviews(partition: PartitionFile, check: str, options: IngestOptions) -> CheckFile:
     """Run one pandera check over one partition."""
-    return check_partition(partition, check, options)
+    return check_partition(partition, check, options, write_parquet)
 
 
 @task(name="publish reviews", task_run_name="publish reviews of {raw.files[0].path}", **COMPUTE_RETRIES)
@@ -102,27 +100,45 @@ def publish_reviews(
     inputs, parameters = _identity(raw, options)
 
     def build(folder: Path) -> dict[str, Any]:
-        counts = merge_partitions(partitions, checked, folder, options)
-        flat = asdict(counts)
-        del flat["reasons"]
+        counts = merge_partitions(partitions, checked, folder, options, write_parquet)
         logger.info(
             "{:,} reviews of {:,} lines; {:,} in quarantine",
             counts.n_reviews,
             counts.n_lines,
             counts.n_quarantined,
         )
-        quarantine = pq.read_table(folder / layout.QUARANTINE)
-        show_reasons(count_reasons(quarantine), counts.n_reviews + counts.n_quarantined)
-        return flat
+        reasons = count_reasons(folder / layout.QUARANTINE)
+        show_reasons(reasons, counts.n_reviews + counts.n_quarantined)
+        return asdict(counts)
 
     return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, code=CODE, build=build)
 
 
+def show_reasons(reasons: Sequence[QuarantineReason], n_rows: int) -> None:
+    """Make a table artifact of the current run: reason, rows, share of all rows read, and the line of an example.
+
+    Args:
+        reasons: Nothing is made where there is none.
+        n_rows: Rows read, those that passed and those that did not.
+    """
+    rows = [
+        {
+            "reason": row.reason,
+            "rows": row.count,
+            "share": f"{row.count / max(n_rows, 1):.2%}",
+            "example line": row.example_line,
+        }
+        for row in reasons
+    ]
+    if rows:
+        create_table_artifact(rows, key="quarantine", description=f"Why lines were put aside, of {n_rows:,} rows read")
+
+
 def _write_partitions(
-    path: Path, found: Format, options: IngestOptions, folder: Path, advance: Any
+    path: Path, found: Format, options: IngestOptions, folder: Path, advance: Advance
 ) -> Iterator[PartitionFile]:
     n_lines = 0
     for partition in read_partitions(path, found, options.partition_bytes):
-        yield write_partition(partition, folder)
+        yield write_partition(partition, folder, write_parquet)
         n_lines += partition.n_lines
         advance(n_lines, None)

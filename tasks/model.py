@@ -16,11 +16,10 @@ from schema.verdicts import figures_of
 from storage import canonical, layout
 from storage.code_version import code_version
 from storage.manifest import Manifest
-from tasks.choose import Choice, Scored
+from tasks.choose import Choice
 from tasks.execution import COMPUTE_RETRIES
-from tasks.measured import headline
 from tasks.options import PlaceOptions
-from tasks.score import read_rows
+from tasks.score import Scored, headline, read_rows
 from tasks.store import local_file, publish_once, read_table
 
 

@@ -1,9 +1,10 @@
-"""What can be asked of tasks: inputs, places, tracking, selection, evaluation, promotion and recommendation."""
+"""The options of tasks: inputs, places, tracking, selection, evaluation, promotion and recommendation."""
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_serializer, field_validator, model_validator
 
 from evaluation.options import DriftLimits
 from schema.metric import Metric
@@ -11,6 +12,19 @@ from storage.opening import S3Options, open_store
 from storage.protocol import Store
 
 LogFormat = Literal["text", "json"]
+
+
+def without_secrets(source: str) -> str:
+    """Return a web address without user name, password and query; anything else, such as a path, unchanged.
+
+    Example:
+        >>> without_secrets("https://ada:word@host/a.gz?sign=1"), without_secrets("data/a.gz?")
+        ('https://host/a.gz', 'data/a.gz?')
+    """
+    if not source.lower().startswith(("http://", "https://")):
+        return source
+    parts = urlsplit(source)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 class LogOptions(BaseModel):
@@ -58,7 +72,7 @@ class PlaceOptions(StoreOptions):
 
 
 class ReviewsInput(BaseModel):
-    """What the run reads."""
+    """Reviews to read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,9 +83,14 @@ class ReviewsInput(BaseModel):
         json_schema_extra={"flag": "--input"},
     )
 
+    @field_serializer("input_reviews", when_used="json")
+    def _without_secrets(self, source: str | None) -> str | None:
+        """Leave user name, password and query of an address out of what Prefect keeps of a run's parameters."""
+        return source and without_secrets(source)
+
 
 class ProductsInput(BaseModel):
-    """What is known of the products."""
+    """Products to name in the report."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -26,12 +26,12 @@ from storage.inventory import list_artifacts
 from storage.manifest import Manifest
 from storage.protocol import Store
 from storage.verify import verify_files
-from tasks.choose import Scored, try_yardsticks
+from tasks.choose import try_yardsticks
 from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
 from tasks.published import require_model
 from tasks.rank import candidate_of
-from tasks.score import read_rows, read_users
+from tasks.score import Scored, read_rows, read_users
 from tasks.store import LEARNT, local_file, publish_once, read_parts, read_table
 
 PART = "test"

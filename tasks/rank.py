@@ -10,6 +10,7 @@ from distributed import get_worker, worker_client
 from numpy.typing import NDArray
 
 from evaluation.assess import items_by_user
+from evaluation.external_lists import Lists
 from models.base import FittedModel
 from models.registry import Candidate
 from schema.errors import ObjectNotFound
@@ -17,9 +18,7 @@ from schema.items_by_user import ItemsByUser
 from storage import artifacts, layout
 from storage.manifest import Manifest
 from tasks.options import PlaceOptions
-from tasks.store import LEARNT, learnt_parts, local_file, read_parts
-
-Lists = NDArray[np.int32]
+from tasks.store import local_file, read_parts
 
 WORTH_SENDING = 1024
 READING = Lock()
@@ -41,14 +40,24 @@ def load_model(places: PlaceOptions, model: Manifest) -> FittedModel:
 
 
 def rank_users(
-    places: PlaceOptions, split: Manifest, fitted: Manifest, users: NDArray[np.int64], k: int, block_users: int
+    places: PlaceOptions,
+    split: Manifest,
+    model: Manifest,
+    seen_parts: tuple[str, ...],
+    users: NDArray[np.int64],
+    k: int,
+    block_users: int,
 ) -> Lists:
-    """Return the k items of highest score of each user that are in nothing the model was fitted to.
+    """Return the k best unseen items of each user, ranked in blocks on the workers of the cluster.
+
+    What workers send back are the lists alone. Each holds the model (memory-mapped), the seen items and one block of
+    scores (64 MiB). Outside of a task of the cluster, and for few users, the blocks are ranked here.
 
     Args:
         places: The store.
         split: Where the seen items are.
-        fitted: The model; the parts of the split that it was fitted to are what users have seen.
+        model: A fitted or published model.
+        seen_parts: Parts of the split whose items users have seen.
         users: User indices, shape (n).
         k: Length of each list.
         block_users: Users of one block.
@@ -56,14 +65,14 @@ def rank_users(
     Returns:
         Item indices, shape (n, k), best first; -1 where none is left.
     """
-    return _rank(_Source(places, split.id, layout.FITS, fitted.id, learnt_parts(fitted)), users, k, block_users)
-
-
-def rank_published(
-    places: PlaceOptions, split: Manifest, model: Manifest, users: NDArray[np.int64], k: int, block_users: int
-) -> Lists:
-    """Return the same of a published model as it stands, the items of train and validation being those seen."""
-    return _rank(_Source(places, split.id, layout.MODELS, model.id, LEARNT), users, k, block_users)
+    source = _Source(places, split.id, model.kind, model.id, seen_parts)
+    if len(users) <= min(block_users, WORTH_SENDING) or not _is_on_a_worker():
+        lists: Sequence[Lists] = [_rank_block(source, k, block) for block in _blocks(users, block_users)]
+    else:
+        with worker_client() as client:
+            blocks = _blocks(users, block_users, n_threads=sum(client.nthreads().values()))
+            lists = client.gather(client.map(partial(_rank_block, source, k), blocks, pure=False))
+    return np.concatenate(lists) if lists else np.empty((0, k), dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -75,21 +84,6 @@ class _Source:
     kind: str
     model_id: str
     seen_parts: tuple[str, ...]
-
-
-def _rank(source: _Source, users: NDArray[np.int64], k: int, block_users: int) -> Lists:
-    """Rank blocks of users on the workers of the cluster, when called in one of its tasks.
-
-    What workers send back are the lists alone. Each holds the model (memory-mapped), the seen items and one block of
-    scores (64 MiB).
-    """
-    if len(users) <= min(block_users, WORTH_SENDING) or not _is_on_a_worker():
-        lists: Sequence[Lists] = [_rank_block(source, k, block) for block in _blocks(users, block_users)]
-    else:
-        with worker_client() as client:
-            blocks = _blocks(users, block_users, n_threads=sum(client.nthreads().values()))
-            lists = client.gather(client.map(partial(_rank_block, source, k), blocks, pure=False))
-    return np.concatenate(lists) if lists else np.empty((0, k), dtype=np.int32)
 
 
 def _blocks(users: NDArray[np.int64], block_users: int, n_threads: int = 1) -> list[NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""The raw file: downloaded or found, and kept in the store as it came."""
+"""Download or find the raw file, and keep its bytes in the store."""
 
 import os
 import re
@@ -21,7 +21,7 @@ from tasks.store import scratch_folder
 
 
 def name_fetch() -> str:
-    """Return the name of the task run, such as 'fetch raw file reviews.json.gz', without what an address hides."""
+    """Return the name of the task run: 'fetch raw file ' and the file's name, without credentials and query."""
     source, options = task_run.parameters["source"], task_run.parameters["options"]
     named = source.input_reviews or str(options.raw_reviews_path)
     return f"fetch raw file {key_name((urlsplit(named).path if is_url(named) else named).rsplit('/', 1)[-1])}"

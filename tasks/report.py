@@ -26,21 +26,22 @@ from reports.report_input import (
 )
 from reports.terminal import terminal_table
 from reviews.catalogue import is_sample_user
-from reviews.products import read_titles
+from reviews.ingest import count_reasons
+from reviews.side_files import read_titles
 from schema.dataset import DatasetCounts, KCorePass, ReviewCounts
 from schema.metric import MetricRow
 from schema.verdicts import Finding
 from storage import layout
 from storage.code_version import code_version
 from storage.manifest import Manifest
-from tasks.choose import Scored
+from tasks.choose import scored_model
 from tasks.evidence import find_examples, gather_evidence
 from tasks.execution import COMPUTE_RETRIES
+from tasks.ingest import show_reasons
 from tasks.model import Evaluation, Lineage, Training
 from tasks.options import PlaceOptions
-from tasks.quarantine import count_reasons, show_reasons
 from tasks.raw import raw_file
-from tasks.score import read_rows
+from tasks.score import Scored, read_rows
 from tasks.store import PART_FILES, local_file, publish_once, read_table
 
 SPLITS = {
@@ -135,8 +136,8 @@ def report_of_training(
         title=f"Recommender trained on {_input_name(data)}",
         ids=_ids(lineage, model.id, {"validation": training.validated, "test": training.tested}),
         data=data,
-        test=[scored_model(places, one, chosen) for one in training.tested],
-        candidates=[scored_model(places, one, chosen) for one in training.validated],
+        test=_scored_models(places, training.tested, chosen),
+        candidates=_scored_models(places, training.validated, chosen),
         evidence=gather_evidence(places, lineage.split, training.tested, refit),
         guard=choice.guard,
         lead=choice.lead,
@@ -160,10 +161,10 @@ def report_of_evaluation(places: PlaceOptions, evaluation: Evaluation, findings:
         title=f"{subject.candidate.label} on {_input_name(data)}",
         ids=_ids(lineage, subject.fitted.id, {"test": tested}),
         data=data,
-        test=[scored_model(places, one, subject.candidate) for one in tested],
+        test=_scored_models(places, tested, subject.candidate),
         evidence=replace(evidence, findings=[*findings, *evidence.findings]),
         windows=[
-            WindowScores(label, [scored_model(places, one, subject.candidate) for one in scored])
+            WindowScores(label, _scored_models(places, scored, subject.candidate))
             for label, scored in evaluation.windows
         ],
         original=[row_of_original(places, label, one) for label, one in evaluation.original],
@@ -180,7 +181,7 @@ def summarise_data(places: PlaceOptions, lineage: Lineage) -> DataSummary:
         reviews=_review_counts(lineage.reviews),
         dataset=_dataset_counts(places, lineage.dataset),
         min_interactions=int(str(lineage.dataset.parameters["min_interactions"])),
-        quarantine=count_reasons(read_table(places, lineage.reviews, layout.QUARANTINE)),
+        quarantine=count_reasons(local_file(places, lineage.reviews, layout.QUARANTINE)),
         split=_split_summary(lineage.split),
         distributions=summarise_interactions(read_table(places, lineage.dataset, layout.INTERACTIONS)),
         notes=_notes(lineage),
@@ -241,15 +242,8 @@ def _primary(places: PlaceOptions, one: Scored) -> MetricRow:
     return next(row for row in read_rows(places, one.scores) if row.key == PRIMARY)
 
 
-def scored_model(places: PlaceOptions, one: Scored, chosen: Candidate) -> ScoredModel:
-    """Return a candidate with its metrics as the report shows it."""
-    return ScoredModel(
-        one.candidate.label,
-        dict(one.candidate.parameters),
-        read_rows(places, one.scores),
-        is_baseline=one.candidate.kind.is_baseline,
-        is_chosen=one.candidate == chosen,
-    )
+def _scored_models(places: PlaceOptions, scored: Sequence[Scored], chosen: Candidate) -> list[ScoredModel]:
+    return [scored_model(places, one, is_chosen=one.candidate == chosen) for one in scored]
 
 
 def row_of_original(places: PlaceOptions, label: str, one: Scored) -> ScoredModel:

@@ -1,55 +1,56 @@
-"""How good a fitted candidate is on a held-out part of the split: full catalogue, seen items excluded."""
+"""Score candidates on a held-out part of a split: full catalogue, seen items excluded, 95 % intervals over users."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from loguru import logger
 from numpy.typing import NDArray
 from prefect import task
 
-import evaluation.assess
-import evaluation.diversity
-import evaluation.evaluate
-import evaluation.exposure
-import evaluation.held_out_only
-import evaluation.novelty
-import evaluation.ranking
-import evaluation.rating
-import evaluation.segments
-import evaluation.significance
-import models.item_knn
-import models.selection
-import models.top_k
-import tasks.measured
+from evaluation.assess import HeldOut, assess_cold_users, hold_out
 from evaluation.evaluate import DEFAULT_KS
+from evaluation.external_lists import Lists, arrange
+from evaluation.measured import USERS_K, About, Measured, measure_lists, measure_scores
+from models.base import Scorer
 from models.registry import Candidate
+from reviews.side_files import read_pairs
+from schema.errors import InvalidInput
 from schema.metric import Metric, MetricRow
 from schema.scores import SegmentScore
 from storage import canonical, layout
-from storage.identity import code_version
+from storage.code_version import code_version
 from storage.manifest import Manifest
+from storage.parquet import write_parquet
+from tasks.dataset import find_indices
 from tasks.execution import COMPUTE_RETRIES
-from tasks.measured import Measured, held_out_of
 from tasks.options import EvaluationOptions, PlaceOptions
-from tasks.rank import Lists
-from tasks.store import learnt_parts, local_file, publish_once, read_parts, read_table
+from tasks.rank import load_model, rank_users
+from tasks.raw import raw_file
+from tasks.store import LEARNT, learnt_parts, local_file, publish_once, read_parts, read_table
 
-CODE = code_version(
-    evaluation.assess,
-    evaluation.diversity,
-    evaluation.evaluate,
-    evaluation.exposure,
-    evaluation.held_out_only,
-    evaluation.significance,
-    evaluation.novelty,
-    evaluation.ranking,
-    evaluation.rating,
-    evaluation.segments,
-    models.item_knn,
-    models.selection,
-    models.top_k,
-    tasks.measured,
-)
+PART = "test"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate with what it was fitted to and how it did on one part."""
+
+    candidate: Candidate
+    fitted: Manifest
+    scores: Manifest
+
+    def value(self, metric: Metric) -> float | None:
+        """Return a metric where it was measured for the candidate."""
+        value = self.scores.counts.get(str(metric))
+        return None if value is None else float(value)
+
+
+Measure = Callable[[Measured, HeldOut, pa.Table], Mapping[str, Any] | None]
+"""Measures what is held out, and returns more counts for the manifest, if there are any."""
 
 
 @task(name="score", task_run_name="score {candidate.label} on {part}", **COMPUTE_RETRIES)
@@ -61,7 +62,7 @@ def score(
     part: str,
     options: EvaluationOptions,
 ) -> Manifest:
-    """Publish the metrics of a fitted candidate on one part of the split, with 95 % intervals over users.
+    """Publish the metrics of a fitted candidate on one part of the split.
 
     The artifact holds ``metrics.json`` (rows, segments and held_out_only), ``users.parquet`` (each metric at 10 of each
     user) and ``ranked.npy`` (their lists, int32, -1 where nothing is left); the last two where the candidate ranks.
@@ -69,25 +70,178 @@ def score(
     Raises:
         InvalidInput: If no user has rows both in what was fitted and in the part.
     """
+    about = (candidate.model, dict(candidate.parameters), part)
 
-    def build(folder: Path) -> dict[str, Any]:
-        held_rows = read_parts(places, split, (part,))
-        held_out = held_out_of(places, split, learnt_parts(fitted), held_rows, options, part)
-        measured = Measured(folder, candidate, part)
+    def measure(measured: Measured, held_out: HeldOut, held_rows: pa.Table) -> None:
         if candidate.kind.ranks:
-            measured.rank(places, split, fitted, held_out, options.evaluate_block_users)
+            _measure_ranking(measured, places, split, fitted, candidate, held_out, about, options.evaluate_block_users)
         if split.counts["has_ratings"]:
-            measured.rate(places, fitted, held_rows, held_out)
-        return measured.write(held_out)
+            _measure_ratings(measured, places, fitted, candidate, held_out, held_rows, about)
 
+    inputs = {"split": split.id, "fit": fitted.id}
+    return _publish(places, split, inputs, part, learnt_parts(fitted), options, measure, candidate)
+
+
+@task(name="score published model", task_run_name="score {model.id} as it is on test", **COMPUTE_RETRIES)
+def score_as_is(
+    places: PlaceOptions, split: Manifest, model: Manifest, candidate: Candidate, options: EvaluationOptions
+) -> Scored:
+    """Publish the metrics of a published model as it stands, whatever it learnt from, on the test part of a split.
+
+    Raises:
+        InvalidInput: If no user of the test part has rows in train or validation.
+    """
+    about = (candidate.model, dict(candidate.parameters), PART)
+
+    def measure(measured: Measured, held_out: HeldOut, held_rows: pa.Table) -> None:
+        ranked = rank_users(places, split, model, LEARNT, held_out.users, max(DEFAULT_KS), options.evaluate_block_users)
+        measure_lists(measured, ranked, held_out, about)
+        if split.counts["has_ratings"]:
+            _measure_ratings(measured, places, model, candidate, held_out, held_rows, about)
+
+    inputs = {"split": split.id, "model": model.id}
+    return Scored(candidate, model, _publish(places, split, inputs, PART, LEARNT, options, measure, candidate))
+
+
+@task(name="score lists", task_run_name="score {candidate.label} on test", **COMPUTE_RETRIES)
+def score_lists(
+    places: PlaceOptions,
+    split: Manifest,
+    dataset: Manifest,
+    lists: Manifest,
+    candidate: Candidate,
+    options: EvaluationOptions,
+) -> Scored:
+    """Publish the metrics of recommendations that were made elsewhere, on the test part of a split.
+
+    Users of the test part without a list count with an empty one. Items that the dataset does not know, and items
+    that the user has in train or validation, are taken out of the lists; the manifest counts them.
+
+    Args:
+        places: The store.
+        split: What is held out.
+        dataset: Whose ids the lists name.
+        lists: The raw file: user_id, item_id, and rank or score unless the rows are in order.
+        candidate: What the lists are called.
+        options: Who is evaluated.
+
+    Raises:
+        InvalidInput: If the file cannot be read, repeats an item in a list, or knows none of the users.
+    """
+
+    def measure(measured: Measured, held_out: HeldOut, _: pa.Table) -> dict[str, int]:
+        ids = read_pairs(raw_file(places, lists))
+        ranked, counts = arrange(ids, *find_indices(places, dataset, ids), held_out, max(DEFAULT_KS))
+        logger.info("Lists: {}", ", ".join(f"{name} {value:,}" for name, value in counts.items()))
+        measure_lists(measured, ranked, held_out, (candidate.model, {}, PART))
+        return counts
+
+    inputs = {"split": split.id, "lists": lists.id}
+    return Scored(candidate, lists, _publish(places, split, inputs, PART, LEARNT, options, measure, candidate))
+
+
+def _publish(
+    places: PlaceOptions,
+    split: Manifest,
+    inputs: Mapping[str, str],
+    part: str,
+    learnt: tuple[str, ...],
+    options: EvaluationOptions,
+    measure: Measure,
+    candidate: Candidate,
+) -> Manifest:
+    def build(folder: Path) -> dict[str, Any]:
+        held_rows, measured = read_parts(places, split, (part,)), Measured()
+        held_out = hold_out_part(places, split, learnt, held_rows, options, part)
+        counts = measure(measured, held_out, held_rows) or {}
+        _write(measured, folder)
+        users = {"n_users": len(held_out.users), "n_warm_users": held_out.n_warm, "n_cold_users": len(held_out.cold)}
+        return {**counts, **users, **headline([*measured.rows, *measured.held_out_only])}
+
+    computed_by = (hold_out, measure_lists, assess_cold_users, measure_scores, type(candidate.kind))
+    named = {"model": candidate.model} if "lists" in inputs else {}
     return publish_once(
         places,
         layout.SCORES,
-        inputs={"split": split.id, "fit": fitted.id},
-        parameters={"part": part, "ks": list(DEFAULT_KS), "evaluate_users": options.evaluate_users},
-        code=CODE,
+        inputs=inputs,
+        parameters={"part": part, "ks": list(DEFAULT_KS), "evaluate_users": options.evaluate_users, **named},
+        code=code_version(*computed_by, *((read_pairs, find_indices, arrange) if named else ())),
         build=build,
     )
+
+
+def hold_out_part(
+    places: PlaceOptions,
+    split: Manifest,
+    learnt: tuple[str, ...],
+    held_rows: pa.Table,
+    options: EvaluationOptions,
+    part: str,
+) -> HeldOut:
+    """Return who is evaluated on what.
+
+    Raises:
+        InvalidInput: If no user has rows both in what is learnt from and in the part.
+    """
+    rows = read_parts(places, split, learnt, ["user_idx", "item_idx", "timestamp"])
+    held_out = hold_out(rows, held_rows, split.count("n_users"), split.count("n_items"), options.evaluate_users)
+    if not len(held_out.users):
+        raise InvalidInput(
+            f"None of {len(held_out.cold)} users with rows in {part} has a row to learn from; expected one or more. "
+            "Choose another split (--split, --split-at)."
+        )
+    return held_out
+
+
+def _measure_ranking(
+    measured: Measured,
+    places: PlaceOptions,
+    split: Manifest,
+    fitted: Manifest,
+    candidate: Candidate,
+    held_out: HeldOut,
+    about: About,
+    block_users: int,
+) -> None:
+    """Rank the whole catalogue for each user, and measure the lists."""
+    learnt = learnt_parts(fitted)
+    ranked = rank_users(places, split, fitted, learnt, held_out.users, max(DEFAULT_KS), block_users)
+    measure_lists(measured, ranked, held_out, about)
+    if candidate.kind.is_impersonal:
+        cold = rank_users(places, split, fitted, learnt, held_out.cold, USERS_K, block_users)
+        measured.segments += assess_cold_users(cold, held_out, USERS_K)
+
+
+def _measure_ratings(
+    measured: Measured,
+    places: PlaceOptions,
+    fitted: Manifest,
+    candidate: Candidate,
+    held_out: HeldOut,
+    held_rows: pa.Table,
+    about: About,
+) -> None:
+    """Measure the scores of held-out rows, if the model scores pairs."""
+    model = load_model(places, fitted)
+    if isinstance(model, Scorer):
+        measure_scores(measured, model.score, held_rows, held_out, about, are_ratings=candidate.kind.predicts_ratings)
+
+
+def _write(measured: Measured, folder: Path) -> None:
+    record = {
+        "rows": [asdict(row) for row in measured.rows],
+        "segments": [segment.as_row() for segment in measured.segments],
+        "held_out_only": [asdict(row) for row in measured.held_out_only],
+    }
+    (folder / layout.METRICS).write_bytes(canonical.encode(record, indent=2))
+    if measured.users is not None and measured.ranked is not None:
+        write_parquet([measured.users], folder / layout.USERS, measured.users.schema)
+        np.save(folder / layout.RANKED, measured.ranked.astype("<i4"))
+
+
+def headline(rows: Sequence[MetricRow]) -> dict[str, float]:
+    """Return the metrics by the names under which manifests and MLflow show them, such as ``ndcg_10``."""
+    return {str(row.key): row.value for row in rows}
 
 
 def read_rows(places: PlaceOptions, scores: Manifest, kind: str = "rows") -> list[MetricRow]:

@@ -1,17 +1,19 @@
-"""What Prefect's page of a training says at its end: how good the model is, where everything is, and the ids of all."""
+"""Show the end of a training on Prefect's pages: how good the model is, where everything is, and the ids of all."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from models.registry import Candidate
-from reports.display import clean_text, format_count, format_interval, format_metric, metric_label
-from schema.metric import Metric
+from reports.display import clean_text, format_count
+from reports.findings import rank_models
+from reports.report_input import HEADLINES, ScoredModel
+from reports.tables import TextTable, escape_markdown, tabulate_models
+from schema.metric import MetricRow
 from tasks.tracking import hide_user
 
-METRICS = (Metric("ndcg", 10), Metric("recall", 10), Metric("hit_rate", 10), Metric("coverage", 10), Metric("rmse"))
 COUNTED = (
     ("reviews", "n_lines", "lines read"),
     ("reviews", "n_quarantined", "lines in quarantine"),
@@ -66,63 +68,37 @@ def training_summary(name: str, record: Mapping[str, Any], mlflow: str | None, t
     """
     chosen = Candidate(**record["chosen"])
     counts = (f"{format_count(int(record['counts'][role][count]))} {words}" for role, count, words in COUNTED)
-    tracked = f"[{mlflow}]({mlflow})" if mlflow else f"{cell(tracking_uri)}, which `make mlflow` shows"
+    tracked = f"[{mlflow}]({mlflow})" if mlflow else f"{escape_markdown(tracking_uri)}, which `make mlflow` shows"
     places = [f"- {role}: {_place(str(uri))}" for role, uri in record["uris"].items()]
     return "\n".join(
         [
-            f"# {cell(name)}: {cell(chosen.label)}",
+            f"# {escape_markdown(name)}: {escape_markdown(chosen.label)}",
             f"\n{', '.join(counts)}.\n",
             "## On the test part, all items ranked\n",
-            *result_table(record["metrics"], chosen),
+            result_table(record["metrics"], chosen).to_markdown(),
             "\n## Where it is\n",
             *places,
             f"- MLflow: {tracked}",
             "\n## Ids\n",
-            *_table(("artifact", "id"), [(role, f"`{one}`") for role, one in record["ids"].items()]),
+            "| artifact | id |\n| --- | --- |",
+            *(f"| {role} | `{one}` |" for role, one in record["ids"].items()),
         ]
     )
 
 
-def result_table(rows: Sequence[Mapping[str, Any]], chosen: Candidate) -> Iterator[str]:
-    """Yield the lines of a Markdown table of the test metrics, a candidate on each, best NDCG@10 first.
+def result_table(rows: Sequence[Mapping[str, Any]], chosen: Candidate) -> TextTable:
+    """Return the test metrics of each candidate, best NDCG@10 first.
 
     Args:
         rows: Metric rows of the result record.
-        chosen: The candidate whose row is set in bold.
+        chosen: The candidate whose row stands out.
     """
-    tested = [row for row in rows if row["split"] == "test"]
-    by_label: dict[str, dict[Metric, Mapping[str, Any]]] = {}
-    for row in tested:
-        label = Candidate(model=row["model"], parameters=row["parameters"]).label
-        by_label.setdefault(label, {})[Metric(row["metric"], row["k"])] = row
-    ordered = sorted(by_label, key=lambda label: -float(by_label[label].get(METRICS[0], {"value": -1.0})["value"]))
-    lines = []
-    for label in ordered:
-        named = f"**{cell(label)}**" if label == chosen.label else cell(label)
-        lines.append((named, *(_figure(by_label[label].get(metric)) for metric in METRICS)))
-    yield from _table(("model", *(metric_label(one) for one in METRICS)), lines)
-
-
-def cell(text: str) -> str:
-    r"""Return text that Markdown shows as it is, in a table as well.
-
-    Example:
-        >>> cell("a|b [c](d) <e>")
-        'a\\|b \\[c\\](d) \\<e\\>'
-    """
-    return "".join(f"\\{character}" if character in "\\`*_[]<>|#" else character for character in clean_text(text))
-
-
-def _figure(row: Mapping[str, Any] | None) -> str:
-    if row is None:
-        return format_metric(None)
-    return f"{format_metric(row['value'])} ({format_interval(row['low'], row['high'])})"
+    tested: dict[str, list[MetricRow]] = {}
+    for row in (MetricRow(**row) for row in rows if row["split"] == "test"):
+        tested.setdefault(Candidate(model=row.model, parameters=row.parameters).label, []).append(row)
+    models = [ScoredModel(label, {}, measured, is_chosen=label == chosen.label) for label, measured in tested.items()]
+    return tabulate_models(rank_models(models), HEADLINES, head="model")
 
 
 def _place(uri: str) -> str:
     return f"[{uri}]({uri})" if uri.startswith(WEB) else f"`{uri}`"
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
-    for line in (head, ["---"] * len(head), *lines):
-        yield f"| {' | '.join(line)} |"

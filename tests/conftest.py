@@ -11,8 +11,7 @@ from servers import Proxy, Toxiproxy, open_toxiproxy, open_versitygw
 from deployments.s3_server import S3Server, open_minio
 from flows.child_server import find_program
 from flows.prefect_server import open_prefect_api
-from spark.configuration import machine_bytes
-from spark.options import GIB
+from spark.options import GIB, machine_bytes
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"

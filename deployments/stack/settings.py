@@ -9,7 +9,7 @@ import psutil
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from flows.options import WorkerMemory
+from flows.settings import WorkerMemory
 
 PREFIX = "STACK_"
 MAX_WORKERS = 64

@@ -11,7 +11,7 @@ from benchmarks.command_outages import NOT_TRIED, STUCK, Outcome, last_error
 from benchmarks.outages import NAMES, judge, main
 from benchmarks.reader import compare
 from benchmarks.stack_outages import PARAMETERS, SCENARIOS
-from flows.settings import Settings
+from flows.settings import Settings, nest
 
 RIGHT = Outcome("minio", "MinIO is away", "Completed", ("Completed",), 40.0, "", "Completed", ())
 CRASHED = replace(RIGHT, state="Crashed", expected=("Crashed",))
@@ -82,7 +82,7 @@ def test_unknown_outage_is_refused_with_those_that_there_are(capsys: pytest.Capt
 
 def test_names_are_those_of_the_outages_and_parameters_those_of_the_flow() -> None:
     assert len(set(NAMES)) == len(NAMES) == len(SCENARIOS) + 3
-    Settings(**PARAMETERS)
+    assert Settings(**nest(Settings, PARAMETERS)).split.split == "random"
 
 
 @pytest.mark.parametrize(

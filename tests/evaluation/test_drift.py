@@ -11,7 +11,7 @@ from evaluation import review_profile
 from evaluation.drift import beyond, compare_reviews
 from evaluation.options import DriftLimits
 from evaluation.review_profile import ReviewProfile, profile_reviews
-from reports.drift_table import COLUMNS, drift_rows, drift_text, say_beyond
+from reports.drift_table import COLUMNS, say_beyond, tabulate_drift
 from schema.drift import DriftFigure
 
 DAY = 86_400
@@ -120,13 +120,13 @@ def test_nothing_before_and_nothing_now_divide_by_nothing() -> None:
 
 def test_table_has_a_row_for_each_figure_and_says_what_passed_its_limit() -> None:
     found = compare_reviews(profile(BEFORE), profile(BEFORE[:1]), DriftLimits())
-    rows = drift_rows(found)
+    rows = tabulate_drift(found).to_records()
     assert [tuple(row) for row in rows] == [COLUMNS] * len(found)
     verdicts: dict[str, Any] = {row["figure"]: row["verdict"] for row in rows}
     assert verdicts["rows"] == "beyond"
     assert verdicts["new users"] == "within"
     assert verdicts["rows of new users"] == "for information"
-    text = drift_text(found)
+    text = tabulate_drift(found).to_text(width=120)
     assert "0.25 times as many" in text
     assert "1970-01-13 00:00" in text
 

@@ -1,60 +1,95 @@
+"""The command line: help without engines, settings from four places, exit codes and the result record."""
+
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from flows import ingest, recommend, sample, train
-from flows.command_line import build_parser, explain, flag_of
-from flows.flags import is_secret, is_variable
-from flows.settings import Settings
+from flows import evaluate, ingest, promote, recommend, sample, train
+from flows.settings import Environment, InvalidSettings, Settings, flat_fields, groups_in, own_fields, read, variables
+from tasks.options import ModelChoice, PromotionOptions, RecommendOptions
 
-STAGES = {"train": train, "ingest": ingest, "recommend": recommend}
+ROOT = Path(__file__).parents[2]
+STAGES = {"train": train, "ingest": ingest, "recommend": recommend, "evaluate": evaluate, "promote": promote}
+ENGINES = {
+    *("prefect", "prefect_dask", "pyspark", "dask", "distributed", "mlflow", "pandas", "pyarrow", "pandera"),
+    *("boto3", "botocore", "sqlalchemy", "httpx", "rich", "matplotlib", "sklearn"),
+}
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
+    for name in flat_fields(Settings):
         monkeypatch.delenv(name.upper(), raising=False)
     return
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_help_shows_every_flag_with_its_default_and_its_variable(
-    stage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "1000")
-    with pytest.raises(SystemExit) as ended:
-        STAGES[stage].main(["--help"])
-    shown = " ".join(capsys.readouterr().out.split())
-    assert ended.value.code == 0
-    for part in STAGES[stage].PARTS:
-        for name, field in part.model_fields.items():
-            assert (flag_of(name, field) in shown) != is_secret(field)
-            assert (f"variable: {name.upper()})" in shown) == is_variable(field)
-            if isinstance(field.default, int | float | str):
-                assert f"default: {field.default}" in shown
+def help_of(stage: str) -> str:
+    """Return what a user sees of ``--help``, and check what is imported for it."""
+    program = ROOT / "flows" / f"{stage}.py"
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", str(program), "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"COLUMNS": "1000"},
+    )
+    imported = {name.split(".")[0] for name in re.findall(r"\|\s+([\w.]+)$", done.stderr, re.MULTILINE)}
+    assert "flows" in imported
+    assert imported & ENGINES == set()
+    return done.stdout
+
+
+@pytest.mark.parametrize("stage", [*STAGES, "sample"])
+def test_help_imports_no_engine_and_shows_every_flag_with_its_default_and_its_variable(stage: str) -> None:
+    shown = help_of(stage)
+    flags = dict(re.findall(r"^  (--[a-z0-9-]+) +(.*)$", shown, re.MULTILINE))
+    assert flags.keys() >= {"--json"}
+    if stage == "sample":
+        assert "variable: " not in shown
+        return
+    named = set(re.findall(r"variable: ([A-Z0-9_]+)\)", shown))
+    assert named <= {name.upper() for name in variables()}
+    fields = flat_fields(Settings)
+    for name in {name.lower() for name in named}:
+        if isinstance(fields[name].default, int | float | str):
+            assert f"default: {fields[name].default}; variable: {name.upper()})" in shown
+
+
+def test_help_begins_with_what_is_read_and_ends_with_the_engines() -> None:
+    sections = re.findall(r"^(\S.*):$", help_of("train"), re.MULTILINE)
+    assert sections[1] == "Reviews to read"
+    assert sections[-5:] == [
+        "Where runs are tracked",
+        "Where Spark runs and how much of the machine, or of the cluster, it takes",
+        "Where row-parallel tasks run",
+        "Who gets a notice when a run fails",
+        "How a run behaves",
+    ]
 
 
 def test_settings_of_the_original_keep_their_names_and_defaults() -> None:
-    settings = Settings()
-    assert str(settings.raw_reviews_path) == "data/raw/reviews_electronics.json.gz"
-    assert settings.raw_reviews_url.endswith("/reviews_Electronics_5.json.gz")
-    assert settings.min_interactions == 5
-    assert settings.log_level == "INFO"
-    assert settings.mlflow_tracking_uri == "sqlite:///mlflow.db"
-    parser = build_parser(train.PARTS, "")
-    flags = {flag for action in parser._actions for flag in action.option_strings}
+    settings = read(Settings)
+    assert str(settings.download.raw_reviews_path) == "data/raw/reviews_electronics.json.gz"
+    assert settings.download.raw_reviews_url.endswith("/reviews_Electronics_5.json.gz")
+    assert settings.dataset.min_interactions == 5
+    assert settings.run.log_level == "INFO"
+    assert settings.tracking.mlflow_tracking_uri == "sqlite:///mlflow.db"
     kept = "--input --min-interactions --rank --reg --alpha --maxiter --sample-fraction --sample-seed"
-    assert set(kept.split()) <= flags
+    assert set(kept.split()) <= set(re.findall(r"^  (--[a-z0-9-]+)", help_of("train"), re.MULTILINE))
 
 
-def test_every_field_of_the_settings_is_documented() -> None:
-    assert not [name for name, field in Settings.model_fields.items() if not field.description]
+def test_every_setting_is_documented_and_has_a_name_of_its_own() -> None:
+    assert not [name for name, field in flat_fields(Settings).items() if not field.description]
+    names = [name for kind in groups_in(Settings) for name in own_fields(kind)]
+    assert len(names) == len(set(names))
 
 
 def test_settings_are_read_from_the_environment_and_dotenv_and_flags_win(
@@ -62,19 +97,20 @@ def test_settings_are_read_from_the_environment_and_dotenv_and_flags_win(
 ) -> None:
     (tmp_path / ".env").write_text("MIN_INTERACTIONS=3\nTOP_N=4\nALS_RANK=8,16\n")
     monkeypatch.setenv("TOP_N", "6")
-    settings = Settings(min_interactions="2")
-    assert (settings.min_interactions, settings.top_n, settings.als_rank) == (2, 6, (8, 16))
+    settings = read(Settings, {"min_interactions": "2"})
+    assert (settings.dataset.min_interactions, settings.recommend.top_n) == (2, 6)
+    assert settings.model_dump()["models"] != Settings().model_dump()["models"]
 
 
 def test_settings_refuse_an_unknown_name_in_dotenv(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("MIN_INTERACTION=3\n")
-    with pytest.raises(ValidationError, match="min_interaction"):
-        Settings()
+    with pytest.raises(InvalidSettings, match="MIN_INTERACTION: unknown setting"):
+        read(RecommendOptions)
 
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Settings().min_interactions = 3
+        read(RecommendOptions).top_n = 3
 
 
 @pytest.mark.parametrize(
@@ -87,6 +123,7 @@ def test_settings_cannot_be_changed() -> None:
         (["--top-n", "ten"], ["--top-n", "'ten'"]),
         (["--sample-fraction", "1.5"], ["--sample-fraction", "'1.5'"]),
         (["--log-level", "LOUD"], ["--log-level", "'LOUD'"]),
+        (["--dask-workers", "many"], ["--dask-workers (or DASK_WORKERS): ", "found 'many'"]),
         (["--min-rating", "5", "--max-rating", "1"], ["min_rating 5", "max_rating 1"]),
         (["--no-such-flag", "1"], ["--no-such-flag"]),
     ],
@@ -105,6 +142,12 @@ def test_bad_settings_end_with_code_2_and_name_flag_value_and_what_is_expected(
         assert part in said
 
 
+def test_flags_of_the_environment_hold_for_the_run_and_not_longer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert promote.main(["--history", "--store", "elsewhere"]) == 0
+    assert "elsewhere" in capsys.readouterr().out
+    assert read(Environment).places.store_uri == "data/store"
+
+
 def test_json_record_is_written_whole_and_nothing_beside_it(tmp_path: Path) -> None:
     target = tmp_path / "new folder" / "out.json"
     assert (
@@ -115,22 +158,20 @@ def test_json_record_is_written_whole_and_nothing_beside_it(tmp_path: Path) -> N
 
 
 def test_env_example_lists_every_variable_and_no_other() -> None:
-    text = (Path(__file__).parents[2] / ".env.example").read_text()
+    text = (ROOT / ".env.example").read_text()
     named = re.findall(r"^#?([A-Z0-9_]+)=", text, re.MULTILINE)
-    variables = [name.upper() for name, field in Settings.model_fields.items() if is_variable(field)]
-    assert sorted(named) == sorted(variables)
+    assert sorted(named) == sorted(name.upper() for name in variables())
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("PROMOTION_REASON", "as always"), ("ROLL_BACK", "1"), ("MODEL_ID", "1f3a")]
 )
 def test_what_only_the_command_line_says_is_in_no_variable_and_no_file(
-    name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(name, value)
-    assert Settings() == Settings(**{name.lower(): Settings.model_fields[name.lower()].default})
+    assert read(Settings).promotion == PromotionOptions()
+    assert read(Settings).model == ModelChoice()
     Path(".env").write_text(f"{name}={value}\n")
-    with pytest.raises(ValidationError) as refusal:
-        Settings()
-    assert f"{name}: unknown setting" in explain(refusal.value, Settings)
+    with pytest.raises(InvalidSettings, match=f"{name}: unknown setting"):
+        read(Settings)

@@ -15,7 +15,8 @@ from prefect.client.schemas.filters import (
 from workplace import Workplace
 
 from models.registry import Candidate
-from tasks.summary import cell, result_table, training_summary
+from reports.tables import escape_markdown
+from tasks.summary import result_table, training_summary
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def test_summary_names_every_artifact_the_report_and_mlflow(
         assert f"| {role} | `{identity}` |" in page.data
     for uri in record["uris"].values():
         assert uri in page.data
-    assert cell(workplace.tracking_uri) in page.data
+    assert escape_markdown(workplace.tracking_uri) in page.data
 
 
 def test_summary_has_the_result_with_the_chosen_model_first_and_in_bold(
@@ -114,10 +115,9 @@ def test_result_table_puts_the_best_first_and_a_dash_for_what_was_not_measured()
         figures = {"value": value, "low": value - 0.1, "high": value + 0.1, "k": 10}
         return {"model": model, "parameters": {}, "split": "test", "metric": metric, **figures}
 
-    head, rule, best, worst = result_table(
-        [row("popularity", 0.2), row("item-knn", 0.3), row("item-knn", 0.5, "recall")],
-        Candidate(model="item-knn", parameters={}),
-    )
+    rows = [row("popularity", 0.2), row("item-knn", 0.3), row("item-knn", 0.5, "recall")]
+    table = result_table(rows, Candidate(model="item-knn", parameters={}))
+    head, rule, best, worst = table.to_markdown().splitlines()
     assert set(rule) == set("| -")
     assert head.startswith("| model | NDCG@10 | Recall@10 |")
     assert best.startswith("| **item-knn** | 0.3000 (0.2000–0.4000) | 0.5000 (0.4000–0.6000) |")  # noqa: RUF001

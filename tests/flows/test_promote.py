@@ -13,7 +13,7 @@ from prefect import flow
 from workplace import Workplace
 
 from flows import promote
-from flows.promote import PromotionRefused, end_refused
+from flows.promotion import PromotionRefused, end_refused
 from storage import artifacts, layout
 from storage.champion import read_champion, read_history
 from storage.inventory import list_artifacts
@@ -166,7 +166,7 @@ def test_a_refusal_is_a_state_of_its_own_in_prefect(story: Story) -> None:
 def test_the_decision_is_a_page_in_prefect(story: Story) -> None:
     pages = {page["data"] for page in ask("artifacts", key={"any_": ["promotion"]})}
     [page] = [page for page in pages if f"models/{WORSE} is refused" in page]
-    assert "| not worse than the champion | **no** |" in page
+    assert "| **not worse than the champion** | no |" in page
     assert f"promotions/{story.refused.record['ids']['promotion']}" in page
 
 
@@ -181,7 +181,7 @@ def test_a_promotion_margin_lets_a_worse_challenger_through_for_a_reason(story: 
 
 def test_a_rollback_goes_back_and_keeps_its_reason(story: Story) -> None:
     assert (story.back.code, story.back.record["outcome"]) == (0, "rolled back")
-    history = read_history(story.workplace.store).terms
+    history, _ = read_history(story.workplace.store)
     assert [(entry.model_id, entry.reason) for entry in history[:2]] == [
         (story.model_id, "the experiment is over"),
         (WORSE, "an experiment"),

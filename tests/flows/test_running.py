@@ -16,16 +16,18 @@ from distributed.scheduler import KilledWorker, NoWorkerError
 from workplace import Workplace
 
 from flows import ingest
-from flows.options import DaskOptions
-from flows.running import open_dask, telling_of_dask
-from flows.settings import Settings
+from flows.log_stream import MAY_BE_PROFILED
+from flows.runtime import explaining_lost_dask, open_dask
+from flows.settings import DaskOptions, Environment, read
 from reviews.sample import SampleFiles
 from schema.digests import file_sha256
 from schema.errors import Unavailable
-from spark.options import GIB, SparkOptions
-from tasks.options import LogOptions, PlaceOptions
-from tasks.processes import MAY_BE_PROFILED
-from tasks.sessions import open_spark
+from spark.options import GIB
+from tasks.spark_session import open_spark
+
+
+def with_dask(**options: Any) -> Environment:
+    return Environment(dask=DaskOptions(**options))
 
 
 def test_tasks_run_on_the_scheduler_that_is_named(new_workplace: Callable[[], Workplace], sample: SampleFiles) -> None:
@@ -51,21 +53,21 @@ def test_scheduler_that_does_not_answer_is_named_in_one_message(
 
 @pytest.mark.parametrize(("n_workers", "scheme"), [(0, "inproc://"), (2, "tcp://")])
 def test_own_workers_are_processes_where_asked_for(n_workers: int, scheme: str) -> None:
-    with open_dask(DaskOptions(dask_workers=n_workers), LogOptions()) as address:
+    with open_dask(with_dask(dask_workers=n_workers)) as address:
         assert address.startswith(scheme)
 
 
 def test_two_runs_at_once_have_schedulers_that_are_in_nobodys_way() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with open_dask(DaskOptions(), LogOptions()) as first, open_dask(DaskOptions(), LogOptions()) as second:
+        with open_dask() as first, open_dask() as second:
             assert first != second
 
 
 @pytest.mark.parametrize("n_workers", [0, 1])
 def test_workers_have_the_memory_that_is_named(n_workers: int) -> None:
-    options = DaskOptions(dask_workers=n_workers, dask_worker_memory="900m")
-    with open_dask(options, LogOptions()) as address, Client(address) as client:
+    options = with_dask(dask_workers=n_workers, dask_worker_memory="900m")
+    with open_dask(options) as address, Client(address) as client:
         [worker] = client.scheduler_info()["workers"].values()
         assert worker["memory_limit"] == 900 * 1024**2
 
@@ -73,7 +75,7 @@ def test_workers_have_the_memory_that_is_named(n_workers: int) -> None:
 @pytest.mark.skipif(MAY_BE_PROFILED, reason="this Python has no fault that a profile brings out")
 @pytest.mark.parametrize("n_workers", [0, 1])
 def test_workers_are_not_profiled_where_that_can_freeze_them(n_workers: int) -> None:
-    with open_dask(DaskOptions(dask_workers=n_workers), LogOptions()) as address, Client(address) as client:
+    with open_dask(with_dask(dask_workers=n_workers)) as address, Client(address) as client:
         client.submit(time.sleep, 1.5).result()  # Dask tells what it saw once a second
         assert client.profile()["count"] == 0
 
@@ -89,10 +91,9 @@ def test_workers_share_what_spark_leaves_and_at_least_half_the_machine(
 
 def test_spark_is_opened_as_the_flags_say(tmp_path: Path) -> None:
     scratch = tmp_path.as_uri()
-    settings = Settings(
-        spark_master="local[1]", spark_driver_memory="900m", spark_shuffle_partitions="3", spark_scratch=scratch
-    )
-    with open_spark(settings.part(SparkOptions), settings.part(PlaceOptions), "flags") as session:
+    flags = {"spark_master": "local[1]", "spark_driver_memory": "900m", "spark_shuffle_partitions": "3"}
+    environment = read(Environment, flags | {"spark_scratch": scratch})
+    with open_spark(environment.spark, environment.places, "flags") as session:
         assert session.sparkContext.master == "local[1]"
         assert session.conf.get("spark.driver.memory") == "900m"
         assert session.conf.get("spark.sql.shuffle.partitions") == "3"
@@ -138,14 +139,10 @@ def test_timestamps_in_milliseconds_are_read_as_such(
 def test_lost_scheduler_and_killed_workers_are_told_with_what_to_do() -> None:
     worker: Any = None
     lost = {
-        FutureCancelledError("score-1", "scheduler-connection-lost"): "scheduler went away .*connection-lost",
+        FutureCancelledError("score-1", "scheduler-connection-lost"): "Lost the Dask scheduler .*connection-lost",
         NoWorkerError("score-1", 120.0): "No Dask worker was there to run a task for two minutes",
         KilledWorker("score-1", worker, 3): "4 Dask workers died .* while they ran 'score-1'.*--dask-worker-memory",
     }
     for error, message in lost.items():
-
-        def lose(error: Exception = error) -> None:
+        with pytest.raises(Unavailable, match=f"{message}.*goes on from what is done"), explaining_lost_dask():
             raise error
-
-        with pytest.raises(Unavailable, match=f"{message}.*goes on from what is done"):
-            telling_of_dask(lose)()

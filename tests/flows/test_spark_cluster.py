@@ -12,11 +12,11 @@ from prefect.client.orchestration import get_client
 from servers import SparkCluster, open_spark_cluster
 from workplace import Workplace
 
-from flows.settings import Settings
+from flows.settings import Environment, read
 from spark.options import SparkOptions
 from storage import layout
 from tasks.options import PlaceOptions
-from tasks.sessions import open_spark, spark_limit
+from tasks.spark_session import open_spark, spark_limit
 
 pytestmark = pytest.mark.timeout(1500)  # seven cold starts of two executors
 
@@ -86,14 +86,10 @@ def test_training_on_a_cluster_says_what_it_takes_and_leaves_no_scratch(
 
 
 def test_executors_are_as_large_as_the_flags_say(cluster: SparkCluster, tmp_path: Path) -> None:
-    settings = Settings(
-        spark_master=cluster.master_url,
-        spark_executor_memory="600m",
-        spark_executor_cores="1",
-        spark_max_cores="1",
-        work_dir=tmp_path,
-    )
-    with open_spark(settings.part(SparkOptions), settings.part(PlaceOptions), "sizes") as session:
+    sizes = {"spark_executor_memory": "600m", "spark_executor_cores": "1", "spark_max_cores": "1"}
+    flags = {"spark_master": cluster.master_url, **sizes, "work_dir": str(tmp_path)}
+    environment = read(Environment, flags)
+    with open_spark(environment.spark, environment.places, "sizes") as session:
         assert session.range(10).count() == 10
         status = session.sparkContext._jsc.sc().statusTracker().getExecutorInfos()
         conf = session.sparkContext.getConf()

@@ -5,13 +5,13 @@ import pyarrow as pa
 import pytest
 
 from evaluation.options import SplitOptions
-from flows.settings import Settings
-from flows.stages import split_as_asked
+from flows.pipeline import split_as_asked
+from flows.settings import read
 from storage import artifacts, layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
+from tasks.dataset import split_dataset
 from tasks.options import PlaceOptions
-from tasks.split import split_dataset
 from tasks.store import PART_FILES, read_table
 
 DAY = 86_400
@@ -60,7 +60,7 @@ def test_leave_last_n_and_split_at_decide_the_split(
     if not n_validation:
         flags |= {"validation_share": "0.3"}
         n_validation = 6
-    options = Settings(**flags).part(SplitOptions)
+    options = read(SplitOptions, flags)
     split = split_dataset(places, dataset, options)
     assert read_table(places, split, layout.TEST).num_rows == n_test
     assert read_table(places, split, layout.VALIDATION).num_rows == n_validation
@@ -76,7 +76,7 @@ def test_leave_last_n_and_split_at_decide_the_split(
 def test_gap_and_end_of_a_time_split_leave_rows_out(
     flags: dict[str, str], days: dict[str, set[int]], places: PlaceOptions, dataset: Manifest, prefect_api: str
 ) -> None:
-    options = Settings(split="time", validation_share="0.4", **flags).part(SplitOptions)
+    options = read(SplitOptions, {"split": "time", "validation_share": "0.4", **flags})
     split = split_dataset(places, dataset, options)
     assert {part: set(days_of(places, split, name)) for part, name in PART_FILES.items()} == days
     assert split.count("n_left_out") == 30 - 6 * sum(map(len, days.values()))
@@ -94,8 +94,7 @@ def test_files_say_what_is_held_out_and_pairs_in_two_of_them_are_a_leak(
     for part, text in pairs.items():
         (tmp_path / f"{part}.csv").write_text(text)
         options[f"split_{part}_file"] = str(tmp_path / f"{part}.csv")
-    settings = Settings(split="files", **options, store_uri=places.store_uri, work_dir=places.work_dir)
-    split = split_as_asked(settings, dataset)
+    split = split_as_asked(places, dataset, read(SplitOptions, {"split": "files", **options}))
     held = {part: read_table(places, split, name).num_rows for part, name in PART_FILES.items()}
     assert held == {"train": 2, "validation": 1, "test": 1}
     assert (split.counts["n_leaked"], split.counts["n_left_out"]) == (1, 26)

@@ -31,7 +31,7 @@ from storage.local import LocalStore
 from storage.manifest import FileEntry
 
 PROGRAM = Path(__file__).parents[2] / "flows" / "store.py"
-SLOW = {"prefect", "pyspark", "mlflow", "pandas", "dask", "distributed", "numpy", "pyarrow", "boto3", "matplotlib"}
+SLOW = {"prefect", "pyspark", "mlflow", "pandas", "dask", "distributed", "scipy", "pyarrow", "boto3", "matplotlib"}
 EVIL = "a[red]b[/red]:smile:\x1b[2J\x07\u202e\nc"
 
 

@@ -15,9 +15,8 @@ from reports.display import (
     format_share,
     is_descriptive,
 )
-from reports.original import original_table
 from reports.report_input import ReportInput
-from reports.terminal import terminal_table
+from reports.terminal import original_table, terminal_table
 from schema.metric import Metric
 
 

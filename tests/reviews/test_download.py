@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -162,7 +163,8 @@ def visible_files(folder: Path) -> set[str]:
 
 
 def test_download_fetches_the_file_and_records_where_it_came_from(site: Site, target: Path) -> None:
-    got = fetch(site, target)
+    seen: list[tuple[int, int | None]] = []
+    got = download(site.url, target, sha256=None, progress=lambda done, total: seen.append((done, total)))
     assert got == Download(target, sha256_of(REVIEWS), len(REVIEWS), was_present=False)
     assert target.read_bytes() == REVIEWS
     record = json.loads(target.with_name(f"{NAME}.download.json").read_text())
@@ -173,13 +175,7 @@ def test_download_fetches_the_file_and_records_where_it_came_from(site: Site, ta
         "size_bytes": got.size_bytes,
     }
     assert visible_files(target.parent) == {NAME, f"{NAME}.download.json"}
-
-
-def test_download_reports_progress_from_nothing_to_all(site: Site, target: Path) -> None:
-    seen: list[tuple[int, int | None]] = []
-    download(site.url, target, sha256=None, progress=lambda done, total: seen.append((done, total)))
-    assert seen[0] == (0, len(REVIEWS))
-    assert seen[-1] == (len(REVIEWS), len(REVIEWS))
+    assert (seen[0], seen[-1]) == ((0, len(REVIEWS)), (len(REVIEWS), len(REVIEWS)))
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
 
 
@@ -195,17 +191,14 @@ def test_download_accepts_the_pinned_digest_in_upper_case_also_when_present(site
     assert [fetch(site, target, sha256=pin).was_present for _ in range(2)] == [False, True]
 
 
-def test_download_fetches_again_when_the_fetched_file_was_damaged(site: Site, target: Path) -> None:
+@pytest.mark.parametrize(("name", "content"), [(NAME, REVIEWS[:-1] + b"x"), (f"{NAME}.download.json", b'{"url":')])
+def test_download_fetches_again_when_the_fetched_file_or_its_record_is_damaged(
+    site: Site, target: Path, name: str, content: bytes
+) -> None:
     fetch(site, target)
-    target.write_bytes(REVIEWS[:-1] + b"x")
+    target.with_name(name).write_bytes(content)
     assert not fetch(site, target).was_present
     assert target.read_bytes() == REVIEWS
-
-
-def test_download_fetches_again_when_its_record_is_damaged(site: Site, target: Path) -> None:
-    fetch(site, target)
-    target.with_name(f"{NAME}.download.json").write_text('{"url":')
-    assert not fetch(site, target).was_present
 
 
 def test_download_fetches_again_when_the_url_is_another(site: Site, target: Path) -> None:
@@ -272,17 +265,28 @@ def test_download_starts_afresh_when_nothing_identifies_the_version(site: Site, 
     assert "range" not in site.requests[1]
 
 
-def test_download_starts_afresh_when_the_server_ignores_ranges(site: Site, target: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "n_requests"),
+    [
+        pytest.param({"honours_range": False}, 2, id="ranges are ignored"),
+        pytest.param({"body": OTHER_REVIEWS, "etag": '"v2"'}, 2, id="the file changed"),
+        pytest.param({"range_shift": 10}, 3, id="the range begins elsewhere"),
+        pytest.param({"body": gzip.compress(b"short"), "honours_if_range": False}, 3, id="the file became shorter"),
+        pytest.param(  # found out by the gzip's own checksum
+            {"body": OTHER_REVIEWS, "honours_if_range": False, "sends_etag_with_ranges": False},
+            3,
+            id="the pieces do not fit together",
+        ),
+    ],
+)
+def test_download_starts_afresh_when_the_server_does_not_continue_the_same_file(
+    site: Site, target: Path, changes: dict[str, Any], n_requests: int
+) -> None:
     fetch_half(site, target)
-    site.honours_range = False
-    assert fetch(site, target).sha256 == sha256_of(REVIEWS)
-    assert len(site.requests) == 2
-
-
-def test_download_starts_afresh_when_the_file_changed(site: Site, target: Path) -> None:
-    fetch_half(site, target)
-    site.body, site.etag = OTHER_REVIEWS, '"v2"'
-    assert fetch(site, target).sha256 == sha256_of(OTHER_REVIEWS)
+    for name, value in changes.items():
+        setattr(site, name, value)
+    assert fetch(site, target).sha256 == sha256_of(site.body)
+    assert len(site.requests) == n_requests
 
 
 @pytest.mark.parametrize("change", ["version", "size"])
@@ -295,27 +299,6 @@ def test_download_starts_afresh_when_a_range_is_of_another_file(site: Site, targ
     site.etag, site.sends_etag_with_ranges = '"v2"', change == "version"
     assert fetch(site, plain).sha256 == sha256_of(site.body)
     assert len(site.requests) == 3
-
-
-def test_download_starts_afresh_when_a_range_begins_elsewhere(site: Site, target: Path) -> None:
-    fetch_half(site, target)
-    site.range_shift = 10
-    assert fetch(site, target).sha256 == sha256_of(REVIEWS)
-    assert len(site.requests) == 3
-
-
-def test_download_starts_afresh_when_the_pieces_do_not_fit_together(site: Site, target: Path) -> None:
-    """A server that hides the change is found out by the gzip's own checksum."""
-    fetch_half(site, target)
-    site.body, site.honours_if_range, site.sends_etag_with_ranges = OTHER_REVIEWS, False, False
-    assert len(OTHER_REVIEWS) == len(REVIEWS)
-    assert fetch(site, target).sha256 == sha256_of(OTHER_REVIEWS)
-
-
-def test_download_starts_afresh_when_the_file_became_shorter(site: Site, target: Path) -> None:
-    fetch_half(site, target)
-    site.body, site.honours_if_range = gzip.compress(b"short"), False
-    assert fetch(site, target).sha256 == sha256_of(site.body)
 
 
 def test_download_starts_afresh_when_the_part_is_of_another_url(site: Site, target: Path) -> None:
@@ -364,11 +347,24 @@ def test_download_calls_passing_failures_retryable(site: Site, target: Path, sta
         fetch(site, target)
 
 
-@pytest.mark.parametrize("body", [b"<!DOCTYPE html><p>Log in", b"\xef\xbb\xbf\n <html>", b"<?xml version='1.0'?>"])
-def test_download_refuses_a_page_in_place_of_data(site: Site, target: Path, body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("name", "body", "message"),
+    [
+        (NAME, REVIEWS[:-1000], "broken gzip"),
+        (NAME, REVIEWS[:5000] + b"\x00" * 64 + REVIEWS[5064:], "broken gzip"),
+        (NAME, b"service is busy", "is no gzip: it begins b'service is busy'"),
+        (NAME, b"", "is empty"),
+        ("reviews.json", b"<!DOCTYPE html><p>Log in", "web page or XML that begins"),
+        ("reviews.json", b"\xef\xbb\xbf\n <html>", "web page or XML that begins"),
+        ("reviews.json", b"<?xml version='1.0'?>", "web page or XML that begins"),
+    ],
+)
+def test_download_refuses_what_is_no_whole_file_of_data(
+    site: Site, target: Path, name: str, body: bytes, message: str
+) -> None:
     site.body = body
-    with pytest.raises(InvalidInput, match="web page or XML that begins"):
-        fetch(site, target.with_suffix(""))
+    with pytest.raises(InvalidInput, match=message):
+        fetch(site, target.with_name(name))
     assert visible_files(target.parent) == set()
 
 
@@ -380,13 +376,6 @@ def test_download_keeps_the_part_when_a_page_comes_in_its_place(site: Site, targ
     assert part_of(target).stat().st_size == kept
 
 
-def test_download_refuses_a_truncated_gzip(site: Site, target: Path) -> None:
-    site.body = REVIEWS[:-1000]
-    with pytest.raises(InvalidInput, match="broken gzip"):
-        fetch(site, target)
-    assert visible_files(target.parent) == set()
-
-
 def test_download_retries_a_broken_gzip_whose_size_was_not_announced(site: Site, target: Path) -> None:
     site.announces_size, site.cuts = False, [200_000]
     with pytest.raises(Unavailable, match="its size was not announced"):
@@ -394,27 +383,9 @@ def test_download_retries_a_broken_gzip_whose_size_was_not_announced(site: Site,
     assert fetch(site, target).sha256 == sha256_of(REVIEWS)
 
 
-def test_download_refuses_a_damaged_gzip(site: Site, target: Path) -> None:
-    site.body = REVIEWS[:5000] + b"\x00" * 64 + REVIEWS[5064:]
-    with pytest.raises(InvalidInput, match="broken gzip"):
-        fetch(site, target)
-
-
-def test_download_refuses_a_gz_that_is_none(site: Site, target: Path) -> None:
-    site.body = b"service is busy"
-    with pytest.raises(InvalidInput, match="is no gzip: it begins b'service is busy'"):
-        fetch(site, target)
-
-
 def test_download_takes_plain_data_under_a_plain_name(site: Site, target: Path) -> None:
     site.body = b"user,item\nada,1\n"
     assert fetch(site, target.with_suffix("")).size_bytes == len(site.body)
-
-
-def test_download_refuses_an_empty_answer(site: Site, target: Path) -> None:
-    site.body = b""
-    with pytest.raises(InvalidInput, match="is empty"):
-        fetch(site, target)
 
 
 def test_download_refuses_another_digest_than_pinned(site: Site, target: Path) -> None:
@@ -492,11 +463,13 @@ def test_download_refuses_a_folder_that_cannot_be_made(site: Site, tmp_path: Pat
         fetch(site, tmp_path / "file" / "raw" / NAME)
 
 
-def test_use_local_digests_the_file(tmp_path: Path) -> None:
+def test_use_local_digests_the_file_and_refuses_another_digest_than_pinned(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_bytes(REVIEWS)
     expected = Download(path, sha256_of(REVIEWS), len(REVIEWS), was_present=True)
     assert use_local(path, sha256=sha256_of(REVIEWS)) == expected
+    with pytest.raises(InvalidInput, match=f"expected {'0' * 64}"):
+        use_local(path, sha256="0" * 64)
 
 
 def test_use_local_refuses_what_is_no_file_with_data(tmp_path: Path) -> None:
@@ -511,12 +484,6 @@ def test_use_local_refuses_what_is_no_file_with_data(tmp_path: Path) -> None:
     for name, reason in reasons.items():
         with pytest.raises(InvalidInput, match=reason):
             use_local(tmp_path / name)
-
-
-def test_use_local_refuses_another_digest_than_pinned(tmp_path: Path) -> None:
-    (tmp_path / NAME).write_bytes(REVIEWS)
-    with pytest.raises(InvalidInput, match=f"expected {'0' * 64}"):
-        use_local(tmp_path / NAME, sha256="0" * 64)
 
 
 def test_options_refuse_a_pin_that_is_no_digest() -> None:

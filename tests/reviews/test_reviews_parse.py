@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reviews import parse
+from reviews import lines, parse
 from reviews.formats import Format, detect_format
-from reviews.parse import read_partitions
-from reviews.parse_line import RejectedLineError, parse_line
+from reviews.parse import RejectedLineError, parse_line, read_partitions
 from schema.errors import InvalidInput
 
 JSON = Format("json", False, {"user": "u", "item": "i", "rating": "r"}, numeric=frozenset({"rating"}))
@@ -188,7 +187,7 @@ def test_line_longer_than_a_partition_is_read_whole(read):
 
 
 def test_endless_line_is_refused_before_it_fills_memory(read, monkeypatch):
-    monkeypatch.setattr(parse, "MAX_LINE_BYTES", 1_000)
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 1_000)
     with pytest.raises(InvalidInput, match="line of more than 1,000 bytes"):
         read(b"A,B,4\n" + b"x" * 2_000, CSV, partition_bytes=100)
 

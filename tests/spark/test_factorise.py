@@ -13,6 +13,7 @@ from pyspark.sql import functions as sf
 
 from spark import factorise as engine
 from spark.factorise import Factorisation, factorise, factors_of, save_model
+from storage.parquet import write_parquet
 
 N_USERS, N_ITEMS = 60, 40
 
@@ -120,7 +121,7 @@ def test_the_same_interactions_give_the_same_bytes_however_they_are_cut(
 ) -> None:
     parts = cut(checkerboard(), tmp_path)
     for name, paths in (("whole", [train]), ("again", [train]), ("parts", parts)):
-        save_model(factorise(session, paths, parameters(implicit=implicit, n_blocks=4)), tmp_path / name)
+        save_model(factorise(session, paths, parameters(implicit=implicit, n_blocks=4)), tmp_path / name, write_parquet)
     assert digests(tmp_path / "whole") == digests(tmp_path / "again") == digests(tmp_path / "parts")
 
 
@@ -138,7 +139,7 @@ def test_saved_model_is_loaded_by_spark_with_the_same_factors(
     session: SparkSession, train: str, tmp_path: Path
 ) -> None:
     model = factorise(session, [train], parameters())
-    save_model(model, tmp_path / "als_model")
+    save_model(model, tmp_path / "als_model", write_parquet)
     loaded = ALSModel.load(str(tmp_path / "als_model"))
     assert loaded.rank == 4
     for one, other in zip(factors_of(loaded, N_USERS, N_ITEMS), factors_of(model, N_USERS, N_ITEMS), strict=True):
@@ -148,8 +149,8 @@ def test_saved_model_is_loaded_by_spark_with_the_same_factors(
 def test_save_model_replaces_a_model_and_leaves_only_its_files(
     session: SparkSession, train: str, tmp_path: Path
 ) -> None:
-    save_model(factorise(session, [train], parameters(n_blocks=3)), tmp_path / "als_model")
-    save_model(factorise(session, [train], parameters(n_blocks=2)), tmp_path / "als_model")
+    save_model(factorise(session, [train], parameters(n_blocks=3)), tmp_path / "als_model", write_parquet)
+    save_model(factorise(session, [train], parameters(n_blocks=2)), tmp_path / "als_model", write_parquet)
     assert list(digests(tmp_path / "als_model")) == [
         "itemFactors/part-00000.parquet",
         "itemFactors/part-00001.parquet",
@@ -161,7 +162,7 @@ def test_save_model_replaces_a_model_and_leaves_only_its_files(
 
 def test_no_file_of_a_saved_model_shows_which_jvm_wrote_it(session: SparkSession, train: str, tmp_path: Path) -> None:
     """Spark's writer lists a column's encodings in the order of a hash set, which each JVM seeds anew."""
-    save_model(factorise(session, [train], parameters()), tmp_path / "als_model")
+    save_model(factorise(session, [train], parameters()), tmp_path / "als_model", write_parquet)
     writers = {pq.read_metadata(path).created_by for path in (tmp_path / "als_model").rglob("*.parquet")}
     assert [writer.startswith("parquet-cpp-arrow") for writer in writers] == [True]
 

@@ -30,9 +30,8 @@ def frame(session: SparkSession, edges: Edges) -> DataFrame:
     return session.createDataFrame(sorted(edges), "user long, item long")
 
 
-def left_by(session: SparkSession, edges: Edges, k: int) -> tuple[set[tuple[int, int]], list[KCorePass]]:
-    passes: list[KCorePass] = []
-    core = k_core(frame(session, edges), "user", "item", k, passes.append)
+def left_by(session: SparkSession, edges: Edges, k: int) -> tuple[set[tuple[int, int]], tuple[KCorePass, ...]]:
+    core, passes = k_core(frame(session, edges), "user", "item", k)
     return {(row.user, row.item) for row in core.collect()}, passes
 
 
@@ -41,12 +40,12 @@ def test_k_core_drops_the_chain_that_one_filter_leaves(session: SparkSession) ->
     tail = [(3, 2), (3, 3), (4, 3)]  # user 4 is low; without it item 3 is; without that user 3 is
     left, passes = left_by(session, [*square, *tail], k=2)
     assert left == set(square)
-    assert passes == [
+    assert passes == (
         KCorePass(1, n_users=3, n_items=3, n_interactions=6),
         KCorePass(2, n_users=3, n_items=2, n_interactions=5),
         KCorePass(3, n_users=2, n_items=2, n_interactions=4),
         KCorePass(4, n_users=2, n_items=2, n_interactions=4),
-    ]
+    )
 
 
 def test_k_core_of_a_graph_without_core_is_empty(session: SparkSession) -> None:

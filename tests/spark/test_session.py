@@ -1,49 +1,57 @@
+"""Sessions that follow each other on one JVM, whatever becomes of it; most in a process of their own."""
+
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pydantic import ValidationError
 from pyspark.sql import SparkSession
 
-import spark.configuration
-from spark.blas import describe_blas
-from spark.java import jvm_of
-from spark.jvm_output import JvmLine
-from spark.options import SparkOptions, driver_memory
-from spark.session import open_session, scratch_uri
+from deployments.s3_server import S3Server
+from schema.s3 import S3Access
+from spark.configuration import set_s3_access
+from spark.hadoop import scratch_uri
+from spark.jvm import JvmLine, describe_blas, jvm_of
+from spark.options import GIB, SparkOptions
+from spark.session import open_session
 
-GIB = 1024**3
-
-OPEN_TWICE = """
+ACCESS = S3Access("http://server:9000", "eu-west-3", True, "the-access-key", "the-secret-key", None, "s3a://b/.spark")
+PREAMBLE = """
+import os, signal, sys
+import spark.session
+from pyspark import SparkContext
+from schema.s3 import S3Access
+from spark.hadoop import scratch_uri
 from spark.session import SparkOptions, open_session
+
+options = SparkOptions(spark_master="local[1]", spark_driver_memory="1g", spark_shuffle_partitions=1)
+
+def pid(session):
+    return session.sparkContext._jvm.java.lang.ProcessHandle.current().pid()
+"""
+FAIL_TWICE = """
 seen = []
 for scratch in {scratches}:
     try:
-        with open_session(SparkOptions(spark_master="local[1]", spark_scratch=scratch), "twice") as session:
-            session.range(5).write.parquet(session.conf.get("spark.recommender.scratch") + "/rows")
-            seen.append(session.sparkContext._jvm.java.lang.ProcessHandle.current().pid())
+        with open_session(options.model_copy(update={{"spark_scratch": scratch}}), "twice") as session:
+            session.range(5).write.parquet(scratch_uri(session, "rows"))
+            seen.append(pid(session))
             raise KeyError("the work fails")
     except KeyError:
-        assert SparkContextGone()
+        assert SparkContext._active_spark_context is None
 assert len(seen) == 2 and seen[0] == seen[1], seen
 """
-GONE = """
-from pyspark import SparkContext
-def SparkContextGone():
-    return SparkContext._active_spark_context is None
+SHOW_HEAP = """
+with open_session(options, "heap") as session:
+    print(session.sparkContext._jvm.java.lang.Runtime.getRuntime().maxMemory())
 """
-
-
 KILLED = """
-import os, signal
-from spark.session import SparkOptions, open_session
-options = SparkOptions(spark_master="local[1]", spark_driver_memory="1g")
 warned = []
 try:
     with open_session(options, "dies") as session:
-        os.kill(session.sparkContext._jvm.java.lang.ProcessHandle.current().pid(), signal.SIGKILL)
+        os.kill(pid(session), signal.SIGKILL)
         session.range(5).count()
 except Exception as error:
     print(type(error).__name__)
@@ -54,17 +62,11 @@ with open_session(options, "lives", listener=warned.append) as session:
     print(session.range(5).count())
 print(warned)
 """
-
-
 KILLED_AT_ITS_START = """
-import os, signal
-import spark.session
-from spark.session import SparkOptions, open_session
-options = SparkOptions(spark_master="local[1]", spark_driver_memory="1g")
-make = {what}
+make = {where}
 def die(context, *more, **named):
     {where} = make
-    os.kill(spark.session._gateways[0].proc.pid, signal.SIGKILL)
+    os.kill(spark.session._jvms[0].gateway.proc.pid, signal.SIGKILL)
     return make(context, *more, **named)
 {where} = die
 try:
@@ -75,74 +77,57 @@ except Exception as error:
 with open_session(options, "lives") as session:
     print(session.range(5).count())
 """
+LOCAL_THEN_SERVERS = """
+endpoint, bucket, access_key, secret_key = sys.argv[1:]
+seen = []
+
+def write(s3):
+    with open_session(options, "moves", s3) as session:
+        uri = scratch_uri(session, "rows")
+        session.range(5).write.parquet(uri)
+        assert session.read.parquet(uri).count() == 5
+        seen.append((uri.split(":")[0], pid(session)))
+
+server = S3Access(endpoint, "us-east-1", True, access_key, secret_key, None, f"s3a://{bucket}/moves/.spark")
+write(None)
+write(server)
+write(server)
+write(None)
+schemes, pids = zip(*seen)
+assert schemes == ("file", "s3a", "s3a", "file"), schemes
+assert pids[0] != pids[1] == pids[2] == pids[3], pids
+"""
 
 
-@pytest.mark.parametrize(("machine", "heap"), [(2, "1g"), (24, "6g"), (256, "8g")])
-def test_driver_memory_is_a_quarter_of_the_machine_within_bounds(machine: int, heap: str) -> None:
-    assert driver_memory(SparkOptions(), machine * GIB) == heap
+def run(code: str, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own, which succeeds."""
+    command = [sys.executable, "-c", PREAMBLE + code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500, **more)
+    assert done.returncode == 0, done.stderr
+    return done
 
 
-def test_driver_memory_is_what_was_asked_for() -> None:
-    assert driver_memory(SparkOptions(spark_driver_memory="3g"), 24 * GIB) == "3g"
-
-
-def test_spark_options_refuse_a_memory_that_java_cannot_read() -> None:
-    with pytest.raises(ValidationError, match="spark_driver_memory"):
-        SparkOptions(spark_driver_memory="lots")
-
-
-@pytest.mark.parametrize(
-    ("master", "library", "is_quick"),
-    [
-        ("local[2]", "libblas.so.3", True),
-        ("local[2]", None, False),
-        ("spark://127.0.0.1:7077", "libblas.so.3", True),
-        ("spark://host:7077", "libblas.so.3", False),
-    ],
-)
-def test_only_a_session_on_this_machine_with_native_blas_does_without_the_thorough_compiler(
-    monkeypatch: pytest.MonkeyPatch, master: str, library: str | None, is_quick: bool
-) -> None:
-    monkeypatch.setattr(spark.configuration, "find_library", lambda _: library)
-    assert (spark.configuration.compiler_flag(SparkOptions(spark_master=master)) != "") == is_quick
-
-
-def test_session_obeys_its_options(session: SparkSession) -> None:
+def test_session_obeys_its_options_and_has_no_web_page_and_one_blas_thread(session: SparkSession) -> None:
     assert session.sparkContext.master == "local[2]"
     assert session.conf.get("spark.sql.shuffle.partitions") == "3"
     assert session.conf.get("spark.sql.session.timeZone") == "UTC"
+    assert session.sparkContext.uiWebUrl is None
+    assert jvm_of(session).java.lang.System.getenv("OPENBLAS_NUM_THREADS") == "1"
 
 
 def test_first_session_of_a_process_decides_the_heap() -> None:
-    code = """
-from spark.session import SparkOptions, open_session
-with open_session(SparkOptions(spark_master="local[1]", spark_driver_memory="1g"), "heap") as session:
-    print(session.sparkContext._jvm.java.lang.Runtime.getRuntime().maxMemory())
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 0.85 * GIB < int(done.stdout) <= GIB  # one survivor space does not count
+    assert 0.85 * GIB < int(run(SHOW_HEAP).stdout) <= GIB  # one survivor space does not count
 
 
 def test_jvm_that_died_is_followed_by_another_whose_warnings_reach_the_listener() -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    failed, counted, warned = done.stdout.splitlines()
+    failed, counted, warned = run(KILLED).stdout.splitlines()
     assert (failed, counted) == ("DriverLost", "5")
     assert warned == repr([JvmLine("WARNING", "Speaker", 'two\nlines of "it"')])
 
 
 @pytest.mark.parametrize("where", ["spark.session.SparkSession", "spark.session.SparkContext.setCheckpointDir"])
 def test_jvm_that_dies_while_a_session_is_opened_is_followed_by_another(where: str) -> None:
-    code = KILLED_AT_ITS_START.format(what=where, where=where)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["DriverLost", "5"]
-
-
-def test_session_has_no_web_page_and_one_blas_thread(session: SparkSession) -> None:
-    assert session.sparkContext.uiWebUrl is None
-    assert jvm_of(session).java.lang.System.getenv("OPENBLAS_NUM_THREADS") == "1"
-    assert "OPENBLAS_NUM_THREADS" not in os.environ or os.environ["OPENBLAS_NUM_THREADS"]
+    assert run(KILLED_AT_ITS_START.format(where=where)).stdout.splitlines() == ["DriverLost", "5"]
 
 
 def test_scratch_uris_differ_and_lie_in_a_folder_that_spark_reaches(session: SparkSession) -> None:
@@ -166,16 +151,30 @@ def test_open_session_says_nothing_keeps_the_jvm_and_leaves_nothing(tmp_path: Pa
     scratch, temporary = tmp_path / "scratch", tmp_path / "temporary"
     scratch.mkdir()
     temporary.mkdir()
-    code = GONE + OPEN_TWICE.format(scratches=[None, scratch.as_uri()])
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "TMPDIR": str(temporary)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    code = FAIL_TWICE.format(scratches=[None, scratch.as_uri()])
+    done = run(code, env={**os.environ, "TMPDIR": str(temporary)}, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("", "")
     assert list(scratch.iterdir()) == []
     assert [path.name for path in temporary.iterdir() if path.name.startswith("recommender-")] == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scratch", "temporary"]
+
+
+def test_credentials_are_in_nothing_that_is_shown(session: SparkSession) -> None:
+    context = session.sparkContext
+    set_s3_access(context, ACCESS)
+    try:
+        hadoop = context._jsc.hadoopConfiguration()
+        assert hadoop.get("fs.s3a.secret.key") == "the-secret-key"
+        assert hadoop.get("fs.s3a.endpoint") == "http://server:9000"
+        assert hadoop.get("fs.s3a.path.style.access") == "true"
+        shown = str(context.getConf().getAll()) + str(session.sql("SET").collect()) + repr(ACCESS)
+        assert "the-secret-key" not in shown
+        assert "the-access-key" not in shown
+    finally:
+        for name in ("access.key", "secret.key"):
+            context._jsc.hadoopConfiguration().unset(f"fs.s3a.{name}")
+
+
+def test_process_that_comes_to_a_server_gets_a_jvm_that_reaches_it(minio: S3Server) -> None:
+    credentials = minio.credentials
+    run(LOCAL_THEN_SERVERS, minio.endpoint_url, minio.bucket, credentials.access_key, credentials.secret_key)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schema.errors import InvalidKey
 from storage import layout
 from storage.layout import check_key, check_prefix
-from tasks.split import SPLIT_FILES
+from tasks.dataset import SPLIT_FILES
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,4 +1,4 @@
-"""Opening Spark for a task: what is wrong with the machine or the options is said without a traceback.
+"""Open Spark for a task.
 
 Spark is opened in the process of the flow, its driver, and a process has one session at a time. How many processes
 of a machine have one at a time is up to Prefect: a global concurrency limit named ``spark-on-HOST`` says so where
@@ -18,12 +18,10 @@ from prefect.context import TaskRunContext
 from prefect.exceptions import ObjectNotFound
 from pyspark.sql import SparkSession
 
-from schema.errors import InvalidInput, Unavailable
 from schema.s3 import S3Access
-from spark.configuration import machine_bytes
-from spark.jvm_output import JvmLine, Listener
-from spark.options import SparkOptions, describe_sizes
-from spark.session import DriverLost, open_session
+from spark.jvm import JvmLine, Listener
+from spark.options import SparkOptions, describe_sizes, machine_bytes
+from spark.session import open_session
 from storage import artifacts, layout
 from storage.manifest import Manifest
 from storage.opening import S3_SCHEME, S3A_SCHEME
@@ -35,38 +33,21 @@ LEASE_SECONDS = 60.0  # after which the place of a process that was killed is fr
 
 @contextmanager
 def open_spark(options: SparkOptions, places: PlaceOptions, name: str) -> Iterator[SparkSession]:
-    """Yield a Spark session that reaches the store, and is closed at the end, whatever happens.
+    """Yield a Spark session that reaches the store, and close it at the end, whatever happens.
 
     Raises:
-        InvalidInput: If no fit Java is found, or Spark refuses the options.
+        InvalidInput: If no suitable Java is found, or the JVM does not start.
         Unavailable: If no master of the cluster answers, or the driver's JVM dies.
     """
-    with _telling_of_the_driver(), ExitStack() as stack:
+    with ExitStack() as stack:
         _wait_for_place(stack)
-        s3a = _s3a_access(places)
-        if not (options.is_local or options.spark_scratch or s3a):
+        access = _s3_access(places)
+        if not (options.is_local or options.spark_scratch or access):
             folder = stack.enter_context(scratch_folder(places, "spark"))
             options = options.model_copy(update={"spark_scratch": folder.absolute().as_uri()})
-        try:
-            session = stack.enter_context(open_session(options, name, s3a, _listener()))
-        except ValueError as error:
-            raise InvalidInput(str(error)) from error
-        except ConnectionError as error:
-            raise Unavailable(str(error)) from error
-        _tell_once(describe_sizes(options, machine_bytes()))
+        session = stack.enter_context(open_session(options, name, access, _listener()))
+        _log_once(describe_sizes(options, machine_bytes()))
         yield session
-
-
-@contextmanager
-def _telling_of_the_driver() -> Iterator[None]:
-    """Say that the driver's JVM died, and what may help."""
-    try:
-        yield
-    except DriverLost as error:
-        raise Unavailable(
-            f"{error}\nExit code -9 is a kill, as when the machine is out of memory: see SPARK_DRIVER_MEMORY and what "
-            "else runs there. Run the same again: it goes on from what is done."
-        ) from error
 
 
 def spark_limit() -> str:
@@ -87,7 +68,7 @@ def _wait_for_place(stack: ExitStack) -> None:
 
 
 def _listener() -> Listener:
-    """Return what logs Spark's warnings as those of the run that opens it now."""
+    """Return a listener that logs Spark's warnings as those of the run that opens it now."""
     run = copy_context()
 
     def log(line: JvmLine) -> None:
@@ -97,8 +78,8 @@ def _listener() -> Listener:
 
 
 @cache
-def _tell_once(sentence: str) -> None:
-    """Log what holds for the whole process the first time that it is found."""
+def _log_once(sentence: str) -> None:
+    """Log a sentence about the whole process, the first time only."""
     logger.info("{}", sentence)
 
 
@@ -116,11 +97,11 @@ def spark_uri(places: PlaceOptions, artifact: Manifest, name: str) -> str:
 
 
 def spark_reaches_store(places: PlaceOptions) -> bool:
-    """Tell whether the store is on an S3 server whose certificate, if it has one, Spark's JVM accepts too."""
+    """Return whether the store is on an S3 server whose certificate, if it has one, Spark's JVM accepts too."""
     return places.store_uri.lower().startswith(S3_SCHEME) and places.s3_options.tls_verification is True
 
 
-def _s3a_access(places: PlaceOptions) -> S3Access | None:
+def _s3_access(places: PlaceOptions) -> S3Access | None:
     if not spark_reaches_store(places):
         return None
     from storage.s3 import S3Store

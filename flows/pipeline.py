@@ -1,4 +1,4 @@
-"""The stages that flows are composed of: which task after which, and what runs side by side."""
+"""What flows are composed of: which task after which, and what runs side by side."""
 
 import time
 from collections.abc import Sequence
@@ -9,15 +9,14 @@ from prefect import unmapped
 from prefect.futures import PrefectFuture
 
 from evaluation.options import SplitOptions
-from flows.settings import Settings
-from models.registry import Candidate, candidates, learning_curve, yardsticks
+from flows.settings import Environment
+from models.registry import Candidate, ModelOptions, candidates, learning_curve, yardsticks
 from reviews.checks import CHECKS
-from reviews.ingest import IngestOptions
-from reviews.options import DownloadOptions
-from spark.options import DatasetOptions, SparkOptions
+from reviews.options import IngestOptions
+from spark.options import DatasetOptions
 from storage.manifest import Manifest
-from tasks.choose import NDCG, Choice, Scored, choose
-from tasks.dataset import build_dataset
+from tasks.choose import NDCG, Choice, choose
+from tasks.dataset import SPLIT_FILES, build_dataset, split_dataset
 from tasks.drift import Drift, compare_with_before
 from tasks.execution import Advance, progress
 from tasks.fit import Parts, fit
@@ -33,17 +32,16 @@ from tasks.options import (
 )
 from tasks.raw import fetch_raw, keep_file
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
-from tasks.score import score
-from tasks.split import SPLIT_FILES, split_dataset
+from tasks.score import Scored, score
 from tasks.store import LEARNT, scratch_folder
 
 Result = TypeVar("Result")
 
 
-def ingest_reviews(settings: Settings) -> tuple[Manifest, Manifest]:
+def ingest_reviews(environment: Environment, source: ReviewsInput, options: IngestOptions) -> tuple[Manifest, Manifest]:
     """Return the raw file and its reviews."""
-    places, options = settings.part(PlaceOptions), settings.part(IngestOptions)
-    raw = fetch_raw(places, settings.part(ReviewsInput), settings.part(DownloadOptions))
+    places = environment.places
+    raw = fetch_raw(places, source, environment.download)
     found = find_reviews(places, raw, options)
     if found:
         return raw, found
@@ -56,46 +54,48 @@ def ingest_reviews(settings: Settings) -> tuple[Manifest, Manifest]:
         return raw, publish_reviews(places, raw, options, partitions, checked)
 
 
-def compare_reviews(settings: Settings, raw: Manifest, reviews: Manifest) -> Drift | None:
+def compare_reviews(environment: Environment, raw: Manifest, reviews: Manifest, options: DriftOptions) -> Drift | None:
     """Compare reviews with those of the run before, unless that is turned off; None where there is no comparison."""
-    options = settings.part(DriftOptions)
-    return None if options.drift == "off" else compare_with_before(settings.part(PlaceOptions), raw, reviews, options)
+    return None if options.drift == "off" else compare_with_before(environment.places, raw, reviews, options)
 
 
-def make_dataset(settings: Settings, reviews: Manifest) -> Manifest:
-    """Return the dataset made of reviews."""
-    return build_dataset(
-        settings.part(PlaceOptions), reviews, settings.part(DatasetOptions), settings.part(SparkOptions)
-    )
+def make_split(
+    environment: Environment,
+    source: ReviewsInput,
+    ingest: IngestOptions,
+    dataset_options: DatasetOptions,
+    split: SplitOptions,
+    drift: DriftOptions | None = None,
+) -> Lineage:
+    """Return everything from the raw file to the split; with drift options the reviews may be refused."""
+    raw, reviews = ingest_reviews(environment, source, ingest)
+    if drift:
+        compare_reviews(environment, raw, reviews, drift)
+    dataset = build_dataset(environment.places, reviews, dataset_options, environment.spark)
+    return Lineage(raw, reviews, dataset, split_as_asked(environment.places, dataset, split))
 
 
-def make_split(settings: Settings, *, is_compared: bool = False) -> Lineage:
-    """Return everything from the raw file to the split; what is compared with the run before may be refused."""
-    raw, reviews = ingest_reviews(settings)
-    if is_compared:
-        compare_reviews(settings, raw, reviews)
-    dataset = make_dataset(settings, reviews)
-    return Lineage(raw, reviews, dataset, split_as_asked(settings, dataset))
-
-
-def split_as_asked(settings: Settings, dataset: Manifest) -> Manifest:
-    """Return the split that the settings describe."""
-    places, options = settings.part(PlaceOptions), settings.part(SplitOptions)
+def split_as_asked(places: PlaceOptions, dataset: Manifest, options: SplitOptions) -> Manifest:
+    """Return the split that the options describe."""
     named = {role: getattr(options, name) for role, name in SPLIT_FILES.items()}
     files = {role: keep_file(places, Path(path)) for role, path in named.items() if path}
     return split_dataset(places, dataset, options, files)
 
 
 def fit_and_score(
-    settings: Settings, split: Manifest, competing: Sequence[Candidate], parts: Parts, part: str
+    environment: Environment,
+    split: Manifest,
+    competing: Sequence[Candidate],
+    parts: Parts,
+    part: str,
+    evaluation: EvaluationOptions,
 ) -> list[Scored]:
     """Fit candidates one after the other, by Spark, while those fitted are scored, by Dask."""
-    places, spark = settings.part(PlaceOptions), settings.part(SparkOptions)
-    evaluation = settings.part(EvaluationOptions)
+    places = environment.places
     fits, pending = [], []
     with progress(f"Fitting on {' + '.join(parts)}", key=f"fit-for-{part}", unit=" candidates") as advance:
         for candidate in competing:
-            fits.append(fit(places, split, parts, candidate, spark))
+            fits.append(fit(places, split, parts, candidate, environment.spark))
             pending.append(score.submit(places, split, fits[-1], candidate, part, evaluation))
             advance(len(fits), len(competing))
     with progress(f"Scoring on {part}", key=f"score-on-{part}", unit=" candidates") as advance:
@@ -104,7 +104,7 @@ def fit_and_score(
 
 
 def collect(futures: Sequence[PrefectFuture[Result]], advance: Advance) -> list[Result]:
-    """Return the results of task runs, in order, telling how many there are so far."""
+    """Return the results of task runs, in order, and report how many there are so far."""
     results: list[Result] = []
     for future in futures:
         results.append(future.result())
@@ -112,39 +112,53 @@ def collect(futures: Sequence[PrefectFuture[Result]], advance: Advance) -> list[
     return results
 
 
-def competitors(settings: Settings, split: Manifest) -> tuple[Candidate, ...]:
+def competitors(models: ModelOptions, split: Manifest) -> tuple[Candidate, ...]:
     """Return the baselines that the data allow, and the grid."""
     return candidates(
-        settings.models,
+        models,
         has_ratings=bool(split.counts["has_ratings"]),
         has_timestamps=bool(split.counts["has_timestamps"]),
     )
 
 
-def baselines(settings: Settings, split: Manifest) -> list[Candidate]:
+def baselines(models: ModelOptions, split: Manifest) -> list[Candidate]:
     """Return the baselines that the data allow."""
-    return [one for one in competitors(settings, split) if one.kind.is_baseline]
+    return [one for one in competitors(models, split) if one.kind.is_baseline]
 
 
-def search(settings: Settings, split: Manifest) -> tuple[list[Scored], Choice]:
+def search(
+    environment: Environment,
+    split: Manifest,
+    models: ModelOptions,
+    selection: SelectionOptions,
+    evaluation: EvaluationOptions,
+) -> tuple[list[Scored], Choice]:
     """Return every candidate on validation, and the one chosen."""
-    validated = fit_and_score(settings, split, competitors(settings, split), ("train",), "validation")
-    selection, evaluation = settings.part(SelectionOptions), settings.part(EvaluationOptions)
-    return validated, choose(settings.part(PlaceOptions), split, validated, selection, evaluation)
+    competing = competitors(models, split)
+    validated = fit_and_score(environment, split, competing, ("train",), "validation", evaluation)
+    return validated, choose(environment.places, split, validated, selection, evaluation)
 
 
-def measure_on_test(settings: Settings, split: Manifest, validated: Sequence[Scored], chosen: Scored) -> list[Scored]:
+def measure_on_test(
+    environment: Environment,
+    split: Manifest,
+    validated: Sequence[Scored],
+    chosen: Scored,
+    evaluation: EvaluationOptions,
+) -> list[Scored]:
     """Return the chosen candidate, the best trained one and the baselines on test, refitted on train and validation."""
     shown = [
         one.candidate for one in validated if one.candidate.kind.is_baseline or one in (best_trained(validated), chosen)
     ]
-    return fit_and_score(settings, split, shown, LEARNT, "test")
+    return fit_and_score(environment, split, shown, LEARNT, "test", evaluation)
 
 
-def compare_on_test(settings: Settings, split: Manifest, competing: Sequence[Candidate]) -> list[Scored]:
+def compare_on_test(
+    environment: Environment, split: Manifest, competing: Sequence[Candidate], evaluation: EvaluationOptions
+) -> list[Scored]:
     """Return a random scorer, popularity and other candidates, each once, on test, fitted to train and validation."""
     others = [one for place, one in enumerate(competing) if one not in (*yardsticks(), *competing[:place])]
-    return fit_and_score(settings, split, [*yardsticks(), *others], LEARNT, "test")
+    return fit_and_score(environment, split, [*yardsticks(), *others], LEARNT, "test", evaluation)
 
 
 def best_trained(validated: Sequence[Scored]) -> Scored:
@@ -153,18 +167,31 @@ def best_trained(validated: Sequence[Scored]) -> Scored:
     return max(trained, key=lambda one: one.value(NDCG) or 0.0)
 
 
-def trace_learning(settings: Settings, split: Manifest, validated: Sequence[Scored]) -> list[Scored]:
+def trace_learning(
+    environment: Environment,
+    split: Manifest,
+    validated: Sequence[Scored],
+    models: ModelOptions,
+    evaluation: EvaluationOptions,
+) -> list[Scored]:
     """Return the best trained candidate on validation after fewer or more iterations, itself among them, in order."""
     best = best_trained(validated)
-    points = learning_curve(best.candidate, settings.models)
+    points = learning_curve(best.candidate, models)
     others = [one for one in points if one != best.candidate]
-    scored = fit_and_score(settings, split, others, ("train",), "validation") if others else []
+    scored = fit_and_score(environment, split, others, ("train",), "validation", evaluation) if others else []
     return [next(one for one in (*scored, best) if one.candidate == point) for point in points]
 
 
-def recommend_to_all(settings: Settings, model: Manifest, dataset: Manifest) -> Manifest:
+def fit_on_all(environment: Environment, split: Manifest, chosen: Scored, tested: Sequence[Scored]) -> Scored:
+    """Return the chosen candidate fitted on all parts, with its scores on test before that."""
+    parts = (*LEARNT, "test")
+    fitted = fit(environment.places, split, parts, chosen.candidate, environment.spark, keep_spark_model=True)
+    on_test = next(one for one in tested if one.candidate == chosen.candidate)
+    return Scored(chosen.candidate, fitted, on_test.scores)
+
+
+def recommend_to_all(places: PlaceOptions, model: Manifest, dataset: Manifest, options: RecommendOptions) -> Manifest:
     """Return the top N of every user, scored in blocks side by side."""
-    places, options = settings.part(PlaceOptions), settings.part(RecommendOptions)
     found = find_recommendations(places, model, options)
     if found:
         return found

@@ -1,20 +1,23 @@
-"""One stream of logs for a process: the project's lines, and those of Prefect, Dask, Spark and other libraries.
+"""Preparing a process of a run, Dask workers included: one stream of logs, and one BLAS thread per task.
 
 The project's lines go through Prefect's logger of the run that they belong to, so that its pages show them too.
 """
 
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from distributed import Worker, WorkerPlugin
 from loguru import logger
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.logging.handlers import PrefectConsoleHandler
+from threadpoolctl import threadpool_limits
 
+from flows.log_lines import LogLine, write_loguru
 from schema.errors import RecommenderError
-from tasks.log_lines import LogLine, write_loguru
 from tasks.options import LogFormat, LogOptions
 
 if TYPE_CHECKING:
@@ -24,7 +27,41 @@ QUIET = ("alembic", "distributed", "httpx", "prefect.task_runner")
 RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 HAVE_HANDLERS = ("distributed", "prefect._internal")  # which would write to standard error by themselves
 STREAM = "recommender-log"
+# Below 3.11.9 a process whose threads are looked at (sys._current_frames) while others end can freeze, and hears
+# no signal: https://github.com/python/cpython/issues/106883.
+MAY_BE_PROFILED = sys.version_info >= (3, 11, 9)
 OLD_NEWS = ("Finished in state Completed", "Beginning flow run", "Running hook", "Hook ")
+
+
+class PreparedWorker(WorkerPlugin):
+    """Prepares each Dask worker as the run's own process is prepared."""
+
+    name = "recommender-process"
+
+    def __init__(self, log: LogOptions, *, is_told: bool) -> None:
+        self.log, self.is_told = log, is_told
+
+    def setup(self, worker: Worker) -> None:
+        """Prepare the process that the worker runs in, and leave out the profile that Dask takes every 10 ms."""
+        prepare_process(self.log, is_told=self.is_told)
+        if not MAY_BE_PROFILED and (profile := worker.periodic_callbacks.pop("profile", None)):
+            profile.stop()
+
+
+def prepare_process(log: LogOptions, *, is_told: bool = False) -> None:
+    """Route log lines and hold BLAS to one thread: row-parallel tasks share the cores, and sums keep their order.
+
+    Args:
+        log: What is logged, and how.
+        is_told: Whether a caller, such as the command line, says the errors that the user can act on.
+    """
+    # Read by MLflow when it is first imported.
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
+    # Read by the Dask workers that this process starts, which speak before they are prepared.
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
+    configure_logging(log, is_told=is_told)
+    threadpool_limits(limits=1, user_api="blas")
 
 
 class LineFormatter(logging.Formatter):
@@ -85,7 +122,7 @@ def configure_logging(options: LogOptions, *, is_told: bool = False) -> None:
 
     Args:
         options: What is logged, and how.
-        is_told: Whether a command line says errors that the user can act on, so that the stream need not.
+        is_told: Whether a caller says errors that the user can act on, so that the stream need not.
     """
 
     def forward(message: "Message") -> None:

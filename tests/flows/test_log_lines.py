@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from loguru import logger
 
-from tasks.log_lines import LogLine, start_log
-from tasks.log_stream import LineFormatter, source_of
+from flows.log_lines import LogLine, start_log
+from flows.log_stream import LineFormatter, source_of
 from tasks.options import LogOptions
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 5000, UTC)

@@ -1,1 +1,0 @@
-"""The flows as deployments run them: one flow for each entry of prefect.yaml, with flat parameters."""

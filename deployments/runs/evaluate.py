@@ -1,6 +1,0 @@
-"""The flow of flows/evaluate.py as deployments run it."""
-
-from deployments.runs.building import deployed
-from flows import evaluate as stage
-
-evaluate = deployed(stage.evaluate, stage.PARTS)

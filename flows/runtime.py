@@ -1,0 +1,181 @@
+"""The edge of a run: its Prefect flow, the Prefect API that it reports to and the Dask workers that it runs on."""
+
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import dask.config
+from distributed import Client, LocalCluster
+from distributed.client import FutureCancelledError
+from distributed.scheduler import KilledWorker, NoValidWorkerError, NoWorkerError
+from loguru import logger
+from prefect import Flow, tags
+from prefect.runtime import deployment, flow_run
+from prefect_dask.task_runners import DaskTaskRunner
+from pydantic import BaseModel
+
+from flows.log_stream import PreparedWorker, prepare_process
+from flows.notices import send_notice
+from flows.prefect_server import open_prefect_api
+from flows.settings import DaskOptions, Environment, InvalidSettings, fill_open, read, read_variables
+from schema.errors import Unavailable
+from spark.options import GIB, driver_memory, machine_bytes
+
+# Without these a run would wait without end: for a worker that pauses for want of memory, which Dask cannot give back
+# (one that takes too much is killed instead, and reported), or for workers that are gone.
+NO_ENDLESS_WAIT = {"distributed.worker.memory.pause": False, "distributed.scheduler.no-workers-timeout": "120s"}
+GO_ON = "Run the same again: it goes on from what is done."
+
+Result = Mapping[str, Any]
+
+
+def make_flow(body: Callable[..., Result], name_run: Callable[..., str]) -> Flow[..., Any]:
+    """Return the flow of a function whose parameters are groups of options, keyword-only.
+
+    It is the same flow from the command line and as a deployment: its tasks run on the Dask of the environment, and
+    failures send notices. A field that a group leaves open (None) has the value of the environment.
+
+    Args:
+        body: The function; flow and parameters have its name and theirs.
+        name_run: Takes the same groups and returns the name of a run.
+    """
+
+    @wraps(body)
+    def run(**groups: BaseModel) -> Result:
+        options = read(Environment).run
+        prepare_process(options, is_told=_has_caller())
+        with tags(options.environment), explaining_lost_dask():
+            return body(**_filled(groups))
+
+    def name() -> str:
+        try:
+            return name_run(**_filled(flow_run.parameters))
+        except InvalidSettings:
+            return body.__name__  # the run itself fails with what is wrong
+
+    cluster: Any = open_dask  # Prefect enters whatever this returns, and connects to what that yields
+    runner: Any = DaskTaskRunner(cluster_class=cluster)  # Prefect's runners are invariant in the kind of their futures
+    return Flow(
+        run,
+        name=body.__name__,
+        description=inspect.getdoc(body),
+        flow_run_name=name,
+        task_runner=runner,
+        on_failure=[send_notice],
+        on_crashed=[send_notice],
+    )
+
+
+def run_flow(
+    flow: Flow[..., Any], groups: Mapping[str, BaseModel], preload: Callable[[], object] = lambda: None
+) -> Result:
+    """Run a flow with nothing started beforehand, and return its result record.
+
+    Args:
+        flow: What to run.
+        groups: Its parameters.
+        preload: What takes seconds and can be done while the Prefect server starts, such as a slow import.
+    """
+    options = read(Environment).run
+    prepare_process(options, is_told=True)
+    loading = threading.Thread(target=_load, args=[preload], daemon=True)
+    loading.start()
+    with open_prefect_api(), tags(options.environment):
+        loading.join()  # Prefect imports parts of itself late, and two threads must not import the same at once
+        record: Any = flow(**groups)
+        return dict(record)
+
+
+def _load(preload: Callable[[], object]) -> None:
+    """Import what every flow needs."""
+    import flows.pipeline  # noqa: F401
+
+    preload()
+
+
+def _filled(groups: Mapping[str, BaseModel]) -> dict[str, BaseModel]:
+    values = read_variables()
+    return {name: fill_open(group, values) for name, group in groups.items()}
+
+
+def _has_caller() -> bool:
+    """Tell whether errors of this run reach a caller, such as the command line, which says them itself."""
+    return deployment.id is None
+
+
+@contextmanager
+def explaining_lost_dask() -> Iterator[None]:
+    """Say plainly that Dask's scheduler or its workers were lost during the run.
+
+    Raises:
+        Unavailable: If they were.
+    """
+    try:
+        yield
+    except FutureCancelledError as error:
+        raise Unavailable(
+            f"Lost the Dask scheduler during the run, and tasks with it ({error.reason}). {GO_ON}"
+        ) from error
+    except (NoWorkerError, NoValidWorkerError) as error:
+        raise Unavailable(
+            f"No Dask worker was there to run a task for two minutes ({error}). See that workers run, and what "
+            f"they said last: one that takes more memory than it may is killed. {GO_ON}"
+        ) from error
+    except KilledWorker as error:
+        raise Unavailable(
+            f"{error.allowed_failures + 1} Dask workers died one after the other while they ran {error.task!r}, as "
+            "they do that take more memory than they may. Give each more (--dask-worker-memory, or "
+            f"STACK_DASK_WORKER_MEMORY for the stack), or run fewer of them. {GO_ON}"
+        ) from error
+
+
+@contextmanager
+def open_dask(environment: Environment | None = None) -> Iterator[str]:
+    """Yield the address of the Dask scheduler: the one that the environment names, or one of this run's own.
+
+    Args:
+        environment: By default that of the process.
+
+    Raises:
+        Unavailable: If no scheduler answers at the address that is set.
+    """
+    environment, is_told = environment or read(Environment), _has_caller()
+    address = environment.dask.dask_scheduler_address
+    if address:
+        with _connect(address) as client:
+            client.register_plugin(PreparedWorker(environment.run, is_told=is_told))
+        yield address
+        return
+    heap = driver_memory(environment.spark, machine_bytes())
+    with _local_cluster(environment.dask, heap) as cluster:
+        with Client(cluster, set_as_default=False) as client:
+            client.register_plugin(PreparedWorker(environment.run, is_told=is_told))
+        yield cluster.scheduler_address
+
+
+def _connect(address: str) -> Client:
+    try:
+        return Client(address, timeout="10s", set_as_default=False)
+    except OSError as error:
+        raise Unavailable(
+            f"No Dask scheduler answers at DASK_SCHEDULER_ADDRESS={address!r} ({error}). Start one with "
+            "'dask scheduler', or unset the variable to let the run start workers of its own."
+        ) from error
+
+
+def _local_cluster(options: DaskOptions, heap: str) -> LocalCluster:
+    n_processes, each = options.dask_workers, options.worker_bytes(machine_bytes(), heap)
+    workers = f"{n_processes} worker processes, each" if n_processes else "threads of this process,"
+    logger.info("Dask: {} with {:.1f} GiB", workers, each / GIB)
+    with dask.config.set(NO_ENDLESS_WAIT):
+        return LocalCluster(
+            n_workers=n_processes or 1,
+            threads_per_worker=1 if n_processes else None,
+            processes=bool(n_processes),
+            memory_limit=each,
+            dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # it serves a page of its health all the same
+        )

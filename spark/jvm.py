@@ -1,0 +1,187 @@
+"""Start Spark's JVM, read what it prints, and end it."""
+
+import json
+import os
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from py4j.java_gateway import JavaGateway
+from py4j.protocol import Py4JError, Py4JJavaError
+from pyspark import SparkConf, SparkContext
+from pyspark.errors import PySparkRuntimeError
+from pyspark.java_gateway import launch_gateway
+from pyspark.sql import SparkSession
+
+from schema.errors import InvalidInput
+from schema.s3 import S3Access
+from spark.java import INSTALL_JAVA, require_java
+
+KEPT_LINES = 40
+LOG_TAIL_CHARACTERS = 2000
+END_SECONDS = 5.0
+DEATH_SECONDS = 2.0
+LEVELS = {"WARN": "WARNING", "FATAL": "CRITICAL"}
+BLAS_KINDS = {"VectorBLAS": "Vector API", "Java11BLAS": "pure Java", "Java8BLAS": "pure Java"}
+
+
+class JvmLine(NamedTuple):
+    """A log line of the JVM: its level in Python's words, the class that logs, the message with any stack trace."""
+
+    level: str
+    logger: str
+    message: str
+
+
+Listener = Callable[[JvmLine], None]
+
+
+class JvmOutput:
+    """The reading end of what a JVM prints; a thread reads it until the JVM ends.
+
+    Attributes:
+        listener: Called with each log line; None drops them.
+    """
+
+    def __init__(self) -> None:
+        reader, self._writer = os.pipe()
+        self.listener: Listener | None = None
+        self._last: deque[str] = deque(maxlen=KEPT_LINES)
+        self._thread = threading.Thread(target=self._read, args=(reader,), name="spark-jvm-output", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def open_writer(self) -> Iterator[int]:
+        """Yield the file descriptor for a JVM to inherit; from then on it is the JVM's alone, and ends with it."""
+        try:
+            yield self._writer
+        finally:
+            os.close(self._writer)
+
+    def last_words(self) -> str:
+        """Return what a JVM that has ended printed last."""
+        self._thread.join(END_SECONDS)
+        return "\n".join(self._last)
+
+    def _read(self, reader: int) -> None:
+        with os.fdopen(reader, encoding="utf-8", errors="replace") as stream:
+            for text in stream:
+                self._last.append(text.rstrip())
+                line, listener = parse_line(text), self.listener
+                if line and listener:
+                    listener(line)
+
+
+def parse_line(text: str) -> JvmLine | None:
+    """Return a log line in the form of ``log4j2.properties``; None for anything else, such as the launcher's lines.
+
+    Example:
+        >>> parse_line('{"level": "WARN", "logger": "ALS", "message": "slow", "exception": ""}')
+        JvmLine(level='WARNING', logger='ALS', message='slow')
+        >>> parse_line("WARNING: Using incubator modules: jdk.incubator.vector")
+    """
+    try:
+        found = json.loads(text)
+        level, message = str(found["level"]), f"{found['message']}\n{found['exception']}".rstrip()
+        return JvmLine(LEVELS.get(level, level), str(found["logger"]), message)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+@dataclass(frozen=True)
+class Jvm:
+    """A JVM that this process started, which outlives the sessions on it.
+
+    Attributes:
+        gateway: The connection to it.
+        output: What it prints.
+        s3: The S3 server that it was started to reach: its class path and credentials stay with it.
+    """
+
+    gateway: JavaGateway
+    output: JvmOutput
+    s3: S3Access | None
+
+    def stop(self) -> None:
+        """End it, so that PySpark takes the next one."""
+        self.gateway.shutdown()
+        self.gateway.proc.stdin.close()
+        self.gateway.proc.wait()
+        SparkContext._gateway = None
+        SparkContext._jvm = None
+
+    def describe_death(self, error: BaseException) -> str | None:
+        """Return the exit code and the last output if an error comes from the JVM's death; else None."""
+        if not isinstance(error, Py4JError | ConnectionError) or isinstance(error, Py4JJavaError):
+            return None
+        try:
+            code = self.gateway.proc.wait(DEATH_SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
+        return f"with exit code {code}. What it said last:\n{self.output.last_words()}"
+
+    def forget_connection(self) -> None:
+        """Drop this thread's connection, which after an interrupt would return an earlier call's answer."""
+        client = self.gateway._gateway_client
+        connection = client.get_thread_connection()
+        if connection is not None:
+            with suppress(ValueError):  # one in use is not among those that wait
+                client.deque.remove(connection)
+            connection.close()
+            del client.thread_connection.connection
+
+
+def launch_jvm(conf: SparkConf, environment: Mapping[str, str], s3: S3Access | None = None) -> Jvm:
+    """Start a JVM with `environment` added to this process's own.
+
+    Raises:
+        InvalidInput: If there is no suitable Java, or the JVM ends before it is up; the message ends with its output.
+    """
+    require_java()
+    output = JvmOutput()
+    try:
+        with _environment(environment), output.open_writer() as writer:
+            gateway = launch_gateway(conf, popen_kwargs={"stdout": writer, "stderr": writer})
+    except PySparkRuntimeError as error:
+        said = output.last_words()[-LOG_TAIL_CHARACTERS:]
+        raise InvalidInput(f"Spark's JVM ended before it was up. {INSTALL_JAVA} What it said last:\n{said}") from error
+    return Jvm(gateway, output, s3)
+
+
+def jvm_of(session: SparkSession) -> Any:
+    """Return py4j's view of a session's JVM, for what PySpark has no Python for."""
+    return session.sparkContext._jvm
+
+
+def describe_blas(session: SparkSession) -> str:
+    """Name the linear algebra of the driver's JVM: "OpenBLAS (native)", "native", "Vector API" or "pure Java".
+
+    It decides how fast ALS is, and may decide the last bit of a factor. On a cluster the executors find their own;
+    give all machines the same packages.
+    """
+    jvm = jvm_of(session)
+    module = jvm.java.lang.Class.forName("org.apache.spark.ml.linalg.BLAS$").getField("MODULE$").get(None)
+    implementation = str(module.nativeBLAS().getClass().getSimpleName())
+    if implementation != "JNIBLAS":
+        return BLAS_KINDS.get(implementation, implementation)
+    maps = Path(f"/proc/{jvm.java.lang.ProcessHandle.current().pid()}/maps")  # Linux only
+    return "OpenBLAS (native)" if maps.exists() and "openblas" in maps.read_text() else "native"
+
+
+@contextmanager
+def _environment(added: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in added}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

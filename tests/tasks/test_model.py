@@ -1,0 +1,16 @@
+import pytest
+
+from storage.code_version import reached_symbols
+from tasks.model import write_evaluation, write_model
+from tasks.report import report_of_training
+
+
+@pytest.mark.parametrize("write", [write_model, write_evaluation])
+def test_nothing_that_only_shows_decides_the_id_of_a_model_or_an_evaluation(write: object) -> None:
+    assert callable(write)
+    assert sorted(module for module, _ in reached_symbols([write]) if module.startswith("reports")) == []
+
+
+def test_what_the_report_shows_decides_its_id() -> None:
+    reached = {module for module, _ in reached_symbols([report_of_training])}
+    assert {"reports.report_input", "reports.data_summary", "tasks.evidence", "evaluation.shapes"} <= reached
