@@ -37,11 +37,11 @@ lint: setup ## Check style, formatting and types
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
-format: setup ## Put imports and layout right
+format: setup ## Sort imports and format the code
 	.venv/bin/ruff check --fix --select I
 	.venv/bin/ruff format
 
-lock: setup ## Pin requirements.in anew in requirements.txt; ARGS="--upgrade" takes newer versions
+lock: setup ## Pin requirements.in in requirements.txt again; ARGS="--upgrade" takes newer versions
 	.venv/bin/uv pip compile --quiet --generate-hashes --python-version 3.11 requirements.in -o requirements.txt $(ARGS)
 
 ui: setup ## Serve the Prefect UI, on PORT (4200)

@@ -1,4 +1,4 @@
-"""Outages of a training that a command runs (a full disk, a memory limit, SIGTERM), and the outcome of any outage."""
+"""Outages of a training that a command runs: a full disk, a memory limit, SIGTERM."""
 
 import os
 import signal
@@ -9,64 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from benchmarks.outages import EXIT_0, SCENARIOS, Outcome
+from benchmarks.reader import compare, digests
+from deployments.stack.placement import DASK_SCHEDULER, place_in_containers
+from deployments.stack.services import services
+from flows.child_server import LOOPBACK, free_port
 from schema.errors import Unavailable
-
-if TYPE_CHECKING:
-    from benchmarks.reader import Digests
+from storage.opening import open_store
 
 ROOT = Path(__file__).parents[1]
 TIMEOUT_SECONDS = 300.0
 SMALL_DISK = "400k"  # less than the training publishes
 LEADING_ELSEWHERE = ("STORE_", "S3_", "PREFECT_API", "DASK_", "SPARK_", "MLFLOW_", "WORK_DIR")
-STUCK, NOT_TRIED = "still Running", "not tried"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The outcome of one outage.
-
-    Attributes:
-        name: Of the outage.
-        what: What was done, and when.
-        state: In which the training ended: a state of Prefect's or an exit code; `STUCK` if it did not end in time.
-        expected: The states that are right.
-        seconds: From the damage to the end; None if there was no end.
-        message: Last message of the training.
-        rerun: The state in which the same training ended afterwards; that of the training itself if it completed.
-        lost: Differences of the store from one that nobody disturbed.
-    """
-
-    name: str
-    what: str
-    state: str
-    expected: tuple[str, ...]
-    seconds: float | None
-    message: str
-    rerun: str
-    lost: tuple[str, ...]
-
-    @property
-    def is_stuck(self) -> bool:
-        """True if the training or its rerun did not end."""
-        return STUCK in (self.state, self.rerun)
-
-    @property
-    def is_right(self) -> bool:
-        """True if the training ended as it should, its rerun completed, and nothing was lost."""
-        return self.state in self.expected and self.rerun in ("Completed", "exit code 0") and not self.lost
-
-    @property
-    def verdict(self) -> str:
-        """One word for people."""
-        return "right" if self.is_right else "WRONG"
-
-    def to_row(self, machine: str) -> dict[str, Any]:
-        """Return a JSON row: its value is 1 if all is right, else 0."""
-        about = {name: value for name, value in vars(self).items() if name != "name"}
-        parameters = {**about, "machine": machine}
-        return {"model": self.name, "parameters": parameters, "metric": "is_right", "value": int(self.is_right)}
 
 
 @dataclass(frozen=True)
@@ -105,26 +60,19 @@ class Job:
         )
         return f"exit code {done.returncode}", last_error(done.stderr)
 
-    def digests(self, store: Path) -> "Digests":
-        """Return the SHA-256 of each object of a store."""
-        from benchmarks.reader import digests
-        from storage.opening import open_store
-
-        return digests(open_store(str(store)))
-
-    def differences(self, store: Path) -> tuple[str, ...]:
-        """Return the differences of a store from one that nobody disturbed, which is made for it.
+    def outcome(self, name: str, state: str, seconds: float, message: str, store: Path) -> Outcome:
+        """Run the training again on a store after an outage, and compare the store with one that nobody disturbed.
 
         Raises:
             Unavailable: If an undisturbed training fails.
         """
-        from benchmarks.reader import compare
-
+        rerun, _ = self.run(store)
         reference = self.scratch / "reference"
-        state, message = self.run(reference)
-        if state != "exit code 0":
-            raise Unavailable(f"an undisturbed training failed: {message}")
-        return compare(self.digests(store), self.digests(reference))
+        undisturbed, error = self.run(reference)
+        if undisturbed != EXIT_0:
+            raise Unavailable(f"an undisturbed training failed: {error}")
+        found, expected = (digests(open_store(str(one))) for one in (store, reference))
+        return Outcome(SCENARIOS[name], state, seconds, message, rerun, compare(found, expected))
 
 
 def last_error(log: str) -> str:
@@ -151,10 +99,7 @@ def fill_disk(job: Job) -> Outcome:
         state, message = job.run(store)
         seconds = time.monotonic() - began
         _mount("-o", "remount,size=200m", str(disk))
-        rerun, _ = job.run(store)
-        lost = job.differences(store)
-    what = f"the store's disk has {SMALL_DISK}; the next run finds more room"
-    return Outcome("disk-full", what, state, ("exit code 1",), seconds, message, rerun, lost)
+        return job.outcome("disk-full", state, seconds, message, store)
 
 
 def limit_memory(job: Job) -> Outcome:
@@ -163,9 +108,7 @@ def limit_memory(job: Job) -> Outcome:
     with _starved_dask(job) as address:
         state, message = job.run(store, "--dask-scheduler-address", address)
     seconds = time.monotonic() - began
-    rerun, _ = job.run(store)
-    what = "a Dask worker may take 150 MB; the next run has no such limit"
-    return Outcome("memory-limit", what, state, ("exit code 1",), seconds, message, rerun, job.differences(store))
+    return job.outcome("memory-limit", state, seconds, message, store)
 
 
 def terminate_command(job: Job) -> Outcome:
@@ -180,11 +123,8 @@ def terminate_command(job: Job) -> Outcome:
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         log += process.stderr.read()
-    state, seconds = f"exit code {process.returncode}", time.monotonic() - began
-    rerun, _ = job.run(store)
-    what = "python flows/train.py gets SIGTERM while Spark takes the k-core"
-    lost = job.differences(store)
-    return Outcome("sigterm-command", what, state, ("exit code 143",), seconds, last_error(log), rerun, lost)
+    seconds = time.monotonic() - began
+    return job.outcome("sigterm-command", f"exit code {process.returncode}", seconds, last_error(log), store)
 
 
 COMMANDS = {"disk-full": fill_disk, "memory-limit": limit_memory, "sigterm-command": terminate_command}
@@ -214,10 +154,6 @@ def _mount(*words: str) -> None:
 @contextmanager
 def _starved_dask(job: Job) -> Iterator[str]:
     """Yield the address of a Dask whose only worker may take 150 MB, with the settings that the stack gives its own."""
-    from deployments.stack.placement import DASK_SCHEDULER, place_in_containers
-    from deployments.stack.services import services
-    from flows.child_server import LOOPBACK, free_port
-
     environments: dict[str, Mapping[str, str]] = {one.name: one.environment for one in services(place_in_containers())}
     address = f"tcp://{LOOPBACK}:{free_port()}"
     with ExitStack() as stack:

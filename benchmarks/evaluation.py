@@ -26,16 +26,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks import harness
 from benchmarks.harness import Figures
 from benchmarks.measuring import MEGABYTE, Measurement, Spread, measure_in_child
 from benchmarks.synthetic import Size
 from schema.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 PRODUCT, EVALUATION, SPARK = "product", "evaluation", "spark"
 DIVISORS = (100, 10)
@@ -48,6 +45,20 @@ LABELS = {
     EVALUATION: "evaluation, all metrics with intervals",
     SPARK: "Spark: lists and 4 metrics *",
 }
+COLUMNS = (
+    ("Seconds", "seconds", 2),
+    ("(range)", "seconds", None),
+    ("x product", "ratio_to_product", 2),
+    ("CPU s", "cpu_seconds", 2),
+    ("Peak MB", "peak_megabytes", 0),
+    ("above idle", "peak_above_idle_megabytes", 0),
+    ("NDCG@10", "ndcg_10", 4),
+)
+SCALING_COLUMNS = (
+    ("Seconds", "scaling_seconds", 2),
+    ("(range)", "scaling_seconds", None),
+    ("x line above", "scaling_ratio", 2),
+)
 SPARK_NOTE = "* Spark leaves seen items in its lists, gives no intervals, and its time is without the start of its JVM"
 
 Measurements = dict[str, list[Measurement]]
@@ -60,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from evaluation.evaluate import DEFAULT_KS
+    from evaluation.ranking import DEFAULT_KS
 
     size = Size(chosen.users, chosen.items, chosen.interactions, chosen.rank)
     if not chosen.without_spark:
@@ -102,10 +113,8 @@ def _measure_rounds(size: Size, contestants: Sequence[str], chosen: argparse.Nam
     sys.stderr.write(f"making {size.interactions:,} interactions of {size.users:,} users\n")
     publish_input(folder, size, chosen.seed)
     measured: Measurements = {name: [] for name in contestants}
-    for repetition in range(chosen.repetitions):
-        for name in harness.take_turns(contestants, repetition):
-            sys.stderr.write(f"{name}, {repetition + 1} of {chosen.repetitions}\n")
-            measured[name].append(measure_contestant(name, folder))
+    for name in harness.take_turns(contestants, chosen.repetitions):
+        measured[name].append(measure_contestant(name, folder))
     return measured
 
 
@@ -195,39 +204,15 @@ def verdicts(figures: Sequence[Figures], steps: Sequence[Figures]) -> Iterator[s
         yield harness.describe_aim(found, f"at most {most:.3g}", ratio <= most)
 
 
-def table_of(figures: Sequence[Figures], title: str) -> "Table":
-    """Return a line for each contestant, with ranges where there was more than one repetition."""
-    columns = ("Seconds", "(range)", "x product", "CPU s", "Peak MB", "above idle", "NDCG@10")
-    table = harness.make_table(title, ["Contestant"], columns)
-    for figure in figures:
-        table.add_row(
-            LABELS[figure.model],
-            figure.cell("seconds", 2),
-            figure.range("seconds"),
-            figure.cell("ratio_to_product", 2),
-            figure.cell("cpu_seconds", 2),
-            figure.cell("peak_megabytes", 0),
-            figure.cell("peak_above_idle_megabytes", 0),
-            figure.cell("ndcg_10", 4, absent=""),
-        )
-    return table
-
-
-def _scaling_table(steps: Sequence[Figures]) -> "Table":
-    table = harness.make_table("The evaluation, by users", ["Users"], ["Seconds", "(range)", "x line above"])
-    for step in steps:
-        seconds, ratio = step.cell("scaling_seconds", 2), step.cell("scaling_ratio", 2, absent="")
-        table.add_row(f"{step.parameters['users']:,}", seconds, step.range("scaling_seconds"), ratio)
-    return table
-
-
 def _show(figures: Sequence[Figures], steps: Sequence[Figures], parameters: Mapping[str, Any]) -> None:
     console = harness.open_console(120)
-    console.print(table_of(figures, f"Full-catalogue evaluation, median of {parameters['repetitions']}"))
+    title = f"Full-catalogue evaluation, median of {parameters['repetitions']}"
+    console.print(harness.make_table(title, ["Contestant"], COLUMNS, {(LABELS[one.model],): one for one in figures}))
     if any(figure.model == SPARK for figure in figures):
         console.print(SPARK_NOTE)
     if steps:
-        console.print(_scaling_table(steps))
+        rows = {(f"{step.parameters['users']:,}",): step for step in steps}
+        console.print(harness.make_table("The evaluation, by users", ["Users"], SCALING_COLUMNS, rows))
     console.print(f"Machine: {parameters['machine']}")
     size = ", ".join(f"{parameters[name]:,} {name}" for name in ("users", "items", "interactions"))
     ks = ", ".join(map(str, parameters["ks"]))

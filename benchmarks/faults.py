@@ -12,6 +12,7 @@ looks at the store all the time.
 
 import argparse
 import os
+import random
 import re
 import statistics
 import sys
@@ -21,20 +22,31 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks import harness
+from benchmarks.measuring import Spread
 from schema.errors import RecommenderError
 from storage.opening import S3_SCHEME, S3Options
 
 if TYPE_CHECKING:
-    from benchmarks.kills import Job, Moments, Round
+    from benchmarks.kills import Place, Round
     from benchmarks.reader import Digests
-    from deployments.s3_server import S3Server
 
 LOCAL, MINIO = "local", "minio"
+AWAY_SECONDS = (1.0, 3.0)
+COLUMNS = (
+    ("kills", "kills", 0),
+    ("recovered", "recovered", 0),
+    ("server kills", "server_kills", 0),
+    ("recovered", "server_recovered", 0),
+    ("rerun by hand", "reruns", 0),
+    ("violations", "violations", 0),
+    ("looks of the reader", "looks", 0),
+    ("orphans", "orphans", 0),
+    ("recovery, median s", "seconds_to_recover", 1),
+)
 # Words in a line of a training's log, by the stage that writes it, in the order of the training.
 STAGES = {
     "ingest": r"kept as raw|fetch raw|read raw|reviews/|publish reviews|quarantine|'check|'keep ",
@@ -47,25 +59,6 @@ STAGES = {
     "recommend": r"recommend",
     "track": r"track|MLflow|mlflow|Report:|Model:|Recommendations:|experiment",
 }
-
-
-@dataclass(frozen=True)
-class Place:
-    """A backend on which trainings are killed.
-
-    Attributes:
-        name: For the tables.
-        root: URI below which each round has a store of its own.
-        options: Options of its stores.
-        environment: Variables that a training needs to write there.
-        server: The server, if it is this benchmark's own and may be killed.
-    """
-
-    name: str
-    root: str
-    options: S3Options
-    environment: Mapping[str, str]
-    server: "S3Server | None" = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,84 +74,84 @@ def _run(chosen: argparse.Namespace) -> int:
         os.environ |= {"PREFECT_HOME": f"{folder}/prefect", "TMPDIR": folder, "SPARK_LOCAL_DIRS": folder}
         os.environ["PREFECT_API_URL"] = stack.enter_context(open_prefect_api())  # before the first training is forked
         rounds = {name: _kill_on(name, chosen, Path(folder)) for name in chosen.store or (LOCAL, MINIO)}
-    _show(rounds)
-    harness.write_rows(chosen.json, [row for name, done in rounds.items() for row in rows_of(name, done)])
+    machine = harness.describe_machine()
+    _show(rounds, machine)
+    figures = [summarise(name, done) for name, done in rounds.items()]
+    harness.write_rows(chosen.json, harness.rows_of(figures, {"machine": machine}))
     all_rounds = [one for done in rounds.values() for one in done]
     is_right = all(one.is_recovered and not one.violations for one in all_rounds)
     return harness.DONE if is_right else harness.FAILED
 
 
 def _kill_on(name: str, chosen: argparse.Namespace, folder: Path) -> "list[Round]":
-    from benchmarks.kills import Job, Moments
-    from benchmarks.trainings import SAMPLE
-    from reviews.sample import write_sample
-
     scratch = folder / uuid.uuid4().hex[:8]
-    sample = write_sample(scratch / "sample", SAMPLE)
-    inputs = ("--input", str(sample.reviews), "--products", str(sample.products))
     with _open_place(name, scratch) as place:
         os.environ |= place.environment
-        job = Job(inputs, scratch, place.options, dict(place.environment))
-        expected, seconds = _undisturbed(job, place, scratch)
+        expected, seconds = _undisturbed(place)
         harness.say(f"{place.name}: an undisturbed training takes {seconds:.1f} s and leaves {len(expected)} objects")
-        return list(_rounds(chosen, job, place, expected, Moments(chosen.seed, seconds)))
+        return list(kill_rounds(chosen, place, expected, seconds))
 
 
 @contextmanager
-def _open_place(name: str, scratch: Path) -> Iterator[Place]:
-    if name == LOCAL:
-        yield Place(LOCAL, str(scratch / "store"), S3Options(), {})
-    elif name == MINIO:
-        from deployments.s3_server import open_minio
+def _open_place(name: str, scratch: Path) -> "Iterator[Place]":
+    from benchmarks.kills import Place
+    from benchmarks.trainings import SAMPLE
+    from deployments.s3_server import open_minio
+    from reviews.sample import write_sample
 
+    sample = write_sample(scratch / "sample", SAMPLE)
+    inputs = ("--input", str(sample.reviews), "--products", str(sample.products))
+    if name == LOCAL:
+        yield Place(LOCAL, str(scratch / "store"), inputs, scratch)
+    elif name == MINIO:
         with open_minio(scratch / "minio", bucket="faults") as server:
-            options = S3Options(s3_endpoint_url=server.endpoint_url)
-            yield Place(MINIO, f"{S3_SCHEME}{server.bucket}", options, server.environment(), server)
+            options, variables = S3Options(s3_endpoint_url=server.endpoint_url), server.environment()
+            yield Place(MINIO, f"{S3_SCHEME}{server.bucket}", inputs, scratch, options, variables, server)
     else:
         options = S3Options(s3_endpoint_url=os.environ.get("S3_ENDPOINT_URL"))
-        yield Place(name, f"{name.rstrip('/')}/faults-{uuid.uuid4().hex[:8]}", options, {})
+        yield Place(name, f"{name.rstrip('/')}/faults-{uuid.uuid4().hex[:8]}", inputs, scratch, options)
 
 
-def _undisturbed(job: "Job", place: Place, scratch: Path) -> "tuple[Digests, float]":
+def _undisturbed(place: "Place") -> "tuple[Digests, float]":
     """Return the objects of an undisturbed training, the same on a folder and on the place, and its duration there.
 
     The first one on the place writes the archive of the JVM's classes, and so is not timed.
     """
     from benchmarks.reader import digests
 
-    uris = [f"{place.root}/undisturbed", str(scratch / "reference"), f"{place.root}/timed"]
-    endings = [job.run(uri) for uri in uris]
+    uris = [f"{place.root}/undisturbed", str(place.scratch / "reference"), f"{place.root}/timed"]
+    endings = [place.run(uri) for uri in uris]
     if any(ending.code for ending in endings):
         raise RecommenderError(f"an undisturbed training failed: {[ending.last_error for ending in endings]}")
-    first, *others = (digests(job.open_store(uri)) for uri in uris)
+    first, *others = (digests(place.open_store(uri)) for uri in uris)
     if any(first != other for other in others):
         raise RecommenderError("undisturbed trainings left different bytes, so nothing can be compared with them")
     return first, endings[-1].seconds
 
 
-def _rounds(
-    chosen: argparse.Namespace, job: "Job", place: Place, expected: "Digests", moments: "Moments"
-) -> "Iterator[Round]":
+def kill_rounds(chosen: argparse.Namespace, place: "Place", expected: "Digests", seconds: float) -> "Iterator[Round]":
+    """Yield rounds until enough trainings, and then enough servers, were killed at moments uniform over a training."""
     from benchmarks.kills import kill_in_round, kill_server_in_round
 
-    started, n_kills, number = time.monotonic(), 0, 0
+    draw, started = random.Random(chosen.seed), time.monotonic()  # noqa: S311 - not for secrets
+    n_kills = n_server_kills = number = 0
     while n_kills < chosen.kills:
         number += 1
-        most = min(chosen.kills_per_round, chosen.kills - n_kills)
-        done = kill_in_round(job, f"{place.root}/round-{number}", expected, most, moments)
+        moments = [draw.uniform(0, seconds) for _ in range(min(chosen.kills_per_round, chosen.kills - n_kills))]
+        done = kill_in_round(place, f"{place.root}/round-{number}", expected, moments)
         n_kills += len(done.kills)
         left = (time.monotonic() - started) / max(n_kills, 1) * (chosen.kills - n_kills)
         progress = f"{n_kills} of {chosen.kills}, {left / 60:.0f} min left"
         harness.say(f"{place.name}, round {number}: {describe_round(done)}; {progress}")
         yield done
         if not done.kills and not done.is_recovered:
-            return  # trainings fail by themselves, before any kill
-    n_kills = 0
-    while place.server and n_kills < chosen.server_kills:
+            return  # trainings fail by themselves
+    while place.server and n_server_kills < chosen.server_kills:
         number += 1
-        done = kill_server_in_round(job, f"{place.root}/round-{number}", expected, place.server, moments)
-        n_kills += done.server_kills
-        harness.say(f"{place.name}, server kill {n_kills} of {chosen.server_kills}: {describe_round(done)}")
+        moment, away = draw.uniform(0, seconds), draw.uniform(*AWAY_SECONDS)
+        done = kill_server_in_round(place, place.server, f"{place.root}/round-{number}", expected, moment, away)
+        n_server_kills += done.server_kills
+        harness.say(f"{place.name}, server kill {n_server_kills} of {chosen.server_kills}: {describe_round(done)}")
         yield done
 
 
@@ -184,8 +177,8 @@ def stage_of(line: str) -> str:
     return next((stage for stage, words in STAGES.items() if re.search(words, line)), "start")
 
 
-def rows_of(name: str, done: "Sequence[Round]") -> list[dict[str, Any]]:
-    """Return a row for each figure of the rounds on a place."""
+def summarise(name: str, done: "Sequence[Round]") -> harness.Figures:
+    """Return the figures of the rounds on a place."""
     by_kill = [one for one in done if one.kills]
     by_server = [one for one in done if one.server_kills]
     figures = {
@@ -200,20 +193,17 @@ def rows_of(name: str, done: "Sequence[Round]") -> list[dict[str, Any]]:
         "seconds_to_recover": round(statistics.median(one.seconds_to_recover for one in done), 1) if done else 0,
     }
     moments = [[round(kill.seconds, 2), stage_of(kill.last_line)] for one in by_kill for kill in one.kills]
-    about = {"kill_seconds_and_stage": moments, "machine": harness.describe_machine()}
-    return [{"model": name, "parameters": about, "metric": metric, "value": value} for metric, value in figures.items()]
+    values = {metric: Spread.of([value]) for metric, value in figures.items()}
+    return harness.Figures(name, "", values, {"kill_seconds_and_stage": moments})
 
 
-def _show(rounds: "Mapping[str, list[Round]]") -> None:
-    counts = ("kills", "recovered", "server kills", "recovered ", "rerun by hand", "violations")
-    table = harness.make_table("Killed and recovered", ["store"], [*counts, "looks", "orphans", "recovery, median s"])
-    for name, done in rounds.items():
-        table.add_row(name, *(f"{row['value']:g}" for row in rows_of(name, done)))
+def _show(rounds: "Mapping[str, list[Round]]", machine: str) -> None:
+    figures = {(name,): summarise(name, done) for name, done in rounds.items()}
     console = harness.open_console(130)
-    console.print(table)
-    console.print(f"Machine: {harness.describe_machine()}")
-    moments = Counter(stage_of(kill.last_line) for done in rounds.values() for one in done for kill in one.kills)
-    console.print("Stages of the kills: " + ", ".join(f"{stage} {n}" for stage, n in moments.most_common()))
+    console.print(harness.make_table("Killed and recovered", ["store"], COLUMNS, figures))
+    console.print(f"Machine: {machine}")
+    stages = Counter(stage for one in figures.values() for _, stage in one.parameters["kill_seconds_and_stage"])
+    console.print("Stages of the kills: " + ", ".join(f"{stage} {n}" for stage, n in stages.most_common()))
     for name, done in rounds.items():
         for one in done:
             for trouble in (*one.problems, *one.violations):

@@ -8,10 +8,10 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmarks.measuring import Spread
 from schema.errors import InvalidInput, RecommenderError
@@ -25,6 +25,9 @@ DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 FIELDS = ("model", "parameters", "split", "metric", "k", "value", "low", "high")
 CPU_INFO = Path("/proc/cpuinfo")
 
+Column = tuple[str, str, int | None]
+Labels = TypeVar("Labels", bound=tuple[str, ...])
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -32,7 +35,7 @@ class Figures:
 
     Attributes:
         model: Name of the contestant.
-        split: What it worked on.
+        split: What it worked on, or "".
         values: Spread of each metric, by a key such as "seconds" or "ndcg_10"; without those that it does not have.
         parameters: Of this contestant, beside those of the whole benchmark.
     """
@@ -42,25 +45,29 @@ class Figures:
     values: Mapping[str, Spread]
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
-    def cell(self, metric: str, digits: int, absent: str = "n/a") -> str:
-        """Return the text of a metric in a table."""
-        return f"{self.values[metric].value:.{digits}f}" if metric in self.values else absent
 
-    def range(self, metric: str) -> str:
-        """Return the range of a metric as text, empty where there is none."""
-        _, low, high = self.values[metric]
-        return f"{low:.2f}-{high:.2f}" if low < high else ""
-
-
-def take_turns(names: Sequence[str], repetition: int) -> list[str]:
-    """Return the names in an order whose first changes from one repetition to the next.
+def describe_aim(finding: str, aim: str, is_met: bool) -> str:
+    """Return a sentence on what was found and what is aimed at.
 
     Example:
-        >>> take_turns(["product", "evaluation"], repetition=1)
-        ['evaluation', 'product']
+        >>> describe_aim("evaluation: peak 300 MB", "at most 4000", True)
+        'evaluation: peak 300 MB; aim at most 4000: met'
     """
-    first = repetition % len(names)
-    return [*names[first:], *names[:first]]
+    return f"{finding}; aim {aim}: {'met' if is_met else 'NOT met'}"
+
+
+def take_turns(names: Sequence[str], repetitions: int) -> Iterator[str]:
+    """Yield all names in each repetition, beginning with another one each time, and tell of them on standard error.
+
+    Example:
+        >>> list(take_turns(["product", "evaluation"], repetitions=2))
+        ['product', 'evaluation', 'evaluation', 'product']
+    """
+    for repetition in range(repetitions):
+        first = repetition % len(names)
+        for name in (*names[first:], *names[:first]):
+            sys.stderr.write(f"{name}, {repetition + 1} of {repetitions}\n")
+            yield name
 
 
 def command_parser(name: str, text: str) -> argparse.ArgumentParser:
@@ -113,8 +120,15 @@ def open_console(width: int) -> "Console":
     return Console(width=width, highlight=False, emoji=False, markup=False)
 
 
-def make_table(title: str, labels: Sequence[str], numbers: Sequence[str]) -> "Table":
-    """Return an empty table: columns of labels, then columns of numbers."""
+def make_table(title: str, labels: Sequence[str], columns: Sequence[Column], rows: Mapping[Labels, Figures]) -> "Table":
+    """Return a table of figures.
+
+    Args:
+        title: Above the table.
+        labels: Headings of the labels.
+        columns: Heading, metric and number of digits of each figure; without digits the range of repetitions is shown.
+        rows: Figures by their labels.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -122,19 +136,19 @@ def make_table(title: str, labels: Sequence[str], numbers: Sequence[str]) -> "Ta
     table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
     for name in labels:
         table.add_column(name, no_wrap=True)
-    for name in numbers:
+    for name, _, _ in columns:
         table.add_column(name, justify="right", no_wrap=True)
+    for told, figures in rows.items():
+        table.add_row(*told, *(_cell(figures.values.get(metric), digits) for _, metric, digits in columns))
     return table
 
 
-def describe_aim(finding: str, aim: str, is_met: bool) -> str:
-    """Return a sentence on what was found and what is aimed at.
-
-    Example:
-        >>> describe_aim("evaluation: peak 300 MB", "at most 4000", True)
-        'evaluation: peak 300 MB; aim at most 4000: met'
-    """
-    return f"{finding}; aim {aim}: {'met' if is_met else 'NOT met'}"
+def _cell(found: Spread | None, digits: int | None) -> str:
+    if found is None:
+        return "n/a"
+    if digits is None:
+        return f"{found.low:.2f}-{found.high:.2f}" if found.low < found.high else ""
+    return f"{found.value:.{digits}f}"
 
 
 def rows_of(figures: Sequence[Figures], parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -143,7 +157,7 @@ def rows_of(figures: Sequence[Figures], parameters: Mapping[str, Any]) -> list[d
         {
             "model": one.model,
             "parameters": {**parameters, **one.parameters},
-            "split": one.split,
+            "split": one.split or None,
             "metric": Metric.parse(key).name,
             "k": Metric.parse(key).k,
             **spread._asdict(),

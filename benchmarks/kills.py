@@ -1,9 +1,9 @@
 """Rounds of trainings on one store: killed, run to the end, and compared with an undisturbed one."""
 
 import hashlib
-import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from storage.opening import S3Options, open_store
 from storage.protocol import Store
 
 SPARK_FLAGS = ("--spark-master", "local[2]", "--spark-shuffle-partitions", "1")
-AWAY_SECONDS = (1.0, 3.0)
 
 
 @dataclass
@@ -51,20 +50,26 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Job:
-    """The training that is killed.
+class Place:
+    """A backend on which trainings are killed.
 
     Attributes:
-        inputs: Flags that name its reviews and products.
+        name: For the tables.
+        root: URI below which each round has a store of its own.
+        inputs: Flags that name the reviews and products of a training.
         scratch: Folder for working folders and logs.
-        options: Options of the stores.
-        environment: Variables of the place where the stores are.
+        options: Options of its stores.
+        environment: Variables that a training needs to write there.
+        server: The server, if it is the benchmark's own and may be killed.
     """
 
+    name: str
+    root: str
     inputs: Sequence[str]
     scratch: Path
-    options: S3Options
-    environment: dict[str, str]
+    options: S3Options = field(default_factory=S3Options)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    server: S3Server | None = None
 
     def start(self, uri: str) -> Training:
         """Start a training on a store.
@@ -73,12 +78,12 @@ class Job:
         """
         folder = self.scratch / f"{uri.rsplit('/', 1)[-1]}-{hashlib.sha256(uri.encode()).hexdigest()[:8]}"
         folder.mkdir(exist_ok=True)
-        places = ("--store", uri, "--work-dir", str(folder / "work"), "--mlflow-artifact-dir", str(folder / "mlflow"))
+        where = ("--store", uri, "--work-dir", str(folder / "work"), "--mlflow-artifact-dir", str(folder / "mlflow"))
         tracking = ("--mlflow-tracking-uri", f"sqlite:///{folder}/mlflow.db")
         archive = self.scratch / "classes.jsa"
         option = "SharedArchiveFile" if archive.exists() else "ArchiveClassesAtExit"
         environment = {**self.environment, "JAVA_TOOL_OPTIONS": f"-XX:{option}={archive}"}
-        return Training([*self.inputs, *FLAGS, *SPARK_FLAGS, *places, *tracking], folder, environment)
+        return Training([*self.inputs, *FLAGS, *SPARK_FLAGS, *where, *tracking], folder, environment)
 
     def run(self, uri: str, kill_after: float | None = None) -> Ending:
         """Run a training on a store; with a number of seconds, kill it if it still runs then."""
@@ -90,76 +95,66 @@ class Job:
         return open_store(uri, self.options)
 
 
-class Moments:
-    """Random moments, uniform over the duration of an undisturbed training; the same for the same seed."""
-
-    def __init__(self, seed: int, whole_seconds: float) -> None:
-        self._random, self._whole_seconds = random.Random(seed), whole_seconds  # noqa: S311 - not for secrets
-
-    def moment(self) -> float:
-        """Return seconds after the start of a training."""
-        return self.between(0.0, self._whole_seconds)
-
-    def between(self, least: float, most: float) -> float:
-        """Return a number of seconds."""
-        return self._random.uniform(least, most)
-
-
-def kill_in_round(job: Job, uri: str, expected: Digests, n_kills: int, draw: Moments) -> Round:
-    """Kill trainings on an empty store, each at a random moment, until one comes to its end.
+def kill_in_round(place: Place, uri: str, expected: Digests, moments: Sequence[float]) -> Round:
+    """Kill trainings on an empty store, each at a moment after its start, and let the last one come to its end.
 
     The round ends early if a training is done before its moment comes: that one is the recovery.
 
     Args:
-        job: The training.
+        place: Where the store is.
         uri: Root of the store.
         expected: SHA-256 by key of what the store must hold in the end.
-        n_kills: The most trainings that are killed before one is left alone.
-        draw: Moments of the kills.
+        moments: Seconds after the start of each training that is killed.
     """
-    done = Round(uri)
-    with watching(job.open_store(uri)) as reader:
-        while True:
-            ending = job.run(uri, draw.moment() if len(done.kills) < n_kills else None)
+    with _watched_round(place, uri) as done:
+        for moment in (*moments, None):
+            ending = place.run(uri, moment)
             if not ending.was_killed:
                 break
             done.kills.append(ending)
-        _finish(job, done, ending, expected)
-    done.violations, done.n_looks = reader.violations, reader.n_looks
+        _finish(place, done, ending, expected)
     return done
 
 
-def kill_server_in_round(job: Job, uri: str, expected: Digests, server: S3Server, draw: Moments) -> Round:
-    """Kill the server of a store at a random moment of a training, start it again, and follow the training to its end.
+def kill_server_in_round(
+    place: Place, server: S3Server, uri: str, expected: Digests, moment: float, away_seconds: float
+) -> Round:
+    """Kill the server of a store at a moment of a training, start it again, and follow the training to its end.
 
     A training that fails by the outage is run once more. `server_kills` is 0 if it ended before its moment came.
     """
-    done = Round(uri)
-    with watching(job.open_store(uri)) as reader:
-        with job.start(uri) as training:
-            ending = training.wait(draw.moment())
+    with _watched_round(place, uri) as done:
+        with place.start(uri) as training:
+            ending = training.wait(moment)
             if ending is None:
                 done.server_kills = 1
                 server.process.kill()
-                time.sleep(draw.between(*AWAY_SECONDS))
+                time.sleep(away_seconds)
                 server.process.start()
                 ending = training.wait()
         if ending and ending.code != 0:
             done.reruns.append(ending.last_error)
-            ending = job.run(uri)
+            ending = place.run(uri)
         if ending:
-            _finish(job, done, ending, expected)
-    done.violations, done.n_looks = reader.violations, reader.n_looks
+            _finish(place, done, ending, expected)
     return done
 
 
-def _finish(job: Job, done: Round, ending: Ending, expected: Digests) -> None:
+@contextmanager
+def _watched_round(place: Place, uri: str) -> Iterator[Round]:
+    done = Round(uri)
+    with watching(place.open_store(uri)) as reader:
+        yield done
+    done.violations, done.n_looks = reader.violations, reader.n_looks
+
+
+def _finish(place: Place, done: Round, ending: Ending, expected: Digests) -> None:
     """Note in a round how its last training ended, and how its store differs from the one expected."""
     done.seconds_to_recover = ending.seconds
     if ending.code != 0:
         done.problems.append(f"the training ended with code {ending.code}: {ending.last_error}")
     try:
-        found = digests(job.open_store(done.uri))
+        found = digests(place.open_store(done.uri))
     except Unavailable as error:
         done.problems.append(str(error))
         return

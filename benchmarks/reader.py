@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from schema.errors import CorruptObject, ObjectNotFound, RecommenderError, Unavailable
 from storage import layout
-from storage.files import COPY_BYTES
 from storage.inventory import Artifact, look_up
 from storage.protocol import ObjectInfo, Store
 from storage.verify import verify_artifact
@@ -98,7 +97,7 @@ class Reader:
         place = layout.place_of(info.key)
         if place and place.path == layout.MANIFEST:
             self._verify(place.kind, place.id)
-        found = _read(self.store, info)
+        found = self._read(info)
         if found is None:
             self._report(f"{info.key} is listed and cannot be read")
         elif found.size_bytes != info.size_bytes:
@@ -108,7 +107,7 @@ class Reader:
 
     def _compare(self, key: str, before: Sight) -> None:
         info = self.store.head(key)
-        found = _read(self.store, info) if info else None
+        found = self._read(info) if info else None
         if found is None:
             self._report(f"{key} was there and is gone")
         elif found.sha256 != before.sha256 and key != layout.CHAMPION:
@@ -137,22 +136,18 @@ class Reader:
         else:
             self._look_at(manifest)
 
+    def _read(self, info: ObjectInfo) -> Sight | None:
+        """Read an object to its end; None if it is gone."""
+        try:
+            with self.store.open(info.key) as stream:
+                content = stream.read()
+        except ObjectNotFound:
+            return None
+        return Sight(info.version, len(content), hashlib.sha256(content).hexdigest())
+
     def _report(self, violation: str) -> None:
         if violation not in self.violations:
             self.violations.append(violation)
-
-
-def _read(store: Store, info: ObjectInfo) -> Sight | None:
-    """Read an object to its end; None if it is gone."""
-    sha256, size_bytes = hashlib.sha256(), 0
-    try:
-        with store.open(info.key) as stream:
-            while block := stream.read(COPY_BYTES):
-                sha256.update(block)
-                size_bytes += len(block)
-    except ObjectNotFound:
-        return None
-    return Sight(info.version, size_bytes, sha256.hexdigest())
 
 
 @contextmanager

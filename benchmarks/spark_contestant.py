@@ -20,7 +20,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
 from benchmarks.measuring import Run
-from evaluation.evaluate import DEFAULT_KS
+from evaluation.ranking import DEFAULT_KS
 from models.factors import FactorModel
 from schema.columns import Columns
 from spark.factorise import FACTORS, FIXED_METADATA, METADATA
@@ -42,7 +42,8 @@ def open_spark_lists(model: FactorModel, test: Path, folder: Path) -> Iterator[R
     """
     uri = (folder / "als_model").as_uri()
     write_spark_model(model, folder / "als_model")
-    options = SparkOptions(spark_driver_memory=half_of_memory(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
+    half_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 // GIB
+    options = SparkOptions(spark_driver_memory=f"{min(max(half_gib, 1), MOST_GIB)}g")
     with open_session(options, "evaluation") as session:
 
         def run() -> float:
@@ -50,16 +51,6 @@ def open_spark_lists(model: FactorModel, test: Path, folder: Path) -> Iterator[R
             return measure_lists(recommended, session.read.parquet(test.as_uri()), DEFAULT_KS)["ndcg_10"]
 
         yield run
-
-
-def half_of_memory(machine_bytes: int) -> str:
-    """Return a heap of half the machine's memory, 1 to 16 GiB.
-
-    Example:
-        >>> half_of_memory(24 * 1024**3)
-        '12g'
-    """
-    return f"{min(max(machine_bytes // 2 // GIB, 1), MOST_GIB)}g"
 
 
 def measure_lists(recommended: DataFrame, test: DataFrame, ks: Sequence[int]) -> dict[str, float]:

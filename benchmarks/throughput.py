@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 MOST_RATIO = 1.5
 LEAST_TOO_MANY_MEGABYTES = 200
+COLUMNS = (
+    ("Seconds", "seconds", 2),
+    ("(range)", "seconds", None),
+    ("MB/s", "megabytes_per_second", 0),
+    ("x boto3", "ratio_to_boto3", 2),
+    ("Peak MB", "peak_megabytes", 0),
+)
 LABELS = {"boto3": "boto3 alone", "store": "store", "store_verified": "store, SHA-256 checked"}
 
 
@@ -52,7 +59,7 @@ def _run(chosen: argparse.Namespace) -> int:
     ):
         source = Path(folder, "source")
         sha256 = make_source(source, chosen.megabytes)
-        figures = summarise(run_rounds(server, source, sha256, chosen.repetitions, sys.stderr.write), chosen.megabytes)
+        figures = summarise(run_rounds(server, source, sha256, chosen.repetitions), chosen.megabytes)
     _show(figures, parameters)
     harness.write_rows(chosen.json, harness.rows_of(figures, parameters))
     return harness.DONE
@@ -96,19 +103,9 @@ def verdicts(figures: Sequence[harness.Figures]) -> Iterator[str]:
 
 def _show(figures: Sequence[harness.Figures], parameters: Mapping[str, Any]) -> None:
     title = f"{parameters['megabytes']} MB of random bytes, median of {parameters['repetitions']}"
-    table = harness.make_table(title, ["Transfer", "By"], ["Seconds", "(range)", "MB/s", "x boto3", "Peak MB"])
-    for figure in figures:
-        table.add_row(
-            figure.split,
-            LABELS[figure.model],
-            figure.cell("seconds", 2),
-            figure.range("seconds"),
-            figure.cell("megabytes_per_second", 0),
-            figure.cell("ratio_to_boto3", 2),
-            figure.cell("peak_megabytes", 0),
-        )
+    rows = {(figure.split, LABELS[figure.model]): figure for figure in figures}
     console = harness.open_console(100)
-    console.print(table)
+    console.print(harness.make_table(title, ["Transfer", "By"], COLUMNS, rows))
     console.print(f"Machine: {parameters['machine']}")
     console.print(f"MinIO {parameters['minio']}, boto3 {parameters['boto3']}; peaks are above the idle process")
     for sentence in verdicts(figures):

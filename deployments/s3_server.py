@@ -7,25 +7,22 @@ makes the bucket of the process stack on the server that the variables lead to; 
 
 import os
 import secrets
-import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from flows.child_server import LOOPBACK, Check, ChildServer, free_port, require_program
+from flows.child_server import LOOPBACK, Check, ChildServer, free_port
 
 REGION = "us-east-1"
 BUCKET = "recommender"
 STORE_URI = f"s3://{BUCKET}/store"
-# MinIO calls home for updates and support unless told not to.
-MINIO_SILENCE = {"MINIO_UPDATE": "off", "MINIO_CALLHOME_ENABLE": "off"}
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,30 @@ class S3Server:
         }
 
 
+def minio_command(folder: PurePath, address: str, console: str) -> tuple[str, ...]:
+    """Return the command of a MinIO that keeps its objects in a folder.
+
+    Args:
+        folder: Where it keeps them.
+        address: Host and port of the S3 API.
+        console: Host and port of the console.
+    """
+    return ("minio", "server", str(folder), "--address", address, "--console-address", console)
+
+
+def minio_environment(folder: PurePath) -> dict[str, str]:
+    """Return the variables of a MinIO, without its credentials.
+
+    It would call home for updates and support, and look in its home for certificates that nobody named.
+    """
+    return {"MINIO_UPDATE": "off", "MINIO_CALLHOME_ENABLE": "off", "HOME": str(folder)}
+
+
+def minio_credentials(credentials: Credentials) -> dict[str, str]:
+    """Return the variables by which a MinIO knows its first user."""
+    return {"MINIO_ROOT_USER": credentials.access_key, "MINIO_ROOT_PASSWORD": credentials.secret_key}
+
+
 @contextmanager
 def open_minio(
     folder: Path,
@@ -86,48 +107,31 @@ def open_minio(
     port: int | None = None,
     console_port: int | None = None,
     credentials: Credentials | None = None,
-    certs: Path | None = None,
-    domain: str | None = None,
 ) -> Iterator[S3Server]:
     """Yield a MinIO that keeps its objects in a folder, and stop it in the end.
 
     Args:
-        folder: Made if absent; what a MinIO left there is served again.
+        folder: Made if absent; objects that a MinIO left there are served again.
         bucket: Made if absent.
         port: Of the S3 API; by default any that is free.
         console_port: Of the console; by default any that is free.
         credentials: By default random ones.
-        certs: Folder with ``public.crt`` and ``private.key``, to speak TLS with; by default plain HTTP.
-        domain: Host below which ``BUCKET.domain`` addresses a bucket; by default only the path does.
 
     Raises:
         InvalidInput: If MinIO is not installed, or a port cannot be had.
         Unavailable: If it does not start.
     """
-    program = require_program("minio")
     address, console = f"{LOOPBACK}:{free_port(port)}", f"{LOOPBACK}:{free_port(console_port)}"
     folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     credentials = credentials or random_credentials()
-    scheme = "https" if certs else "http"
     process = ChildServer(
-        [
-            *(str(program), "server", str(folder), "--address", address, "--console-address", console),
-            *(("--certs-dir", str(certs.resolve())) if certs else ()),
-        ],
-        {
-            **MINIO_SILENCE,
-            **({"MINIO_DOMAIN": domain} if domain else {}),
-            "HOME": str(folder),  # where it would look for certificates that nobody named
-            "MINIO_ROOT_USER": credentials.access_key,
-            "MINIO_ROOT_PASSWORD": credentials.secret_key,
-        },
-        [Check(f"{scheme}://{address}/minio/health/cluster"), Check(f"{scheme}://{console}")],
-        trust=_trust_only(certs / "public.crt") if certs else None,
+        minio_command(folder, address, console),
+        minio_environment(folder) | minio_credentials(credentials),
+        [Check(f"http://{address}/minio/health/cluster"), Check(f"http://{console}")],
         secrets=[credentials.secret_key],
     )
-    ca_bundle = certs.resolve() / "public.crt" if certs else None
-    server = S3Server(f"{scheme}://{address}", f"{scheme}://{console}", bucket, credentials, process, ca_bundle)
+    folder.mkdir(parents=True, exist_ok=True)
+    server = S3Server(f"http://{address}", f"http://{console}", bucket, credentials, process)
     with serving(server):
         yield server
 
@@ -167,14 +171,6 @@ def make_bucket(endpoint_url: str, bucket: str, credentials: Credentials, ca_bun
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") != "BucketAlreadyOwnedByYou":
             raise
-
-
-def _trust_only(certificate: Path) -> ssl.SSLContext:
-    """Return a context that accepts exactly this certificate, whoever signed it and whatever host it names."""
-    context = ssl.create_default_context(cafile=str(certificate))
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.check_hostname = False
-    return context
 
 
 def main() -> int:

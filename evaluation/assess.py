@@ -1,38 +1,48 @@
-"""All that is measured of a set of lists on one part of a split: accuracy, what it does to the catalogue, segments."""
+"""Everything measured of a candidate on one part of a split: accuracy, use of the catalogue, segments, ratings."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from evaluation.diversity import intra_list_diversity
-from evaluation.evaluate import DEFAULT_KS, RankingScores, evaluate_lists, find_users_to_evaluate, rank_held_out
-from evaluation.exposure import Estimate, coverage_at_k, gini_at_k, personalisation_at_k
-from evaluation.novelty import mean_popularity, self_information
-from evaluation.ranking import Scores
+from evaluation.beyond_accuracy import (
+    Estimate,
+    coverage_at_k,
+    gini_at_k,
+    intra_list_diversity,
+    mean_popularity,
+    personalisation_at_k,
+    self_information,
+)
+from evaluation.held_out_only import held_out_only
+from evaluation.ranking import (
+    DEFAULT_KS,
+    About,
+    Scores,
+    evaluate_lists,
+    find_users_to_evaluate,
+    rank_held_out,
+    summarise,
+)
+from evaluation.rating import Predict, rating_error
 from evaluation.segments import (
-    ACTIVITY_SEGMENTS,
-    AGE_SEGMENTS,
     score_item_segments,
     score_user_segments,
     segment_items,
     segment_users_by_activity,
     segment_users_by_age,
 )
-from evaluation.significance import mean_interval
 from schema.items_by_user import ItemsByUser
 from schema.metric import Metric, MetricRow
 from schema.scores import SegmentScore
 
 DIVERSITY_USERS = 2000
 SAMPLE_SEED = 42
-ACTIVITY_GROUP, AGE_GROUP, COLD_GROUP = "user activity", "user age", "users without history"
-COLD_SEGMENTS = ("cold",)
+USERS_K = 10
+GOOD_RATING = 4.0  # the original's threshold of relevance
 CATALOGUE_METRICS = {"coverage": coverage_at_k, "gini": gini_at_k, "personalisation": personalisation_at_k}
-
-Parameters = Mapping[str, str | int | float | bool | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +72,6 @@ class HeldOut:
         """Rows to learn from of each item, shape (n_items)."""
         return np.bincount(self.seen.items, minlength=self.n_items)
 
-    @property
-    def is_sample(self) -> bool:
-        """Whether only some of the users are evaluated."""
-        return len(self.users) < self.n_warm
-
 
 @dataclass(frozen=True, eq=False)
 class Assessment:
@@ -80,7 +85,26 @@ class Assessment:
 
     rows: list[MetricRow]
     segments: list[SegmentScore]
-    scores: RankingScores
+    scores: Scores
+
+
+@dataclass
+class Measured:
+    """What is measured of one candidate on one part.
+
+    Attributes:
+        rows: Every metric with its interval.
+        segments: Metrics of groups of items and users.
+        held_out_only: Metrics of the original project's protocol.
+        users: Each metric at 10 of each user; None where nothing was ranked.
+        ranked: The lists, shape (n_users, k), -1 where nothing is left; None where nothing was ranked.
+    """
+
+    rows: list[MetricRow] = field(default_factory=list)
+    segments: list[SegmentScore] = field(default_factory=list)
+    held_out_only: list[MetricRow] = field(default_factory=list)
+    users: pa.Table | None = None
+    ranked: NDArray[np.int32] | None = None
 
 
 def hold_out(
@@ -106,7 +130,7 @@ def hold_out(
 def score_oracle(held_out: HeldOut, k: int) -> Scores:
     """Return the metrics at k of each evaluated user for an oracle that knows what is held out."""
     lists = rank_held_out(held_out.relevant, held_out.users, k)
-    return evaluate_lists(lists, held_out.users, held_out.seen, held_out.relevant, (k,)).scores
+    return evaluate_lists(lists, held_out.users, held_out.seen, held_out.relevant, (k,))
 
 
 def items_by_user(rows: pa.Table, n_users: int) -> ItemsByUser:
@@ -123,21 +147,14 @@ def _first_timestamps(learnt: pa.Table, n_users: int) -> NDArray[np.int64] | Non
 
 
 def assess_lists(
-    items: NDArray[np.int32],
-    held_out: HeldOut,
-    model: str,
-    parameters: Parameters,
-    part: str,
-    ks: Sequence[int] = DEFAULT_KS,
+    items: NDArray[np.int32], held_out: HeldOut, about: About, ks: Sequence[int] = DEFAULT_KS
 ) -> Assessment:
     """Measure the lists of the users to evaluate.
 
     Args:
         items: Shape (len(held_out.users), max(ks)), best first, unseen only, -1 where none is left.
         held_out: Who is evaluated on what.
-        model: Name for the rows.
-        parameters: Parameters for the rows.
-        part: "validation" or "test".
+        about: What the rows are about.
         ks: Cut-offs.
 
     Raises:
@@ -150,17 +167,14 @@ def assess_lists(
         ("novelty", self_information(items, ks, counts, n_learnt)),
         ("popularity", mean_popularity(items, ks, counts)),
     ):
-        scores.scores.update({Metric(metric, k): values for k, values in by_k.items()})
-    about = (model, parameters, part)
-    rows = scores.rows(*about)
+        scores |= {Metric(metric, k): values for k, values in by_k.items()}
+    rows = summarise(scores, about)
     rows += _catalogue_rows(items, held_out, ks, about)
     rows += _diversity_rows(items, held_out, ks, about)
     return Assessment(rows, _segments(items, held_out, scores), scores)
 
 
-def _catalogue_rows(
-    items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: tuple[str, Parameters, str]
-) -> list[MetricRow]:
+def _catalogue_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: About) -> list[MetricRow]:
     """Measure what the lists do to the catalogue; nothing is known of that from fewer than two lists."""
     rows: list[MetricRow] = []
     if (items >= 0).any(axis=1).sum() < 2:
@@ -172,27 +186,21 @@ def _catalogue_rows(
     return rows
 
 
-def _diversity_rows(
-    items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: tuple[str, Parameters, str]
-) -> list[MetricRow]:
+def _diversity_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: About) -> list[MetricRow]:
     """Measure diversity on at most 2,000 users drawn at random, for it compares all pairs of a list."""
     some = np.random.default_rng(SAMPLE_SEED).permutation(len(items))[:DIVERSITY_USERS]
     by_k = intra_list_diversity(items[np.sort(some)], ks, held_out.seen, held_out.n_items)
-    return [
-        MetricRow(*about, "diversity", k, float(values.mean()), *mean_interval(values), len(values))
-        for k, values in by_k.items()
-    ]
+    return summarise({Metric("diversity", k): values for k, values in by_k.items()}, about)
 
 
-def _segments(items: NDArray[np.int32], held_out: HeldOut, scores: RankingScores) -> list[SegmentScore]:
+def _segments(items: NDArray[np.int32], held_out: HeldOut, scores: Scores) -> list[SegmentScore]:
     users = held_out.users
     theirs = held_out.relevant.take(users)
     found = score_item_segments(items, theirs, segment_items(held_out.item_counts))
     activity = segment_users_by_activity(held_out.seen.counts[users])
-    found += score_user_segments(scores, ACTIVITY_GROUP, ACTIVITY_SEGMENTS, activity)
+    found += score_user_segments(scores, "user activity", activity)
     if held_out.first_timestamp is not None:
-        age = segment_users_by_age(held_out.first_timestamp[users])
-        found += score_user_segments(scores, AGE_GROUP, AGE_SEGMENTS, age)
+        found += score_user_segments(scores, "user age", segment_users_by_age(held_out.first_timestamp[users]))
     return found
 
 
@@ -201,5 +209,26 @@ def assess_cold_users(items: NDArray[np.int32], held_out: HeldOut, k: int = 10) 
     if not len(held_out.cold):
         return []
     scores = evaluate_lists(items, held_out.cold, held_out.seen, held_out.relevant, (k,))
-    every = np.zeros(len(held_out.cold), dtype=np.int8)
-    return score_user_segments(scores, COLD_GROUP, COLD_SEGMENTS, every)
+    return score_user_segments(scores, "users without history", {"cold": np.ones(len(held_out.cold), dtype=np.bool_)})
+
+
+def measure_lists(measured: Measured, ranked: NDArray[np.int32], held_out: HeldOut, about: About) -> None:
+    """Measure the lists of the evaluated users, and keep them with what each user gets from them."""
+    assessed = assess_lists(ranked, held_out, about)
+    measured.rows += assessed.rows
+    measured.segments += assessed.segments
+    per_user = {str(metric): values for metric, values in assessed.scores.items() if metric.k == USERS_K}
+    measured.users = pa.table({"user_idx": held_out.users.astype(np.int32), **per_user})
+    measured.ranked = ranked
+
+
+def measure_scores(
+    measured: Measured, score: Predict, held_rows: pa.Table, held_out: HeldOut, about: About, *, are_ratings: bool
+) -> None:
+    """Measure the scores of held-out rows by the protocol of held-out rows alone, and as ratings where they are."""
+    user_idx, item_idx, rating = (np.asarray(held_rows[name]) for name in ("user_idx", "item_idx", "rating"))
+    if are_ratings:
+        measured.rows += rating_error(score, user_idx, item_idx, rating, held_out.seen).rows(about)
+    is_good = rating >= GOOD_RATING
+    _, by_metric = held_out_only(user_idx, score(user_idx, item_idx), is_good, (USERS_K,), item_idx=item_idx)
+    measured.held_out_only += summarise(by_metric, about)

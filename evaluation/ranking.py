@@ -1,16 +1,100 @@
-"""The metrics of evaluation.metrics for many users at once."""
+"""Metrics of ranked lists, for many users at once: full-catalogue evaluation of anything that recommends.
 
-from collections.abc import Sequence
+With binary gains, ranks r from 1, a list cut off at k, and R held-out items of its user:
+
+- ndcg: Σ over hits of 1 / log2(r + 1), divided by the same sum over the first min(k, R) ranks (Järvelin and
+  Kekäläinen, 2002).
+- recall: hits / R; precision: hits / k, for shorter lists too; hit_rate: 1 where there is a hit.
+- mrr: 1 / rank of the first hit, 0 without one (Voorhees, TREC-8, 1999).
+- map: Σ over hits of the precision at their rank, divided by R as in TREC, not by min(k, R) as in some libraries.
+
+All are those of ranx (Bassani, ECIR 2022) and trec_eval, to the last digit.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.significance import mean_interval
 from schema.items_by_user import ItemsByUser, pair_keys
-from schema.metric import Metric
+from schema.metric import Metric, MetricRow
+from schema.scores import HistogramBin
 
+DEFAULT_KS = (5, 10, 20)
 RANKING_METRICS = ("ndcg", "recall", "precision", "hit_rate", "mrr", "map")
+BLOCK_USERS = 8192
+HISTOGRAM_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 Scores = dict[Metric, NDArray[np.float64]]
+"""One value of each user by metric."""
+
+
+About = tuple[str, Mapping[str, Any], str]
+"""Name and parameters of a model, and the part of the split: what every row of its metrics says."""
+
+
+class UsersToEvaluate(NamedTuple):
+    """Users with something held out: those with training rows, and those without (cold)."""
+
+    warm: NDArray[np.int64]
+    cold: NDArray[np.int64]
+
+
+def summarise(scores: Scores, about: About) -> list[MetricRow]:
+    """Return the mean and the 95 % interval of each metric over users; ValueError if there are no users."""
+    return [
+        MetricRow(*about, *metric, float(values.mean()), *mean_interval(values), len(values))
+        for metric, values in scores.items()
+    ]
+
+
+def find_users_to_evaluate(seen: ItemsByUser, relevant: ItemsByUser) -> UsersToEvaluate:
+    """Return the users with a held-out item, cold ones apart: no model has learnt anything of these.
+
+    Example:
+        >>> seen = ItemsByUser.from_pairs(np.array([0]), np.array([1]), n_users=3)
+        >>> relevant = ItemsByUser.from_pairs(np.array([0, 2]), np.array([2, 2]), n_users=3)
+        >>> users = find_users_to_evaluate(seen, relevant)
+        >>> users.warm.tolist(), users.cold.tolist()
+        ([0], [2])
+    """
+    has_relevant, has_seen = relevant.counts > 0, seen.counts > 0
+    return UsersToEvaluate(np.flatnonzero(has_relevant & has_seen), np.flatnonzero(has_relevant & ~has_seen))
+
+
+def evaluate_lists(
+    items: NDArray[np.int32],
+    users: NDArray[np.int64],
+    seen: ItemsByUser,
+    relevant: ItemsByUser,
+    ks: Sequence[int] = DEFAULT_KS,
+) -> Scores:
+    """Return the metrics of the list of each user, measured a block of users at a time.
+
+    Args:
+        items: Shape (len(users), k_max), best first, unseen only, -1 where none is left; row i is of users[i].
+        users: Users to evaluate, as find_users_to_evaluate gives them, or some of them.
+        seen: Items of all users that may not be recommended.
+        relevant: Held-out items of all users.
+        ks: Cut-offs.
+
+    Raises:
+        ValueError: If held-out items are among the seen ones, or a list has seen or repeated items.
+    """
+    if not len(users):
+        raise ValueError(
+            "no user to evaluate; expected users with items both in train and held out. Choose another split."
+        )
+    blocks = []
+    for start in range(0, len(users), BLOCK_USERS):
+        rows = slice(start, start + BLOCK_USERS)
+        theirs = relevant.take(users[rows])
+        _refuse_leaks(users[rows], items[rows], seen.take(users[rows]), theirs)
+        blocks.append(evaluate_ranking(items[rows], theirs, ks))
+    return {metric: np.concatenate([block[metric] for block in blocks]) for metric in blocks[0]}
 
 
 def evaluate_ranking(items: NDArray[np.integer], relevant: ItemsByUser, ks: Sequence[int]) -> Scores:
@@ -34,7 +118,8 @@ def evaluate_ranking(items: NDArray[np.integer], relevant: ItemsByUser, ks: Sequ
         >>> {metric.name: round(float(values[0]), 4) for metric, values in scores.items()}
         {'ndcg': 0.3869, 'recall': 0.5, 'precision': 0.3333, 'hit_rate': 1.0, 'mrr': 0.5, 'map': 0.25}
     """
-    _check_lists(items, relevant, ks)
+    check_lists(items, ks)
+    _check_relevant(relevant, len(items))
     hits = contains_pairs(relevant, items)
     scores: Scores = {}
     for k in ks:
@@ -55,6 +140,81 @@ def contains_pairs(table: ItemsByUser, items: NDArray[np.integer]) -> NDArray[np
     return np.asarray(keys[np.searchsorted(keys, wanted).clip(max=len(keys) - 1)] == wanted)
 
 
+def rank_held_out(relevant: ItemsByUser, users: NDArray[np.int64], k: int) -> NDArray[np.int32]:
+    """Return the lists of an oracle that knows what is held out: shape (len(users), k), -1 after the last.
+
+    Example:
+        >>> relevant = ItemsByUser.from_pairs(np.array([0, 0, 1]), np.array([4, 2, 7]), n_users=2)
+        >>> rank_held_out(relevant, np.array([1, 0]), k=2).tolist()
+        [[7, -1], [2, 4]]
+    """
+    theirs = relevant.take(users)
+    place = np.arange(len(theirs.items)) - np.repeat(theirs.indptr[:-1], theirs.counts)
+    row = np.repeat(np.arange(len(users)), theirs.counts)
+    items = np.full((len(users), k), -1, dtype=np.int32)
+    items[row[place < k], place[place < k]] = theirs.items[place < k]
+    return items
+
+
+def spread_of_scores(values: NDArray[np.float64]) -> list[HistogramBin]:
+    """Return how many users get nothing, and how many a score in each fifth of the range.
+
+    Args:
+        values: One score of each user, from 0 to 1, shape (n_users).
+
+    Example:
+        >>> [users for _, _, users in spread_of_scores(np.array([0.0, 0.0, 0.3, 1.0]))]
+        [2, 0, 1, 0, 0, 1]
+    """
+    counts, _ = np.histogram(values[values > 0], bins=HISTOGRAM_EDGES)
+    bins = zip(pairwise(HISTOGRAM_EDGES), counts, strict=True)
+    return [
+        HistogramBin(0.0, 0.0, int((values <= 0).sum())),
+        *(HistogramBin(low, high, int(n_users)) for (low, high), n_users in bins),
+    ]
+
+
+def check_lists(items: NDArray[np.integer], ks: Sequence[int], n_items: int | None = None) -> None:
+    """Refuse cut-offs that lists do not reach, items outside the catalogue and repeats within a list.
+
+    Raises:
+        ValueError: If any is found.
+
+    Example:
+        >>> check_lists(np.array([[0, 1, -1], [2, -1, -1]]), ks=[1, 3], n_items=3)
+    """
+    k_max = items.shape[1]
+    if not ks or min(ks) < 1 or max(ks) > k_max:
+        raise ValueError(
+            f"cut-offs are {list(ks)} for lists of {k_max}; expected one or more from 1 to {k_max}. "
+            "Ask the model for longer lists, or lower the cut-offs."
+        )
+    if n_items is not None and items.size and items.max() >= n_items:
+        raise ValueError(
+            f"a list holds item {items.max()}; expected items from 0 to {n_items - 1}. Take the lists and the "
+            "catalogue from one dataset."
+        )
+    ordered = np.sort(items, axis=1)
+    repeats = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
+    if repeats.any():
+        row = int(np.flatnonzero(repeats)[0])
+        raise ValueError(
+            f"list in row {row} repeats an item: {items[row].tolist()}; expected each item once. A repeat would count "
+            "twice: mend the recommender."
+        )
+
+
+def _check_relevant(relevant: ItemsByUser, n_lists: int) -> None:
+    if len(relevant.counts) != n_lists:
+        raise ValueError(
+            f"{n_lists} lists for {len(relevant.counts)} users with held-out items; expected one list each. "
+            "Take the rows of the users that were recommended to."
+        )
+    if (relevant.counts == 0).any():
+        row = int(np.flatnonzero(relevant.counts == 0)[0])
+        raise ValueError(f"user in row {row} has nothing held out; expected one item or more. Leave such users out.")
+
+
 def _score_hits(hits: NDArray[np.bool_], n_relevant: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     """Return each metric from the hits of the top k, shape (n, k)."""
     k = hits.shape[1]
@@ -72,26 +232,18 @@ def _score_hits(hits: NDArray[np.bool_], n_relevant: NDArray[np.int64]) -> dict[
     }
 
 
-def _check_lists(items: NDArray[np.integer], relevant: ItemsByUser, ks: Sequence[int]) -> None:
-    n_users, k_max = items.shape
-    if not ks or min(ks) < 1 or max(ks) > k_max:
+def _refuse_leaks(users: NDArray[np.int64], items: NDArray[np.int32], seen: ItemsByUser, relevant: ItemsByUser) -> None:
+    leaked = np.isin(relevant.keys, seen.keys)
+    if leaked.any():
+        row, item = divmod(int(relevant.keys[leaked][0]), 1 << 32)
         raise ValueError(
-            f"cut-offs are {list(ks)} for lists of {k_max}; expected one or more from 1 to {k_max}. "
-            "Ask the model for longer lists, or lower the cut-offs."
+            f"item {item} of user {users[row]} is both in train and held out ({int(leaked.sum())} such "
+            "pairs); expected each pair in one part only. Split the interactions again."
         )
-    if len(relevant.counts) != n_users:
+    is_seen = contains_pairs(seen, items)
+    if is_seen.any():
+        row, place = (int(axis[0]) for axis in np.nonzero(is_seen))
         raise ValueError(
-            f"{n_users} lists for {len(relevant.counts)} users with held-out items; expected one list each. "
-            "Take the rows of the users that were recommended to."
-        )
-    if (relevant.counts == 0).any():
-        row = int(np.flatnonzero(relevant.counts == 0)[0])
-        raise ValueError(f"user in row {row} has nothing held out; expected one item or more. Leave such users out.")
-    ordered = np.sort(items, axis=1)
-    repeats = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
-    if repeats.any():
-        row = int(np.flatnonzero(repeats.any(axis=1))[0])
-        raise ValueError(
-            f"list in row {row} repeats an item: {items[row].tolist()}; expected each item once. A repeat "
-            "would count as a second hit: mend the recommender."
+            f"user {users[row]} was recommended item {items[row, place]}, which is in their train rows; "
+            "expected unseen items only. Leave seen items out of the lists."
         )

@@ -1,40 +1,21 @@
-"""Errors of predicted ratings."""
+"""Predicted ratings: their errors, and whether they can be taken at their word."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.ranking import About
 from evaluation.significance import ratio_interval
 from schema.items_by_user import ItemsByUser
 from schema.metric import MetricRow
+from schema.scores import CalibrationBin
+
+CALIBRATION_BINS = 10
 
 Predict = Callable[[NDArray[np.integer], NDArray[np.integer]], NDArray[np.floating]]
 """predict(user_idx, item_idx) -> predicted rating of each pair."""
-
-
-def rmse(predicted: Sequence[float] | NDArray[np.floating], actual: Sequence[float] | NDArray[np.floating]) -> float:
-    """Return the root of the mean squared difference, in the unit of the ratings.
-
-    Raises:
-        ValueError: If the two are empty or of different lengths.
-
-    Example:
-        >>> rmse([4.0, 2.0], [5.0, 2.0]) == 0.5 ** 0.5
-        True
-    """
-    return float(np.sqrt(np.mean(_differences(predicted, actual) ** 2)))
-
-
-def mae(predicted: Sequence[float] | NDArray[np.floating], actual: Sequence[float] | NDArray[np.floating]) -> float:
-    """Return the mean absolute difference, in the unit of the ratings; errors as in rmse.
-
-    Example:
-        >>> mae([4.0, 2.0], [5.0, 2.0])
-        0.5
-    """
-    return float(np.mean(np.abs(_differences(predicted, actual))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +26,11 @@ class RatingScores:
         squared: Sum of squared differences, shape (n_users).
         absolute: Sum of absolute differences, shape (n_users).
         counts: Rows, shape (n_users).
-        n_cold_rows: Rows left out, since their user or item has no row in train.
     """
 
     squared: NDArray[np.float64]
     absolute: NDArray[np.float64]
     counts: NDArray[np.float64]
-    n_cold_rows: int
 
     @property
     def rmse(self) -> float:
@@ -63,12 +42,9 @@ class RatingScores:
         """Mean absolute error over all rows."""
         return float(self.absolute.sum() / self.counts.sum())
 
-    def rows(
-        self, model: str, parameters: Mapping[str, str | int | float | bool | None], split: str
-    ) -> list[MetricRow]:
+    def rows(self, about: About) -> list[MetricRow]:
         """Return RMSE and MAE with their intervals."""
         low, high = np.sqrt(ratio_interval(self.squared, self.counts))
-        about = (model, parameters, split)
         absolute = ratio_interval(self.absolute, self.counts)
         return [
             MetricRow(*about, "rmse", None, self.rmse, float(low), float(high), len(self.counts)),
@@ -85,7 +61,7 @@ def rating_error(
 ) -> RatingScores:
     """Return the errors of predicted ratings on held-out rows, the same rows for every model.
 
-    Rows whose user or item has no row in train (seen) are left out and counted.
+    Rows whose user or item has no row in train (seen) are left out.
 
     Raises:
         ValueError: If a rating is missing, a prediction is not finite, or no row is left.
@@ -104,28 +80,41 @@ def rating_error(
         )
     users, items = user_idx[is_warm], item_idx[is_warm]
     difference = _differences(predict(users, items), rating[is_warm])
-    return _sum_by_user(users, difference, n_cold_rows=int((~is_warm).sum()))
+    _, row_user, counts = np.unique(users, return_inverse=True, return_counts=True)
+    squared, absolute = (np.bincount(row_user, errors) for errors in (difference**2, np.abs(difference)))
+    return RatingScores(squared.astype(np.float64), absolute.astype(np.float64), counts.astype(np.float64))
 
 
-def _sum_by_user(user_idx: NDArray[np.integer], difference: NDArray[np.float64], n_cold_rows: int) -> RatingScores:
-    _, row_user, counts = np.unique(user_idx, return_inverse=True, return_counts=True)
-    return RatingScores(
-        squared=np.bincount(row_user, difference**2).astype(np.float64),
-        absolute=np.bincount(row_user, np.abs(difference)).astype(np.float64),
-        counts=counts.astype(np.float64),
-        n_cold_rows=n_cold_rows,
-    )
+def calibrate(predicted: NDArray[np.float64], actual: NDArray[np.float64]) -> list[CalibrationBin]:
+    """Return mean predicted and actual ratings of ten groups of rows of nearly equal size, by predicted rating.
 
+    Args:
+        predicted: Predicted rating of each row, shape (n_rows).
+        actual: Its rating, shape (n_rows).
 
-def _differences(
-    predicted: Sequence[float] | NDArray[np.floating], actual: Sequence[float] | NDArray[np.floating]
-) -> NDArray[np.float64]:
-    if len(predicted) != len(actual) or not len(actual):
-        raise ValueError(
-            f"{len(predicted)} predictions for {len(actual)} ratings; expected as many, and one or more. "
-            "Predict each held-out row once."
+    Example:
+        >>> [one] = calibrate(np.array([4.0]), np.array([5.0]))
+        >>> one.n_rows, one.mean_predicted, one.mean_actual
+        (1, 4.0, 5.0)
+    """
+    order = np.argsort(predicted, kind="stable")
+    return [
+        CalibrationBin(
+            float(predicted[rows[0]]),
+            float(predicted[rows[-1]]),
+            len(rows),
+            float(predicted[rows].mean()),
+            float(actual[rows].mean()),
         )
-    difference = np.asarray(predicted, dtype=np.float64) - np.asarray(actual, dtype=np.float64)
+        for rows in np.array_split(order, CALIBRATION_BINS)
+        if len(rows)
+    ]
+
+
+def _differences(predicted: NDArray[np.floating], actual: NDArray[np.floating]) -> NDArray[np.float64]:
+    if predicted.shape != actual.shape:
+        raise ValueError(f"{len(predicted)} predictions for {len(actual)} ratings; expected one of each held-out row.")
+    difference = predicted.astype(np.float64) - actual.astype(np.float64)
     if not np.isfinite(difference).all():
         row = int(np.flatnonzero(~np.isfinite(difference))[0])
         raise ValueError(

@@ -26,10 +26,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from ssl import SSLContext
 from typing import IO, NoReturn
 from urllib.error import HTTPError
-from urllib.request import HTTPSHandler, ProxyHandler, build_opener
+from urllib.request import ProxyHandler, build_opener
 
 from schema.errors import InvalidInput, Unavailable
 
@@ -99,15 +98,10 @@ class Check:
     url: str
     pattern: str = ""
 
-    def problem(self, trust: SSLContext | None = None) -> str | None:
-        """Return why the server cannot be used, or None if it can.
-
-        Args:
-            trust: What the certificate of an https address is checked against; None: the system's authorities.
-        """
-        opener = build_opener(ProxyHandler({}), HTTPSHandler(context=trust))
+    def problem(self) -> str | None:
+        """Return why the server cannot be used, or None if it can."""
         try:
-            with opener.open(self.url, timeout=CHECK_TIMEOUT_SECONDS) as answer:
+            with build_opener(ProxyHandler({})).open(self.url, timeout=CHECK_TIMEOUT_SECONDS) as answer:
                 said = answer.read().decode(errors="replace")
         except HTTPError as error:
             error.close()
@@ -117,9 +111,9 @@ class Check:
         return None if re.search(self.pattern, said, flags=re.DOTALL) else f"{self.url} does not say {self.pattern!r}"
 
 
-def first_problem(checks: Sequence[Check], trust: SSLContext | None = None) -> str | None:
+def first_problem(checks: Sequence[Check]) -> str | None:
     """Return the first problem that a check finds, or None if there is none."""
-    return next((problem for check in checks if (problem := check.problem(trust))), None)
+    return next((problem for check in checks if (problem := check.problem())), None)
 
 
 def last_words(log: IO[bytes], secrets: Collection[str] = ()) -> str:
@@ -136,11 +130,13 @@ class ChildServer:
     """A server program, started and stopped any number of times with the same command.
 
     Args:
-        command: The program and its arguments.
+        command: The program, or its name as `require_program` takes it, and its arguments.
         environment: Variables for the program, besides `INHERITED`.
         checks: Health checks that all pass as soon as the server can be used.
-        trust: What the certificate of an https address is checked against.
         secrets: Text that no error message may show.
+
+    Raises:
+        InvalidInput: If there is no such program.
     """
 
     def __init__(
@@ -149,13 +145,11 @@ class ChildServer:
         environment: Mapping[str, str],
         checks: Sequence[Check],
         *,
-        trust: SSLContext | None = None,
         secrets: Collection[str] = (),
     ) -> None:
-        self._command = list(command)
+        self._command = [str(require_program(command[0])), *command[1:]]
         self._environment = inherited() | dict(environment)
         self._checks = tuple(checks)
-        self._trust = trust
         self._secrets = tuple(secrets)
         self._guard: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
@@ -215,7 +209,7 @@ class ChildServer:
         self.pid = int((guard.stdout.readline() if guard.stdout else b"") or 0)
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while guard.poll() is None:
-            if first_problem(self._checks, self._trust) is None:
+            if first_problem(self._checks) is None:
                 return
             if time.monotonic() > deadline:
                 raise self._unavailable(f"did not answer within {START_TIMEOUT_SECONDS:.0f} s")

@@ -199,4 +199,4 @@ def recommend_to_all(places: PlaceOptions, model: Manifest, dataset: Manifest, o
     blocks = recommend_block.map(unmapped(places), unmapped(model), unmapped(dataset), unmapped(options), list(firsts))
     with progress(f"Recommending from {model.id}", key="recommend", unit=" blocks of users") as advance:
         parts = collect(blocks, advance)
-    return publish_recommendations(places, model, dataset, options, parts)
+    return publish_recommendations(places, model, options, parts)

@@ -10,6 +10,7 @@ of its value; ``variable: False`` that it comes from the command line only, neve
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Annotated, Any, TypeGuard, TypeVar
 from urllib.parse import urlsplit
@@ -171,19 +172,19 @@ def read(kind: type[Group], given: Mapping[str, Any] | None = None, *, is_strict
     Raises:
         InvalidSettings: If a value does not fit, or a name in ``.env`` is unknown.
     """
-    try:
-        return kind.model_validate(nest(kind, {**read_variables(is_strict=is_strict), **(given or {})}))
-    except ValidationError as error:
-        raise InvalidSettings("\n".join(_explain(problem, kind) for problem in error.errors())) from None
+    values = nest(kind, {**read_variables(is_strict=is_strict), **(given or {})})
+    with _explaining(kind):
+        return kind.model_validate(values)
 
 
 def read_variables(*, is_strict: bool = True) -> dict[str, str]:
     """Return the text of every setting that the environment or ``.env`` has, by flat name.
 
     Raises:
-        pydantic.ValidationError: If it is strict and a name in ``.env`` is unknown.
+        InvalidSettings: If it is strict and a name in ``.env`` is unknown.
     """
-    return _variables("forbid" if is_strict else "ignore")().model_dump(exclude_none=True)
+    with _explaining(Settings):
+        return _variables("forbid" if is_strict else "ignore")().model_dump(exclude_none=True)
 
 
 @cache
@@ -274,6 +275,15 @@ def input_name(reviews: ReviewsInput) -> str:
     """Return the name of the file that a run reads, without its folder and without what an address hides."""
     named = reviews.input_reviews or str(read(Environment).download.raw_reviews_path)
     return without_secrets(named).rsplit("/", 1)[-1]
+
+
+@contextmanager
+def _explaining(kind: type[BaseModel]) -> Iterator[None]:
+    """Raise what does not fit as `InvalidSettings`, without the cause, which holds values that may be secret."""
+    try:
+        yield
+    except ValidationError as error:
+        raise InvalidSettings("\n".join(_explain(problem, kind) for problem in error.errors())) from None
 
 
 def _explain(problem: ErrorDetails, kind: type[BaseModel]) -> str:

@@ -29,7 +29,7 @@ class Popularity(ModelKind[NoOptions]):
     is_baseline = True
     is_impersonal = True
     is_same_for_all = True
-    role = "popularity"
+    role = "popular"
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> SharedOrder:  # noqa: ARG002 - it has none
         """Count the interactions of each item."""

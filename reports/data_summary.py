@@ -42,7 +42,7 @@ def funnel_steps(reviews: ReviewCounts, dataset: DatasetCounts, k: int) -> list[
     _check(reviews, dataset)
     counts = [
         ("Lines of the raw file", reviews.n_lines, ""),
-        ("Not blank", reviews.n_lines - reviews.n_blank, "blank lines and headers"),
+        ("Not blank", reviews.n_lines - reviews.n_blank, "blank lines"),
         ("Valid reviews", reviews.n_reviews, "put aside with a reason"),
         ("Reviews of sampled users", dataset.n_sampled, "of users outside the sample"),
         ("One per user and item", dataset.n_sampled - dataset.n_duplicates, "earlier reviews of the same pair"),

@@ -18,13 +18,17 @@ HEADLINES = (PRIMARY, Metric("recall", 10), Metric("hit_rate", 10), Metric("cove
 
 @dataclass(frozen=True)
 class ScoredModel:
-    """A candidate or baseline with its parameters and the metrics measured for it on one split."""
+    """A candidate or baseline with its parameters and the metrics measured for it on one split.
+
+    Its role is "chance" for a random scorer, "popular" for the same popular items for everyone.
+    """
 
     label: str
     parameters: Mapping[str, object]
     metrics: Sequence[MetricRow]
     is_baseline: bool = False
     is_chosen: bool = False
+    role: str | None = None
 
     def find(self, metric: Metric) -> MetricRow | None:
         """Return the measurement of a metric, or None if it was not taken."""

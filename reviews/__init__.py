@@ -1,1 +1,1 @@
-"""Reading reviews files of any shape: download, formats, parsing, checks, sample data."""
+"""Read people's files: download, formats, parsing, checks, quarantine, sample data."""

@@ -1,7 +1,5 @@
 """The invented shop of the sample data: departments, product kinds, brands and readable titles."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 
@@ -19,7 +17,7 @@ BRANDS_PER_KIND = 8
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of product: the department and shelf it stands on, its noun and what tells models apart."""
+    """One kind of product: its department and shelf, its noun, and the features by which models differ."""
 
     department: str
     shelf: str
@@ -29,12 +27,7 @@ class Kind:
 
 SAMPLE_PREFIX = "ASAMPLE"
 KINDS = (
-    Kind(
-        "Audio",
-        "Headphones",
-        "over-ear headphones",
-        ("noise cancelling", "wired", "40 h battery", "foldable"),
-    ),
+    Kind("Audio", "Headphones", "over-ear headphones", ("noise cancelling", "wired", "40 h battery", "foldable")),
     Kind("Audio", "Earbuds", "wireless earbuds", ("sweat proof", "24 h case", "low latency", "mini")),
     Kind("Audio", "Speakers", "portable speaker", ("10 W", "20 W", "waterproof", "stereo pair")),
     Kind("Audio", "Turntables", "turntable", ("belt drive", "direct drive", "USB recording", "suitcase")),
@@ -118,7 +111,7 @@ def invent_user_ids(n_users: int, rng: np.random.Generator) -> tuple[str, ...]:
 
 
 def is_sample_user(user_id: str) -> bool:
-    """Tell whether a user was invented by this module, so that its data can be called sample data."""
+    """Return whether a user was invented by this module, so that its data can be called sample data."""
     return user_id.startswith(SAMPLE_PREFIX)
 
 

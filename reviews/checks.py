@@ -1,4 +1,4 @@
-"""What a row must be to be a review: named pandera checks, each over one partition at a time."""
+"""Check rows of reviews: named pandera checks, each over one partition at a time."""
 
 import time
 from collections.abc import Callable
@@ -10,9 +10,10 @@ import pyarrow as pa
 from pandera.errors import SchemaErrors
 
 from reviews.options import UNITS_PER_SECOND, IngestOptions, TimestampUnit
+from schema.columns import Columns
 
 MAX_ID_CHARACTERS = 256
-FAILURE_SCHEMA = pa.schema([("line", pa.int64()), ("reason", pa.string())])
+FAILURE_SCHEMA = pa.schema([(Columns.LINE, pa.int64()), ("reason", pa.string())])
 
 _CONTROL_CHARACTERS = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 _EARLIEST_REVIEW = 1e8  # Unix seconds: 1973, before any review and after any count of days
@@ -26,13 +27,11 @@ class Check:
     """One check of one column.
 
     Attributes:
-        name: Names the task and its results.
-        columns: The column it reads; rows of a file without that column pass.
+        name: The column that it checks, which also names the task; rows of a file without it pass.
         rules: Given the options, reason -> which values are right; only the first rule sees nulls.
     """
 
     name: str
-    columns: tuple[str, ...]
     rules: Callable[[IngestOptions], dict[str, Rule]]
 
     def schema(self, options: IngestOptions) -> pandera.DataFrameSchema:
@@ -41,9 +40,7 @@ class Check:
             pandera.Check(rule, error=reason, ignore_na=i > 0, name=reason)
             for i, (reason, rule) in enumerate(self.rules(options).items())
         ]
-        return pandera.DataFrameSchema(
-            {column: pandera.Column(checks=checks, nullable=True) for column in self.columns}
-        )
+        return pandera.DataFrameSchema({self.name: pandera.Column(checks=checks, nullable=True)})
 
 
 def run_check(check: Check, table: pa.Table, options: IngestOptions) -> pa.Table:
@@ -54,16 +51,16 @@ def run_check(check: Check, table: pa.Table, options: IngestOptions) -> pa.Table
         table: The reviews of a partition: the check's column where the file has it, and line.
         options: The limits.
     """
-    if not set(check.columns) <= set(table.column_names) or not table.num_rows:
+    if check.name not in table.column_names or not table.num_rows:
         return FAILURE_SCHEMA.empty_table()
-    frame = table.select([*check.columns, "line"]).to_pandas(types_mapper=_pandas_type).set_index("line")
+    frame = table.select([check.name, Columns.LINE]).to_pandas(types_mapper=_pandas_type).set_index(Columns.LINE)
     try:
         check.schema(options).validate(frame, lazy=True)
     except SchemaErrors as errors:
         if errors.failure_cases["index"].isna().any():  # a rule itself failed
             raise
         cases = errors.failure_cases.sort_values(["index", "check_number"])
-        failures = {"line": cases["index"], "reason": cases["check"]}
+        failures = {Columns.LINE: cases["index"], "reason": cases["check"]}
         return pa.table({name: pa.array(values) for name, values in failures.items()}).cast(FAILURE_SCHEMA)
     return FAILURE_SCHEMA.empty_table()
 
@@ -117,8 +114,8 @@ def _timestamp_rules(options: IngestOptions) -> dict[str, Rule]:
 
 
 CHECKS = (
-    Check("user_id", ("user_id",), _id_rules("user")),
-    Check("item_id", ("item_id",), _id_rules("item")),
-    Check("rating", ("rating",), _rating_rules),
-    Check("timestamp", ("timestamp",), _timestamp_rules),
+    Check(Columns.USER_ID, _id_rules("user")),
+    Check(Columns.ITEM_ID, _id_rules("item")),
+    Check(Columns.RATING, _rating_rules),
+    Check(Columns.TIMESTAMP, _timestamp_rules),
 )

@@ -1,4 +1,4 @@
-"""Which column of a reviews file holds the user, the item, the rating and the timestamp."""
+"""Choose the columns of a reviews file that hold the user, the item, the rating and the timestamp."""
 
 import re
 from collections.abc import Mapping, Sequence

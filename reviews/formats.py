@@ -8,13 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from reviews.columns import (
-    choose_by_name,
-    choose_by_position,
-    is_number,
-    match_names,
-    parse_columns,
-)
+from reviews.columns import choose_by_name, choose_by_position, is_number, match_names, parse_columns
 from reviews.lines import BOM, GZIP_MAGIC, open_bytes
 from schema.errors import InvalidInput
 

@@ -109,7 +109,7 @@ def check_partition(
     if check is None:
         raise InvalidInput(f"no check is named {check_name!r}; there are {[c.name for c in CHECKS]}.")
     present = pq.read_schema(partition.path).names
-    columns = [name for name in (*check.columns, Columns.LINE) if name in present]
+    columns = [name for name in (check.name, Columns.LINE) if name in present]
     failures = run_check(check, pq.read_table(partition.path, columns=columns), options)
     path = partition.path.with_suffix(f".{check_name}.parquet")
     return CheckFile(partition.number, check_name, path, write_parquet([failures], path, FAILURE_SCHEMA))

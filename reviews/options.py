@@ -1,4 +1,4 @@
-"""What a user may say about the reading of a reviews file."""
+"""The options of reading, fetching and inventing reviews."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -10,7 +10,7 @@ UNITS_PER_SECOND: dict[TimestampUnit, int] = {"s": 1, "ms": 1_000, "us": 1_000_0
 
 
 class IngestOptions(BaseModel):
-    """How a reviews file is read, and which of its rows are refused."""
+    """How a reviews file is read, and which of its rows are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,29 +1,21 @@
-"""Sample data: Amazon-shaped reviews and products of an invented shop, the same bytes for the same seed.
+"""Make sample data: Amazon-shaped reviews and products of an invented shop, the same bytes for the same seed.
 
-What is planted, so that a recommender has something to find: every user favours a few product kinds and
-brands; popularity has a long tail; products come onto the market and fade; ratings follow taste and quality.
-A few reviews are repeated and a few lines are broken, as in files from the field.
+A recommender has something to find in it: every user favours a few product kinds and brands; popularity has a long
+tail; products come onto the market and fade; ratings follow taste and quality. A few reviews are repeated and a few
+lines are broken, as in real files.
 """
-
-from __future__ import annotations
 
 import gzip
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reviews.catalogue import (
-    BRANDS,
-    KINDS,
-    Catalogue,
-    invent_catalogue,
-    invent_user_ids,
-    product_record,
-)
+from reviews.catalogue import BRANDS, KINDS, Catalogue, invent_catalogue, invent_user_ids, product_record
 from reviews.options import SampleOptions
 
 Floats = NDArray[np.float64]
@@ -44,14 +36,14 @@ OPINIONS = {
 
 @dataclass(frozen=True)
 class SampleFiles:
-    """Where the sample data was written, and what it holds.
+    """The files of the sample data, and the counts of their lines.
 
     Attributes:
         reviews: Gzipped JSON lines with the fields of Amazon's 2014 release.
         products: Gzipped JSON lines: asin, title, brand, categories.
         n_lines: Lines of the reviews file, duplicates and broken ones included.
-        n_duplicates: Lines that repeat a (user, item) pair.
-        n_malformed: Broken lines.
+        n_duplicates: Reviews that repeat a (user, item) pair; broken ones are counted too.
+        n_malformed: Broken lines, none of which passes the checks of an ingest with its default options.
     """
 
     reviews: Path
@@ -70,9 +62,9 @@ class Reviews:
     rating: Ints
     day: Ints
 
-    def take(self, rows: Ints) -> Reviews:
+    def take(self, rows: Ints) -> Self:
         """Return the given rows, in the given order."""
-        return Reviews(self.user[rows], self.item[rows], self.rating[rows], self.day[rows])
+        return type(self)(self.user[rows], self.item[rows], self.rating[rows], self.day[rows])
 
 
 def write_sample(folder: Path, options: SampleOptions | None = None) -> SampleFiles:
@@ -190,7 +182,7 @@ N_WAYS_TO_BREAK = 6
 
 
 def _broken(line: str, way: int) -> str:
-    """Break a review's line in one of six ways that files from the field show."""
+    """Break a review's line in one of six ways that real files show."""
     record = json.loads(line)
     match way:
         case 0:

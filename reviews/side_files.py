@@ -28,7 +28,7 @@ PARQUET_MAGIC = b"PAR1"
 
 @dataclass(frozen=True)
 class Titles:
-    """What is known of products' names.
+    """The names of products.
 
     Attributes:
         titles: Item id to title, white space made single blanks; items without a title are left out.
@@ -42,9 +42,8 @@ class Titles:
 def read_titles(path: Path) -> Titles:
     """Read product titles from Amazon's metadata (`meta_*.json.gz`) or the sample's products.
 
-    One product a line: strict JSON, or the Python literals of the 2014 release; gzipped or not.
-
-    A product that comes twice keeps its last title. The item id is `asin`, else `parent_asin`.
+    One product a line: strict JSON, or the Python literals of the 2014 release; gzipped or not. A product that comes
+    twice keeps its last title. The item id is `asin`, else `parent_asin`.
 
     Raises:
         InvalidInput: There is no such file, or it is a damaged gzip.

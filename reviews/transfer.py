@@ -22,7 +22,7 @@ DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 @dataclass(frozen=True)
 class PartState:
-    """What a part file holds the beginning of; kept as JSON beside it.
+    """The file of which a part file is the beginning; kept as JSON beside it.
 
     Attributes:
         url: Where it comes from, without user name and password.
@@ -124,7 +124,7 @@ def _append(chunks: Iterator[bytes], part: Path, progress: Progress, size_bytes:
 
 
 def _continues(response: httpx.Response, state: PartState, have: int) -> bool:
-    """Whether a 206 answer carries on exactly where the part of the same version ends."""
+    """Return whether a 206 answer continues the part of the same version exactly at its end."""
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     if response.status_code != httpx.codes.PARTIAL_CONTENT or match is None:
         return False
@@ -201,7 +201,7 @@ def _state_path(part: Path) -> Path:
 
 
 def _state_of(part: Path, url: str) -> PartState | None:
-    """Return what is known of a part that came from this URL; None where there is none to go on with."""
+    """Return the state of a part that came from this URL; None where there is none to continue."""
     if not part.is_file():
         return None
     try:

@@ -1,1 +1,1 @@
-"""What needs a shuffle: cleaning, k-core, indexing and ALS, on a session handed in."""
+"""Work that needs a shuffle, on a Spark session: cleaning, k-core, indexing, ALS."""

@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
 from schema.columns import Columns
+from schema.errors import InvalidInput
 from schema.parquet import WriteParquet
 from spark.hadoop import delete, local_files, parquet_batches, scratch_uri
 
@@ -50,7 +51,7 @@ def factorise(session: SparkSession, train: Sequence[str], parameters: Factorisa
         parameters: What to fit.
 
     Raises:
-        ValueError: If there are no interactions, or an explicit fit finds some without rating.
+        InvalidInput: If there are no interactions, or an explicit fit finds some without rating.
     """
     ratings = _ratings(session.read.parquet(*train), parameters).persist(StorageLevel.MEMORY_AND_DISK)
     try:
@@ -114,9 +115,9 @@ def _ratings(train: DataFrame, parameters: Factorisation) -> DataFrame:
 def _require_ratings(ratings: DataFrame, train: Sequence[str]) -> None:
     [row] = ratings.agg(sf.count("*").alias("n_rows"), sf.count(Columns.RATING).alias("n_rated")).collect()
     if row.n_rows == 0:
-        raise ValueError(f"{list(train)} hold 0 interactions; ALS needs at least 1. Give a larger share to train.")
+        raise InvalidInput(f"{list(train)} hold 0 interactions; ALS needs at least 1. Give a larger share to train.")
     if row.n_rated < row.n_rows:
-        raise ValueError(
+        raise InvalidInput(
             f"{row.n_rows - row.n_rated} of {row.n_rows} interactions in {list(train)} have no rating; explicit ALS "
             "needs one for each. Fit with implicit=True, or ingest again with ratings."
         )

@@ -10,8 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
-from spark.jvm import jvm_of
-
 SCRATCH_SETTING = "spark.recommender.scratch"
 BATCH_ROWS = 131_072
 
@@ -60,26 +58,22 @@ def local_files(session: SparkSession, uri: str, cache: Path) -> Iterator[Path]:
     system, folder = _open(session, uri)
     paths = sorted(str(status.getPath()) for status in system.listStatus(folder) if status.isFile())
     for path in paths:
-        if Path(path).name.startswith(("_", ".")):
+        name = Path(path).name
+        if name.startswith(("_", ".")):
             continue
         if urlsplit(path).scheme == "file":
             yield Path(unquote(urlsplit(path).path))
-        else:
-            yield from _copied(session, path, cache)
-
-
-def _copied(session: SparkSession, uri: str, cache: Path) -> Iterator[Path]:
-    system, source = _open(session, uri)
-    target = cache / Path(uri).name
-    _, local = _open(session, target.absolute().as_uri())
-    system.copyToLocalFile(False, source, local, True)
-    try:
-        yield target
-    finally:
-        target.unlink()
+            continue
+        copy = cache / name
+        system.copyToLocalFile(False, _open(session, path)[1], _open(session, copy.absolute().as_uri())[1], True)
+        try:
+            yield copy
+        finally:
+            copy.unlink()
 
 
 def _open(session: SparkSession, uri: str) -> tuple[Any, Any]:
     """Return the Hadoop FileSystem and Path objects of a URI."""
-    path = jvm_of(session).org.apache.hadoop.fs.Path(uri)
+    jvm: Any = session._jvm
+    path = jvm.org.apache.hadoop.fs.Path(uri)
     return path.getFileSystem(session.sparkContext._jsc.hadoopConfiguration()), path

@@ -5,7 +5,7 @@ import os
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ KEPT_LINES = 40
 LOG_TAIL_CHARACTERS = 2000
 END_SECONDS = 5.0
 DEATH_SECONDS = 2.0
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 LEVELS = {"WARN": "WARNING", "FATAL": "CRITICAL"}
 BLAS_KINDS = {"VectorBLAS": "Vector API", "Java11BLAS": "pure Java", "Java8BLAS": "pure Java"}
 
@@ -136,8 +137,8 @@ class Jvm:
             del client.thread_connection.connection
 
 
-def launch_jvm(conf: SparkConf, environment: Mapping[str, str], s3: S3Access | None = None) -> Jvm:
-    """Start a JVM with `environment` added to this process's own.
+def launch_jvm(conf: SparkConf, s3: S3Access | None = None) -> Jvm:
+    """Start a JVM whose native linear algebra takes one thread for each of Spark's.
 
     Raises:
         InvalidInput: If there is no suitable Java, or the JVM ends before it is up; the message ends with its output.
@@ -145,17 +146,12 @@ def launch_jvm(conf: SparkConf, environment: Mapping[str, str], s3: S3Access | N
     require_java()
     output = JvmOutput()
     try:
-        with _environment(environment), output.open_writer() as writer:
+        with _one_blas_thread(), output.open_writer() as writer:
             gateway = launch_gateway(conf, popen_kwargs={"stdout": writer, "stderr": writer})
     except PySparkRuntimeError as error:
         said = output.last_words()[-LOG_TAIL_CHARACTERS:]
         raise InvalidInput(f"Spark's JVM ended before it was up. {INSTALL_JAVA} What it said last:\n{said}") from error
     return Jvm(gateway, output, s3)
-
-
-def jvm_of(session: SparkSession) -> Any:
-    """Return py4j's view of a session's JVM, for what PySpark has no Python for."""
-    return session.sparkContext._jvm
 
 
 def describe_blas(session: SparkSession) -> str:
@@ -164,7 +160,7 @@ def describe_blas(session: SparkSession) -> str:
     It decides how fast ALS is, and may decide the last bit of a factor. On a cluster the executors find their own;
     give all machines the same packages.
     """
-    jvm = jvm_of(session)
+    jvm: Any = session._jvm
     module = jvm.java.lang.Class.forName("org.apache.spark.ml.linalg.BLAS$").getField("MODULE$").get(None)
     implementation = str(module.nativeBLAS().getClass().getSimpleName())
     if implementation != "JNIBLAS":
@@ -174,14 +170,12 @@ def describe_blas(session: SparkSession) -> str:
 
 
 @contextmanager
-def _environment(added: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in added}
-    os.environ.update(added)
+def _one_blas_thread() -> Iterator[None]:
+    before = os.environ.get(BLAS_THREADS)
+    os.environ[BLAS_THREADS] = "1"
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        del os.environ[BLAS_THREADS]
+        if before is not None:
+            os.environ[BLAS_THREADS] = before

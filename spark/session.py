@@ -64,14 +64,14 @@ def open_session(
             session = SparkSession(_start_context(options, app_name, s3, listener, scratch))
         except BaseException as error:
             _remove_local(scratch)
-            if died := _describe_death(error):
+            if died := _jvms and _jvms[0].describe_death(error):
                 _end_context(SparkContext._active_spark_context)
                 raise _driver_lost(f"while {app_name!r} opened it, {died}") from error
             raise
         try:
             yield session
         except Exception as error:
-            died = _describe_death(error)
+            died = _jvms[0].describe_death(error)
             with suppress(Py4JError, ConnectionError) if died else nullcontext():
                 _close(session, scratch)
             if died:
@@ -111,7 +111,7 @@ def _start_context(
         _jvms.pop().stop()
     conf = configuration(options, app_name, needs_s3=s3 is not None)
     if not _jvms:
-        _jvms.append(launch_jvm(conf, {"OPENBLAS_NUM_THREADS": "1"}, s3))
+        _jvms.append(launch_jvm(conf, s3))
     _jvms[0].output.listener = listener
     conf.set(SCRATCH_SETTING, scratch)
     context = SparkContext(conf=conf, gateway=_jvms[0].gateway)
@@ -123,11 +123,6 @@ def _start_context(
         context.stop()
         raise
     return context
-
-
-def _describe_death(error: BaseException) -> str | None:
-    """Return how the JVM ended if that is where an error comes from, else None."""
-    return _jvms[0].describe_death(error) if _jvms else None
 
 
 def _driver_lost(circumstances: str) -> DriverLost:

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
-from evaluation.assess import hold_out, score_oracle
-from evaluation.measured import GOOD_RATING, USERS_K
+from evaluation.assess import GOOD_RATING, USERS_K, hold_out, score_oracle
 from evaluation.selection import judge_lead, judge_metrics, try_held_out_only, try_metrics
 from models.base import Scorer
 from reports.report_input import HEADLINES, ScoredModel
@@ -112,7 +111,7 @@ def try_yardsticks(
     part: str = "validation",
 ) -> list[MetricTrial]:
     """Return the trial of each metric with a random scorer, popularity and an oracle, on the part that was scored."""
-    yardsticks = [next(one for one in scored if one.candidate.kind.role == role) for role in ("chance", "popularity")]
+    yardsticks = [next(one for one in scored if one.candidate.kind.role == role) for role in ("chance", "popular")]
     held_rows, learnt_rows = read_parts(places, split, (part,)), read_parts(places, split, learnt)
     n_users, n_items = split.count("n_users"), split.count("n_items")
     oracle = score_oracle(hold_out(learnt_rows, held_rows, n_users, n_items, evaluation.evaluate_users), USERS_K)
@@ -135,5 +134,5 @@ def _predict(
 
 def scored_model(places: PlaceOptions, one: Scored, *, is_chosen: bool) -> ScoredModel:
     """Return a candidate with its metrics as it is shown."""
-    candidate, rows = one.candidate, read_rows(places, one.scores)
-    return ScoredModel(candidate.label, dict(candidate.parameters), rows, candidate.kind.is_baseline, is_chosen)
+    candidate, rows, kind = one.candidate, read_rows(places, one.scores), one.candidate.kind
+    return ScoredModel(candidate.label, dict(candidate.parameters), rows, kind.is_baseline, is_chosen, kind.role)

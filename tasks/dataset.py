@@ -153,7 +153,12 @@ def _pair_keys(places: PlaceOptions, dataset: Manifest, raw: Manifest) -> NDArra
     user_idx, item_idx = find_indices(places, dataset, read_pairs(path))
     is_known = (user_idx >= 0) & (item_idx >= 0)
     if not is_known.all():
-        logger.warning("{}: {:,} of {:,} pairs are not in the dataset", path.name, (~is_known).sum(), len(is_known))
+        logger.warning(
+            "{}: {:,} of {:,} rows name a user or an item that is not in the dataset",
+            path.name,
+            (~is_known).sum(),
+            len(is_known),
+        )
     return pair_keys(user_idx[is_known], item_idx[is_known])
 
 

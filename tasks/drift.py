@@ -13,9 +13,8 @@ from loguru import logger
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
-from evaluation.drift import beyond, compare_reviews
+from evaluation.drift import COLUMNS, ReviewProfile, beyond, compare_reviews, profile_reviews
 from evaluation.options import DriftLimits
-from evaluation.review_profile import COLUMNS, ReviewProfile, profile_reviews
 from reports.drift_table import say_beyond, tabulate_drift
 from schema.drift import DriftFigure
 from schema.errors import InvalidInput

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from prefect import task
 
-from evaluation.assess import items_by_user
+from evaluation.assess import USERS_K, items_by_user
 from evaluation.checks import (
     find_chance,
     find_cold_items,
@@ -23,8 +23,8 @@ from evaluation.checks import (
     find_too_good,
     overlap_at_k,
 )
-from evaluation.measured import USERS_K
-from evaluation.shapes import calibrate, spread_of_scores
+from evaluation.ranking import spread_of_scores
+from evaluation.rating import calibrate
 from evaluation.significance import adjust, compare_paired
 from models.base import Scorer
 from reports.report_input import PRIMARY, Evidence, ExampleUser, HistoryEntry, RecommendedItem
@@ -111,7 +111,7 @@ def _findings(
     for label, one in baselines.items():
         if one.candidate.kind.role == "chance":
             yield find_chance(against[label])
-        if one.candidate.kind.role == "popularity":
+        if one.candidate.kind.role == "popular":
             overlap = overlap_at_k(read_ranked(places, chosen.scores), read_ranked(places, one.scores), USERS_K)
             yield find_copy(chosen.candidate.label, overlap)
     yield find_too_good(chosen.value(PRIMARY) or 0.0, ORACLE_NDCG)

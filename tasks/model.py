@@ -143,7 +143,7 @@ def _metadata(lineage: Lineage, final: Scored) -> Mapping[str, Any]:
         "predicts_ratings": candidate.kind.predicts_ratings,
         "n_users": lineage.dataset.counts["n_users"],
         "n_items": lineage.dataset.counts["n_items"],
-        "factors": {"dtype": "<f4", "user_factors": layout.USER_FACTORS, "item_factors": layout.ITEM_FACTORS},
+        "folder": candidate.kind.folder,
         "raw": {"id": lineage.raw.id, "name": lineage.raw.files[0].path},
         "reviews": lineage.reviews.id,
         "dataset": lineage.dataset.id,

@@ -1,33 +1,51 @@
-"""The top N of every user, scored in blocks over Dask and written as parts that need no one's memory but their own."""
+"""Recommend the top N to every user: blocks of users are ranked over Dask, each written as a part file of its own."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from loguru import logger
 from prefect import task
 
-import models.item_knn
-import models.selection
-import models.top_k
 from evaluation.assess import items_by_user
 from models.base import FittedModel
 from schema.items_by_user import ItemsByUser
 from storage import artifacts, layout
-from storage.identity import artifact_id, code_version
+from storage.code_version import code_version
+from storage.identity import artifact_id
 from storage.manifest import FileEntry, Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES
 from tasks.options import PlaceOptions, RecommendOptions
-from tasks.rank import load_model
+from tasks.rank import candidate_of, load_model
 from tasks.store import read_table, scratch_folder
 
-CODE = code_version(models.top_k, models.selection, models.item_knn)
+
+@dataclass(frozen=True)
+class ListsPart:
+    """The lists of one block of users.
+
+    Attributes:
+        files: The part file, in the store.
+        n_users: Users who got at least one item.
+        n_rows: Items that they got between them.
+    """
+
+    files: tuple[FileEntry, ...]
+    n_users: int
+    n_rows: int
 
 
 def recommendations_id(model: Manifest, options: RecommendOptions) -> str:
     """Return the id of the recommendations that a model gives under these options."""
-    return artifact_id(layout.RECOMMENDATIONS, {"model": model.id}, options.model_dump(mode="json"), CODE)
+    parameters = options.model_dump(mode="json")
+    return artifact_id(layout.RECOMMENDATIONS, {"model": model.id}, parameters, _code_of(model))
+
+
+def _code_of(model: Manifest) -> str:
+    return code_version(recommended_rows, type(candidate_of(model).kind))
 
 
 @task(name="find recommendations", task_run_name="find recommendations of model {model.id}")
@@ -42,7 +60,7 @@ def find_recommendations(places: PlaceOptions, model: Manifest, options: Recomme
 @task(name="recommend", task_run_name="recommend to users from {first_user}", **COMPUTE_RETRIES)
 def recommend_block(
     places: PlaceOptions, model: Manifest, dataset: Manifest, options: RecommendOptions, first_user: int
-) -> tuple[FileEntry, ...]:
+) -> ListsPart:
     """Store the part file of one block of users.
 
     Columns: user_idx, user_id, rank (from 1), item_idx, item_id, score; by user and rank. Items that a user has
@@ -60,30 +78,34 @@ def recommend_block(
         table = _with_ids(rows, places, dataset)
         write_parquet([table], lists / name, table.schema)
         identity = recommendations_id(model, options)
-        return artifacts.add_files(places.open_store(), layout.RECOMMENDATIONS, identity, folder)
+        files = artifacts.add_files(places.open_store(), layout.RECOMMENDATIONS, identity, folder)
+    return ListsPart(files, len(pc.unique(rows["user_idx"])), rows.num_rows)
 
 
 @task(name="publish recommendations", task_run_name="publish recommendations of model {model.id}", **COMPUTE_RETRIES)
 def publish_recommendations(
-    places: PlaceOptions,
-    model: Manifest,
-    dataset: Manifest,
-    options: RecommendOptions,
-    parts: Iterable[tuple[FileEntry, ...]],
+    places: PlaceOptions, model: Manifest, options: RecommendOptions, parts: Iterable[ListsPart]
 ) -> Manifest:
-    """Make the parts visible as one artifact."""
-    files = tuple(file for part in parts for file in part)
+    """Make the parts visible as one artifact; its counts are of what was written."""
+    parts = tuple(parts)
+    n_users = sum(part.n_users for part in parts)
     published = artifacts.seal(
         places.open_store(),
         layout.RECOMMENDATIONS,
         recommendations_id(model, options),
         inputs={"model": model.id},
         parameters=options.model_dump(mode="json"),
-        code_version=CODE,
-        files=files,
-        counts={"n_users": dataset.counts["n_users"], "top_n": options.top_n, "n_parts": len(files)},
+        code_version=_code_of(model),
+        files=tuple(file for part in parts for file in part.files),
+        counts={
+            "n_users": n_users,
+            "n_users_without_list": model.count("n_users") - n_users,
+            "n_rows": sum(part.n_rows for part in parts),
+            "top_n": options.top_n,
+            "n_parts": len(parts),
+        },
     )
-    logger.info("recommendations/{} published: {:,} users", published.id, dataset.counts["n_users"])
+    logger.info("recommendations/{} published: lists of {:,} users", published.id, n_users)
     return published
 
 

@@ -249,4 +249,5 @@ def _scored_models(places: PlaceOptions, scored: Sequence[Scored], chosen: Candi
 def row_of_original(places: PlaceOptions, label: str, one: Scored) -> ScoredModel:
     """Return a row of the original's tables: its figures and honest ones."""
     rows = [*read_rows(places, one.scores), *read_rows(places, one.scores, "held_out_only")]
-    return ScoredModel(label, {}, rows, is_baseline=one.candidate.kind.is_baseline)
+    kind = one.candidate.kind
+    return ScoredModel(label, {}, rows, is_baseline=kind.is_baseline, role=kind.role)

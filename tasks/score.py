@@ -11,10 +11,9 @@ from loguru import logger
 from numpy.typing import NDArray
 from prefect import task
 
-from evaluation.assess import HeldOut, assess_cold_users, hold_out
-from evaluation.evaluate import DEFAULT_KS
+from evaluation.assess import USERS_K, HeldOut, Measured, assess_cold_users, hold_out, measure_lists, measure_scores
 from evaluation.external_lists import Lists, arrange
-from evaluation.measured import USERS_K, About, Measured, measure_lists, measure_scores
+from evaluation.ranking import DEFAULT_KS, About
 from models.base import Scorer
 from models.registry import Candidate
 from reviews.side_files import read_pairs

@@ -1,23 +1,109 @@
 """Servers that only tests need: a second S3 server, Toxiproxy for faults of the network, and a Spark cluster."""
 
-from collections.abc import Iterator
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import boto3
 import httpx
+import pytest
+from botocore.config import Config
 
-from deployments.s3_server import Credentials, S3Server, random_credentials, serving
+from deployments.s3_server import (
+    Credentials,
+    S3Server,
+    minio_command,
+    minio_credentials,
+    minio_environment,
+    random_credentials,
+    serving,
+)
 from deployments.stack.placement import SPARK_MASTER, place_on_this_machine
 from deployments.stack.services import services
 from deployments.stack.settings import StackSettings
 from deployments.stack.supervisor import Supervisor
-from flows.child_server import LOOPBACK, Check, ChildServer, free_port, require_program
+from flows.child_server import LOOPBACK, Check, ChildServer, free_port
 from schema.errors import InvalidInput
 
+BASH = shutil.which("bash") or "/bin/bash"
 # No bucket can be called this, so it hides none.
 VERSITYGW_HEALTH = "/_health"
+
+
+def sourced(path: Path) -> dict[str, str]:
+    """Return the variables of a shell that has sourced a file, without those that shells set themselves."""
+    script = f"set -eu; source {shlex.quote(str(path))}; env -0"
+    done = subprocess.run([BASH, "-c", script], env={}, capture_output=True, text=True, check=True)
+    pairs = dict(pair.split("=", 1) for pair in done.stdout.split("\0") if pair)
+    return {name: value for name, value in pairs.items() if name not in ("PWD", "SHLVL", "_")}
+
+
+def s3_client(variables: Mapping[str, str], endpoint_url: str | None = None) -> Any:
+    """Return an S3 client that knows only the variables by which a child process finds a server."""
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint_url or variables["S3_ENDPOINT_URL"],
+        region_name=variables["AWS_REGION"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        verify=variables.get("S3_CA_BUNDLE"),
+        config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20),
+    )
+
+
+@dataclass(frozen=True)
+class AnyCertificateCheck(Check):
+    """A health check that accepts any certificate."""
+
+    def problem(self) -> str | None:
+        """Return why the server cannot be used, or None if it can."""
+        try:
+            answer = httpx.get(self.url, timeout=5, trust_env=False, verify=False)  # noqa: S501 - it is on loopback
+        except httpx.TransportError as error:
+            return str(error)
+        return None if answer.is_success else f"{self.url} answers {answer.status_code}"
+
+
+def make_certificate(folder: Path) -> Path:
+    """Make a folder with a certificate for 127.0.0.1 that no authority signed, and its key; skip without openssl."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl, which makes the certificate, is missing")
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(
+        [
+            *("/usr/bin/env", "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(folder / "private.key"), "-out", str(folder / "public.crt")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+@contextmanager
+def open_custom_minio(
+    folder: Path, *, bucket: str, certs: Path | None = None, domain: str | None = None
+) -> Iterator[S3Server]:
+    """Yield a MinIO that speaks TLS with a certificate, or takes the names of hosts below a domain for buckets."""
+    address, console = f"{LOOPBACK}:{free_port()}", f"{LOOPBACK}:{free_port()}"
+    credentials = random_credentials()
+    scheme, tls = ("https", ("--certs-dir", str(certs))) if certs else ("http", ())
+    process = ChildServer(
+        [*minio_command(folder, address, console), *tls],
+        minio_environment(folder) | minio_credentials(credentials) | ({"MINIO_DOMAIN": domain} if domain else {}),
+        [AnyCertificateCheck(f"{scheme}://{address}/minio/health/cluster")],
+    )
+    server = S3Server(
+        f"{scheme}://{address}", None, bucket, credentials, process, certs / "public.crt" if certs else None
+    )
+    with serving(server):
+        yield server
 
 
 @contextmanager
@@ -43,14 +129,12 @@ def open_versitygw(
         InvalidInput: If versitygw is not installed, or the port cannot be had.
         Unavailable: If it does not start.
     """
-    program = require_program("versitygw")
     address = f"{LOOPBACK}:{free_port(port)}"
     folder = folder.resolve()  # a relative one it does not find
-    folder.mkdir(parents=True, exist_ok=True)
     credentials = credentials or random_credentials()
     process = ChildServer(
         [
-            *(str(program), "--quiet", "--health", VERSITYGW_HEALTH, "--port", address, "posix"),
+            *("versitygw", "--quiet", "--health", VERSITYGW_HEALTH, "--port", address, "posix"),
             *(("--concurrency", "1") if one_at_a_time else ()),
             str(folder),
         ],
@@ -58,6 +142,7 @@ def open_versitygw(
         [Check(f"http://{address}{VERSITYGW_HEALTH}")],
         secrets=[credentials.secret_key],
     )
+    folder.mkdir(parents=True, exist_ok=True)
     server = S3Server(f"http://{address}", None, bucket, credentials, process)
     with serving(server):
         yield server
@@ -147,10 +232,9 @@ def open_toxiproxy() -> Iterator[Toxiproxy]:
         InvalidInput: If Toxiproxy is not installed.
         Unavailable: If it does not start.
     """
-    program = require_program("toxiproxy-server")
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"
-    process = ChildServer([str(program), "-host", LOOPBACK, "-port", str(port)], {}, [Check(f"{url}/version")])
+    process = ChildServer(["toxiproxy-server", "-host", LOOPBACK, "-port", str(port)], {}, [Check(f"{url}/version")])
     process.start()
     try:
         with httpx.Client(base_url=url, trust_env=False) as api:
@@ -195,7 +279,7 @@ def open_spark_cluster(folder: Path, *, n_workers: int = 2) -> Iterator[SparkClu
         folder=folder,
         spark_port=free_port(),
         spark_ui_port=free_port(),
-        spark_worker_ui_port=_free_ports_in_a_row(n_workers),
+        spark_worker_ui_port=free_ports_in_a_row(n_workers),
         spark_workers=n_workers,
         spark_worker_cores=1,
         spark_worker_memory="1g",
@@ -212,7 +296,7 @@ def open_spark_cluster(folder: Path, *, n_workers: int = 2) -> Iterator[SparkClu
         supervisor.stop()
 
 
-def _free_ports_in_a_row(n_ports: int) -> int:
+def free_ports_in_a_row(n_ports: int) -> int:
     """Return the first of several free ports that follow each other."""
     while True:
         first = free_port()

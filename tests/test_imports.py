@@ -110,7 +110,7 @@ def test_every_folder_of_the_arrow_is_read() -> None:
     ("name", "source"),
     [
         ("tasks/fit.py", "from flows.settings import Settings"),
-        ("models/top_k.py", "import evaluation.metrics"),
+        ("models/top_k.py", "import evaluation.ranking"),
         ("storage/local.py", "def late():\n    from models import factors"),
         ("reports/report.py", "import importlib\nimportlib.import_module('storage.layout')"),
         ("spark/session.py", "import importlib\nname = 'storage'\nimportlib.import_module(name)"),

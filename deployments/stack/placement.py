@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 
 from deployments.minio import choose_credentials
-from deployments.s3_server import REGION, STORE_URI, Credentials
+from deployments.s3_server import REGION, STORE_URI, Credentials, minio_credentials
 from deployments.stack.settings import StackSettings, WorkerSizes, choose_sizes
 from flows.child_server import LOOPBACK
 
@@ -134,4 +134,4 @@ def credentials_file(settings: StackSettings) -> Path:
 def credential_variables(credentials: Credentials) -> dict[str, str]:
     """Return the variables by which MinIO and its users know the credentials."""
     values = (credentials.access_key, credentials.secret_key)
-    return dict(zip(MINIO_KEYS, values, strict=True)) | dict(zip(ACCESS_KEYS, values, strict=True))
+    return minio_credentials(credentials) | dict(zip(ACCESS_KEYS, values, strict=True))

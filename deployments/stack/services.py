@@ -7,7 +7,7 @@ file and their tests follow.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deployments.s3_server import MINIO_SILENCE
+from deployments.s3_server import minio_command, minio_environment
 from deployments.stack.placement import (
     ACCESS_KEYS,
     BUCKET_JOB,
@@ -85,19 +85,17 @@ def services(at: Placement) -> tuple[Service, ...]:
 
 
 def _minio(at: Placement) -> Service:
-    port, console, folder = at.settings.minio_port, at.settings.minio_console_port, str(at.minio_folder)
-    listen = ("--address", f"{at.bind}:{port}", "--console-address", f"{at.bind}:{console}")
+    port, console = at.settings.minio_port, at.settings.minio_console_port
     return Service(
         MINIO,
-        ("minio", "server", folder, *listen),
+        minio_command(at.minio_folder, f"{at.bind}:{port}", f"{at.bind}:{console}"),
         "the artifact store, with a console",
         (Check(at.url(MINIO, port, "/minio/health/cluster")), Check(at.url(MINIO, console))),
         address=at.url(MINIO, console),
         ports={"STACK_MINIO_PORT": port, "STACK_MINIO_CONSOLE_PORT": console},
-        # HOME is where it would look for certificates that nobody named.
-        environment={**MINIO_SILENCE, "HOME": folder},
+        environment=minio_environment(at.minio_folder),
         secrets=MINIO_KEYS,
-        folders=(folder,),
+        folders=(str(at.minio_folder),),
     )
 
 

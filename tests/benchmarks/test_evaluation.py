@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from benchmarks import evaluation
 from benchmarks.contestants import find_input, publish_input
-from benchmarks.evaluation import measure_contestant, scale, summarise, table_of, verdicts
-from benchmarks.harness import rows_of
+from benchmarks.evaluation import COLUMNS, measure_contestant, scale, summarise, verdicts
+from benchmarks.harness import make_table, rows_of
 from benchmarks.measuring import Measurement
 from benchmarks.spark_contestant import write_spark_model
 from benchmarks.synthetic import (
@@ -25,11 +25,10 @@ from benchmarks.synthetic import (
     find_repeats,
     spread_rows,
 )
-from evaluation.evaluate import evaluate_lists
+from evaluation.ranking import evaluate_lists
 from models.factors import FactorModel
 from schema.errors import InvalidInput
 from schema.items_by_user import ItemsByUser
-from schema.metric import Metric
 from tasks.options import PlaceOptions
 from tasks.store import local_file, read_parts
 
@@ -49,17 +48,17 @@ def measured(*seconds: float, gigabytes: float = 1, product: float = 1.0) -> eva
 def test_the_pipeline_measures_the_lists_that_a_naive_ranking_gives(tmp_path: Path) -> None:
     publish_input(tmp_path / "input", SMALL, seed=3)
     found = measure_contestant("evaluation", tmp_path / "input")
-    size, split, fit = find_input(tmp_path / "input")
+    split, fit = find_input(tmp_path / "input")
     places = PlaceOptions(store_uri=str(tmp_path / "input" / "store"), work_dir=tmp_path)
     seen, relevant = (
-        ItemsByUser.from_pairs(np.asarray(rows["user_idx"]), np.asarray(rows["item_idx"]), size.users)
+        ItemsByUser.from_pairs(np.asarray(rows["user_idx"]), np.asarray(rows["item_idx"]), SMALL.users)
         for rows in (read_parts(places, split, ("train", "validation")), read_parts(places, split, ("test",)))
     )
     model = FactorModel.load(local_file(places, fit, "factors"))
     scores = model.user_factors.astype(float) @ model.item_factors.astype(float).T
-    scores[np.repeat(np.arange(size.users), seen.counts), seen.items] = -np.inf
+    scores[np.repeat(np.arange(SMALL.users), seen.counts), seen.items] = -np.inf
     lists = np.argsort(-scores, axis=1, kind="stable")[:, :20].astype(np.int32)
-    expected = evaluate_lists(lists, np.arange(size.users), seen, relevant).mean(Metric("ndcg", 10))
+    expected = evaluate_lists(lists, np.arange(SMALL.users), seen, relevant)["ndcg", 10].mean()
     assert found.answer == pytest.approx(expected)
     assert found.peak_bytes >= found.idle_bytes > 0
     assert not (tmp_path / "input" / "store" / "scores").exists(), "the next run would find them and do nothing"
@@ -67,7 +66,7 @@ def test_the_pipeline_measures_the_lists_that_a_naive_ranking_gives(tmp_path: Pa
 
 def test_each_user_keeps_one_row_to_test_and_one_to_validate_the_last_two(tmp_path: Path) -> None:
     publish_input(tmp_path, SMALL, seed=1)
-    _, split, _ = find_input(tmp_path)
+    split, _ = find_input(tmp_path)
     places = PlaceOptions(store_uri=str(tmp_path / "store"), work_dir=tmp_path)
     train, validation, test = (read_parts(places, split, (part,)) for part in ("train", "validation", "test"))
     assert np.asarray(test["user_idx"]).tolist() == np.asarray(validation["user_idx"]).tolist() == list(range(300))
@@ -150,8 +149,11 @@ def test_ratios_are_to_the_median_of_the_product() -> None:
     assert (product["ratio_to_product"].value, "ndcg_10" in product) == (1.0, False)
     assert (evaluated["seconds"].value, evaluated["ratio_to_product"]) == (3, (3, 1.5, 8))
     assert (evaluated["peak_megabytes"].value, evaluated["peak_above_idle_megabytes"].value) == (2000.0, 1700.0)
-    assert (spark["ratio_to_product"].value, spark.keys()) == (9.0, {"seconds", "ratio_to_product", "ndcg_10"})
-    cells = [list(column.cells) for column in table_of(figures, "x").columns]
+    assert (spark["ratio_to_product"].value, set(spark)) == (9.0, {"seconds", "ratio_to_product", "ndcg_10"})
+    cells = [
+        list(column.cells)
+        for column in make_table("x", ["By"], COLUMNS, {(one.model,): one for one in figures}).columns
+    ]
     assert (cells[1], cells[3]) == (["1.00", "3.00", "9.00"], ["1.00", "3.00", "9.00"])
     assert (cells[4], cells[5]) == (["2.00", "6.00", "n/a"], ["200", "2000", "n/a"])
 

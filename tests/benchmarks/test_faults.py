@@ -1,16 +1,19 @@
 """``benchmarks.faults``: figures and lines of rounds made up by hand."""
 
+from argparse import Namespace
+from pathlib import Path
+
 import pytest
 
-from benchmarks.faults import describe_round, rows_of, stage_of
-from benchmarks.kills import Moments, Round
+from benchmarks.faults import describe_round, kill_rounds, stage_of, summarise
+from benchmarks.kills import Place, Round
 from benchmarks.trainings import Ending
 
 KILL = Ending(-9, 3.5, ["INFO | start", "Task run 'build dataset-01c' - k-core pass 1"])
 
 
 def figures(done: list[Round]) -> dict[str, float]:
-    return {str(row["metric"]): float(str(row["value"])) for row in rows_of("local", done)}
+    return {metric: spread.value for metric, spread in summarise("local", done).values.items()}
 
 
 def test_kills_of_a_round_that_did_not_recover_do_not_count_as_recovered() -> None:
@@ -33,12 +36,6 @@ def test_what_went_wrong_is_told_in_the_line_of_the_round() -> None:
     assert "1 kills, recovered in 0 s" in describe_round(Round("a", kills=[KILL]))
 
 
-def test_moments_are_the_same_for_the_same_seed_and_lie_in_the_training() -> None:
-    moments = [Moments(7, 20.0).moment() for _ in range(2)]
-    assert moments[0] == moments[1]
-    assert all(0 <= Moments(seed, 20.0).moment() <= 20 for seed in range(50))
-
-
 @pytest.mark.parametrize(
     ("line", "stage"),
     [
@@ -53,9 +50,38 @@ def test_line_of_the_log_tells_the_stage(line: str, stage: str) -> None:
     assert stage_of(line) == stage
 
 
-def test_rows_have_the_moment_and_the_stage_of_each_kill() -> None:
-    [row, *_] = rows_of("local", [Round("a", kills=[KILL])])
-    assert row["parameters"]["kill_seconds_and_stage"] == [[3.5, "dataset"]]
+def draw_moments(
+    monkeypatch: pytest.MonkeyPatch, seed: int, done: Round, kills: int = 7
+) -> tuple[list[list[float]], list[Round]]:
+    """Return the moments drawn for each round, and the rounds, where every round ends in the same way."""
+    drawn: list[list[float]] = []
+
+    def kill_in_round(_: Place, __: str, ___: object, moments: list[float]) -> Round:
+        drawn.append(moments)
+        return done
+
+    monkeypatch.setattr("benchmarks.kills.kill_in_round", kill_in_round)
+    chosen = Namespace(kills=kills, kills_per_round=3, server_kills=0, seed=seed)
+    return drawn, list(kill_rounds(chosen, Place("local", "store", (), Path()), {}, 20.0))
+
+
+def test_moments_are_the_same_for_the_same_seed_and_lie_in_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, rounds = draw_moments(monkeypatch, 7, Round("a", kills=[KILL, KILL, KILL]))
+    again, _ = draw_moments(monkeypatch, 7, Round("a", kills=[KILL, KILL, KILL]))
+    other, _ = draw_moments(monkeypatch, 8, Round("a", kills=[KILL, KILL, KILL]))
+    assert ([len(moments) for moments in drawn], len(rounds)) == ([3, 3, 1], 3)
+    assert drawn == again != other
+    assert all(0 <= moment <= 20 for moments in (*drawn, *other) for moment in moments)
+
+
+def test_trainings_that_fail_by_themselves_are_not_killed_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, rounds = draw_moments(monkeypatch, 7, Round("a", problems=["the training ended with code 1"]))
+    assert len(rounds) == 1
+
+
+def test_figures_have_the_moment_and_the_stage_of_each_kill() -> None:
+    about = summarise("local", [Round("a", kills=[KILL])]).parameters
+    assert about == {"kill_seconds_and_stage": [[3.5, "dataset"]]}
 
 
 @pytest.mark.parametrize(

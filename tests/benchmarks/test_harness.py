@@ -108,7 +108,7 @@ def test_run_prints_a_table_writes_rows_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("name", "arguments", "first_line"),
     [
-        pytest.param("throughput", ["--megabytes", "20"], "repetition", marks=with_minio),
+        pytest.param("throughput", ["--megabytes", "20"], "boto3", marks=with_minio),
         ("evaluation", TINY, "product"),
     ],
 )

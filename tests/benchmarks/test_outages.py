@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks import outages
-from benchmarks.command_outages import NOT_TRIED, STUCK, Outcome, last_error
-from benchmarks.outages import NAMES, judge, main
+from benchmarks.command_outages import COMMANDS, last_error
+from benchmarks.outages import NOT_TRIED, SCENARIOS, STUCK, Outcome, judge, main
 from benchmarks.reader import compare
-from benchmarks.stack_outages import PARAMETERS, SCENARIOS
+from benchmarks.stack_outages import DAMAGES, PARAMETERS
 from flows.settings import Settings, nest
 
-RIGHT = Outcome("minio", "MinIO is away", "Completed", ("Completed",), 40.0, "", "Completed", ())
-CRASHED = replace(RIGHT, state="Crashed", expected=("Crashed",))
+RIGHT = Outcome(SCENARIOS["minio"], "Completed", 40.0, "", "Completed")
+CRASHED = replace(RIGHT, scenario=SCENARIOS["run"], state="Crashed")
+COMMAND = replace(RIGHT, scenario=SCENARIOS["disk-full"], state="exit code 1", rerun="exit code 0")
 
 
-@pytest.mark.parametrize("outcome", [RIGHT, CRASHED, replace(RIGHT, state="exit code 1", expected=("exit code 1",))])
+@pytest.mark.parametrize("outcome", [RIGHT, CRASHED, COMMAND])
 def test_right_outcomes_pass(outcome: Outcome) -> None:
     assert judge([outcome, RIGHT]) == 0
 
@@ -57,8 +58,10 @@ def test_what_a_store_lost_or_has_other_or_more_is_named() -> None:
 def test_outcomes_are_shown_and_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wrong = replace(CRASHED, name="run", rerun=STUCK, lost=("fits/1/manifest.json is missing",))
-    monkeypatch.setattr(outages, "_try_all", lambda only, _: [one for one in (RIGHT, wrong) if one.name in only])
+    wrong = replace(CRASHED, rerun=STUCK, lost=("fits/1/manifest.json is missing",))
+    monkeypatch.setattr(
+        outages, "_try_all", lambda only, _: [one for one in (RIGHT, wrong) if one.scenario.name in only]
+    )
     path = tmp_path / "out.json"
     assert main(["--json", str(path)]) == 1
     rows = json.loads(path.read_text())["rows"]
@@ -80,8 +83,9 @@ def test_unknown_outage_is_refused_with_those_that_there_are(capsys: pytest.Capt
     assert "no outage 'flood'; there are dask-worker" in capsys.readouterr().err
 
 
-def test_names_are_those_of_the_outages_and_parameters_those_of_the_flow() -> None:
-    assert len(set(NAMES)) == len(NAMES) == len(SCENARIOS) + 3
+def test_every_outage_can_be_done_and_parameters_are_those_of_the_flow() -> None:
+    assert {name for name, one in SCENARIOS.items() if one.step} == DAMAGES.keys()
+    assert {name for name, one in SCENARIOS.items() if not one.step} == COMMANDS.keys()
     assert Settings(**nest(Settings, PARAMETERS)).split.split == "random"
 
 

@@ -43,37 +43,24 @@ def test_same_services_in_the_same_order_with_the_same_commands_as_the_process_s
 
 
 @each_container
-def test_containers_run_as_a_user_without_rights(name: str) -> None:
+def test_containers_run_from_the_dockerfile_as_a_user_without_rights(name: str) -> None:
     container = CONTAINERS[name]
-    user, group = container["user"].split(":")
-    assert int(user) > 0
-    assert int(group) > 0
+    assert [int(number) > 0 for number in container["user"].split(":")] == [True, True]
     assert container["cap_drop"] == ["ALL"]
     assert container["security_opt"] == ["no-new-privileges:true"]
-
-
-@each_container
-def test_images_are_built_from_the_dockerfile_whose_bases_are_pinned(name: str) -> None:
-    build = CONTAINERS[name]["build"]
+    build = container["build"]
     dockerfile = ROOT / "deployments" / build["context"] / build["dockerfile"]
     assert f" AS {build['target']}\n" in dockerfile.read_text("utf-8")
 
 
 @each_container
-def test_services_have_a_health_check_and_jobs_end_for_good(name: str) -> None:
-    container = CONTAINERS[name]
-    if TABLE[name].is_job:
-        assert container["restart"] == "no"
-        assert "healthcheck" not in container
-    else:
-        assert container["restart"] == "unless-stopped"
-        urls = container["healthcheck"]["test"][4::2]
-        assert urls == [check.url for check in TABLE[name].checks]
-
-
-@each_container
-def test_dependencies_are_waited_for_until_they_can_be_used(name: str) -> None:
-    for needed, condition in CONTAINERS[name]["depends_on"].items():
+def test_services_are_checked_and_waited_for_and_jobs_end_for_good(name: str) -> None:
+    container, service = CONTAINERS[name], TABLE[name]
+    assert container["restart"] == ("no" if service.is_job else "unless-stopped")
+    urls = container["healthcheck"]["test"][4::2] if not service.is_job else []
+    assert urls == [check.url for check in service.checks]
+    assert ("healthcheck" in container) != service.is_job
+    for needed, condition in container["depends_on"].items():
         is_job = TABLE[needed].is_job
         assert condition == {"condition": "service_completed_successfully" if is_job else "service_healthy"}
 

@@ -2,29 +2,24 @@
 
 import os
 import re
-import shlex
-import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import boto3
 import psutil
 import pytest
+from servers import free_ports_in_a_row, s3_client, sourced
 
 from deployments import minio
 from deployments.s3_server import Credentials
 from flows.child_server import find_program, free_port
 from schema.errors import InvalidInput
-
-BASH = shutil.which("bash") or "/bin/bash"
 
 with_minio = pytest.mark.skipif(find_program("minio") is None, reason="no minio: make services")
 
@@ -48,18 +43,10 @@ def command(folder: Path, port: int, *more: str) -> list[str]:
     return [sys.executable, "-m", "deployments.minio", "--folder", str(folder), "--port", str(port), *more]
 
 
-def port_below_a_free_one() -> int:
-    """Return a free port above which there is another."""
-    while True:
-        port = free_port()
-        with suppress(InvalidInput):
-            return free_port(port + 1) - 1
-
-
 @contextmanager
 def serving(folder: Path, **variables: str) -> Iterator[Served]:
     """Run the command until it has said all that it says at the start."""
-    port = port_below_a_free_one()
+    port = free_ports_in_a_row(2)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MINIO_")}
     process = subprocess.Popen(
         command(folder, port),
@@ -81,14 +68,6 @@ def serving(folder: Path, **variables: str) -> Iterator[Served]:
         process.communicate()
 
 
-def sourced(variables: Path) -> dict[str, str]:
-    """Return what a shell knows after sourcing the file, besides what shells set themselves."""
-    script = f"set -eu; source {shlex.quote(str(variables))}; env -0"
-    done = subprocess.run([BASH, "-c", script], env={}, capture_output=True, text=True, check=True)
-    pairs = dict(pair.split("=", 1) for pair in done.stdout.split("\0") if pair)
-    return {name: value for name, value in pairs.items() if name not in ("PWD", "SHLVL", "_")}
-
-
 @with_minio
 def test_sourced_variables_lead_to_the_store_and_nobody_else_can_read_them(tmp_path: Path) -> None:
     variables = tmp_path / "minio.env"
@@ -101,7 +80,7 @@ def test_sourced_variables_lead_to_the_store_and_nobody_else_can_read_them(tmp_p
         assert told["AWS_REGION"] == "us-east-1"
         assert told["S3_ENDPOINT_URL"] == f"http://127.0.0.1:{served.port}"
         assert told["STORE_URI"] == "s3://recommender/store"
-        client(told).put_object(Bucket="recommender", Key="store/a", Body=b"content")
+        s3_client(told).put_object(Bucket="recommender", Key="store/a", Body=b"content")
 
 
 @with_minio
@@ -109,7 +88,7 @@ def test_it_leaves_no_server_when_killed_and_takes_credentials_and_objects_up_ag
     variables = tmp_path / "minio.env"
     with serving(tmp_path / "minio") as served:
         before = sourced(variables)
-        client(before).put_object(Bucket="recommender", Key="a", Body=b"content")
+        s3_client(before).put_object(Bucket="recommender", Key="a", Body=b"content")
         family = psutil.Process(served.process.pid).children(recursive=True)
         assert "minio" in [member.name() for member in family]
         assert served.stop(signal.SIGKILL)[0] == -signal.SIGKILL
@@ -117,7 +96,7 @@ def test_it_leaves_no_server_when_killed_and_takes_credentials_and_objects_up_ag
     with serving(tmp_path / "minio") as served:
         after = sourced(variables)
         assert after == {**before, "S3_ENDPOINT_URL": f"http://127.0.0.1:{served.port}"}
-        assert client(after).get_object(Bucket="recommender", Key="a")["Body"].read() == b"content"
+        assert s3_client(after).get_object(Bucket="recommender", Key="a")["Body"].read() == b"content"
 
 
 @with_minio
@@ -139,7 +118,7 @@ def test_credentials_of_the_environment_are_used_and_kept_whatever_characters_ar
     with serving(tmp_path / "minio", MINIO_ROOT_USER="somebody", MINIO_ROOT_PASSWORD=password) as served:
         told = sourced(tmp_path / "minio.env")
         assert (told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"]) == ("somebody", password)
-        client(told).head_bucket(Bucket="recommender")
+        s3_client(told).head_bucket(Bucket="recommender")
         assert password not in served.stop(signal.SIGTERM)[1]
     kept = minio.choose_credentials({}, tmp_path / "minio.env")
     assert kept == Credentials("somebody", password)
@@ -190,13 +169,3 @@ def test_variables_replace_older_ones_that_others_could_read(tmp_path: Path) -> 
     assert variables.read_text() == "export A='b c'\n"
     assert stat.S_IMODE(variables.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [variables]
-
-
-def client(told: dict[str, str]) -> Any:
-    return boto3.client(
-        "s3",
-        endpoint_url=told["S3_ENDPOINT_URL"],
-        region_name=told["AWS_REGION"],
-        aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
-    )

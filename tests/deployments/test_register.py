@@ -33,11 +33,10 @@ from deployments.stack.worker import end_cut_off_runs
 from flows import evaluate, ingest, promote, recommend, train
 from flows.child_server import free_port
 from flows.promotion import REFUSED
-from flows.settings import ADDRESSES, Settings
+from flows.settings import Environment, Settings, flat_fields
 from reviews.options import SampleOptions
 from reviews.sample import SampleFiles, write_sample
 from storage import layout
-from tasks.options import PlaceOptions
 
 ROOT = Path(__file__).parents[2]
 NAMES = {
@@ -164,31 +163,32 @@ def test_every_deployment_is_there_with_its_schedule_queue_and_limit(
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))
-def test_parameters_are_flat_described_and_have_the_defaults_of_the_settings(
+def test_parameters_are_groups_of_options_that_are_described_and_have_the_defaults_of_the_settings(
     registered: dict[str, DeploymentResponse], stage: str
 ) -> None:
     schema = next(one.parameter_openapi_schema for name, one in registered.items() if name.startswith(f"{stage}/"))
-    properties: dict[str, dict[str, Any]] = schema["properties"]
-    obeyed = {name for part in STAGES[stage].PARTS for name in part.model_fields}
-    assert properties
-    assert set(properties) <= obeyed
-    for name, shown in properties.items():
-        default = Settings.model_fields[name].default
-        assert shown["title"] == name
-        assert shown["description"].lower() == str(Settings.model_fields[name].description).lower()
-        assert shown["default"] == json.loads(json.dumps(default))
+    groups: dict[str, dict[str, Any]] = schema["properties"]
+    assert groups
+    defaults = Settings().model_dump(mode="json")
+    for name, group in groups.items():
+        assert group["default"] == defaults[name]
+    for definition in schema["definitions"].values():
+        for name, shown in definition.get("properties", {}).items():
+            field = flat_fields(Settings).get(name)
+            assert field is None or shown["description"] == field.description
 
 
 def test_places_addresses_and_secrets_are_no_parameters(registered: dict[str, DeploymentResponse]) -> None:
-    parameters = {name for one in registered.values() for name in one.parameter_openapi_schema["properties"]}
-    places = {*PlaceOptions.model_fields, *ADDRESSES, "mlflow_artifact_dir", "spark_master", "environment"}
-    assert parameters & places == {"input_reviews"}
+    schemas = [one.parameter_openapi_schema for one in registered.values()]
+    assert not {name for schema in schemas for name in schema["properties"]} & set(Environment.model_fields)
+    fields = {name for one in schemas for group in one["definitions"].values() for name in group.get("properties", ())}
+    assert not fields & set(flat_fields(Environment))
 
 
 def test_unknown_parameter_and_value_that_does_not_fit_are_refused_before_anything_runs(
     office: Office, registered: dict[str, DeploymentResponse]
 ) -> None:
-    for parameter in ("no_such_thing=1", "min_interactions=0", "store_uri=elsewhere"):
+    for parameter in ("no_such_thing=1", 'dataset={"min_interactions": 0}', 'places={"store_uri": "elsewhere"}'):
         done = office.prefect("deployment", "run", "ingest/on-demand", "--param", parameter)
         assert done.returncode != 0
         assert parameter.split("=")[0] in done.stdout + done.stderr
@@ -198,14 +198,15 @@ def test_deployment_runs_in_one_flow_run_with_its_parameters_in_the_environment_
     office: Office, client: SyncPrefectClient, registered: dict[str, DeploymentResponse], sample: SampleFiles
 ) -> None:
     deployment = registered["ingest/on-demand"]
-    parameters = ["--param", f"input_reviews={sample.reviews}", "--param", "min_interactions=3"]
+    chosen = {"reviews": {"input_reviews": str(sample.reviews)}, "dataset": {"min_interactions": 3}}
+    parameters = [word for name, group in chosen.items() for word in ("--param", f"{name}={json.dumps(group)}")]
     started = office.prefect("deployment", "run", "ingest/on-demand", *parameters)
     assert started.returncode == 0, started.stdout + started.stderr
     run = wait_for_end(client, lambda: next(iter(runs_of(client, deployment.id)), None))
     assert run.state
     assert run.state.is_completed(), run.state.message
     assert run.name == f"ingest {sample.reviews.name}"
-    assert run.parameters["min_interactions"] == 3
+    assert run.parameters["dataset"]["min_interactions"] == 3
     own = [one for one in client.read_flow_runs() if one.start_time and one.deployment_id in (None, deployment.id)]
     assert [one.id for one in own] == [run.id]
     manifest = next((office.folder / "store" / layout.DATASETS).glob("*/manifest.json"))
@@ -220,7 +221,7 @@ def test_failure_shows_as_failed_with_what_was_wrong(
 ) -> None:
     deployment = registered["ingest/on-demand"]
     known = {one.id for one in runs_of(client, deployment.id)}
-    office.prefect("deployment", "run", "ingest/on-demand", "--param", "input_reviews=/nowhere.json")
+    office.prefect("deployment", "run", "ingest/on-demand", "--param", 'reviews={"input_reviews": "/nowhere.json"}')
     run = wait_for_end(
         client, lambda: next((one for one in runs_of(client, deployment.id) if one.id not in known), None)
     )
@@ -296,7 +297,7 @@ def test_schedule_fires_by_itself(
 ) -> None:
     deployment = registered["ingest/on-demand"]
     schedule = IntervalSchedule(interval=timedelta(minutes=1), anchor_date=datetime.now(UTC), timezone="UTC")
-    parameters = {"input_reviews": str(sample.reviews), "min_interactions": 4}
+    parameters = {"reviews": {"input_reviews": str(sample.reviews)}, "dataset": {"min_interactions": 4}}
     [made] = client.create_deployment_schedules(deployment.id, [_scheduled(schedule, parameters)])
     try:
         run = wait_for_end(client, lambda: _first_by_itself(client, deployment.id))
@@ -304,7 +305,7 @@ def test_schedule_fires_by_itself(
         client.delete_deployment_schedule(deployment.id, made.id)
     assert run.state
     assert run.state.is_completed(), run.state.message
-    assert run.parameters["min_interactions"] == 4
+    assert run.parameters["dataset"]["min_interactions"] == 4
 
 
 def _scheduled(schedule: IntervalSchedule, parameters: dict[str, Any]) -> DeploymentScheduleCreate:

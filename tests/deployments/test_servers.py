@@ -1,18 +1,14 @@
 """The real S3 servers and Toxiproxy: they hold what they should, survive a crash, and tell no secret."""
 
-import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
 import psutil
 import pytest
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from servers import Proxy, Toxiproxy, open_versitygw
+from servers import Proxy, Toxiproxy, open_versitygw, s3_client
 
 from deployments.s3_server import Credentials, S3Server, open_minio, random_credentials
 from flows import child_server
@@ -30,27 +26,13 @@ def server(request: pytest.FixtureRequest) -> S3Server:
     return shared
 
 
-def client(server: S3Server, endpoint_url: str | None = None) -> Any:
-    """Return an S3 client that knows only what a child process is told."""
-    told = server.environment()
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint_url or told["S3_ENDPOINT_URL"],
-        region_name=told["AWS_REGION"],
-        aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
-        verify=told.get("S3_CA_BUNDLE"),
-        config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20),
-    )
-
-
 def read(server: S3Server, key: str, endpoint_url: str | None = None) -> bytes:
-    data: bytes = client(server, endpoint_url).get_object(Bucket=server.bucket, Key=key)["Body"].read()
+    data: bytes = s3_client(server.environment(), endpoint_url).get_object(Bucket=server.bucket, Key=key)["Body"].read()
     return data
 
 
 def write(server: S3Server, key: str, data: bytes, endpoint_url: str | None = None) -> None:
-    client(server, endpoint_url).put_object(Bucket=server.bucket, Key=key, Body=data)
+    s3_client(server.environment(), endpoint_url).put_object(Bucket=server.bucket, Key=key, Body=data)
 
 
 def test_object_can_be_written_and_read(server: S3Server) -> None:
@@ -61,7 +43,7 @@ def test_object_can_be_written_and_read(server: S3Server) -> None:
 def test_create_only_write_refuses_an_existing_key(server: S3Server) -> None:
     write(server, "taken", b"first")
     with pytest.raises(ClientError, match="PreconditionFailed"):
-        client(server).put_object(Bucket=server.bucket, Key="taken", Body=b"second", IfNoneMatch="*")
+        s3_client(server.environment()).put_object(Bucket=server.bucket, Key="taken", Body=b"second", IfNoneMatch="*")
     assert read(server, "taken") == b"first"
 
 
@@ -133,35 +115,6 @@ def test_ports_that_are_named_are_taken(tmp_path: Path) -> None:
         assert server.endpoint_url == f"http://127.0.0.1:{port}"
         assert server.console_url == f"http://127.0.0.1:{console_port}"
         assert "MinIO Console" in httpx.get(server.console_url).text
-
-
-@with_minio
-def test_bucket_is_addressed_by_host_below_the_domain(tmp_path: Path) -> None:
-    with open_minio(tmp_path, bucket="hosted", domain="s3.test") as server:
-        answer = httpx.get(f"{server.endpoint_url}/key", headers={"Host": "hosted.s3.test"})
-    assert "<BucketName>hosted</BucketName>" in answer.text
-
-
-@with_minio
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl, which makes the certificate, is missing")
-def test_minio_speaks_tls_with_the_certificate_it_is_given(tmp_path: Path) -> None:
-    certs = tmp_path / "certs"
-    certs.mkdir()
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"),
-            *("-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", str(certs / "private.key"), "-out", str(certs / "public.crt")),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    with open_minio(tmp_path / "data", bucket="private", certs=certs) as server:
-        assert server.endpoint_url.startswith("https://")
-        write(server, "a", b"content")
-        assert read(server, "a") == b"content"
-        with pytest.raises(httpx.ConnectError, match="certificate"):
-            httpx.get(server.endpoint_url)
 
 
 def test_proxy_passes_on_what_it_is_given(proxy: Proxy, minio: S3Server) -> None:

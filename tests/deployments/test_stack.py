@@ -2,8 +2,6 @@
 
 import json
 import os
-import shlex
-import shutil
 import signal
 import stat
 import subprocess
@@ -14,17 +12,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
 import httpx
 import psutil
 import pytest
+from servers import s3_client, sourced
 
 from deployments.stack.process_tree import find_processes
 from deployments.stack.settings import StackSettings
 from deployments.stack.state import StackState, read_state
 from flows.child_server import find_program, free_port
 
-BASH = shutil.which("bash") or "/bin/bash"
 PORTS = sorted(name for name in StackSettings.model_fields if name.endswith("_port"))
 SERVICES = {
     *("minio", "store-bucket", "prefect-server", "prefect-worker", "dask-scheduler", "dask-worker-1"),
@@ -105,14 +102,6 @@ def wait_for(what: Callable[[], object], seconds: float = 300) -> None:
         threading.Event().wait(0.5)
 
 
-def sourced(path: Path) -> dict[str, str]:
-    """Return what a shell knows after sourcing a file, besides what shells set themselves."""
-    script = f"set -eu; source {shlex.quote(str(path))}; env -0"
-    done = subprocess.run([BASH, "-c", script], env={}, capture_output=True, text=True, check=True)
-    pairs = dict(pair.split("=", 1) for pair in done.stdout.split("\0") if pair)
-    return {name: value for name, value in pairs.items() if name not in ("PWD", "SHLVL", "_")}
-
-
 def listening(ports: list[int]) -> list[int]:
     """Return the ports that something listens on."""
     used = {one.laddr.port for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
@@ -162,14 +151,7 @@ def test_sourced_variables_lead_flows_to_every_service_and_only_their_owner_read
     }
     assert httpx.get(f"{told['PREFECT_API_URL']}/health").json() is True
     assert httpx.get(f"{told['MLFLOW_TRACKING_URI']}/health").text == "OK"
-    client = boto3.client(
-        "s3",
-        endpoint_url=told["S3_ENDPOINT_URL"],
-        region_name=told["AWS_REGION"],
-        aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
-    )
-    client.head_bucket(Bucket="recommender")
+    s3_client(told).head_bucket(Bucket="recommender")
 
 
 def test_secrets_are_in_no_log_state_or_command_line(stack: Stack) -> None:

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from deployments.stack import supervisor as supervisor_module
+from deployments.stack.placement import place_on_this_machine
 from deployments.stack.process_tree import environment_of
 from deployments.stack.services import Service
-from deployments.stack.state import ServiceState
-from deployments.stack.supervisor import Supervisor
+from deployments.stack.settings import StackSettings
+from deployments.stack.state import ServiceState, StackState
+from deployments.stack.supervisor import Supervisor, supervise
 from flows.child_server import Check
+from schema.errors import OutOfSpace
 
 PARENT = """
 import subprocess, sys
@@ -115,3 +118,26 @@ def test_supervisor_that_is_asked_to_stop_while_it_starts_says_so(tmp_path: Path
     supervisor.start()
     assert supervisor.is_asked_to_stop
     supervisor.stop()
+
+
+def test_full_disk_does_not_end_a_stack_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    n_written = 0
+
+    def write(state: StackState, folder: Path) -> None:
+        nonlocal n_written
+        if state.phase == "running":
+            threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            raise OutOfSpace("the disk is full")
+        n_written += 1
+
+    waiting = Service("waiting", (sys.executable, "-c", "import time; time.sleep(600)"), "waits", (AtWork(url="/"),))
+    monkeypatch.setattr(supervisor_module, "services", lambda _: [waiting])
+    monkeypatch.setattr(StackState, "write", write)
+    placement = place_on_this_machine(StackSettings(_env_file=None, folder=tmp_path, minio_folder=tmp_path / "minio"))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        assert supervise(placement, tmp_path) == 0
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert n_written == 3  # at first, when it is started and when it is healthy

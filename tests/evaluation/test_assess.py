@@ -30,15 +30,15 @@ def test_users_without_anything_to_learn_from_are_cold(held_out: HeldOut) -> Non
     assert held_out.users.tolist() == [0, 1, 2]
     assert held_out.cold.tolist() == [3]
     assert held_out.item_counts.tolist() == [3, 1, 1, 0, 0]
-    assert (held_out.n_warm, held_out.is_sample) == (3, False)
+    assert held_out.n_warm == 3
 
 
 def test_sample_of_users_is_the_same_each_time_and_told(held_out: HeldOut) -> None:
     some = hold_out(LEARNT, HELD, 4, 5, most_users=2)
     assert set(some.users) < set(held_out.users)
     assert some.users.tolist() == hold_out(LEARNT, HELD, 4, 5, most_users=2).users.tolist()
-    assert (some.n_warm, some.is_sample) == (3, True)
-    assert not hold_out(LEARNT, HELD, 4, 5, most_users=3).is_sample
+    assert (len(some.users), some.n_warm) == (2, 3)
+    assert len(hold_out(LEARNT, HELD, 4, 5, most_users=3).users) == 3
 
 
 def test_first_timestamps_are_there_only_where_all_rows_have_one(held_out: HeldOut) -> None:
@@ -48,7 +48,7 @@ def test_first_timestamps_are_there_only_where_all_rows_have_one(held_out: HeldO
 
 
 def test_every_metric_has_a_row_at_every_cut_off(held_out: HeldOut) -> None:
-    assessed = assess_lists(LISTS, held_out, "als", {"rank": 2}, "test", ks=(2, 10))
+    assessed = assess_lists(LISTS, held_out, ("als", {"rank": 2}, "test"), ks=(2, 10))
     measured = {(row.metric, row.k): row for row in assessed.rows}
     assert measured.keys() == {(name, k) for name in (*CATALOGUE, *PER_USER, "diversity") for k in (2, 10)}
     assert {(row.model, row.split, row.n_users) for row in assessed.rows} == {("als", "test", 3)}
@@ -56,7 +56,7 @@ def test_every_metric_has_a_row_at_every_cut_off(held_out: HeldOut) -> None:
 
 
 def test_values_are_those_worked_out_by_hand(held_out: HeldOut) -> None:
-    rows = assess_lists(LISTS, held_out, "als", {}, "test", ks=(2, 10)).rows
+    rows = assess_lists(LISTS, held_out, ("als", {}, "test"), ks=(2, 10)).rows
     value = {row.metric: row.value for row in rows if row.k == 2}
     assert value["recall"] == pytest.approx(2 / 3)  # item 3 of user 0 and item 1 of user 1 are found
     assert value["coverage"] == pytest.approx(3 / 5)  # items 1, 2 and 3 of five
@@ -65,7 +65,7 @@ def test_values_are_those_worked_out_by_hand(held_out: HeldOut) -> None:
 
 
 def test_segments_are_of_items_and_of_users(held_out: HeldOut) -> None:
-    segments = assess_lists(LISTS, held_out, "als", {}, "test", ks=(10,)).segments
+    segments = assess_lists(LISTS, held_out, ("als", {}, "test"), ks=(10,)).segments
     found = {(one.group, one.segment): one.value for one in segments if one.metric.name == "recall"}
     assert found["item popularity", "cold"] == 1.0  # item 3, which nobody has
     assert {group for group, _ in found} == {"item popularity", "user activity", "user age"}
@@ -73,7 +73,7 @@ def test_segments_are_of_items_and_of_users(held_out: HeldOut) -> None:
 
 def test_without_timestamps_there_are_no_old_and_new_users() -> None:
     held_out = hold_out(LEARNT.drop(["timestamp"]), HELD, 4, 5)
-    segments = assess_lists(LISTS, held_out, "als", {}, "test", ks=(10,)).segments
+    segments = assess_lists(LISTS, held_out, ("als", {}, "test"), ks=(10,)).segments
     assert "user age" not in {one.group for one in segments}
 
 
@@ -87,5 +87,5 @@ def test_cold_users_are_measured_apart(held_out: HeldOut) -> None:
 
 def test_one_list_says_nothing_of_the_catalogue() -> None:
     held_out = hold_out(LEARNT, HELD.slice(0, 1), 4, 5)
-    rows = assess_lists(LISTS[:1], held_out, "als", {}, "test", ks=(10,)).rows
+    rows = assess_lists(LISTS[:1], held_out, ("als", {}, "test"), ks=(10,)).rows
     assert {row.metric for row in rows} == {*PER_USER, "diversity"}

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,10 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation import review_profile
-from evaluation.drift import beyond, compare_reviews
+from evaluation import drift
+from evaluation.drift import (
+    ReviewProfile,
+    beyond,
+    bin_activity,
+    bin_ratings,
+    compare_reviews,
+    population_stability_index,
+    profile_reviews,
+)
 from evaluation.options import DriftLimits
-from evaluation.review_profile import ReviewProfile, profile_reviews
 from reports.drift_table import COLUMNS, say_beyond, tabulate_drift
 from schema.drift import DriftFigure
 
@@ -56,7 +64,7 @@ def test_profile_is_the_same_in_whatever_batches_the_rows_come(batches: list[lis
     rows: list[list[Row]] = [[(user, user.upper(), 3.0, ord(user)) for user in users] for users in batches]
     whole = profile_reviews([batch([row for part in rows for row in part])], 0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(review_profile, "_MERGE_ROWS", merge_rows)
+        patch.setattr(drift, "MERGE_ROWS", merge_rows)
         parts = profile_reviews(map(batch, rows), 0)
     assert counted(parts.users) == counted(whole.users)
     assert counted(parts.items) == counted(whole.items)
@@ -137,3 +145,65 @@ def test_sentence_on_what_went_away_names_its_limit() -> None:
     assert said == (
         "newest review: 1970-01-13 00:00 before, \u2013 now; expected at least -1.0 days (--drift-max-days-back)"
     )
+
+
+pairs = st.lists(st.tuples(*[st.integers(0, 10_000)] * 2), min_size=1, max_size=12)
+
+
+def split(bins: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    return [before for before, _ in bins], [now for _, now in bins]
+
+
+def test_index_of_filled_bins_is_that_of_the_textbook_to_three_decimals() -> None:
+    by_hand = (0.8 - 0.5) * math.log(0.8 / 0.5) + (0.2 - 0.5) * math.log(0.2 / 0.5)
+    assert by_hand == pytest.approx(0.4159, abs=1e-4)
+    assert population_stability_index([50, 50], [80, 20]) == pytest.approx(by_hand, abs=1e-3)
+
+
+def test_bin_that_is_empty_on_one_side_counts_as_a_ten_thousandth() -> None:
+    by_hand = (0.9 - 1) * math.log(0.9001 / 1.0001) + (0.1 - 0) * math.log(0.1001 / 0.0001)
+    assert population_stability_index([10, 0], [9, 1]) == pytest.approx(by_hand, rel=1e-12)
+    assert population_stability_index([10, 0, 0], [9, 1, 0]) == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_histogram_without_counts_is_far_from_any_other_and_no_distance_from_itself() -> None:
+    assert population_stability_index([0, 0], [3, 3]) > 0.25
+    assert population_stability_index([0, 0], [0, 0]) == 0
+    assert population_stability_index([], []) == 0
+
+
+@given(pairs)
+def test_index_is_symmetric_and_never_negative(bins: list[tuple[int, int]]) -> None:
+    before, now = split(bins)
+    assert population_stability_index(before, now) == pytest.approx(population_stability_index(now, before), rel=1e-9)
+    assert population_stability_index(before, now) >= 0
+
+
+@given(pairs, st.integers(1, 50))
+def test_index_is_zero_if_and_only_if_the_shares_are_equal(bins: list[tuple[int, int]], times: int) -> None:
+    before, now = split(bins)
+    assert population_stability_index(before, [times * count for count in before]) == 0
+    all_before, all_now = sum(before), sum(now)
+    is_equal = all(one * all_now == other * all_before for one, other in bins) and bool(all_before) == bool(all_now)
+    assert (population_stability_index(before, now) == 0) == is_equal
+
+
+@pytest.mark.parametrize(("before", "now", "said"), [([1, 2], [1], "same bins"), ([1, -2], [1, 1], "count -2")])
+def test_what_are_no_two_histograms_of_the_same_bins_is_refused(before: list[int], now: list[int], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        population_stability_index(before, now)
+
+
+def test_many_ratings_are_put_into_ten_ranges() -> None:
+    before, now = bin_ratings({float(value): 1 for value in range(21)}, {20.0: 7})
+    assert before == [2, 2, 2, 2, 2, 2, 2, 2, 2, 3]
+    assert now == [0, 0, 0, 0, 0, 0, 0, 0, 0, 7]
+
+
+def test_twenty_ratings_keep_a_bin_each() -> None:
+    before, _ = bin_ratings({float(value): 1 for value in range(20)}, {})
+    assert before == [1] * 20
+
+
+def test_ranges_of_activity_end_where_they_say() -> None:
+    assert bin_activity([1, 2, 4, 5, 9, 10, 19, 20, 999, 1000]) == [1, 2, 2, 2, 1, 0, 0, 0, 1, 1]

@@ -84,7 +84,7 @@ def publish_popularity(workplace: Workplace, record: dict[str, Any]) -> None:
         workplace.store,
         layout.MODELS,
         WORSE,
-        workplace.folder / "store" / layout.FITS / fits[0].id / layout.FACTORS,
+        workplace.folder / "store" / layout.FITS / fits[0].id / "factors",
         inputs={"dataset": record["ids"]["dataset"], "split": record["ids"]["split"], "fit": fits[0].id},
         parameters={"model": "popularity", "select_by": "ndcg_10"},
         code_version="",

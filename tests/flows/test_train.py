@@ -27,15 +27,15 @@ def test_training_publishes_a_model_with_all_that_outside_tools_rely_on(trained:
     assert {file.path for file in manifest.files} >= {
         layout.METADATA,
         layout.METRICS,
-        f"{layout.ALS_MODEL}/metadata/part-00000",
-        layout.USER_FACTORS,
-        layout.ITEM_FACTORS,
+        "als_model/metadata/part-00000",
+        "factors/user_factors.npy",
+        "factors/item_factors.npy",
         layout.USER_IDS,
         layout.ITEM_IDS,
     }
     for file in manifest.files:
         assert file_sha256(folder / file.path) == file.sha256
-    users = np.load(folder / layout.USER_FACTORS, mmap_mode="r")
+    users = np.load(folder / "factors/user_factors.npy", mmap_mode="r")
     ids = pq.read_table(folder / layout.USER_IDS)
     assert users.dtype == np.dtype("<f4")
     assert len(users) == ids.num_rows == manifest.counts["n_users"]

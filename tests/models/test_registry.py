@@ -42,7 +42,7 @@ def test_a_grid_that_the_data_do_not_allow_is_refused():
 
 
 def test_yardsticks_are_chance_and_popularity():
-    assert [one.kind.role for one in yardsticks()] == ["chance", "popularity"]
+    assert [one.kind.role for one in yardsticks()] == ["chance", "popular"]
     assert all(one in tried() for one in yardsticks())
 
 

@@ -14,6 +14,8 @@ from schema.metric import Metric, MetricRow
 from schema.scores import CalibrationBin, HistogramBin, SegmentScore
 from schema.verdicts import Comparison, Finding, Flaw, Guard, Lead, MetricTrial, Yardstick
 
+ROLES = {"Popularity": "popular", "Random": "chance"}
+
 
 def measure(ndcg: float, rmse: float | None, ks: Sequence[int] = (10,), half_width: float = 0.0042) -> list[MetricRow]:
     factors = {"ndcg": 1.0, "recall": 1.9, "hit_rate": 1.9, "mrr": 0.7}
@@ -28,6 +30,9 @@ def measure(ndcg: float, rmse: float | None, ks: Sequence[int] = (10,), half_wid
 def make_row(metric: str, k: int | None, value: float, half_width: float) -> MetricRow:
     low, high = max(value - half_width, 0.0), value + half_width
     return MetricRow("any", {}, "any", metric, k, value, low, high, n_users=2871)
+
+
+ROLES = {"Popularity": "popular", "Random": "chance"}
 
 
 def make_candidates() -> list[report.ScoredModel]:
@@ -52,7 +57,7 @@ def make_baselines(ks: Sequence[int]) -> list[report.ScoredModel]:
         ("User and item bias", {"damping": 5}, 0.0052, 0.982),
         ("Random", {"seed": 42}, 0.0029, None),
     ]
-    return [report.ScoredModel(n, p, measure(v, e, ks), is_baseline=True) for n, p, v, e in named]
+    return [report.ScoredModel(n, p, measure(v, e, ks), is_baseline=True, role=ROLES.get(n)) for n, p, v, e in named]
 
 
 def make_examples() -> list[report.ExampleUser]:
@@ -245,6 +250,7 @@ def make_original() -> list[report.ScoredModel]:
             [make_row(*name, value, 0.002) for name, value in zip(names, values, strict=True)],
             is_baseline=label != CHOSEN,
             is_chosen=label == CHOSEN,
+            role=ROLES.get(label),
         )
         for label, values in found.items()
     ]

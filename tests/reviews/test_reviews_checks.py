@@ -124,6 +124,6 @@ def test_check_of_a_column_that_the_file_lacks_finds_nothing():
 
 
 def test_rule_that_breaks_is_an_error_not_a_bad_row():
-    broken = Check("broken", ("user_id",), lambda _options: {"reason": lambda ids: ids.no_such_method()})
+    broken = Check("user_id", lambda _options: {"reason": lambda ids: ids.no_such_method()})
     with pytest.raises(SchemaErrors, match="no_such_method"):
         run_check(broken, pa.table({"user_id": ["a"], "line": [1]}), OPTIONS)

@@ -14,7 +14,7 @@ from reviews.formats import detect_format
 from reviews.ingest import check_partition, count_reasons, merge_partitions, write_partition
 from reviews.options import IngestOptions
 from reviews.parse import read_partitions
-from schema.dataset import ReviewCounts
+from schema.dataset import QuarantineReason, ReviewCounts
 from schema.errors import InvalidInput
 from storage.parquet import ROW_GROUP_ROWS, write_parquet
 
@@ -77,8 +77,9 @@ def test_bad_rows_are_quarantined_with_line_reason_and_raw_text(ingest_lines, tm
     assert quarantine == [
         {"line": line, "reason": reason, "text": text} for line, (reason, text) in enumerate(bad.items(), start=3)
     ]
-    assert [(reason.reason, reason.count) for reason in count_reasons(tmp_path / "quarantine.parquet")] == [
-        (reason, 1) for reason in sorted(bad)
+    assert count_reasons(tmp_path / "quarantine.parquet") == [
+        QuarantineReason(row["reason"], 1, row["line"], row["text"])
+        for row in sorted(quarantine, key=lambda row: row["reason"])
     ]
 
 
@@ -106,6 +107,12 @@ def test_columns_that_the_input_lacks_are_null(ingest_lines):
 def test_all_ratings_equal_is_accepted_and_counted(ingest_lines):
     counts, _, _ = ingest_lines([review(rating=5), review(rating=5), review(rating=9)])
     assert (counts.n_reviews, counts.has_ratings, counts.n_distinct_ratings) == (2, True, 1)
+
+
+def test_every_different_rating_is_counted(ingest_lines):
+    lines = [f"u\ti{n}\t{1 + n % 1_500}" for n in range(3_000)]
+    counts, _, _ = ingest_lines(lines, IngestOptions(max_rating=1_500, partition_bytes=10_000))
+    assert counts.n_distinct_ratings == 1_500
 
 
 def test_one_user_and_one_item_are_a_reviews_file(ingest_lines):

@@ -163,4 +163,4 @@ def test_launch_jvm_tells_what_a_jvm_that_ends_said(tmp_path: Path, monkeypatch:
     write_java(tmp_path, 'openjdk version "17.0.1"\nModule jdk.incubator.vector not found', status=1)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(ValueError, match=r"(?s)ended before it was up.*jdk\.incubator\.vector not found"):
-        launch_jvm(SparkConf(loadDefaults=False), {})
+        launch_jvm(SparkConf(loadDefaults=False))

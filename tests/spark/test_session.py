@@ -13,7 +13,7 @@ from deployments.s3_server import S3Server
 from schema.s3 import S3Access
 from spark.configuration import set_s3_access
 from spark.hadoop import scratch_uri
-from spark.jvm import JvmLine, describe_blas, jvm_of
+from spark.jvm import JvmLine, describe_blas
 from spark.options import GIB, SparkOptions
 from spark.session import open_session
 
@@ -112,7 +112,7 @@ def test_session_obeys_its_options_and_has_no_web_page_and_one_blas_thread(sessi
     assert session.conf.get("spark.sql.shuffle.partitions") == "3"
     assert session.conf.get("spark.sql.session.timeZone") == "UTC"
     assert session.sparkContext.uiWebUrl is None
-    assert jvm_of(session).java.lang.System.getenv("OPENBLAS_NUM_THREADS") == "1"
+    assert session._jvm.java.lang.System.getenv("OPENBLAS_NUM_THREADS") == "1"
 
 
 def test_first_session_of_a_process_decides_the_heap() -> None:

@@ -14,12 +14,12 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
-from servers import open_versitygw
+from servers import open_custom_minio, open_versitygw
 
 import storage.s3
 import storage.s3_client
 import storage.s3_transfer
-from deployments.s3_server import S3Server, open_minio
+from deployments.s3_server import S3Server
 from schema.errors import InvalidInput, ObjectExists, Unavailable, VersionConflict
 from storage import artifacts
 from storage.champion import replace_champion
@@ -326,7 +326,7 @@ def test_bucket_in_the_host_name_reaches_a_server_that_is_told_its_domain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_program("minio")
-    with open_minio(tmp_path / "minio", bucket="virtual", domain="s3.test") as server:
+    with open_custom_minio(tmp_path / "minio", bucket="virtual", domain="s3.test") as server:
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
         resolve = socket.getaddrinfo

@@ -1,7 +1,6 @@
 """What faults of an S3 server, and of the way to it, may do to an artifact: delay it, never harm it."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 from disks import mounted_disk, remount
-from servers import Proxy
+from servers import Proxy, make_certificate, open_custom_minio
 
 import storage.s3
 import storage.s3_client
@@ -328,19 +327,8 @@ def test_server_whose_disk_rots(
 @pytest.fixture(scope="module")
 def private_minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A MinIO that speaks TLS, with a certificate that no authority signed."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl, which makes the certificate, is missing")
-    certs = tmp_path_factory.mktemp("certs")
-    subprocess.run(
-        [
-            *("/usr/bin/env", "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", str(certs / "private.key"), "-out", str(certs / "public.crt")),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    with open_minio(tmp_path_factory.mktemp("private-minio"), bucket="private", certs=certs) as server:
+    certs = make_certificate(tmp_path_factory.mktemp("certs"))
+    with open_custom_minio(tmp_path_factory.mktemp("private-minio"), bucket="private", certs=certs) as server:
         yield server
 
 

@@ -1,0 +1,104 @@
+"""A stage is one flow from the command line and as a deployment: parameters, environment, name and engine."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from prefect import Flow, task
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+from prefect.exceptions import ParameterTypeError
+
+from flows import runtime
+from flows.cli import stage
+from flows.settings import DEFAULT, Environment, input_name, read
+from schema.errors import InvalidInput
+from spark.options import DatasetOptions
+from tasks.options import ReviewsInput
+
+
+@task
+def double(number: int) -> int:
+    return 2 * number
+
+
+def made(name: str, *, n_tasks: int = 1) -> Flow[..., Any]:
+    """Return a stage of that name, whose runs are named for what they read."""
+
+    def body(*, reviews: ReviewsInput = DEFAULT.reviews, dataset: DatasetOptions = DEFAULT.dataset) -> dict[str, Any]:
+        """Tell what arrived."""
+        doubled = [double.submit(dataset.min_interactions) for _ in range(n_tasks)]
+        return {"doubled": sum(one.result() for one in doubled), "store": read(Environment).places.store_uri}
+
+    body.__name__ = name
+    flow: Flow[..., Any] = stage(lambda reviews, **_: f"{name} of {input_name(reviews)}")(body)
+    return flow
+
+
+def n_runs(name: str) -> int:
+    with get_client(sync_client=True) as client:
+        return len(client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[name]))))
+
+
+def test_parameters_come_from_the_call_and_places_from_the_environment(
+    prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORE_URI", "elsewhere/store")
+    monkeypatch.setenv("MIN_INTERACTIONS", "9")
+    result = made("one")(reviews={"input_reviews": "a/file.csv"}, dataset={"min_interactions": 3})
+    assert result == {"doubled": 6, "store": "elsewhere/store"}
+    assert n_runs("one of file.csv") == 1
+
+
+def test_what_is_left_open_comes_from_the_environment_and_what_has_a_default_does_not(
+    prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INPUT_REVIEWS", "https://ada:word@host/named.csv?sign=1")
+    monkeypatch.setenv("MIN_INTERACTIONS", "9")
+    assert made("two")()["doubled"] == 2 * DEFAULT.dataset.min_interactions
+    assert n_runs("two of named.csv") == 1
+
+
+def test_value_that_does_not_fit_and_unknown_parameter_are_refused(prefect_api: str) -> None:
+    with pytest.raises(ParameterTypeError, match="min_interactions"):
+        made("three")(dataset={"min_interactions": 0})
+    with pytest.raises(TypeError, match="places"):
+        made("three")(places={"store_uri": "elsewhere"})
+
+
+@pytest.mark.parametrize("variable", ["SPARK_DRIVER_MEMORY", "NO_SUCH_SETTING"])
+def test_run_whose_environment_does_not_fit_fails_by_that_message(
+    variable: str, prefect_api: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(f"{variable}=much\n")
+    state = made("four")(return_state=True)
+    assert state.name == "Failed"
+    assert variable in state.message
+    with pytest.raises(InvalidInput, match=variable):
+        state.result()
+
+
+def test_one_dask_is_opened_for_a_run_however_many_tasks_it_has(
+    prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    own: Callable[[], Any] = runtime.open_dask
+
+    @contextmanager
+    def open_and_note() -> Iterator[str]:
+        with own() as address:
+            opened.append(address)
+            yield address
+
+    monkeypatch.setattr(runtime, "open_dask", open_and_note)
+    assert made("five", n_tasks=8)() == {"doubled": 80, "store": "data/store"}
+    assert len(opened) == 1
+
+
+def test_tasks_of_a_stage_run_in_worker_processes_where_asked_for(
+    prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASK_WORKERS", "1")
+    assert made("six", n_tasks=2)()["doubled"] == 20
