@@ -165,7 +165,7 @@ class S3Stream(io.RawIOBase):
         """
         view = memoryview(buffer)
         with explained(self._location, self._client.meta.endpoint_url):
-            block = self._block(min(len(view), self.size_bytes - self._at))
+            block = self._block(min(len(view), BUFFER_BYTES, self.size_bytes - self._at))
         self._at += len(block)
         view[: len(block)] = block
         return len(block)
