@@ -39,8 +39,8 @@ def train(
     from flows import pipeline
     from flows.results import tell_where, training_record
     from flows.tracked import close_training, open_training
+    from tasks.ingest import keep_file
     from tasks.model import Training, publish_model
-    from tasks.raw import keep_file
     from tasks.report import publish_training_report
     from tasks.summary import summarise
     from tasks.tracking import check_tracking, open_experiment
