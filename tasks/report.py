@@ -213,7 +213,7 @@ def _split_summary(split: Manifest) -> SplitSummary:
 def _notes(lineage: Lineage) -> list[str]:
     counts, notes = lineage.dataset.counts, []
     if not counts["has_ratings"]:
-        notes.append("The input has no ratings: explicit ALS and the rating baselines are left out.")
+        notes.append("The input has no ratings: models that need them are left out.")
     elif lineage.reviews.counts["n_distinct_ratings"] == 1:
         notes.append("All ratings are equal: errors of predicted ratings say nothing here.")
     if not counts["has_timestamps"]:
