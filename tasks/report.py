@@ -37,10 +37,9 @@ from storage.manifest import Manifest
 from tasks.choose import scored_model
 from tasks.evidence import find_examples, gather_evidence
 from tasks.execution import COMPUTE_RETRIES
-from tasks.ingest import show_reasons
+from tasks.ingest import raw_file, show_reasons
 from tasks.model import Evaluation, Lineage, Training
 from tasks.options import PlaceOptions
-from tasks.raw import raw_file
 from tasks.score import Scored, read_rows
 from tasks.store import PART_FILES, local_file, publish_once, read_table
 
