@@ -37,10 +37,9 @@ from storage.manifest import Manifest
 from tasks.choose import scored_model
 from tasks.evidence import find_examples, gather_evidence
 from tasks.execution import COMPUTE_RETRIES
-from tasks.ingest import show_reasons
+from tasks.ingest import raw_file, show_reasons
 from tasks.model import Evaluation, Lineage, Training
 from tasks.options import PlaceOptions
-from tasks.raw import raw_file
 from tasks.score import Scored, read_rows
 from tasks.store import PART_FILES, local_file, publish_once, read_table
 
@@ -213,7 +212,7 @@ def _split_summary(split: Manifest) -> SplitSummary:
 def _notes(lineage: Lineage) -> list[str]:
     counts, notes = lineage.dataset.counts, []
     if not counts["has_ratings"]:
-        notes.append("The input has no ratings: explicit ALS and the rating baselines are left out.")
+        notes.append("The input has no ratings: models that need them are left out.")
     elif lineage.reviews.counts["n_distinct_ratings"] == 1:
         notes.append("All ratings are equal: errors of predicted ratings say nothing here.")
     if not counts["has_timestamps"]:
