@@ -60,7 +60,7 @@ def publish_training_report(
 
     Args:
         places: The store.
-        training: What the training found.
+        training: Results of the training.
         model: The model that it published.
         products: The raw products file, for titles.
     """
@@ -89,9 +89,9 @@ def publish_evaluation_report(
 
     Args:
         places: The store.
-        evaluation: What the evaluation found.
+        evaluation: Results of the evaluation.
         published: The evaluation as it was published.
-        findings: What was found beside what every evaluation looks for.
+        findings: Findings beside those that every evaluation looks for.
     """
     return _publish(
         places,
@@ -172,7 +172,7 @@ def report_of_evaluation(places: PlaceOptions, evaluation: Evaluation, findings:
 
 
 def summarise_data(places: PlaceOptions, lineage: Lineage) -> DataSummary:
-    """Return what the report says of the data."""
+    """Return the summary of the data that a report shows."""
     raw, user_ids = lineage.raw.files[0], read_table(places, lineage.dataset, layout.USER_MAP)["user_id"]
     return DataSummary(
         is_sample_data=bool(len(user_ids)) and is_sample_user(user_ids[0].as_py()),
