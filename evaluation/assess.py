@@ -26,7 +26,7 @@ from evaluation.ranking import (
     rank_held_out,
     summarise,
 )
-from evaluation.rating import Predict, rating_error
+from evaluation.rating import Predict, rating_errors
 from evaluation.segments import (
     score_item_segments,
     score_user_segments,
@@ -47,7 +47,7 @@ CATALOGUE_METRICS = {"coverage": coverage_at_k, "gini": gini_at_k, "personalisat
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """What is held out of whom, and what was there to learn from.
+    """The users to evaluate, what is held out of them, and what there was to learn from.
 
     Attributes:
         seen: Items that each user has in what is learnt from.
@@ -73,21 +73,6 @@ class HeldOut:
         return np.bincount(self.seen.items, minlength=self.n_items)
 
 
-@dataclass(frozen=True, eq=False)
-class Assessment:
-    """What was measured of a set of lists.
-
-    Attributes:
-        rows: Every metric at every cut-off with its interval.
-        segments: NDCG@10 and recall@10 of groups of items and users.
-        scores: The metrics of each evaluated user.
-    """
-
-    rows: list[MetricRow]
-    segments: list[SegmentScore]
-    scores: Scores
-
-
 @dataclass
 class Measured:
     """What is measured of one candidate on one part.
@@ -110,7 +95,7 @@ class Measured:
 def hold_out(
     learnt: pa.Table, held_out: pa.Table, n_users: int, n_items: int, most_users: int | None = None
 ) -> HeldOut:
-    """Return who is evaluated on what.
+    """Return the users to evaluate, with their held-out items and those to learn from.
 
     Args:
         learnt: Rows to learn from: user_idx, item_idx and timestamp (which may be all null).
@@ -146,36 +131,39 @@ def _first_timestamps(learnt: pa.Table, n_users: int) -> NDArray[np.int64] | Non
     return first
 
 
-def assess_lists(
-    items: NDArray[np.int32], held_out: HeldOut, about: About, ks: Sequence[int] = DEFAULT_KS
-) -> Assessment:
-    """Measure the lists of the users to evaluate.
+def measure_lists(
+    measured: Measured, items: NDArray[np.int32], held_out: HeldOut, about: About, ks: Sequence[int] = DEFAULT_KS
+) -> None:
+    """Measure the lists of the users to evaluate, and keep them with what each user gets from them.
 
     Args:
+        measured: Takes what is measured.
         items: Shape (len(held_out.users), max(ks)), best first, unseen only, -1 where none is left.
-        held_out: Who is evaluated on what.
-        about: What the rows are about.
+        held_out: The users to evaluate, and what is held out of them.
+        about: The model and the part that the rows are about.
         ks: Cut-offs.
 
     Raises:
         ValueError: If nobody is left to evaluate, or lists have seen or repeated items.
     """
-    users, counts = held_out.users, held_out.item_counts
-    scores = evaluate_lists(items, users, held_out.seen, held_out.relevant, ks)
-    n_learnt = int((held_out.seen.counts > 0).sum())
+    counts, n_learnt = held_out.item_counts, int((held_out.seen.counts > 0).sum())
+    scores = evaluate_lists(items, held_out.users, held_out.seen, held_out.relevant, ks)
     for metric, by_k in (
         ("novelty", self_information(items, ks, counts, n_learnt)),
         ("popularity", mean_popularity(items, ks, counts)),
     ):
         scores |= {Metric(metric, k): values for k, values in by_k.items()}
-    rows = summarise(scores, about)
-    rows += _catalogue_rows(items, held_out, ks, about)
-    rows += _diversity_rows(items, held_out, ks, about)
-    return Assessment(rows, _segments(items, held_out, scores), scores)
+    measured.rows += summarise(scores, about)
+    measured.rows += _catalogue_rows(items, held_out, ks, about)
+    measured.rows += _diversity_rows(items, held_out, ks, about)
+    measured.segments += _segments(items, held_out, scores)
+    per_user = {str(metric): values for metric, values in scores.items() if metric.k == USERS_K}
+    measured.users = pa.table({"user_idx": held_out.users.astype(np.int32), **per_user})
+    measured.ranked = items
 
 
 def _catalogue_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: About) -> list[MetricRow]:
-    """Measure what the lists do to the catalogue; nothing is known of that from fewer than two lists."""
+    """Measure how the lists use the catalogue, which takes two lists at least."""
     rows: list[MetricRow] = []
     if (items >= 0).any(axis=1).sum() < 2:
         return rows
@@ -187,7 +175,7 @@ def _catalogue_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[in
 
 
 def _diversity_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: About) -> list[MetricRow]:
-    """Measure diversity on at most 2,000 users drawn at random, for it compares all pairs of a list."""
+    """Measure diversity on at most 2,000 users drawn at random, since it compares all pairs of a list."""
     some = np.random.default_rng(SAMPLE_SEED).permutation(len(items))[:DIVERSITY_USERS]
     by_k = intra_list_diversity(items[np.sort(some)], ks, held_out.seen, held_out.n_items)
     return summarise({Metric("diversity", k): values for k, values in by_k.items()}, about)
@@ -212,23 +200,13 @@ def assess_cold_users(items: NDArray[np.int32], held_out: HeldOut, k: int = 10) 
     return score_user_segments(scores, "users without history", {"cold": np.ones(len(held_out.cold), dtype=np.bool_)})
 
 
-def measure_lists(measured: Measured, ranked: NDArray[np.int32], held_out: HeldOut, about: About) -> None:
-    """Measure the lists of the evaluated users, and keep them with what each user gets from them."""
-    assessed = assess_lists(ranked, held_out, about)
-    measured.rows += assessed.rows
-    measured.segments += assessed.segments
-    per_user = {str(metric): values for metric, values in assessed.scores.items() if metric.k == USERS_K}
-    measured.users = pa.table({"user_idx": held_out.users.astype(np.int32), **per_user})
-    measured.ranked = ranked
-
-
 def measure_scores(
     measured: Measured, score: Predict, held_rows: pa.Table, held_out: HeldOut, about: About, *, are_ratings: bool
 ) -> None:
     """Measure the scores of held-out rows by the protocol of held-out rows alone, and as ratings where they are."""
     user_idx, item_idx, rating = (np.asarray(held_rows[name]) for name in ("user_idx", "item_idx", "rating"))
     if are_ratings:
-        measured.rows += rating_error(score, user_idx, item_idx, rating, held_out.seen).rows(about)
+        measured.rows += rating_errors(score, user_idx, item_idx, rating, held_out.seen, about)
     is_good = rating >= GOOD_RATING
     _, by_metric = held_out_only(user_idx, score(user_idx, item_idx), is_good, (USERS_K,), item_idx=item_idx)
     measured.held_out_only += summarise(by_metric, about)

@@ -53,7 +53,7 @@ def publish_once(
         places: The store, and where scratch files go.
         kind: Kind of artifact, as the layout spells it.
         inputs: Role to id of every artifact it is made from.
-        parameters: What else decides its content; JSON values.
+        parameters: Everything else that decides its content; JSON values.
         code: Version of the code that makes it.
         build: Writes the files into an empty folder and returns the counts for the manifest.
     """
