@@ -94,11 +94,11 @@ def measure_in_child(
         f"answer_parent({prepare.__name__})"
     )
     with _child([sys.executable, "-c", code, json.dumps(arguments)], environment) as process:
-        said, _ = process.communicate()
+        output, _ = process.communicate()
     if process.returncode:
-        told = " ".join(str(value) for value in arguments.values())
-        raise Unavailable(f"'{prepare.__name__} {told}' ended with exit code {process.returncode}; it said why above.")
-    return Measurement(**json.loads(said.splitlines()[-1]))
+        work = " ".join(str(value) for value in arguments.values())
+        raise Unavailable(f"'{work}' ended with exit code {process.returncode}; its error is above.")
+    return Measurement(**json.loads(output.splitlines()[-1]))
 
 
 def answer_parent(prepare: Callable[..., AbstractContextManager[Run]]) -> None:

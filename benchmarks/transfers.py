@@ -117,5 +117,5 @@ def minio_version(program: Path) -> str:
     with program.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if found := MODULE.search(content):
             return found[1].decode()
-    said = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True).stdout
-    return said.split("(")[0].removeprefix("minio version").strip()
+    output = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True).stdout
+    return output.split("(")[0].removeprefix("minio version").strip()

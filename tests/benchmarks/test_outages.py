@@ -1,4 +1,4 @@
-"""``benchmarks.outages``: a wrong end, a loss or a stuck run is told, and fails."""
+"""``benchmarks.outages``: a wrong end, a loss or a stuck run is shown, and fails."""
 
 import json
 from dataclasses import replace
@@ -90,12 +90,12 @@ def test_every_outage_can_be_done_and_parameters_are_those_of_the_flow() -> None
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("log", "error"),
     [
         ("12:00:00.000 | ERROR   | No space left\nMake room\n", "No space left Make room"),
         ("12:00:00.000 | INFO    | a\n12:00:01.000 | ERROR   | b\n12:00:02.000 | ERROR   | run c - d", "run c - d"),
         ("Traceback\nValueError: no", "ValueError: no"),
     ],
 )
-def test_last_error_is_told(said: str, told: str) -> None:
-    assert last_error(said) == told
+def test_last_error_of_a_log_is_found(log: str, error: str) -> None:
+    assert last_error(log) == error
