@@ -25,7 +25,6 @@ from flows.settings import (
     Environment,
     InvalidSettings,
     NoticeOptions,
-    RunOptions,
     extra_of,
     flag_of,
     flat_fields,
@@ -39,7 +38,7 @@ from flows.termination import Terminated, raising_on_sigterm
 from reports.display import clean_text
 from schema.errors import RecommenderError
 from storage.files import write_whole
-from tasks.options import PlaceOptions
+from tasks.options import PlaceOptions, RunOptions
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM

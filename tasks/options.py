@@ -38,6 +38,12 @@ class LogOptions(BaseModel):
     )
 
 
+class RunOptions(LogOptions):
+    """How a run behaves."""
+
+    environment: str = Field("development", description="Name of this installation; a tag of Prefect and MLflow runs.")
+
+
 class StoreOptions(S3Options):
     """Where artifacts are."""
 
