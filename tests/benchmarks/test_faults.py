@@ -42,6 +42,8 @@ def test_line_of_a_round_names_what_went_wrong() -> None:
         ("Task run 'fetch raw file-ad4' - x.json.gz kept as raw/61", "ingest"),
         ("Task run 'fit bias on train' - fits/1f published", "fit"),
         ("Flow run 'train on sample-reviews.json.gz' - Report: file:///x", "track"),
+        ("Task run 'check tracking-1a2' - MLflow: sqlite:///x", "track"),
+        ("Task run 'publish report of models/6f-1a2' - reports/9e published", "publish"),
         ("INFO mlflow.store.db.utils: Updating database tables", "track"),
         ("", "start"),
     ],
