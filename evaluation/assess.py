@@ -22,7 +22,6 @@ from evaluation.ranking import (
     About,
     Scores,
     evaluate_lists,
-    find_users_to_evaluate,
     rank_held_out,
     summarise,
 )
@@ -105,11 +104,12 @@ def hold_out(
         most_users: Evaluate a seeded sample of so many users where there are more.
     """
     seen, relevant = (items_by_user(rows, n_users) for rows in (learnt, held_out))
-    found = find_users_to_evaluate(seen, relevant)
-    users = found.warm
+    has_relevant, has_seen = relevant.counts > 0, seen.counts > 0
+    warm, cold = np.flatnonzero(has_relevant & has_seen), np.flatnonzero(has_relevant & ~has_seen)
+    users = warm
     if most_users is not None and most_users < len(users):
         users = np.sort(np.random.default_rng(SAMPLE_SEED).choice(users, most_users, replace=False))
-    return HeldOut(seen, relevant, users, found.cold, n_items, _first_timestamps(learnt, n_users), len(found.warm))
+    return HeldOut(seen, relevant, users, cold, n_items, _first_timestamps(learnt, n_users), len(warm))
 
 
 def score_oracle(held_out: HeldOut, k: int) -> Scores:
@@ -208,5 +208,5 @@ def measure_scores(
     if are_ratings:
         measured.rows += rating_errors(score, user_idx, item_idx, rating, held_out.seen, about)
     is_good = rating >= GOOD_RATING
-    _, by_metric = held_out_only(user_idx, score(user_idx, item_idx), is_good, (USERS_K,), item_idx=item_idx)
+    by_metric = held_out_only(user_idx, score(user_idx, item_idx), is_good, (USERS_K,), item_idx=item_idx)
     measured.held_out_only += summarise(by_metric, about)
