@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def require_api() -> None:
-    """See that the Prefect server answers.
+    """Check that the Prefect server answers.
 
     Raises:
         InvalidInput: If none is set.
@@ -94,7 +94,7 @@ def make_work_pool(client: SyncPrefectClient) -> None:
 
 
 def make_automation(client: SyncPrefectClient, silence: timedelta = SILENCE) -> None:
-    """Have the server take a run for crashed whose heartbeats stop before it has ended; make it anew if it is there.
+    """Make an automation that ends a run as Crashed when its heartbeats stop before it has ended; replace an old one.
 
     Args:
         client: Of the server.

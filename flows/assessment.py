@@ -138,7 +138,7 @@ class Assessment:
         places, competing = self.environment.places, [one.candidate for one in tested]
         if subject.recommendations_file or subject.as_is:
             raise InvalidInput(
-                "--windows fits a model anew for each window, which --recommendations and --as-is do not."
+                "--windows fits a model again for each window, which --recommendations and --as-is do not."
             )
         scored: list[tuple[str, Sequence[Scored]]] = []
         for window in find_windows(places, lineage.dataset, subject.rolling_windows, self.split.test_share):

@@ -189,8 +189,8 @@ def _help(name: str, field: FieldInfo) -> str:
     default = field.default
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
     about = (field.description or "").replace("%", "%%").rstrip(".")
-    told = "" if shown in (None, PydanticUndefined) else f"default: {shown}; "
-    origin = f" ({told}variable: {name.upper()})" if name in variables() else ""
+    default_text = "" if shown in (None, PydanticUndefined) else f"default: {shown}; "
+    origin = f" ({default_text}variable: {name.upper()})" if name in variables() else ""
     return f"{about[:1].upper()}{about[1:]}{origin}"
 
 
@@ -213,9 +213,9 @@ def _run(command: Command, flags: Mapping[str, Any]) -> int:
 @contextmanager
 def _environment(flags: Mapping[str, str]) -> Iterator[None]:
     """Set the variables of flags of the environment for this process and its children."""
-    told = {name.upper(): str(value) for name, value in flags.items()}
-    before = {name: os.environ.get(name) for name in told}
-    os.environ.update(told)
+    variables_set = {name.upper(): str(value) for name, value in flags.items()}
+    before = {name: os.environ.get(name) for name in variables_set}
+    os.environ.update(variables_set)
     try:
         yield
     finally:

@@ -27,7 +27,7 @@ QUIET = ("alembic", "distributed", "httpx", "prefect.task_runner")
 RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 HAVE_HANDLERS = ("distributed", "prefect._internal")  # which would write to standard error by themselves
 STREAM = "recommender-log"
-# Below 3.11.9 a process whose threads are looked at (sys._current_frames) while others end can freeze, and hears
+# Below 3.11.9 a process whose threads are looked at (sys._current_frames) while others end can freeze, and handles
 # no signal: https://github.com/python/cpython/issues/106883.
 MAY_BE_PROFILED = sys.version_info >= (3, 11, 9)
 UNNEEDED = ("Finished in state Completed", "Beginning flow run", "Running hook", "Hook ")
@@ -53,7 +53,7 @@ def prepare_process(log: LogOptions, *, has_caller: bool = False) -> None:
 
     Args:
         log: What is logged, and how.
-        has_caller: Whether a caller, such as the command line, says the errors that the user can act on.
+        has_caller: Whether a caller, such as the command line, shows the errors that the user can act on.
     """
     # Read by MLflow when it is first imported.
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
@@ -86,7 +86,7 @@ class LineFormatter(logging.Formatter):
         ).write(self.log_format)
 
     def _exception(self, record: logging.LogRecord) -> str | None:
-        """Return the traceback, but not of an error whose message says all."""
+        """Return the traceback, except for an error whose message is enough."""
         if not record.exc_info or not record.exc_info[0] or _can_be_acted_on(record):
             return None
         return self.formatException(record.exc_info)
@@ -122,7 +122,7 @@ def configure_logging(options: LogOptions, *, has_caller: bool = False) -> None:
 
     Args:
         options: What is logged, and how.
-        has_caller: Whether a caller says errors that the user can act on, so that the stream need not.
+        has_caller: Whether a caller shows the errors that the user can act on, so that the stream need not.
     """
 
     def forward(message: "Message") -> None:

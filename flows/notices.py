@@ -243,7 +243,7 @@ def _post(url: str, document: Mapping[str, Any], patience: Patience, is_over: th
 
 
 def _try_once(client: httpx.Client, url: str, document: Mapping[str, Any]) -> tuple[str, bool]:
-    """Return what went wrong, '' for nothing, and whether that is the last word."""
+    """Return what went wrong, '' for nothing, and whether trying again is useless."""
     try:
         with client.stream("POST", url, json=document) as response:
             status, reason = response.status_code, response.reason_phrase

@@ -250,7 +250,7 @@ def uri_of(store: Store, artifact: Manifest, name: str) -> str:
     return store.locate(f"{prefix}/{entry(artifact, name).path}")
 
 
-def tell_where(uris: Mapping[str, str], tracking_uri: str) -> None:
+def log_places(uris: Mapping[str, str], tracking_uri: str) -> None:
     """Log where the outcome of a training is."""
     for name, uri in uris.items():
         logger.info("{}: {}", name.capitalize(), uri)

@@ -30,7 +30,7 @@ class PromotionRefused(StageFailed):
     """The gate kept a challenger out; ``record["decision"]`` says by which condition and figures.
 
     Attributes:
-        event: What a notice of it says that happened.
+        event: The event of its notice.
     """
 
     event = "promotion_refused"

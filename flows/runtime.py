@@ -102,13 +102,13 @@ def _filled(groups: Mapping[str, BaseModel]) -> dict[str, BaseModel]:
 
 
 def _has_caller() -> bool:
-    """Tell whether errors of this run reach a caller, such as the command line, which says them itself."""
+    """Tell whether errors of this run reach a caller, such as the command line, which shows them itself."""
     return deployment.id is None
 
 
 @contextmanager
 def explaining_lost_dask() -> Iterator[None]:
-    """Say plainly that Dask's scheduler or its workers were lost during the run.
+    """Explain that Dask's scheduler or its workers were lost during the run.
 
     Raises:
         Unavailable: If they were.

@@ -4,7 +4,7 @@ A group is a small frozen pydantic model. The names of its fields are unique in 
 flat: the field ``min_interactions`` is the flag ``--min-interactions``, the variable ``MIN_INTERACTIONS`` and the line
 in ``.env``. A flag wins over the environment, the environment over ``.env``, and that over the default.
 
-A field says in its ``json_schema_extra`` what its name does not: ``flag``, its name on the command line, or False for
+A field states in its ``json_schema_extra`` what its name does not: ``flag``, its name on the command line, or False for
 a secret, which has none (others may read command lines) and of which no message shows a value; ``metavar``, the name
 of its value; ``variable: False`` that it comes from the command line only, never from the environment.
 """
@@ -261,7 +261,7 @@ def variables() -> frozenset[str]:
 
 
 def extra_of(field: FieldInfo) -> dict[str, Any]:
-    """Return what a field says of itself on the command line."""
+    """Return what a field states about its flag."""
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 

@@ -66,7 +66,7 @@ def listing(uri: str, rows: Sequence[Row], trouble: str | None) -> RenderableTyp
 def details(
     location: str, row: Row, manifest: Manifest, ancestors: Sequence[Ancestor], report: str | None
 ) -> RenderableType:
-    """Return all that a manifest says, where the report on it is, and a tree of what the artifact was made from."""
+    """Return the content of a manifest, where the report on it is, and a tree of what the artifact was made from."""
     about = {
         "artifact": manifest.name + (" (champion)" if row.is_champion else ""),
         "code version": manifest.code_version,
@@ -80,7 +80,7 @@ def details(
 
 
 def verdict(uri: str, counts: Mapping[str, int], problems: Sequence[Problem]) -> RenderableType:
-    """Return a line for each problem, and one that says what was looked at."""
+    """Return a line for each problem, and a last one that counts what was verified."""
     lines = [text(f"{one.where}: ", "bold").append_text(text(one.what, "not bold", 800)) for one in problems]
     size = decimal(counts["size_bytes"])
     looked_at = f"{number(counts['artifacts'], 'artifact')}, {number(counts['files'], 'file')}, {size}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-INSIST_SECONDS = 20.0  # by when a run that heard it has closed Spark and told the Prefect server
+INSIST_SECONDS = 20.0  # by when a run that handles it has closed Spark and reported to the Prefect server
 
 
 class Terminated(BaseException):

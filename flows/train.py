@@ -37,7 +37,7 @@ def train(
 ) -> dict[str, Any]:
     """Ingest, build, split, search, test, publish, recommend and track; what is done already is left as it is."""
     from flows import pipeline
-    from flows.pipeline import tell_where, training_record
+    from flows.pipeline import log_places, training_record
     from tasks.ingest import keep_file
     from tasks.model import Training, publish_model
     from tasks.report import publish_training_report
@@ -61,7 +61,7 @@ def train(
     recommendations = pipeline.recommend_to_all(places, model, lineage.dataset, recommend)
     run = close_training(tracking, places, run, training, model, report)
     record = training_record(places, lineage, validated, tested, model, report, recommendations, run.id)
-    tell_where(record["uris"], tracking.mlflow_tracking_uri)
+    log_places(record["uris"], tracking.mlflow_tracking_uri)
     summarise(input_name(reviews), record, tracking.mlflow_tracking_uri, run.experiment)
     return record
 
