@@ -1,19 +1,11 @@
-"""Ids and digests: the same inputs, parameters and code give the same id."""
+"""Ids: the same inputs, parameters and code give the same id."""
 
-import ast
 import hashlib
-import inspect
-from collections.abc import Iterable, Mapping
-from importlib.metadata import version
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Mapping
 
-from schema.digests import file_sha256
 from storage import canonical
 
 ID_LENGTH = 16
-
-_DISTRIBUTION = "amazon-recommender"
 
 
 def artifact_id(kind: str, inputs: Mapping[str, str], parameters: Mapping[str, object], code_version: str) -> str:
@@ -23,7 +15,7 @@ def artifact_id(kind: str, inputs: Mapping[str, str], parameters: Mapping[str, o
         kind: One of `storage.layout.KINDS`.
         inputs: For each role, the id of the artifact that goes in.
         parameters: The settings that shape it, JSON values.
-        code_version: What `code_version` says of the modules that make it.
+        code_version: Version of the code that decides its content, from `storage.code_version`.
 
     Raises:
         TypeError: If a parameter is not a JSON value.
@@ -40,26 +32,3 @@ def artifact_id(kind: str, inputs: Mapping[str, str], parameters: Mapping[str, o
         "code_version": code_version,
     }
     return hashlib.sha256(canonical.encode(identity)).hexdigest()[:ID_LENGTH]
-
-
-def code_version(*modules: ModuleType, files: Iterable[Path] = ()) -> str:
-    """Return the project's version and a digest of what the modules do.
-
-    The digest covers syntax trees without docstrings, so that a comment, a docstring or the layout of the
-    code changes nothing. It covers the modules given and not what they import; the order in which they are
-    given does not matter.
-    """
-    digest = hashlib.sha256()
-    for module in sorted(set(modules), key=lambda module: module.__name__):
-        digest.update(canonical.encode([module.__name__, _syntax(inspect.getsource(module))]))
-    for path in sorted(files):
-        digest.update(canonical.encode([path.name, file_sha256(path)]))
-    return f"{version(_DISTRIBUTION)}+{digest.hexdigest()[:ID_LENGTH]}"
-
-
-def _syntax(source: str) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
-    return ast.dump(tree)

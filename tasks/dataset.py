@@ -13,14 +13,7 @@ from numpy.typing import NDArray
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
-import evaluation.assignment
-import evaluation.splits
-import schema.columns
 import spark.dataset
-import spark.indexing
-import spark.kcore
-import spark.tables
-import storage.parquet
 from evaluation.options import SplitOptions
 from evaluation.splits import NamedPairs, split_interactions
 from reviews.side_files import read_pairs
@@ -30,7 +23,6 @@ from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
 from spark.options import DatasetOptions, SparkOptions
 from storage import canonical, layout
-from storage.identity import code_version
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES
@@ -39,8 +31,6 @@ from tasks.raw import raw_file
 from tasks.spark_session import open_spark, spark_uri
 from tasks.store import PART_FILES, publish_once, read_table
 
-DATASET_CODE = code_version(schema.columns, spark.dataset, spark.indexing, spark.kcore, spark.tables, storage.parquet)
-SPLIT_CODE = code_version(evaluation.splits, evaluation.assignment, storage.parquet)
 SPLIT_FILES = {f"{part}_file": f"split_{part}_file" for part in PART_FILES}
 
 
@@ -70,7 +60,6 @@ def build_dataset(
         layout.DATASETS,
         inputs={"reviews": reviews.id},
         parameters=options.model_dump(mode="json"),
-        code=DATASET_CODE,
         build=build,
     )
 
@@ -135,7 +124,6 @@ def split_dataset(
         layout.SPLITS,
         inputs={"dataset": dataset.id, **{role: raw.id for role, raw in (files or {}).items()}},
         parameters=options.model_dump(mode="json", exclude=set(SPLIT_FILES.values())),
-        code=SPLIT_CODE,
         build=build,
     )
 

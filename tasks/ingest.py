@@ -9,15 +9,6 @@ from loguru import logger
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
-import reviews.checks
-import reviews.columns
-import reviews.formats
-import reviews.ingest
-import reviews.lines
-import reviews.options
-import reviews.parse
-import schema.columns
-import storage.parquet
 from reviews.formats import Format, detect_format
 from reviews.ingest import (
     CheckFile,
@@ -31,25 +22,14 @@ from reviews.options import IngestOptions
 from reviews.parse import read_partitions
 from schema.dataset import QuarantineReason
 from storage import artifacts, layout
-from storage.identity import artifact_id, code_version
+from storage.code_version import Root, code_version
+from storage.identity import artifact_id
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES, Advance, progress
 from tasks.options import PlaceOptions
 from tasks.raw import raw_file
 from tasks.store import publish_once
-
-CODE = code_version(
-    reviews.checks,
-    reviews.columns,
-    reviews.formats,
-    reviews.ingest,
-    reviews.lines,
-    reviews.options,
-    reviews.parse,
-    schema.columns,
-    storage.parquet,
-)
 
 
 def _identity(raw: Manifest, options: IngestOptions) -> tuple[dict[str, str], dict[str, Any]]:
@@ -61,7 +41,9 @@ def _identity(raw: Manifest, options: IngestOptions) -> tuple[dict[str, str], di
 def find_reviews(places: PlaceOptions, raw: Manifest, options: IngestOptions) -> Manifest | None:
     """Return the reviews of a raw file if they are published already."""
     inputs, parameters = _identity(raw, options)
-    identity = artifact_id(layout.REVIEWS_KIND, inputs, parameters, CODE)
+    identity = artifact_id(
+        layout.REVIEWS_KIND, inputs, parameters, code_version(publish_reviews, read_raw, check_reviews)
+    )
     found = artifacts.find(places.open_store(), layout.REVIEWS_KIND, identity)
     if found:
         logger.info("reviews/{} is already there: nothing to do", identity)
@@ -111,7 +93,8 @@ def publish_reviews(
         show_reasons(reasons, counts.n_reviews + counts.n_quarantined)
         return asdict(counts)
 
-    return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, code=CODE, build=build)
+    uses: list[Root] = [read_raw, check_reviews]
+    return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, build=build, uses=uses)
 
 
 def show_reasons(reasons: Sequence[QuarantineReason], n_rows: int) -> None:
