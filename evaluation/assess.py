@@ -28,8 +28,6 @@ from evaluation.ranking import (
 )
 from evaluation.rating import Predict, rating_error
 from evaluation.segments import (
-    ACTIVITY_SEGMENTS,
-    AGE_SEGMENTS,
     score_item_segments,
     score_user_segments,
     segment_items,
@@ -44,8 +42,6 @@ DIVERSITY_USERS = 2000
 SAMPLE_SEED = 42
 USERS_K = 10
 GOOD_RATING = 4.0  # the original's threshold of relevance
-ACTIVITY_GROUP, AGE_GROUP, COLD_GROUP = "user activity", "user age", "users without history"
-COLD_SEGMENTS = ("cold",)
 CATALOGUE_METRICS = {"coverage": coverage_at_k, "gini": gini_at_k, "personalisation": personalisation_at_k}
 
 
@@ -202,10 +198,9 @@ def _segments(items: NDArray[np.int32], held_out: HeldOut, scores: Scores) -> li
     theirs = held_out.relevant.take(users)
     found = score_item_segments(items, theirs, segment_items(held_out.item_counts))
     activity = segment_users_by_activity(held_out.seen.counts[users])
-    found += score_user_segments(scores, ACTIVITY_GROUP, ACTIVITY_SEGMENTS, activity)
+    found += score_user_segments(scores, "user activity", activity)
     if held_out.first_timestamp is not None:
-        age = segment_users_by_age(held_out.first_timestamp[users])
-        found += score_user_segments(scores, AGE_GROUP, AGE_SEGMENTS, age)
+        found += score_user_segments(scores, "user age", segment_users_by_age(held_out.first_timestamp[users]))
     return found
 
 
@@ -214,8 +209,7 @@ def assess_cold_users(items: NDArray[np.int32], held_out: HeldOut, k: int = 10) 
     if not len(held_out.cold):
         return []
     scores = evaluate_lists(items, held_out.cold, held_out.seen, held_out.relevant, (k,))
-    every = np.zeros(len(held_out.cold), dtype=np.int8)
-    return score_user_segments(scores, COLD_GROUP, COLD_SEGMENTS, every)
+    return score_user_segments(scores, "users without history", {"cold": np.ones(len(held_out.cold), dtype=np.bool_)})
 
 
 def measure_lists(measured: Measured, ranked: NDArray[np.int32], held_out: HeldOut, about: About) -> None:

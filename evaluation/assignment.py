@@ -1,4 +1,4 @@
-"""The rules by which each interaction is assigned to train, validation or test.
+"""Rules that assign each interaction to train, validation or test.
 
 Each returns an int8 array, one entry per row in the order given: TRAIN, VALIDATION or TEST, or LEFT_OUT for a
 row in no part. None depends on the order of the rows.

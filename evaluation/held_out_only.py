@@ -1,4 +1,4 @@
-"""Ranking each user's own held-out rows among themselves: a protocol that no model can fail.
+"""Rank each user's own held-out rows among themselves: a protocol that no model can fail.
 
 A user with ten held-out rows or fewer gets the same Precision@10 from any order of them, so that a random scorer
 does as well as an oracle. Measured here in order to show that, never to choose a model.

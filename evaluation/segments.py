@@ -1,6 +1,6 @@
-"""The ranking metrics apart for parts of the items and parts of the users."""
+"""Ranking metrics of parts of the items and parts of the users."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,81 +11,80 @@ from schema.items_by_user import ItemsByUser
 from schema.metric import Metric
 from schema.scores import SegmentScore
 
-HEAD, TORSO, TAIL, COLD = range(4)
-LIGHT, HEAVY = range(2)
-OLD, NEW = range(2)
-ITEM_SEGMENTS = ("head", "torso", "tail", "cold")
-ACTIVITY_SEGMENTS = ("light", "heavy")
-AGE_SEGMENTS = ("old", "new")
 ITEM_GROUP = "item popularity"
-
 DEFAULT_METRICS = (Metric("ndcg", 10), Metric("recall", 10))
 
+Segments = Mapping[str, NDArray[np.bool_]]
+"""Which of the items, or of the users, are in each segment."""
 
-def segment_items(item_counts: NDArray[np.integer]) -> NDArray[np.int8]:
-    """Return HEAD, TORSO, TAIL or COLD for each item, from its number of training interactions.
+
+def segment_items(item_counts: NDArray[np.integer]) -> Segments:
+    """Return the head, torso, tail and cold items, from their numbers of training interactions.
 
     The fewest most popular items that hold at least 50 % of all interactions are the head, those that bring it
     to at least 80 % the torso, the others the tail; items without a training row are cold. Among
     items equally popular, the lower index comes first.
 
     Example:
-        >>> segment_items(np.array([1, 5, 0, 3, 1])).tolist()
-        [2, 0, 3, 1, 2]
+        >>> {name: np.flatnonzero(is_in).tolist() for name, is_in in segment_items(np.array([1, 5, 0, 3, 1])).items()}
+        {'head': [1], 'torso': [3], 'tail': [0, 4], 'cold': [2]}
     """
     order = np.argsort(-item_counts.astype(np.int64), kind="stable")
     held = np.cumsum(item_counts[order], dtype=np.int64)
-    before, total = held - item_counts[order], int(item_counts.sum())
-    segment = np.empty(len(item_counts), dtype=np.int8)
-    segment[order] = np.select([before * 10 < total * 5, before * 10 < total * 8], [HEAD, TORSO], default=TAIL)
-    segment[item_counts == 0] = COLD
-    return segment
+    before, total = np.empty(len(order), dtype=np.int64), int(item_counts.sum())
+    before[order] = held - item_counts[order]
+    is_cold, is_head, is_tail = item_counts == 0, before * 10 < total * 5, before * 10 >= total * 8
+    return {
+        "head": is_head & ~is_cold,
+        "torso": ~is_head & ~is_tail & ~is_cold,
+        "tail": is_tail & ~is_cold,
+        "cold": is_cold,
+    }
 
 
-def segment_users_by_activity(counts: NDArray[np.integer]) -> NDArray[np.int8]:
-    """Return LIGHT for users with at most the median number of training rows, else HEAVY; ValueError if no users.
+def segment_users_by_activity(counts: NDArray[np.integer]) -> Segments:
+    """Return as light the users with at most the median number of training rows, as heavy the others.
 
-    Example:
-        >>> segment_users_by_activity(np.array([5, 9, 5, 7])).tolist()
-        [0, 1, 0, 1]
-    """
-    return np.where(counts <= _median(counts), LIGHT, HEAVY).astype(np.int8)
-
-
-def segment_users_by_age(first_timestamp: NDArray[np.integer]) -> NDArray[np.int8]:
-    """Return OLD for users whose first training row is before the median one, else NEW; ValueError if no users.
+    Raises:
+        ValueError: If there are no users.
 
     Example:
-        >>> segment_users_by_age(np.array([100, 300, 200])).tolist()
-        [0, 1, 1]
+        >>> segment_users_by_activity(np.array([5, 9, 5, 7]))["heavy"].tolist()
+        [False, True, False, True]
     """
-    return np.where(first_timestamp < _median(first_timestamp), OLD, NEW).astype(np.int8)
+    is_light = counts <= _median(counts)
+    return {"light": is_light, "heavy": ~is_light}
+
+
+def segment_users_by_age(first_timestamp: NDArray[np.integer]) -> Segments:
+    """Return as old the users whose first training row is before the median one, as new the others.
+
+    Raises:
+        ValueError: If there are no users.
+
+    Example:
+        >>> segment_users_by_age(np.array([100, 300, 200]))["new"].tolist()
+        [False, True, True]
+    """
+    is_old = first_timestamp < _median(first_timestamp)
+    return {"old": is_old, "new": ~is_old}
 
 
 def score_user_segments(
-    scores: Scores,
-    group: str,
-    names: Sequence[str],
-    segment: NDArray[np.int8],
-    metrics: Sequence[Metric] = DEFAULT_METRICS,
+    scores: Scores, group: str, segments: Segments, metrics: Sequence[Metric] = DEFAULT_METRICS
 ) -> list[SegmentScore]:
     """Return each metric over the users of each segment; segments without users are left out.
 
     Args:
         scores: Metrics of each user.
         group: What the segments part, such as "activity".
-        names: Names of segments 0, 1 and so on, such as ACTIVITY_SEGMENTS.
-        segment: Segment of each of the users of scores, in that order.
+        segments: Which users are in each, in the order of the scores.
         metrics: Each of them in scores.
-
-    Raises:
-        ValueError: If segment does not fit the users or the names.
     """
-    _check_segment(segment, names, len(next(iter(scores.values()))))
     return [
-        _summarise(group, name, metric, scores[metric][segment == number])
-        for number, name in enumerate(names)
-        if (segment == number).any()
+        _summarise(group, name, metric, scores[metric][is_in])
+        for name, is_in in segments.items()
+        if is_in.any()
         for metric in metrics
     ]
 
@@ -93,7 +92,7 @@ def score_user_segments(
 def score_item_segments(
     items: NDArray[np.integer],
     relevant: ItemsByUser,
-    item_segment: NDArray[np.int8],
+    segments: Segments,
     metrics: Sequence[Metric] = DEFAULT_METRICS,
 ) -> list[SegmentScore]:
     """Return each metric for each segment of items, as if only its held-out items were held out.
@@ -106,16 +105,16 @@ def score_item_segments(
     Args:
         items: Shape (n, k_max), best first, -1 for places left empty.
         relevant: Held-out items of the same n users; a user may have none.
-        item_segment: Shape (n_items), as segment_items gives it.
+        segments: Which items are in each, as segment_items gives them.
         metrics: Of evaluation.ranking.RANKING_METRICS, cut off from 1 to k_max.
 
     Raises:
         ValueError: If an argument is not as described or a list repeats an item.
     """
-    _check_items(items, relevant, item_segment)
     found = []
-    for number, name in enumerate(ITEM_SEGMENTS):
-        lists, own = _narrow(items, relevant, item_segment == number)
+    for name, is_in in segments.items():
+        _check_items(items, relevant, len(is_in))
+        lists, own = _narrow(items, relevant, is_in)
         if len(lists):
             scores = evaluate_ranking(lists, own, sorted({metric.k for metric in metrics if metric.k}))
             found += [_summarise(ITEM_GROUP, name, metric, scores[metric]) for metric in metrics]
@@ -146,23 +145,13 @@ def _median(values: NDArray[np.integer]) -> float:
     return float(np.median(values))
 
 
-def _check_segment(segment: NDArray[np.int8], names: Sequence[str], n_users: int) -> None:
-    if len(segment) != n_users:
-        raise ValueError(f"{len(segment)} segments for {n_users} users; expected one each, in the order of the scores.")
-    if len(segment) and (segment.min() < 0 or segment.max() >= len(names)):
-        raise ValueError(
-            f"segments run from {segment.min()} to {segment.max()}; expected 0 to {len(names) - 1}. Name every segment."
-        )
-
-
-def _check_items(items: NDArray[np.integer], relevant: ItemsByUser, item_segment: NDArray[np.int8]) -> None:
+def _check_items(items: NDArray[np.integer], relevant: ItemsByUser, n_items: int) -> None:
     if len(items) != len(relevant.counts):
         raise ValueError(
             f"{len(items)} lists for {len(relevant.counts)} rows of held-out items; expected one list each."
         )
     most = max(int(items.max(initial=-1)), int(relevant.items.max(initial=-1)))
-    if most >= len(item_segment):
+    if most >= n_items:
         raise ValueError(
-            f"item {most} has no segment; expected items from 0 to {len(item_segment) - 1}. Segment the catalogue of "
-            "the lists."
+            f"item {most} has no segment; expected items from 0 to {n_items - 1}. Segment the catalogue of the lists."
         )

@@ -97,17 +97,8 @@ def compare_paired(
     differences = np.where(is_same, 0.0, values - other_values)
     low, high = mean_interval(differences)
     p_value = _paired_t_test(differences)
-    return Comparison(
-        model=model,
-        against=against,
-        metric=metric,
-        difference=float(differences.mean()),
-        low=low,
-        high=high,
-        p_value=p_value,
-        p_adjusted=p_value,
-        n_users=len(differences),
-    )
+    mean = float(differences.mean())
+    return Comparison(model, against, metric, mean, low, high, p_value, p_value, n_users=len(differences))
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:

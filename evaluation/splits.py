@@ -1,4 +1,4 @@
-"""Which interactions to learn from, to choose by and to test on; every row goes to one part at most."""
+"""Split interactions into train, validation and test; every row goes to one part at most."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime

@@ -6,7 +6,7 @@ from typing import Any
 
 from evaluation.options import SplitOptions
 from flows.cli import run_stage, stage
-from flows.settings import DEFAULT, Environment, input_name, read
+from flows.settings import DEFAULT, Environment, flat_values, input_name, read
 from models.registry import ModelOptions
 from reviews.options import DownloadOptions, IngestOptions
 from spark.options import DatasetOptions, SparkOptions
@@ -38,20 +38,19 @@ def train(
     """Ingest, build, split, search, test, publish, recommend and track; what is done already is left as it is."""
     from flows import pipeline
     from flows.results import tell_where, training_record
-    from flows.tracked import close_training, open_training
     from tasks.model import Training, publish_model
     from tasks.raw import keep_file
     from tasks.report import publish_training_report
     from tasks.summary import summarise
-    from tasks.tracking import check_tracking, open_experiment
+    from tasks.tracking import check_tracking, close_training, open_training
 
     environment = read(Environment)
     places, tracking = environment.places, environment.tracking
     check_tracking(tracking)
-    experiment = open_experiment.submit(tracking)
     titles = keep_file(places, products.input_products) if products.input_products else None
     lineage = pipeline.make_split(environment, reviews, ingest, dataset, split, drift)
-    tracked = open_training(environment, experiment.result(), lineage, models, selection, evaluation)
+    choices = {**flat_values(models), **flat_values(selection), "evaluate_users": evaluation.evaluate_users}
+    run = open_training(tracking, lineage, environment.run.environment, choices)
     validated, choice = pipeline.search(environment, lineage.split, models, selection, evaluation)
     curve = pipeline.trace_learning(environment, lineage.split, validated, models, evaluation)
     tested = pipeline.measure_on_test(environment, lineage.split, validated, choice.scored, evaluation)
@@ -60,10 +59,10 @@ def train(
     model = publish_model(places, training)
     report = publish_training_report(places, training, model, titles)
     recommendations = pipeline.recommend_to_all(places, model, lineage.dataset, recommend)
-    close_training(environment, tracked, model, report, validated, choice.scored, final)
-    record = training_record(places, lineage, validated, tested, model, report, recommendations, tracked.run.id)
+    run = close_training(tracking, places, run, training, model, report)
+    record = training_record(places, lineage, validated, tested, model, report, recommendations, run.id)
     tell_where(record["uris"], tracking.mlflow_tracking_uri)
-    summarise(input_name(reviews), record, tracking.mlflow_tracking_uri, tracked.experiment)
+    summarise(input_name(reviews), record, tracking.mlflow_tracking_uri, run.experiment)
     return record
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt
 from pydantic_settings import NoDecode
 
-from models.base import Interactions, ModelKind, Need, Parameters
+from models.base import Interactions, ModelKind, Parameters
 from models.factors import FactorModel
 from schema.errors import InvalidInput
 
@@ -64,21 +64,12 @@ class AlsOptions(BaseModel):
         return {"maxiter": self.als_maxiter, "n_blocks": self.als_blocks, "seed": self.als_seed}
 
 
-class ImplicitAls(ModelKind[AlsOptions]):
-    """Factors learnt from which items a user has: Hu, Koren and Volinsky (ICDM 2008)."""
-
-    name = "als-implicit"
+class _Als(ModelKind[AlsOptions]):
     options = AlsOptions
     fitted = FactorModel
-    needs = frozenset({"spark"})
     iterations = "maxiter"
     shown = ("rank", "reg", "alpha")
-
-    def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
-        """Yield the points of the grid."""
-        if "implicit" in options.als_models:
-            for rank, reg, alpha in product(options.als_rank, options.als_reg or (1.0, 5.0), options.als_alpha):
-                yield {"rank": rank, "reg": reg, "alpha": alpha, **options.fixed}
+    is_implicit: ClassVar[bool]
 
     def curve(self, options: AlsOptions) -> Sequence[int]:
         """Return the numbers of iterations that a learning curve is asked to show."""
@@ -87,19 +78,31 @@ class ImplicitAls(ModelKind[AlsOptions]):
     def fit(self, interactions: Interactions, parameters: Parameters) -> FactorModel:
         """Have Spark factorise the interactions."""
         assert interactions.factorise is not None, f"{self.name} is fitted by Spark"  # noqa: S101 - for the type checker
-        return FactorModel(*interactions.factorise({**parameters, "implicit": True}, SPARK_FOLDER))
+        given = {"alpha": 1.0, **parameters, "implicit": self.is_implicit}
+        return FactorModel(*interactions.factorise(given, SPARK_FOLDER))
 
 
-class ExplicitAls(ModelKind[AlsOptions]):
-    """Factors learnt from ratings: Zhou et al. (AAIM 2008)."""
+class ImplicitAls(_Als):
+    """Factors learnt from which items a user has: Hu, Koren and Volinsky (ICDM 2008)."""
+
+    name = "als-implicit"
+    needs = frozenset({"spark"})
+    is_implicit = True
+
+    def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
+        """Yield the points of the grid."""
+        if "implicit" in options.als_models:
+            for rank, reg, alpha in product(options.als_rank, options.als_reg or (1.0, 5.0), options.als_alpha):
+                yield {"rank": rank, "reg": reg, "alpha": alpha, **options.fixed}
+
+
+class ExplicitAls(_Als):
+    """Factors learnt from ratings: Zhou et al. (AAIM 2008). Alpha is no parameter of it."""
 
     name = "als-explicit"
-    options = AlsOptions
-    fitted = FactorModel
     needs = frozenset({"ratings", "spark"})
     predicts_ratings = True
-    iterations = "maxiter"
-    shown = ("rank", "reg")
+    is_implicit = False
 
     def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
         """Yield the points of the grid."""
@@ -107,19 +110,10 @@ class ExplicitAls(ModelKind[AlsOptions]):
             for rank, reg in product(options.als_rank, options.als_reg or (0.1,)):
                 yield {"rank": rank, "reg": reg, **options.fixed}
 
-    def leave_out(self, options: AlsOptions, missing: frozenset[Need]) -> None:  # noqa: ARG002 - it can be only one
+    def leave_out(self, options: AlsOptions) -> None:
         """Refuse data without ratings where no other model of the grid is asked for."""
         if "implicit" not in options.als_models:
             raise InvalidInput(
                 f"--models {','.join(options.als_models)} needs ratings, and the input has none. "
                 "Use --models implicit, or ingest again with a rating column (--columns …,rating=…)."
             )
-
-    def curve(self, options: AlsOptions) -> Sequence[int]:
-        """Return the numbers of iterations that a learning curve is asked to show."""
-        return options.curve_iterations
-
-    def fit(self, interactions: Interactions, parameters: Parameters) -> FactorModel:
-        """Have Spark factorise the ratings."""
-        assert interactions.factorise is not None, f"{self.name} is fitted by Spark"  # noqa: S101 - for the type checker
-        return FactorModel(*interactions.factorise({**parameters, "alpha": 1.0, "implicit": False}, SPARK_FOLDER))

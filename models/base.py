@@ -95,14 +95,9 @@ class FittedModel(Protocol):
     """A model that can order the unseen items of a user."""
 
     @property
-    def n_users(self) -> int:
-        """Users it was fitted for, numbered from 0."""
-        ...
-
+    def n_users(self) -> int: ...  # noqa: D102
     @property
-    def n_items(self) -> int:
-        """Items it ranks, numbered from 0."""
-        ...
+    def n_items(self) -> int: ...  # noqa: D102
 
     def rank(self, users: Indices, seen: ItemsByUser, k: int) -> Ranked:
         """Return the k best unseen items of each user and their scores.
@@ -202,12 +197,8 @@ class ModelKind(ABC, Generic[Options]):
         """Yield the parameters of each candidate that a search tries; by default one, those that the options say."""
         yield options.model_dump(mode="json")
 
-    def leave_out(self, options: Options, missing: frozenset[Need]) -> None:
-        """Take note that the data lack what it needs.
-
-        Raises:
-            InvalidInput: If the options ask for nothing else.
-        """
+    def leave_out(self, options: Options) -> None:
+        """Take note that the data lack a column that it needs; InvalidInput if the options ask for nothing else."""
 
     def curve(self, options: Options) -> Iterable[int]:  # noqa: ARG002 - for kinds that are trained in iterations
         """Return the numbers of iterations that a learning curve is asked to show."""
@@ -215,21 +206,12 @@ class ModelKind(ABC, Generic[Options]):
 
     @abstractmethod
     def fit(self, interactions: Interactions, parameters: Parameters) -> FittedModel:
-        """Return a model fitted to interactions.
-
-        Args:
-            interactions: What to learn from.
-            parameters: Those of a candidate, JSON values.
+        """Return a model fitted to interactions with the parameters of a candidate.
 
         Raises:
             ValueError: If a column that it needs is incomplete.
         """
 
     def load(self, folder: Path) -> FittedModel:
-        """Return the model that was saved in a folder, memory-mapped.
-
-        Raises:
-            FileNotFoundError: If a file is not there.
-            ValueError: If a file is not what was saved.
-        """
+        """Return the model that was saved in a folder, memory-mapped."""
         return self.fitted.load(folder)

@@ -15,7 +15,6 @@ from schema.items_by_user import ItemsByUser
 
 DEFAULT_SEED = 42
 SHAPE_FILE = "chance.npy"
-MOST_ITEMS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,6 @@ class ChanceModel:
         n_items: Items it ranks.
         seed: Chooses the orders.
 
-    Raises:
-        ValueError: If there are more than 2,147,483,647 items: products of places would not fit 64 bits.
-
     Example:
         >>> model = ChanceModel(n_users=2, n_items=5, seed=42)
         >>> nothing = ItemsByUser(np.zeros(3, np.int64), np.array([], np.int32))
@@ -44,10 +40,6 @@ class ChanceModel:
     n_users: int
     n_items: int
     seed: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.n_items < MOST_ITEMS:
-            raise ValueError(f"{self.n_items:,} items; expected fewer than {MOST_ITEMS:,}. Sample the reviews.")
 
     def score(self, users: Indices, items: Indices) -> NDArray[np.float32]:
         """Return a number from (0, 1] for each (user, item) pair, the higher the earlier the item is in the order."""

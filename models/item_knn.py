@@ -72,7 +72,7 @@ class ItemKnnModel:
 
     def __post_init__(self) -> None:
         for name, dtype in (("indptr", np.int64), ("neighbours", np.int32), ("similarities", np.float32)):
-            _check_vector(name, getattr(self, name), np.dtype(dtype))
+            _check_array(name, getattr(self, name), np.dtype(dtype), None)
         _check_bounds(self)
 
     def rank(self, users: Indices, seen: ItemsByUser, k: int) -> Ranked:
@@ -155,8 +155,9 @@ class ItemKnnModel:
         """
         names = (INDPTR_FILE, NEIGHBOURS_FILE, SIMILARITIES_FILE)
         indptr, neighbours, similarities = (_read_array(folder / name, mmap) for name in names)
-        n_users, n_items = _read_shape(folder / SHAPE_FILE)
-        return cls(indptr, neighbours, similarities, n_users, n_items)
+        shape = _read_array(folder / SHAPE_FILE, mmap=False)
+        _check_array(SHAPE_FILE, shape, np.dtype(np.int64), 2)
+        return cls(indptr, neighbours, similarities, *shape.tolist())
 
 
 class ItemKnn(ModelKind[ItemKnnOptions]):
@@ -266,20 +267,11 @@ def _read_array(path: Path, mmap: bool) -> NDArray[Any]:
         raise ValueError(f"{path} is not a whole .npy file ({error}); expected what save wrote. Fit again.") from error
 
 
-def _read_shape(path: Path) -> tuple[int, int]:
-    shape = _read_array(path, mmap=False)
-    if shape.shape != (2,) or shape.dtype != np.int64:
+def _check_array(name: str, values: NDArray[Any], dtype: np.dtype[Any], length: int | None) -> None:
+    if values.ndim != 1 or values.dtype != dtype or (length is not None and len(values) != length):
         raise ValueError(
-            f"{path.name} is {shape.dtype} of shape {shape.shape}; expected two int64, users and items. Fit again."
-        )
-    return int(shape[0]), int(shape[1])
-
-
-def _check_vector(name: str, values: NDArray[Any], dtype: np.dtype[Any]) -> None:
-    if values.ndim != 1 or values.dtype != dtype:
-        raise ValueError(
-            f"{name} is {values.dtype} of shape {values.shape}; expected {dtype} of one dimension. Take what "
-            "ItemKnn.fit returns."
+            f"{name} is {values.dtype} of shape {values.shape}; expected {dtype} of shape ({length or 'n'},). Take what"
+            " ItemKnn.fit returns, or fit again."
         )
 
 

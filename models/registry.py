@@ -120,8 +120,8 @@ def candidates(options: "ModelOptions", *, has_ratings: bool, has_timestamps: bo
     found: list[Candidate] = []
     for kind in _kinds.values():
         group = options_of(kind, options)
-        if missing := kind.needs & lacking:
-            kind.leave_out(group, missing)
+        if kind.needs & lacking:
+            kind.leave_out(group)
         else:
             found += (Candidate(model=kind.name, parameters=parameters) for parameters in kind.candidates(group))
     return tuple(found)

@@ -1,7 +1,7 @@
-"""What the metrics of a report say: the verdict in words, the order of models, the columns of a table."""
+"""Read the metrics of a report: the verdict in words, the order of models, the columns of a table."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from reports.display import (
@@ -17,7 +17,7 @@ from reports.display import (
 from reports.report_input import PRIMARY, ReportInput, ScoredModel
 from reports.verdicts import say_finding, say_guard
 from schema.metric import Metric, MetricRow
-from schema.verdicts import Comparison
+from schema.verdicts import Comparison, Outcome
 
 ABOUT_THE_SAME = 0.1
 """Two values that differ by no more than this share are called about the same."""
@@ -41,71 +41,59 @@ def judge(report: ReportInput) -> Headline:
     Where the two were compared user by user, that decides: a paired difference sees what two overlapping
     intervals hide.
     """
-    name = metric_label(PRIMARY)
-    chosen = report.chosen_on_test
+    name, chosen = metric_label(PRIMARY), report.chosen_on_test
     score = find_primary(chosen)
-    rival = _strongest_baseline(model for model in report.test if not model.is_chosen)
+    rival = strongest_baseline(model for model in report.test if not model.is_chosen)
+    bar = find_primary(rival) if rival else None
     if score is None:
         return Headline("bad", f"{name} was not measured for {chosen.label} on the test split.")
     if chosen.is_baseline and report.candidates:
         return Headline("bad", f"No trained model did better on validation: the choice is {chosen.label}.")
-    if rival is None:
+    if rival is None or bar is None:
         return Headline("even", f"There is no baseline on the test split to hold {chosen.label} against.")
-    paired = _find_comparison(report.evidence.comparisons, chosen.label, rival[0].label)
-    if paired is not None:
-        return _judge_paired(paired, score, rival[1])
-    return _compare(chosen.label, score, rival[0].label, rival[1])
+    wanted = (chosen.label, rival.label, PRIMARY)
+    compared = report.evidence.comparisons
+    paired = next((one for one in compared if (one.model, one.against, one.metric) == wanted), None)
+    outcome = paired.outcome if paired else _compare_intervals(score, bar)
+    against = f"{rival.label} ({name} {format_metric(bar.value)})"
+    proof = f": {_say_proof(paired)}" if paired else ""
+    if outcome == "better":
+        times = f", {score.value / bar.value:.1f} times its score" if bar.value > 0 else ""
+        return Headline("good", f"{chosen.label} beats the strongest baseline, {against}{times}{proof}.")
+    if outcome == "worse":
+        return Headline("bad", f"{chosen.label} does worse than {against}{proof}.")
+    if paired:
+        return Headline("even", f"No difference shown between {chosen.label} and {against}{proof}.")
+    return Headline("even", f"No clear difference between {chosen.label} and {against}: their intervals overlap.")
 
 
-def _find_comparison(comparisons: Sequence[Comparison], model: str, against: str) -> Comparison | None:
-    wanted = (model, against, PRIMARY)
-    return next((one for one in comparisons if (one.model, one.against, one.metric) == wanted), None)
-
-
-def _judge_paired(paired: Comparison, score: MetricRow, bar: MetricRow) -> Headline:
-    against = f"{paired.against} ({metric_label(PRIMARY)} {format_metric(bar.value)})"
-    proof = (
-        f"paired by user, the difference is {format_difference(paired.difference)} "
-        f"(95\u00a0% interval {format_range(paired.low, paired.high)}, adjusted p\u00a0{_equals(paired.p_adjusted)})"
-    )
-    if paired.outcome == "better":
-        sentence = f"{paired.model} beats the strongest baseline, {against}{_times(score, bar)}: {proof}."
-        return Headline("good", sentence)
-    if paired.outcome == "worse":
-        return Headline("bad", f"{paired.model} does worse than {against}: {proof}.")
-    return Headline("even", f"No difference shown between {paired.model} and {against}: {proof}.")
-
-
-def _equals(p_value: float) -> str:
-    text = format_p_value(p_value)
-    return text.replace("<", "<\u00a0") if text.startswith("<") else f"=\u00a0{text}"
-
-
-def _compare(label: str, score: MetricRow, rival: str, bar: MetricRow) -> Headline:
-    name = metric_label(PRIMARY)
-    against = f"{rival} ({name} {format_metric(bar.value)})"
+def _compare_intervals(score: MetricRow, bar: MetricRow) -> Outcome:
     if score.low > bar.high:
-        return Headline("good", f"{label} beats the strongest baseline, {against}{_times(score, bar)}.")
-    if score.high < bar.low:
-        return Headline("bad", f"{label} does worse than {against}.")
-    return Headline("even", f"No clear difference between {label} and {against}: their intervals overlap.")
+        return "better"
+    return "worse" if score.high < bar.low else "no difference shown"
 
 
-def _times(score: MetricRow, bar: MetricRow) -> str:
-    return f", {score.value / bar.value:.1f} times its score" if bar.value > 0 else ""
+def _say_proof(paired: Comparison) -> str:
+    p_value = format_p_value(paired.p_adjusted)
+    equals = p_value.replace("<", "<\u00a0") if p_value.startswith("<") else f"=\u00a0{p_value}"
+    interval = f"95\u00a0% interval {format_range(paired.low, paired.high)}"
+    return (
+        f"paired by user, the difference is {format_difference(paired.difference)} ({interval}, "
+        f"adjusted p\u00a0{equals})"
+    )
 
 
 def say_popularity(models: Sequence[ScoredModel]) -> str:
     """Return what the same list of popular items for everyone would have got; nothing if that was not measured."""
-    chosen = next((model for model in models if model.is_chosen), None)
-    popular = next((model for model in models if model.role == "popular"), None)
-    score, own = (None if model is None else find_primary(model) for model in (popular, chosen))
-    if popular is None or score is None or popular.is_chosen:
+    own, popular = _find(models, lambda model: model.is_chosen), _find(models, lambda model: model.role == "popular")
+    score = find_primary(popular) if popular and not popular.is_chosen else None
+    if score is None:
         return ""
     interval = format_interval(score.low, score.high)
     got = f"{metric_label(PRIMARY)} {format_metric(score.value)}"
     got += f" (95\u00a0% interval {interval})" if interval else ""
-    share = f", {format_share(score.value / own.value)} of the chosen model\u2019s" if own and own.value > 0 else ""
+    best = find_primary(own) if own else None
+    share = f", {format_share(score.value / best.value)} of the chosen model\u2019s" if best and best.value > 0 else ""
     return f"Popularity alone, the same items for everyone, would have got {got}{share}."
 
 
@@ -116,21 +104,20 @@ def gather_warnings(report: ReportInput) -> list[str]:
     return unfit + found
 
 
+def _find(models: Iterable[ScoredModel], is_wanted: Callable[[ScoredModel], bool]) -> ScoredModel | None:
+    return next(filter(is_wanted, models), None)
+
+
 def strongest_baseline(models: Iterable[ScoredModel]) -> ScoredModel | None:
     """Return the baseline with the highest NDCG@10; None if it was measured for none."""
-    found = _strongest_baseline(models)
-    return None if found is None else found[0]
+    scored = [(row.value, model) for model in models if model.is_baseline and (row := find_primary(model))]
+    return max(scored, key=lambda pair: pair[0], default=(0.0, None))[1]
 
 
 def find_primary(model: ScoredModel) -> MetricRow | None:
     """Return the model's NDCG@10; None if it was not measured or is not a number."""
     row = model.find(PRIMARY)
     return row if row is not None and math.isfinite(row.value) else None
-
-
-def _strongest_baseline(models: Iterable[ScoredModel]) -> tuple[ScoredModel, MetricRow] | None:
-    scored = [(model, row) for model in models if model.is_baseline and (row := find_primary(model))]
-    return max(scored, key=lambda pair: pair[1].value, default=None)
 
 
 def rank_models(models: Sequence[ScoredModel]) -> list[ScoredModel]:
@@ -179,7 +166,7 @@ def original_columns(models: Sequence[ScoredModel]) -> tuple[list[Metric], list[
 
 def say_random(models: Sequence[ScoredModel]) -> list[str]:
     """Return, for each ranking metric of the original table, what a random scorer gets of the best model's value."""
-    scorer = next((model for model in models if model.role == "chance"), None)
+    scorer = _find(models, lambda model: model.role == "chance")
     if scorer is None:
         return []
     theirs, ours = original_columns(models)

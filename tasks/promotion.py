@@ -21,14 +21,13 @@ from schema.metric import Metric
 from schema.verdicts import Finding, Guard, Verdict
 from storage import artifacts, canonical, layout
 from storage.champion import ChampionHistory, ChampionTerm, predecessors, promote, read_history
-from storage.inventory import list_artifacts
 from storage.manifest import Manifest
 from storage.protocol import Store
 from storage.verify import verify_files
 from tasks.choose import try_yardsticks
 from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
-from tasks.published import require_model
+from tasks.published import newest_model, require_model
 from tasks.rank import candidate_of
 from tasks.score import Scored, read_rows, read_users
 from tasks.store import LEARNT, local_file, publish_once, read_parts, read_table
@@ -96,35 +95,6 @@ def find_challenge(places: PlaceOptions, choice: ModelChoice) -> Challenge:
     for finding in findings:
         logger.log("WARNING" if finding.is_warning else "INFO", "{}", say_finding(finding))
     return Challenge(challenger, champion, split, history, findings)
-
-
-def newest_model(store: Store, history: Sequence[ChampionTerm]) -> str:
-    """Return the id of the model that was published last, less those that gave way to the champion.
-
-    One that served comes back by its name or by a rollback only: else the next comparison would undo a rollback.
-
-    Args:
-        store: Where models are.
-        history: The champions, the one that serves first.
-
-    Raises:
-        InvalidInput: If there is none.
-    """
-    gone = {term.model_id for term in history} - {term.model_id for term in history[:1]}
-    models = {one.id for one in list_artifacts(store, layout.MODELS) if isinstance(one.manifest, Manifest)}
-    moments = {one: store.written_at(layout.manifest_key(layout.MODELS, one)) for one in models - gone}
-    published = [(moment, one) for one, moment in moments.items() if moment is not None]
-    if not published:
-        served = f" that did not serve before; {len(models & gone)} did" if models & gone else ""
-        raise InvalidInput(
-            f"{store.uri} has no model to promote{served}. Train one with 'python flows/train.py', or name one with "
-            "--model."
-        )
-    moment, newest = max(published)
-    logger.info(
-        "No --model is named: the challenger is the newest, models/{}, of {:%Y-%m-%d %H:%M} UTC", newest, moment
-    )
-    return newest
 
 
 def _find_champion(store: Store, champion_id: str) -> Manifest:

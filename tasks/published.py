@@ -1,10 +1,14 @@
-"""Models that are published: which one is meant, what it is a fit of, and what it came from."""
+"""Find published models: the one that is named, the champion or the newest, and what a model came from."""
 
+from collections.abc import Sequence
+
+from loguru import logger
 from prefect import task
 
 from schema.errors import InvalidInput
 from storage import artifacts, layout
-from storage.champion import champion_id
+from storage.champion import ChampionTerm, champion_id
+from storage.inventory import list_artifacts
 from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.model import Lineage
@@ -38,6 +42,35 @@ def require_model(store: Store, model_id: str) -> tuple[Manifest, Manifest]:
             "train one with 'python flows/train.py'."
         )
     return model, dataset
+
+
+def newest_model(store: Store, history: Sequence[ChampionTerm]) -> str:
+    """Return the id of the model that was published last, less those that gave way to the champion.
+
+    One that served comes back by its name or by a rollback only: else the next comparison would undo a rollback.
+
+    Args:
+        store: Where models are.
+        history: The champions, the one that serves first.
+
+    Raises:
+        InvalidInput: If there is none.
+    """
+    gone = {term.model_id for term in history} - {term.model_id for term in history[:1]}
+    models = {one.id for one in list_artifacts(store, layout.MODELS) if isinstance(one.manifest, Manifest)}
+    moments = {one: store.written_at(layout.manifest_key(layout.MODELS, one)) for one in models - gone}
+    published = [(moment, one) for one, moment in moments.items() if moment is not None]
+    if not published:
+        served = f" that did not serve before; {len(models & gone)} did" if models & gone else ""
+        raise InvalidInput(
+            f"{store.uri} has no model to promote{served}. Train one with 'python flows/train.py', or name one with "
+            "--model."
+        )
+    moment, newest = max(published)
+    logger.info(
+        "No --model is named: the challenger is the newest, models/{}, of {:%Y-%m-%d %H:%M} UTC", newest, moment
+    )
+    return newest
 
 
 @task(name="find lineage")

@@ -5,8 +5,8 @@ that is run twice, goes on with the runs that are there.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +15,44 @@ from loguru import logger
 from prefect import task
 
 from schema.errors import InvalidInput, Unavailable
+from storage import layout
 from storage.files import remove_stale, whole_file
+from storage.identity import artifact_id
+from storage.manifest import Manifest
 from tasks.execution import NETWORK_RETRIES
-from tasks.options import TrackingOptions
+from tasks.model import Lineage, Training
+from tasks.options import PlaceOptions, TrackingOptions
+from tasks.store import local_file
 
 PARENT_TAG = "mlflow.parentRunId"
 NAME_TAG = "mlflow.runName"
 KEY_TAG = "recommender.key"
 BEST_TAG = "recommender.best"
+MODEL_TAG = "model_id"
 FINISHED = "FINISHED"
 MAX_BATCH = 100
 SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
-class TrackedRun:
-    """A run of MLflow, and whether all of it is recorded already."""
+class TrackedTraining:
+    """The MLflow run of a training.
 
+    Attributes:
+        experiment: Id of its experiment.
+        id: Its own id.
+        key: The tag that it is found again by.
+        model_id: The model that it is complete with; None while it is not complete.
+        parameters: What it shows of the training's choices.
+        tags: Ids of what the training reads.
+    """
+
+    experiment: str
     id: str
-    is_complete: bool
+    key: str
+    model_id: str | None
+    parameters: Mapping[str, Any]
+    tags: Mapping[str, str]
 
 
 @task(name="check tracking", **NETWORK_RETRIES | {"retries": 1})
@@ -51,72 +70,66 @@ def check_tracking(options: TrackingOptions) -> None:
         _require_known_kind(uri)
 
 
-@task(name="open experiment", **NETWORK_RETRIES)
-def open_experiment(options: TrackingOptions) -> str:
-    """Return the id of the experiment, made if it is not there."""
-    client = _client(options)
-    found = client.get_experiment_by_name(options.mlflow_experiment)
-    if found:
-        return str(found.experiment_id)
-    is_server = options.mlflow_tracking_uri.startswith("http")
-    local = None if is_server else options.mlflow_artifact_dir.absolute().as_uri()
-    return str(client.create_experiment(options.mlflow_experiment, artifact_location=local))
-
-
 @task(name="open tracked run", **NETWORK_RETRIES)
-def open_run(
-    options: TrackingOptions,
-    experiment: str,
-    key: str,
-    name: str,
-    parameters: Mapping[str, Any],
-    tags: Mapping[str, str],
-) -> TrackedRun:
-    """Return the parent run of this training, made if it is not there."""
-    run = _open(_client(options), experiment, key, name, parameters, tags)
-    if run.is_complete:
-        logger.info("MLflow run {} is complete already: nothing to do", run.id)
-    return run
+def open_training(
+    options: TrackingOptions, lineage: Lineage, environment: str, choices: Mapping[str, Any]
+) -> TrackedTraining:
+    """Return the run of a training with these choices: the one that it had when it was cut off, or a new one.
 
-
-@task(name="track candidate", task_run_name="track {name}", **NETWORK_RETRIES)
-def track_candidate(
-    options: TrackingOptions,
-    experiment: str,
-    parent: str,
-    key: str,
-    name: str,
-    parameters: Mapping[str, Any],
-    metrics: Mapping[str, float],
-    *,
-    is_best: bool,
-) -> str:
-    """Record one candidate as a nested run, with its validation metrics."""
+    Args:
+        options: Where runs are tracked.
+        lineage: What the training reads.
+        environment: Name of the installation.
+        choices: What decides the search, JSON values.
+    """
     client = _client(options)
-    tags = {PARENT_TAG: parent, BEST_TAG: str(is_best).lower()}
-    run = _open(client, experiment, f"{parent}/{key}", name, parameters, tags).id
-    _log_metrics(client, run, metrics)
-    client.set_terminated(run, FINISHED)
-    return run
+    parameters = {
+        **choices,
+        "input": lineage.raw.files[0].path,
+        "min_interactions": lineage.dataset.parameters["min_interactions"],
+        "split": lineage.split.counts["method"],
+    }
+    ids = {"raw": lineage.raw.id, "reviews": lineage.reviews.id, "dataset": lineage.dataset.id}
+    tags = {f"{role}_id": one for role, one in {**ids, "split": lineage.split.id}.items()}
+    key = artifact_id(layout.MODELS, {"split": lineage.split.id}, choices, "tracked")
+    return _open_parent(client, _experiment(client, options), key, parameters, {"environment": environment, **tags})
 
 
-@task(name="close tracked run", **NETWORK_RETRIES)
-def close_run(
+@task(name="track training", **NETWORK_RETRIES)
+def close_training(
     options: TrackingOptions,
-    run: str,
-    metrics: Mapping[str, float],
-    tags: Mapping[str, str],
-    files: Sequence[Path],
-) -> str:
-    """Record the outcome of the training: test metrics, ids and the report."""
+    places: PlaceOptions,
+    tracked: TrackedTraining,
+    training: Training,
+    model: Manifest,
+    report: Manifest,
+) -> TrackedTraining:
+    """Record the outcome of a training, with a nested run for each candidate, and return its run.
+
+    A run that is complete stays as it is. Where it shows another model, as after a change of the code, a new run is
+    made for this one.
+    """
     client = _client(options)
-    for name, value in tags.items():
-        client.set_tag(run, name, value)
-    _log_metrics(client, run, metrics)
-    for path in files:
-        client.log_artifact(run, str(path))
-    client.set_terminated(run, FINISHED)
-    return run
+    if tracked.model_id not in (None, model.id):
+        key = f"{tracked.key}-{model.id}"
+        tracked = _open_parent(client, tracked.experiment, key, tracked.parameters, tracked.tags)
+    if tracked.model_id == model.id:
+        logger.info("MLflow run {} shows this training already: nothing to do", tracked.id)
+        return tracked
+    chosen = training.choice.scored
+    for one in training.validated:
+        nested = {PARENT_TAG: tracked.id, BEST_TAG: str(one.candidate == chosen.candidate).lower()}
+        parameters = {"model": one.candidate.model, **one.candidate.parameters}
+        key = f"{tracked.id}/{one.scores.id}"
+        run = _open(client, tracked.experiment, key, one.candidate.label, parameters, nested)
+        _log_metrics(client, run.info.run_id, "validation", one.scores)
+        client.set_terminated(run.info.run_id, FINISHED)
+    for name, value in {MODEL_TAG: model.id, "best_model": chosen.candidate.label}.items():
+        client.set_tag(tracked.id, name, value)
+    _log_metrics(client, tracked.id, "test", training.final.scores)
+    client.log_artifact(tracked.id, str(local_file(places, report, layout.REPORT)))
+    client.set_terminated(tracked.id, FINISHED)
+    return replace(tracked, model_id=model.id)
 
 
 def hide_user(address: str) -> str:
@@ -164,22 +177,42 @@ def make_database(path: Path, artifact_dir: Path) -> None:
         store(f"{SQLITE}{partial}", artifact_dir.absolute().as_uri()).engine.dispose()
 
 
+def _experiment(client: Any, options: TrackingOptions) -> str:
+    """Return the id of the experiment, made if it is not there."""
+    found = client.get_experiment_by_name(options.mlflow_experiment)
+    if found:
+        return str(found.experiment_id)
+    is_server = options.mlflow_tracking_uri.startswith("http")
+    local = None if is_server else options.mlflow_artifact_dir.absolute().as_uri()
+    return str(client.create_experiment(options.mlflow_experiment, artifact_location=local))
+
+
+def _open_parent(
+    client: Any, experiment: str, key: str, parameters: Mapping[str, Any], tags: Mapping[str, str]
+) -> TrackedTraining:
+    run = _open(client, experiment, key, f"train-{tags['dataset_id']}", parameters, tags)
+    model_id = run.data.tags.get(MODEL_TAG) if run.info.status == FINISHED else None
+    return TrackedTraining(experiment, str(run.info.run_id), key, model_id, parameters, tags)
+
+
 def _open(
     client: Any, experiment: str, key: str, name: str, parameters: Mapping[str, Any], tags: Mapping[str, str]
-) -> TrackedRun:
+) -> Any:
+    """Return the run of a key, made if it is not there."""
     found = client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
     if found:
-        return TrackedRun(str(found[0].info.run_id), is_complete=found[0].info.status == FINISHED)
-    run = client.create_run(experiment, tags={KEY_TAG: key, NAME_TAG: name, **tags}).info.run_id
+        return found[0]
+    run = client.create_run(experiment, tags={KEY_TAG: key, NAME_TAG: name, **tags})
     for parameter, value in parameters.items():
-        client.log_param(run, parameter, value)
-    return TrackedRun(str(run), is_complete=False)
+        client.log_param(run.info.run_id, parameter, value)
+    return run
 
 
-def _log_metrics(client: Any, run: str, metrics: Mapping[str, float]) -> None:
+def _log_metrics(client: Any, run: str, part: str, scores: Manifest) -> None:
     from mlflow.entities import Metric
 
-    rows = [Metric(name, value, 0, 0) for name, value in metrics.items()]
+    measured = {f"{part}_{name}": value for name, value in scores.counts.items() if value is not None}
+    rows = [Metric(name, float(value), 0, 0) for name, value in measured.items()]
     for start in range(0, len(rows), MAX_BATCH):
         client.log_batch(run, metrics=rows[start : start + MAX_BATCH])
 

@@ -60,7 +60,7 @@ def before() -> dict[str, str]:
         ),
         ("models/item_knn.py", "np.sqrt(", "1 * np.sqrt(", {"fit knn", "score knn"}),
         ("models/top_k.py", "SPARE_CANDIDATES = 8", "SPARE_CANDIDATES = 9", {"fit als", "score als", "recommend als"}),
-        ("reports/figures.py", "ACCENT = ", "ACCENT = '' or ", {"report"}),
+        ("reports/drawing.py", "POINTS = 10.5", "POINTS = 10.25", {"report"}),
         ("evaluation/significance.py", '    """Return', '    """Give', set()),
         ("flows/log_lines.py", "SHORT_ID = 8", "SHORT_ID = 9", set()),
         ("tasks/dataset.py", '"k-core pass {}:', '"pass {} of the k-core:', set()),

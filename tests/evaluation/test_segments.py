@@ -5,12 +5,6 @@ from hypothesis import strategies as st
 from oracles import measure
 
 from evaluation.segments import (
-    ACTIVITY_SEGMENTS,
-    COLD,
-    HEAD,
-    ITEM_SEGMENTS,
-    TAIL,
-    TORSO,
     score_item_segments,
     score_user_segments,
     segment_items,
@@ -22,7 +16,18 @@ from schema.items_by_user import ItemsByUser
 from schema.metric import Metric
 from schema.scores import SegmentScore
 
-SEGMENTS = np.array([HEAD, HEAD, TORSO, TAIL, TAIL, COLD], dtype=np.int8)
+HEAD, TORSO, TAIL, COLD = ITEM_SEGMENTS = ("head", "torso", "tail", "cold")
+NAMES = [HEAD, HEAD, TORSO, TAIL, TAIL, COLD]
+SEGMENTS = {name: np.array(NAMES) == name for name in ITEM_SEGMENTS}
+
+
+def names_of(segments):
+    """The segment of each item; each is in one of them."""
+    assert (sum(is_in.astype(int) for is_in in segments.values()) == 1).all()
+    return [
+        next(name for name, is_in in segments.items() if is_in[item])
+        for item in range(len(next(iter(segments.values()))))
+    ]
 
 
 def as_table(relevant):
@@ -32,21 +37,29 @@ def as_table(relevant):
 
 def test_items_are_parted_where_half_and_four_fifths_of_the_interactions_are_reached():
     """Of 100 interactions: 30 + 20 are half, with 18 + 12 more four fifths."""
-    assert segment_items(np.array([10, 30, 20, 0, 18, 12, 10])).tolist() == [TAIL, HEAD, HEAD, COLD, TORSO, TORSO, TAIL]
+    assert names_of(segment_items(np.array([10, 30, 20, 0, 18, 12, 10]))) == [
+        TAIL,
+        HEAD,
+        HEAD,
+        COLD,
+        TORSO,
+        TORSO,
+        TAIL,
+    ]
 
 
 def test_an_item_that_reaches_across_a_bound_belongs_to_the_more_popular_part():
-    assert segment_items(np.array([49, 2, 28, 21])).tolist() == [HEAD, TAIL, HEAD, TORSO]
-    assert segment_items(np.array([90, 10])).tolist() == [HEAD, TAIL]
+    assert names_of(segment_items(np.array([49, 2, 28, 21]))) == [HEAD, TAIL, HEAD, TORSO]
+    assert names_of(segment_items(np.array([90, 10]))) == [HEAD, TAIL]
 
 
 def test_equally_popular_items_are_parted_by_index():
-    assert segment_items(np.full(10, 3)).tolist() == [HEAD] * 5 + [TORSO] * 3 + [TAIL] * 2
+    assert names_of(segment_items(np.full(10, 3))) == [HEAD] * 5 + [TORSO] * 3 + [TAIL] * 2
 
 
 def test_items_without_training_rows_are_cold():
-    assert segment_items(np.zeros(3, dtype=np.int64)).tolist() == [COLD] * 3
-    assert segment_items(np.array([], dtype=np.int64)).tolist() == []
+    assert names_of(segment_items(np.zeros(3, dtype=np.int64))) == [COLD] * 3
+    assert names_of(segment_items(np.array([], dtype=np.int64))) == []
 
 
 @given(st.lists(st.integers(0, 6), max_size=12))
@@ -59,18 +72,17 @@ def test_segments_of_items_are_the_fewest_that_hold_their_share(counts):
     for item in order:
         wanted[item] = HEAD if held < 0.5 * sum(counts) else TORSO if 5 * held < 4 * sum(counts) else TAIL
         held += counts[item]
-    assert segment.dtype == np.int8
-    assert segment.tolist() == [wanted[i] if counts[i] else COLD for i in range(len(counts))]
+    assert names_of(segment) == [wanted[i] if counts[i] else COLD for i in range(len(counts))]
 
 
 def test_a_user_of_median_activity_is_light():
-    assert segment_users_by_activity(np.array([1, 3, 3, 9, 4])).tolist() == [0, 0, 0, 1, 1]
-    assert segment_users_by_activity(np.array([5, 5, 5])).tolist() == [0, 0, 0]
+    assert segment_users_by_activity(np.array([1, 3, 3, 9, 4]))["heavy"].tolist() == [0, 0, 0, 1, 1]
+    assert segment_users_by_activity(np.array([5, 5, 5]))["heavy"].tolist() == [0, 0, 0]
 
 
 def test_a_user_of_median_age_is_new():
-    assert segment_users_by_age(np.array([300, 100, 200])).tolist() == [1, 0, 1]
-    assert segment_users_by_age(np.array([100, 200])).tolist() == [0, 1]
+    assert segment_users_by_age(np.array([300, 100, 200]))["new"].tolist() == [1, 0, 1]
+    assert segment_users_by_age(np.array([100, 200]))["new"].tolist() == [0, 1]
 
 
 def test_no_users_are_refused():
@@ -83,7 +95,7 @@ def make_scores():
 
 
 def test_user_segments_are_means_over_their_users():
-    found = score_user_segments(make_scores(), "activity", ACTIVITY_SEGMENTS, np.array([0, 1, 0, 0], dtype=np.int8))
+    found = score_user_segments(make_scores(), "activity", segment_users_by_activity(np.array([1, 9, 2, 2])))
     values = {(score.segment, score.metric.name): (score.value, score.n_users) for score in found}
     assert values == {
         ("light", "ndcg"): (0.5 / 3, 3),
@@ -97,17 +109,8 @@ def test_user_segments_are_means_over_their_users():
 
 
 def test_a_segment_without_users_is_left_out():
-    found = score_user_segments(make_scores(), "activity", ACTIVITY_SEGMENTS, np.ones(4, dtype=np.int8))
+    found = score_user_segments(make_scores(), "activity", {"light": np.zeros(4, bool), "heavy": np.ones(4, bool)})
     assert {score.segment for score in found} == {"heavy"}
-
-
-def test_segments_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="3 segments for 4 users"):
-        score_user_segments(make_scores(), "age", ("old", "new"), np.zeros(3, dtype=np.int8))
-    with pytest.raises(ValueError, match="segments run from 0 to 2"):
-        score_user_segments(make_scores(), "age", ("old", "new"), np.array([0, 1, 2, 0], dtype=np.int8))
-    with pytest.raises(ValueError, match="segments run from -1 to 1"):
-        score_user_segments(make_scores(), "age", ("old", "new"), np.array([0, 1, -1, 0], dtype=np.int8))
 
 
 def test_hits_in_other_segments_are_taken_out_of_the_ranks():
@@ -138,10 +141,10 @@ def test_item_segments_equal_their_definition(users):
         items, as_table([held for _, held in users]), SEGMENTS, [Metric("ndcg", 3), Metric("recall", 5)]
     )
     wanted = {}
-    for number, name in enumerate(ITEM_SEGMENTS):
+    for name in ITEM_SEGMENTS:
         pairs = []
         for each, held in users:
-            own = {item for item in held if SEGMENTS[item] == number}
+            own = {item for item in held if NAMES[item] == name}
             pairs += [([item for item in each if item in own or item not in held], own)] if own else []
         if pairs:
             wanted[name, "ndcg"] = np.mean([measure(*pair, 3)["ndcg"] for pair in pairs]), len(pairs)
@@ -156,7 +159,7 @@ def test_item_segments_refuse_what_does_not_fit():
     with pytest.raises(ValueError, match="2 lists for 1 rows"):
         score_item_segments(np.array([[0, 1], [1, 0]]), relevant, SEGMENTS, [Metric("ndcg", 2)])
     with pytest.raises(ValueError, match="item 1 has no segment"):
-        score_item_segments(lists, relevant, SEGMENTS[:1], [Metric("ndcg", 2)])
+        score_item_segments(lists, relevant, {HEAD: np.ones(1, bool)}, [Metric("ndcg", 2)])
     with pytest.raises(ValueError, match=r"cut-offs are \[10\] for lists of 2"):
         score_item_segments(lists, relevant, SEGMENTS)
     with pytest.raises(ValueError, match="repeats an item"):

@@ -39,8 +39,3 @@ def test_ranks_are_those_of_the_scores(n_items, seed, k):
         scores = model.score(np.full(n_items, user), np.arange(n_items))
         expected = np.argsort(-scores, kind="stable")[:k].tolist()
         assert shown[user].tolist() == expected + [-1] * (k - len(expected))
-
-
-def test_more_items_than_64_bits_can_order_are_refused():
-    with pytest.raises(ValueError, match="expected fewer than 2,147,483,647"):
-        ChanceModel(1, 2**31, 1)

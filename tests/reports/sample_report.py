@@ -14,6 +14,8 @@ from schema.metric import Metric, MetricRow
 from schema.scores import CalibrationBin, HistogramBin, SegmentScore
 from schema.verdicts import Comparison, Finding, Flaw, Guard, Lead, MetricTrial, Yardstick
 
+ROLES = {"Popularity": "popular", "Random": "chance"}
+
 
 def measure(ndcg: float, rmse: float | None, ks: Sequence[int] = (10,), half_width: float = 0.0042) -> list[MetricRow]:
     factors = {"ndcg": 1.0, "recall": 1.9, "hit_rate": 1.9, "mrr": 0.7}

@@ -33,14 +33,8 @@ def table(users: list[int], items: list[int], ratings: list[float | None], times
 
 
 def test_summary_counts_ratings_months_users_and_items() -> None:
-    shapes = summarise_interactions(
-        table(
-            [0, 0, 0, 1],
-            [0, 1, 2, 0],
-            [5, 3, 5, 1],
-            [1_388_534_399, 1_388_534_400, 1_393_632_000, 1_393_632_001],
-        )
-    )
+    times: list[int | None] = [1_388_534_399, 1_388_534_400, 1_393_632_000, 1_393_632_001]
+    shapes = summarise_interactions(table([0, 0, 0, 1], [0, 1, 2, 0], [5, 3, 5, 1], times))
     assert shapes.ratings == (("1", 1), ("3", 1), ("5", 2))
     assert shapes.months == (("2013-12", 1), ("2014-01", 1), ("2014-02", 0), ("2014-03", 2))
     assert shapes.activity == (("1", 1), ("2", 0), ("3\u20134", 1))
@@ -143,10 +137,9 @@ def test_svg_is_the_same_for_the_same_figure_and_names_no_font_and_no_address() 
 
 
 def test_bar_that_dwarfs_the_rest_is_cut_and_keeps_its_share() -> None:
-    assert {"90.0\u00a0%", "bar cut"} <= set(
-        drawn_labels(draw_histogram([HistogramBin(0, 0, 900), HistogramBin(0, 1, 100)], "h"))
-    )
-    assert "bar cut" not in drawn_labels(draw_histogram([HistogramBin(0, 0, 200), HistogramBin(0, 1, 100)], "h"))
+    most, half = ([HistogramBin(0, 0, n), HistogramBin(0, 1, 100)] for n in (900, 200))
+    assert {"90.0\u00a0%", "bar cut"} <= set(drawn_labels(draw_histogram(most, "h")))
+    assert "bar cut" not in drawn_labels(draw_histogram(half, "h"))
 
 
 def test_differences_are_told_with_their_intervals(full_input: ReportInput) -> None:

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from reports.display import (
     is_descriptive,
 )
 from reports.report_input import ReportInput
+from reports.tables import TextTable
 from reports.terminal import original_table, terminal_table
 from schema.metric import Metric
 
@@ -89,43 +91,39 @@ def test_table_says_popularity_the_lead_the_warnings_and_the_sample(full_input: 
     assert "rows to learn from" not in shown
 
 
-def test_metrics_that_describe_lists_are_neither_higher_nor_lower_better() -> None:
-    senses = [better_sense(metric) for metric in ("ndcg", "rmse", "gini", "popularity", "held_out_only_ndcg")]
-    assert senses == ["higher", "lower", None, None, None]
-    assert is_descriptive("coverage")
-    assert not is_descriptive("held_out_only_ndcg")
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (
+            [better_sense(metric) for metric in ("ndcg", "rmse", "gini", "held_out_only_ndcg")],
+            ["higher", "lower", None, None],
+        ),
+        ([is_descriptive(metric) for metric in ("coverage", "held_out_only_ndcg")], [True, False]),
+        ([format_difference(value) for value in (0.01, -0.01, math.nan)], ["+0.0100", "\u22120.0100", "\u2013"]),
+        (format_range(-0.01, 0.02), "\u22120.0100 to +0.0200"),
+        ([format_p_value(value) for value in (0.0, 0.0009, 0.001, 1.0)], ["<0.001", "<0.001", "0.001", "1.000"]),
+        ([format_metric(value) for value in (None, math.nan, math.inf)], ["\u2013"] * 3),
+        ([format_interval(0.1, math.inf), format_interval(math.nan, 1.0)], ["", ""]),
+        ([format_share(0.0004), format_share(0.0006)], ["<0.1\u00a0%", "0.1\u00a0%"]),
+        (format_bytes(999), "999\u00a0bytes"),
+        ([format_bytes(size) for size in (1_000, 2 * 10**12)], ["1.0\u00a0kB", "2.0\u00a0TB"]),
+        (clean_text("Ærø 👩‍💻 80 Ω"), "Ærø 👩‍💻 80 Ω"),
+        (clean_text("a\u2028b\ud800\U000e0001"), "a\\u2028b\\ud800\\U000e0001"),
+        ([clean_text("x" * 120), clean_text("x" * 121)], ["x" * 120, "x" * 119 + "…"]),
+    ],
+)
+def test_numbers_and_text_are_written_for_a_reader(shown: object, expected: object) -> None:
+    assert shown == expected
 
 
-def test_differences_carry_their_sign_and_small_p_values_are_not_nothing() -> None:
-    assert [format_difference(value) for value in (0.01, -0.01, float("nan"))] == ["+0.0100", "\u22120.0100", "\u2013"]
-    assert format_range(-0.01, 0.02) == "\u22120.0100 to +0.0200"
-    assert [format_p_value(value) for value in (0.0, 0.0009, 0.001, 1.0)] == ["<0.001", "<0.001", "0.001", "1.000"]
-
-
-def test_clean_text_keeps_letters_and_emoji_and_spells_out_the_invisible() -> None:
-    assert clean_text("Ærø 👩‍💻 80 Ω") == "Ærø 👩‍💻 80 Ω"
-    assert clean_text("a\u2028b\ud800\U000e0001") == "a\\u2028b\\ud800\\U000e0001"
-
-
-def test_clean_text_cuts_to_the_limit_and_says_so() -> None:
-    assert clean_text("x" * 120) == "x" * 120
-    assert clean_text("x" * 121) == "x" * 119 + "…"
-
-
-def test_numbers_that_are_absent_or_not_finite_are_dashes() -> None:
-    assert format_metric(None) == format_metric(float("nan")) == format_metric(float("inf")) == "\u2013"
-    assert format_interval(0.1, float("inf")) == format_interval(float("nan"), 1.0) == ""
-
-
-def test_small_shares_are_never_shown_as_nothing() -> None:
-    assert format_share(0.0004) == "<0.1\u00a0%"
-    assert format_share(0.0006) == "0.1\u00a0%"
-
-
-def test_sizes_are_in_decimal_units() -> None:
-    assert [format_bytes(size) for size in (999, 1_000, 1_500_000, 2 * 10**12)] == [
-        "999\u00a0bytes",
-        "1.0\u00a0kB",
-        "1.5\u00a0MB",
-        "2.0\u00a0TB",
+def test_tables_show_text_and_obey_none_of_it() -> None:
+    table = TextTable(["model", "NDCG@10"], [["a|b [c](d)\x1b[2J", ("0.1", "0.0\u20130.2")], ["plain", "\u2013"]], {0})
+    assert table.to_markdown().splitlines() == [
+        "| model | NDCG@10 |",
+        "| --- | --- |",
+        "| **a\\|b \\[c\\](d)\\\\x1b\\[2J** | 0.1 (0.0\u20130.2) |",
+        "| plain | \u2013 |",
     ]
+    assert table.to_records()[0] == {"model": "a|b [c](d)\\x1b[2J", "NDCG@10": "0.1 (0.0\u20130.2)"}
+    assert "\x1b" not in table.to_text(width=60)
+    assert "0.1 \n" not in table.to_text(width=60)
