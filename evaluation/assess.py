@@ -47,7 +47,7 @@ CATALOGUE_METRICS = {"coverage": coverage_at_k, "gini": gini_at_k, "personalisat
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """What is held out of whom, and what was there to learn from.
+    """The users to evaluate, what is held out of them, and what there was to learn from.
 
     Attributes:
         seen: Items that each user has in what is learnt from.
@@ -110,7 +110,7 @@ class Measured:
 def hold_out(
     learnt: pa.Table, held_out: pa.Table, n_users: int, n_items: int, most_users: int | None = None
 ) -> HeldOut:
-    """Return who is evaluated on what.
+    """Return the users to evaluate, with their held-out items and those to learn from.
 
     Args:
         learnt: Rows to learn from: user_idx, item_idx and timestamp (which may be all null).
@@ -175,7 +175,7 @@ def assess_lists(
 
 
 def _catalogue_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: About) -> list[MetricRow]:
-    """Measure what the lists do to the catalogue; nothing is known of that from fewer than two lists."""
+    """Measure how the lists use the catalogue, which takes two lists at least."""
     rows: list[MetricRow] = []
     if (items >= 0).any(axis=1).sum() < 2:
         return rows
@@ -187,7 +187,7 @@ def _catalogue_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[in
 
 
 def _diversity_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: About) -> list[MetricRow]:
-    """Measure diversity on at most 2,000 users drawn at random, for it compares all pairs of a list."""
+    """Measure diversity on at most 2,000 users drawn at random, since it compares all pairs of a list."""
     some = np.random.default_rng(SAMPLE_SEED).permutation(len(items))[:DIVERSITY_USERS]
     by_k = intra_list_diversity(items[np.sort(some)], ks, held_out.seen, held_out.n_items)
     return summarise({Metric("diversity", k): values for k, values in by_k.items()}, about)

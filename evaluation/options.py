@@ -1,4 +1,4 @@
-"""The options of splits and of the comparison between deliveries."""
+"""Options of splits, and limits of the comparison between deliveries of reviews."""
 
 from datetime import date, datetime
 from typing import Literal

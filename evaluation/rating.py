@@ -1,4 +1,4 @@
-"""Predicted ratings: their errors, and whether they can be taken at their word."""
+"""Errors and calibration of predicted ratings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

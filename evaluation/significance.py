@@ -1,4 +1,4 @@
-"""The uncertainty of figures over users: bootstrap intervals, paired comparisons, and their correction for being many.
+"""Uncertainty of figures over users: bootstrap intervals, and paired comparisons corrected for multiple testing.
 
 95 % intervals are percentiles over resampled users (Efron, 1979).
 """

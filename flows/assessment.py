@@ -22,11 +22,11 @@ from spark.options import DatasetOptions
 from storage.manifest import Manifest
 from tasks.dataset import split_dataset
 from tasks.evidence import find_what_was_taken_out, look_for_leaks
+from tasks.ingest import keep_file
 from tasks.model import Evaluation, Lineage, find_windows, publish_evaluation
 from tasks.options import EvaluationOptions, ModelChoice, ReviewsInput, SubjectOptions
 from tasks.published import find_lineage, find_model
 from tasks.rank import candidate_of
-from tasks.raw import keep_file
 from tasks.report import publish_evaluation_report, row_of_original
 from tasks.score import Scored, score_as_is, score_lists
 from tasks.store import LEARNT

@@ -20,7 +20,7 @@ from tasks.dataset import SPLIT_FILES, build_dataset, split_dataset
 from tasks.drift import Drift, compare_with_before
 from tasks.execution import Advance, progress
 from tasks.fit import Parts, fit
-from tasks.ingest import check_reviews, find_reviews, publish_reviews, read_raw
+from tasks.ingest import check_reviews, fetch_raw, find_reviews, keep_file, publish_reviews, read_raw
 from tasks.model import Lineage
 from tasks.options import (
     DriftOptions,
@@ -30,7 +30,6 @@ from tasks.options import (
     ReviewsInput,
     SelectionOptions,
 )
-from tasks.raw import fetch_raw, keep_file
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
 from tasks.score import Scored, score
 from tasks.store import LEARNT, scratch_folder

@@ -38,8 +38,8 @@ def train(
     """Ingest, build, split, search, test, publish, recommend and track; what is done already is left as it is."""
     from flows import pipeline
     from flows.results import tell_where, training_record
+    from tasks.ingest import keep_file
     from tasks.model import Training, publish_model
-    from tasks.raw import keep_file
     from tasks.report import publish_training_report
     from tasks.summary import summarise
     from tasks.tracking import check_tracking, close_training, open_training

@@ -1,4 +1,4 @@
-"""Summaries of the data: what each step of the preparation kept, and the shapes of the interactions."""
+"""Summarise the data: the rows that each step of the preparation kept, and the shapes of the interactions."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +17,7 @@ CURVE_POINTS = 101
 
 @dataclass(frozen=True)
 class FunnelStep:
-    """What is left after one step, out of the raw lines, and why the rest is gone."""
+    """Rows left after one step, as a count and as a share of the raw lines, and the reason why the others are gone."""
 
     label: str
     count: int

@@ -1,4 +1,4 @@
-"""How numbers and other people's text are written for a reader."""
+"""Format numbers, and text that others wrote, for a reader."""
 
 import math
 import unicodedata
@@ -66,7 +66,7 @@ def describe_metric(metric: str) -> str:
 
 
 def metric_label(metric: Metric) -> str:
-    """Return a metric's name as people write it.
+    """Return a metric's name for a reader.
 
     Example:
         >>> metric_label(Metric("rmse")), metric_label(Metric("held_out_only_ndcg", 10))
@@ -78,7 +78,7 @@ def metric_label(metric: Metric) -> str:
 
 
 def clean_text(text: object, limit: int = 120) -> str:
-    r"""Return text that shows every character it has, on one line, cut to a length.
+    r"""Return text on one line, cut to a length, with every invisible character spelt out.
 
     Control characters, direction overrides and lone surrogates become backslash escapes, so that text
     from a data file can neither move a terminal's cursor nor turn a page's text around.

@@ -135,7 +135,7 @@ def label_limit(width: float) -> int:
 
 
 def spread_apart(places: Sequence[float], gap: float) -> list[float]:
-    """Return places at least `gap` apart, in the same order and as near as can be to where they were.
+    """Return places at least `gap` apart, in the same order and as close as possible to where they were.
 
     Example:
         >>> [round(place, 2) for place in spread_apart([0.5, 0.52, 0.1], gap=0.1)]

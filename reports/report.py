@@ -22,7 +22,6 @@ TEMPLATES = tuple(
         "report_macros.html.j2",
         "report_proof.html.j2",
         "report.css",
-        "report_evidence.css",
     )
 )
 WIDTHS = {"wide": WIDE_INCHES, "narrow": NARROW_INCHES}

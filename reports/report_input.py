@@ -46,7 +46,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ArtifactIds:
-    """The ids that lead from the report back to what it speaks of; `scores` holds more of them by label."""
+    """Ids of the artifacts behind the report; `scores` holds those of scores by label."""
 
     raw: str
     reviews: str
@@ -68,7 +68,7 @@ class SplitPart:
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """How the interactions were split, in plain words, with the counts of each part.
+    """Description of the split in words, with the counts of each part.
 
     `n_cold_users` and `n_cold_items` count those of the test part that training never saw.
     """
@@ -100,7 +100,7 @@ class RecommendedItem:
 
 @dataclass(frozen=True)
 class ExampleUser:
-    """A user's history (latest first), what was held out, and what the model recommends."""
+    """A user's history (latest first), held-out items and recommendations."""
 
     user_id: str
     history: Sequence[HistoryEntry]
@@ -110,7 +110,7 @@ class ExampleUser:
 
 @dataclass(frozen=True)
 class WindowScores:
-    """One window of a rolling evaluation: what it is called, and the models measured in it."""
+    """One window of a rolling evaluation: its label, and the models measured in it."""
 
     label: str
     models: Sequence[ScoredModel]
@@ -118,7 +118,7 @@ class WindowScores:
 
 @dataclass(frozen=True)
 class DataSummary:
-    """What the models learnt from, from the raw file to the split.
+    """Summary of the data, from the raw file to the split.
 
     Attributes:
         is_sample_data: Whether the input is the project's generated sample; shown as a banner.
@@ -145,7 +145,7 @@ class DataSummary:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the tested models are worth, beside their metrics.
+    """Evidence on the tested models beside their metrics.
 
     Attributes:
         comparisons: The chosen model against every baseline on test, paired by user.
@@ -171,11 +171,11 @@ class ReportInput:
     Attributes:
         title: Heading of the page.
         ids: Ids of the artifacts.
-        data: What went in.
+        data: Summary of the data.
         test: The chosen model and the baselines, measured on test.
         candidates: All models compared on validation, baselines among them, exactly one chosen; none where nothing was
             chosen but one model evaluated.
-        evidence: What the tested models are worth, beside their metrics.
+        evidence: Evidence on the tested models beside their metrics.
         guard: Whether the metric that chooses can tell a good model from a bad one.
         lead: Whether the choice could be luck of the validation split.
         curve: (iteration, NDCG@10 on validation) of the chosen candidate, in order.

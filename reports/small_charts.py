@@ -112,9 +112,9 @@ def draw_curve(curve: Sequence[tuple[int, MetricRow]], name: str) -> str:
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     label = metric_label(PRIMARY)
-    axes.set(xlabel="iteration of ALS", ylabel=label)
+    axes.set(xlabel="iteration", ylabel=label)
     values = "; ".join(f"{step}: {format_metric(row.value)}" for step, row in curve)
-    return to_svg(figure, name, f"{label} on validation by iteration of ALS. {values}.")
+    return to_svg(figure, name, f"{label} on validation by iteration. {values}.")
 
 
 def draw_calibration(bins: Sequence[CalibrationBin], name: str, label: str) -> str:

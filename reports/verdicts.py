@@ -27,9 +27,8 @@ def say_guard(guard: Guard) -> str:
     """Return whether the metric may choose a model and, where it may not, which of the others may."""
     if guard.is_fit:
         return say_trial(guard.wanted)
-    fit = [trial for trial in guard.others if trial.is_fit]
-    if fit:
-        other = say_trial(fit[0])
+    if fit := next((trial for trial in guard.others if trial.is_fit), None):
+        other = say_trial(fit)
     elif guard.others:
         named = ", ".join(metric_over(trial.metric) for trial in guard.others)
         other = f"None of the {len(guard.others)} others tried can either: {named}."
@@ -116,6 +115,10 @@ def _say_count(good: str, bad: str) -> Callable[[Figures, bool], str]:
     return say
 
 
+def _fill(sentence: str) -> Callable[[Figures, bool], str]:
+    return lambda figures, _: sentence.format(**figures)
+
+
 def _say_mixed_parts(figures: Figures, _is_warning: bool) -> str:
     if not figures["n_found"]:
         return "Each pair of user and item is in one part of the split only."
@@ -175,32 +178,10 @@ def _say_too_good(figures: Figures, is_warning: bool) -> str:
     return f"{text}, which is not too good to be true."
 
 
-def _say_external_lists(figures: Figures, _is_warning: bool) -> str:
-    return (
-        f"Of the lists, {figures['n_unknown_items']:,} items that the dataset does not know and {figures['n_seen']:,} "
-        f"that the user already had were taken out; {figures['n_users_without_list']:,} of {figures['n_users']:,} "
-        "evaluated users have no list and count as misses."
-    )
-
-
 def _say_served_before(figures: Figures, _is_warning: bool) -> str:
     return (
         f"The challenger was the champion before, until models/{figures['successor']} took its place "
         f"({figures['promoted_at'] or 'at an unknown time'}: {figures['reason'] or 'no reason given'})."
-    )
-
-
-def _say_older_data(figures: Figures, _is_warning: bool) -> str:
-    return (
-        "The challenger was trained on older data than the champion: its last interaction is of "
-        f"{figures['last_day']}, the champion's of {figures['champions_last_day']}."
-    )
-
-
-def _say_same_parameters(_figures: Figures, _is_warning: bool) -> str:
-    return (
-        "Challenger and champion are fits of the same parameters to different data; fitted to one split for the "
-        "comparison they are the same model, so that they differ in nothing there."
     )
 
 
@@ -229,10 +210,19 @@ _SENTENCES: dict[str, Callable[[Figures, bool], str]] = {
     "copy of popularity": _say_copy,
     "chance": _say_chance,
     "too good": _say_too_good,
-    "lists from elsewhere": _say_external_lists,
+    "lists from elsewhere": _fill(
+        "Of the lists, {n_unknown_items:,} items that the dataset does not know and {n_seen:,} that the user already "
+        "had were taken out; {n_users_without_list:,} of {n_users:,} evaluated users have no list and count as misses."
+    ),
     "served before": _say_served_before,
-    "older data": _say_older_data,
-    "same parameters": _say_same_parameters,
+    "older data": _fill(
+        "The challenger was trained on older data than the champion: its last interaction is of {last_day}, the "
+        "champion's of {champions_last_day}."
+    ),
+    "same parameters": _fill(
+        "Challenger and champion are fits of the same parameters to different data; fitted to one split for the "
+        "comparison they are the same model, so that they differ in nothing there."
+    ),
 }
 
 

@@ -202,7 +202,7 @@ def _require_enough_good(
     raise InvalidInput(
         f"{n_quarantined} of {n_rows} rows ({n_quarantined / n_rows:.1%}) are bad; expected at "
         f"most {options.max_bad_share:.1%}. Commonest reasons: {shown}"
-        f"{f'; and {more} more' if more > 0 else ''}. Mend the file, or the settings a reason names; {advice}."
+        f"{f'; and {more} more' if more > 0 else ''}. Correct the file, or the settings that a reason names; {advice}."
     )
 
 

@@ -95,7 +95,7 @@ def shown(url: str) -> str:
 
 
 def _receive_whole(response: httpx.Response, url: str, part: Path, progress: Progress) -> PartState:
-    """Start part afresh from a full answer; anything but data leaves the old part alone."""
+    """Rewrite part from a full answer; anything but data leaves the old part untouched."""
     _refuse_failure(response, url)
     if response.status_code != httpx.codes.OK:
         raise InvalidInput(

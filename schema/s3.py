@@ -10,7 +10,7 @@ class S3Access:
     Attributes:
         endpoint_url: Address of the server.
         region: Its region.
-        is_path_style: Whether the bucket's name goes into the path of a request.
+        is_path_style: True if the bucket's name goes into the path of a request.
         access_key, secret_key, session_token: The caller's credentials, never shown.
         scratch: URI (s3a://…) of the folder for Spark's intermediate files.
     """

@@ -1,4 +1,4 @@
-"""How artifacts are written and read: files first, the manifest last, and every byte checked on the way out."""
+"""Publish artifacts, files first and the manifest last, and check them out with every byte verified."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -64,10 +64,10 @@ def publish(
 def add_files(store: Store, kind: str, artifact_id: str, folder: Path) -> tuple[FileEntry, ...]:
     """Put every file below a folder into the store, under the artifact's prefix.
 
-    What is there already with the same bytes is kept, so that a second try resumes the first. Where other bytes stand
-    under one of the names, which a concurrent or dead writer put there, the whole set goes into a folder named by its
-    digest, and the entries' paths say so: a manifest names only its own writer's bytes. On a backend where two writers
-    may both win a race, it goes there at once.
+    Files that exist already with the same bytes are kept, so that a second try resumes the first. If a concurrent or
+    dead writer put other bytes under one of the names, the whole set goes into a folder named by its digest, and the
+    entries' paths say so: a manifest names only its own writer's bytes. On a backend where two writers may both win a
+    race, the set goes there at once.
 
     Returns:
         One entry per file, ordered by path.

@@ -1,4 +1,4 @@
-"""One JSON text for one value, and a reader that trusts nothing."""
+"""Canonical JSON: one text for one value, and a strict reader of untrusted text."""
 
 import json
 import math
@@ -31,7 +31,7 @@ def decode_object(data: bytes, source: str) -> dict[str, object]:
 
     Args:
         data: UTF-8 JSON text.
-        source: What the bytes are, for the message.
+        source: Name of the bytes, for the message.
 
     Raises:
         CorruptObject: If it is not one JSON object, or has a repeated name, NaN, an infinity, half a

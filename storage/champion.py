@@ -1,4 +1,4 @@
-"""The pointer to the model that serves, with those that served before it; the one object that is ever replaced.
+"""The pointer to the model that serves, with the history of champions; the one object that is ever replaced.
 
 The record holds ``model_id``, ``promoted_at``, ``reason``, ``promotion``, ``previous_model_id`` and ``history``, the
 newest first, whose first entry says the same as the record: one object, so that pointer and history cannot disagree.

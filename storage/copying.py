@@ -1,4 +1,4 @@
-"""Copies from one store to another: an artifact and all that it was made from, verified, with the same manifest."""
+"""Copy an artifact, with all that it was made from, to another store: verified, and with the same manifest."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +21,8 @@ class Copied:
     """An artifact that the target now has.
 
     Attributes:
-        manifest: What it is.
-        is_new: Whether it was copied; otherwise it was there already.
+        manifest: Its manifest.
+        is_new: True if it was copied, False if it was there already.
     """
 
     manifest: Manifest
@@ -56,14 +56,14 @@ def copy_artifacts(
     """Copy artifacts in the order given, and yield each as soon as the target has it.
 
     Of each artifact the files come first, each checked against the manifest's SHA-256 before it is stored, and
-    the manifest last, byte for byte that of the source. What the target has already is left as it is and taken
-    for the copy if it is equal, so that a copy which was cut off goes on where it was. Nothing is copied if the
-    target has one of the artifacts with another manifest.
+    the manifest last, byte for byte that of the source. An object that the target has already is kept if it is
+    equal, so that an interrupted copy resumes. Nothing is copied if the target has one of the artifacts with
+    another manifest.
 
     Args:
         source: Where they are.
         target: Where they go.
-        manifests: What is copied, each after what it was made from.
+        manifests: The artifacts, each after its inputs.
         scratch: Folder for one file at a time, where the source's files are not local.
         advance: Called with a number of bytes as they are done; in sum, those that the manifests name.
 

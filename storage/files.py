@@ -1,4 +1,4 @@
-"""Files that appear whole, the names of temporary ones, and the judgement of what dead writers left."""
+"""Files that appear whole, and temporary files: their names, and the removal of those that dead writers left."""
 
 import errno
 import os
@@ -45,8 +45,8 @@ def _host() -> str:
 def remove_stale(folder: Path) -> None:
     """Remove the temporary files and folders that dead writers left in a folder; see `temporary_name`.
 
-    A writer of this host and namespace is dead if its process is. What others left counts as abandoned when nothing
-    in it was written for a week. Other names stay, and so does what may not be removed.
+    A writer of this host and namespace is dead if its process is. Files of other writers count as abandoned when
+    nothing in them was written for a week. Other names stay, and so do files that may not be removed.
     """
     if not folder.is_dir():
         return
@@ -202,7 +202,7 @@ def whole_file(
         needed_bytes: Its size where that is known, for the message about a full disk.
         mode: Rights that the file has from its first byte on; by default what the umask gives.
         staging: Folder on the same disk in which the file is written; by default, under a hidden name, the target's.
-        replace: Whether a target that is there is replaced; otherwise it stays, and what was written is dropped.
+        replace: Replace a target that exists; otherwise keep it, and drop what was written.
 
     Raises:
         OutOfSpace: If the disk is full; nothing is left of the file.

@@ -1,4 +1,4 @@
-"""Garbage collection: objects that no manifest names and no writer has touched for long."""
+"""Garbage collection: find, and remove if asked, old objects that no manifest names."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from storage.inventory import list_artifacts, look_up
 from storage.manifest import Manifest
 from storage.protocol import ObjectInfo, Store
 
-# Why an artifact stays even without a manifest, by kind and id; '' stands for every kind, or every id.
+# The reason to keep an artifact even without a manifest, by kind and id; '' means every kind, or every id.
 Kept = Mapping[tuple[str, str], str]
 
 LEAST_AGE = timedelta(hours=1)
@@ -24,7 +24,7 @@ class Orphan:
     """An object that no manifest names.
 
     Attributes:
-        key: Where it stands.
+        key: Its key.
         size_bytes: Length of its content.
         written_at: When it was last written or renewed.
     """
@@ -36,14 +36,14 @@ class Orphan:
 
 @dataclass
 class Garbage:
-    """What a collection found.
+    """The findings of a collection.
 
     Attributes:
-        before: What was written or renewed then or later is young, and stays.
+        before: Objects written or renewed then or later are young, and stay.
         orphans: Objects that no reader can reach, by key; removed, if that was asked for.
-        leftovers: Names of what dead writers left outside all keys; removed, if that was asked for.
+        leftovers: Names of things that dead writers left outside all keys; removed, if that was asked for.
         n_young: Objects that no manifest names yet, too young to be taken for orphans.
-        left_alone: What was not judged, and why.
+        left_alone: Names of what was not judged, with the reason.
     """
 
     before: datetime
@@ -61,21 +61,21 @@ class Garbage:
 def collect_garbage(
     store: Store, older_than: timedelta = DEFAULT_AGE, *, remove: bool = False, now: datetime | None = None
 ) -> Garbage:
-    """Find what no reader can reach and no writer has touched for long, and remove it if asked.
+    """Find objects that no reader can reach and no writer has touched for long, and remove them if asked.
 
-    An orphan stands in the folder of an artifact whose manifest does not name it, or that has no manifest. Left
+    An orphan is in the folder of an artifact whose manifest does not name it, or that has no manifest. Left
     alone, and reported, are artifacts with a manifest that cannot be read, those without one that another
     artifact's manifest or the champion's pointer with its history names, and objects in no artifact's folder.
 
     Right before each removal the manifest and the object's age are looked at again. A writer that adopts an
     object renews it, and looks for it again before it seals; so if a removal comes between the two, the seal
-    fails, and the writer begins anew. Only a writer that adopts and seals in the moment between a removal's last
+    fails, and the writer starts again. Only a writer that adopts and seals in the moment between a removal's last
     look and the removal itself would lose the object: choose an age that no run reaches.
 
     Args:
         store: Where to look.
         older_than: Least age of what is taken for garbage; 1 hour or more, for no clock is exact.
-        remove: Whether garbage is removed.
+        remove: Remove the garbage.
         now: Moment from which ages are counted; by default this one.
 
     Raises:

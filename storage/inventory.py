@@ -48,11 +48,11 @@ class Ancestor:
 
     Attributes:
         depth: Steps from the artifact whose lineage this is, which has depth 0.
-        role: What it is to the one that was made from it; '' at depth 0.
+        role: Its role among the inputs of the one that was made from it; '' at depth 0.
         kind: Its kind, or None if the role is none that `storage.layout` knows.
         id: Its id within its kind.
         manifest: Its manifest, why that cannot be read, or None if the artifact does not exist.
-        is_repeated: Whether it stands further up already, with what it was made from.
+        is_repeated: True if it is listed further up already, with its own inputs.
     """
 
     depth: int
@@ -69,7 +69,7 @@ class Ancestor:
 
     @property
     def state(self) -> str:
-        """Whether it is 'there', 'missing', 'broken', or of an 'unknown' kind."""
+        """'there', 'missing', 'broken', or 'unknown' for an unknown kind."""
         if self.kind is None:
             return "unknown"
         if self.manifest is None:
@@ -103,7 +103,7 @@ def look_up(store: Store, kind: str, artifact_id: str) -> Manifest | CorruptObje
 
 @contextmanager
 def unreadable_is_corrupt(what: str) -> Iterator[None]:
-    """Make an error of one object that stands in a store, of its name or its medium, a CorruptObject.
+    """Turn an error of one object, of its name or its medium, into a CorruptObject.
 
     Errors that concern the whole store, such as a server that does not answer, stay what they are.
     """
@@ -147,7 +147,7 @@ def find_artifact(store: Store, name: str) -> Artifact:
 def find_report(store: Store, manifest: Manifest) -> Manifest | None:
     """Return the newest report of a model or an evaluation, or None if it has none.
 
-    Reports are told by their manifests' inputs; a broken manifest hides no other.
+    Reports are recognised by their manifests' inputs; a broken manifest hides no other.
 
     Args:
         store: Where to look.
@@ -166,8 +166,8 @@ def find_report(store: Store, manifest: Manifest) -> Manifest | None:
 def lineage(store: Store, manifest: Manifest) -> list[Ancestor]:
     """Return an artifact and all that it was made from, back to the raw file.
 
-    The order is that of a tree's lines: each artifact before its inputs, those by their roles. What stands in
-    several places is followed where it stands first.
+    The order is that of a tree's lines: each artifact before its inputs, those by their roles. An artifact that
+    occurs several times is followed at its first occurrence.
     """
     known: dict[tuple[str | None, str], Manifest | CorruptObject | None] = {}
     to_do: list[tuple[int, str, str | None, str]] = [(0, "", manifest.kind, manifest.id)]

@@ -1,4 +1,4 @@
-"""Where everything stands in the store, and what may be a key on every backend; no other module spells a key."""
+"""The keys of everything in the store, and the check of a key; no other module spells a key."""
 
 import re
 from collections.abc import Mapping
@@ -112,7 +112,7 @@ def manifest_key(kind: str, artifact_id: str) -> str:
 
 
 class Place(NamedTuple):
-    """Where an object stands: the artifact's kind and id, and the path within the artifact."""
+    """The place of an object: its artifact's kind and id, and the path within the artifact."""
 
     kind: str
     id: str
@@ -134,7 +134,7 @@ def place_of(key: str) -> Place | None:
 
 
 def file_set_path(set_digest: str, name: str) -> str:
-    """Return the path, within an artifact, of a file that stands in the folder of its own set.
+    """Return the path, within an artifact, of a file in the folder of its own set.
 
     Example:
         >>> file_set_path("0123456789abcdef", "train.parquet")
@@ -144,7 +144,7 @@ def file_set_path(set_digest: str, name: str) -> str:
 
 
 def logical_name(path: str) -> str:
-    """Return the name of a file within an artifact, without the folder of its set if it stands in one.
+    """Return the name of a file within an artifact, without the folder of its set if it is in one.
 
     Example:
         >>> logical_name("set-0123456789abcdef/train.parquet"), logical_name("train.parquet")
@@ -184,3 +184,12 @@ def check_prefix(prefix: str) -> str:
     if prefix:
         check_key(prefix.removesuffix("/"))
     return prefix
+
+
+def is_key(key: str) -> bool:
+    """Tell whether every backend can hold the key; other programs' objects may have names that are none."""
+    try:
+        check_key(key)
+    except InvalidKey:
+        return False
+    return True

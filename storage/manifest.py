@@ -1,4 +1,4 @@
-"""The manifest of an artifact: what it is made of, and from what."""
+"""The manifest of an artifact: its files, its inputs, its parameters and counts."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an artifact is; written last and never changed.
+    """The record that makes an artifact exist; written last and never changed.
 
     Attributes:
         kind: One of `storage.layout.KINDS`.
@@ -48,7 +48,7 @@ class Manifest:
         parameters: The settings that shaped it, JSON values.
         code_version: Version of the code that made it.
         files: Every file it has, ordered by path.
-        counts: What was counted while it was made, JSON scalars.
+        counts: Counts taken while it was made, JSON scalars.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -68,11 +68,11 @@ class Manifest:
 
     @property
     def key(self) -> str:
-        """Where the manifest stands in a store."""
+        """Key of the manifest in a store."""
         return layout.manifest_key(self.kind, self.id)
 
     def key_of(self, file: FileEntry) -> str:
-        """Return where one of the files stands in a store."""
+        """Return the key of one of the files in a store."""
         return f"{layout.artifact_prefix(self.kind, self.id)}/{file.path}"
 
     @property

@@ -41,12 +41,12 @@ class S3Options(BaseModel):
 
     @property
     def tls_verification(self) -> str | bool:
-        """What botocore takes as ``verify``."""
+        """The value that botocore takes as ``verify``."""
         return str(self.s3_ca_bundle) if self.s3_ca_bundle and self.s3_verify_tls else self.s3_verify_tls
 
 
 def check_options(options: S3Options) -> None:
-    """Check what no type can say.
+    """Check the options beyond their types.
 
     Raises:
         InvalidInput: If the endpoint is no http(s) address or carries credentials, or the CA bundle is no file.

@@ -19,7 +19,7 @@ class ObjectInfo:
     """One stored object.
 
     Attributes:
-        key: Where it stands, relative to the store's root.
+        key: Its key, relative to the store's root.
         size_bytes: Length of its content.
         version: Opaque token for compare-and-swap. Objects of different bytes have different versions; two
             writes of equal bytes may share one, and `renew` may change it.
@@ -155,7 +155,7 @@ class Store(ABC):
 
         Args:
             before: Moment, with its time zone; what was touched then or later is left out.
-            remove: Whether each thing is removed before its name is yielded.
+            remove: Remove each thing before its name is yielded.
         """
         return iter(())
 

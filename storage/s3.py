@@ -3,9 +3,10 @@
 import io
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from botocore.exceptions import ClientError
 
@@ -15,13 +16,26 @@ from schema.errors import (
 )
 from schema.s3 import S3Access
 from storage.files import save_stream
-from storage.layout import check_key, check_prefix
-from storage.opening import S3A_SCHEME, SPARK_SCRATCH, S3Options
+from storage.layout import check_key, check_prefix, is_key
+from storage.opening import S3_SCHEME, S3A_SCHEME, SPARK_SCRATCH, S3Options
 from storage.protocol import ObjectInfo, Store
-from storage.s3_bucket import PROBES, S3Bucket, is_key, parse_uri, race_flaw
-from storage.s3_client import ABSENT, REFUSED, access_of, code_of, open_client
-from storage.s3_transfer import BUFFER_BYTES, WRITER, Condition, S3Stream, Upload, abort_upload
+from storage.s3_client import ABSENT, REFUSED, access_of, code_of, explained, open_client, parse_uri
+from storage.s3_transfer import (
+    BUFFER_BYTES,
+    PROBES,
+    WRITER,
+    Condition,
+    ObjectKey,
+    S3Stream,
+    abort_upload,
+    race_flaw,
+    upload,
+)
 
+if TYPE_CHECKING:
+    from types_boto3_s3.type_defs import HeadObjectOutputTypeDef, MultipartUploadTypeDef, ObjectTypeDef
+
+PAGE_OBJECTS = 1000
 HIDDEN = (PROBES, SPARK_SCRATCH)
 RENEWED = "renewed"  # name of the metadata that says when an object was renewed
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -36,10 +50,10 @@ class S3Store(Store):
     """
 
     def __init__(self, uri: str, options: S3Options) -> None:
-        self._bucket = S3Bucket(open_client(options), *parse_uri(uri))
-        self._options = options
+        self._client, self._options = open_client(options), options
+        self._bucket, self._prefix = parse_uri(uri)
         self._known_folders: set[str] = set()
-        self.uri = self._bucket.uri
+        self.uri = S3_SCHEME + "/".join(filter(None, (self._bucket, self._prefix)))
 
     def create(self, key: str, source: Path | bytes) -> ObjectInfo:
         """See `Store.create`."""
@@ -78,22 +92,22 @@ class S3Store(Store):
 
     def race_flaw(self) -> str | None:
         """See `Store.race_flaw`; the server is tried once in a process."""
-        with self._bucket.explained():
-            return race_flaw(self._bucket.client, self._bucket.name, self._bucket.prefix)
+        with self._explained():
+            return race_flaw(self._client, self._bucket, self._prefix)
 
     def open(self, key: str) -> BinaryIO:
         """See `Store.open`."""
-        with self._bucket.explained(key):
+        with self._explained(key):
             return io.BufferedReader(self._stream(key), BUFFER_BYTES)
 
     def fetch(self, key: str, target: Path) -> None:
         """See `Store.fetch`."""
-        with self._bucket.explained(key), self._stream(key) as stream:
+        with self._explained(key), self._stream(key) as stream:
             save_stream(cast("BinaryIO", stream), target, stream.size_bytes)
 
     def head(self, key: str) -> ObjectInfo | None:
         """See `Store.head`."""
-        found = self._bucket.head(key)
+        found = self._head(key)
         return ObjectInfo(key, found["ContentLength"], found["ETag"]) if found else None
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -103,12 +117,12 @@ class S3Store(Store):
 
     def delete(self, key: str) -> None:
         """See `Store.delete`."""
-        with self._bucket.explained(key):
-            self._bucket.client.delete_object(Bucket=self._bucket.name, Key=self._bucket.full(key))
+        with self._explained(key):
+            self._client.delete_object(**self._at(key))
 
     def written_at(self, key: str) -> datetime | None:
         """See `Store.written_at`."""
-        found = self._bucket.head(key)
+        found = self._head(key)
         if found is None:
             return None
         return max(found["LastModified"].astimezone(UTC), _renewed_at(found["Metadata"]))
@@ -118,17 +132,15 @@ class S3Store(Store):
 
         Since some servers keep the time of the object in such a copy, the moment goes into its metadata too.
         """
-        found = self._bucket.head(key)
+        found = self._head(key)
         if found is None:
             raise self._absent(key)
         if found["ContentLength"] > MAX_COPY_BYTES:
             return
-        full = self._bucket.full(key)
-        with self._bucket.explained(key):
-            self._bucket.client.copy_object(
-                Bucket=self._bucket.name,
-                Key=full,
-                CopySource={"Bucket": self._bucket.name, "Key": full},
+        with self._explained(key):
+            self._client.copy_object(
+                **self._at(key),
+                CopySource={"Bucket": self._bucket, "Key": self._full(key)},
                 CopySourceIfMatch=found["ETag"],
                 Metadata={**found["Metadata"], RENEWED: datetime.now(UTC).isoformat()},
                 MetadataDirective="REPLACE",
@@ -136,19 +148,18 @@ class S3Store(Store):
 
     def sweep(self, before: datetime, *, remove: bool) -> Iterator[str]:
         """See `Store.sweep`; left behind here are parts of unfinished uploads, and hidden scratch objects."""
-        client, bucket = self._bucket.client, self._bucket.name
-        with self._bucket.explained():
-            for upload in self._bucket.unfinished_uploads():
-                if upload["Initiated"] < before:
+        with self._explained():
+            for found in self._unfinished_uploads():
+                if found["Initiated"] < before:
+                    at = ObjectKey(Bucket=self._bucket, Key=found["Key"])
                     if remove:
-                        abort_upload(client, bucket, upload["Key"], upload["UploadId"])
-                    yield f"unfinished upload of s3://{bucket}/{upload['Key']}"
-            for folder in HIDDEN:
-                for found in self._bucket.objects(f"{folder}/"):
-                    if found["LastModified"] < before:
-                        if remove:
-                            client.delete_object(Bucket=bucket, Key=found["Key"])
-                        yield f"scratch object s3://{bucket}/{found['Key']}"
+                        abort_upload(self._client, at, found["UploadId"])
+                    yield f"unfinished upload of s3://{self._bucket}/{at['Key']}"
+            for scratch in (one for folder in HIDDEN for one in self._objects(f"{folder}/")):
+                if scratch["LastModified"] < before:
+                    if remove:
+                        self._client.delete_object(Bucket=self._bucket, Key=scratch["Key"])
+                    yield f"scratch object s3://{self._bucket}/{scratch['Key']}"
 
     def access(self) -> S3Access:
         """Return what Spark needs to reach the same server as the same caller.
@@ -156,36 +167,73 @@ class S3Store(Store):
         Raises:
             InvalidInput: If there are no credentials.
         """
-        scratch = f"{S3A_SCHEME}{self._bucket.name}/{self._bucket.full(SPARK_SCRATCH)}"
-        return access_of(self._bucket.client, self._options, scratch)
+        scratch = f"{S3A_SCHEME}{self._bucket}/{self._full(SPARK_SCRATCH)}"
+        return access_of(self._client, self._options, scratch)
 
     def _write(self, key: str, source: Path | bytes, size_bytes: int, condition: Condition) -> ObjectInfo | None:
         """Return what was stored, or None if the condition did not hold."""
-        upload = Upload(self._bucket.name, self._bucket.full(key), condition, writer=uuid.uuid4().hex)
-        with self._bucket.explained(key):
+        writer = uuid.uuid4().hex
+        with self._explained(key):
             try:
-                return ObjectInfo(key, size_bytes, upload.send(self._bucket.client, source, size_bytes))
+                version = upload(self._client, self._at(key), source, size_bytes, condition, writer)
+                return ObjectInfo(key, size_bytes, version)
             except ClientError as error:
                 if code_of(error) not in REFUSED | ABSENT:
                     raise
-                found = self._bucket.head(key)
-                if found and found["Metadata"].get(WRITER) == upload.writer:  # an answer was lost
+                found = self._head(key)
+                if found and found["Metadata"].get(WRITER) == writer:  # an answer was lost
                     return ObjectInfo(key, size_bytes, found["ETag"])
                 if found is None and "IfMatch" not in condition:
                     raise Unavailable(f"{self.locate(key)} was written by two at once, and neither stayed.") from error
                 return None
 
     def _stream(self, key: str) -> S3Stream:
-        check_key(key)
-        return S3Stream(self._bucket.client, self._bucket.name, self._bucket.full(key), self.locate(key))
+        return S3Stream(self._client, self._at(key), self.locate(key))
 
     def _list(self, prefix: str) -> Iterator[ObjectInfo]:
-        start = len(self._bucket.full(""))
-        with self._bucket.explained():
-            for found in self._bucket.objects(prefix):
+        start = len(self._full(""))
+        with self._explained():
+            for found in self._objects(prefix):
                 key = found["Key"][start:]
                 if is_key(key):
                     yield ObjectInfo(key, found["Size"], found["ETag"])
+
+    def _full(self, key: str) -> str:
+        """Return a key, or the beginning of keys, as the server knows it."""
+        return f"{self._prefix}/{key}" if self._prefix else key
+
+    def _at(self, key: str) -> ObjectKey:
+        return ObjectKey(Bucket=self._bucket, Key=self._full(check_key(key)))
+
+    def _explained(self, key: str | None = None) -> AbstractContextManager[None]:
+        """Turn errors of the server into errors that say what to do; see `storage.s3_client.explained`."""
+        return explained(self.locate(key) if key is not None else self.uri, self._client.meta.endpoint_url)
+
+    def _head(self, key: str) -> "HeadObjectOutputTypeDef | None":
+        with self._explained(key):
+            try:
+                return self._client.head_object(**self._at(key))
+            except ClientError as error:
+                if code_of(error) in ABSENT:
+                    return None
+                raise
+
+    def _objects(self, prefix: str) -> "Iterator[ObjectTypeDef]":
+        """Yield all objects below a beginning of keys, in the order of their keys' bytes, page by page."""
+        for page in self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._full(prefix), PaginationConfig={"PageSize": PAGE_OBJECTS}
+        ):
+            yield from page.get("Contents", [])
+
+    def _unfinished_uploads(self) -> "Iterator[MultipartUploadTypeDef]":
+        """Yield the multipart uploads that were begun and neither completed nor aborted.
+
+        MinIO keeps this list in memory: it does not know those begun before its last start, and removes their parts
+        by itself after a day.
+        """
+        # Asked for all of the bucket: MinIO takes a prefix for the name of one object.
+        for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket):
+            yield from (one for one in page.get("Uploads", []) if one["Key"].startswith(self._full("")))
 
     def _refuse_two_roles(self, key: str) -> None:
         """Hold what a folder holds by itself: a key is an object or has others below it, never both."""

@@ -1,6 +1,7 @@
-"""Clients of S3 servers, and what a server or the way to it says as the errors of the project."""
+"""Clients of S3 servers, and their errors and those of the network as errors of the project."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -14,6 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from schema.errors import InvalidInput, OutOfSpace, RecommenderError, Unavailable
 from schema.s3 import S3Access
+from storage.layout import is_key
 from storage.opening import S3Options, check_options
 
 if TYPE_CHECKING:
@@ -131,11 +133,40 @@ def _from_transport(error: Exception, location: str, server: str) -> Recommender
     return InvalidInput(f"{location} at {server}: {error} Expected an S3 server, its bucket and its region.")
 
 
+MAX_PREFIX_BYTES = 100
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
 DEFAULT_REGION = "us-east-1"
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 60
 ATTEMPTS = 10  # botocore waits up to 50 ms, then twice as long each time: about 13 s in all, and at most 26
 CONNECTIONS = 16
+
+
+def parse_uri(uri: str) -> tuple[str, str]:
+    """Return the bucket and the prefix of a URI such as s3://bucket/prefix.
+
+    Raises:
+        InvalidInput: If the bucket's name or the prefix cannot be one, or there are credentials in it.
+
+    Example:
+        >>> parse_uri("s3://reviews/electronics/v1/")
+        ('reviews', 'electronics/v1')
+    """
+    bucket, _, prefix = uri.partition("://")[2].partition("/")
+    if "@" in bucket:  # not repeated in the message: it may be a password
+        raise InvalidInput(
+            "the store's URI has a user name or password in it; give those as AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY or in an AWS profile, and take them out of the URI."
+        )
+    prefix = prefix.removesuffix("/")
+    if not _BUCKET.fullmatch(bucket) or (prefix and not is_key(prefix)) or len(prefix) > MAX_PREFIX_BYTES:
+        raise InvalidInput(
+            f"the store {uri!r} has the bucket {bucket!r} and the prefix {prefix!r}; expected s3://bucket/prefix with "
+            f"3 to 63 of a-z 0-9 . - for the bucket and at most {MAX_PREFIX_BYTES} of A-Z a-z 0-9 . _ = + - / after it."
+        )
+    return bucket, prefix
 
 
 def open_client(options: S3Options) -> "S3Client":

@@ -21,7 +21,7 @@ class Problem:
 
     Attributes:
         where: The artifact, as kind/id, or the name of the pointer.
-        what: What is wrong, what was found and what was expected.
+        what: The problem, what was found and what was expected.
     """
 
     where: str
@@ -29,17 +29,17 @@ class Problem:
 
 
 def ignore(_: int) -> None:
-    """Take no notice of progress."""
+    """Ignore progress."""
 
 
 def verify_artifact(store: Store, artifact: Artifact, advance: Advance = ignore) -> Iterator[Problem]:
-    """Yield what is wrong with an artifact: its manifest, each file's size and SHA-256, each input's existence.
+    """Yield the problems of an artifact: its manifest, each file's size and SHA-256, each input's existence.
 
     Files are read as streams. None of them hides what is wrong with another.
 
     Args:
-        store: Where it stands.
-        artifact: What is looked at.
+        store: The store that holds it.
+        artifact: The artifact to verify.
         advance: Called with a number of bytes as they are done; in sum about those that the manifest names.
 
     Raises:
@@ -54,7 +54,7 @@ def verify_artifact(store: Store, artifact: Artifact, advance: Advance = ignore)
 
 
 def verify_files(store: Store, manifest: Manifest, advance: Advance = ignore) -> Iterator[Problem]:
-    """Yield what is wrong with the files that a manifest names: their existence, size and SHA-256.
+    """Yield the problems of the files that a manifest names: their existence, size and SHA-256.
 
     Raises:
         Unavailable: If the store does not answer.
@@ -64,7 +64,7 @@ def verify_files(store: Store, manifest: Manifest, advance: Advance = ignore) ->
 
 
 def verify_champion(store: Store) -> Iterator[Problem]:
-    """Yield what is wrong with the pointer, its model and the promotions that it names; that there is none is fine.
+    """Yield the problems of the pointer, its model and the promotions that it names; that there is none is fine.
 
     Raises:
         Unavailable: If the store does not answer.

@@ -23,11 +23,15 @@ from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
 from spark.options import DatasetOptions, SparkOptions
 from storage import canonical, layout
+<<<<<<< HEAD
+=======
+from storage.code_version import code_version
+>>>>>>> main
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES
+from tasks.ingest import raw_file
 from tasks.options import PlaceOptions
-from tasks.raw import raw_file
 from tasks.spark_session import open_spark, spark_uri
 from tasks.store import PART_FILES, publish_once, read_table
 
@@ -60,6 +64,10 @@ def build_dataset(
         layout.DATASETS,
         inputs={"reviews": reviews.id},
         parameters=options.model_dump(mode="json"),
+<<<<<<< HEAD
+=======
+        code=code_version(spark.dataset.build_dataset),
+>>>>>>> main
         build=build,
     )
 
@@ -124,6 +132,10 @@ def split_dataset(
         layout.SPLITS,
         inputs={"dataset": dataset.id, **{role: raw.id for role, raw in (files or {}).items()}},
         parameters=options.model_dump(mode="json", exclude=set(SPLIT_FILES.values())),
+<<<<<<< HEAD
+=======
+        code=code_version(split_interactions, *((read_pairs, find_indices) if files else ())),
+>>>>>>> main
         build=build,
     )
 

@@ -1,4 +1,4 @@
-"""Gather what a report shows of the tested models beside their figures: differences, warnings, and a few users."""
+"""Gather the evidence of a report on the tested models: differences, findings, segments and a few users."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -156,7 +156,7 @@ def _keys(rows: pa.Table) -> NDArray[np.int64]:
 
 
 def find_what_was_taken_out(lists: Scored) -> Finding:
-    """Return what was taken out of lists that were made elsewhere, and how many users have none."""
+    """Return how many items were taken out of lists that were made elsewhere, and how many users have none."""
     names = ("n_unknown_items", "n_seen", "n_users_without_list", "n_users")
     figures = {name: lists.scores.count(name) for name in names}
     return Finding("lists from elsewhere", any(figures[name] for name in names[:3]), figures)

@@ -1,27 +1,31 @@
-"""Ingest the raw file into reviews and quarantine: read in partitions, each check a task of its own over each."""
+"""Fetch the raw file, and ingest it into reviews and quarantine: in partitions, each check a task of its own."""
 
+import os
+import re
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from loguru import logger
 from prefect import task
 from prefect.artifacts import create_table_artifact
+from prefect.runtime import task_run
 
+<<<<<<< HEAD
+=======
+from reviews.download import Download, download, is_url, use_local
+>>>>>>> main
 from reviews.formats import Format, detect_format
-from reviews.ingest import (
-    CheckFile,
-    PartitionFile,
-    check_partition,
-    count_reasons,
-    merge_partitions,
-    write_partition,
-)
-from reviews.options import IngestOptions
+from reviews.ingest import CheckFile, PartitionFile, check_partition, count_reasons, merge_partitions, write_partition
+from reviews.options import DownloadOptions, IngestOptions
 from reviews.parse import read_partitions
+from reviews.transfer import without_credentials
 from schema.dataset import QuarantineReason
 from storage import artifacts, layout
+<<<<<<< HEAD
 from storage.code_version import Root, code_version
 from storage.identity import artifact_id
 from storage.manifest import Manifest
@@ -30,20 +34,107 @@ from tasks.execution import COMPUTE_RETRIES, Advance, progress
 from tasks.options import PlaceOptions
 from tasks.raw import raw_file
 from tasks.store import publish_once
+=======
+from storage.code_version import code_version
+from storage.identity import artifact_id
+from storage.manifest import Manifest
+from storage.parquet import write_parquet
+from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES, Advance, progress
+from tasks.options import PlaceOptions, ReviewsInput
+from tasks.store import local_file, publish_once, scratch_folder
+>>>>>>> main
 
 
-def _identity(raw: Manifest, options: IngestOptions) -> tuple[dict[str, str], dict[str, Any]]:
-    # How much is read at a time changes no row.
-    return {"raw": raw.id}, options.model_dump(mode="json", exclude={"partition_bytes"})
+def name_fetch() -> str:
+    """Return the name of the task run: 'fetch raw file ' and the file's name, without credentials and query."""
+    source, options = task_run.parameters["source"], task_run.parameters["options"]
+    named = source.input_reviews or str(options.raw_reviews_path)
+    return f"fetch raw file {key_name((urlsplit(named).path if is_url(named) else named).rsplit('/', 1)[-1])}"
+
+
+@task(name="fetch raw file", task_run_name=name_fetch, **NETWORK_RETRIES)
+def fetch_raw(places: PlaceOptions, source: ReviewsInput, options: DownloadOptions) -> Manifest:
+    """Download the reviews, or take the file that is named, and keep its bytes under their SHA-256."""
+    return _keep(places, _fetch(source.input_reviews, options))
+
+
+@task(name="keep file", task_run_name="keep {path}")
+def keep_file(places: PlaceOptions, path: Path) -> Manifest:
+    """Keep a local file, such as product metadata, under its SHA-256, as the reviews are kept."""
+    return _keep(places, use_local(path))
+
+
+def raw_file(places: PlaceOptions, raw: Manifest) -> Path:
+    """Return a local file that holds the raw bytes."""
+    return local_file(places, raw, raw.files[0].path)
+
+
+def _fetch(named: str | None, options: DownloadOptions) -> Download:
+    pinned = options.raw_reviews_sha256
+    if named and not is_url(named):
+        return use_local(Path(named.removeprefix("file://")), sha256=pinned)
+    url, target = options.raw_reviews_url, options.raw_reviews_path
+    if named:
+        url, target = named, target.parent / key_name(urlsplit(named).path.rsplit("/", 1)[-1])
+    with progress(f"Downloading {without_credentials(url)}", key="download", unit="B") as advance:
+        got = download(url, target, sha256=pinned, progress=advance)
+    state = "is already there" if got.was_present else "downloaded"
+    logger.info("{} {} ({:,} bytes)", got.path, state, got.size_bytes)
+    return got
+
+
+def _keep(places: PlaceOptions, got: Download) -> Manifest:
+    store, path, digest = places.open_store(), got.path, got.sha256
+    found = artifacts.find(store, layout.RAW, digest)
+    if found:
+        logger.info("{} is already kept as raw/{}", path.name, digest[:16])
+        return found
+    with scratch_folder(places, layout.RAW) as folder:
+        _link_or_copy(path, folder / key_name(path.name))
+        kept = artifacts.publish(
+            store,
+            layout.RAW,
+            digest,
+            folder,
+            inputs={},
+            parameters={},
+            code_version="",
+            counts={"size_bytes": got.size_bytes},
+        )
+    logger.info("{} kept as raw/{}", path.name, digest[:16])
+    return kept
+
+
+def key_name(name: str) -> str:
+    """Return a file name that any store can hold as a key."""
+    return re.sub(r"[^A-Za-z0-9._=+-]", "_", name).lstrip(".")[-200:] or "reviews"
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _identity(raw: Manifest, options: IngestOptions) -> tuple[dict[str, str], dict[str, Any], str]:
+    """Return the inputs, parameters and code version of the reviews of a raw file."""
+    parameters = options.model_dump(mode="json", exclude={"partition_bytes"})  # which changes no row
+    code = code_version(detect_format, read_partitions, write_partition, check_partition, merge_partitions)
+    return {"raw": raw.id}, parameters, code
 
 
 @task(name="find reviews", task_run_name="find reviews of {raw.files[0].path}")
 def find_reviews(places: PlaceOptions, raw: Manifest, options: IngestOptions) -> Manifest | None:
     """Return the reviews of a raw file if they are published already."""
+<<<<<<< HEAD
     inputs, parameters = _identity(raw, options)
     identity = artifact_id(
         layout.REVIEWS_KIND, inputs, parameters, code_version(publish_reviews, read_raw, check_reviews)
     )
+=======
+    identity = artifact_id(layout.REVIEWS_KIND, *_identity(raw, options))
+>>>>>>> main
     found = artifacts.find(places.open_store(), layout.REVIEWS_KIND, identity)
     if found:
         logger.info("reviews/{} is already there: nothing to do", identity)
@@ -79,7 +170,7 @@ def publish_reviews(
     Raises:
         InvalidInput: If too large a share is bad, or nothing is left.
     """
-    inputs, parameters = _identity(raw, options)
+    inputs, parameters, code = _identity(raw, options)
 
     def build(folder: Path) -> dict[str, Any]:
         counts = merge_partitions(partitions, checked, folder, options, write_parquet)
@@ -93,8 +184,12 @@ def publish_reviews(
         show_reasons(reasons, counts.n_reviews + counts.n_quarantined)
         return asdict(counts)
 
+<<<<<<< HEAD
     uses: list[Root] = [read_raw, check_reviews]
     return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, build=build, uses=uses)
+=======
+    return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, code=code, build=build)
+>>>>>>> main
 
 
 def show_reasons(reasons: Sequence[QuarantineReason], n_rows: int) -> None:

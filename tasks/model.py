@@ -34,10 +34,10 @@ class Lineage:
 
 @dataclass(frozen=True)
 class Training:
-    """What a training found.
+    """Results of a training.
 
     Attributes:
-        lineage: What went in.
+        lineage: Artifacts from the raw file to the split.
         validated: Every candidate, on validation.
         choice: How one of them was chosen.
         tested: The chosen candidate and the baselines, refitted on train and validation, on test.
@@ -55,11 +55,11 @@ class Training:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
+    """Results of an evaluation.
 
     Attributes:
-        lineage: What it was evaluated on.
-        subject: What was evaluated; one of those tested.
+        lineage: Artifacts from the raw file to the split that it was evaluated on.
+        subject: The evaluated model or lists; one of those tested.
         tested: It and the baselines, on the test part.
         windows: Label and scores of each rolling window, oldest first.
         original: Label and scores of the rows of the original project's tables.

@@ -37,10 +37,9 @@ from storage.manifest import Manifest
 from tasks.choose import scored_model
 from tasks.evidence import find_examples, gather_evidence
 from tasks.execution import COMPUTE_RETRIES
-from tasks.ingest import show_reasons
+from tasks.ingest import raw_file, show_reasons
 from tasks.model import Evaluation, Lineage, Training
 from tasks.options import PlaceOptions
-from tasks.raw import raw_file
 from tasks.score import Scored, read_rows
 from tasks.store import PART_FILES, local_file, publish_once, read_table
 
@@ -61,7 +60,7 @@ def publish_training_report(
 
     Args:
         places: The store.
-        training: What the training found.
+        training: Results of the training.
         model: The model that it published.
         products: The raw products file, for titles.
     """
@@ -89,9 +88,9 @@ def publish_evaluation_report(
 
     Args:
         places: The store.
-        evaluation: What the evaluation found.
+        evaluation: Results of the evaluation.
         published: The evaluation as it was published.
-        findings: What was found beside what every evaluation looks for.
+        findings: Findings beside those that every evaluation looks for.
     """
     return _publish(
         places,
@@ -173,7 +172,7 @@ def report_of_evaluation(places: PlaceOptions, evaluation: Evaluation, findings:
 
 
 def summarise_data(places: PlaceOptions, lineage: Lineage) -> DataSummary:
-    """Return what the report says of the data."""
+    """Return the summary of the data that a report shows."""
     raw, user_ids = lineage.raw.files[0], read_table(places, lineage.dataset, layout.USER_MAP)["user_id"]
     return DataSummary(
         is_sample_data=bool(len(user_ids)) and is_sample_user(user_ids[0].as_py()),
@@ -213,7 +212,7 @@ def _split_summary(split: Manifest) -> SplitSummary:
 def _notes(lineage: Lineage) -> list[str]:
     counts, notes = lineage.dataset.counts, []
     if not counts["has_ratings"]:
-        notes.append("The input has no ratings: explicit ALS and the rating baselines are left out.")
+        notes.append("The input has no ratings: models that need them are left out.")
     elif lineage.reviews.counts["n_distinct_ratings"] == 1:
         notes.append("All ratings are equal: errors of predicted ratings say nothing here.")
     if not counts["has_timestamps"]:

@@ -25,9 +25,9 @@ from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.dataset import find_indices
 from tasks.execution import COMPUTE_RETRIES
+from tasks.ingest import raw_file
 from tasks.options import EvaluationOptions, PlaceOptions
 from tasks.rank import load_model, rank_users
-from tasks.raw import raw_file
 from tasks.store import LEARNT, learnt_parts, local_file, publish_once, read_parts, read_table
 
 PART = "test"

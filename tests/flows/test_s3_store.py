@@ -86,7 +86,7 @@ def test_training_on_minio_gives_the_ids_and_the_bytes_of_one_on_a_folder(
 
 
 def test_training_leaves_no_scratch_on_the_server(pair: Pair) -> None:
-    hidden = pair.workplaces[0].store._bucket.objects(".spark/")  # type: ignore[attr-defined]
+    hidden = pair.workplaces[0].store._objects(".spark/")  # type: ignore[attr-defined]
     assert [
         found["Key"] for found in hidden if not found["Key"].endswith("/")
     ] == []  # Hadoop keeps a marker of a folder
@@ -136,7 +136,7 @@ def test_flags_of_s3_reach_the_store_and_spark(tmp_path: Path) -> None:
         s3_ca_bundle=bundle,
         s3_verify_tls=False,
     )
-    client = places.open_store()._bucket.client  # type: ignore[attr-defined]
+    client = places.open_store()._client  # type: ignore[attr-defined]
     assert (client.meta.endpoint_url, client.meta.region_name) == ("https://server:9000", "eu-west-3")
 
 

@@ -258,7 +258,7 @@ def test_download_continues_by_last_modified_when_the_etag_is_weak(site: Site, t
     assert site.requests[1]["if-range"] == site.last_modified
 
 
-def test_download_starts_afresh_when_nothing_identifies_the_version(site: Site, target: Path) -> None:
+def test_download_starts_over_when_nothing_identifies_the_version(site: Site, target: Path) -> None:
     site.etag = None
     fetch_half(site, target)
     assert fetch(site, target).sha256 == sha256_of(REVIEWS)
@@ -279,7 +279,7 @@ def test_download_starts_afresh_when_nothing_identifies_the_version(site: Site, 
         ),
     ],
 )
-def test_download_starts_afresh_when_the_server_does_not_continue_the_same_file(
+def test_download_starts_over_when_the_server_does_not_continue_the_same_file(
     site: Site, target: Path, changes: dict[str, Any], n_requests: int
 ) -> None:
     fetch_half(site, target)
@@ -290,8 +290,8 @@ def test_download_starts_afresh_when_the_server_does_not_continue_the_same_file(
 
 
 @pytest.mark.parametrize("change", ["version", "size"])
-def test_download_starts_afresh_when_a_range_is_of_another_file(site: Site, target: Path, change: str) -> None:
-    """Plain text carries no checksum that would find it out later."""
+def test_download_starts_over_when_a_range_is_of_another_file(site: Site, target: Path, change: str) -> None:
+    """Plain text has no checksum by which it would show later."""
     plain = target.with_suffix("")
     site.body = b"user,item\n" * 30_000
     fetch_half(site, plain)
@@ -301,13 +301,13 @@ def test_download_starts_afresh_when_a_range_is_of_another_file(site: Site, targ
     assert len(site.requests) == 3
 
 
-def test_download_starts_afresh_when_the_part_is_of_another_url(site: Site, target: Path) -> None:
+def test_download_starts_over_when_the_part_is_of_another_url(site: Site, target: Path) -> None:
     fetch_half(site, target)
     fetch(site, target, url=f"{site.url}?version=2")
     assert "range" not in site.requests[1]
 
 
-def test_download_starts_afresh_when_the_state_of_the_part_is_lost(site: Site, target: Path) -> None:
+def test_download_starts_over_when_the_state_of_the_part_is_lost(site: Site, target: Path) -> None:
     fetch_half(site, target)
     part_of(target).with_name(f"{NAME}.part.json").write_text('{"url"')
     assert fetch(site, target).sha256 == sha256_of(REVIEWS)

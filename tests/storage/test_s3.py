@@ -16,7 +16,7 @@ from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
 from servers import open_custom_minio, open_versitygw
 
-import storage.s3_bucket
+import storage.s3
 import storage.s3_client
 import storage.s3_transfer
 from deployments.s3_server import S3Server
@@ -25,8 +25,7 @@ from storage import artifacts
 from storage.champion import replace_champion
 from storage.opening import S3Options, open_store
 from storage.s3 import S3Store
-from storage.s3_bucket import parse_uri
-from storage.s3_client import open_client
+from storage.s3_client import open_client, parse_uri
 
 MEBIBYTE = 1024**2
 FUTURE = datetime.now(UTC) + timedelta(days=1)
@@ -40,7 +39,7 @@ def on_minio(minio: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Sto
     storage.s3_client._client.cache_clear()
     yield S3Store(f"s3://{minio.bucket}/{uuid.uuid4().hex}", S3Options(s3_endpoint_url=minio.endpoint_url))
     storage.s3_client._client.cache_clear()
-    storage.s3_bucket.race_flaw.cache_clear()
+    storage.s3_transfer.race_flaw.cache_clear()
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def one_attempt(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def events(store: S3Store) -> Any:
-    return store._bucket.client.meta.events
+    return store._client.meta.events
 
 
 def lose_answers(store: S3Store, operation: str, n_answers: int = 1) -> list[int]:
@@ -86,7 +85,7 @@ def file_of(folder: Path, n_mebibytes: int) -> Path:
 
 
 def uploads(store: S3Store) -> list[str]:
-    return [upload["Key"] for upload in store._bucket.unfinished_uploads()]
+    return [upload["Key"] for upload in store._unfinished_uploads()]
 
 
 # --- Writes whose answer is lost ---
@@ -175,13 +174,13 @@ def test_loser_of_a_race_in_parts_leaves_none(on_minio: S3Store, tmp_path: Path)
 
 
 def test_sweep_takes_unfinished_uploads_and_scratch_of_this_store_only(on_minio: S3Store) -> None:
-    client, bucket = on_minio._bucket.client, on_minio._bucket.name
+    client, bucket = on_minio._client, on_minio._bucket
     foreign = f"{uuid.uuid4().hex}/a"
     ids = {
         key: client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
-        for key in (on_minio._bucket.full("a"), foreign)
+        for key in (on_minio._full("a"), foreign)
     }
-    client.put_object(Bucket=bucket, Key=on_minio._bucket.full(".spark/x/part-0"), Body=b"")
+    client.put_object(Bucket=bucket, Key=on_minio._full(".spark/x/part-0"), Body=b"")
     on_minio.create("models/1/a", b"")
     expected = [f"unfinished upload of {on_minio.locate('a')}", f"scratch object {on_minio.uri}/.spark/x/part-0"]
     assert list(on_minio.sweep(datetime(2020, 1, 1, tzinfo=UTC), remove=True)) == []
@@ -196,7 +195,7 @@ def test_sweep_takes_unfinished_uploads_and_scratch_of_this_store_only(on_minio:
 
 
 def test_list_goes_on_over_all_pages(on_minio: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage.s3_bucket, "PAGE_OBJECTS", 7)
+    monkeypatch.setattr(storage.s3, "PAGE_OBJECTS", 7)
     keys = [f"a/{number:03d}" for number in range(50)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda key: on_minio.create(key, b""), keys))
@@ -205,7 +204,7 @@ def test_list_goes_on_over_all_pages(on_minio: S3Store, monkeypatch: pytest.Monk
 
 def test_objects_of_others_are_not_listed(on_minio: S3Store) -> None:
     for name in ("mit leer zeichen", "ümlaut", ".hidden/a", "a/.b/c"):
-        on_minio._bucket.client.put_object(Bucket=on_minio._bucket.name, Key=on_minio._bucket.full(name), Body=b"")
+        on_minio._client.put_object(Bucket=on_minio._bucket, Key=on_minio._full(name), Body=b"")
     on_minio.create("a/b", b"")
     assert [info.key for info in on_minio.list("")] == ["a/b"]
 
@@ -215,7 +214,7 @@ def test_objects_of_others_are_not_listed(on_minio: S3Store) -> None:
 
 def test_minio_has_no_race_flaw_and_nothing_is_left_of_the_probe(on_minio: S3Store) -> None:
     assert on_minio.race_flaw() is None
-    assert list(on_minio._bucket.objects(".probe/")) == []
+    assert list(on_minio._objects(".probe/")) == []
 
 
 @pytest.mark.parametrize(
@@ -232,7 +231,7 @@ def test_pointer_is_refused_on_a_server_that_ignores_conditions(
     ignore_conditions(on_minio, *headers)
     with pytest.raises(InvalidInput, match=r"champion\.json is not written") as refused:
         replace_champion(on_minio, {"model": "1"}, None)
-    assert f"{on_minio._bucket.server} ignores {named}: it overwrote" in str(refused.value)
+    assert f"{on_minio._client.meta.endpoint_url} ignores {named}: it overwrote" in str(refused.value)
     assert list(on_minio.list("")) == []
 
 

@@ -18,7 +18,7 @@ import pytest
 from disks import mounted_disk, remount
 from servers import Proxy, make_certificate, open_custom_minio
 
-import storage.s3_bucket
+import storage.s3
 import storage.s3_client
 import storage.s3_transfer
 from deployments.s3_server import S3Server, open_minio
@@ -54,7 +54,7 @@ def tell_and_wait(**_):
     threading.Event().wait()
 
 store = S3Store(sys.argv[1], S3Options(s3_endpoint_url=sys.argv[2]))
-store._bucket.client.meta.events.register("after-call.s3.UploadPart", tell_and_wait)
+store._client.meta.events.register("after-call.s3.UploadPart", tell_and_wait)
 artifacts.publish(store, "models", "1f3a", Path(sys.argv[3]), inputs={}, parameters={}, code_version="", counts={})
 """
 
@@ -75,7 +75,7 @@ def _own_clients() -> Iterator[None]:
     """Keep clients that a test tampers with from other tests."""
     yield
     storage.s3_client._client.cache_clear()
-    storage.s3_bucket.race_flaw.cache_clear()
+    storage.s3_transfer.race_flaw.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -186,11 +186,11 @@ def assert_is_absent(store: S3Store) -> None:
 
 
 def uploads(store: S3Store) -> list[str]:
-    return [upload["Key"].removeprefix(store._bucket.full("")) for upload in store._bucket.unfinished_uploads()]
+    return [upload["Key"].removeprefix(store._full("")) for upload in store._unfinished_uploads()]
 
 
 def uploads_to(store: S3Store, key: str) -> int:
-    answer = store._bucket.client.list_multipart_uploads(Bucket=store._bucket.name, Prefix=store._bucket.full(key))
+    answer = store._client.list_multipart_uploads(Bucket=store._bucket, Prefix=store._full(key))
     return len(answer.get("Uploads", []))
 
 
@@ -204,7 +204,7 @@ def on_event(store: S3Store, name: str, work: Callable[[], object], when: Callab
                 done.set()
                 work()
 
-    store._bucket.client.meta.events.register(name, handle)
+    store._client.meta.events.register(name, handle)
 
 
 def failures(n_failures: int) -> Callable[..., bool]:
@@ -439,7 +439,7 @@ def test_download_goes_on_where_it_was_cut(place: Place, proxy: Proxy, folder: P
     (folder / "large").write_bytes(os.urandom(5 * MEBIBYTE))
     store = place.store(proxy.url)
     ranges: list[str] = []
-    store._bucket.client.meta.events.register(
+    store._client.meta.events.register(
         "before-send.s3.GetObject", lambda request, **_: ranges.append(str(request.headers.get("Range")))
     )
     with place.watched():

@@ -1,0 +1,156 @@
+"""The guard, the choice and the gate on scores that are in a store; without Spark, Dask and Prefect."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from evaluation.options import SplitOptions
+from models.registry import Candidate, yardsticks
+from schema.errors import InvalidInput
+from schema.metric import Metric
+from spark.options import SparkOptions
+from storage import artifacts, layout
+from storage.champion import ChampionHistory
+from storage.manifest import Manifest
+from storage.parquet import write_parquet
+from tasks import choose as choosing
+from tasks.choose import choose
+from tasks.dataset import split_dataset
+from tasks.fit import fit
+from tasks.options import EvaluationOptions, PlaceOptions, PromotionOptions, SelectionOptions
+from tasks.promotion import Challenge, decide
+from tasks.score import Scored, score
+
+N_USERS, N_ITEMS = 120, 60
+KNN = Candidate(model="item-knn", parameters={"knn_neighbours": 20, "knn_shrinkage": 1.0})
+COLUMNS = {"user_idx": pa.int32(), "item_idx": pa.int32(), "rating": pa.float32(), "timestamp": pa.int64()}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A split of a dataset with two tastes, and what is scored on its validation and test parts."""
+
+    places: PlaceOptions
+    split: Manifest
+    validated: list[Scored]
+    tested: list[Scored]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    folder = tmp_path_factory.mktemp("choose")
+    places = PlaceOptions(store_uri=str(folder / "store"), work_dir=folder / "work")
+    split = split_dataset.fn(places, publish_dataset(places, folder / "dataset"), SplitOptions())
+    candidates = [*yardsticks(), KNN]
+
+    def scores(parts: tuple[str, ...], part: str) -> list[Scored]:
+        fits = [fit.fn(places, split, parts, one, SparkOptions()) for one in candidates]
+        found = zip(candidates, fits, strict=True)
+        return [Scored(one, made, score.fn(places, split, made, one, part, EvaluationOptions())) for one, made in found]
+
+    return Scene(places, split, scores(("train",), "validation"), scores(("train", "validation"), "test"))
+
+
+def publish_dataset(places: PlaceOptions, folder: Path) -> Manifest:
+    """Publish interactions of users who take, of the items of their own half, the first ones more often."""
+    draws = np.random.default_rng(0)
+    rows = []
+    for user in range(N_USERS):
+        weights = np.where(np.arange(N_ITEMS) % 2 == user % 2, 1 / (1 + np.arange(N_ITEMS)), 0)
+        items = draws.choice(N_ITEMS, size=8, replace=False, p=weights / weights.sum())
+        rows += [(user, item, 1.0 + place % 5, 1000 * user + place) for place, item in enumerate(items)]
+    arrays = [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), COLUMNS.values(), strict=True)]
+    table = pa.table(dict(zip(COLUMNS, arrays, strict=True)))
+    folder.mkdir()
+    write_parquet([table], folder / layout.INTERACTIONS, table.schema)
+    counts = {"n_users": N_USERS, "n_items": N_ITEMS, "has_ratings": True, "has_timestamps": True}
+    return artifacts.publish(
+        places.open_store(), layout.DATASETS, "d", folder, inputs={}, parameters={}, code_version="", counts=counts
+    )
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The rows of the table of candidates, which no Prefect server is asked to keep."""
+    rows: list[dict[str, Any]] = []
+    monkeypatch.setattr(choosing, "create_table_artifact", lambda table, **_: rows.extend(table))
+    return rows
+
+
+def test_the_best_on_validation_is_chosen_by_a_metric_that_is_fit(scene: Scene, shown: list[dict[str, Any]]) -> None:
+    choice = choose.fn(scene.places, scene.split, scene.validated, SelectionOptions(), EvaluationOptions())
+    assert (choice.scored.candidate, choice.metric) == (KNN, Metric("ndcg", 10))
+    assert (choice.guard.is_fit, choice.lead.winner) == (True, KNN.label)
+    tried = [str(trial.metric) for trial in (choice.guard.wanted, *choice.guard.others)]
+    assert tried == [f"{name}_10" for name in ("ndcg", "recall", "precision", "hit_rate", "mrr", "map")] + [
+        "held_out_only_precision_10",
+        "held_out_only_ndcg_10",
+    ]
+    assert [row["chosen"] for row in shown] == ["", "", "yes"]
+
+
+def test_a_metric_that_no_model_can_fail_may_not_choose_unless_that_is_asked_for(
+    scene: Scene, shown: list[dict[str, Any]]
+) -> None:
+    options = SelectionOptions(select_by="held_out_only_precision_10")
+    with pytest.raises(InvalidInput, match=r"--select-by held_out_only_precision_10 choose a model: .* --guard warn"):
+        choose.fn(scene.places, scene.split, scene.validated, options, EvaluationOptions())
+    warned = options.model_copy(update={"guard": "warn"})
+    choice = choose.fn(scene.places, scene.split, scene.validated, warned, EvaluationOptions())
+    assert not choice.guard.is_fit
+    assert len(shown) == len(scene.validated)
+
+
+def publish_models(scene: Scene) -> list[Manifest]:
+    """Publish the two candidates that are no yardstick of chance as models."""
+    found = []
+    for one in scene.tested[1:]:
+        folder = scene.places.work_dir / one.candidate.model
+        folder.mkdir(exist_ok=True)
+        (folder / "empty").write_bytes(b"")
+        found.append(
+            artifacts.publish(
+                scene.places.open_store(),
+                layout.MODELS,
+                one.candidate.model,
+                folder,
+                inputs={"split": scene.split.id},
+                parameters={"model": one.candidate.model, **one.candidate.parameters},
+                code_version="",
+                counts={},
+            )
+        )
+    return found
+
+
+@pytest.mark.parametrize(("is_better", "unmet"), [(True, []), (False, ["not worse than the champion"])])
+def test_the_gate_lets_the_better_model_pass_and_publishes_its_reasons(
+    scene: Scene, is_better: bool, unmet: list[str]
+) -> None:
+    champion, challenger = publish_models(scene) if is_better else publish_models(scene)[::-1]
+    challenge = Challenge(challenger, champion, scene.split, ChampionHistory((), None), ())
+    asked = (SelectionOptions(), EvaluationOptions(), PromotionOptions())
+    decision = decide.fn(scene.places, challenge, scene.tested, *asked)
+    record = decision.record
+    assert (decision.is_new, record["promoted"], record["metric"]) == (True, is_better, "ndcg_10")
+    assert [one["name"] for one in record["conditions"] if not one["met"]] == unmet
+    assert (record["challenger"]["model_id"], record["champion"]["model_id"]) == (challenger.id, champion.id)
+    assert record["difference"]["n_users"] == N_USERS
+    assert (record["difference"]["value"] > 0) == is_better
+    stored = scene.places.open_store().read(f"promotions/{decision.artifact.id}/{layout.DECISION}")
+    assert json.loads(stored) == record
+    again = decide.fn(scene.places, challenge, scene.tested, *asked)
+    assert (again.is_new, again.artifact) == (False, decision.artifact)
+
+
+def test_models_are_not_compared_by_a_metric_that_is_not_kept_for_each_user(scene: Scene) -> None:
+    challenger = publish_models(scene)[1]
+    challenge = Challenge(challenger, None, scene.split, ChampionHistory((), None), ())
+    options = SelectionOptions(select_by="held_out_only_ndcg_10")
+    with pytest.raises(InvalidInput, match="ranks held-out rows only, and is not kept for each user"):
+        decide.fn(scene.places, challenge, scene.tested, options, EvaluationOptions(), PromotionOptions())
