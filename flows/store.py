@@ -215,7 +215,7 @@ def copy(choice: OneChoice, destination: CopyChoice, places: PlaceOptions) -> di
     """Copy an artifact, by default with all it was made from, to another store and print what was copied."""
     from tasks.store import scratch_folder
 
-    source, target = places.open_store(), open_store(destination.to, places.s3_options)
+    source, target = places.open_store(), open_store(destination.to, places.s3)
     manifests = artifacts_to_copy(source, find_artifact(source, choice.id), alone=destination.alone)
     n_bytes = sum(manifest.size_bytes for manifest in manifests)
     with scratch_folder(places, "copy") as scratch, progress_bar("Copying", n_bytes) as advance:
