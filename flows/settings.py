@@ -60,7 +60,7 @@ WorkerMemory = Annotated[str, Field(pattern=MEMORY), AfterValidator(_enough_to_s
 
 
 class DaskOptions(BaseModel):
-    """Where row-parallel tasks run."""
+    """Dask: where row-parallel tasks run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -215,7 +215,7 @@ def copy(choice: OneChoice, destination: CopyChoice, places: PlaceOptions) -> di
     """Copy an artifact to another store, by default with its report and all it was made from, and print the copies."""
     from tasks.store import scratch_folder
 
-    source, target = places.open_store(), open_store(destination.to, places.s3_options)
+    source, target = places.open_store(), open_store(destination.to, places.s3)
     artifact = find_artifact(source, choice.id)
     report = None if destination.alone else find_report(source, artifact.require_manifest())
     chosen = find_artifact(source, report.name) if report else artifact
