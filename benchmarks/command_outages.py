@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.outages import EXIT_0, SCENARIOS, Outcome
+from benchmarks.outages import EXIT_0, Outcome, Scenario
 from benchmarks.reader import compare, digests
 from deployments.stack.placement import DASK_SCHEDULER, place_in_containers
 from deployments.stack.services import services
@@ -37,6 +37,11 @@ class Job:
     scratch: Path
 
     @property
+    def undisturbed(self) -> Path:
+        """The store of a training that nobody disturbed."""
+        return self.scratch / "undisturbed"
+
+    @property
     def environment(self) -> dict[str, str]:
         """Variables of a command, without those that lead it elsewhere."""
         return {name: value for name, value in os.environ.items() if not name.startswith(LEADING_ELSEWHERE)}
@@ -60,19 +65,11 @@ class Job:
         )
         return f"exit code {done.returncode}", last_error(done.stderr)
 
-    def outcome(self, name: str, state: str, seconds: float, message: str, store: Path) -> Outcome:
-        """Run the training again on a store after an outage, and compare the store with one that nobody disturbed.
-
-        Raises:
-            Unavailable: If an undisturbed training fails.
-        """
+    def rerun(self, scenario: Scenario, state: str, seconds: float, message: str, store: Path) -> Outcome:
+        """Run the training again on a store after an outage, and compare the store with the undisturbed one."""
         rerun, _ = self.run(store)
-        reference = self.scratch / "reference"
-        undisturbed, error = self.run(reference)
-        if undisturbed != EXIT_0:
-            raise Unavailable(f"an undisturbed training failed: {error}")
-        found, expected = (digests(open_store(str(one))) for one in (store, reference))
-        return Outcome(SCENARIOS[name], state, seconds, message, rerun, compare(found, expected))
+        found, expected = (digests(open_store(str(one))) for one in (store, self.undisturbed))
+        return Outcome(scenario, state, seconds, message, rerun, compare(found, expected))
 
 
 def last_error(log: str) -> str:
@@ -88,7 +85,19 @@ def last_error(log: str) -> str:
     return " ".join(message).split(" | ")[-1].strip()
 
 
-def fill_disk(job: Job) -> Outcome:
+def try_command(scenario: Scenario, job: Job) -> Outcome:
+    """Return the outcome of an outage; an undisturbed training runs first, to compare with.
+
+    Raises:
+        Unavailable: If the undisturbed training fails.
+    """
+    state, error = job.run(job.undisturbed)
+    if state != EXIT_0:
+        raise Unavailable(f"an undisturbed training failed: {error}")
+    return COMMANDS[scenario.name](job, scenario)
+
+
+def fill_disk(job: Job, scenario: Scenario) -> Outcome:
     """Train on a store whose disk is too small; then on the same with more room.
 
     Raises:
@@ -99,19 +108,19 @@ def fill_disk(job: Job) -> Outcome:
         state, message = job.run(store)
         seconds = time.monotonic() - began
         _mount("-o", "remount,size=200m", str(disk))
-        return job.outcome("disk-full", state, seconds, message, store)
+        return job.rerun(scenario, state, seconds, message, store)
 
 
-def limit_memory(job: Job) -> Outcome:
+def limit_memory(job: Job, scenario: Scenario) -> Outcome:
     """Train with a Dask worker that may take less than Python and its libraries; then without the limit."""
     store, began = job.scratch / "limited", time.monotonic()
     with _starved_dask(job) as address:
         state, message = job.run(store, "--dask-scheduler-address", address)
     seconds = time.monotonic() - began
-    return job.outcome("memory-limit", state, seconds, message, store)
+    return job.rerun(scenario, state, seconds, message, store)
 
 
-def terminate_command(job: Job) -> Outcome:
+def terminate_command(job: Job, scenario: Scenario) -> Outcome:
     """Send SIGTERM to a training while Spark takes the k-core; then run it again."""
     store = job.scratch / "terminated"
     command = job.command(store)
@@ -124,7 +133,7 @@ def terminate_command(job: Job) -> Outcome:
         process.send_signal(signal.SIGTERM)
         log += process.stderr.read()
     seconds = time.monotonic() - began
-    return job.outcome("sigterm-command", f"exit code {process.returncode}", seconds, last_error(log), store)
+    return job.rerun(scenario, f"exit code {process.returncode}", seconds, last_error(log), store)
 
 
 COMMANDS = {"disk-full": fill_disk, "memory-limit": limit_memory, "sigterm-command": terminate_command}

@@ -119,9 +119,9 @@ def _open_pipeline(folder: Path) -> Iterator[Run]:
 
     from flows.log_stream import prepare_process
     from flows.runtime import open_dask
-    from flows.settings import Environment, RunOptions
+    from flows.settings import Environment
     from models.registry import Candidate
-    from tasks.options import EvaluationOptions, PlaceOptions
+    from tasks.options import EvaluationOptions, PlaceOptions, RunOptions
     from tasks.score import score
 
     log = RunOptions(log_level="WARNING")

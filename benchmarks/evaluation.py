@@ -140,11 +140,9 @@ def _environment(folder: str) -> dict[str, str]:
     The project's sessions restrict the JVM to its quick compiler, which suits short jobs. A long one is faster with
     the thorough one, so Spark gets that here.
     """
-    from flows.child_server import INHERITED
-
-    inherited = {name: os.environ[name] for name in (*INHERITED, "JAVA_HOME") if name in os.environ}
+    java = {name: os.environ[name] for name in ("JAVA_HOME",) if name in os.environ}
     return {
-        **inherited,
+        **java,
         "PREFECT_HOME": f"{folder}/prefect",
         "TMPDIR": folder,
         "SPARK_LOCAL_DIRS": folder,

@@ -49,13 +49,13 @@ COLUMNS = (
 )
 # Words in a line of a training's log, by the stage that writes it, in the order of the training.
 STAGES = {
-    "ingest": r"kept as raw|fetch raw|read raw|reviews/|publish reviews|quarantine|'check|'keep ",
+    "ingest": r"kept as raw|fetch raw|read raw|reviews/|publish reviews|quarantine|'check (?!tracking)|'keep ",
     "dataset": r"k-core|datasets/|build dataset",
     "split": r"split|Split",
     "fit": r"\bfit |fits/|BLAS",
     "score": r"\bscore |scores/",
     "choose": r"choose|Chosen|No ALS model",
-    "publish": r"models/|publish model|NDCG|Test split|Sample data",
+    "publish": r"models/|publish model|reports/|publish report|NDCG|Test split|Sample data",
     "recommend": r"recommend",
     "track": r"track|MLflow|mlflow|Report:|Model:|Recommendations:|experiment",
 }

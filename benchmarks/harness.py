@@ -138,8 +138,8 @@ def make_table(title: str, labels: Sequence[str], columns: Sequence[Column], row
         table.add_column(name, no_wrap=True)
     for name, _, _ in columns:
         table.add_column(name, justify="right", no_wrap=True)
-    for told, figures in rows.items():
-        table.add_row(*told, *(_cell(figures.values.get(metric), digits) for _, metric, digits in columns))
+    for own_labels, figures in rows.items():
+        table.add_row(*own_labels, *(_cell(figures.values.get(metric), digits) for _, metric, digits in columns))
     return table
 
 

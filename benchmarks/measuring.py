@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from flows.child_server import INHERITED
 from schema.errors import RecommenderError, Unavailable
 
 MEGABYTE = 1_000_000
@@ -84,7 +85,7 @@ def measure_in_child(
     Args:
         prepare: Function of a module, not of a script: a context manager that yields what is measured.
         arguments: JSON values for it, by name.
-        environment: All variables of the process.
+        environment: Variables of the process, besides `flows.child_server.INHERITED`: nobody's own settings count.
 
     Raises:
         Unavailable: If the process fails; it says why on standard error.
@@ -93,12 +94,13 @@ def measure_in_child(
         f"from {prepare.__module__} import {prepare.__name__}; from benchmarks.measuring import answer_parent; "
         f"answer_parent({prepare.__name__})"
     )
-    with _child([sys.executable, "-c", code, json.dumps(arguments)], environment) as process:
-        said, _ = process.communicate()
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    with _child([sys.executable, "-c", code, json.dumps(arguments)], inherited | dict(environment)) as process:
+        output, _ = process.communicate()
     if process.returncode:
-        told = " ".join(str(value) for value in arguments.values())
-        raise Unavailable(f"'{prepare.__name__} {told}' ended with exit code {process.returncode}; it said why above.")
-    return Measurement(**json.loads(said.splitlines()[-1]))
+        work = " ".join(str(value) for value in arguments.values())
+        raise Unavailable(f"'{work}' ended with exit code {process.returncode}; its error is above.")
+    return Measurement(**json.loads(output.splitlines()[-1]))
 
 
 def answer_parent(prepare: Callable[..., AbstractContextManager[Run]]) -> None:

@@ -140,7 +140,7 @@ def judge(outcomes: Sequence[Outcome]) -> int:
 
 
 def _try_all(only: Sequence[str], folder: Path) -> Iterator[Outcome]:
-    from benchmarks.command_outages import COMMANDS, Job
+    from benchmarks.command_outages import Job, try_command
     from benchmarks.stack_outages import try_on_stack
     from benchmarks.trainings import FLAGS, SAMPLE
     from reviews.sample import write_sample
@@ -150,10 +150,10 @@ def _try_all(only: Sequence[str], folder: Path) -> Iterator[Outcome]:
     chosen = [one for name, one in SCENARIOS.items() if name in only]
     if on_stack := [one for one in chosen if one.step]:
         yield from try_on_stack(on_stack, {"input_reviews": reviews, "input_products": products}, folder)
-    for name in (one.name for one in chosen if not one.step):
-        scratch = folder / name
+    for scenario in (one for one in chosen if not one.step):
+        scratch = folder / scenario.name
         scratch.mkdir()
-        yield COMMANDS[name](Job(("--input", reviews, "--products", products, *FLAGS), scratch))
+        yield try_command(scenario, Job(("--input", reviews, "--products", products, *FLAGS), scratch))
 
 
 def _show(outcomes: Sequence[Outcome]) -> None:

@@ -93,12 +93,12 @@ def verdicts(figures: Sequence[harness.Figures]) -> Iterator[str]:
         name = f"{figure.split} by {LABELS[figure.model]}"
         if figure.model == "store":
             ratio = figure.values["ratio_to_boto3"].value
-            told = f"{name}: {ratio:.2f} x boto3's time"
-            yield harness.describe_aim(told, f"at most {MOST_RATIO}", ratio <= MOST_RATIO)
+            found = f"{name}: {ratio:.2f} x boto3's time"
+            yield harness.describe_aim(found, f"at most {MOST_RATIO}", ratio <= MOST_RATIO)
         if figure.model != "boto3":
             peak = figure.values["peak_megabytes"].high
-            told = f"{name}: at most {peak:.0f} MB above idle"
-            yield harness.describe_aim(told, f"below {LEAST_TOO_MANY_MEGABYTES}", peak < LEAST_TOO_MANY_MEGABYTES)
+            found = f"{name}: at most {peak:.0f} MB above idle"
+            yield harness.describe_aim(found, f"below {LEAST_TOO_MANY_MEGABYTES}", peak < LEAST_TOO_MANY_MEGABYTES)
 
 
 def _show(figures: Sequence[harness.Figures], parameters: Mapping[str, Any]) -> None:

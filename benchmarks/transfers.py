@@ -13,7 +13,6 @@ from pathlib import Path
 from benchmarks.harness import take_turns
 from benchmarks.measuring import MEGABYTE, Measurement, Run, measure_in_child
 from deployments.s3_server import S3Server
-from flows.child_server import INHERITED
 from schema.digests import file_sha256
 from schema.errors import CorruptObject, OutOfSpace
 from storage.artifacts import check_digest
@@ -76,8 +75,7 @@ def run_rounds(server: S3Server, source: Path, sha256: str, repetitions: int) ->
         CorruptObject: If what came back is not what went up.
     """
     measured: Measurements = {(direction, method): [] for direction in METHODS for method in METHODS[direction]}
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    environment = {**inherited, **NO_AWS_FILES, **server.environment()}
+    environment = {**NO_AWS_FILES, **server.environment()}
     target = source.with_name("came-back")
     for direction, methods in METHODS.items():
         path = source if direction == UPLOAD else target
@@ -117,5 +115,5 @@ def minio_version(program: Path) -> str:
     with program.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if found := MODULE.search(content):
             return found[1].decode()
-    said = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True).stdout
-    return said.split("(")[0].removeprefix("minio version").strip()
+    output = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True).stdout
+    return output.split("(")[0].removeprefix("minio version").strip()

@@ -22,11 +22,10 @@ from evaluation.ranking import (
     About,
     Scores,
     evaluate_lists,
-    find_users_to_evaluate,
     rank_held_out,
     summarise,
 )
-from evaluation.rating import Predict, rating_error
+from evaluation.rating import Predict, rating_errors
 from evaluation.segments import (
     score_item_segments,
     score_user_segments,
@@ -73,21 +72,6 @@ class HeldOut:
         return np.bincount(self.seen.items, minlength=self.n_items)
 
 
-@dataclass(frozen=True, eq=False)
-class Assessment:
-    """What was measured of a set of lists.
-
-    Attributes:
-        rows: Every metric at every cut-off with its interval.
-        segments: NDCG@10 and recall@10 of groups of items and users.
-        scores: The metrics of each evaluated user.
-    """
-
-    rows: list[MetricRow]
-    segments: list[SegmentScore]
-    scores: Scores
-
-
 @dataclass
 class Measured:
     """What is measured of one candidate on one part.
@@ -120,11 +104,12 @@ def hold_out(
         most_users: Evaluate a seeded sample of so many users where there are more.
     """
     seen, relevant = (items_by_user(rows, n_users) for rows in (learnt, held_out))
-    found = find_users_to_evaluate(seen, relevant)
-    users = found.warm
+    has_relevant, has_seen = relevant.counts > 0, seen.counts > 0
+    warm, cold = np.flatnonzero(has_relevant & has_seen), np.flatnonzero(has_relevant & ~has_seen)
+    users = warm
     if most_users is not None and most_users < len(users):
         users = np.sort(np.random.default_rng(SAMPLE_SEED).choice(users, most_users, replace=False))
-    return HeldOut(seen, relevant, users, found.cold, n_items, _first_timestamps(learnt, n_users), len(found.warm))
+    return HeldOut(seen, relevant, users, cold, n_items, _first_timestamps(learnt, n_users), len(warm))
 
 
 def score_oracle(held_out: HeldOut, k: int) -> Scores:
@@ -146,32 +131,35 @@ def _first_timestamps(learnt: pa.Table, n_users: int) -> NDArray[np.int64] | Non
     return first
 
 
-def assess_lists(
-    items: NDArray[np.int32], held_out: HeldOut, about: About, ks: Sequence[int] = DEFAULT_KS
-) -> Assessment:
-    """Measure the lists of the users to evaluate.
+def measure_lists(
+    measured: Measured, items: NDArray[np.int32], held_out: HeldOut, about: About, ks: Sequence[int] = DEFAULT_KS
+) -> None:
+    """Measure the lists of the users to evaluate, and keep them with what each user gets from them.
 
     Args:
+        measured: Takes what is measured.
         items: Shape (len(held_out.users), max(ks)), best first, unseen only, -1 where none is left.
-        held_out: Who is evaluated on what.
-        about: What the rows are about.
+        held_out: The users to evaluate, and what is held out of them.
+        about: The model and the part that the rows are about.
         ks: Cut-offs.
 
     Raises:
         ValueError: If nobody is left to evaluate, or lists have seen or repeated items.
     """
-    users, counts = held_out.users, held_out.item_counts
-    scores = evaluate_lists(items, users, held_out.seen, held_out.relevant, ks)
-    n_learnt = int((held_out.seen.counts > 0).sum())
+    counts, n_learnt = held_out.item_counts, int((held_out.seen.counts > 0).sum())
+    scores = evaluate_lists(items, held_out.users, held_out.seen, held_out.relevant, ks)
     for metric, by_k in (
         ("novelty", self_information(items, ks, counts, n_learnt)),
         ("popularity", mean_popularity(items, ks, counts)),
     ):
         scores |= {Metric(metric, k): values for k, values in by_k.items()}
-    rows = summarise(scores, about)
-    rows += _catalogue_rows(items, held_out, ks, about)
-    rows += _diversity_rows(items, held_out, ks, about)
-    return Assessment(rows, _segments(items, held_out, scores), scores)
+    measured.rows += summarise(scores, about)
+    measured.rows += _catalogue_rows(items, held_out, ks, about)
+    measured.rows += _diversity_rows(items, held_out, ks, about)
+    measured.segments += _segments(items, held_out, scores)
+    per_user = {str(metric): values for metric, values in scores.items() if metric.k == USERS_K}
+    measured.users = pa.table({"user_idx": held_out.users.astype(np.int32), **per_user})
+    measured.ranked = items
 
 
 def _catalogue_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: About) -> list[MetricRow]:
@@ -212,23 +200,13 @@ def assess_cold_users(items: NDArray[np.int32], held_out: HeldOut, k: int = 10) 
     return score_user_segments(scores, "users without history", {"cold": np.ones(len(held_out.cold), dtype=np.bool_)})
 
 
-def measure_lists(measured: Measured, ranked: NDArray[np.int32], held_out: HeldOut, about: About) -> None:
-    """Measure the lists of the evaluated users, and keep them with what each user gets from them."""
-    assessed = assess_lists(ranked, held_out, about)
-    measured.rows += assessed.rows
-    measured.segments += assessed.segments
-    per_user = {str(metric): values for metric, values in assessed.scores.items() if metric.k == USERS_K}
-    measured.users = pa.table({"user_idx": held_out.users.astype(np.int32), **per_user})
-    measured.ranked = ranked
-
-
 def measure_scores(
     measured: Measured, score: Predict, held_rows: pa.Table, held_out: HeldOut, about: About, *, are_ratings: bool
 ) -> None:
     """Measure the scores of held-out rows by the protocol of held-out rows alone, and as ratings where they are."""
     user_idx, item_idx, rating = (np.asarray(held_rows[name]) for name in ("user_idx", "item_idx", "rating"))
     if are_ratings:
-        measured.rows += rating_error(score, user_idx, item_idx, rating, held_out.seen).rows(about)
+        measured.rows += rating_errors(score, user_idx, item_idx, rating, held_out.seen, about)
     is_good = rating >= GOOD_RATING
-    _, by_metric = held_out_only(user_idx, score(user_idx, item_idx), is_good, (USERS_K,), item_idx=item_idx)
+    by_metric = held_out_only(user_idx, score(user_idx, item_idx), is_good, (USERS_K,), item_idx=item_idx)
     measured.held_out_only += summarise(by_metric, about)

@@ -22,7 +22,7 @@ def held_out_only(
     ks: Sequence[int],
     *,
     item_idx: NDArray[np.integer],
-) -> tuple[NDArray[np.int64], Scores]:
+) -> Scores:
     """Rank the held-out rows of each user by score, equal scores by item, and measure the first k of them.
 
     PRECISION is hits among the first k / min(k, rows of the user). NDCG has binary gains, rank r from 1
@@ -38,17 +38,17 @@ def held_out_only(
         item_idx: Item of each row, shape (n_rows).
 
     Returns:
-        Users in ascending order, shape (n_users), and metric -> value of each of them in [0, 1].
+        Metric -> value in [0, 1] of each user, the users in ascending order.
 
     Raises:
         ValueError: If there are no rows, columns differ in length, a score is not a number, or a k is below 1.
 
     Example:
-        >>> users, scores = held_out_only(
+        >>> scores = held_out_only(
         ...     np.array([3, 3, 3]), np.array([0.9, 0.1, 0.5]), np.array([False, True, True]), [2],
         ...     item_idx=np.array([0, 1, 2]))
-        >>> users.tolist(), scores[Metric(PRECISION, 2)].tolist(), scores[Metric(NDCG, 2)].round(4).tolist()
-        ([3], [0.5], [0.3869])
+        >>> scores[Metric(PRECISION, 2)].tolist(), scores[Metric(NDCG, 2)].round(4).tolist()
+        ([0.5], [0.3869])
     """
     _check_rows(user_idx, score, is_relevant, item_idx, ks)
     order = np.lexsort((item_idx, -score, user_idx))
@@ -56,8 +56,7 @@ def held_out_only(
     user = np.repeat(np.arange(len(users)), n_rows)
     rank = np.arange(len(order)) - np.repeat(first_row, n_rows)
     is_hit = is_relevant[order]
-    hit_user, hit_rank = user[is_hit], rank[is_hit]
-    return users.astype(np.int64), _measure(hit_user, hit_rank, n_rows, ks)
+    return _measure(user[is_hit], rank[is_hit], n_rows, ks)
 
 
 def _measure(

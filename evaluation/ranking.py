@@ -13,7 +13,7 @@ All are those of ranx (Bassani, ECIR 2022) and trec_eval, to the last digit.
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,33 +36,12 @@ About = tuple[str, Mapping[str, Any], str]
 """Name and parameters of a model, and the part of the split: what every row of its metrics says."""
 
 
-class UsersToEvaluate(NamedTuple):
-    """Users with something held out: those with training rows, and those without (cold)."""
-
-    warm: NDArray[np.int64]
-    cold: NDArray[np.int64]
-
-
 def summarise(scores: Scores, about: About) -> list[MetricRow]:
     """Return the mean and the 95 % interval of each metric over users; ValueError if there are no users."""
     return [
         MetricRow(*about, *metric, float(values.mean()), *mean_interval(values), len(values))
         for metric, values in scores.items()
     ]
-
-
-def find_users_to_evaluate(seen: ItemsByUser, relevant: ItemsByUser) -> UsersToEvaluate:
-    """Return the users with a held-out item, cold ones apart: no model has learnt anything of these.
-
-    Example:
-        >>> seen = ItemsByUser.from_pairs(np.array([0]), np.array([1]), n_users=3)
-        >>> relevant = ItemsByUser.from_pairs(np.array([0, 2]), np.array([2, 2]), n_users=3)
-        >>> users = find_users_to_evaluate(seen, relevant)
-        >>> users.warm.tolist(), users.cold.tolist()
-        ([0], [2])
-    """
-    has_relevant, has_seen = relevant.counts > 0, seen.counts > 0
-    return UsersToEvaluate(np.flatnonzero(has_relevant & has_seen), np.flatnonzero(has_relevant & ~has_seen))
 
 
 def evaluate_lists(
@@ -76,7 +55,7 @@ def evaluate_lists(
 
     Args:
         items: Shape (len(users), k_max), best first, unseen only, -1 where none is left; row i is of users[i].
-        users: Users to evaluate, as find_users_to_evaluate gives them, or some of them.
+        users: Users to evaluate, each with held-out items.
         seen: Items of all users that may not be recommended.
         relevant: Held-out items of all users.
         ks: Cut-offs.

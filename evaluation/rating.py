@@ -1,7 +1,6 @@
 """Errors and calibration of predicted ratings."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,48 +17,15 @@ Predict = Callable[[NDArray[np.integer], NDArray[np.integer]], NDArray[np.floati
 """predict(user_idx, item_idx) -> predicted rating of each pair."""
 
 
-@dataclass(frozen=True, eq=False)
-class RatingScores:
-    """Sums of errors of each user with a rated row whose user and item are both in train.
-
-    Attributes:
-        squared: Sum of squared differences, shape (n_users).
-        absolute: Sum of absolute differences, shape (n_users).
-        counts: Rows, shape (n_users).
-    """
-
-    squared: NDArray[np.float64]
-    absolute: NDArray[np.float64]
-    counts: NDArray[np.float64]
-
-    @property
-    def rmse(self) -> float:
-        """Root mean squared error over all rows."""
-        return float(np.sqrt(self.squared.sum() / self.counts.sum()))
-
-    @property
-    def mae(self) -> float:
-        """Mean absolute error over all rows."""
-        return float(self.absolute.sum() / self.counts.sum())
-
-    def rows(self, about: About) -> list[MetricRow]:
-        """Return RMSE and MAE with their intervals."""
-        low, high = np.sqrt(ratio_interval(self.squared, self.counts))
-        absolute = ratio_interval(self.absolute, self.counts)
-        return [
-            MetricRow(*about, "rmse", None, self.rmse, float(low), float(high), len(self.counts)),
-            MetricRow(*about, "mae", None, self.mae, *absolute, len(self.counts)),
-        ]
-
-
-def rating_error(
+def rating_errors(
     predict: Predict,
     user_idx: NDArray[np.integer],
     item_idx: NDArray[np.integer],
     rating: NDArray[np.floating],
     seen: ItemsByUser,
-) -> RatingScores:
-    """Return the errors of predicted ratings on held-out rows, the same rows for every model.
+    about: About,
+) -> list[MetricRow]:
+    """Return RMSE and MAE over held-out rows, the same rows for every model, with their intervals over users.
 
     Rows whose user or item has no row in train (seen) are left out.
 
@@ -80,9 +46,15 @@ def rating_error(
         )
     users, items = user_idx[is_warm], item_idx[is_warm]
     difference = _differences(predict(users, items), rating[is_warm])
-    _, row_user, counts = np.unique(users, return_inverse=True, return_counts=True)
-    squared, absolute = (np.bincount(row_user, errors) for errors in (difference**2, np.abs(difference)))
-    return RatingScores(squared.astype(np.float64), absolute.astype(np.float64), counts.astype(np.float64))
+    _, row_user, n_rows = np.unique(users, return_inverse=True, return_counts=True)
+    counts = n_rows.astype(np.float64)
+    squared, absolute = (np.bincount(row_user, e).astype(np.float64) for e in (difference**2, np.abs(difference)))
+    low, high = np.sqrt(ratio_interval(squared, counts))
+    rmse, mae = float(np.sqrt(squared.sum() / counts.sum())), float(absolute.sum() / counts.sum())
+    return [
+        MetricRow(*about, "rmse", None, rmse, float(low), float(high), len(counts)),
+        MetricRow(*about, "mae", None, mae, *ratio_interval(absolute, counts), len(counts)),
+    ]
 
 
 def calibrate(predicted: NDArray[np.float64], actual: NDArray[np.float64]) -> list[CalibrationBin]:

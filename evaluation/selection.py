@@ -46,7 +46,7 @@ def try_held_out_only(
         k: Cut-off.
     """
     scorers = (random, popularity, rating)
-    return try_metrics(*(held_out_only(user_idx, score, is_relevant, (k,), item_idx=item_idx)[1] for score in scorers))
+    return try_metrics(*(held_out_only(user_idx, score, is_relevant, (k,), item_idx=item_idx) for score in scorers))
 
 
 def try_metric(

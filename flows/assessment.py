@@ -1,15 +1,14 @@
 """Test a model, lists from elsewhere or the original's sweeps on one split."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from loguru import logger
 
 from evaluation.options import SplitOptions
-from flows.pipeline import baselines, fit_and_score, make_split, split_as_asked
-from flows.results import evaluation_record
+from flows.pipeline import baselines, dataset_record, fit_and_score, make_split, split_as_asked, uri_of
 from flows.settings import Environment
 from models.original import SPLIT, original_sweeps
 from models.registry import Candidate, ModelOptions
@@ -19,16 +18,17 @@ from schema.errors import InvalidInput
 from schema.metric import Metric
 from schema.verdicts import Finding
 from spark.options import DatasetOptions
+from storage import layout
 from storage.manifest import Manifest
 from tasks.dataset import split_dataset
 from tasks.evidence import find_what_was_taken_out, look_for_leaks
 from tasks.ingest import keep_file
 from tasks.model import Evaluation, Lineage, find_windows, publish_evaluation
-from tasks.options import EvaluationOptions, ModelChoice, ReviewsInput, SubjectOptions
+from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, ReviewsInput, SubjectOptions
 from tasks.published import find_lineage, find_model
 from tasks.rank import candidate_of
 from tasks.report import publish_evaluation_report, row_of_original
-from tasks.score import Scored, score_as_is, score_lists
+from tasks.score import Scored, read_rows, score_as_is, score_lists
 from tasks.store import LEARNT
 
 
@@ -147,3 +147,20 @@ class Assessment:
             split = split_dataset(places, lineage.dataset, self.split.model_copy(update=chosen))
             scored.append((window.label, self._test(split, competing)))
         return scored
+
+
+def evaluation_record(
+    places: PlaceOptions, lineage: Lineage, scored: Sequence[Scored], evaluation: Manifest, report: Manifest
+) -> dict[str, Any]:
+    """Return the ids, counts, metrics and report of an evaluation."""
+    record = dataset_record(lineage.raw, lineage.reviews, lineage.dataset)
+    record["ids"] |= {"split": lineage.split.id, "evaluation": evaluation.id, "report": report.id}
+    record["counts"] |= {"split": dict(lineage.split.counts)}
+    page = uri_of(places.open_store(), report, layout.REPORT)
+    logger.info("Report: {}", page)
+    return record | {
+        "evaluated": evaluation.counts["label"],
+        "metrics": [asdict(row) for one in scored for row in read_rows(places, one.scores)],
+        "held_out_only": [asdict(row) for one in scored for row in read_rows(places, one.scores, "held_out_only")],
+        "uris": {"report": page},
+    }

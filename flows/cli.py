@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from loguru import logger
 from pydantic import BaseModel, ConfigDict, create_model
@@ -25,7 +25,6 @@ from flows.settings import (
     Environment,
     InvalidSettings,
     NoticeOptions,
-    RunOptions,
     extra_of,
     flag_of,
     flat_fields,
@@ -39,12 +38,12 @@ from flows.termination import Terminated, raising_on_sigterm
 from reports.display import clean_text
 from schema.errors import RecommenderError
 from storage.files import write_whole
-from tasks.options import PlaceOptions
+from tasks.options import PlaceOptions, RunOptions
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 GO_ON = "run the same command again to go on from what is done"
-MOST_LINE_CHARACTERS = 4000
+MOST_LINE_CHARACTERS, MOST_CHOICES = 4000, 4
 
 Result = Mapping[str, Any]
 
@@ -171,13 +170,19 @@ def add_flags(parser: argparse.ArgumentParser, command: Command) -> None:
 def _add_flag(section: "argparse._ArgumentGroup", name: str, field: FieldInfo) -> None:
     """Add a flag, or an argument that stands by itself where the field has ``nargs``; None is one that is not given."""
     extra, about = extra_of(field), _help(name, field)
-    metavar = str(extra.get("metavar") or name.rsplit("_", 1)[-1].upper())
+    metavar = str(extra.get("metavar") or _choices(field) or name.rsplit("_", 1)[-1].upper())
     if "nargs" in extra:
         section.add_argument(name, nargs=extra["nargs"], default=argparse.SUPPRESS, metavar=metavar, help=about)
     elif field.default is False and name not in variables():
         section.add_argument(flag_of(name, field), dest=name, action="store_const", const=True, help=about)
     else:
         section.add_argument(flag_of(name, field), dest=name, required=field.is_required(), metavar=metavar, help=about)
+
+
+def _choices(field: FieldInfo) -> str:
+    """Return the words that a field takes, such as {warn,off}; '' where it takes others, or too many."""
+    words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    return f"{{{','.join(map(str, words))}}}" if 0 < len(words) <= MOST_CHOICES else ""
 
 
 def _help(name: str, field: FieldInfo) -> str:

@@ -20,8 +20,7 @@ def ingest(
     drift: DriftOptions = DEFAULT.drift,
 ) -> dict[str, Any]:
     """Fetch, read, check and index the reviews."""
-    from flows.pipeline import compare_reviews, ingest_reviews
-    from flows.results import dataset_record
+    from flows.pipeline import compare_reviews, dataset_record, ingest_reviews
     from tasks.dataset import build_dataset
 
     environment = read(Environment)

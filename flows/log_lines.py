@@ -1,6 +1,6 @@
-"""One line of the log: what is in it, and how it is written, for people or for machines.
+"""The form of a line of the log, as text for people or as JSON for machines.
 
-Everything that speaks during a run, the project, Prefect, Dask and Spark's JVM, comes to this one form.
+Everything that logs during a run (the project, Prefect, Dask and Spark's JVM) is written in this one form.
 """
 
 import json
@@ -41,10 +41,10 @@ class LogLine:
     """One line of the log.
 
     Attributes:
-        time: When it was said.
+        time: When it was logged.
         level: DEBUG, INFO, WARNING, ERROR or CRITICAL.
-        source: Who says it: a module of the project, ``prefect``, ``dask``, ``spark``, or the name of a logger.
-        message: What is said; may have several lines.
+        source: A module of the project, ``prefect``, ``dask``, ``spark``, or the name of a logger.
+        message: May have several lines.
         flow_run: Name of the flow run that it belongs to, if any.
         flow_run_id: Its id.
         task_run: Name of the task run that it belongs to, if any.
@@ -79,7 +79,7 @@ class LogLine:
 
     def _as_text(self) -> str:
         time = self.time.astimezone().strftime("%H:%M:%S.%f")[:-3]
-        text = f"{time} | {self.level:<7} | {self._run()}{self._speaker()}{self.message}"
+        text = f"{time} | {self.level:<7} | {self._run()}{self._source_prefix()}{self.message}"
         return f"{text}\n{self.exception}" if self.exception else text
 
     def _run(self) -> str:
@@ -88,14 +88,14 @@ class LogLine:
         run = f"Task run {self.task_run!r}" if self.task_run else f"Flow run {self.flow_run!r}"
         return f"{self.flow_run_id[:SHORT_ID]} {run} - "
 
-    def _speaker(self) -> str:
-        """Name who speaks where it is neither the project nor Prefect about a run."""
+    def _source_prefix(self) -> str:
+        """Return the source where it is neither the project nor Prefect about a run."""
         is_expected = self.source.split(".")[0] in OURS or (self.source == "prefect" and self.flow_run_id)
         return "" if is_expected else f"{self.source}: "
 
 
 def start_log(options: LogOptions) -> None:
-    """Send what the project logs to standard error, until a run is prepared; errors that nobody caught as well."""
+    """Send the project's log to standard error until a run is prepared, and in JSON uncaught errors as well."""
     logger.remove()
     logger.add(
         lambda message: write_loguru(message, options.log_format),

@@ -1,4 +1,4 @@
-"""Preparing a process of a run, Dask workers included: one stream of logs, and one BLAS thread per task.
+"""Prepare a process of a run, Dask workers included: one stream of logs, and one BLAS thread per task.
 
 The project's lines go through Prefect's logger of the run that they belong to, so that its pages show them too.
 """
@@ -30,7 +30,7 @@ STREAM = "recommender-log"
 # Below 3.11.9 a process whose threads are looked at (sys._current_frames) while others end can freeze, and hears
 # no signal: https://github.com/python/cpython/issues/106883.
 MAY_BE_PROFILED = sys.version_info >= (3, 11, 9)
-OLD_NEWS = ("Finished in state Completed", "Beginning flow run", "Running hook", "Hook ")
+UNNEEDED = ("Finished in state Completed", "Beginning flow run", "Running hook", "Hook ")
 
 
 class PreparedWorker(WorkerPlugin):
@@ -38,29 +38,29 @@ class PreparedWorker(WorkerPlugin):
 
     name = "recommender-process"
 
-    def __init__(self, log: LogOptions, *, is_told: bool) -> None:
-        self.log, self.is_told = log, is_told
+    def __init__(self, log: LogOptions, *, has_caller: bool) -> None:
+        self.log, self.has_caller = log, has_caller
 
     def setup(self, worker: Worker) -> None:
         """Prepare the process that the worker runs in, and leave out the profile that Dask takes every 10 ms."""
-        prepare_process(self.log, is_told=self.is_told)
+        prepare_process(self.log, has_caller=self.has_caller)
         if not MAY_BE_PROFILED and (profile := worker.periodic_callbacks.pop("profile", None)):
             profile.stop()
 
 
-def prepare_process(log: LogOptions, *, is_told: bool = False) -> None:
+def prepare_process(log: LogOptions, *, has_caller: bool = False) -> None:
     """Route log lines and hold BLAS to one thread: row-parallel tasks share the cores, and sums keep their order.
 
     Args:
         log: What is logged, and how.
-        is_told: Whether a caller, such as the command line, says the errors that the user can act on.
+        has_caller: Whether a caller, such as the command line, says the errors that the user can act on.
     """
     # Read by MLflow when it is first imported.
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
-    # Read by the Dask workers that this process starts, which speak before they are prepared.
+    # Read by the Dask workers that this process starts, which log before they are prepared.
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
-    configure_logging(log, is_told=is_told)
+    configure_logging(log, has_caller=has_caller)
     threadpool_limits(limits=1, user_api="blas")
 
 
@@ -106,7 +106,7 @@ def run_of(record: logging.LogRecord) -> tuple[str | None, str | None, str | Non
 
 
 def source_of(record: logging.LogRecord) -> str:
-    """Return who says what a record holds.
+    """Return the source of a record as a line of the log names it.
 
     Example:
         >>> source_of(logging.makeLogRecord({"name": "distributed.nanny"}))
@@ -117,12 +117,12 @@ def source_of(record: logging.LogRecord) -> str:
     return named or library.get(record.name.split(".")[0], record.name)
 
 
-def configure_logging(options: LogOptions, *, is_told: bool = False) -> None:
-    """Bring all that this process logs to one stream on standard error, and the lines of a run to Prefect as well.
+def configure_logging(options: LogOptions, *, has_caller: bool = False) -> None:
+    """Send all that this process logs to one stream on standard error, and the lines of a run to Prefect as well.
 
     Args:
         options: What is logged, and how.
-        is_told: Whether a caller says errors that the user can act on, so that the stream need not.
+        has_caller: Whether a caller says errors that the user can act on, so that the stream need not.
     """
 
     def forward(message: "Message") -> None:
@@ -141,17 +141,17 @@ def configure_logging(options: LogOptions, *, is_told: bool = False) -> None:
 
     logger.remove()
     logger.add(forward, level=options.log_level, format="{message}", backtrace=False, diagnose=False)
-    _make_stream(options.log_format, is_told=is_told)
+    _make_stream(options.log_format, has_caller=has_caller)
     logging.captureWarnings(True)
     for name in QUIET:
         logging.getLogger(name).setLevel("WARNING")
     for name in RUN_LOGGERS:
         logging.getLogger(name).setLevel(options.log_level)
-        logging.getLogger(name).addFilter(_is_news)
+        logging.getLogger(name).addFilter(_is_needed)
 
 
-def _make_stream(log_format: LogFormat, *, is_told: bool) -> None:
-    """Have one handler that writes lines to standard error, at the root; Prefect's own where it gives colours."""
+def _make_stream(log_format: LogFormat, *, has_caller: bool) -> None:
+    """Install one handler at the root that writes to standard error: Prefect's own where it gives colours."""
     root = logging.getLogger()
     ours = [one for one in root.handlers if isinstance(one, PrefectConsoleHandler) or one.get_name() == STREAM]
     prefects = next((one for one in ours if isinstance(one, PrefectConsoleHandler)), None)
@@ -160,17 +160,17 @@ def _make_stream(log_format: LogFormat, *, is_told: bool) -> None:
         root.removeHandler(handler)
     stream.set_name(STREAM)
     stream.setFormatter(LineFormatter(log_format))
-    stream.removeFilter(_is_not_told)
-    if is_told:
-        stream.addFilter(_is_not_told)
+    stream.removeFilter(_is_not_shown_by_caller)
+    if has_caller:
+        stream.addFilter(_is_not_shown_by_caller)
     root.addHandler(stream)
     for name in HAVE_HANDLERS:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
 
 
-def _is_not_told(record: logging.LogRecord) -> bool:
-    """Leave to the UI what the command line says in one message: errors that the user can act on."""
+def _is_not_shown_by_caller(record: logging.LogRecord) -> bool:
+    """Leave out errors that the user can act on, which the caller shows in one message."""
     return not _can_be_acted_on(record) and not record.getMessage().startswith("Finished in state Failed")
 
 
@@ -178,5 +178,5 @@ def _can_be_acted_on(record: logging.LogRecord) -> bool:
     return isinstance(record.exc_info[1] if record.exc_info else None, RecommenderError)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    return hasattr(record, "source") or not record.getMessage().startswith(OLD_NEWS)
+def _is_needed(record: logging.LogRecord) -> bool:
+    return hasattr(record, "source") or not record.getMessage().startswith(UNNEEDED)

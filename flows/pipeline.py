@@ -1,10 +1,12 @@
 """What flows are composed of: which task after which, and what runs side by side."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from loguru import logger
 from prefect import unmapped
 from prefect.futures import PrefectFuture
 
@@ -14,7 +16,10 @@ from models.registry import Candidate, ModelOptions, candidates, learning_curve,
 from reviews.checks import CHECKS
 from reviews.options import IngestOptions
 from spark.options import DatasetOptions
+from storage import layout
+from storage.artifacts import entry
 from storage.manifest import Manifest
+from storage.protocol import Store
 from tasks.choose import NDCG, Choice, choose
 from tasks.dataset import SPLIT_FILES, build_dataset, split_dataset
 from tasks.drift import Drift, compare_with_before
@@ -30,9 +35,11 @@ from tasks.options import (
     ReviewsInput,
     SelectionOptions,
 )
+from tasks.rank import candidate_of
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
-from tasks.score import Scored, score
+from tasks.score import Scored, read_rows, score
 from tasks.store import LEARNT, scratch_folder
+from tasks.tracking import hide_user
 
 Result = TypeVar("Result")
 
@@ -199,3 +206,52 @@ def recommend_to_all(places: PlaceOptions, model: Manifest, dataset: Manifest, o
     with progress(f"Recommending from {model.id}", key="recommend", unit=" blocks of users") as advance:
         parts = collect(blocks, advance)
     return publish_recommendations(places, model, options, parts)
+
+
+def dataset_record(raw: Manifest, reviews: Manifest, dataset: Manifest) -> dict[str, Any]:
+    """Return the ids and counts from the raw file to the dataset."""
+    made = {"raw": raw, "reviews": reviews, "dataset": dataset}
+    return {
+        "ids": {role: artifact.id for role, artifact in made.items()},
+        "counts": {role: dict(artifact.counts) for role, artifact in made.items()},
+    }
+
+
+def training_record(
+    places: PlaceOptions,
+    lineage: Lineage,
+    validated: Sequence[Scored],
+    tested: Sequence[Scored],
+    model: Manifest,
+    report: Manifest,
+    recommendations: Manifest,
+    mlflow_run: str,
+) -> dict[str, Any]:
+    """Return the ids, counts, chosen model, metrics and places of a training."""
+    record = dataset_record(lineage.raw, lineage.reviews, lineage.dataset)
+    later = {"split": lineage.split, "model": model, "report": report, "recommendations": recommendations}
+    record["ids"] |= {role: artifact.id for role, artifact in later.items()} | {"mlflow_run": mlflow_run}
+    record["counts"] |= {role: dict(artifact.counts) for role, artifact in later.items()}
+    store = places.open_store()
+    return record | {
+        "chosen": candidate_of(model).model_dump(mode="json"),
+        "metrics": [asdict(row) for one in (*validated, *tested) for row in read_rows(places, one.scores)],
+        "uris": {
+            "report": uri_of(store, report, layout.REPORT),
+            "model": store.locate(layout.artifact_prefix(model.kind, model.id)),
+            "recommendations": store.locate(layout.artifact_prefix(recommendations.kind, recommendations.id)),
+        },
+    }
+
+
+def uri_of(store: Store, artifact: Manifest, name: str) -> str:
+    """Return where a file of an artifact is."""
+    prefix = layout.artifact_prefix(artifact.kind, artifact.id)
+    return store.locate(f"{prefix}/{entry(artifact, name).path}")
+
+
+def tell_where(uris: Mapping[str, str], tracking_uri: str) -> None:
+    """Log where the outcome of a training is."""
+    for name, uri in uris.items():
+        logger.info("{}: {}", name.capitalize(), uri)
+    logger.info("MLflow: {}", hide_user(tracking_uri))

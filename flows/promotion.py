@@ -1,5 +1,6 @@
 """Compare a model with the champion, go back to an earlier champion, and show the history."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -13,13 +14,14 @@ from prefect.states import Failed
 
 from flows.cli import StageFailed
 from flows.pipeline import compare_on_test
-from flows.results import promotion_record
 from flows.settings import Environment
 from flows.terminal import stdout
 from reports.promotion import decision_markdown, decision_view, history_view, reason_of
+from storage import layout
 from storage.champion import ChampionTerm, read_history
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
-from tasks.promotion import decide, find_challenge, find_predecessor, make_champion
+from tasks.promotion import Challenge, Decision, decide, find_challenge, find_predecessor, make_champion
+from tasks.score import Scored, read_rows
 
 REFUSED = "Refused"
 
@@ -106,3 +108,26 @@ def show_history(places: PlaceOptions) -> dict[str, Any]:
 def _rename_run(name: str) -> None:
     with get_client(sync_client=True) as client:
         client.update_flow_run(flow_run.id, name=name)
+
+
+def promotion_record(
+    places: PlaceOptions, challenge: Challenge, scored: Sequence[Scored], decision: Decision
+) -> dict[str, Any]:
+    """Return the outcome, ids, decision and metrics of a comparison with the champion."""
+    champion = challenge.champion.id if challenge.champion else None
+    return {
+        "outcome": "promoted" if decision.record["promoted"] else "refused",
+        "ids": {
+            "challenger": challenge.challenger.id,
+            "champion": champion,
+            "split": challenge.split.id,
+            "promotion": decision.artifact.id,
+        },
+        "decision": decision.record,
+        "metrics": [asdict(row) for one in scored for row in read_rows(places, one.scores)],
+        "uris": {
+            "promotion": places.open_store().locate(
+                layout.artifact_prefix(decision.artifact.kind, decision.artifact.id)
+            )
+        },
+    }

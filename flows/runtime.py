@@ -46,7 +46,7 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str]) -> Flow
     @wraps(body)
     def run(**groups: BaseModel) -> Result:
         options = read(Environment).run
-        prepare_process(options, is_told=_has_caller())
+        prepare_process(options, has_caller=_has_caller())
         with tags(options.environment), explaining_lost_dask():
             return body(**_filled(groups))
 
@@ -80,7 +80,7 @@ def run_flow(
         preload: What takes seconds and can be done while the Prefect server starts, such as a slow import.
     """
     options = read(Environment).run
-    prepare_process(options, is_told=True)
+    prepare_process(options, has_caller=True)
     loading = threading.Thread(target=_load, args=[preload], daemon=True)
     loading.start()
     with open_prefect_api(), tags(options.environment):
@@ -142,17 +142,17 @@ def open_dask(environment: Environment | None = None) -> Iterator[str]:
     Raises:
         Unavailable: If no scheduler answers at the address that is set.
     """
-    environment, is_told = environment or read(Environment), _has_caller()
+    environment, has_caller = environment or read(Environment), _has_caller()
     address = environment.dask.dask_scheduler_address
     if address:
         with _connect(address) as client:
-            client.register_plugin(PreparedWorker(environment.run, is_told=is_told))
+            client.register_plugin(PreparedWorker(environment.run, has_caller=has_caller))
         yield address
         return
     heap = driver_memory(environment.spark, machine_bytes())
     with _local_cluster(environment.dask, heap) as cluster:
         with Client(cluster, set_as_default=False) as client:
-            client.register_plugin(PreparedWorker(environment.run, is_told=is_told))
+            client.register_plugin(PreparedWorker(environment.run, has_caller=has_caller))
         yield cluster.scheduler_address
 
 

@@ -29,13 +29,13 @@ from spark.options import GIB, MEMORY, DatasetOptions, SparkOptions, memory_byte
 from tasks.options import (
     DriftOptions,
     EvaluationOptions,
-    LogOptions,
     ModelChoice,
     PlaceOptions,
     ProductsInput,
     PromotionOptions,
     RecommendOptions,
     ReviewsInput,
+    RunOptions,
     SelectionOptions,
     SubjectOptions,
     TrackingOptions,
@@ -59,14 +59,8 @@ WorkerMemory = Annotated[str, Field(pattern=MEMORY), AfterValidator(_enough_to_s
 """Memory of a Dask worker, as Java writes it; with less, one is killed before it has done anything, again and again."""
 
 
-class RunOptions(LogOptions):
-    """How a run behaves."""
-
-    environment: str = Field("development", description="Name of this installation; a tag of Prefect and MLflow runs.")
-
-
 class DaskOptions(BaseModel):
-    """Where row-parallel tasks run."""
+    """Dask: where row-parallel tasks run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What ``flows/store.py`` prints."""
+"""Tables and texts that ``flows/store.py`` prints."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Tables and progress on a terminal. Text may be forged by whoever wrote it: it is shown, never interpreted."""
+"""Tables and progress on a terminal; text that others wrote is shown and never interpreted."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -20,14 +20,14 @@ _RIGHT = frozenset({"files", "size"})
 
 
 def stdout() -> Console:
-    """Return what prints to stdout, as wide as the terminal, or wide enough for a pipe."""
+    """Return a console on stdout, as wide as the terminal, or wide enough for a pipe."""
     width = None if sys.stdout.isatty() else PIPE_COLUMNS
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 @contextmanager
 def progress_bar(what: str, n_bytes: int) -> Iterator[Callable[[int], None]]:
-    """Show on stderr, if that is a terminal, how far a command is; yield what is to be called with bytes done."""
+    """Show a progress bar on stderr if that is a terminal; yield a function to call with the bytes done."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     screen = Console(stderr=True)
     with Progress(

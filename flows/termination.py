@@ -1,4 +1,4 @@
-"""SIGTERM to a command: it ends in order, with all that it has open closed, and it does end."""
+"""End a command in order on SIGTERM: close what is open, and insist where a library swallows the signal."""
 
 import os
 import signal
@@ -11,11 +11,11 @@ INSIST_SECONDS = 20.0  # by when a run that heard it has closed Spark and told t
 
 
 class Terminated(BaseException):
-    """SIGTERM came."""
+    """Raised in the main thread on SIGTERM."""
 
 
 class Termination:
-    """Whether SIGTERM came."""
+    """A record of whether SIGTERM came."""
 
     def __init__(self) -> None:
         self.is_asked_for = False
@@ -23,12 +23,12 @@ class Termination:
 
 @contextmanager
 def raising_on_sigterm() -> Iterator[Termination]:
-    """Have SIGTERM raise an exception in the main thread, again and again until what is in here has ended.
+    """Raise an exception in the main thread on SIGTERM, repeatedly until the body of the context has ended.
 
-    Terminated, or in a flow what Prefect raises itself, which passes the signal on to here afterwards. An exception
-    that comes out of nowhere can be lost, as in a callback of a library that takes it for an error of its own. So a
-    thread, which is told of the signal whoever handles it, sends it again if nothing has come of it. In another thread
-    than the main one, which alone may handle signals, nothing is changed.
+    The exception is `Terminated`, or within a flow Prefect's own, which passes the signal on to this handler
+    afterwards. An exception that is raised at any point can be lost, for instance in a callback of a library that takes
+    it for an error of its own. So a thread, which sees the signal whoever handles it, sends it again if the body goes
+    on. Outside the main thread, which alone may handle signals, nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield Termination()
@@ -49,14 +49,14 @@ def raising_on_sigterm() -> Iterator[Termination]:
         raise Terminated
 
     before = signal.signal(signal.SIGTERM, terminate)
-    told_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    wakeup_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     thread = threading.Thread(target=insist, name="sigterm", daemon=True)
     thread.start()
     try:
         yield termination
     finally:
         ended.set()
-        signal.set_wakeup_fd(told_before)
+        signal.set_wakeup_fd(wakeup_before)
         signal.signal(signal.SIGTERM, before)
         os.close(writer)
         thread.join()

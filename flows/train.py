@@ -37,7 +37,7 @@ def train(
 ) -> dict[str, Any]:
     """Ingest, build, split, search, test, publish, recommend and track; what is done already is left as it is."""
     from flows import pipeline
-    from flows.results import tell_where, training_record
+    from flows.pipeline import tell_where, training_record
     from tasks.ingest import keep_file
     from tasks.model import Training, publish_model
     from tasks.report import publish_training_report

@@ -43,7 +43,8 @@ class ChanceModel:
 
     def score(self, users: Indices, items: Indices) -> NDArray[np.float32]:
         """Return a number from (0, 1] for each (user, item) pair, the higher the earlier the item is in the order."""
-        return self._score_places(self._places(users, items))
+        start, step = self._start_and_step(users)
+        return self._score_places((start + step * items.astype(np.int64)) % self._prime)
 
     def rank(self, users: Indices, seen: ItemsByUser, k: int) -> Ranked:
         """Return the first k items of each user's order that the user has not seen, without scoring the others."""
@@ -51,9 +52,9 @@ class ChanceModel:
         unused = np.arange(self.n_items, self._prime)
         rows = np.repeat(np.arange(len(users)), seen.counts)
         rows = np.concatenate([rows, np.repeat(np.arange(len(users)), len(unused))])
-        taken = self._places(users[rows], np.concatenate([seen.items, np.tile(unused, len(users))]))
-        places = find_free_places(rows, taken, len(users), self._prime, k)
         start, step = self._start_and_step(users)
+        taken = (start[rows] + step[rows] * np.concatenate([seen.items, np.tile(unused, len(users))])) % self._prime
+        places = find_free_places(rows, taken, len(users), self._prime, k)
         items = (places - start[:, None]) % self._prime * _invert(step, self._prime)[:, None] % self._prime
         is_item = places >= 0
         scores = np.where(is_item, self._score_places(places), np.float32(-np.inf))
@@ -72,10 +73,6 @@ class ChanceModel:
     @cached_property
     def _prime(self) -> int:
         return _next_prime(self.n_items)
-
-    def _places(self, users: Indices, items: Indices) -> NDArray[np.int64]:
-        start, step = self._start_and_step(users)
-        return (start + step * items.astype(np.int64)) % self._prime
 
     def _score_places(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
         return (1.0 - places / self._prime).astype(np.float32)

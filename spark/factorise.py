@@ -75,8 +75,8 @@ def factors_of(model: ALSModel, n_users: int, n_items: int) -> tuple[Factors, Fa
 def save_model(model: ALSModel, folder: Path, write_parquet: WriteParquet) -> None:
     """Write a model so that `ALSModel.load(folder)` reads it and equal models give equal bytes.
 
-    Part files are numbered instead of named at random and written anew, since Spark's Parquet writer lists the
-    encodings of a column in an order that differs from one JVM to the next; the time and the random uid in the
+    Part files are numbered instead of named at random, and rewritten, because Spark's Parquet writer lists the
+    encodings of a column in an order that differs from one JVM to the next. The time and the random uid in the
     metadata are fixed, and Hadoop's checksum and marker files are left out.
 
     Args:
@@ -99,9 +99,9 @@ def save_model(model: ALSModel, folder: Path, write_parquet: WriteParquet) -> No
 
 
 def _ratings(train: DataFrame, parameters: Factorisation) -> DataFrame:
-    """Select what ALS reads, with the same rows in the same order in the same partition, always.
+    """Select the columns that ALS reads, with the same rows in the same order in the same partition.
 
-    ALS adds floats in the order in which it meets the rows, so neither the files nor their partitions may show.
+    ALS adds floats in the order of the rows, so the result must not depend on the files or their partitions.
     """
     rating = sf.lit(1.0) if parameters.implicit else sf.col(Columns.RATING)
     columns = (Columns.USER_IDX, Columns.ITEM_IDX, Columns.RATING)

@@ -1,4 +1,4 @@
-"""Ids: the same inputs, parameters and code give the same id."""
+"""Ids of artifacts: the same inputs, parameters and code give the same id."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ def artifact_id(kind: str, inputs: Mapping[str, str], parameters: Mapping[str, o
         kind: One of `storage.layout.KINDS`.
         inputs: For each role, the id of the artifact that goes in.
         parameters: The settings that shape it, JSON values.
-        code_version: Version of the code that decides its content, from `storage.code_version`.
+        code_version: Version of the code that makes it, from `storage.code_version`.
 
     Raises:
         TypeError: If a parameter is not a JSON value.

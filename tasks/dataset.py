@@ -23,10 +23,6 @@ from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
 from spark.options import DatasetOptions, SparkOptions
 from storage import canonical, layout
-<<<<<<< HEAD
-=======
-from storage.code_version import code_version
->>>>>>> main
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES
@@ -64,10 +60,6 @@ def build_dataset(
         layout.DATASETS,
         inputs={"reviews": reviews.id},
         parameters=options.model_dump(mode="json"),
-<<<<<<< HEAD
-=======
-        code=code_version(spark.dataset.build_dataset),
->>>>>>> main
         build=build,
     )
 
@@ -132,10 +124,6 @@ def split_dataset(
         layout.SPLITS,
         inputs={"dataset": dataset.id, **{role: raw.id for role, raw in (files or {}).items()}},
         parameters=options.model_dump(mode="json", exclude=set(SPLIT_FILES.values())),
-<<<<<<< HEAD
-=======
-        code=code_version(split_interactions, *((read_pairs, find_indices) if files else ())),
->>>>>>> main
         build=build,
     )
 

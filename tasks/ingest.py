@@ -14,10 +14,7 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import task_run
 
-<<<<<<< HEAD
-=======
 from reviews.download import Download, download, is_url, use_local
->>>>>>> main
 from reviews.formats import Format, detect_format
 from reviews.ingest import CheckFile, PartitionFile, check_partition, count_reasons, merge_partitions, write_partition
 from reviews.options import DownloadOptions, IngestOptions
@@ -25,24 +22,13 @@ from reviews.parse import read_partitions
 from reviews.transfer import without_credentials
 from schema.dataset import QuarantineReason
 from storage import artifacts, layout
-<<<<<<< HEAD
 from storage.code_version import Root, code_version
-from storage.identity import artifact_id
-from storage.manifest import Manifest
-from storage.parquet import write_parquet
-from tasks.execution import COMPUTE_RETRIES, Advance, progress
-from tasks.options import PlaceOptions
-from tasks.raw import raw_file
-from tasks.store import publish_once
-=======
-from storage.code_version import code_version
 from storage.identity import artifact_id
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES, Advance, progress
 from tasks.options import PlaceOptions, ReviewsInput
 from tasks.store import local_file, publish_once, scratch_folder
->>>>>>> main
 
 
 def name_fetch() -> str:
@@ -117,24 +103,16 @@ def _link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _identity(raw: Manifest, options: IngestOptions) -> tuple[dict[str, str], dict[str, Any], str]:
-    """Return the inputs, parameters and code version of the reviews of a raw file."""
-    parameters = options.model_dump(mode="json", exclude={"partition_bytes"})  # which changes no row
-    code = code_version(detect_format, read_partitions, write_partition, check_partition, merge_partitions)
-    return {"raw": raw.id}, parameters, code
+def _identity(raw: Manifest, options: IngestOptions) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the inputs and parameters of the reviews of a raw file."""
+    return {"raw": raw.id}, options.model_dump(mode="json", exclude={"partition_bytes"})  # which changes no row
 
 
 @task(name="find reviews", task_run_name="find reviews of {raw.files[0].path}")
 def find_reviews(places: PlaceOptions, raw: Manifest, options: IngestOptions) -> Manifest | None:
     """Return the reviews of a raw file if they are published already."""
-<<<<<<< HEAD
-    inputs, parameters = _identity(raw, options)
-    identity = artifact_id(
-        layout.REVIEWS_KIND, inputs, parameters, code_version(publish_reviews, read_raw, check_reviews)
-    )
-=======
-    identity = artifact_id(layout.REVIEWS_KIND, *_identity(raw, options))
->>>>>>> main
+    code = code_version(read_raw, check_reviews, publish_reviews)
+    identity = artifact_id(layout.REVIEWS_KIND, *_identity(raw, options), code)
     found = artifacts.find(places.open_store(), layout.REVIEWS_KIND, identity)
     if found:
         logger.info("reviews/{} is already there: nothing to do", identity)
@@ -170,7 +148,8 @@ def publish_reviews(
     Raises:
         InvalidInput: If too large a share is bad, or nothing is left.
     """
-    inputs, parameters, code = _identity(raw, options)
+    inputs, parameters = _identity(raw, options)
+    earlier: list[Root] = [read_raw, check_reviews]
 
     def build(folder: Path) -> dict[str, Any]:
         counts = merge_partitions(partitions, checked, folder, options, write_parquet)
@@ -184,12 +163,7 @@ def publish_reviews(
         show_reasons(reasons, counts.n_reviews + counts.n_quarantined)
         return asdict(counts)
 
-<<<<<<< HEAD
-    uses: list[Root] = [read_raw, check_reviews]
-    return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, build=build, uses=uses)
-=======
-    return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, code=code, build=build)
->>>>>>> main
+    return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, build=build, uses=earlier)
 
 
 def show_reasons(reasons: Sequence[QuarantineReason], n_rows: int) -> None:

@@ -38,23 +38,27 @@ class LogOptions(BaseModel):
     )
 
 
-class StoreOptions(S3Options):
+class RunOptions(LogOptions):
+    """How a run behaves."""
+
+    environment: str = Field("development", description="Name of this installation; a tag of Prefect and MLflow runs.")
+
+
+class StoreOptions(BaseModel):
     """Where artifacts are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     store_uri: str = Field(
         "data/store",
         description="Root of the artifact store: a folder, s3://bucket/prefix, or memory://name in tests.",
-        json_schema_extra={"flag": "--store"},
+        json_schema_extra={"flag": "--store", "metavar": "URI"},
     )
+    s3: S3Options = S3Options()
 
     def open_store(self) -> Store:
         """Return the store under ``store_uri``."""
-        return open_store(self.store_uri, self.s3_options)
-
-    @property
-    def s3_options(self) -> S3Options:
-        """How an S3 server is reached."""
-        return S3Options(**{name: getattr(self, name) for name in S3Options.model_fields})
+        return open_store(self.store_uri, self.s3)
 
 
 class PlaceOptions(StoreOptions):
@@ -124,7 +128,7 @@ SelectionMetric = Literal[
 
 
 class SelectionOptions(BaseModel):
-    """By what the model is chosen."""
+    """How the model is chosen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -144,7 +148,7 @@ class SelectionOptions(BaseModel):
 
 
 class EvaluationOptions(BaseModel):
-    """Who is evaluated, and how many at a time."""
+    """Which users are evaluated."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -157,7 +161,7 @@ class EvaluationOptions(BaseModel):
 
 
 class SubjectOptions(BaseModel):
-    """What is evaluated, and by which protocol."""
+    """What is evaluated."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -188,7 +192,7 @@ class SubjectOptions(BaseModel):
 
 
 class RecommendOptions(BaseModel):
-    """What is recommended to whom."""
+    """Recommendations."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -199,7 +203,7 @@ class RecommendOptions(BaseModel):
 
 
 class PromotionOptions(BaseModel):
-    """Who becomes the champion, and why."""
+    """Promotion, rollback and history."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -245,7 +249,7 @@ class PromotionOptions(BaseModel):
 
 
 class ModelChoice(BaseModel):
-    """Which model is used."""
+    """Which published model is used."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

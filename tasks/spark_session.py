@@ -98,7 +98,7 @@ def spark_uri(places: PlaceOptions, artifact: Manifest, name: str) -> str:
 
 def spark_reaches_store(places: PlaceOptions) -> bool:
     """Return whether the store is on an S3 server whose certificate, if it has one, Spark's JVM accepts too."""
-    return places.store_uri.lower().startswith(S3_SCHEME) and places.s3_options.tls_verification is True
+    return places.store_uri.lower().startswith(S3_SCHEME) and places.s3.tls_verification is True
 
 
 def _s3_access(places: PlaceOptions) -> S3Access | None:
@@ -106,4 +106,4 @@ def _s3_access(places: PlaceOptions) -> S3Access | None:
         return None
     from storage.s3 import S3Store
 
-    return S3Store(places.store_uri, places.s3_options).access()
+    return S3Store(places.store_uri, places.s3).access()

@@ -29,10 +29,10 @@ def test_kills_of_a_server_are_counted_apart() -> None:
     assert (counted["kills"], counted["server_kills"], counted["server_recovered"], counted["reruns"]) == (0, 1, 1, 1)
 
 
-def test_what_went_wrong_is_told_in_the_line_of_the_round() -> None:
-    told = describe_round(Round("a", kills=[KILL], problems=["models/1 is missing"], violations=["half a model"]))
-    assert "NOT RECOVERED: models/1 is missing" in told
-    assert "READER SAW: half a model" in told
+def test_line_of_a_round_names_what_went_wrong() -> None:
+    line = describe_round(Round("a", kills=[KILL], problems=["models/1 is missing"], violations=["half a model"]))
+    assert "NOT RECOVERED: models/1 is missing" in line
+    assert "READER SAW: half a model" in line
     assert "1 kills, recovered in 0 s" in describe_round(Round("a", kills=[KILL]))
 
 
@@ -42,6 +42,8 @@ def test_what_went_wrong_is_told_in_the_line_of_the_round() -> None:
         ("Task run 'fetch raw file-ad4' - x.json.gz kept as raw/61", "ingest"),
         ("Task run 'fit bias on train' - fits/1f published", "fit"),
         ("Flow run 'train on sample-reviews.json.gz' - Report: file:///x", "track"),
+        ("Task run 'check tracking-1a2' - MLflow: sqlite:///x", "track"),
+        ("Task run 'publish report of models/6f-1a2' - reports/9e published", "publish"),
         ("INFO mlflow.store.db.utils: Updating database tables", "track"),
         ("", "start"),
     ],

@@ -1,5 +1,6 @@
-"""``benchmarks.outages``: a wrong end, a loss or a stuck run is told, and fails."""
+"""``benchmarks.outages``: a wrong end, a loss or a stuck run is shown, and fails."""
 
+import inspect
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from benchmarks.outages import NOT_TRIED, SCENARIOS, STUCK, Outcome, judge, main
 from benchmarks.reader import compare
 from benchmarks.stack_outages import DAMAGES, PARAMETERS
 from flows.settings import Settings, nest
+from flows.train import train
 
 RIGHT = Outcome(SCENARIOS["minio"], "Completed", 40.0, "", "Completed")
 CRASHED = replace(RIGHT, scenario=SCENARIOS["run"], state="Crashed")
@@ -86,16 +88,18 @@ def test_unknown_outage_is_refused_with_those_that_there_are(capsys: pytest.Capt
 def test_every_outage_can_be_done_and_parameters_are_those_of_the_flow() -> None:
     assert {name for name, one in SCENARIOS.items() if one.step} == DAMAGES.keys()
     assert {name for name, one in SCENARIOS.items() if not one.step} == COMMANDS.keys()
-    assert Settings(**nest(Settings, PARAMETERS)).split.split == "random"
+    parameters = nest(Settings, {**PARAMETERS, "input_reviews": "a", "input_products": "b"})
+    assert parameters.keys() <= inspect.signature(train.fn).parameters.keys()
+    assert Settings(**parameters).split.split == "random"
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("log", "error"),
     [
         ("12:00:00.000 | ERROR   | No space left\nMake room\n", "No space left Make room"),
         ("12:00:00.000 | INFO    | a\n12:00:01.000 | ERROR   | b\n12:00:02.000 | ERROR   | run c - d", "run c - d"),
         ("Traceback\nValueError: no", "ValueError: no"),
     ],
 )
-def test_last_error_is_told(said: str, told: str) -> None:
-    assert last_error(said) == told
+def test_last_error_of_a_log_is_found(log: str, error: str) -> None:
+    assert last_error(log) == error

@@ -1,7 +1,7 @@
-"""The reader that watches a store while trainings die: quiet where all is well, and every wrong is found."""
+"""The reader of a store while trainings die: it reports every violation, and nothing where all is well."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,28 +9,24 @@ import pytest
 from sample_artifacts import LINEAGE, MODEL, forge_manifest, publish, publish_lineage, replace_object
 
 from benchmarks.reader import Reader, watching
-from schema.errors import InvalidInput, Unavailable
+from schema.errors import InvalidInput, RecommenderError, Unavailable
 from storage import artifacts
 from storage.local import LocalStore
 from storage.memory import MemoryStore
 from storage.protocol import ObjectInfo, Store
 
-STORES: dict[str, Callable[[Path], Store]] = {
-    "local": lambda folder: LocalStore(folder / "store"),
-    "memory": lambda _: MemoryStore("memory://watched"),
-}
-FILE = f"models/{MODEL}/first.parquet"
-MANIFEST = f"models/{MODEL}/manifest.json"
+NEW = "models/8888aaaa"
+FILE, MANIFEST = f"models/{MODEL}/first.parquet", f"models/{MODEL}/manifest.json"
 
 
-@pytest.fixture(params=sorted(STORES))
+@pytest.fixture(params=["local", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return STORES[request.param](tmp_path)
+    return LocalStore(tmp_path / "store") if request.param == "local" else MemoryStore("memory://watched")
 
 
 @pytest.fixture
 def reader(store: Store) -> Reader:
-    """Return a reader who has seen a whole lineage."""
+    """Return a reader that has seen a whole lineage."""
     publish_lineage(store)
     reader = Reader(store)
     reader.look()
@@ -38,44 +34,71 @@ def reader(store: Store) -> Reader:
     return reader
 
 
-def test_honest_store_is_no_violation_however_often_it_is_looked_at(reader: Reader) -> None:
+def change_manifest(store: Store) -> None:
+    replace_object(store, MANIFEST, store.read(MANIFEST).replace(b'"n_users": 3', b'"n_users": 4'))
+
+
+def show_manifest_first(store: Store) -> None:
+    store.create(f"{NEW}/manifest.json", publish(MemoryStore("memory://other"), "models", "8888aaaa").to_bytes())
+
+
+def show_other_bytes(store: Store) -> None:
+    right = publish(MemoryStore("memory://other"), "models", "8888aaaa", files={"data": b"right"})
+    store.create(f"{NEW}/data", b"wrong")
+    store.create(f"{NEW}/manifest.json", right.to_bytes())
+
+
+@pytest.mark.parametrize(
+    "happen",
+    [
+        lambda _: None,
+        lambda store: store.renew(FILE),
+        lambda store: store.create(f"{NEW}/first.parquet", b"half of an artifact"),
+    ],
+    ids=["nothing", "renewed", "no manifest yet"],
+)
+def test_what_honest_writers_do_is_no_violation(store: Store, reader: Reader, happen: Callable[[Store], None]) -> None:
+    happen(store)
     reader.look()
     reader.look_again()
-    assert reader.violations == []
-    assert (reader.n_manifests, reader.n_looks) == (len(LINEAGE), 3)
+    assert (reader.violations, reader.n_looks) == ([], 3)
+    assert reader.n_manifests == len(LINEAGE)
 
 
-def test_renewed_object_is_no_violation(store: Store, reader: Reader) -> None:
-    store.renew(FILE)
+@pytest.mark.parametrize(
+    ("happen", "expected"),
+    [
+        (change_manifest, [f"{MANIFEST} changed from SHA-256 "]),
+        (lambda store: store.delete(FILE), [f"{FILE} was there and is in no listing now (None by its key)"]),
+        (show_manifest_first, [f"{NEW}: first.parquet is missing", f"{NEW}: folder/second is missing"]),
+        (show_other_bytes, [f"{NEW}: data has the SHA-256 "]),
+        (
+            lambda store: forge_manifest(store, "splits", "8888aaaa", {"dataset": "9999aaaa"}),
+            ["splits/8888aaaa: its input datasets/9999aaaa (dataset) does not exist."],
+        ),
+        *(
+            (lambda store, data=data: store.create(f"{NEW}/manifest.json", data), [f"{NEW}: "])
+            for data in (b"", b"{", b"[]", b'{"kind": "models"}')
+        ),
+    ],
+)
+def test_violation_is_reported_once(
+    store: Store, reader: Reader, happen: Callable[[Store], None], expected: Sequence[str]
+) -> None:
+    happen(store)
     reader.look()
-    assert reader.violations == []
-
-
-def test_files_without_a_manifest_are_no_violation(store: Store, reader: Reader) -> None:
-    store.create("models/8888aaaa/first.parquet", b"half of an artifact")
-    reader.look_again()
-    assert reader.violations == []
+    reader.look()
+    assert len(reader.violations) == len(expected)
+    for violation, beginning in zip(sorted(reader.violations), expected, strict=True):
+        assert violation.startswith(beginning)
 
 
 def test_changed_object_is_found(store: Store, reader: Reader) -> None:
-    replace_object(store, "models/8888aaaa/loose", b"one")
-    reader.look()
-    replace_object(store, "models/8888aaaa/loose", b"two")
-    reader.look()
-    assert len(reader.violations) == 1
-    assert reader.violations[0].startswith("models/8888aaaa/loose changed from SHA-256 ")
-
-
-def test_changed_manifest_is_found(store: Store, reader: Reader) -> None:
-    replace_object(store, MANIFEST, store.read(MANIFEST).replace(b'"n_users": 3', b'"n_users": 4'))
-    reader.look()
-    assert [violation.split()[:2] for violation in reader.violations] == [[MANIFEST, "changed"]]
-
-
-def test_vanished_object_is_found(store: Store, reader: Reader) -> None:
-    store.delete(FILE)
-    reader.look()
-    assert reader.violations == [f"{FILE} was there and is in no listing now (None by its key)"]
+    for data in (b"one", b"two"):
+        replace_object(store, f"{NEW}/loose", data)
+        reader.look()
+    [violation] = reader.violations
+    assert violation.startswith(f"{NEW}/loose changed from SHA-256 ")
 
 
 def test_vanished_file_of_a_manifest_is_found_again_in_the_last_look(store: Store, reader: Reader) -> None:
@@ -84,48 +107,14 @@ def test_vanished_file_of_a_manifest_is_found_again_in_the_last_look(store: Stor
     assert f"models/{MODEL}: first.parquet is missing; its manifest says 21 bytes." in reader.violations
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"kind": "models"}'])
-def test_manifest_that_cannot_be_parsed_is_found(store: Store, reader: Reader, data: bytes) -> None:
-    store.create("models/8888aaaa/manifest.json", data)
-    reader.look()
-    assert len(reader.violations) == 1
-    assert reader.violations[0].startswith("models/8888aaaa: ")
-
-
-def test_manifest_that_is_there_before_its_files_is_found(store: Store, reader: Reader, tmp_path: Path) -> None:
-    elsewhere = LocalStore(tmp_path / "elsewhere")
-    manifest = publish(elsewhere, "models", "8888aaaa")
-    store.create("models/8888aaaa/manifest.json", manifest.to_bytes())
-    reader.look()
-    assert len(reader.violations) == len(manifest.files)
-    assert all("is missing" in violation for violation in reader.violations)
-
-
-def test_manifest_whose_file_holds_other_bytes_of_the_same_length_is_found(
-    store: Store, reader: Reader, tmp_path: Path
-) -> None:
-    manifest = publish(LocalStore(tmp_path / "elsewhere"), "models", "8888aaaa", files={"data": b"right"})
-    store.create("models/8888aaaa/data", b"wrong")
-    store.create("models/8888aaaa/manifest.json", manifest.to_bytes())
-    reader.look()
-    assert len(reader.violations) == 1
-    assert "data has the SHA-256" in reader.violations[0]
-
-
-def test_manifest_that_is_there_before_what_it_was_made_from_is_found(store: Store, reader: Reader) -> None:
-    forge_manifest(store, "splits", "8888aaaa", {"dataset": "9999aaaa"})
-    reader.look()
-    assert reader.violations == ["splits/8888aaaa: its input datasets/9999aaaa (dataset) does not exist."]
-
-
 def test_artifact_that_exists_without_a_manifest_is_found(
     store: Store, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = artifacts.find(store, "models", MODEL)
-    store.create("models/8888aaaa/first.parquet", b"half of an artifact")
+    store.create(f"{NEW}/first.parquet", b"half of an artifact")
     monkeypatch.setattr("benchmarks.reader.look_up", lambda *_: manifest)
     reader.look()
-    assert reader.violations == ["models/8888aaaa has no manifest and exists all the same: found by its id"]
+    assert reader.violations == [f"{NEW} has no manifest and exists all the same: found by its id"]
 
 
 def test_manifest_in_a_listing_that_is_not_found_by_its_id_is_found(
@@ -138,80 +127,71 @@ def test_manifest_in_a_listing_that_is_not_found_by_its_id_is_found(
     assert reader.violations == [f"models/{MODEL} has a manifest in the listing that is not found by its id"]
 
 
-def test_object_that_is_shorter_than_its_listing_says_is_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    list_one(monkeypatch, store, ObjectInfo("loose", 9, "1"))
-    store.create("loose", b"half")
+@pytest.mark.parametrize(
+    ("content", "violation"),
+    [(b"half", "loose is listed with 9 bytes and has 4"), (None, "loose is listed and cannot be read")],
+)
+def test_listing_that_says_more_than_there_is_is_found(
+    store: Store, monkeypatch: pytest.MonkeyPatch, content: bytes | None, violation: str
+) -> None:
+    if content:
+        store.create("loose", content)
+    monkeypatch.setattr(type(store), "list", lambda *_: iter([ObjectInfo("loose", 9, "1")]))
     reader = Reader(store)
     reader.look()
-    assert reader.violations == ["loose is listed with 9 bytes and has 4"]
-
-
-def test_object_that_is_listed_and_not_there_is_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    list_one(monkeypatch, store, ObjectInfo("loose", 9, "1"))
-    reader = Reader(store)
-    reader.look()
-    assert reader.violations == ["loose is listed and cannot be read"]
-
-
-def test_each_violation_is_told_once(store: Store, reader: Reader) -> None:
-    store.delete(FILE)
-    reader.look()
-    reader.look()
-    assert len(reader.violations) == 1
+    assert reader.violations == [violation]
 
 
 def test_watching_sees_what_happens_in_between(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = threading.Semaphore(0)
-    monkeypatch.setattr(type(store), "list", announcing(looks, type(store).list))
+    looks, list_all = threading.Semaphore(0), type(store).list
+
+    def announce(*arguments: Any) -> Any:
+        looks.release()
+        return list_all(*arguments)
+
+    monkeypatch.setattr(type(store), "list", announce)
     with watching(store) as reader:
-        replace_object(store, "models/8888aaaa/loose", b"one")
+        replace_object(store, f"{NEW}/loose", b"one")
         while looks.acquire(blocking=False):
             pass
         assert all(looks.acquire(timeout=30) for _ in range(2))  # a look begins only when the one before is over
-        store.delete("models/8888aaaa/loose")
-    assert reader.violations[0].startswith("models/8888aaaa/loose was there")
+        store.delete(f"{NEW}/loose")
+    assert reader.violations[0].startswith(f"{NEW}/loose was there")
 
 
-def test_watching_tells_of_an_error_of_the_reader_itself(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(store), "list", refusing(ZeroDivisionError(), threading.Event()))
+def test_watching_raises_an_error_of_the_reader_itself(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(monkeypatch, store, ZeroDivisionError())
     with pytest.raises(ZeroDivisionError), watching(store):
         pass
 
 
-def test_server_that_does_not_answer_is_no_violation(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = Reader(store)
-    stop = threading.Event()
-    monkeypatch.setattr(type(store), "list", refusing(Unavailable("gone"), stop))
-    with pytest.raises(Unavailable):  # for then nothing can be said in the end
+@pytest.mark.parametrize(
+    ("error", "violations", "n_unanswered"),
+    [
+        (Unavailable("gone"), [], 1),
+        (InvalidInput("who are you?"), ["a reader gets an error: who are you?"], 0),
+    ],
+)
+def test_server_that_does_not_answer_is_no_violation_and_a_refusal_is_one(
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    error: RecommenderError,
+    violations: list[str],
+    n_unanswered: int,
+) -> None:
+    reader, stop = Reader(store), refuse(monkeypatch, store, error)
+    with pytest.raises(type(error)):  # in the last look, after which nothing can be said of the store
         reader.run(stop)
-    assert (reader.violations, reader.n_unanswered) == ([], 1)
+    assert (reader.violations, reader.n_unanswered) == (violations, n_unanswered)
 
 
-def test_what_a_reader_is_refused_for_another_reason_is_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = Reader(store)
+def refuse(monkeypatch: pytest.MonkeyPatch, store: Store, error: Exception) -> threading.Event:
+    """Make every listing fail, and return an event that the first one sets."""
     stop = threading.Event()
-    monkeypatch.setattr(type(store), "list", refusing(InvalidInput("who are you?"), stop))
-    with pytest.raises(InvalidInput):
-        reader.run(stop)
-    assert reader.violations == ["a reader gets an error: who are you?"]
 
-
-def list_one(monkeypatch: pytest.MonkeyPatch, store: Store, info: ObjectInfo) -> None:
-    """Make all listings of a store consist of one object."""
-    monkeypatch.setattr(type(store), "list", lambda *_: iter([info]))
-
-
-def refusing(error: Exception, stop: threading.Event) -> Callable[[Store, str], None]:
-    def refuse(_: Store, __: str) -> None:
+    def fail(*_: object) -> None:
         stop.set()
         raise error
 
-    return refuse
-
-
-def announcing(calls: threading.Semaphore, method: Callable[..., Iterator[ObjectInfo]]) -> Callable[..., Any]:
-    def announce(*arguments: Any) -> Iterator[ObjectInfo]:
-        calls.release()
-        return method(*arguments)
-
-    return announce
+    monkeypatch.setattr(type(store), "list", fail)
+    return stop

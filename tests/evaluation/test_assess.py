@@ -1,8 +1,9 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
-from evaluation.assess import HeldOut, assess_cold_users, assess_lists, hold_out
+from evaluation.assess import HeldOut, Measured, assess_cold_users, hold_out, measure_lists
 
 CATALOGUE = ("coverage", "gini", "personalisation")
 PER_USER = ("ndcg", "recall", "precision", "hit_rate", "mrr", "map", "novelty", "popularity")
@@ -24,6 +25,12 @@ LISTS[:, :2] = [[3, 2], [2, 1], [3, -1]]
 @pytest.fixture
 def held_out() -> HeldOut:
     return hold_out(LEARNT, HELD, n_users=4, n_items=5)
+
+
+def measure(lists: NDArray[np.int32], held_out: HeldOut, *ks: int) -> Measured:
+    measured = Measured()
+    measure_lists(measured, lists, held_out, ("als", {}, "test"), ks)
+    return measured
 
 
 def test_users_without_anything_to_learn_from_are_cold(held_out: HeldOut) -> None:
@@ -48,7 +55,7 @@ def test_first_timestamps_are_there_only_where_all_rows_have_one(held_out: HeldO
 
 
 def test_every_metric_has_a_row_at_every_cut_off(held_out: HeldOut) -> None:
-    assessed = assess_lists(LISTS, held_out, ("als", {"rank": 2}, "test"), ks=(2, 10))
+    assessed = measure(LISTS, held_out, 2, 10)
     measured = {(row.metric, row.k): row for row in assessed.rows}
     assert measured.keys() == {(name, k) for name in (*CATALOGUE, *PER_USER, "diversity") for k in (2, 10)}
     assert {(row.model, row.split, row.n_users) for row in assessed.rows} == {("als", "test", 3)}
@@ -56,7 +63,7 @@ def test_every_metric_has_a_row_at_every_cut_off(held_out: HeldOut) -> None:
 
 
 def test_values_are_those_worked_out_by_hand(held_out: HeldOut) -> None:
-    rows = assess_lists(LISTS, held_out, ("als", {}, "test"), ks=(2, 10)).rows
+    rows = measure(LISTS, held_out, 2, 10).rows
     value = {row.metric: row.value for row in rows if row.k == 2}
     assert value["recall"] == pytest.approx(2 / 3)  # item 3 of user 0 and item 1 of user 1 are found
     assert value["coverage"] == pytest.approx(3 / 5)  # items 1, 2 and 3 of five
@@ -65,7 +72,7 @@ def test_values_are_those_worked_out_by_hand(held_out: HeldOut) -> None:
 
 
 def test_segments_are_of_items_and_of_users(held_out: HeldOut) -> None:
-    segments = assess_lists(LISTS, held_out, ("als", {}, "test"), ks=(10,)).segments
+    segments = measure(LISTS, held_out, 10).segments
     found = {(one.group, one.segment): one.value for one in segments if one.metric.name == "recall"}
     assert found["item popularity", "cold"] == 1.0  # item 3, which nobody has
     assert {group for group, _ in found} == {"item popularity", "user activity", "user age"}
@@ -73,7 +80,7 @@ def test_segments_are_of_items_and_of_users(held_out: HeldOut) -> None:
 
 def test_without_timestamps_there_are_no_old_and_new_users() -> None:
     held_out = hold_out(LEARNT.drop(["timestamp"]), HELD, 4, 5)
-    segments = assess_lists(LISTS, held_out, ("als", {}, "test"), ks=(10,)).segments
+    segments = measure(LISTS, held_out, 10).segments
     assert "user age" not in {one.group for one in segments}
 
 
@@ -87,5 +94,5 @@ def test_cold_users_are_measured_apart(held_out: HeldOut) -> None:
 
 def test_one_list_says_nothing_of_the_catalogue() -> None:
     held_out = hold_out(LEARNT, HELD.slice(0, 1), 4, 5)
-    rows = assess_lists(LISTS[:1], held_out, ("als", {}, "test"), ks=(10,)).rows
+    rows = measure(LISTS[:1], held_out, 10).rows
     assert {row.metric for row in rows} == {*PER_USER, "diversity"}

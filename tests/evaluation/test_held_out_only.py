@@ -21,7 +21,7 @@ ROWS = st.lists(
 def measure(rows, ks=KS):
     """Users and scores of rows (user, item, score, is_relevant)."""
     user_idx, item_idx, score, is_relevant = (np.array(column) for column in zip(*rows, strict=True))
-    return held_out_only(user_idx, score, is_relevant, ks, item_idx=item_idx)
+    return np.unique(user_idx), held_out_only(user_idx, score, is_relevant, ks, item_idx=item_idx)
 
 
 def measure_naively(rows, k):
@@ -84,16 +84,16 @@ def rows_of_users(n_rows_each):
 
 def test_chance_equals_an_oracle_in_precision_at_10_where_no_user_has_more_than_10_rows():
     user_idx, item_idx, chance, is_relevant = rows_of_users(10)
-    by_chance = held_out_only(user_idx, chance, is_relevant, [10], item_idx=item_idx)[1]
-    oracle = held_out_only(user_idx, is_relevant.astype(float), is_relevant, [10], item_idx=item_idx)[1]
+    by_chance = held_out_only(user_idx, chance, is_relevant, [10], item_idx=item_idx)
+    oracle = held_out_only(user_idx, is_relevant.astype(float), is_relevant, [10], item_idx=item_idx)
     assert np.array_equal(by_chance[Metric(PRECISION, 10)], oracle[Metric(PRECISION, 10)])
     assert oracle[Metric(PRECISION, 10)].mean() > 0.75
 
 
 def test_chance_falls_short_of_an_oracle_where_users_have_more_than_k_rows():
     user_idx, item_idx, chance, is_relevant = rows_of_users(20)
-    by_chance = held_out_only(user_idx, chance, is_relevant, [10], item_idx=item_idx)[1]
-    oracle = held_out_only(user_idx, is_relevant.astype(float), is_relevant, [10], item_idx=item_idx)[1]
+    by_chance = held_out_only(user_idx, chance, is_relevant, [10], item_idx=item_idx)
+    oracle = held_out_only(user_idx, is_relevant.astype(float), is_relevant, [10], item_idx=item_idx)
     assert by_chance[Metric(PRECISION, 10)].mean() == pytest.approx(0.8, abs=0.03)
     assert oracle[Metric(PRECISION, 10)].mean() > 0.99
     assert oracle[Metric(NDCG, 10)].tolist() == pytest.approx([1.0] * 300)

@@ -12,7 +12,6 @@ from evaluation.ranking import (
     contains_pairs,
     evaluate_lists,
     evaluate_ranking,
-    find_users_to_evaluate,
     rank_held_out,
     summarise,
 )
@@ -164,7 +163,7 @@ def factorise(seen, rank=2):
 
 
 def mean_ndcg(model, seen, relevant, k=1):
-    users = find_users_to_evaluate(seen, relevant).warm
+    users = np.flatnonzero(relevant.counts)
     return evaluate_lists(lists_of(model, seen, users, k), users, seen, relevant, [k])["ndcg", k].mean()
 
 
@@ -195,13 +194,6 @@ def test_scores_do_not_depend_on_blocks(checkerboard, monkeypatch):
     assert {metric: values.tolist() for metric, values in blocks.items()} == {
         metric: values.tolist() for metric, values in whole.items()
     }
-
-
-def test_cold_users_are_told_apart():
-    seen = ItemsByUser.from_pairs(np.array([0, 3]), np.array([1, 1]), n_users=5)
-    relevant = ItemsByUser.from_pairs(np.array([0, 2, 4]), np.array([2, 2, 2]), n_users=5)
-    users = find_users_to_evaluate(seen, relevant)
-    assert (users.warm.tolist(), users.cold.tolist()) == ([0], [2, 4])
 
 
 def test_rows_hold_each_metric_at_each_k_with_its_interval(checkerboard):

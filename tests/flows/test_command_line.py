@@ -69,7 +69,7 @@ def test_help_begins_with_what_is_read_and_ends_with_the_engines() -> None:
     assert sections[-5:] == [
         "Where runs are tracked",
         "Where Spark runs and how much of the machine, or of the cluster, it takes",
-        "Where row-parallel tasks run",
+        "Dask: where row-parallel tasks run",
         "Who gets a notice when a run fails",
         "How a run behaves",
     ]

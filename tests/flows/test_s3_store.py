@@ -129,7 +129,7 @@ def test_flags_of_s3_reach_the_store_and_spark(tmp_path: Path) -> None:
     flags = {"store_uri": "s3://bucket/p", "s3_endpoint_url": "https://server:9000", "s3_region": "eu-west-3"}
     flags |= {"s3_addressing": "virtual", "s3_ca_bundle": str(bundle), "s3_verify_tls": "false"}
     places = read(PlaceOptions, flags)
-    assert places.s3_options == S3Options(
+    assert places.s3 == S3Options(
         s3_endpoint_url="https://server:9000",
         s3_region="eu-west-3",
         s3_addressing="virtual",
@@ -142,7 +142,7 @@ def test_flags_of_s3_reach_the_store_and_spark(tmp_path: Path) -> None:
 
 def test_spark_reads_the_server_itself(pair: Pair) -> None:
     workplace = pair.workplaces[0]
-    places = PlaceOptions(store_uri=workplace.store_uri, s3_endpoint_url=pair.server.endpoint_url)
+    places = PlaceOptions(store_uri=workplace.store_uri, s3=S3Options(s3_endpoint_url=pair.server.endpoint_url))
     dataset = next(manifest for manifest in workplace.manifests() if manifest.kind == "datasets")
     uri = spark_uri(places, dataset, "interactions.parquet")
     assert uri == f"s3a://{workplace.store_uri.removeprefix('s3://')}/datasets/{dataset.id}/interactions.parquet"
@@ -154,7 +154,9 @@ def test_spark_reads_verified_copies_where_only_we_accept_the_certificate(
     workplace = pair.workplaces[0]
     dataset = next(manifest for manifest in workplace.manifests() if manifest.kind == "datasets")
     monkeypatch.setattr(PlaceOptions, "open_store", lambda _: workplace.store)
-    places = PlaceOptions(store_uri=workplace.store_uri, s3_ca_bundle=tmp_path / "ca.pem", work_dir=tmp_path)
+    places = PlaceOptions(
+        store_uri=workplace.store_uri, s3=S3Options(s3_ca_bundle=tmp_path / "ca.pem"), work_dir=tmp_path
+    )
     path = Path(spark_uri(places, dataset, "interactions.parquet"))
     assert path.is_relative_to(tmp_path)
     assert path.read_bytes() == workplace.store.read(f"datasets/{dataset.id}/interactions.parquet")
@@ -168,4 +170,6 @@ def test_bucket_that_is_missing_is_told_before_any_work(
     assert "Make the bucket first" in outcome.stderr
     assert "Traceback" not in outcome.stderr
     with pytest.raises(InvalidInput):
-        PlaceOptions(store_uri="s3://no-such-bucket/p", s3_endpoint_url=minio.endpoint_url).open_store().read("a")
+        PlaceOptions(
+            store_uri="s3://no-such-bucket/p", s3=S3Options(s3_endpoint_url=minio.endpoint_url)
+        ).open_store().read("a")

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 from receiver import PLANTED, receiving, status
 
-from flows.webhook import Patience, host_of, post_json
+from flows.notices import Patience, host_of, post_json
 from schema.errors import Unavailable
 
 AT_ONCE = Patience(silence_seconds=5, pauses_seconds=(0.01, 0.01), total_seconds=20)

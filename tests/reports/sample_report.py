@@ -77,19 +77,21 @@ def make_examples() -> list[report.ExampleUser]:
     return [report.ExampleUser("A2SUAM1J3GNN3B", history, [titles[2], "Kestrel tripod"], listed), hostile]
 
 
+def table(
+    users: Sequence[int], items: Sequence[int], ratings: Sequence[float | None], times: Sequence[int | None]
+) -> pa.Table:
+    """Return interactions."""
+    columns = {"user_idx": users, "item_idx": items, "rating": ratings, "timestamp": times}
+    types = (pa.int32(), pa.int32(), pa.float32(), pa.int64())
+    return pa.table({name: pa.array(values, kind) for (name, values), kind in zip(columns.items(), types, strict=True)})
+
+
 def make_interactions() -> pa.Table:
     users = [user for user in range(40) for _ in range(5 + user * user // 40)]
-    items = [(position * position) % (1 + position % 90) for position in range(len(users))]
-    stamps = [1_300_000_000 + position * 86_400 * 2 for position in range(len(users))]
-    ratings = [(5, 5, 4, 5, 3, 1, 4, 5, 2, 5)[position % 10] for position in range(len(users))]
-    return pa.table(
-        {
-            "user_idx": pa.array(users, pa.int32()),
-            "item_idx": pa.array(items, pa.int32()),
-            "rating": pa.array(ratings, pa.float32()),
-            "timestamp": pa.array(stamps, pa.int64()),
-        }
-    )
+    places = range(len(users))
+    ratings = [(5, 5, 4, 5, 3, 1, 4, 5, 2, 5)[place % 10] for place in places]
+    return table(users, [place**2 % (1 + place % 90) for place in places], ratings,
+                 [1_300_000_000 + place * 86_400 * 2 for place in places])  # fmt: skip
 
 
 def make_report() -> report.ReportInput:
@@ -231,28 +233,19 @@ def make_windows() -> list[report.WindowScores]:
 
 
 def make_original() -> list[report.ScoredModel]:
+    names = ("held_out_only_ndcg_10", "held_out_only_precision_10", "rmse", "ndcg_10", "precision_10")
     found = {
         CHOSEN: (0.9801, 0.9745, 1.312, 0.1009, 0.0214),
         "Random": (0.9712, 0.9721, 1.711, 0.0029, 0.0006),
         "User and item bias": (0.9799, 0.9750, 0.982, 0.0062, 0.0011),
     }
-    names = (
-        ("held_out_only_ndcg", 10),
-        ("held_out_only_precision", 10),
-        ("rmse", None),
-        ("ndcg", 10),
-        ("precision", 10),
-    )
-    return [
-        report.ScoredModel(
-            label,
-            {},
-            [make_row(*name, value, 0.002) for name, value in zip(names, values, strict=True)],
-            is_baseline=label != CHOSEN,
-            is_chosen=label == CHOSEN,
-            role=ROLES.get(label),
-        )
+    measured = {
+        label: [make_row(*Metric.parse(name), value, 0.002) for name, value in zip(names, values, strict=True)]
         for label, values in found.items()
+    }
+    return [
+        report.ScoredModel(label, {}, rows, label != CHOSEN, label == CHOSEN, ROLES.get(label))
+        for label, rows in measured.items()
     ]
 
 

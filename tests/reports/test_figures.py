@@ -4,10 +4,10 @@ from html import unescape
 from itertools import pairwise
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sample_report import table
 
 from reports.data_summary import summarise_interactions
 from reports.drawing import new_axes, spread_apart, to_svg
@@ -19,17 +19,6 @@ from schema.scores import HistogramBin
 
 def drawn_labels(svg: str) -> list[str]:
     return [unescape(text) for text in re.findall(r"<text [^>]*>([^<]*)</text>", svg)]
-
-
-def table(users: list[int], items: list[int], ratings: list[float | None], times: list[int | None]) -> pa.Table:
-    return pa.table(
-        {
-            "user_idx": pa.array(users, pa.int32()),
-            "item_idx": pa.array(items, pa.int32()),
-            "rating": pa.array(ratings, pa.float32()),
-            "timestamp": pa.array(times, pa.int64()),
-        }
-    )
 
 
 def test_summary_counts_ratings_months_users_and_items() -> None:

@@ -7,9 +7,6 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from reports.report import render_report
-from reports.report_input import ReportInput
-
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync",
@@ -27,20 +24,20 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(params=["report_input", "full_input"])
+@pytest.fixture(params=["html", "full_html"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The page without the evidence, and with all of it."""
-    report: ReportInput = request.getfixturevalue(request.param)
-    page = tmp_path / "report.html"
-    page.write_text(render_report(report), encoding="utf-8")
-    return page.as_uri()
+    return _write(tmp_path, request.getfixturevalue(request.param))
 
 
 @pytest.fixture
-def full_address(full_input: ReportInput, tmp_path: Path) -> str:
-    page = tmp_path / "full.html"
-    page.write_text(render_report(full_input), encoding="utf-8")
-    return page.as_uri()
+def full_address(full_html: str, tmp_path: Path) -> str:
+    return _write(tmp_path, full_html)
+
+
+def _write(folder: Path, html: str) -> str:
+    (folder / "report.html").write_text(html, encoding="utf-8")
+    return (folder / "report.html").as_uri()
 
 
 def test_report_opens_without_complaints_and_asks_for_nothing_else(browser: Browser, address: str) -> None:

@@ -37,7 +37,7 @@ def test_every_name_is_a_key_and_stands_once() -> None:
 
 def test_logical_name_undoes_file_set_path() -> None:
     path = layout.file_set_path("0" * 16, layout.USER_IDS)
-    assert path == "set-0000000000000000/factors/user_factors.npy"
+    assert path == "set-0000000000000000/factors/user_ids.parquet"
     assert layout.logical_name(path) == layout.USER_IDS
     assert layout.logical_name(layout.USER_IDS) == layout.USER_IDS
 

@@ -15,8 +15,7 @@ from storage.champion import ChampionHistory, ChampionTerm, promote, read_histor
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.options import ModelChoice, PlaceOptions
-from tasks.promotion import Challenge, find_challenge, find_predecessor
-from tasks.promotion import make_champion as put_in_place
+from tasks.promotion import Challenge, find_challenge, find_predecessor, make_champion
 
 JULY, MAY = datetime(2014, 7, 1, tzinfo=UTC), datetime(2014, 5, 1, tzinfo=UTC)
 
@@ -54,7 +53,7 @@ def add_model(places: PlaceOptions, name: str, model: str = "popularity", **abou
     return publish(places, layout.MODELS, name, inputs, parameters=parameters)
 
 
-def make_champion(places: PlaceOptions, *names: str) -> None:
+def serve(places: PlaceOptions, *names: str) -> None:
     for name in names:
         store = places.open_store()
         promote(store, ChampionTerm(name, "then", "why", "p"), read_history(store))
@@ -77,15 +76,15 @@ def test_a_model_that_was_left_by_a_rollback_is_not_the_challenger_again(places:
     for name, moment in (("old", 1e9), ("refused", 2e9), ("left", 3e9)):
         add_model(places, name)
         os.utime(Path(places.store_uri) / layout.manifest_key(layout.MODELS, name), (moment, moment))
-    make_champion(places, "old", "left", "old")
+    serve(places, "old", "left", "old")
     assert challenge(places).challenger.id == "refused"
-    make_champion(places, "refused")
+    serve(places, "refused")
     assert challenge(places).challenger.id == "refused"
 
 
 def test_where_all_models_gave_way_there_is_no_challenger(places: PlaceOptions) -> None:
     add_model(places, "left")
-    make_champion(places, "left", "gone")
+    serve(places, "left", "gone")
     with pytest.raises(InvalidInput, match="has no model to promote that did not serve before; 1 did"):
         challenge(places)
 
@@ -93,8 +92,8 @@ def test_where_all_models_gave_way_there_is_no_challenger(places: PlaceOptions) 
 def test_a_model_that_was_left_can_be_named_and_is_told(places: PlaceOptions) -> None:
     add_model(places, "old")
     add_model(places, "left", "item-knn")
-    make_champion(places, "old", "left")
-    put_in_place.fn(places, *going_back(places, "old"))
+    serve(places, "old", "left")
+    make_champion.fn(places, *going_back(places, "old"))
     [finding] = challenge(places, "left").findings
     assert finding.is_warning
     assert say_finding(finding) == (
@@ -111,7 +110,7 @@ def going_back(places: PlaceOptions, name: str) -> tuple[Manifest, ChampionTerm,
 def test_the_split_is_the_challengers(places: PlaceOptions) -> None:
     add_model(places, "old")
     add_model(places, "new", "item-knn")
-    make_champion(places, "old")
+    serve(places, "old")
     found = challenge(places, "new")
     assert (found.champion and found.champion.id, found.split.id) == ("old", "s-new")
     assert [one.model for one in found.candidates] == ["item-knn", "popularity"]
@@ -120,7 +119,7 @@ def test_the_split_is_the_challengers(places: PlaceOptions) -> None:
 def test_a_challenger_of_older_data_is_told(places: PlaceOptions) -> None:
     add_model(places, "july", last=JULY)
     add_model(places, "may", "item-knn", last=MAY)
-    make_champion(places, "july")
+    serve(places, "july")
     [finding] = challenge(places, "may").findings
     assert finding.is_warning
     assert "older data than the champion: its last interaction is of 2014-05-01" in say_finding(finding)
@@ -130,14 +129,14 @@ def test_a_challenger_of_older_data_is_told(places: PlaceOptions) -> None:
 def test_a_challenger_of_newer_data_is_none_of_older_data(places: PlaceOptions) -> None:
     add_model(places, "may", last=MAY)
     add_model(places, "july", "item-knn", last=JULY)
-    make_champion(places, "may")
+    serve(places, "may")
     assert challenge(places, "july").findings == ()
 
 
 def test_the_same_parameters_on_other_data_are_told(places: PlaceOptions) -> None:
     add_model(places, "may", last=MAY)
     add_model(places, "july", last=JULY)
-    make_champion(places, "may")
+    serve(places, "may")
     [finding] = challenge(places, "july").findings
     assert not finding.is_warning
     assert "fits of the same parameters" in say_finding(finding)
@@ -151,7 +150,7 @@ def test_without_such_a_model_there_is_no_challenge(model_id: str | None, places
 
 def test_a_champion_that_is_gone_is_told_with_what_to_do(places: PlaceOptions) -> None:
     add_model(places, "new")
-    make_champion(places, "gone")
+    serve(places, "gone")
     with pytest.raises(InvalidInput, match=r"models/gone, is no longer in .* --rollback --model ID --reason TEXT"):
         challenge(places, "new")
 
@@ -159,40 +158,40 @@ def test_a_champion_that_is_gone_is_told_with_what_to_do(places: PlaceOptions) -
 def test_a_champion_that_needs_ratings_is_not_compared_without_them(places: PlaceOptions) -> None:
     add_model(places, "old", "bias")
     add_model(places, "new", has_ratings=False)
-    make_champion(places, "old")
+    serve(places, "old")
     with pytest.raises(InvalidInput, match="The champion, bias, needs ratings"):
         challenge(places, "new")
 
 
 def test_a_model_that_is_not_whole_is_not_promoted(places: PlaceOptions) -> None:
     model = add_model(places, "new")
-    make_champion(places, "old")
+    serve(places, "old")
     history = read_history(places.open_store())
     path = Path(places.store_uri) / layout.MODELS / "new" / layout.INTERACTIONS
     path.chmod(0o600)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(CorruptObject, match=r"models/new cannot serve: .* has the SHA-256"):
-        put_in_place.fn(places, model, ChampionTerm("new"), history)
+        make_champion.fn(places, model, ChampionTerm("new"), history)
     path.unlink()
     with pytest.raises(CorruptObject, match=r"models/new cannot serve: .* is missing"):
-        put_in_place.fn(places, model, ChampionTerm("new"), history)
+        make_champion.fn(places, model, ChampionTerm("new"), history)
     assert read_history(places.open_store()) == history
 
 
 def test_of_two_that_decided_against_the_same_champion_the_second_is_told_who_won(places: PlaceOptions) -> None:
     _, first, second = (add_model(places, name) for name in ("old", "first", "second"))
-    make_champion(places, "old")
+    serve(places, "old")
     histories = [challenge(places, name).history for name in ("first", "second")]
-    put_in_place.fn(places, first, ChampionTerm("first", "now", "it was faster"), histories[0])
+    make_champion.fn(places, first, ChampionTerm("first", "now", "it was faster"), histories[0])
     with pytest.raises(VersionConflict, match=r"models/first became the champion \(now: it was faster\)"):
-        put_in_place.fn(places, second, ChampionTerm("second"), histories[1])
+        make_champion.fn(places, second, ChampionTerm("second"), histories[1])
     assert [entry.model_id for entry in read_history(places.open_store()).terms] == ["first", "old"]
 
 
 def test_one_goes_back_to_the_champion_before_or_to_a_model_that_is_named(places: PlaceOptions) -> None:
     for name in ("one", "two", "other"):
         add_model(places, name)
-    make_champion(places, "one", "two")
+    serve(places, "one", "two")
     history = read_history(places.open_store())
     assert find_predecessor.fn(places, ModelChoice(model_id=None), history).id == "one"
     assert find_predecessor.fn(places, ModelChoice(model_id="other"), history).id == "other"
