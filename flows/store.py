@@ -212,11 +212,14 @@ def collect(choice: GarbageChoice, place: StoreOptions) -> dict[str, Any]:
 
 
 def copy(choice: OneChoice, destination: CopyChoice, places: PlaceOptions) -> dict[str, Any]:
-    """Copy an artifact, by default with all it was made from, to another store and print what was copied."""
+    """Copy an artifact to another store, by default with its report and all it was made from, and print the copies."""
     from tasks.store import scratch_folder
 
     source, target = places.open_store(), open_store(destination.to, places.s3)
-    manifests = artifacts_to_copy(source, find_artifact(source, choice.id), alone=destination.alone)
+    artifact = find_artifact(source, choice.id)
+    report = None if destination.alone else find_report(source, artifact.require_manifest())
+    chosen = find_artifact(source, report.name) if report else artifact
+    manifests = artifacts_to_copy(source, chosen, alone=destination.alone)
     n_bytes = sum(manifest.size_bytes for manifest in manifests)
     with scratch_folder(places, "copy") as scratch, progress_bar("Copying", n_bytes) as advance:
         copied = list(copy_artifacts(source, target, manifests, scratch, advance))

@@ -1,19 +1,21 @@
 """The version of the code that decides what an artifact holds, found by the program and never listed by hand.
 
-A step names its root functions or classes. From there the names that a definition uses lead to the definitions behind
-them, over imports and modules, as long as these are the project's own. The version is a digest of the syntax trees of
-all that is reached. So a change three imports away gives another version, while a change to what only shows or logs
-gives the same: nothing that computes reaches it.
+A step is its function. From there the names that a definition uses lead to the definitions behind them, over imports
+and modules, as long as these are the project's own. The version is a digest of the syntax trees of all that is reached.
+So a change three imports away gives another version, while a change to what only shows or logs gives the same: nothing
+that computes reaches it.
 
 Left out of the trees, because they decide no content: docstrings, comments, annotations, descriptions of options, calls
-of the logger, and the module that a definition stands in. Packages in `NOT_FOLLOWED` are entered only by a root.
+of the logger, and the module that a definition stands in. What moves, shows or runs things is not followed either,
+unless a step names it as one of its roots. A module that is missing among those makes versions change too often, never
+too seldom.
 """
 
 import ast
 import hashlib
 import importlib.util
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -21,7 +23,17 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-NOT_FOLLOWED = frozenset({"storage"})  # moves bytes and does not choose them
+# These move bytes, show results or run tasks; none of them chooses what an artifact holds.
+NOT_FOLLOWED = (
+    "storage",
+    "reports",
+    "flows",
+    "tasks.store",
+    "tasks.execution",
+    "tasks.spark_session",
+    "models.registry",
+)
+FOLLOWED = ("storage.parquet", "storage.canonical")  # these write what is chosen
 DIGEST_LENGTH = 16
 
 _DISTRIBUTION = "amazon-recommender"
@@ -30,39 +42,52 @@ _DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 Root = Callable[..., Any]
 Symbol = tuple[str, str]
 """A module's dotted name, and a name that the module defines; '' for all that it does when it is imported."""
+Import = tuple[str, str | None]
+"""A module's dotted name and, for ``from … import``, the name in there."""
 
 
-@cache
 def code_version(*roots: Root, files: tuple[Path, ...] = ()) -> str:
     """Return the project's version and a digest of all that the roots reach.
 
     Args:
-        roots: Functions or classes, each defined at the top of a module.
+        roots: Functions, tasks or classes; a nested function stands for the one that it is defined in.
         files: Files whose bytes count as well, such as templates.
 
     Raises:
         LookupError: If a name that leads into the project is not defined there.
     """
-    parts = [ast.dump(node) for node in reach(roots)]
+    return version_of(frozenset(_symbol(root) for root in roots), files)
+
+
+@cache
+def version_of(roots: frozenset[Symbol], files: tuple[Path, ...] = ()) -> str:
+    """Return the version of what symbols reach, which need not be imported for it; as `code_version`."""
+    reached = sorted(_reached(roots))
+    parts = [ast.dump(node) for module, name in reached for node in _module(module).statements(name)]
     parts += [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
     digest = hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:DIGEST_LENGTH]
     return f"{version(_DISTRIBUTION)}+{digest}"
 
 
-def reach(roots: Iterable[Root]) -> list[ast.stmt]:
-    """Return the statements that define the roots and what they use of the project, without what decides nothing."""
-    return [node for symbol in sorted(reached_symbols(roots)) for node in _module(symbol[0]).statements(symbol[1])]
-
-
 def reached_symbols(roots: Iterable[Root]) -> set[Symbol]:
     """Return the symbols that the roots reach, the roots among them."""
-    to_do = [(inspect.unwrap(root).__module__, inspect.unwrap(root).__qualname__) for root in roots]
+    return _reached(_symbol(root) for root in roots)
+
+
+def _symbol(root: Root) -> Symbol:
+    function = inspect.unwrap(root)
+    return function.__module__, function.__qualname__.partition(".")[0]
+
+
+def _reached(roots: Iterable[Symbol]) -> set[Symbol]:
+    to_do = list(roots)
+    closed = tuple(one for one in NOT_FOLLOWED if not any(_is_inside(module, one) for module, _ in to_do))
     found: set[Symbol] = set()
     while to_do:
         symbol = to_do.pop()
         if symbol not in found:
             found.add(symbol)
-            to_do += _uses(symbol)
+            to_do += _uses(symbol, closed)
     return found
 
 
@@ -78,7 +103,7 @@ class _Module:
 
     name: str
     definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
-    imports: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    imports: dict[str, Import] = field(default_factory=dict)
 
     def statements(self, name: str) -> list[ast.stmt]:
         """Return the statements that bind a name."""
@@ -119,7 +144,7 @@ def _bound_names(statement: ast.stmt) -> list[str]:
     return [node.id for target in targets if target for node in ast.walk(target) if isinstance(node, ast.Name)]
 
 
-def _imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, tuple[str, str | None]]]:
+def _imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Import]]:
     for alias in statement.names:
         if isinstance(statement, ast.ImportFrom):
             yield alias.asname or alias.name, (str(statement.module), alias.name)
@@ -130,7 +155,7 @@ def _imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, tup
             yield top, (top, None)
 
 
-def _uses(symbol: Symbol) -> Iterator[Symbol]:
+def _uses(symbol: Symbol, closed: tuple[str, ...]) -> Iterator[Symbol]:
     """Yield the symbols of the project that a definition uses itself."""
     name, bound = symbol
     module = _module(name)
@@ -140,7 +165,7 @@ def _uses(symbol: Symbol) -> Iterator[Symbol]:
         own = [node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom)]
         imports = module.imports | {alias: target for node in own for alias, target in _imported(node)}
         for chain in _chains(statement):
-            yield from _resolve(module, imports, chain)
+            yield from _resolve(module, imports, chain, closed)
 
 
 def _chains(statement: ast.stmt) -> Iterator[list[str]]:
@@ -155,36 +180,35 @@ def _chains(statement: ast.stmt) -> Iterator[list[str]]:
             yield [inner.id, *chain]
 
 
-def _resolve(module: _Module, imports: dict[str, tuple[str, str | None]], chain: list[str]) -> Iterator[Symbol]:
-    first, rest = chain[0], chain[1:]
-    if first in module.definitions:
-        yield module.name, first
-    elif first in imports:
-        source, name = imports[first]
-        yield from _follow(source, [*([name] if name else []), *rest], module.name)
-
-
-def _follow(source: str, names: list[str], user: str) -> Iterator[Symbol]:
-    """Yield the symbol that names lead to from a module, through packages and what they import themselves."""
-    if not _is_followed(source, user):
+def _resolve(
+    module: _Module, imports: Mapping[str, Import], chain: Sequence[str], closed: tuple[str, ...]
+) -> Iterator[Symbol]:
+    """Yield the symbol of the project that a chain of names leads to, through packages and what they import."""
+    if chain[0] in module.definitions:
+        yield module.name, chain[0]
         return
+    if chain[0] not in imports:
+        return
+    source, name = imports[chain[0]]
+    names = [*([name] if name else []), *chain[1:]]
     while names and _is_module(f"{source}.{names[0]}"):
         source, names = f"{source}.{names[0]}", names[1:]
-    if not names:
+    if not names or not _is_followed(source, closed):
         return
-    module = _module(source)
-    if names[0] in module.definitions:
-        yield source, names[0]
-    elif names[0] in module.imports:
-        yield from _resolve(module, module.imports, names)
-    else:
-        raise LookupError(f"{user} uses {source}.{names[0]}, which {source} does not define; define it in its source.")
+    target = _module(source)
+    if names[0] not in target.definitions and names[0] not in target.imports:
+        raise LookupError(f"{module.name} uses {names[0]} of {source}, which does not define it; define it there.")
+    yield from _resolve(target, target.imports, names, closed)
 
 
-def _is_followed(name: str, user: str) -> bool:
-    top = name.partition(".")[0]
-    is_ours = (ROOT / top / "__init__.py").is_file()
-    return is_ours and (top not in NOT_FOLLOWED or user.partition(".")[0] == top)
+def _is_followed(name: str, closed: tuple[str, ...]) -> bool:
+    is_ours = (ROOT / name.partition(".")[0] / "__init__.py").is_file()
+    is_closed = any(_is_inside(name, one) for one in closed) and not any(_is_inside(name, one) for one in FOLLOWED)
+    return is_ours and not is_closed
+
+
+def _is_inside(name: str, package: str) -> bool:
+    return f"{name}.".startswith(f"{package}.")
 
 
 @cache

@@ -23,7 +23,6 @@ from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
 from spark.options import DatasetOptions, SparkOptions
 from storage import canonical, layout
-from storage.code_version import code_version
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES
@@ -61,7 +60,6 @@ def build_dataset(
         layout.DATASETS,
         inputs={"reviews": reviews.id},
         parameters=options.model_dump(mode="json"),
-        code=code_version(spark.dataset.build_dataset),
         build=build,
     )
 
@@ -126,7 +124,6 @@ def split_dataset(
         layout.SPLITS,
         inputs={"dataset": dataset.id, **{role: raw.id for role, raw in (files or {}).items()}},
         parameters=options.model_dump(mode="json", exclude=set(SPLIT_FILES.values())),
-        code=code_version(split_interactions, *((read_pairs, find_indices) if files else ())),
         build=build,
     )
 

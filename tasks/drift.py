@@ -19,7 +19,6 @@ from reports.drift_table import say_beyond, tabulate_drift
 from schema.drift import DriftFigure
 from schema.errors import InvalidInput
 from storage import canonical, layout
-from storage.code_version import code_version
 from storage.inventory import list_artifacts, look_up
 from storage.manifest import Manifest
 from storage.protocol import Store
@@ -135,7 +134,6 @@ def _publish(places: PlaceOptions, reviews: Manifest, before: Manifest, limits: 
         layout.DRIFTS,
         inputs={"reviews": reviews.id, "before": before.id},
         parameters=limits.model_dump(mode="json", include=set(DriftLimits.model_fields)),
-        code=code_version(compare_reviews, profile_reviews, _record),
         build=build,
     )
     return Drift(published, read_figures(local_file(places, published, layout.DRIFT)))

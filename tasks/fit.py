@@ -18,7 +18,6 @@ from spark.factorise import Factorisation, factorise, factors_of, save_model
 from spark.jvm import describe_blas
 from spark.options import SparkOptions
 from storage import layout
-from storage.code_version import code_version
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES
@@ -82,8 +81,8 @@ def fit(
             "keep_spark_model": keep_spark_model,
             **candidate.parameters,
         },
-        code=code_version(type(kind), *((factorise, factors_of, save_model) if needs_spark else ())),
         build=build,
+        uses=[type(kind)],
     )
 
 

@@ -22,7 +22,7 @@ from reviews.parse import read_partitions
 from reviews.transfer import without_credentials
 from schema.dataset import QuarantineReason
 from storage import artifacts, layout
-from storage.code_version import code_version
+from storage.code_version import Root, code_version
 from storage.identity import artifact_id
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
@@ -103,17 +103,16 @@ def _link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _identity(raw: Manifest, options: IngestOptions) -> tuple[dict[str, str], dict[str, Any], str]:
-    """Return the inputs, parameters and code version of the reviews of a raw file."""
-    parameters = options.model_dump(mode="json", exclude={"partition_bytes"})  # which changes no row
-    code = code_version(detect_format, read_partitions, write_partition, check_partition, merge_partitions)
-    return {"raw": raw.id}, parameters, code
+def _identity(raw: Manifest, options: IngestOptions) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the inputs and parameters of the reviews of a raw file."""
+    return {"raw": raw.id}, options.model_dump(mode="json", exclude={"partition_bytes"})  # which changes no row
 
 
 @task(name="find reviews", task_run_name="find reviews of {raw.files[0].path}")
 def find_reviews(places: PlaceOptions, raw: Manifest, options: IngestOptions) -> Manifest | None:
     """Return the reviews of a raw file if they are published already."""
-    identity = artifact_id(layout.REVIEWS_KIND, *_identity(raw, options))
+    code = code_version(read_raw, check_reviews, publish_reviews)
+    identity = artifact_id(layout.REVIEWS_KIND, *_identity(raw, options), code)
     found = artifacts.find(places.open_store(), layout.REVIEWS_KIND, identity)
     if found:
         logger.info("reviews/{} is already there: nothing to do", identity)
@@ -149,7 +148,8 @@ def publish_reviews(
     Raises:
         InvalidInput: If too large a share is bad, or nothing is left.
     """
-    inputs, parameters, code = _identity(raw, options)
+    inputs, parameters = _identity(raw, options)
+    earlier: list[Root] = [read_raw, check_reviews]
 
     def build(folder: Path) -> dict[str, Any]:
         counts = merge_partitions(partitions, checked, folder, options, write_parquet)
@@ -163,7 +163,7 @@ def publish_reviews(
         show_reasons(reasons, counts.n_reviews + counts.n_quarantined)
         return asdict(counts)
 
-    return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, code=code, build=build)
+    return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, build=build, uses=earlier)
 
 
 def show_reasons(reasons: Sequence[QuarantineReason], n_rows: int) -> None:

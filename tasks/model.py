@@ -14,7 +14,6 @@ from evaluation.assignment import rolling_windows
 from schema.errors import InvalidInput
 from schema.verdicts import figures_of
 from storage import canonical, layout
-from storage.code_version import code_version
 from storage.manifest import Manifest
 from tasks.choose import Choice
 from tasks.execution import COMPUTE_RETRIES
@@ -102,7 +101,6 @@ def publish_model(places: PlaceOptions, training: Training) -> Manifest:
             "validation_scores": [one.scores.id for one in training.validated],
             "test_scores": [one.scores.id for one in training.tested],
         },
-        code=code_version(write_model),
         build=lambda folder: write_model(places, training, folder),
     )
 
@@ -166,7 +164,6 @@ def publish_evaluation(places: PlaceOptions, evaluation: Evaluation) -> Manifest
             "windows": [[label, [one.scores.id for one in scored]] for label, scored in evaluation.windows],
             "original": [[label, one.scores.id] for label, one in evaluation.original],
         },
-        code=code_version(write_evaluation),
         build=lambda folder: write_evaluation(places, evaluation, folder),
     )
 

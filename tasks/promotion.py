@@ -21,7 +21,6 @@ from schema.metric import Metric
 from schema.verdicts import Finding, Guard, Verdict
 from storage import artifacts, canonical, layout
 from storage.champion import ChampionHistory, ChampionTerm, predecessors, promote, read_history
-from storage.code_version import code_version
 from storage.manifest import Manifest
 from storage.protocol import Store
 from storage.verify import verify_files
@@ -195,8 +194,8 @@ def decide(
             "test_scores": [one.scores.id for one in scored],
             "findings": [asdict(finding) for finding in challenge.findings],
         },
-        code=code_version(_judge, _describe, decision_record),
         build=build,
+        uses=[decision_record],
     )
     path = local_file(places, promotion, layout.DECISION)
     return Decision(promotion, canonical.decode_object(path.read_bytes(), str(path)), is_new)

@@ -45,7 +45,7 @@ def recommendations_id(model: Manifest, options: RecommendOptions) -> str:
 
 
 def _code_of(model: Manifest) -> str:
-    return code_version(recommended_rows, type(candidate_of(model).kind))
+    return code_version(recommend_block, type(candidate_of(model).kind))
 
 
 @task(name="find recommendations", task_run_name="find recommendations of model {model.id}")

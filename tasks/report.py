@@ -32,7 +32,7 @@ from schema.dataset import DatasetCounts, KCorePass, ReviewCounts
 from schema.metric import MetricRow
 from schema.verdicts import Finding
 from storage import layout
-from storage.code_version import code_version
+from storage.code_version import Root
 from storage.manifest import Manifest
 from tasks.choose import scored_model
 from tasks.evidence import find_examples, gather_evidence
@@ -75,7 +75,6 @@ def publish_training_report(
         places,
         {"model": model.id, **({"products": products.id} if products else {})},
         {"curve_scores": [one.scores.id for one in training.curve]},
-        code_version(report_of_training, render_report, files=TEMPLATES),
         gather,
         key="result",
     )
@@ -97,7 +96,6 @@ def publish_evaluation_report(
         places,
         {"evaluation": published.id},
         {"findings": [asdict(finding) for finding in findings]},
-        code_version(report_of_evaluation, render_report, files=TEMPLATES),
         lambda: report_of_evaluation(places, evaluation, findings),
         key="evaluation",
     )
@@ -107,7 +105,6 @@ def _publish(
     places: PlaceOptions,
     inputs: Mapping[str, str],
     parameters: Mapping[str, Any],
-    code: str,
     gather: Callable[[], ReportInput],
     key: str,
 ) -> Manifest:
@@ -119,7 +116,10 @@ def _publish(
         create_markdown_artifact(f"```\n{table}\n```", key=key, description="Test metrics of what was tested")
         return {"title": report.title}
 
-    return publish_once(places, layout.REPORTS, inputs=inputs, parameters=parameters, code=code, build=build)
+    uses: list[Root] = [gather, render_report]
+    return publish_once(
+        places, layout.REPORTS, inputs=inputs, parameters=parameters, build=build, uses=uses, files=TEMPLATES
+    )
 
 
 def report_of_training(

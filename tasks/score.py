@@ -21,7 +21,6 @@ from schema.errors import InvalidInput
 from schema.metric import Metric, MetricRow
 from schema.scores import SegmentScore
 from storage import canonical, layout
-from storage.code_version import code_version
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.dataset import find_indices
@@ -157,15 +156,14 @@ def _publish(
         users = {"n_users": len(held_out.users), "n_warm_users": held_out.n_warm, "n_cold_users": len(held_out.cold)}
         return {**counts, **users, **headline([*measured.rows, *measured.held_out_only])}
 
-    computed_by = (hold_out, measure_lists, assess_cold_users, measure_scores, type(candidate.kind))
     named = {"model": candidate.model} if "lists" in inputs else {}
     return publish_once(
         places,
         layout.SCORES,
         inputs=inputs,
         parameters={"part": part, "ks": list(DEFAULT_KS), "evaluate_users": options.evaluate_users, **named},
-        code=code_version(*computed_by, *((read_pairs, find_indices, arrange) if named else ())),
         build=build,
+        uses=[measure, type(candidate.kind)],
     )
 
 

@@ -1,7 +1,7 @@
 """Artifacts as tasks use them: built once in a scratch folder and published, read wherever the store keeps them."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from loguru import logger
 
 from storage import artifacts, layout
+from storage.code_version import Root, code_version
 from storage.files import remove_stale, temporary_name
 from storage.identity import artifact_id
 from storage.manifest import Manifest
@@ -44,20 +45,30 @@ def publish_once(
     *,
     inputs: Mapping[str, str],
     parameters: Mapping[str, Any],
-    code: str,
     build: Callable[[Path], Counts],
+    uses: Sequence[Root] = (),
+    files: tuple[Path, ...] = (),
 ) -> Manifest:
-    """Return the artifact that these inputs, parameters and code give, building it if it is not there.
+    """Return the artifact that inputs, parameters and the code of its step give, building it if it is not there.
 
     Args:
         places: The store, and where scratch files go.
         kind: Kind of artifact, as the layout spells it.
         inputs: Role to id of every artifact it is made from.
+    <<<<<<< HEAD
+        parameters: What else decides its content; JSON values.
+        build: Writes the files into an empty folder and returns the counts for the manifest; its code, with that of the
+            function that it is defined in, and all that this reaches, is part of the id.
+        uses: What else of the project's code decides the content: what `build` reaches by a value and not by a name,
+            such as the class of a model, and what shows, where it is shown in the files.
+        files: Files that decide the content, such as templates.
+    =======
         parameters: Everything else that decides its content; JSON values.
         code: Version of the code that makes it.
         build: Writes the files into an empty folder and returns the counts for the manifest.
+    >>>>>>> main
     """
-    store = places.open_store()
+    store, code = places.open_store(), code_version(build, *uses, files=files)
     identity = artifact_id(kind, inputs, parameters, code)
     found = artifacts.find(store, kind, identity)
     if found:

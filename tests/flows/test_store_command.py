@@ -220,11 +220,13 @@ def test_show_writes_the_whole_manifest_as_a_record(full: Desk) -> None:
     ]
 
 
-def test_show_of_a_model_names_its_report(full: Desk) -> None:
+def test_report_of_a_model_is_named_by_show_and_copied_with_it(full: Desk) -> None:
     assert full.record("show", MODEL)["report"] is None
     publish(full.store, "reports", "9999aaaa", {"model": MODEL}, {"report.html": b"<p>"})
     assert full.record("show", MODEL)["report"].endswith("/reports/9999aaaa/report.html")
     assert "report file://" in said(full.run("show", MODEL))
+    copied = [(one["kind"], one["id"]) for one in full.record("cp", MODEL, "--to", "copy")["artifacts"]]
+    assert copied[-2:] == [("models", MODEL), ("reports", "9999aaaa")]
 
 
 def test_show_names_at_most_a_hundred_files(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,23 +28,6 @@ def test_the_champion_read_is_the_one_written(store: Store) -> None:
     assert store.read(CHAMPION) == b'{\n  "model_id": "1f3a",\n  "scores": [\n    0.1,\n    null\n  ]\n}\n'
 
 
-def test_a_challenger_replaces_the_champion_it_was_compared_with(store: Store) -> None:
-    replace_champion(store, {"model_id": "one"}, None)
-    _, version = read_champion(store)
-    replace_champion(store, {"model_id": "two"}, version)
-    assert read_champion(store)[0] == {"model_id": "two"}
-
-
-def test_a_challenger_that_was_overtaken_is_refused(store: Store) -> None:
-    replace_champion(store, {"model_id": "one"}, None)
-    _, version = read_champion(store)
-    replace_champion(store, {"model_id": "two"}, version)
-    for stale in (version, None):
-        with pytest.raises(VersionConflict):
-            replace_champion(store, {"model_id": "three"}, stale)
-    assert read_champion(store)[0] == {"model_id": "two"}
-
-
 @pytest.mark.parametrize("data", [b"", b"[]", b'{"model_id": NaN}', b'{"a": 1, "a": 2}'])
 def test_a_broken_pointer_is_named(store: Store, data: bytes) -> None:
     store.create(CHAMPION, data)

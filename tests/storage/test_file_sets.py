@@ -54,20 +54,6 @@ def test_add_files_puts_every_file_under_its_relative_path(store: Store, artifac
         assert entry == FileEntry(entry.path, path.stat().st_size, file_sha256(path))
 
 
-def test_add_files_again_changes_nothing(store: Store, artifact_folder: Path) -> None:
-    first = add_files(store, "models", "1f3a", artifact_folder)
-    before = held(store)
-    assert add_files(store, "models", "1f3a", artifact_folder) == first
-    assert held(store) == before
-
-
-def test_add_files_resumes_what_a_dead_writer_began(store: Store, artifact_folder: Path) -> None:
-    store.create("models/1f3a/metadata.json", artifact_folder / "metadata.json")
-    entries = add_files(store, "models", "1f3a", artifact_folder)
-    assert [entry.path for entry in entries] == NAMES
-    assert [info.key for info in store.list("")] == [f"models/1f3a/{name}" for name in NAMES]
-
-
 def test_add_files_makes_what_it_adopts_count_as_new(artifact_folder: Path) -> None:
     store = Observed("observed")
     add_files(store, "models", "1f3a", artifact_folder)

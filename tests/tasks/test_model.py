@@ -1,5 +1,6 @@
 import pytest
 
+from reports.report import render_report
 from storage.code_version import reached_symbols
 from tasks.model import write_evaluation, write_model
 from tasks.report import report_of_training
@@ -12,5 +13,5 @@ def test_nothing_that_only_shows_decides_the_id_of_a_model_or_an_evaluation(writ
 
 
 def test_what_the_report_shows_decides_its_id() -> None:
-    reached = {module for module, _ in reached_symbols([report_of_training])}
+    reached = {module for module, _ in reached_symbols([report_of_training, render_report])}
     assert {"reports.report_input", "reports.data_summary", "tasks.evidence", "evaluation.checks"} <= reached
