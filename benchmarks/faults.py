@@ -54,7 +54,7 @@ STAGES = {
     "split": r"split|Split",
     "fit": r"\bfit |fits/|BLAS",
     "score": r"\bscore |scores/",
-    "choose": r"choose|Chosen|No ALS model",
+    "choose": r"choose|Chosen|No trained model",
     "publish": r"models/|publish model|reports/|publish report|NDCG|Test split|Sample data",
     "recommend": r"recommend",
     "track": r"track|MLflow|mlflow|Report:|Model:|Recommendations:|experiment",

@@ -30,7 +30,13 @@ FLAGS = (
 )
 # What a training imports, early or late; importing it opens nothing.
 IMPORTS = [
-    *("flows.train", "mlflow.store.tracking.sqlalchemy_store", "pandera", "pyspark.ml.recommendation"),
+    *(
+        "flows.train",
+        "flows.pipeline",
+        "mlflow.store.tracking.sqlalchemy_store",
+        "pandera",
+        "pyspark.ml.recommendation",
+    ),
     *("pyspark.sql.pandas.conversion", "storage.s3"),
 ]
 CRASHED = 70

@@ -15,6 +15,7 @@ from spark.options import GIB, machine_bytes
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
+collect_ignore_glob = ["*conftest.py"]  # --doctest-modules would import them all under one name
 BYTES_PER_TEST_PROCESS = 6 * GIB  # a training, with its JVM, beside the servers of the process's own
 
 # A JVM that lives for seconds is done before its second compiler has paid off: a training takes a third less of a core.
