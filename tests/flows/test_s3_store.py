@@ -15,7 +15,7 @@ from workplace import Outcome, Workplace
 from deployments.s3_server import S3Server
 from flows.settings import read
 from schema.errors import InvalidInput
-from storage.opening import S3Options
+from storage.s3_options import S3Options
 from tasks.execution import spark_uri
 from tasks.options import PlaceOptions, ReviewsInput
 
