@@ -22,11 +22,10 @@ from storage import layout
 from storage.manifest import Manifest
 from tasks.dataset import split_dataset
 from tasks.evidence import find_what_was_taken_out, look_for_leaks
+from tasks.fit import candidate_of
 from tasks.ingest import keep_file
-from tasks.model import Evaluation, Lineage, find_windows, publish_evaluation
+from tasks.model import Evaluation, Lineage, find_lineage, find_model, find_windows, publish_evaluation
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, ReviewsInput, SubjectOptions
-from tasks.published import find_lineage, find_model
-from tasks.rank import candidate_of
 from tasks.report import publish_evaluation_report, row_of_original
 from tasks.score import Scored, read_rows, score_as_is, score_lists
 from tasks.store import LEARNT

@@ -24,7 +24,7 @@ from tasks.choose import NDCG, Choice, choose
 from tasks.dataset import SPLIT_FILES, build_dataset, split_dataset
 from tasks.drift import Drift, compare_with_before
 from tasks.execution import Advance, progress
-from tasks.fit import Parts, fit
+from tasks.fit import Parts, candidate_of, fit
 from tasks.ingest import check_reviews, fetch_raw, find_reviews, keep_file, publish_reviews, read_raw
 from tasks.model import Lineage
 from tasks.options import (
@@ -35,7 +35,6 @@ from tasks.options import (
     ReviewsInput,
     SelectionOptions,
 )
-from tasks.rank import candidate_of
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
 from tasks.score import Scored, read_rows, score
 from tasks.store import LEARNT, scratch_folder

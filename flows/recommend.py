@@ -14,7 +14,7 @@ def recommend(*, model: ModelChoice = DEFAULT.model, recommend: RecommendOptions
     """Score every user with a model and publish the lists."""
     from flows.pipeline import recommend_to_all
     from storage import layout
-    from tasks.published import find_model
+    from tasks.model import find_model
 
     places = read(Environment).places
     chosen, dataset = find_model(places, model)

@@ -41,8 +41,7 @@ def train(
     from tasks.ingest import keep_file
     from tasks.model import Training, publish_model
     from tasks.report import publish_training_report
-    from tasks.summary import summarise
-    from tasks.tracking import check_tracking, close_training, open_training
+    from tasks.tracking import check_tracking, close_training, open_training, summarise
 
     environment = read(Environment)
     places, tracking = environment.places, environment.tracking

@@ -1,19 +1,27 @@
-"""The result of a training or an evaluation as a short table for the terminal."""
+"""The result of a training or an evaluation in short: for the terminal, and as Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from reports.display import clean_text, format_count
 from reports.findings import gather_warnings, judge, metric_columns, rank_models, say_popularity
-from reports.report_input import PRIMARY, ReportInput, ScoredModel
-from reports.tables import open_console, printed, tabulate_models
+from reports.report_input import HEADLINES, PRIMARY, ReportInput, ScoredModel
+from reports.tables import escape_markdown, open_console, printed, tabulate_models
 from reports.verdicts import say_lead
 from schema.metric import HELD_OUT_ONLY, Metric
 
 _MOST_COLUMNS = 4
+COUNTED = (
+    ("reviews", "n_lines", "lines read"),
+    ("reviews", "n_quarantined", "lines in quarantine"),
+    ("dataset", "n_interactions", "interactions"),
+    ("dataset", "n_users", "users"),
+    ("dataset", "n_items", "items"),
+)
 ORIGINAL = (
     Metric("rmse"),
     Metric(f"{HELD_OUT_ONLY}precision", 10),
@@ -66,3 +74,38 @@ def _test_table(report: ReportInput) -> Table:
     ]
     table = tabulate_models(marked, metric_columns(report.test, PRIMARY.k)[:_MOST_COLUMNS])
     return table.to_rich(f"Test split, all items ranked{sample}; below each figure its 95 % interval")
+
+
+def training_markdown(
+    name: str, record: Mapping[str, Any], tested: Sequence[ScoredModel], mlflow: str | None, tracking_uri: str
+) -> str:
+    """Return the outcome of a training as Markdown; nothing that a file or a product is called can change its form.
+
+    Args:
+        name: What was trained on.
+        record: The training's result record.
+        tested: The models on the test part, one of them chosen.
+        mlflow: Address of the MLflow run's page, if it has one.
+        tracking_uri: Where MLflow keeps its runs, without secrets.
+    """
+    chosen = next(one for one in tested if one.is_chosen)
+    counts = (f"{format_count(int(record['counts'][role][count]))} {words}" for role, count, words in COUNTED)
+    tracked = f"[{mlflow}]({mlflow})" if mlflow else f"{escape_markdown(tracking_uri)}, which `make mlflow` shows"
+    return "\n".join(
+        [
+            f"# {escape_markdown(name)}: {escape_markdown(chosen.label)}",
+            f"\n{', '.join(counts)}.\n",
+            "## On the test part, all items ranked\n",
+            tabulate_models(rank_models(tested), HEADLINES, head="model").to_markdown(),
+            "\n## Where it is\n",
+            *(f"- {role}: {_link(str(uri))}" for role, uri in record["uris"].items()),
+            f"- MLflow: {tracked}",
+            "\n## Ids\n",
+            "| artifact | id |\n| --- | --- |",
+            *(f"| {role} | `{one}` |" for role, one in record["ids"].items()),
+        ]
+    )
+
+
+def _link(uri: str) -> str:
+    return f"[{uri}]({uri})" if uri.startswith(("http://", "https://")) else f"`{uri}`"

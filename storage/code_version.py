@@ -30,7 +30,6 @@ NOT_FOLLOWED = (
     "flows",
     "tasks.store",
     "tasks.execution",
-    "tasks.spark_session",
     "models.registry",
 )
 FOLLOWED = ("storage.parquet", "storage.canonical")  # these write what is chosen

@@ -19,8 +19,8 @@ from schema.errors import InvalidInput
 from schema.metric import Metric
 from schema.verdicts import Guard, Lead, MetricTrial
 from storage.manifest import Manifest
+from tasks.fit import load_model
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
-from tasks.rank import load_model
 from tasks.score import Scored, read_rows, read_users
 from tasks.store import read_parts
 

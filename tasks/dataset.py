@@ -25,10 +25,9 @@ from spark.options import DatasetOptions, SparkOptions
 from storage import canonical, layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
-from tasks.execution import COMPUTE_RETRIES
+from tasks.execution import COMPUTE_RETRIES, open_spark, spark_uri
 from tasks.ingest import raw_file
 from tasks.options import PlaceOptions
-from tasks.spark_session import open_spark, spark_uri
 from tasks.store import PART_FILES, publish_once, read_table
 
 SPLIT_FILES = {f"{part}_file": f"split_{part}_file" for part in PART_FILES}

@@ -35,8 +35,8 @@ from schema.scores import CalibrationBin
 from schema.verdicts import Comparison, Finding
 from storage import artifacts, layout
 from storage.manifest import Manifest
+from tasks.fit import load_model
 from tasks.options import PlaceOptions
-from tasks.rank import load_model
 from tasks.recommend import recommended_rows
 from tasks.score import Scored, read_ranked, read_segments, read_users
 from tasks.store import LEARNT, learnt_parts, read_parts, read_table

@@ -1,4 +1,4 @@
-"""Fitting one candidate on some parts of a split."""
+"""Fit a candidate on some parts of a split, and load what was fitted."""
 
 from dataclasses import replace
 from functools import partial
@@ -12,7 +12,7 @@ from prefect import task
 from prefect.runtime import task_run
 from pyspark.sql import SparkSession
 
-from models.base import Factorise, Factors, Interactions, Parameters
+from models.base import Factorise, Factors, FittedModel, Interactions, Parameters
 from models.registry import Candidate
 from spark.factorise import Factorisation, factorise, factors_of, save_model
 from spark.jvm import describe_blas
@@ -20,12 +20,14 @@ from spark.options import SparkOptions
 from storage import layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
-from tasks.execution import COMPUTE_RETRIES
+from tasks.execution import COMPUTE_RETRIES, open_spark, spark_uri
 from tasks.options import PlaceOptions
-from tasks.spark_session import open_spark, spark_uri
-from tasks.store import PART_FILES, publish_once, read_parts
+from tasks.store import PART_FILES, local_file, publish_once, read_parts
 
 Parts = tuple[str, ...]
+NOT_OF_THE_CANDIDATE = frozenset(
+    {"model", "parts", "keep_spark_model", "select_by", "validation_scores", "test_scores", "curve_scores"}
+)
 
 
 def name_fit() -> str:
@@ -100,3 +102,15 @@ def _factorise_with(
         return factors_of(fitted, interactions.n_users, interactions.n_items)
 
     return engine
+
+
+def candidate_of(model: Manifest) -> Candidate:
+    """Return the candidate that a fitted or published model is a fit of."""
+    parameters = {name: value for name, value in model.parameters.items() if name not in NOT_OF_THE_CANDIDATE}
+    return Candidate(model=str(model.parameters["model"]), parameters=parameters)
+
+
+def load_model(places: PlaceOptions, model: Manifest) -> FittedModel:
+    """Return a fitted or published model, memory-mapped."""
+    kind = candidate_of(model).kind
+    return kind.load(local_file(places, model, kind.folder))

@@ -26,9 +26,9 @@ from storage.protocol import Store
 from storage.verify import verify_files
 from tasks.choose import try_yardsticks
 from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES
+from tasks.fit import candidate_of
+from tasks.model import newest_model, require_model
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
-from tasks.published import newest_model, require_model
-from tasks.rank import candidate_of
 from tasks.score import Scored, read_rows, read_users
 from tasks.store import LEARNT, local_file, publish_once, read_parts, read_table
 

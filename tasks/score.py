@@ -25,9 +25,10 @@ from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.dataset import find_indices
 from tasks.execution import COMPUTE_RETRIES
+from tasks.fit import load_model
 from tasks.ingest import raw_file
 from tasks.options import EvaluationOptions, PlaceOptions
-from tasks.rank import load_model, rank_users
+from tasks.recommend import rank_users
 from tasks.store import LEARNT, learnt_parts, local_file, publish_once, read_parts, read_table
 
 PART = "test"

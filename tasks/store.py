@@ -55,11 +55,11 @@ def publish_once(
         places: The store, and where scratch files go.
         kind: Kind of artifact, as the layout spells it.
         inputs: Role to id of every artifact it is made from.
-        parameters: What else decides its content; JSON values.
-        build: Writes the files into an empty folder and returns the counts for the manifest; its code, with that of the
-            function that it is defined in, and all that this reaches, is part of the id.
-        uses: What else of the project's code decides the content: what `build` reaches by a value and not by a name,
-            such as the class of a model, and what shows, where it is shown in the files.
+        parameters: Everything else that decides its content; JSON values.
+        build: Writes the files into an empty folder and returns the counts for the manifest. Its code, with that of the
+            function that it is defined in and all that this reaches, is part of the id.
+        uses: Code that `build` reaches by a value and not by a name, such as the class of a model, or that renders
+            what is in the files.
         files: Files that decide the content, such as templates.
     """
     store, code = places.open_store(), code_version(build, *uses, files=files)

@@ -5,7 +5,7 @@ that is run twice, goes on with the runs that are there.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,14 @@ from typing import Any
 import httpx
 from loguru import logger
 from prefect import task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
+from models.registry import Candidate
+from reports.display import clean_text
+from reports.report_input import ScoredModel
+from reports.terminal import training_markdown
 from schema.errors import InvalidInput, Unavailable
+from schema.metric import MetricRow
 from storage import layout
 from storage.files import remove_stale, whole_file
 from storage.identity import artifact_id
@@ -32,6 +38,7 @@ MODEL_TAG = "model_id"
 FINISHED = "FINISHED"
 MAX_BATCH = 100
 SQLITE = "sqlite:///"
+WEB = ("http://", "https://")
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ def check_tracking(options: TrackingOptions) -> None:
         InvalidInput: If the address is of no kind that MLflow knows.
     """
     uri = options.mlflow_tracking_uri
-    if uri.startswith(("http://", "https://")):
+    if uri.startswith(WEB):
         _require_answer(uri)
     elif not uri.startswith("sqlite:"):
         _require_known_kind(uri)
@@ -89,8 +96,7 @@ def open_training(
         "min_interactions": lineage.dataset.parameters["min_interactions"],
         "split": lineage.split.counts["method"],
     }
-    ids = {"raw": lineage.raw.id, "reviews": lineage.reviews.id, "dataset": lineage.dataset.id}
-    tags = {f"{role}_id": one for role, one in {**ids, "split": lineage.split.id}.items()}
+    tags = {f"{role}_id": one.id for role, one in vars(lineage).items()}
     key = artifact_id(layout.MODELS, {"split": lineage.split.id}, choices, "tracked")
     return _open_parent(client, _experiment(client, options), key, parameters, {"environment": environment, **tags})
 
@@ -124,12 +130,54 @@ def close_training(
         run = _open(client, tracked.experiment, key, one.candidate.label, parameters, nested)
         _log_metrics(client, run.info.run_id, "validation", one.scores)
         client.set_terminated(run.info.run_id, FINISHED)
-    for name, value in {MODEL_TAG: model.id, "best_model": chosen.candidate.label}.items():
-        client.set_tag(tracked.id, name, value)
+    client.set_tag(tracked.id, MODEL_TAG, model.id)
+    client.set_tag(tracked.id, "best_model", chosen.candidate.label)
     _log_metrics(client, tracked.id, "test", training.final.scores)
     client.log_artifact(tracked.id, str(local_file(places, report, layout.REPORT)))
     client.set_terminated(tracked.id, FINISHED)
     return replace(tracked, model_id=model.id)
+
+
+@task(name="summarise", task_run_name="summarise the training on {name}")
+def summarise(name: str, record: Mapping[str, Any], tracking_uri: str, experiment: str) -> None:
+    """Show the outcome of a training on Prefect's pages, as ``training``, and where MLflow has pages, a link to them.
+
+    Args:
+        name: What was trained on.
+        record: The training's result record.
+        tracking_uri: Where MLflow keeps its runs.
+        experiment: Id of the MLflow experiment.
+    """
+    address = mlflow_address(tracking_uri, experiment, str(record["ids"]["mlflow_run"]))
+    tested = tested_models(record["metrics"], Candidate(**record["chosen"]))
+    create_markdown_artifact(
+        training_markdown(name, record, tested, address, hide_user(tracking_uri)),
+        key="training",
+        description=f"The training on {clean_text(name)}: its result, where it is, and the ids of everything",
+    )
+    if address:
+        create_link_artifact(address, link_text="MLflow run", key="mlflow", description="The training in MLflow")
+
+
+def tested_models(rows: Sequence[Mapping[str, Any]], chosen: Candidate) -> list[ScoredModel]:
+    """Return the models on the test part with their metrics, from the metric rows of a result record."""
+    tested: dict[str, list[MetricRow]] = {}
+    for row in (MetricRow(**row) for row in rows if row["split"] == "test"):
+        tested.setdefault(Candidate(model=row.model, parameters=row.parameters).label, []).append(row)
+    return [ScoredModel(label, {}, measured, is_chosen=label == chosen.label) for label, measured in tested.items()]
+
+
+def mlflow_address(tracking_uri: str, experiment: str, run: str) -> str | None:
+    """Return the page of an MLflow run, where it is tracked by a server.
+
+    Example:
+        >>> mlflow_address("https://ada:secret@host:5000/", "1", "ab12")
+        'https://host:5000/#/experiments/1/runs/ab12'
+        >>> mlflow_address("sqlite:///mlflow.db", "1", "ab12")
+    """
+    if not tracking_uri.startswith(WEB):
+        return None
+    return f"{hide_user(tracking_uri).rstrip('/')}/#/experiments/{experiment}/runs/{run}"
 
 
 def hide_user(address: str) -> str:
@@ -211,8 +259,8 @@ def _open(
 def _log_metrics(client: Any, run: str, part: str, scores: Manifest) -> None:
     from mlflow.entities import Metric
 
-    measured = {f"{part}_{name}": value for name, value in scores.counts.items() if value is not None}
-    rows = [Metric(name, float(value), 0, 0) for name, value in measured.items()]
+    counts = scores.counts.items()
+    rows = [Metric(f"{part}_{name}", float(value), 0, 0) for name, value in counts if value is not None]
     for start in range(0, len(rows), MAX_BATCH):
         client.log_batch(run, metrics=rows[start : start + MAX_BATCH])
 

@@ -15,8 +15,11 @@ from prefect.client.schemas.filters import (
 from workplace import Workplace
 
 from models.registry import Candidate
-from reports.tables import escape_markdown
-from tasks.summary import result_table, training_summary
+from reports.findings import rank_models
+from reports.report_input import HEADLINES
+from reports.tables import escape_markdown, tabulate_models
+from reports.terminal import training_markdown
+from tasks.tracking import tested_models
 
 
 @pytest.fixture(scope="module")
@@ -105,18 +108,21 @@ def test_names_of_flow_and_task_runs_tell_the_data(
 def test_summary_shows_what_a_file_is_called_and_obeys_none_of_it(
     training: tuple[Workplace, dict[str, Any]],
 ) -> None:
-    shown = training_summary("a|b [c](d) <e>", training[1], "https://host/#/experiments/1/runs/x", "https://host")
+    record = training[1]
+    tested = tested_models(record["metrics"], Candidate(**record["chosen"]))
+    shown = training_markdown("a|b [c](d) <e>", record, tested, "https://host/#/experiments/1/runs/x", "https://host")
     assert shown.startswith("# a\\|b \\[c\\](d) \\<e\\>: ")
     assert "[https://host/#/experiments/1/runs/x](https://host/#/experiments/1/runs/x)" in shown
 
 
 def test_result_table_puts_the_best_first_and_a_dash_for_what_was_not_measured() -> None:
     def row(model: str, value: float, metric: str = "ndcg") -> dict[str, Any]:
-        figures = {"value": value, "low": value - 0.1, "high": value + 0.1, "k": 10}
+        figures = {"value": value, "low": value - 0.1, "high": value + 0.1, "k": 10, "n_users": 9}
         return {"model": model, "parameters": {}, "split": "test", "metric": metric, **figures}
 
     rows = [row("popularity", 0.2), row("item-knn", 0.3), row("item-knn", 0.5, "recall")]
-    table = result_table(rows, Candidate(model="item-knn", parameters={}))
+    tested = tested_models(rows, Candidate(model="item-knn", parameters={}))
+    table = tabulate_models(rank_models(tested), HEADLINES, head="model")
     head, rule, best, worst = table.to_markdown().splitlines()
     assert set(rule) == set("| -")
     assert head.startswith("| model | NDCG@10 | Recall@10 |")

@@ -23,7 +23,7 @@ from reviews.sample import SampleFiles
 from schema.digests import file_sha256
 from schema.errors import Unavailable
 from spark.options import GIB
-from tasks.spark_session import open_spark
+from tasks.execution import open_spark
 
 
 def with_dask(**options: Any) -> Environment:

@@ -15,9 +15,9 @@ from workplace import Outcome, Workplace
 from deployments.s3_server import S3Server
 from flows.settings import read
 from schema.errors import InvalidInput
-from storage.opening import S3Options
+from storage.s3_options import S3Options
+from tasks.execution import spark_uri
 from tasks.options import PlaceOptions, ReviewsInput
-from tasks.spark_session import spark_uri
 
 PASSWORD = "planted-in-an-address"  # noqa: S105 - what must not be found
 

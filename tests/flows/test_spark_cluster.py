@@ -15,8 +15,8 @@ from workplace import Workplace
 from flows.settings import Environment, read
 from spark.options import SparkOptions
 from storage import layout
+from tasks.execution import open_spark, spark_limit
 from tasks.options import PlaceOptions
-from tasks.spark_session import open_spark, spark_limit
 
 pytestmark = pytest.mark.timeout(1500)  # seven cold starts of two executors
 

@@ -12,8 +12,9 @@ from typing import Any
 from deployments.s3_server import S3Server
 from storage import artifacts, layout
 from storage.manifest import Manifest
-from storage.opening import S3Options, open_store
+from storage.opening import open_store
 from storage.protocol import Store
+from storage.s3_options import S3Options
 
 ROOT = Path(__file__).parents[2]
 

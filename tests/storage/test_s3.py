@@ -23,9 +23,10 @@ from deployments.s3_server import S3Server
 from schema.errors import InvalidInput, ObjectExists, Unavailable, VersionConflict
 from storage import artifacts
 from storage.champion import replace_champion
-from storage.opening import S3Options, open_store
+from storage.opening import open_store
 from storage.s3 import S3Store
 from storage.s3_client import open_client, parse_uri
+from storage.s3_options import S3Options
 
 MEBIBYTE = 1024**2
 FUTURE = datetime.now(UTC) + timedelta(days=1)

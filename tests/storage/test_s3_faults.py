@@ -28,8 +28,8 @@ from schema.errors import InvalidInput, OutOfSpace, Unavailable
 from storage import artifacts, layout
 from storage.inventory import list_artifacts
 from storage.manifest import Manifest
-from storage.opening import S3Options
 from storage.s3 import S3Store
+from storage.s3_options import S3Options
 from storage.verify import verify_artifact
 
 MEBIBYTE = 1024**2
