@@ -18,9 +18,9 @@ collect_ignore_glob = ["*conftest.py"]  # --doctest-modules would import them al
 BYTES_PER_TEST_PROCESS = 6 * GIB  # a training, with its JVM, beside the servers of the process's own
 # Files that take minutes: begun first, they leave no process alone with one of them at the end.
 LONGEST = (
-    *("test_kill", "test_register", "test_spark_cluster", "test_evaluate_flow", "test_stack", "test_s3_store"),
-    *("test_train", "test_sigterm", "test_promote", "test_drift_flow", "test_flags", "test_added_kind"),
-    *("test_bad_input", "test_s3_faults", "test_running", "test_real_data", "test_harness", "test_outages"),
+    *("test_kill", "test_train", "test_register", "test_evaluate_flow", "test_spark_cluster", "test_running"),
+    *("test_stack", "test_s3_store", "test_sigterm", "test_drift_flow", "test_added_kind", "test_bad_input"),
+    *("test_promote", "test_flags", "test_readme", "test_dataset", "test_s3_faults", "test_notices"),
 )
 
 # A JVM that lives for seconds is done before its second compiler has paid off: a training takes a third less of a core.

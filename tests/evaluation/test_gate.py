@@ -94,7 +94,7 @@ def test_a_challenger_that_is_worse_by_the_margin_passes_about_once_in_forty_tim
     draws = np.random.default_rng(1)
     passed = 0
     for _ in range(400):
-        champion, challenger = draws.uniform(0, 1, 1200), draws.uniform(0, 1 - share, 1200)
+        champion, challenger = draws.uniform(0, 1, 300), draws.uniform(0, 1 - share, 300)
         passed += judge(challenger, champion, share).is_shown
     assert 3 <= passed <= 19  # 10 expected
 

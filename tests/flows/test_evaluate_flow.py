@@ -1,7 +1,6 @@
 """Any model and any lists are put to the same test, and what would fool a reader is found out."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from workplace import Workplace
 
+from flows import evaluate as evaluate_flow
 from storage import layout
 
 Trained = tuple[Workplace, dict[str, Any]]
@@ -42,7 +42,7 @@ def evaluate_lists(trained: Trained, lists: pa.Table, path: Path) -> tuple[dict[
     return evaluate(trained, "--model", trained[1]["ids"]["model"], "--recommendations", str(path))
 
 
-def test_published_model_is_fitted_anew_to_what_comes_before_the_test(trained: Trained) -> None:
+def test_published_model_is_fitted_anew_to_what_comes_before_the_test(trained):
     record, report = evaluate(trained, "--model", trained[1]["ids"]["model"])
     of_training = {
         row["model"]: row["value"]
@@ -53,22 +53,20 @@ def test_published_model_is_fitted_anew_to_what_comes_before_the_test(trained: T
     assert record["evaluated"] in report
 
 
-def test_published_model_as_it_is_is_caught_remembering_the_test_part(trained: Trained) -> None:
+def test_published_model_as_it_is_is_caught_remembering_the_test_part(trained):
     record, report = evaluate(trained, "--model", trained[1]["ids"]["model"], "--as-is")
     n_held = record["counts"]["split"]["test_n_rows"]
     assert f"{n_held} of the {n_held}" in report.replace("\u202f", "").replace("\u00a0", " ")
     assert "are known to be among what the model learnt from" in report
 
 
-def test_lists_from_elsewhere_are_put_to_the_same_test(trained: Trained, lists: pa.Table, tmp_path: Path) -> None:
+def test_lists_from_elsewhere_are_put_to_the_same_test(trained, lists, tmp_path):
     record, report = evaluate_lists(trained, lists, tmp_path / "theirs.csv")
     assert ndcg(record).keys() >= {"theirs.csv", "random", "popularity", "item-knn"}
     assert "have no list and count as misses" in report
 
 
-def test_shuffled_lists_are_not_shown_to_be_better_than_chance(
-    trained: Trained, lists: pa.Table, tmp_path: Path
-) -> None:
+def test_shuffled_lists_are_not_shown_to_be_better_than_chance(trained, lists, tmp_path):
     items = np.unique(np.asarray(lists["item_id"]))
     users = np.unique(np.asarray(lists["user_id"]))
     draws = np.random.default_rng(1)
@@ -78,7 +76,7 @@ def test_shuffled_lists_are_not_shown_to_be_better_than_chance(
     assert "shuffled.csv is not shown to be better than chance" in report
 
 
-def test_copy_of_popularity_is_found_out(trained: Trained, lists: pa.Table, tmp_path: Path) -> None:
+def test_copy_of_popularity_is_found_out(trained, lists, tmp_path):
     workplace, record = trained
     rows = pq.read_table(workplace.folder / "store" / layout.DATASETS / record["ids"]["dataset"] / layout.POPULAR_ITEMS)
     popular = [str(item) for item in rows["item_id"].to_pylist()[:60]]
@@ -88,7 +86,7 @@ def test_copy_of_popularity_is_found_out(trained: Trained, lists: pa.Table, tmp_
     assert "of its top 10 with popularity: it recommends nearly the same to everybody" in report
 
 
-def test_windows_are_evaluated_one_by_one(trained: Trained) -> None:
+def test_windows_are_evaluated_one_by_one(trained):
     flags = ("--windows", "2", "--test-share", "0.1")
     _, report = evaluate(trained, "--model", trained[1]["ids"]["model"], *flags)
     workplace = trained[0]
@@ -98,9 +96,7 @@ def test_windows_are_evaluated_one_by_one(trained: Trained) -> None:
     assert [f"from {start[:10]}" in report for start in starts] == [True, True]
 
 
-def test_original_protocol_gives_a_random_scorer_what_it_gives_als(
-    trained: Trained, sample_flags: list[str], tmp_path: Path
-) -> None:
+def test_original_protocol_gives_a_random_scorer_what_it_gives_als(trained, sample_flags, tmp_path):
     record, report = evaluate(
         trained, "--protocol", "original", *sample_flags[:2], "--maxiter", "1", "--als-blocks", "1"
     )
@@ -108,9 +104,8 @@ def test_original_protocol_gives_a_random_scorer_what_it_gives_als(
     by_model: dict[str, list[float]] = {}
     for row in theirs:
         by_model.setdefault(row["model"], []).append(row["value"])
-    assert (
-        len(by_model["als-explicit"]) == 8
-    )  # nine and six rows, of which alpha tells six apart and one stands in both
+    # Nine and six rows, of which alpha tells six apart and one stands in both.
+    assert len(by_model["als-explicit"]) == 8
     assert np.ptp([*by_model["als-explicit"], *by_model["random"]]) < 0.03
     honest = ndcg(record)
     assert honest["random"] < honest["item-knn"]
@@ -126,20 +121,15 @@ def test_original_protocol_gives_a_random_scorer_what_it_gives_als(
         ("user_id,item_id,rank\nnobody,nothing,first\n", "column rank is not numbers"),
     ],
 )
-def test_lists_that_cannot_be_evaluated_are_refused_in_one_message(
-    text: str, message: str, trained: Trained, tmp_path: Path
-) -> None:
-    path = tmp_path / "lists.csv"
-    path.write_text(text)
-    outcome = trained[0].run("evaluate", "--model", trained[1]["ids"]["model"], "--recommendations", str(path))
-    assert outcome.code == 1
-    [error] = [line for line in outcome.stderr.splitlines() if "| ERROR" in line]
+def test_lists_that_cannot_be_evaluated_are_refused_in_one_message(text, message, trained, in_folder, capfd):
+    Path("lists.csv").write_text(text)
+    flags = ["--store", trained[0].store_uri, "--model", trained[1]["ids"]["model"], "--recommendations", "lists.csv"]
+    assert evaluate_flow.main(flags) == 1
+    [error] = [line for line in capfd.readouterr().err.splitlines() if "| ERROR" in line]
     assert message in error
 
 
-def test_guard_refuses_a_metric_that_tells_nothing_apart_unless_told_to_warn(
-    trained: Trained, sample_flags: list[str], new_workplace: Callable[[], Workplace]
-) -> None:
+def test_guard_refuses_a_metric_that_tells_nothing_apart_unless_told_to_warn(trained, sample_flags, new_workplace):
     workplace, _ = trained
     flags = (*sample_flags, "--select-by", "held_out_only_precision_10")
     refused = workplace.run("train", *flags)
@@ -152,9 +142,7 @@ def test_guard_refuses_a_metric_that_tells_nothing_apart_unless_told_to_warn(
     assert "The choice is arbitrary" in warned.stderr
 
 
-def test_blocks_of_users_are_ranked_on_the_workers_and_change_nothing(
-    trained: Trained, sample_flags: list[str], new_workplace: Callable[[], Workplace]
-) -> None:
+def test_blocks_of_users_are_ranked_on_the_workers_and_change_nothing(trained, sample_flags, new_workplace):
     workplace, record = trained
     for scores in (m for m in workplace.manifests() if m.kind == layout.SCORES and "fit" in m.inputs):
         assert scores.parameters.keys() == {"part", "ks", "evaluate_users"}  # the size of blocks is no part of the id
