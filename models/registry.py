@@ -90,8 +90,9 @@ def register(kind: Kind) -> None:
 
 
 def option_groups() -> dict[str, type[BaseModel]]:
-    """Return the groups of options of all kinds, each once, by the names of their fields in `ModelOptions`."""
-    groups = dict.fromkeys(kind.options for kind in _kinds.values() if kind.options.model_fields)
+    """Return the options of all kinds, baselines last, each once, by the names of their fields in `ModelOptions`."""
+    kinds = sorted(_kinds.values(), key=lambda kind: kind.is_baseline)
+    groups = dict.fromkeys(kind.options for kind in kinds if kind.options.model_fields)
     return {to_snake(group.__name__.removesuffix("Options")): group for group in groups}
 
 

@@ -5,12 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from reports.display import clean_text, format_count
 from reports.findings import gather_warnings, judge, metric_columns, rank_models, say_popularity
 from reports.report_input import HEADLINES, PRIMARY, ReportInput, ScoredModel
-from reports.tables import escape_markdown, open_console, printed, tabulate_models
+from reports.tables import escape_markdown, open_console, printed, tabulate_models, text
 from reports.verdicts import say_lead
 from schema.metric import HELD_OUT_ONLY, Metric
 
@@ -43,16 +42,16 @@ def terminal_table(report: ReportInput, width: int = 100, has_colour: bool = Fal
     console.print(_test_table(report))
     tone = {"good": "green", "even": "yellow", "bad": "red"}
     verdict = judge(report)
-    console.print(Text(clean_text(verdict.sentence, limit=600), style=tone[verdict.tone]))
+    console.print(text(verdict.sentence, tone[verdict.tone], limit=600))
     for sentence in (say_popularity(report.test), say_lead(report.lead) if report.lead else ""):
         if sentence:
-            console.print(Text(clean_text(sentence, limit=600)))
+            console.print(text(sentence, limit=600))
     for warning in gather_warnings(report):
-        console.print(Text("Warning: " + clean_text(warning, limit=600), style="yellow"))
+        console.print(text(f"Warning: {warning}", "yellow", limit=600))
     if report.data.is_sample_data:
-        console.print(Text("Sample data: these figures say nothing about real shoppers.", style="yellow"))
+        console.print(text("Sample data: these figures say nothing about real shoppers.", "yellow"))
     for note in report.data.notes:
-        console.print(Text("Note: " + clean_text(note, limit=400)))
+        console.print(text(f"Note: {note}", limit=400))
     return printed(console)
 
 
