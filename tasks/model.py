@@ -1,7 +1,5 @@
 """Publish models and evaluations with the numbers that were measured, and find published models."""
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +21,7 @@ from tasks.choose import Choice
 from tasks.execution import COMPUTE_RETRIES
 from tasks.options import ModelChoice, PlaceOptions
 from tasks.score import Scored, headline, read_rows
-from tasks.store import local_file, publish_once, read_table
+from tasks.store import link_or_copy, local_file, publish_once, read_table
 
 
 @dataclass(frozen=True)
@@ -112,28 +110,17 @@ def publish_model(places: PlaceOptions, training: Training) -> Manifest:
 def write_model(places: PlaceOptions, training: Training, folder: Path) -> dict[str, Any]:
     """Write the files of a model into a folder and return the counts for its manifest."""
     dataset, choice = training.lineage.dataset, training.choice
-    _take_fit(places, training.final.fitted, folder)
+    fitted = training.final.fitted
+    for name in (layout.logical_name(file.path) for file in fitted.files):
+        link_or_copy(local_file(places, fitted, name), folder / name)
     for name, target in ((layout.USER_MAP, layout.USER_IDS), (layout.ITEM_MAP, layout.ITEM_IDS)):
-        (folder / target).parent.mkdir(exist_ok=True)
-        shutil.copyfile(local_file(places, dataset, name), folder / target)
+        link_or_copy(local_file(places, dataset, name), folder / target)
     measured = _rows(places, [*training.validated, *training.tested])
     verdicts = {"guard": figures_of(choice.guard), "lead": figures_of(choice.lead)}
     _write_json(folder / layout.METRICS, {"rows": measured, **verdicts})
     _write_json(folder / layout.METADATA, _metadata(training.lineage, training.final))
     sizes = {name: dataset.counts[name] for name in ("n_users", "n_items")}
     return sizes | headline(read_rows(places, training.final.scores))
-
-
-def _take_fit(places: PlaceOptions, fitted: Manifest, folder: Path) -> None:
-    for file in fitted.files:
-        name = layout.logical_name(file.path)
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source = local_file(places, fitted, name)
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copyfile(source, target)
 
 
 def _metadata(lineage: Lineage, final: Scored) -> Mapping[str, Any]:

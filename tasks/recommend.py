@@ -26,7 +26,7 @@ from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES
 from tasks.fit import candidate_of, load_model
 from tasks.options import PlaceOptions, RecommendOptions
-from tasks.store import read_parts, read_table, scratch_folder
+from tasks.store import find_published, read_parts, read_table, scratch_folder
 
 WORTH_SENDING = 1024
 READING = Lock()
@@ -60,10 +60,7 @@ def _code_of(model: Manifest) -> str:
 @task(name="find recommendations", task_run_name="find recommendations of model {model.id}")
 def find_recommendations(places: PlaceOptions, model: Manifest, options: RecommendOptions) -> Manifest | None:
     """Return the recommendations if they are published already."""
-    found = artifacts.find(places.open_store(), layout.RECOMMENDATIONS, recommendations_id(model, options))
-    if found:
-        logger.info("recommendations/{} is already there: nothing to do", found.id)
-    return found
+    return find_published(places.open_store(), layout.RECOMMENDATIONS, recommendations_id(model, options))
 
 
 @task(name="recommend", task_run_name="recommend to users from {first_user}", **COMPUTE_RETRIES)
