@@ -59,7 +59,9 @@ def choose(
         InvalidInput: If the guard does not let the metric choose, in numbers, with one that it would let.
     """
     metric = options.metric
-    guard = _ask_guard(places, split, scored, options, evaluation)
+    if metric.is_held_out_only and not split.counts["has_ratings"]:
+        raise InvalidInput(f"--select-by {metric} needs ratings, and the input has none. Use ndcg_10.")
+    guard = _ask_guard(options, try_yardsticks(places, split, scored, evaluation))
     ranked = [one for one in scored if one.candidate.kind.ranks and one.value(metric) is not None]
     best = max(ranked, key=lambda one: one.value(metric) or 0.0)
     shown = scored_models(places, scored, best.candidate)
@@ -80,22 +82,13 @@ def choose(
     return Choice(best, metric, guard, lead)
 
 
-def _ask_guard(
-    places: PlaceOptions,
-    split: Manifest,
-    scored: Sequence[Scored],
-    options: SelectionOptions,
-    evaluation: EvaluationOptions,
-) -> Guard:
-    metric = options.metric
-    if metric.is_held_out_only and not split.counts["has_ratings"]:
-        raise InvalidInput(f"--select-by {metric} needs ratings, and the input has none. Use ndcg_10.")
-    guard = judge_metrics(metric, try_yardsticks(places, split, scored, evaluation))
+def _ask_guard(options: SelectionOptions, trials: Sequence[MetricTrial]) -> Guard:
+    guard = judge_metrics(options.metric, trials)
     if guard.is_fit:
         logger.info("Guard: {}", say_guard(guard))
     elif options.guard == "refuse":
         raise InvalidInput(
-            f"The guard does not let --select-by {metric} choose a model: {say_guard(guard)} To go on all "
+            f"The guard does not let --select-by {options.metric} choose a model: {say_guard(guard)} To go on all "
             "the same, knowing that the choice is arbitrary: --guard warn."
         )
     else:

@@ -95,6 +95,9 @@ def progress(title: str, *, key: str, unit: str) -> Iterator[Advance]:
 def open_spark(options: SparkOptions, places: PlaceOptions, name: str) -> Iterator[SparkSession]:
     """Yield a Spark session that reaches the store, and close it at the end, whatever happens.
 
+    Spark's driver is the process of the flow, and a process has one session at a time. A global concurrency limit of
+    Prefect named ``spark-on-HOST``, where there is one, says how many processes of a machine may have one.
+
     Raises:
         InvalidInput: If no suitable Java is found, or the JVM does not start.
         Unavailable: If no master of the cluster answers, or the driver's JVM dies.

@@ -154,14 +154,8 @@ def show_reasons(reasons: Sequence[QuarantineReason], n_rows: int) -> None:
         reasons: Nothing is made where there is none.
         n_rows: Rows read, those that passed and those that did not.
     """
-    rows = [
-        {
-            "reason": row.reason,
-            "rows": row.count,
-            "share": f"{row.count / max(n_rows, 1):.2%}",
-            "example line": row.example_line,
-        }
-        for row in reasons
-    ]
+    columns = ("reason", "rows", "share", "example line")
+    cells = ((row.reason, row.count, f"{row.count / max(n_rows, 1):.2%}", row.example_line) for row in reasons)
+    rows = [dict(zip(columns, row, strict=True)) for row in cells]
     if rows:
         create_table_artifact(rows, key="quarantine", description=f"Why lines were put aside, of {n_rows:,} rows read")

@@ -28,7 +28,7 @@ from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES
 from tasks.fit import candidate_of
 from tasks.model import newest_model, require_model
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
-from tasks.score import Scored, read_rows, read_users
+from tasks.score import Scored, metric_records, read_users
 from tasks.store import LEARNT, local_file, publish_once, read_parts, read_table
 
 PART = "test"
@@ -171,8 +171,8 @@ def decide(
     def build(folder: Path) -> dict[str, Any]:
         nonlocal is_new
         is_new = True
-        rows = [asdict(row) for one in scored for row in read_rows(places, one.scores)]
-        (folder / layout.METRICS).write_bytes(canonical.encode({"rows": rows}, indent=2))
+        metrics = {"rows": metric_records(places, scored)}
+        (folder / layout.METRICS).write_bytes(canonical.encode(metrics, indent=2))
         verdict = _judge(places, challenge, scored, selection, evaluation, options.promotion_margin)
         about = {
             role: {"model_id": model.id, "label": one.candidate.label, "value": one.value(selection.metric)}

@@ -1,6 +1,6 @@
 """Score candidates on a held-out part of a split: full catalogue, seen items excluded, 95 % intervals over users."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -211,6 +211,11 @@ def headline(rows: Sequence[MetricRow]) -> dict[str, float]:
 def read_rows(places: PlaceOptions, scores: Manifest, kind: str = "rows") -> list[MetricRow]:
     """Return the metrics of a scores artifact: its ``rows``, or its ``held_out_only``."""
     return [MetricRow(**row) for row in _read_metrics(places, scores, kind)]
+
+
+def metric_records(places: PlaceOptions, scored: Iterable[Scored], kind: str = "rows") -> list[dict[str, Any]]:
+    """Return the metrics of candidates as JSON values."""
+    return [asdict(row) for one in scored for row in read_rows(places, one.scores, kind)]
 
 
 def read_segments(places: PlaceOptions, scores: Manifest) -> list[SegmentScore]:
