@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.outages import EXIT_0, Outcome, Scenario
 from benchmarks.reader import compare, digests
+from benchmarks.scenarios import EXIT_0, Outcome, Scenario
 from deployments.stack.placement import DASK_SCHEDULER, place_in_containers
 from deployments.stack.services import services
 from flows.child_server import LOOPBACK, free_port

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from benchmarks import harness
 from benchmarks.measuring import Spread
 from schema.errors import RecommenderError
-from storage.opening import S3_SCHEME, S3Options
+from storage.s3_options import S3_SCHEME, S3Options
 
 if TYPE_CHECKING:
     from benchmarks.kills import Place, Round

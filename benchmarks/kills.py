@@ -11,8 +11,9 @@ from benchmarks.reader import Digests, compare, digests, watching
 from benchmarks.trainings import FLAGS, Ending, Training
 from deployments.s3_server import S3Server
 from schema.errors import Unavailable
-from storage.opening import S3Options, open_store
+from storage.opening import open_store
 from storage.protocol import Store
+from storage.s3_options import S3Options
 
 SPARK_FLAGS = ("--spark-master", "local[2]", "--spark-shuffle-partitions", "1")
 

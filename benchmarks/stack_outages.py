@@ -21,8 +21,8 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from benchmarks.harness import say
-from benchmarks.outages import COMPLETED, NOT_TRIED, STUCK, Outcome, Scenario
 from benchmarks.reader import Digests, compare, digests
+from benchmarks.scenarios import COMPLETED, NOT_TRIED, STUCK, Outcome, Scenario
 from deployments.minio import read_variables
 from deployments.stack.process_tree import find_processes
 from deployments.stack.settings import StackSettings, variable
@@ -30,8 +30,9 @@ from deployments.stack.state import StackState, read_state
 from flows.child_server import free_port
 from flows.settings import Settings, nest
 from schema.errors import RecommenderError, Unavailable
-from storage.opening import S3Options, open_store
+from storage.opening import open_store
 from storage.protocol import Store
+from storage.s3_options import S3Options
 
 FOREIGN = ("STACK_", "MINIO_", "PREFECT_", "AWS_", "STORE_", "S3_", "DASK_", "SPARK_", "MLFLOW_")
 SIZES = {"STACK_DASK_WORKERS": "2", "STACK_SPARK_WORKERS": "1", "STACK_DASK_WORKER_MEMORY": "1g"}

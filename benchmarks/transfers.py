@@ -17,9 +17,9 @@ from schema.digests import file_sha256
 from schema.errors import CorruptObject, OutOfSpace
 from storage.artifacts import check_digest
 from storage.manifest import FileEntry
-from storage.opening import S3Options
 from storage.s3 import S3Store
 from storage.s3_client import open_client
+from storage.s3_options import S3Options
 
 UPLOAD, DOWNLOAD = "upload", "download"
 BOTO3, STORE, STORE_VERIFIED = "boto3", "store", "store_verified"

@@ -176,5 +176,5 @@ class Store(ABC):
         found = self.head(key)
         return VersionConflict(
             f"{self.locate(key)} has version {found.version if found else None}; expected {expected}. "
-            "Read it again and decide anew."
+            "Read it again, then decide again."
         )

@@ -17,9 +17,9 @@ from schema.errors import (
 from schema.s3 import S3Access
 from storage.files import save_stream
 from storage.layout import check_key, check_prefix, is_key
-from storage.opening import S3_SCHEME, S3A_SCHEME, SPARK_SCRATCH, S3Options
 from storage.protocol import ObjectInfo, Store
 from storage.s3_client import ABSENT, REFUSED, access_of, code_of, explained, open_client, parse_uri
+from storage.s3_options import S3_SCHEME, S3A_SCHEME, SPARK_SCRATCH, S3Options
 from storage.s3_transfer import (
     BUFFER_BYTES,
     PROBES,

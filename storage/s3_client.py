@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError
 from schema.errors import InvalidInput, OutOfSpace, RecommenderError, Unavailable
 from schema.s3 import S3Access
 from storage.layout import is_key
-from storage.opening import S3Options, check_options
+from storage.s3_options import S3Options, check_options
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -28,7 +28,7 @@ from spark.options import SparkOptions, describe_sizes, machine_bytes
 from spark.session import open_session
 from storage import artifacts, layout
 from storage.manifest import Manifest
-from storage.opening import S3_SCHEME, S3A_SCHEME
+from storage.s3_options import S3_SCHEME, S3A_SCHEME
 from tasks.options import PlaceOptions
 from tasks.store import local_file, scratch_folder
 

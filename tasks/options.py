@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_serializer
 
 from evaluation.options import DriftLimits
 from schema.metric import Metric
-from storage.opening import S3Options, open_store
+from storage.opening import open_store
 from storage.protocol import Store
+from storage.s3_options import S3Options
 
 LogFormat = Literal["text", "json"]
 

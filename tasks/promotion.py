@@ -91,7 +91,7 @@ def find_challenge(places: PlaceOptions, choice: ModelChoice) -> Challenge:
     challenger, dataset = require_model(store, choice.model_id or newest_model(store, history.terms))
     split = artifacts.find(store, layout.SPLITS, challenger.inputs["split"])
     if split is None:
-        raise InvalidInput(f"{store.uri} no longer has the split of models/{challenger.id}: train a challenger anew.")
+        raise InvalidInput(f"{store.uri} no longer has the split of models/{challenger.id}: train a challenger again.")
     if history.champion_id in (None, challenger.id):
         return Challenge(challenger, challenger if history.champion_id else None, split, history, ())
     champion = _find_champion(store, str(history.champion_id), split)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, temporary_settings
-from servers import Proxy, Toxiproxy, open_toxiproxy, open_versitygw
+from servers import Proxy, Toxiproxy, need_program, open_toxiproxy, open_versitygw
 
 from deployments.s3_server import S3Server, open_minio
-from flows.child_server import find_program
 from flows.prefect_server import open_prefect_api
 from spark.options import GIB, machine_bytes
 
@@ -83,9 +82,3 @@ def toxiproxy() -> Iterator[Toxiproxy]:
 def proxy(toxiproxy: Toxiproxy, minio: S3Server) -> Proxy:
     """A way to the test run's MinIO that nobody else goes."""
     return toxiproxy.add_proxy(minio.address)
-
-
-def need_program(name: str) -> None:
-    """Skip the test where a server program is absent."""
-    if find_program(name) is None:
-        pytest.skip(f"{name} is neither on PATH nor in .setup/bin; to change that: make services")

@@ -43,7 +43,8 @@ RUN_BY = {
     "make up": CI,
     "source data/stack/stack.env": CI,
     "make deploy": CI,
-    """prefect deployment run 'train/nightly' --param input_reviews="$PWD/their-reviews.json.gz" --watch""": CI,
+    "prefect deployment run 'train/nightly' "
+    """--param reviews='{"input_reviews": "'"$PWD"'/their-reviews.json.gz"}' --watch""": CI,
     "make status": CI,
     "make down": CI,
     "python flows/store.py ls": CI,

@@ -107,10 +107,7 @@ def test_run_prints_a_table_writes_rows_and_leaves_nothing(
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     ("name", "arguments", "first_line"),
-    [
-        pytest.param("throughput", ["--megabytes", "20"], "boto3", marks=with_minio),
-        ("evaluation", TINY, "product"),
-    ],
+    [pytest.param("throughput", ["--megabytes", "20"], "boto3", marks=with_minio), ("evaluation", TINY, "product")],
 )
 def test_interrupted_run_leaves_nothing(
     tmp_path: Path, name: str, arguments: Sequence[str], first_line: str, how: signal.Signals

@@ -9,8 +9,9 @@ import pytest
 
 from benchmarks import outages
 from benchmarks.command_outages import COMMANDS, last_error
-from benchmarks.outages import NOT_TRIED, SCENARIOS, STUCK, Outcome, judge, main
+from benchmarks.outages import judge, main
 from benchmarks.reader import compare
+from benchmarks.scenarios import NOT_TRIED, SCENARIOS, STUCK, Outcome
 from benchmarks.stack_outages import DAMAGES, PARAMETERS
 from flows.settings import Settings, nest
 from flows.train import train

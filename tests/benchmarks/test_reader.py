@@ -167,17 +167,10 @@ def test_watching_raises_an_error_of_the_reader_itself(store: Store, monkeypatch
 
 @pytest.mark.parametrize(
     ("error", "violations", "n_unanswered"),
-    [
-        (Unavailable("gone"), [], 1),
-        (InvalidInput("who are you?"), ["a reader gets an error: who are you?"], 0),
-    ],
+    [(Unavailable("gone"), [], 1), (InvalidInput("who are you?"), ["a reader gets an error: who are you?"], 0)],
 )
 def test_server_that_does_not_answer_is_no_violation_and_a_refusal_is_one(
-    store: Store,
-    monkeypatch: pytest.MonkeyPatch,
-    error: RecommenderError,
-    violations: list[str],
-    n_unanswered: int,
+    store: Store, monkeypatch: pytest.MonkeyPatch, error: RecommenderError, violations: list[str], n_unanswered: int
 ) -> None:
     reader, stop = Reader(store), refuse(monkeypatch, store, error)
     with pytest.raises(type(error)):  # in the last look, after which nothing can be said of the store

@@ -97,10 +97,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, monkeypatch_module: pytest.
     kept = [
         replace(server, environment={**server.environment, **polling}),
         replace(
-            worker,
-            environment=environment | places | polling | listening,
-            depends_on=(PREFECT_SERVER,),
-            secrets=(),
+            worker, environment=environment | places | polling | listening, depends_on=(PREFECT_SERVER,), secrets=()
         ),
     ]
     for name in [name for name in os.environ if name.startswith(("PREFECT_", "DASK_", "STORE_", "SPARK_"))]:

@@ -52,12 +52,6 @@ CASES: dict[str, tuple[Write, list[str]]] = {
 }
 
 
-@pytest.fixture
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_is_refused_in_one_message_and_nothing_is_half_written(
     case: str, in_folder: Path, capfd: pytest.CaptureFixture[str]
@@ -91,10 +85,7 @@ def test_odd_but_valid_ids_are_kept_as_they_are(in_folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "missing", "advice"),
-    [
-        (["--split", "time"], "timestamp", "--split random"),
-        (["--models", "explicit"], "ratings", "--models implicit"),
-    ],
+    [(["--split", "time"], "timestamp", "--split random"), (["--models", "explicit"], "ratings", "--models implicit")],
 )
 def test_what_the_columns_do_not_allow_is_refused_and_says_what_they_do(
     flags: list[str], missing: str, advice: str, in_folder: Path, capfd: pytest.CaptureFixture[str]

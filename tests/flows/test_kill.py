@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
-from workplace import Workplace
+from workplace import Workplace, artifact_ids
 
 # What the process says in the middle of each stage, in the order in which it comes to them; a folder and a MinIO take
 # turns, which holds each to a kill in every part of the training.
@@ -47,9 +47,7 @@ def test_killed_and_rerun_training_gives_the_ids_and_bytes_of_one_that_was_not(
     killed: tuple[Workplace, dict[str, Any]], trained: tuple[Workplace, dict[str, Any]]
 ) -> None:
     (workplace, record), (undisturbed, expected) = killed, trained
-    ids = {role: artifact for role, artifact in record["ids"].items() if role != "mlflow_run"}
-    theirs = {role: artifact for role, artifact in expected["ids"].items() if role != "mlflow_run"}
-    assert ids == theirs
+    assert artifact_ids(record) == artifact_ids(expected)
     for manifest in workplace.manifests():
         assert manifest in undisturbed.manifests()
 

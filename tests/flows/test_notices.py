@@ -27,12 +27,6 @@ FIELDS = {
 }
 
 
-@pytest.fixture
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_failing_training_is_told_with_the_step_that_failed(
     in_folder: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -105,9 +105,7 @@ def test_names_of_flow_and_task_runs_tell_the_data(
     }
 
 
-def test_summary_shows_what_a_file_is_called_and_obeys_none_of_it(
-    training: tuple[Workplace, dict[str, Any]],
-) -> None:
+def test_summary_shows_what_a_file_is_called_and_obeys_none_of_it(training: tuple[Workplace, dict[str, Any]]) -> None:
     record = training[1]
     tested = tested_models(record["metrics"], Candidate(**record["chosen"]))
     shown = training_markdown("a|b [c](d) <e>", record, tested, "https://host/#/experiments/1/runs/x", "https://host")

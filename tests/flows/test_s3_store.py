@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workplace import Outcome, Workplace
+from workplace import Outcome, Workplace, artifact_ids
 
 from deployments.s3_server import S3Server
 from flows.settings import read
 from schema.errors import InvalidInput
-from storage.opening import S3Options
+from storage.s3_options import S3Options
 from tasks.execution import spark_uri
 from tasks.options import PlaceOptions, ReviewsInput
 
@@ -66,12 +66,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return record
 
 
-def without_run(record: dict[str, Any]) -> dict[str, str]:
-    return {role: artifact for role, artifact in record["ids"].items() if role != "mlflow_run"}
-
-
 def test_two_trainings_at_once_end_with_one_result_and_no_error(pair: Pair) -> None:
-    assert without_run(pair.records[0]) == without_run(pair.records[1])
+    assert artifact_ids(pair.records[0]) == artifact_ids(pair.records[1])
     for outcome in pair.outcomes:
         assert "| ERROR" not in outcome.stderr
         assert "Traceback" not in outcome.stderr
@@ -81,7 +77,7 @@ def test_training_on_minio_gives_the_ids_and_the_bytes_of_one_on_a_folder(
     pair: Pair, trained: tuple[Workplace, dict[str, Any]]
 ) -> None:
     workplace, record = trained
-    assert without_run(pair.records[0]) == without_run(record)
+    assert artifact_ids(pair.records[0]) == artifact_ids(record)
     assert pair.workplaces[0].digests() == workplace.digests()
 
 

@@ -10,7 +10,7 @@ import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 from servers import SparkCluster, open_spark_cluster
-from workplace import Workplace
+from workplace import Workplace, artifact_ids
 
 from flows.settings import Environment, read
 from spark.options import SparkOptions
@@ -42,10 +42,6 @@ def on_cluster(
     return workplace, workplace.result("train", *sample_flags, "--spark-master", cluster.master_url)
 
 
-def without_run(record: dict[str, Any]) -> dict[str, str]:
-    return {role: artifact for role, artifact in record["ids"].items() if role != "mlflow_run"}
-
-
 def canonical(digests: dict[str, str]) -> dict[str, str]:
     """Keep what does not depend on the order in which ALS adds up floats."""
     kinds = (layout.RAW, layout.REVIEWS_KIND, layout.DATASETS, layout.SPLITS)
@@ -57,7 +53,7 @@ def test_training_on_a_cluster_runs_there_and_gives_the_ids_of_a_local_one(
 ) -> None:
     assert "build dataset" in cluster.applications()
     assert [name for name in cluster.applications() if name.startswith("als-implicit")]
-    assert without_run(on_cluster[1]) == without_run(trained[1])
+    assert artifact_ids(on_cluster[1]) == artifact_ids(trained[1])
 
 
 def test_training_on_a_cluster_gives_the_bytes_of_a_local_one(

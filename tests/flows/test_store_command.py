@@ -1,4 +1,4 @@
-"""The tool that looks after the store, run as its user runs it."""
+"""The tool that looks after the store, by its command line."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,25 +37,26 @@ EVIL = "a[red]b[/red]:smile:\x1b[2J\x07\u202e\nc"
 
 @dataclass(frozen=True)
 class Desk:
-    """A folder with a store in it, and the command line."""
+    """A folder with a store in it, and the command line of whoever stands in the folder."""
 
     folder: Path
+    capsys: pytest.CaptureFixture[str]
 
     @property
     def store(self) -> LocalStore:
         return LocalStore(self.folder / "data" / "store")
 
     def run(self, *words: str, **variables: str) -> Outcome:
-        """Run the command as a user does who stands in the folder."""
-        done = subprocess.run(
-            [sys.executable, str(PROGRAM), *words],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment() | variables,
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        """Run the command in the folder, with these variables set."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.folder)
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            try:
+                code = command.main(words)
+            except SystemExit as ended:
+                code = int(str(ended.code))
+        return Outcome(code, *self.capsys.readouterr())
 
     def record(self, *words: str, code: int = 0) -> dict[str, Any]:
         """Run the command and return the record that it writes."""
@@ -72,8 +73,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
+    for name in os.environ.keys() - environment().keys():
+        monkeypatch.delenv(name)
+    return Desk(tmp_path, capsys)
 
 
 @pytest.fixture
@@ -93,15 +96,13 @@ def said(outcome: Outcome) -> str:
     return words_of(outcome.stdout + outcome.stderr)
 
 
-def test_it_starts_without_what_it_does_not_need(full: Desk) -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", str(PROGRAM), "ls"],
-        cwd=full.folder,
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment(),
-    )
+@pytest.mark.parametrize(("words", "code"), [(["ls"], 0), (["show", "1f3a"], 1)])
+def test_program_starts_without_what_it_does_not_need_and_ends_with_the_code(
+    full: Desk, words: list[str], code: int
+) -> None:
+    command_line = [sys.executable, "-X", "importtime", str(PROGRAM), *words]
+    done = subprocess.run(command_line, cwd=full.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == code
     imported = {name.split(".")[0] for name in re.findall(r"\|\s+([\w.]+)$", done.stderr, re.MULTILINE)}
     assert "storage" in imported
     assert imported & SLOW == set()
@@ -117,19 +118,14 @@ def test_it_starts_without_what_it_does_not_need(full: Desk) -> None:
         ("cp", [" ID", "--to URI", "--alone", "--work-dir DIR"]),
     ],
 )
-def test_each_command_has_its_help(
-    name: str, flags: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "1000")
-    with pytest.raises(SystemExit) as ended:
-        command.main([name, "--help"])
-    shown = capsys.readouterr().out
-    assert ended.value.code == 0
+def test_each_command_has_its_help(name: str, flags: list[str], desk: Desk) -> None:
+    outcome = desk.run(name, "--help", COLUMNS="1000")
+    assert outcome.code == 0
     for flag in [*flags, "--json PATH", "--store URI"]:
-        assert flag in shown
-    assert "variable: STORE_URI" in shown
-    assert ("WORK_DIR" in shown) == (name == "cp")
-    assert not re.search(r"variable: (KIND|ID|IDS|OLDER_THAN|DELETE|TO|ALONE)\b", shown)
+        assert flag in outcome.stdout
+    assert "variable: STORE_URI" in outcome.stdout
+    assert ("WORK_DIR" in outcome.stdout) == (name == "cp")
+    assert not re.search(r"variable: (KIND|ID|IDS|OLDER_THAN|DELETE|TO|ALONE)\b", outcome.stdout)
 
 
 def test_help_lists_the_commands(desk: Desk) -> None:
@@ -229,11 +225,10 @@ def test_report_of_a_model_is_named_by_show_and_copied_with_it(full: Desk) -> No
     assert copied[-2:] == [("models", MODEL), ("reports", "9999aaaa")]
 
 
-def test_show_names_at_most_a_hundred_files(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_names_at_most_a_hundred_files(desk: Desk) -> None:
     files = tuple(FileEntry(f"part-{number:04}", 1, "0" * 64) for number in range(1234))
     forge_manifest(desk.store, "models", "1f3a", {}, files=files)
-    assert command.main(["show", "1f3a", "--store", desk.store.uri]) == 0
-    shown = capsys.readouterr().out
+    shown = desk.run("show", "1f3a").stdout
     assert shown.count("part-") == 100
     assert "… and 1,134 more; --json has them all" in shown
 
@@ -342,9 +337,10 @@ def test_cp_copies_one_alone_and_refuses_to_replace_another(full: Desk) -> None:
 def test_where_the_store_is_comes_from_the_environment_and_dotenv_too(full: Desk) -> None:
     elsewhere = full.folder / "elsewhere"
     elsewhere.mkdir()
-    assert said(Desk(elsewhere).run("verify", STORE_URI=full.store.uri)).startswith("8 artifacts")
+    there = replace(full, folder=elsewhere)
+    assert said(there.run("verify", STORE_URI=full.store.uri)).startswith("8 artifacts")
     (elsewhere / ".env").write_text(f"STORE_URI={full.store.uri}\nMIN_INTERACTIONS=3\nLOG_LEVEL=ERROR\n")
-    assert said(Desk(elsewhere).run("verify")).startswith("8 artifacts")
+    assert said(there.run("verify")).startswith("8 artifacts")
 
 
 def test_what_to_do_never_comes_from_the_environment(full: Desk) -> None:
@@ -373,14 +369,8 @@ def test_what_to_do_never_comes_from_the_environment(full: Desk) -> None:
         (["ls", "--s"], "unrecognized arguments: --s"),
     ],
 )
-def test_bad_usage_ends_with_code_2_and_says_what_is_expected(
-    words: list[str], complaint: str, capsys: pytest.CaptureFixture[str], desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(desk.folder)
-    try:
-        code = command.main(words)
-    except SystemExit as ended:
-        code = int(str(ended.code))
-    assert code == 2
-    assert complaint in words_of(capsys.readouterr().err)
+def test_bad_usage_ends_with_code_2_and_says_what_is_expected(words: list[str], complaint: str, desk: Desk) -> None:
+    outcome = desk.run(*words)
+    assert outcome.code == 2
+    assert complaint in said(outcome)
     assert list(desk.folder.iterdir()) == []

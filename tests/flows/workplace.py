@@ -12,8 +12,9 @@ from typing import Any
 from deployments.s3_server import S3Server
 from storage import artifacts, layout
 from storage.manifest import Manifest
-from storage.opening import S3Options, open_store
+from storage.opening import open_store
 from storage.protocol import Store
+from storage.s3_options import S3Options
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,6 +81,11 @@ class Workplace:
         assert outcome.code == 0, outcome.stderr
         record: dict[str, Any] = json.loads(path.read_text())
         return record | {"stderr": outcome.stderr}
+
+
+def artifact_ids(record: dict[str, Any]) -> dict[str, str]:
+    """Return the ids of a result record that the same question gives again: all but that of the MLflow run."""
+    return {role: artifact for role, artifact in record["ids"].items() if role != "mlflow_run"}
 
 
 @dataclass(frozen=True)

@@ -126,19 +126,10 @@ def target(tmp_path: Path) -> Path:
 
 
 def fetch(
-    site: Site,
-    target: Path,
-    *,
-    sha256: str | None = None,
-    url: str | None = None,
-    timeout_seconds: float = 60,
+    site: Site, target: Path, *, sha256: str | None = None, url: str | None = None, timeout_seconds: float = 60
 ) -> Download:
     return download(
-        url or site.url,
-        target,
-        sha256=sha256,
-        progress=lambda _done, _total: None,
-        timeout_seconds=timeout_seconds,
+        url or site.url, target, sha256=sha256, progress=lambda _done, _total: None, timeout_seconds=timeout_seconds
     )
 
 
@@ -168,12 +159,7 @@ def test_download_fetches_the_file_and_records_where_it_came_from(site: Site, ta
     assert got == Download(target, sha256_of(REVIEWS), len(REVIEWS), was_present=False)
     assert target.read_bytes() == REVIEWS
     record = json.loads(target.with_name(f"{NAME}.download.json").read_text())
-    assert record == {
-        "url": site.url,
-        "etag": '"v1"',
-        "sha256": got.sha256,
-        "size_bytes": got.size_bytes,
-    }
+    assert record == {"url": site.url, "etag": '"v1"', "sha256": got.sha256, "size_bytes": got.size_bytes}
     assert visible_files(target.parent) == {NAME, f"{NAME}.download.json"}
     assert (seen[0], seen[-1]) == ((0, len(REVIEWS)), (len(REVIEWS), len(REVIEWS)))
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
@@ -475,12 +461,7 @@ def test_use_local_digests_the_file_and_refuses_another_digest_than_pinned(tmp_p
 def test_use_local_refuses_what_is_no_file_with_data(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe")
-    reasons = {
-        "missing": "No file at",
-        ".": "is a directory",
-        "empty": "is empty",
-        "pipe": "no regular file",
-    }
+    reasons = {"missing": "No file at", ".": "is a directory", "empty": "is empty", "pipe": "no regular file"}
     for name, reason in reasons.items():
         with pytest.raises(InvalidInput, match=reason):
             use_local(tmp_path / name)
@@ -492,9 +473,4 @@ def test_options_refuse_a_pin_that_is_no_digest() -> None:
 
 
 def test_is_url_tells_addresses_from_paths() -> None:
-    assert [is_url(text) for text in ("HTTPS://a.b/c", "http://a", "a/http", Path("a"))] == [
-        True,
-        True,
-        False,
-        False,
-    ]
+    assert [is_url(text) for text in ("HTTPS://a.b/c", "http://a", "a/http", Path("a"))] == [True, True, False, False]

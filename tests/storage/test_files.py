@@ -101,10 +101,7 @@ class Container:
 
     def __init__(self, work_dir: Path) -> None:
         self._process = subprocess.Popen(
-            [*UNSHARE, sys.executable, "-c", WORKER, work_dir],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+            [*UNSHARE, sys.executable, "-c", WORKER, work_dir], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self._process.stdout
         self.scratch = self._process.stdout.readline().strip()

@@ -14,7 +14,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
-from servers import open_custom_minio, open_versitygw
+from servers import need_program, open_custom_minio, open_versitygw, set_variables
 
 import storage.s3
 import storage.s3_client
@@ -23,9 +23,10 @@ from deployments.s3_server import S3Server
 from schema.errors import InvalidInput, ObjectExists, Unavailable, VersionConflict
 from storage import artifacts
 from storage.champion import replace_champion
-from storage.opening import S3Options, open_store
+from storage.opening import open_store
 from storage.s3 import S3Store
 from storage.s3_client import open_client, parse_uri
+from storage.s3_options import S3Options
 
 MEBIBYTE = 1024**2
 FUTURE = datetime.now(UTC) + timedelta(days=1)
@@ -34,8 +35,7 @@ FUTURE = datetime.now(UTC) + timedelta(days=1)
 @pytest.fixture
 def on_minio(minio: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
     """An empty store on MinIO, with a client of its own that a test may tamper with."""
-    for name, value in minio.environment().items():
-        monkeypatch.setenv(name, value)
+    set_variables(monkeypatch, minio)
     storage.s3_client._client.cache_clear()
     yield S3Store(f"s3://{minio.bucket}/{uuid.uuid4().hex}", S3Options(s3_endpoint_url=minio.endpoint_url))
     storage.s3_client._client.cache_clear()
@@ -238,10 +238,9 @@ def test_pointer_is_refused_on_a_server_that_ignores_conditions(
 @pytest.fixture
 def racy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
     """A store on versitygw as it comes, which looks at a condition first and writes later."""
-    with_program("versitygw")
+    need_program("versitygw")
     with open_versitygw(tmp_path / "versitygw", bucket="racy", one_at_a_time=False) as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
+        set_variables(monkeypatch, server)
         yield S3Store("s3://racy", S3Options(s3_endpoint_url=server.endpoint_url))
 
 
@@ -325,10 +324,9 @@ def test_bucket_goes_where_the_addressing_says(addressing: Any, expected: str, m
 def test_bucket_in_the_host_name_reaches_a_server_that_is_told_its_domain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_program("minio")
+    need_program("minio")
     with open_custom_minio(tmp_path / "minio", bucket="virtual", domain="s3.test") as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
+        set_variables(monkeypatch, server)
         resolve = socket.getaddrinfo
         monkeypatch.setattr(
             socket,
@@ -457,10 +455,3 @@ def test_replace_of_a_pointer_that_another_swapped_meanwhile_is_a_conflict(on_mi
     with pytest.raises(VersionConflict):
         on_minio.replace("pointer", b"3", version)
     assert on_minio.read("pointer") == b"2"
-
-
-def with_program(name: str) -> None:
-    from flows.child_server import find_program
-
-    if find_program(name) is None:
-        pytest.skip(f"{name} is absent; make services")

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from disks import mounted_disk, remount
-from servers import Proxy, make_certificate, open_custom_minio
+from servers import Proxy, make_certificate, open_custom_minio, set_variables
 
 import storage.s3
 import storage.s3_client
@@ -28,8 +28,8 @@ from schema.errors import InvalidInput, OutOfSpace, Unavailable
 from storage import artifacts, layout
 from storage.inventory import list_artifacts
 from storage.manifest import Manifest
-from storage.opening import S3Options
 from storage.s3 import S3Store
+from storage.s3_options import S3Options
 from storage.verify import verify_artifact
 
 MEBIBYTE = 1024**2
@@ -103,8 +103,7 @@ class Place:
     def __init__(self, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
         self.server, self.prefix = server, uuid.uuid4().hex
         self.uri = f"s3://{server.bucket}/{self.prefix}"
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
+        set_variables(monkeypatch, server)
 
     def store(
         self, url: str | None = None, *, attempts: int = storage.s3_client.ATTEMPTS, answer_seconds: float = 60
