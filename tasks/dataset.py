@@ -107,9 +107,13 @@ def split_dataset(
         carried = ("n_users", "n_items", "has_ratings", "has_timestamps")
         return counts | sizes | {name: dataset.counts[name] for name in carried}
 
-    inputs = {"dataset": dataset.id, **{role: raw.id for role, raw in (files or {}).items()}}
-    parameters = options.model_dump(mode="json", exclude=set(SPLIT_FILES.values()))
-    return publish_once(places, layout.SPLITS, inputs=inputs, parameters=parameters, build=build)
+    return publish_once(
+        places,
+        layout.SPLITS,
+        inputs={"dataset": dataset.id, **{role: raw.id for role, raw in (files or {}).items()}},
+        parameters=options.model_dump(mode="json", exclude=set(SPLIT_FILES.values())),
+        build=build,
+    )
 
 
 def _named_pairs(places: PlaceOptions, dataset: Manifest, files: Mapping[str, Manifest]) -> NamedPairs | None:

@@ -20,7 +20,7 @@ from storage.protocol import Store
 from tasks.choose import Choice
 from tasks.execution import COMPUTE_RETRIES
 from tasks.options import ModelChoice, PlaceOptions
-from tasks.score import Scored, headline, metric_records
+from tasks.score import Scored, headline, metric_records, read_rows
 from tasks.store import link_or_copy, local_file, publish_once, read_table
 
 
@@ -87,11 +87,11 @@ class Window:
 def publish_model(places: PlaceOptions, training: Training) -> Manifest:
     """Publish the chosen candidate, fitted on all data, with its ids, metadata and metrics."""
     lineage, final = training.lineage, training.final
-    made = {"dataset": lineage.dataset, "split": lineage.split, "fit": final.fitted, "test": final.scores}
+    dataset, split = lineage.dataset, lineage.split
     return publish_once(
         places,
         layout.MODELS,
-        inputs={role: one.id for role, one in made.items()},
+        inputs={"dataset": dataset.id, "split": split.id, "fit": final.fitted.id, "test": final.scores.id},
         parameters={
             "model": final.candidate.model,
             **final.candidate.parameters,
