@@ -43,16 +43,14 @@ def killed(
     return workplace, workplace.result("train", *sample_flags)
 
 
-def test_killed_and_rerun_training_gives_the_ids_and_bytes_of_one_that_was_not(
-    killed: tuple[Workplace, dict[str, Any]], trained: tuple[Workplace, dict[str, Any]]
-) -> None:
+def test_killed_and_rerun_training_gives_the_ids_and_bytes_of_one_that_was_not(killed, trained):
     (workplace, record), (undisturbed, expected) = killed, trained
     assert artifact_ids(record) == artifact_ids(expected)
     for manifest in workplace.manifests():
         assert manifest in undisturbed.manifests()
 
 
-def test_killed_training_leaves_one_mlflow_run_that_is_complete(killed: tuple[Workplace, dict[str, Any]]) -> None:
+def test_killed_training_leaves_one_mlflow_run_that_is_complete(killed):
     from mlflow import MlflowClient
 
     workplace, record = killed
@@ -61,8 +59,8 @@ def test_killed_training_leaves_one_mlflow_run_that_is_complete(killed: tuple[Wo
 
 
 def test_killed_training_leaves_no_scratch_files_behind_after_the_next_run(
-    killed: tuple[Workplace, dict[str, Any]],
-) -> None:
+    killed,
+):
     workplace, _ = killed
     assert not [path for path in (workplace.folder / "work").iterdir() if path.name != "cache"]
     assert not [path for path in (workplace.folder / "store" / ".tmp").glob("*") if path.is_file()]
