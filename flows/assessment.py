@@ -8,7 +8,7 @@ from typing import Any
 from loguru import logger
 
 from evaluation.options import SplitOptions
-from flows.pipeline import Trials, baselines, make_split, metrics_of, place_of, record_of, split_as_asked
+from flows.pipeline import Trials, baselines, make_split, place_of, record_of, split_as_asked
 from flows.settings import Environment
 from models.original import SPLIT, original_sweeps
 from models.registry import Candidate, ModelOptions
@@ -27,7 +27,7 @@ from tasks.ingest import keep_file
 from tasks.model import Evaluation, Lineage, find_lineage, find_model, find_windows, publish_evaluation
 from tasks.options import EvaluationOptions, ModelChoice, ReviewsInput, SubjectOptions
 from tasks.report import publish_evaluation_report, row_of_original
-from tasks.score import Scored, score_as_is, score_lists
+from tasks.score import Scored, metric_records, score_as_is, score_lists
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ class Assessment:
         logger.info("Report: {}", page)
         return record | {
             "evaluated": published.counts["label"],
-            "metrics": metrics_of(places, scored),
-            "held_out_only": metrics_of(places, scored, "held_out_only"),
+            "metrics": metric_records(places, scored),
+            "held_out_only": metric_records(places, scored, "held_out_only"),
             "uris": {"report": page},
         }
 

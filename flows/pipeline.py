@@ -1,8 +1,8 @@
 """Parts that flows are composed of: which task after which, and what runs side by side."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ from tasks.options import (
     ReviewsInput,
 )
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
-from tasks.score import Scored, read_rows, score
+from tasks.score import Scored, score
 from tasks.store import LEARNT, scratch_folder
 from tasks.tracking import hide_user
 
@@ -190,11 +190,6 @@ def record_of(made: Mapping[str, Manifest]) -> dict[str, Any]:
         "ids": {role: artifact.id for role, artifact in made.items()},
         "counts": {role: dict(artifact.counts) for role, artifact in made.items()},
     }
-
-
-def metrics_of(places: PlaceOptions, scored: Iterable[Scored], kind: str = "rows") -> list[dict[str, Any]]:
-    """Return all metrics of candidates, as records."""
-    return [asdict(row) for one in scored for row in read_rows(places, one.scores, kind)]
 
 
 def place_of(places: PlaceOptions, artifact: Manifest, name: str | None = None) -> str:

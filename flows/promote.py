@@ -67,10 +67,11 @@ def compare_with_champion(
     """Compare a challenger with the champion, and make it the champion if the gate agrees."""
     from prefect.artifacts import create_markdown_artifact
 
-    from flows.pipeline import Trials, metrics_of, place_of
+    from flows.pipeline import Trials, place_of
     from reports.promotion import decision_markdown, decision_view, reason_of
     from reports.tables import stdout
     from tasks.promotion import decide, find_challenge, make_champion
+    from tasks.score import metric_records
 
     places = environment.places
     challenge = find_challenge(places, model)
@@ -93,7 +94,7 @@ def compare_with_champion(
             "promotion": published.id,
         },
         "decision": decision.record,
-        "metrics": metrics_of(places, scored),
+        "metrics": metric_records(places, scored),
         "uris": {"promotion": place_of(places, published)},
     }
     if decision.record["promoted"]:

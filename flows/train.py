@@ -43,6 +43,7 @@ def train(
     from tasks.ingest import keep_file
     from tasks.model import Training, publish_model
     from tasks.report import publish_training_report
+    from tasks.score import metric_records
     from tasks.tracking import check_tracking, close_training, open_training, summarise
 
     environment = read(Environment)
@@ -65,7 +66,7 @@ def train(
     made = {**vars(lineage), "model": model, "report": report, "recommendations": recommendations}
     record = pipeline.record_of(made) | {
         "chosen": candidate_of(model).model_dump(mode="json"),
-        "metrics": pipeline.metrics_of(places, (*validated, *tested)),
+        "metrics": metric_records(places, (*validated, *tested)),
         "uris": {
             "report": pipeline.place_of(places, report, layout.REPORT),
             "model": pipeline.place_of(places, model),
