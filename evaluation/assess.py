@@ -17,14 +17,7 @@ from evaluation.beyond_accuracy import (
     self_information,
 )
 from evaluation.held_out_only import held_out_only
-from evaluation.ranking import (
-    DEFAULT_KS,
-    About,
-    Scores,
-    evaluate_lists,
-    rank_held_out,
-    summarise,
-)
+from evaluation.ranking import DEFAULT_KS, About, Scores, evaluate_lists, rank_held_out, summarise
 from evaluation.rating import Predict, rating_errors
 from evaluation.segments import (
     score_item_segments,

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from evaluation.options import DriftLimits
+from schema.arrays import Floats
 from schema.drift import DriftFigure, Unit
 
 COLUMNS = ("user_id", "item_id", "rating", "timestamp")
@@ -208,7 +209,7 @@ def bin_activity(rows_per_user: ArrayLike) -> list[int]:
     return [int(count) for count in counts]
 
 
-def _shares(counts: ArrayLike) -> NDArray[np.float64]:
+def _shares(counts: ArrayLike) -> Floats:
     values = np.asarray(counts, dtype=np.float64)
     if (values < 0).any():
         raise ValueError(f"a histogram has the count {values.min():g}; expected 0 or more in every bin.")

@@ -1,9 +1,9 @@
 """Whether a challenger may take the champion's place: each condition is judged by itself."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.significance import compare_paired, ratio_interval
+from schema.arrays import Floats
 from schema.metric import Metric
 from schema.verdicts import Finding, Guard, NonInferiority, Verdict
 
@@ -12,9 +12,9 @@ CHALLENGER, CHAMPION, POPULARITY = "the challenger", "the champion", "popularity
 
 def judge_challenger(
     metric: Metric,
-    values: NDArray[np.float64],
-    champion_values: NDArray[np.float64] | None,
-    popularity_values: NDArray[np.float64],
+    values: Floats,
+    champion_values: Floats | None,
+    popularity_values: Floats,
     guard: Guard,
     leaks: tuple[Finding, ...],
     margin_share: float,
@@ -44,7 +44,7 @@ def judge_challenger(
 
 
 def judge_non_inferiority(
-    metric: Metric, values: NDArray[np.float64], champion_values: NDArray[np.float64], margin_share: float
+    metric: Metric, values: Floats, champion_values: Floats, margin_share: float
 ) -> NonInferiority:
     """Compare a challenger with the champion, user by user.
 

@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.ranking import Scores
+from schema.arrays import Indices
 from schema.metric import HELD_OUT_ONLY, Metric
 
 PRECISION, NDCG = f"{HELD_OUT_ONLY}precision", f"{HELD_OUT_ONLY}ndcg"
 
 
 def held_out_only(
-    user_idx: NDArray[np.integer],
+    user_idx: Indices,
     score: NDArray[np.floating],
     is_relevant: NDArray[np.bool_],
     ks: Sequence[int],
     *,
-    item_idx: NDArray[np.integer],
+    item_idx: Indices,
 ) -> Scores:
     """Rank the held-out rows of each user by score, equal scores by item, and measure the first k of them.
 
@@ -77,11 +78,7 @@ def _measure(
 
 
 def _check_rows(
-    user_idx: NDArray[np.integer],
-    score: NDArray[np.floating],
-    is_relevant: NDArray[np.bool_],
-    item_idx: NDArray[np.integer],
-    ks: Sequence[int],
+    user_idx: Indices, score: NDArray[np.floating], is_relevant: NDArray[np.bool_], item_idx: Indices, ks: Sequence[int]
 ) -> None:
     lengths = [len(column) for column in (user_idx, score, is_relevant, item_idx)]
     if not lengths[0] or len(set(lengths)) > 1:

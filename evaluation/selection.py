@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evaluation.held_out_only import held_out_only
 from evaluation.ranking import Scores
 from evaluation.significance import adjust, compare_paired, mean_interval
+from schema.arrays import Floats, Indices
 from schema.metric import Metric
 from schema.verdicts import Flaw, Guard, Lead, MetricTrial, Yardstick
 
@@ -26,8 +27,8 @@ def try_metrics(random: Scores, popularity: Scores, oracle: Scores) -> list[Metr
 
 
 def try_held_out_only(
-    user_idx: NDArray[np.integer],
-    item_idx: NDArray[np.integer],
+    user_idx: Indices,
+    item_idx: Indices,
     rating: NDArray[np.floating],
     is_relevant: NDArray[np.bool_],
     random: NDArray[np.floating],
@@ -49,9 +50,7 @@ def try_held_out_only(
     return try_metrics(*(held_out_only(user_idx, score, is_relevant, (k,), item_idx=item_idx) for score in scorers))
 
 
-def try_metric(
-    metric: Metric, random: NDArray[np.float64], popularity: NDArray[np.float64], oracle: NDArray[np.float64]
-) -> MetricTrial:
+def try_metric(metric: Metric, random: Floats, popularity: Floats, oracle: Floats) -> MetricTrial:
     """Score the three yardsticks by a metric, which may choose a model if it can tell them apart.
 
     It can if paired tests (Holm over the two) show the oracle to be better than popularity and popularity better
@@ -104,7 +103,7 @@ def judge_metrics(wanted: Metric, trials: Sequence[MetricTrial]) -> Guard:
     return Guard(found[0], tuple(trial for trial in trials if trial.metric != wanted))
 
 
-def judge_lead(values: NDArray[np.float64], names: Sequence[str], n_resamples: int = 1000, seed: int = 42) -> Lead:
+def judge_lead(values: Floats, names: Sequence[str], n_resamples: int = 1000, seed: int = 42) -> Lead:
     """Compare the winner's lead with the leads that chance gives the best of equally good models.
 
     Users are drawn with replacement (Efron, 1979), the same ones for all models. With each model's mean taken
@@ -138,11 +137,11 @@ def judge_lead(values: NDArray[np.float64], names: Sequence[str], n_resamples: i
     return Lead(names[winner], names[runner_up], lead, spread, win_share, len(names))
 
 
-def _measure(name: str, values: NDArray[np.float64]) -> Yardstick:
+def _measure(name: str, values: Floats) -> Yardstick:
     return Yardstick(name, float(values.mean()), *mean_interval(values))
 
 
-def _resample_differences(values: NDArray[np.float64], n_resamples: int, seed: int) -> NDArray[np.float64]:
+def _resample_differences(values: Floats, n_resamples: int, seed: int) -> Floats:
     """Return means over drawn users of each model less the first model, shape (n_resamples, n_models).
 
     Users for whom all models are equal add nothing to a difference: only how many of the others are drawn
@@ -160,18 +159,18 @@ def _resample_differences(values: NDArray[np.float64], n_resamples: int, seed: i
     return sums / n_users
 
 
-def _spread_of_best(centred: NDArray[np.float64]) -> float:
+def _spread_of_best(centred: Floats) -> float:
     best_two = np.partition(centred, -2, axis=1)[:, -2:]
     return float(np.percentile(best_two[:, 1] - best_two[:, 0], SPREAD_PERCENTILE))
 
 
-def _share_of_wins(resampled: NDArray[np.float64], winner: int) -> float:
+def _share_of_wins(resampled: Floats, winner: int) -> float:
     """Return how often the winner comes first; a first place shared by n counts 1 / n."""
     is_first = resampled == resampled.max(axis=1, keepdims=True)
     return float((is_first[:, winner] / is_first.sum(axis=1)).mean())
 
 
-def _check_values(values: NDArray[np.float64], names: Sequence[str], n_resamples: int) -> None:
+def _check_values(values: Floats, names: Sequence[str], n_resamples: int) -> None:
     if values.ndim != 2 or not values.size or values.shape[1] != len(names):
         raise ValueError(
             f"values have the shape {values.shape} for {len(names)} names; expected (users, models) with one name "

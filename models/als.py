@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import NoDecode
 
 from models.base import Interactions, ModelKind, Parameters
 from models.factors import FactorModel
 from schema.errors import InvalidInput
+from schema.options import FrozenModel
 
 SPARK_FOLDER = "als_model"
 
@@ -27,10 +28,8 @@ AlsKinds = Annotated[
 ]
 
 
-class AlsOptions(BaseModel):
+class AlsOptions(FrozenModel):
     """The grid of ALS models; several values are separated by commas."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     als_models: AlsKinds = Field(
         ("implicit", "explicit"),
@@ -44,14 +43,11 @@ class AlsOptions(BaseModel):
         json_schema_extra={"flag": "--reg"},
     )
     als_alpha: Weights = Field(
-        (10.0,),
-        description="Confidence of an interaction in implicit ALS.",
-        json_schema_extra={"flag": "--alpha"},
+        (10.0,), description="Confidence of an interaction in implicit ALS.", json_schema_extra={"flag": "--alpha"}
     )
     als_maxiter: PositiveInt = Field(10, description="Iterations of ALS.", json_schema_extra={"flag": "--maxiter"})
     curve_iterations: Iterations = Field(
-        (),
-        description="Also fit the best ALS model with so many iterations, such as 1,2,5, for a learning curve.",
+        (), description="Also fit the best ALS model with so many iterations, such as 1,2,5, for a learning curve."
     )
     als_blocks: PositiveInt = Field(
         4, description="Blocks into which ALS parts users and items; it decides the order of sums."

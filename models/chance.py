@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Indices, Interactions, ModelKind, NoOptions, Parameters, Ranked
+from models.base import Interactions, ModelKind, NoOptions, Parameters, Ranked
 from models.unseen import check_request, find_free_places
+from schema.arrays import Indices
 from schema.items_by_user import ItemsByUser
 
 DEFAULT_SEED = 42

@@ -8,9 +8,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Indices, Ranked
+from models.base import Ranked
 from models.top_k import top_k
 from models.unseen import check_request, find_free_places
+from schema.arrays import Indices
 from schema.items_by_user import ItemsByUser
 
 USER_FACTORS_FILE = "user_factors.npy"

@@ -68,12 +68,7 @@ def use_local(path: Path, *, sha256: str | None = None) -> Download:
 
 
 def download(
-    url: str,
-    target: Path,
-    *,
-    sha256: str | None,
-    progress: Progress,
-    timeout_seconds: float = 60,
+    url: str, target: Path, *, sha256: str | None, progress: Progress, timeout_seconds: float = 60
 ) -> Download:
     """Return the file at target, fetched from url unless it is there with the right digest.
 

@@ -5,6 +5,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from schema.arrays import Indices
+
 
 class ItemsByUser(NamedTuple):
     """The items of each user: those of user u are items[indptr[u]:indptr[u + 1]], in ascending order.
@@ -18,7 +20,7 @@ class ItemsByUser(NamedTuple):
     items: NDArray[np.int32]
 
     @classmethod
-    def from_pairs(cls, user_idx: NDArray[np.integer], item_idx: NDArray[np.integer], n_users: int) -> Self:
+    def from_pairs(cls, user_idx: Indices, item_idx: Indices, n_users: int) -> Self:
         """Return the items per user of pairs in any order.
 
         Raises:
@@ -45,7 +47,7 @@ class ItemsByUser(NamedTuple):
         """One ascending number for each pair, user << 32 | item, to look pairs up by."""
         return pair_keys(np.repeat(np.arange(len(self.indptr) - 1), self.counts), self.items)
 
-    def take(self, users: NDArray[np.integer]) -> Self:
+    def take(self, users: Indices) -> Self:
         """Return the rows of these users, in the order given, numbered from 0.
 
         Example:
@@ -59,12 +61,12 @@ class ItemsByUser(NamedTuple):
         return type(self)(indptr, self.items[np.repeat(self.indptr[users], counts) + offsets])
 
 
-def pair_keys(user_idx: NDArray[np.integer], item_idx: NDArray[np.integer]) -> NDArray[np.int64]:
+def pair_keys(user_idx: Indices, item_idx: Indices) -> NDArray[np.int64]:
     """Return user << 32 | item; unique for each pair and ordered by user, then item."""
     return (user_idx.astype(np.int64) << 32) | item_idx.astype(np.int64)
 
 
-def _check_pairs(user_idx: NDArray[np.integer], item_idx: NDArray[np.integer], n_users: int) -> None:
+def _check_pairs(user_idx: Indices, item_idx: Indices, n_users: int) -> None:
     if len(user_idx) != len(item_idx):
         raise ValueError(
             f"{len(user_idx)} user indices and {len(item_idx)} item indices; expected as many of one as of "

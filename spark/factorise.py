@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pyspark import StorageLevel
 from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame, SparkSession
@@ -16,6 +16,7 @@ from pyspark.sql import functions as sf
 
 from schema.columns import Columns
 from schema.errors import InvalidInput
+from schema.options import FrozenModel
 from schema.parquet import WriteParquet
 from spark.hadoop import delete, local_files, parquet_batches, scratch_uri
 
@@ -28,10 +29,8 @@ FIXED_METADATA = {"timestamp": 0, "uid": "als"}
 Factors = npt.NDArray[np.float32]
 
 
-class Factorisation(BaseModel):
+class Factorisation(FrozenModel):
     """Parameters of one factorisation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     implicit: bool = Field(description="learn from which items a user has (True) or from the ratings (False)")
     rank: int = Field(ge=1, description="length of a factor vector")
