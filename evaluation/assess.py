@@ -8,7 +8,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from evaluation.beyond_accuracy import (
-    Estimate,
     coverage_at_k,
     gini_at_k,
     intra_list_diversity,
@@ -147,24 +146,18 @@ def measure_lists(
     ):
         scores |= {Metric(metric, k): values for k, values in by_k.items()}
     measured.rows += summarise(scores, about)
-    measured.rows += _catalogue_rows(items, held_out, ks, about)
+    if (items >= 0).any(axis=1).sum() >= 2:  # how lists use the catalogue shows in two at least
+        for metric, measure in CATALOGUE_METRICS.items():
+            found = (measure(items, k, held_out.n_items) for k in ks)
+            measured.rows += [
+                MetricRow(*about, metric, k, one.value, one.low, one.high, len(items))
+                for k, one in zip(ks, found, strict=True)
+            ]
     measured.rows += _diversity_rows(items, held_out, ks, about)
     measured.segments += _segments(items, held_out, scores)
     per_user = {str(metric): values for metric, values in scores.items() if metric.k == USERS_K}
     measured.users = pa.table({"user_idx": held_out.users.astype(np.int32), **per_user})
     measured.ranked = items
-
-
-def _catalogue_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: About) -> list[MetricRow]:
-    """Measure how the lists use the catalogue, which takes two lists at least."""
-    rows: list[MetricRow] = []
-    if (items >= 0).any(axis=1).sum() < 2:
-        return rows
-    for metric, measure in CATALOGUE_METRICS.items():
-        for k in ks:
-            found: Estimate = measure(items, k, held_out.n_items)
-            rows.append(MetricRow(*about, metric, k, found.value, found.low, found.high, len(items)))
-    return rows
 
 
 def _diversity_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: About) -> list[MetricRow]:

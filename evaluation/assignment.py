@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from schema.arrays import Indices
+from schema.arrays import Indices, mix
 from schema.items_by_user import pair_keys
 
 TRAIN, VALIDATION, TEST, LEFT_OUT = 0, 1, 2, 3
@@ -141,13 +141,6 @@ def split_random_per_user(
     With both shares at 0.1 this is the protocol of the MMRec tables (Zhou, "MMRec: Simplifying multimodal
     recommendation", 2023): int(0.2 * n) held out, half of them (rounded down) for validation.
 
-    Args:
-        user_idx: User of each row.
-        item_idx: Item of each row.
-        test_share: Share of the rows of each user.
-        validation_share: Share of the rows of each user too, not of what test leaves.
-        seed: Of the shuffle.
-
     Raises:
         ValueError: If a share is not above 0, or both together are not below 1.
 
@@ -214,17 +207,10 @@ def assign_from_pairs(
 def hash_pairs(user_idx: Indices, item_idx: Indices, seed: int) -> NDArray[np.uint64]:
     """Return a seeded 64-bit hash of each pair, different for different pairs.
 
-    The mixing function of SplitMix64 (Steele, Lea and Flood, 2014), a bijection of 64-bit numbers.
+    SplitMix64 (Steele, Lea and Flood, 2014), a bijection of 64-bit numbers.
     """
-    mixed = _mix(pair_keys(user_idx, item_idx).view(np.uint64))
-    return _mix(mixed ^ _mix(np.array([seed], dtype=np.uint64)))
-
-
-def _mix(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+    mixed = mix(pair_keys(user_idx, item_idx).view(np.uint64))
+    return mix(mixed ^ mix(np.array([seed], dtype=np.uint64)))
 
 
 def _places(users_in_order: Indices) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -65,13 +65,7 @@ def find_time_travel(
     """Warn when train holds rows later than a held-out one: of the same user, or else of any user.
 
     A random split has both kinds, leave-last only the second, a split at a moment neither. Rows of the same
-    timestamp are not later.
-
-    Args:
-        train_user: Dense user index of each row in train, shape (n_train).
-        train_timestamp: Its time as an integer, in any unit, shape (n_train).
-        held_user: The same of the held-out rows, shape (n_held).
-        held_timestamp: The same, in the same unit, shape (n_held).
+    timestamp are not later. Users are dense indices; times are integers of one unit, any.
 
     Example:
         >>> train = np.array([0, 1]), np.array([10, 40])

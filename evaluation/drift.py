@@ -78,13 +78,7 @@ def profile_reviews(batches: Iterable[pa.RecordBatch], n_quarantined: int) -> Re
 
 
 def compare_reviews(before: ReviewProfile, now: ReviewProfile, limits: DriftLimits) -> list[DriftFigure]:
-    """Return every figure of two deliveries of the same data.
-
-    Args:
-        before: The earlier reviews.
-        now: The later ones.
-        limits: How far they may be apart.
-    """
+    """Return every figure of two deliveries of the same data, the earlier one first."""
     psi = limits.drift_max_psi
     return [
         _row_ratio(before, now, limits.drift_min_row_ratio),
@@ -98,7 +92,7 @@ def compare_reviews(before: ReviewProfile, now: ReviewProfile, limits: DriftLimi
 
 
 def _row_ratio(before: ReviewProfile, now: ReviewProfile, limit: float) -> DriftFigure:
-    ratio = now.n_rows / before.n_rows if before.n_rows else None
+    ratio = _divide(now.n_rows, before.n_rows)
     return DriftFigure("rows", "rows", before.n_rows, now.n_rows, "times as many", ratio, limit, "drift_min_row_ratio")
 
 

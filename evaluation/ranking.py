@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.significance import mean_interval
-from schema.arrays import Floats, Indices
+from schema.arrays import Floats, Indices, places_within
 from schema.items_by_user import ItemsByUser, pair_keys
 from schema.metric import Metric, MetricRow
 from schema.scores import HistogramBin
@@ -101,11 +101,7 @@ def evaluate_ranking(items: Indices, relevant: ItemsByUser, ks: Sequence[int]) -
     check_lists(items, ks)
     _check_relevant(relevant, len(items))
     hits = contains_pairs(relevant, items)
-    scores: Scores = {}
-    for k in ks:
-        by_name = _score_hits(hits[:, :k], relevant.counts)
-        scores |= {Metric(name, k): values for name, values in by_name.items()}
-    return scores
+    return {Metric(name, k): values for k in ks for name, values in _score_hits(hits[:, :k], relevant.counts).items()}
 
 
 def contains_pairs(table: ItemsByUser, items: Indices) -> NDArray[np.bool_]:
@@ -129,10 +125,9 @@ def rank_held_out(relevant: ItemsByUser, users: NDArray[np.int64], k: int) -> ND
         [[7, -1], [2, 4]]
     """
     theirs = relevant.take(users)
-    place = np.arange(len(theirs.items)) - np.repeat(theirs.indptr[:-1], theirs.counts)
-    row = np.repeat(np.arange(len(users)), theirs.counts)
+    place = places_within(theirs.counts)
     items = np.full((len(users), k), -1, dtype=np.int32)
-    items[row[place < k], place[place < k]] = theirs.items[place < k]
+    items[theirs.rows[place < k], place[place < k]] = theirs.items[place < k]
     return items
 
 

@@ -121,9 +121,8 @@ def score_item_segments(
 
 def _narrow(items: Indices, relevant: ItemsByUser, is_own: NDArray[np.bool_]) -> tuple[Indices, ItemsByUser]:
     """Return lists and held-out items of users who have one of their own, other held-out items taken out of both."""
-    user = np.repeat(np.arange(len(relevant.counts)), relevant.counts)
     is_kept = is_own[relevant.items]
-    own = ItemsByUser.from_pairs(user[is_kept], relevant.items[is_kept], len(relevant.counts))
+    own = ItemsByUser.from_pairs(relevant.rows[is_kept], relevant.items[is_kept], len(relevant.counts))
     users = np.flatnonzero(own.counts)
     lists, own = items[users], own.take(users)
     is_other = contains_pairs(relevant.take(users), lists) & ~contains_pairs(own, lists)

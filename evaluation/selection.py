@@ -37,14 +37,8 @@ def try_held_out_only(
 ) -> list[MetricTrial]:
     """Try the metrics for which each user's held-out rows alone are ranked; the oracle ranks by the true ratings.
 
-    Args:
-        user_idx: User of each held-out row, shape (n_rows).
-        item_idx: Item of each row.
-        rating: True rating of each row.
-        is_relevant: Whether the row counts as a hit.
-        random: What the random scorer gives each row, higher is better.
-        popularity: What popularity gives each row.
-        k: Cut-off.
+    All columns have the shape (n_rows): of each held-out row the user, the item, the rating, whether it counts as a
+    hit, and what the random scorer and popularity give it, higher is better.
     """
     scorers = (random, popularity, rating)
     return try_metrics(*(held_out_only(user_idx, score, is_relevant, (k,), item_idx=item_idx) for score in scorers))
@@ -54,13 +48,8 @@ def try_metric(metric: Metric, random: Floats, popularity: Floats, oracle: Float
     """Score the three yardsticks by a metric, which may choose a model if it can tell them apart.
 
     It can if paired tests (Holm over the two) show the oracle to be better than popularity and popularity better
-    than chance, and chance gets less than MAX_CHANCE_SHARE of what the oracle gets.
-
-    Args:
-        metric: The metric; higher is better.
-        random: The metric of each user for a random scorer, shape (n).
-        popularity: For popularity, the same users, shape (n).
-        oracle: For a scorer that knows what is held out, the same users, shape (n).
+    than chance, and chance gets less than MAX_CHANCE_SHARE of what the oracle gets. The values are of the same users
+    in the same order, shape (n), higher is better.
 
     Raises:
         ValueError: If the values are not of the same users, or are not finite.
@@ -131,8 +120,10 @@ def judge_lead(values: Floats, names: Sequence[str], n_resamples: int = 1000, se
     means = values.mean(axis=0)
     winner, runner_up = (int(model) for model in np.argsort(-means, kind="stable")[:2])
     resampled = _resample_differences(values, n_resamples, seed)
-    spread = _spread_of_best(resampled - (means - means[0]))
-    win_share = _share_of_wins(resampled, winner)
+    best_two = np.partition(resampled - (means - means[0]), -2, axis=1)[:, -2:]
+    spread = float(np.percentile(best_two[:, 1] - best_two[:, 0], SPREAD_PERCENTILE))
+    is_first = resampled == resampled.max(axis=1, keepdims=True)
+    win_share = float((is_first[:, winner] / is_first.sum(axis=1)).mean())  # a shared first place counts its share
     lead = float(means[winner] - means[runner_up])
     return Lead(names[winner], names[runner_up], lead, spread, win_share, len(names))
 
@@ -157,17 +148,6 @@ def _resample_differences(values: Floats, n_resamples: int, seed: int) -> Floats
         draws = np.bincount(users, minlength=n_varied).astype(np.float64)
         sums[resample] = np.einsum("u,mu->m", draws, differences)
     return sums / n_users
-
-
-def _spread_of_best(centred: Floats) -> float:
-    best_two = np.partition(centred, -2, axis=1)[:, -2:]
-    return float(np.percentile(best_two[:, 1] - best_two[:, 0], SPREAD_PERCENTILE))
-
-
-def _share_of_wins(resampled: Floats, winner: int) -> float:
-    """Return how often the winner comes first; a first place shared by n counts 1 / n."""
-    is_first = resampled == resampled.max(axis=1, keepdims=True)
-    return float((is_first[:, winner] / is_first.sum(axis=1)).mean())
 
 
 def _check_values(values: Floats, names: Sequence[str], n_resamples: int) -> None:

@@ -140,11 +140,7 @@ def _finish(part: Path, target: Path, state: PartState, sha256: str | None) -> D
 
 
 def _require_digest(digest: str, sha256: str | None, subject: str) -> None:
-    """Refuse a digest other than the pinned one; no pin allows any.
-
-    Raises:
-        InvalidInput: Naming both digests; `subject` begins the message.
-    """
+    """Refuse a digest other than the pinned one; no pin allows any."""
     if sha256 and digest != sha256.lower():
         raise InvalidInput(
             f"{subject} has SHA-256 {digest}; expected {sha256.lower()}. "
@@ -186,18 +182,14 @@ def _require_gzip(part: Path, name: str, state: PartState) -> None:
             while unpacked.read(_BLOCK_BYTES):
                 pass
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise _broken_gzip(state, error) from error
-
-
-def _broken_gzip(state: PartState, error: Exception) -> InvalidInput | Unavailable:
-    if state.size_bytes is None:
-        return Unavailable(
-            f"{shown(state.url)} came as a broken gzip ({error}); its size was not announced. Try again."
-        )
-    return InvalidInput(
-        f"{shown(state.url)} is a broken gzip: {error}; all {state.size_bytes:,} announced bytes came. "
-        "The file on the server is damaged: look for another copy."
-    )
+        if state.size_bytes is None:
+            raise Unavailable(
+                f"{shown(state.url)} came as a broken gzip ({error}); its size was not announced. Try again."
+            ) from error
+        raise InvalidInput(
+            f"{shown(state.url)} is a broken gzip: {error}; all {state.size_bytes:,} announced bytes came. "
+            "The file on the server is damaged: look for another copy."
+        ) from error
 
 
 def _require_url(url: str) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from schema.arrays import Indices
+from schema.arrays import Indices, places_within
 
 
 class ItemsByUser(NamedTuple):
@@ -43,9 +43,14 @@ class ItemsByUser(NamedTuple):
         return np.diff(self.indptr)
 
     @property
+    def rows(self) -> NDArray[np.int64]:
+        """User of each item."""
+        return np.repeat(np.arange(len(self.indptr) - 1), self.counts)
+
+    @property
     def keys(self) -> NDArray[np.int64]:
         """One ascending number for each pair, user << 32 | item, to look pairs up by."""
-        return pair_keys(np.repeat(np.arange(len(self.indptr) - 1), self.counts), self.items)
+        return pair_keys(self.rows, self.items)
 
     def take(self, users: Indices) -> Self:
         """Return the rows of these users, in the order given, numbered from 0.
@@ -57,8 +62,7 @@ class ItemsByUser(NamedTuple):
         """
         counts = self.counts[users]
         indptr = np.concatenate([[0], np.cumsum(counts)])
-        offsets = np.arange(indptr[-1]) - np.repeat(indptr[:-1], counts)
-        return type(self)(indptr, self.items[np.repeat(self.indptr[users], counts) + offsets])
+        return type(self)(indptr, self.items[np.repeat(self.indptr[users], counts) + places_within(counts)])
 
 
 def pair_keys(user_idx: Indices, item_idx: Indices) -> NDArray[np.int64]:
