@@ -16,6 +16,12 @@ ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 collect_ignore_glob = ["*conftest.py"]  # --doctest-modules would import them all under one name
 BYTES_PER_TEST_PROCESS = 6 * GIB  # a training, with its JVM, beside the servers of the process's own
+# Files that take minutes: begun first, they leave no process alone with one of them at the end.
+LONGEST = (
+    *("test_kill", "test_register", "test_spark_cluster", "test_evaluate_flow", "test_stack", "test_s3_store"),
+    *("test_train", "test_sigterm", "test_promote", "test_drift_flow", "test_flags", "test_added_kind"),
+    *("test_bad_input", "test_s3_faults", "test_running", "test_real_data", "test_harness", "test_outages"),
+)
 
 # A JVM that lives for seconds is done before its second compiler has paid off: a training takes a third less of a core.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
@@ -24,6 +30,12 @@ os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes share the tests: as many as there are cores, and as have the memory."""
     return max(1, min(len(os.sched_getaffinity(0)), machine_bytes() // BYTES_PER_TEST_PROCESS))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take minutes first."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")
