@@ -128,12 +128,7 @@ def measure_lists(
 ) -> None:
     """Measure the lists of the users to evaluate, and keep them with what each user gets from them.
 
-    Args:
-        measured: Takes what is measured.
-        items: Shape (len(held_out.users), max(ks)), best first, unseen only, -1 where none is left.
-        held_out: The users to evaluate, and what is held out of them.
-        about: The model and the part that the rows are about.
-        ks: Cut-offs.
+    The items have the shape (len(held_out.users), max(ks)), best first, unseen only, -1 where none is left.
 
     Raises:
         ValueError: If nobody is left to evaluate, or lists have seen or repeated items.

@@ -68,7 +68,12 @@ def self_information(items: Indices, ks: Sequence[int], item_counts: Indices, n_
         >>> {k: v.tolist() for k, v in self_information(np.array([[0, 1]]), [1, 2], np.array([8, 2]), 8).items()}
         {1: [0.0], 2: [1.0]}
     """
-    _check_counts(item_counts, n_train_users)
+    most = int(item_counts.max(initial=1))
+    if most > n_train_users or item_counts.min(initial=0) < 0:
+        raise ValueError(
+            f"item counts run from {item_counts.min(initial=0)} to {most} with {n_train_users} users in train; "
+            "expected 0 to the number of users. Count each pair of user and item once, in the same train part."
+        )
     return _mean_over_lists(items, ks, np.log2(n_train_users / np.maximum(item_counts, 1)))
 
 
@@ -203,15 +208,6 @@ def _mean_over_lists(items: Indices, ks: Sequence[int], per_item: Floats) -> dic
     is_filled = items >= 0
     values = np.append(per_item, 0.0)[np.where(is_filled, items, len(per_item))]
     return {k: values[:, :k].sum(axis=1) / np.maximum(is_filled[:, :k].sum(axis=1), 1) for k in ks}
-
-
-def _check_counts(item_counts: Indices, n_train_users: int) -> None:
-    most = int(item_counts.max(initial=1))
-    if most > n_train_users or item_counts.min(initial=0) < 0:
-        raise ValueError(
-            f"item counts run from {item_counts.min(initial=0)} to {most} with {n_train_users} users in train; "
-            "expected 0 to the number of users. Count each pair of user and item once, in the same train part."
-        )
 
 
 def _mean_diversity(cosines: Floats, is_pair: NDArray[np.bool_], is_within: NDArray[np.bool_]) -> Floats:

@@ -80,8 +80,9 @@ def profile_reviews(batches: Iterable[pa.RecordBatch], n_quarantined: int) -> Re
 def compare_reviews(before: ReviewProfile, now: ReviewProfile, limits: DriftLimits) -> list[DriftFigure]:
     """Return every figure of two deliveries of the same data, the earlier one first."""
     psi = limits.drift_max_psi
+    ratio, least = _divide(now.n_rows, before.n_rows), limits.drift_min_row_ratio
     return [
-        _row_ratio(before, now, limits.drift_min_row_ratio),
+        DriftFigure("rows", "rows", before.n_rows, now.n_rows, "times as many", ratio, least, "drift_min_row_ratio"),
         _rating_shift(before, now, psi),
         _activity_shift(before, now, psi),
         *_turnover("user", before.users, now.users, limits.drift_max_new_user_share, limits.drift_max_gone_share),
@@ -89,11 +90,6 @@ def compare_reviews(before: ReviewProfile, now: ReviewProfile, limits: DriftLimi
         _newest(before.newest, now.newest, limits.drift_max_days_back),
         _quarantine(before.quarantined_share, now.quarantined_share, limits.drift_max_quarantine_rise),
     ]
-
-
-def _row_ratio(before: ReviewProfile, now: ReviewProfile, limit: float) -> DriftFigure:
-    ratio = _divide(now.n_rows, before.n_rows)
-    return DriftFigure("rows", "rows", before.n_rows, now.n_rows, "times as many", ratio, limit, "drift_min_row_ratio")
 
 
 def _rating_shift(before: ReviewProfile, now: ReviewProfile, limit: float) -> DriftFigure:

@@ -23,15 +23,9 @@ def judge_challenger(
 ) -> Verdict:
     """Return the verdict of the gate.
 
-    Args:
-        metric: The metric that decides; higher is better.
-        values: The challenger's values, shape (n).
-        champion_values: The champion's values of the same users in the same order, shape (n); None if there is none.
-        popularity_values: The same of popularity.
-        guard: Whether the metric may decide on this split.
-        leaks: What the searches for leaks found.
-        margin_share: Share of the champion's mean that may be lost.
-        may_warn: Whether a metric that is not fit is let through.
+    The metric that decides is one of which higher is better; all values are of the same users in the same order, shape
+    (n), those of a champion None if there is none. The margin is the share of the champion's mean that may be lost; a
+    metric that is not fit is let through if the caller may warn.
 
     Raises:
         ValueError: As `judge_non_inferiority` does.

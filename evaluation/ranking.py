@@ -99,7 +99,14 @@ def evaluate_ranking(items: Indices, relevant: ItemsByUser, ks: Sequence[int]) -
         {'ndcg': 0.3869, 'recall': 0.5, 'precision': 0.3333, 'hit_rate': 1.0, 'mrr': 0.5, 'map': 0.25}
     """
     check_lists(items, ks)
-    _check_relevant(relevant, len(items))
+    if len(relevant.counts) != len(items):
+        raise ValueError(
+            f"{len(items)} lists for {len(relevant.counts)} users with held-out items; expected one list each. "
+            "Take the rows of the users that were recommended to."
+        )
+    if not relevant.counts.all():
+        row = int(np.argmin(relevant.counts))
+        raise ValueError(f"user in row {row} has nothing held out; expected one item or more. Leave such users out.")
     hits = contains_pairs(relevant, items)
     return {Metric(name, k): values for k in ks for name, values in _score_hits(hits[:, :k], relevant.counts).items()}
 
@@ -177,17 +184,6 @@ def check_lists(items: Indices, ks: Sequence[int], n_items: int | None = None) -
             f"list in row {row} repeats an item: {items[row].tolist()}; expected each item once. A repeat would count "
             "twice: mend the recommender."
         )
-
-
-def _check_relevant(relevant: ItemsByUser, n_lists: int) -> None:
-    if len(relevant.counts) != n_lists:
-        raise ValueError(
-            f"{n_lists} lists for {len(relevant.counts)} users with held-out items; expected one list each. "
-            "Take the rows of the users that were recommended to."
-        )
-    if (relevant.counts == 0).any():
-        row = int(np.flatnonzero(relevant.counts == 0)[0])
-        raise ValueError(f"user in row {row} has nothing held out; expected one item or more. Leave such users out.")
 
 
 def _score_hits(hits: NDArray[np.bool_], n_relevant: NDArray[np.int64]) -> dict[str, Floats]:

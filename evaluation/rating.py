@@ -61,10 +61,6 @@ def rating_errors(
 def calibrate(predicted: Floats, actual: Floats) -> list[CalibrationBin]:
     """Return mean predicted and actual ratings of ten groups of rows of nearly equal size, by predicted rating.
 
-    Args:
-        predicted: Predicted rating of each row, shape (n_rows).
-        actual: Its rating, shape (n_rows).
-
     Example:
         >>> [one] = calibrate(np.array([4.0]), np.array([5.0]))
         >>> one.n_rows, one.mean_predicted, one.mean_actual

@@ -74,13 +74,9 @@ def segment_users_by_age(first_timestamp: Indices) -> Segments:
 def score_user_segments(
     scores: Scores, group: str, segments: Segments, metrics: Sequence[Metric] = DEFAULT_METRICS
 ) -> list[SegmentScore]:
-    """Return each metric over the users of each segment; segments without users are left out.
+    """Return each metric over the users of each segment, in the order of the scores; empty segments are left out.
 
-    Args:
-        scores: Metrics of each user.
-        group: What the segments part, such as "activity".
-        segments: Which users are in each, in the order of the scores.
-        metrics: Each of them in scores.
+    The group is what the segments part, such as "activity".
     """
     return [
         _summarise(group, name, metric, scores[metric][is_in])

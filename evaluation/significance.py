@@ -69,12 +69,7 @@ def ratio_interval(numerator: Floats, denominator: Floats, seed: int = 42) -> tu
 def compare_paired(model: str, against: str, metric: Metric, values: Floats, other_values: Floats) -> Comparison:
     """Compare two models by one value of each user; p_adjusted is p_value until `adjust` is called.
 
-    Args:
-        model: Name of the model.
-        against: Name of the other model.
-        metric: The metric; higher is better.
-        values: The model's values, shape (n).
-        other_values: The other's values of the same users in the same order, shape (n).
+    Values are of the same users in the same order, shape (n); higher is better.
 
     Raises:
         ValueError: If the values are not of the same users, there are none, or some are not finite.

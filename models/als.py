@@ -66,6 +66,14 @@ class _Als(ModelKind[AlsOptions]):
     iterations = "maxiter"
     shown = ("rank", "reg", "alpha")
     is_implicit: ClassVar[bool]
+    usual_reg: ClassVar[tuple[float, ...]]
+
+    def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
+        """Yield the points of the grid; alpha is no parameter of explicit ALS."""
+        if self.name.removeprefix("als-") in options.als_models:
+            alphas = [{"alpha": alpha} for alpha in options.als_alpha] if self.is_implicit else [{}]
+            for rank, reg, alpha in product(options.als_rank, options.als_reg or self.usual_reg, alphas):
+                yield {"rank": rank, "reg": reg, **alpha, **options.fixed}
 
     def curve(self, options: AlsOptions) -> Sequence[int]:
         """Return the numbers of iterations that a learning curve is asked to show."""
@@ -84,12 +92,7 @@ class ImplicitAls(_Als):
     name = "als-implicit"
     needs = frozenset({"spark"})
     is_implicit = True
-
-    def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
-        """Yield the points of the grid."""
-        if "implicit" in options.als_models:
-            for rank, reg, alpha in product(options.als_rank, options.als_reg or (1.0, 5.0), options.als_alpha):
-                yield {"rank": rank, "reg": reg, "alpha": alpha, **options.fixed}
+    usual_reg = (1.0, 5.0)
 
 
 class ExplicitAls(_Als):
@@ -99,12 +102,7 @@ class ExplicitAls(_Als):
     needs = frozenset({"ratings", "spark"})
     predicts_ratings = True
     is_implicit = False
-
-    def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
-        """Yield the points of the grid."""
-        if "explicit" in options.als_models:
-            for rank, reg in product(options.als_rank, options.als_reg or (0.1,)):
-                yield {"rank": rank, "reg": reg, **options.fixed}
+    usual_reg = (0.1,)
 
     def leave_out(self, options: AlsOptions) -> None:
         """Refuse data without ratings where no other model of the grid is asked for."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from models.base import Ranked
 from models.selection import find_largest, group_layout
 from schema.arrays import Floats
 
@@ -12,8 +13,6 @@ BLOCK_USERS = 256
 BLOCK_SCORES = 1 << 24
 SPARE_CANDIDATES = 8
 FLOAT32_ROUNDING = 2.0**-24
-
-Ranked = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
 def top_k(

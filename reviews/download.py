@@ -74,14 +74,8 @@ def download(
 
     Right is: the pinned `sha256`; else the digest that an earlier download of the same URL recorded in
     `<name>.download.json`. A file without such a record was put there by hand: it is used, never replaced.
-    An interrupted transfer stays in `<name>.part` and is continued; target appears whole or not at all.
-
-    Args:
-        url: http or https.
-        target: The local file; its folder is made.
-        sha256: The digest that the file must have, or None.
-        progress: Called with bytes so far and the size of the whole (None where unknown).
-        timeout_seconds: Longest silence of the server.
+    An interrupted transfer stays in `<name>.part` and is continued; target appears whole or not at all, in a folder
+    that is made. Progress and the timeout are as for `transfer`.
 
     Raises:
         InvalidInput: A bad URL, a refusal (404 …), a web page, a broken gzip, another digest than pinned.
@@ -149,11 +143,7 @@ def _require_digest(digest: str, sha256: str | None, subject: str) -> None:
 
 
 def _require_size(part: Path, state: PartState) -> int:
-    """Return the size of a fetched file in bytes.
-
-    Raises:
-        Unavailable: It is not as long as the server announced; what came is kept, to be continued.
-    """
+    """Return the size of a fetched file in bytes; what came of one that is too short is kept, to be continued."""
     size_bytes = part.stat().st_size
     if state.size_bytes not in (None, size_bytes):
         raise Unavailable(

@@ -39,16 +39,9 @@ _MAX_EXAMPLE_CHARACTERS = 120
 
 @dataclass(frozen=True)
 class PartitionFile:
-    """The files and the counts of a partition that was written.
+    """The Parquet files of a partition: n_rows reviews and n_rejected lines, out of n_lines, blank ones included.
 
-    Attributes:
-        number: Counts from 0 in file order.
-        path: Parquet file of its reviews.
-        rejected_path: Parquet file of its rejected lines.
-        n_lines: Lines, blank ones included.
-        n_blank: Blank lines.
-        n_rows: Rows in path.
-        n_rejected: Rows in rejected_path.
+    Partitions are numbered from 0 in file order.
     """
 
     number: int

@@ -44,10 +44,7 @@ class Factorisation(FrozenModel):
 def factorise(session: SparkSession, train: Sequence[str], parameters: Factorisation) -> ALSModel:
     """Fit ALS on interactions: implicit counts each with weight 1, explicit takes its rating.
 
-    Args:
-        session: An open session.
-        train: URIs of Parquet tables with user_idx, item_idx and rating; their rows are put together.
-        parameters: What to fit.
+    `train` are URIs of Parquet tables with user_idx, item_idx and rating, whose rows are put together.
 
     Raises:
         InvalidInput: If there are no interactions, or an explicit fit finds some without rating.
@@ -76,12 +73,8 @@ def save_model(model: ALSModel, folder: Path, write_parquet: WriteParquet) -> No
 
     Part files are numbered instead of named at random, and rewritten, because Spark's Parquet writer lists the
     encodings of a column in an order that differs from one JVM to the next. The time and the random uid in the
-    metadata are fixed, and Hadoop's checksum and marker files are left out.
-
-    Args:
-        model: A fitted model of a session that is open.
-        folder: A local folder, made where it is missing; a model that is in it is replaced.
-        write_parquet: Writes each part.
+    metadata are fixed, and Hadoop's checksum and marker files are left out. The model's session is open; the local
+    folder is made where it is missing, and a model that is in it is replaced.
     """
     session = model.userFactors.sparkSession
     uri = scratch_uri(session, "als-model")
