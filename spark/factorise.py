@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -134,14 +134,18 @@ def _estimator(parameters: Factorisation) -> ALS:
 
 
 def _matrix(factors: DataFrame, n_rows: int, rank: int) -> Factors:
-    """Return the factors as a matrix, in ranges of ids, so that the driver's JVM never holds more than one range."""
     matrix = np.zeros((n_rows, rank), dtype=np.float32)
-    slice_rows = max(1, SLICE_BYTES // (4 * rank))
-    for start in range(0, n_rows, slice_rows):
-        table = factors.where(sf.col("id").between(start, min(start + slice_rows, n_rows) - 1)).toArrow()
+    for part in _slices(factors, n_rows, max(1, SLICE_BYTES // (4 * rank))):
+        table = part.toArrow()
         rows = table["id"].to_numpy()
         matrix[rows] = table["features"].combine_chunks().flatten().to_numpy().reshape(len(rows), rank)
     return matrix
+
+
+def _slices(factors: DataFrame, n_rows: int, slice_rows: int) -> Iterator[DataFrame]:
+    """Yield the factors in ranges of ids, so that the driver's JVM never holds more than one range."""
+    for start in range(0, n_rows, slice_rows):
+        yield factors.where(sf.col("id").between(start, min(start + slice_rows, n_rows) - 1))
 
 
 def _emptied(folder: Path) -> None:
