@@ -13,17 +13,7 @@ from reports.report_input import PRIMARY, ReportInput
 from schema.metric import Metric
 
 FOLDER = Path(__file__).parent
-TEMPLATES = tuple(
-    FOLDER / name
-    for name in (
-        "report.html.j2",
-        "report_evidence.html.j2",
-        "report_data.html.j2",
-        "report_macros.html.j2",
-        "report_proof.html.j2",
-        "report.css",
-    )
-)
+TEMPLATES = (*sorted(FOLDER.glob("*.j2")), FOLDER / "report.css")
 WIDTHS = {"wide": WIDE_INCHES, "narrow": NARROW_INCHES}
 
 
@@ -35,33 +25,30 @@ def render_report(report: ReportInput) -> str:
     """
     columns = findings.metric_columns(report.test)
     labels, charts, fit = _segment_labels(report), _draw_pairs(report), _draw_fit(report)
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            report=report,
-            verdict=findings.judge(report),
-            steps=funnel_steps(report.data.reviews, report.data.dataset, report.data.min_interactions),
-            candidates=findings.rank_models(report.candidates),
-            tested=findings.rank_models(report.test),
-            candidate_columns=findings.metric_columns(report.candidates, PRIMARY.k),
-            test_columns=columns,
-            described=list(dict.fromkeys(Metric(one.name) for one in columns if display.is_descriptive(one.name))),
-            headline=report.chosen_on_test.find(PRIMARY),
-            primary=PRIMARY,
-            popularity=findings.say_popularity(report.test),
-            warnings=findings.gather_warnings(report),
-            contents=_name_contents(report, fit, charts["tradeoff"]["wide"]),
-            segment_labels=labels,
-            segment_groups=breakdown_charts.group_segments(report.evidence.segments, labels),
-            windows=breakdown_charts.compare_windows(report.windows),
-            original_columns=findings.original_columns(report.original),
-            chance=findings.say_random(report.original),
-            charts=charts,
-            fit_charts=fit,
-            data_charts=_draw_distributions(report.data.distributions),
-            most_drawn=model_charts.MOST_DRAWN,
-        )
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        report=report,
+        verdict=findings.judge(report),
+        steps=funnel_steps(report.data.reviews, report.data.dataset, report.data.min_interactions),
+        candidates=findings.rank_models(report.candidates),
+        tested=findings.rank_models(report.test),
+        candidate_columns=findings.metric_columns(report.candidates, PRIMARY.k),
+        test_columns=columns,
+        described=list(dict.fromkeys(Metric(one.name) for one in columns if display.is_descriptive(one.name))),
+        headline=report.chosen_on_test.find(PRIMARY),
+        primary=PRIMARY,
+        popularity=findings.say_popularity(report.test),
+        warnings=findings.gather_warnings(report),
+        contents=_name_contents(report, fit, charts["tradeoff"]["wide"]),
+        segment_labels=labels,
+        segment_groups=breakdown_charts.group_segments(report.evidence.segments, labels),
+        windows=breakdown_charts.compare_windows(report.windows),
+        original_columns=findings.original_columns(report.original),
+        chance=findings.say_random(report.original),
+        charts=charts,
+        fit_charts=fit,
+        data_charts=_draw_distributions(report.data.distributions),
+        most_drawn=model_charts.MOST_DRAWN,
     )
 
 
@@ -74,30 +61,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"clean": display.clean_text}
     environment.filters |= {
-        "bytes": display.format_bytes,
-        "clean": display.clean_text,
-        "count": display.format_count,
-        "difference": display.format_difference,
-        "metric": display.format_metric,
-        "p_value": display.format_p_value,
-        "share": display.format_share,
+        name.removeprefix("format_"): show for name, show in vars(display).items() if name.startswith("format_")
     }
-    environment.globals |= {
-        "best_value": findings.best_value,
-        "better_sense": display.better_sense,
-        "describe_metric": display.describe_metric,
-        "interval": display.format_interval,
-        "is_descriptive": display.is_descriptive,
-        "metric_label": display.metric_label,
-        "metric_over": verdicts.metric_over,
-        "percent": display.percent_of,
-        "range_of": display.format_range,
-        "say_finding": verdicts.say_finding,
-        "say_guard": verdicts.say_guard,
-        "say_lead": verdicts.say_lead,
-        "say_trial": verdicts.say_trial,
-    }
+    environment.globals |= {"display": display, "findings": findings, "verdicts": verdicts}
     return environment
 
 
@@ -147,9 +115,9 @@ def _name_contents(report: ReportInput, fit_charts: object, tradeoff: object) ->
         ("origin", "Origin"): True,
     }
     shown = [name for name, is_there in evidence.items() if is_there]
-    return (
-        [("test", "Result"), *shown, *(name for name, is_there in data.items() if is_there)] if len(shown) > 1 else []
-    )
+    if len(shown) < 2:
+        return []
+    return [("test", "Result"), *shown, *(name for name, is_there in data.items() if is_there)]
 
 
 def _draw_fit(report: ReportInput) -> dict[str, str]:

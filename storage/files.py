@@ -1,6 +1,7 @@
 """Files that appear whole, and temporary files: their names, and the removal of those that dead writers left."""
 
 import errno
+import io
 import os
 import shutil
 import socket
@@ -246,18 +247,11 @@ def temporary_copy(root: Path, source: Path | bytes) -> Iterator[Path]:
     with explained(root, needed_bytes):
         make_folder(root / TEMPORARY)
         with temporary_path(root / TEMPORARY) as path:
-            _write_durably(path, source)
-            yield path
-
-
-def _write_durably(path: Path, source: Path | bytes) -> None:
-    with path.open("xb") as stream:
-        if isinstance(source, bytes):
-            stream.write(source)
-        else:
-            with source.open("rb") as content:
+            content = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+            with content, path.open("xb") as stream:
                 shutil.copyfileobj(content, stream, COPY_BYTES)
-        stream.flush()
-        now = time.time_ns()  # the clock of file systems ticks too seldom to tell two versions apart
-        os.utime(stream.fileno(), ns=(now, now))
-        os.fsync(stream.fileno())
+                stream.flush()
+                now = time.time_ns()  # the clock of file systems ticks too seldom to tell two versions apart
+                os.utime(stream.fileno(), ns=(now, now))
+                os.fsync(stream.fileno())
+            yield path

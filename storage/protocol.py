@@ -172,6 +172,11 @@ class Store(ABC):
     def _two_roles(self, key: str) -> InvalidKey:
         return InvalidKey(f"{self.locate(key)} would be both an object and a folder of objects.")
 
+    def _require_version(self, key: str, expected: str | None) -> None:
+        found = self.head(key)
+        if (found.version if found else None) != expected:
+            raise self._conflict(key, expected)
+
     def _conflict(self, key: str, expected: str | None) -> VersionConflict:
         found = self.head(key)
         return VersionConflict(

@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from botocore.exceptions import ClientError
 
-from schema.errors import (
-    InvalidInput,
-    Unavailable,
-)
+from schema.errors import InvalidInput, Unavailable
 from schema.s3 import S3Access
 from storage.files import save_stream
 from storage.layout import check_key, check_prefix, is_key
@@ -60,9 +57,7 @@ class S3Store(Store):
         check_key(key)
         size_bytes = len(source) if isinstance(source, bytes) else source.stat().st_size
         self._refuse_two_roles(key)
-        if self.head(key):
-            raise self._exists(key)
-        info = self._write(key, source, size_bytes, {"IfNoneMatch": "*"})
+        info = None if self.head(key) else self._write(key, source, size_bytes, {"IfNoneMatch": "*"})
         if info is None:
             raise self._exists(key)
         return info
@@ -80,9 +75,7 @@ class S3Store(Store):
                 f"{self.locate(key)} is not written: {flaw} Two promotions at once could both seem to win. "
                 "Keep the champion on a server that honours conditional writes, as AWS and MinIO do."
             )
-        found = self.head(key)
-        if (found.version if found else None) != expected:
-            raise self._conflict(key, expected)
+        self._require_version(key, expected)
         if expected is None:
             self._refuse_two_roles(key)
         info = self._write(key, data, len(data), {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected})
