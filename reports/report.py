@@ -34,7 +34,7 @@ def render_report(report: ReportInput) -> str:
         tested=findings.rank_models(report.test),
         candidate_columns=findings.metric_columns(report.candidates, PRIMARY.k),
         test_columns=columns,
-        described=list(dict.fromkeys(Metric(one.name) for one in columns if display.is_descriptive(one.name))),
+        described=list(dict.fromkeys(Metric(one.name) for one in columns if one.name in display.DESCRIPTIONS)),
         headline=report.chosen_on_test.find(PRIMARY),
         primary=PRIMARY,
         popularity=findings.say_popularity(report.test),

@@ -57,12 +57,7 @@ def terminal_table(report: ReportInput, width: int = 100, has_colour: bool = Fal
 
 
 def original_table(models: Sequence[ScoredModel], width: int = 100) -> str:
-    """Return RMSE, the two metrics over held-out rows only, and the same two over the full catalogue, as text.
-
-    Args:
-        models: Rows in the order of the table, a random scorer among them.
-        width: Columns of the terminal.
-    """
+    """Return RMSE, the two metrics over held-out rows only, and the same two over the full catalogue, as text."""
     return tabulate_models(models, ORIGINAL).to_text(width)
 
 
