@@ -69,11 +69,7 @@ def group_segments(scores: Mapping[str, Sequence[SegmentScore]], labels: Sequenc
 def draw_segments(groups: Sequence[SegmentGroup], labels: Sequence[str], name: str, width: float = WIDE_INCHES) -> str:
     """Draw scores by segment with their 95 % intervals, the segments of a group together; "" if there are none.
 
-    Args:
-        groups: As `group_segments` gives them.
-        labels: The models of the groups' scores: the chosen one, and the baseline that it is held against, hollow.
-        name: Prefix of the SVG's ids.
-        width: Inches.
+    The first label is that of the chosen model, the second that of the baseline it is held against, drawn hollow.
     """
     if not groups or not labels:
         return ""

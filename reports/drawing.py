@@ -154,10 +154,7 @@ def place_labels(spots: Sequence[tuple[float, float]], labels: Sequence[str], fr
     A place is free if no dot, no label placed before and no edge of the frame is there; where none is, the
     nearest is taken. A label right of its spot starts there, one left of it ends there, others are centred.
 
-    Args:
-        spots: (x, y) of the dots, in points.
-        labels: Their names.
-        frame: What the labels have to stay within.
+    Spots, which are (x, y), and the frame are in points.
 
     Example:
         >>> place_labels([(80, 50), (82, 50)], ["als", "item-knn"], frame=(0, 0, 200, 100))

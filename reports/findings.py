@@ -130,12 +130,7 @@ def rank_models(models: Sequence[ScoredModel]) -> list[ScoredModel]:
 
 
 def metric_columns(models: Iterable[ScoredModel], k: int | None = None) -> list[Metric]:
-    """Return the metrics measured for any of the models, the commonest metrics first.
-
-    Args:
-        models: Models of one split.
-        k: Keep only this cut-off, and the metrics that have none; None keeps all.
-    """
+    """Return the metrics measured for any of the models, the commonest first: all, or those at k or without a k."""
     found = {row.key for model in models for row in model.metrics}
     kept = [metric for metric in found if k is None or metric.k in (None, k)]
     return sorted(kept, key=lambda metric: (_ORDER.get(metric.name, len(_ORDER)), metric.name, metric.k or 0))

@@ -164,14 +164,8 @@ def checkout(store: Store, manifest: Manifest, name: str, cache: Path) -> Path:
     """Return a local file, or for a name like 'als_model' a local folder, that holds what the manifest says.
 
     A local store hands out its own path after a look at the size; never write to it. Anything else is copied
-    into the cache and checked against its SHA-256; a copy that is there already and right is used again. A
-    folder holds the manifest's files and no others.
-
-    Args:
-        store: Where the artifact is.
-        manifest: The artifact's manifest.
-        name: A file's name, or that of a folder of files, in `storage.layout`.
-        cache: Folder for copies; may be shared by processes.
+    into the cache, which processes may share, and checked against its SHA-256; a copy that is there already and right
+    is used again. A folder holds the manifest's files and no others.
 
     Raises:
         ObjectNotFound: If the manifest has no such name, or the store lacks the object.

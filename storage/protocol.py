@@ -57,12 +57,7 @@ class Store(ABC):
 
     @abstractmethod
     def replace(self, key: str, data: bytes, expected: str | None) -> ObjectInfo:
-        """Store bytes if the object still has the expected version; durable when it returns.
-
-        Args:
-            key: Where to store.
-            data: The new content.
-            expected: The version to be replaced; None means that the key must be free.
+        """Store bytes if the object still has the expected version (None: if the key is free); durable on return.
 
         Raises:
             VersionConflict: If it has another version, is absent, or (expected None) is there.
