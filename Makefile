@@ -30,7 +30,7 @@ services: ## Build MinIO, versitygw and toxiproxy, which tests talk to, with Go;
 
 test: ## Run all tests, on all cores; narrow them with ARGS="tests/storage -k local", see one at a time with ARGS="-n 0"
 	@$(SETUP) --browser --services
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## Check style, formatting and types
 	.venv/bin/ruff check

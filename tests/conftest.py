@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, temporary_settings
-from servers import Proxy, Toxiproxy, open_toxiproxy, open_versitygw
+from servers import Proxy, Toxiproxy, need_program, open_toxiproxy, open_versitygw
 
 from deployments.s3_server import S3Server, open_minio
-from flows.child_server import find_program
 from flows.prefect_server import open_prefect_api
 from spark.options import GIB, machine_bytes
 
@@ -17,6 +16,12 @@ ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 collect_ignore_glob = ["*conftest.py"]  # --doctest-modules would import them all under one name
 BYTES_PER_TEST_PROCESS = 6 * GIB  # a training, with its JVM, beside the servers of the process's own
+# Files that take minutes: begun first, they leave no process alone with one of them at the end.
+LONGEST = (
+    *("test_kill", "test_register", "test_spark_cluster", "test_evaluate_flow", "test_stack", "test_s3_store"),
+    *("test_train", "test_sigterm", "test_promote", "test_drift_flow", "test_flags", "test_added_kind"),
+    *("test_bad_input", "test_s3_faults", "test_running", "test_real_data", "test_harness", "test_outages"),
+)
 
 # A JVM that lives for seconds is done before its second compiler has paid off: a training takes a third less of a core.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
@@ -25,6 +30,12 @@ os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes share the tests: as many as there are cores, and as have the memory."""
     return max(1, min(len(os.sched_getaffinity(0)), machine_bytes() // BYTES_PER_TEST_PROCESS))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take minutes first."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")
@@ -83,9 +94,3 @@ def toxiproxy() -> Iterator[Toxiproxy]:
 def proxy(toxiproxy: Toxiproxy, minio: S3Server) -> Proxy:
     """A way to the test run's MinIO that nobody else goes."""
     return toxiproxy.add_proxy(minio.address)
-
-
-def need_program(name: str) -> None:
-    """Skip the test where a server program is absent."""
-    if find_program(name) is None:
-        pytest.skip(f"{name} is neither on PATH nor in .setup/bin; to change that: make services")

@@ -27,12 +27,24 @@ from deployments.stack.placement import SPARK_MASTER, place_on_this_machine
 from deployments.stack.services import services
 from deployments.stack.settings import StackSettings
 from deployments.stack.supervisor import Supervisor
-from flows.child_server import LOOPBACK, Check, ChildServer, free_port
+from flows.child_server import LOOPBACK, Check, ChildServer, find_program, free_port
 from schema.errors import InvalidInput
 
 BASH = shutil.which("bash") or "/bin/bash"
 # No bucket can be called this, so it hides none.
 VERSITYGW_HEALTH = "/_health"
+
+
+def need_program(name: str) -> None:
+    """Skip the test where a server program is absent."""
+    if find_program(name) is None:
+        pytest.skip(f"{name} is neither on PATH nor in .setup/bin; to change that: make services")
+
+
+def set_variables(monkeypatch: pytest.MonkeyPatch, server: S3Server) -> None:
+    """Set the credentials of a server for this process and those that it starts."""
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
 
 
 def sourced(path: Path) -> dict[str, str]:

@@ -100,7 +100,7 @@ def unpinned_bases(steps: list[tuple[str, str]]) -> list[str]:
 
 
 @with_make
-def test_help_lists_every_target_and_is_the_default() -> None:
+def test_help_lists_every_target_and_is_the_default():
     makefile = read("Makefile")
     targets = re.findall(r"^([a-z]+):", makefile, flags=re.MULTILINE)
     phony = re.search(r"^\.PHONY: (.*)$", makefile, flags=re.MULTILINE)
@@ -113,32 +113,32 @@ def test_help_lists_every_target_and_is_the_default() -> None:
 
 
 @with_make
-def test_bench_lists_every_benchmark_with_its_purpose() -> None:
+def test_bench_lists_every_benchmark_with_its_purpose():
     modules = sorted((ROOT / "benchmarks").glob("[a-z]*.py"))
     names = [path.stem for path in modules if "__main__" in path.read_text("utf-8")]
     shown = subprocess.run([str(MAKE), "bench"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert re.findall(r"^  (\w+) +\S{2,}", shown.stdout, flags=re.MULTILINE) == names
 
 
-def test_every_package_of_the_lock_has_a_digest() -> None:
+def test_every_package_of_the_lock_has_a_digest():
     pins = locked(read("requirements.txt"))
     assert len(pins) > 100
     assert [name for name, (_, digests) in pins.items() if digests == 0] == []
 
 
-def test_lock_fulfils_what_is_asked_for_and_what_builds_the_project() -> None:
+def test_lock_fulfils_what_is_asked_for_and_what_builds_the_project():
     build = tomllib.loads(read("pyproject.toml"))["build-system"]["requires"]
     wanted = [*requirements(read("requirements.in")), *map(Requirement, build)]
     assert not_locked(wanted, locked(read("requirements.txt"))) == []
 
 
-def test_a_requirement_that_the_lock_misses_is_found() -> None:
+def test_a_requirement_that_the_lock_misses_is_found():
     pins = locked("a==1.0 \\\n    --hash=sha256:" + "0" * 64 + "\nb==2.0\n")
     assert pins == {"a": ("1.0", 1), "b": ("2.0", 0)}
     assert not_locked(requirements("a>=2\nb\nc  # why"), pins) == ["a>=2", "c"]
 
 
-def test_every_import_from_outside_is_asked_for_by_name() -> None:
+def test_every_import_from_outside_is_asked_for_by_name():
     asked = {canonicalize_name(requirement.name) for requirement in requirements(read("requirements.in"))}
     providers = packages_distributions()
     unasked = {
@@ -149,7 +149,7 @@ def test_every_import_from_outside_is_asked_for_by_name() -> None:
     assert sorted(unasked) == []
 
 
-def test_image_has_a_fixed_base_a_locked_install_and_no_root() -> None:
+def test_image_has_a_fixed_base_a_locked_install_and_no_root():
     steps = instructions(read("Dockerfile"))
     installs = [argument for step, argument in steps if step == "RUN" and re.search(r"pip (install|sync)", argument)]
     last_user = [argument for step, argument in steps if step == "USER"][-1]
@@ -159,19 +159,19 @@ def test_image_has_a_fixed_base_a_locked_install_and_no_root() -> None:
     assert last_user.split(":")[0] not in ("root", "0")
 
 
-def test_a_base_image_that_may_change_is_found() -> None:
+def test_a_base_image_that_may_change_is_found():
     steps = instructions("FROM python:3.11 AS base\n# FROM x\nFROM base\nFROM debian:latest@sha256:" + "0" * 64)
     assert unpinned_bases(steps) == ["python:3.11", "debian:latest@sha256:" + "0" * 64]
 
 
-def test_image_copies_every_package_of_the_project() -> None:
+def test_image_copies_every_package_of_the_project():
     packages = tomllib.loads(read("pyproject.toml"))["tool"]["setuptools"]["packages"]
     let_in = re.findall(r"^!(\S+)$", read(".dockerignore"), flags=re.MULTILINE)
     assert {name.split(".")[0] for name in packages} <= set(let_in)
     assert [name for name in let_in if not (ROOT / name).exists()] == []
 
 
-def test_every_package_folder_is_declared() -> None:
+def test_every_package_folder_is_declared():
     declared = tomllib.loads(read("pyproject.toml"))["tool"]["setuptools"]["packages"]
     code = FOLDERS - {"tests", "benchmarks", "docs"}
     found = {
@@ -191,24 +191,24 @@ def test_every_package_folder_is_declared() -> None:
         *("flows/__pycache__/x.pyc", ".mypy_cache/x", ".pytest_cache/x", ".ruff_cache/x", ".hypothesis/x"),
     ],
 )
-def test_git_refuses_what_is_generated(generated: str) -> None:
+def test_git_refuses_what_is_generated(generated):
     assert git("check-ignore", "--no-index", generated) == [generated]
 
 
 @in_checkout
-def test_git_takes_the_sources() -> None:
+def test_git_takes_the_sources():
     sources = ["storage/local.py", ".env.example", ".ci/run", "tests/storage/test_local.py", "docs/decisions/0001-x.md"]
     assert git("check-ignore", "--no-index", *sources) == []
 
 
 @in_checkout
-def test_top_level_folders_are_those_of_the_design() -> None:
+def test_top_level_folders_are_those_of_the_design():
     folders = {Path(name).parts[0] for name in committed() if "/" in name}
     assert folders - {".ci"} <= FOLDERS
 
 
 @in_checkout
 @pytest.mark.parametrize("script", [".ci/run", "deployments/setup.sh"])
-def test_scripts_can_be_run_and_stop_at_errors(script: str) -> None:
+def test_scripts_can_be_run_and_stop_at_errors(script):
     assert (ROOT / script).stat().st_mode & 0o111
     assert "\nset -euo pipefail\n" in read(script)

@@ -142,28 +142,28 @@ def first_answer(url: str) -> httpx.Response:
         return client.get(url)
 
 
-def test_commands_are_read_from_bash_blocks_only() -> None:
+def test_commands_are_read_from_bash_blocks_only():
     text = "```bash\n# a note\nmake a  # why\npython x.py \\\n  --y\n```\n```text\nmake b\n```\n"
     assert commands(text) == ["make a", "python x.py    --y"]
 
 
-def test_every_command_has_its_runner_and_no_runner_is_left_over() -> None:
+def test_every_command_has_its_runner_and_no_runner_is_left_over():
     assert set(commands(README)) == set(RUN_BY)
 
 
 @pytest.mark.parametrize("command", [command for command, runner in RUN_BY.items() if runner == CI])
-def test_ci_runs_the_command_as_the_readme_has_it(command: str) -> None:
+def test_ci_runs_the_command_as_the_readme_has_it(command):
     script = (ROOT / CI).read_text("utf-8")
     assert re.search(rf"^ *(run )?{re.escape(command)}$", script, flags=re.MULTILINE)
 
 
-def test_every_test_named_as_a_runner_exists() -> None:
+def test_every_test_named_as_a_runner_exists():
     named = {runner for runner in RUN_BY.values() if runner != CI}
     tree = ast.parse(Path(__file__).read_text("utf-8"))
     assert named <= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def test_make_targets_of_the_readme_exist() -> None:
+def test_make_targets_of_the_readme_exist():
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE)
     code = [*commands(README), *re.findall(r"`([^`]+)`", README)]
     named = set(re.findall(r"\bmake ([a-z]+)\b", "\n".join(code)))
@@ -172,41 +172,41 @@ def test_make_targets_of_the_readme_exist() -> None:
 
 
 @pytest.mark.parametrize(("flow", "flags"), sorted(flags_by_flow(README).items()), ids=sorted(flags_by_flow(README)))
-def test_flags_of_the_readme_are_flags_of_the_flows(flow: str, flags: set[str]) -> None:
+def test_flags_of_the_readme_are_flags_of_the_flows(flow, flags):
     text = help_of(flow)
     assert [flag for flag in sorted(flags) if not has_flag(text, flag)] == []
 
 
-def test_flags_in_the_prose_of_the_readme_are_flags_of_a_flow() -> None:
+def test_flags_in_the_prose_of_the_readme_are_flags_of_a_flow():
     texts = [help_of(flow) for flow in flags_by_flow(README)]
     assert [flag for flag in sorted(flags_in_prose(README)) if not any(has_flag(text, flag) for text in texts)] == []
 
 
-def test_a_flag_is_not_found_in_a_longer_one() -> None:
+def test_a_flag_is_not_found_in_a_longer_one():
     assert not has_flag("--rank-by NAME", "--rank")
     assert has_flag("  --rank RANK  factors", "--rank")
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
-def test_every_link_leads_to_a_file(document: str) -> None:
+def test_every_link_leads_to_a_file(document):
     targets = link_targets((ROOT / document).read_text("utf-8"))
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
-def test_make_ui_serves_the_prefect_ui(tmp_path: Path) -> None:
+def test_make_ui_serves_the_prefect_ui(tmp_path):
     with serving("ui", tmp_path) as port:
         assert first_answer(f"http://127.0.0.1:{port}/api/health").json() is True
         assert "<html" in first_answer(f"http://127.0.0.1:{port}/").text
 
 
-def test_make_mlflow_serves_the_mlflow_ui(tmp_path: Path) -> None:
+def test_make_mlflow_serves_the_mlflow_ui(tmp_path):
     with serving("mlflow", tmp_path) as port:
         assert first_answer(f"http://127.0.0.1:{port}/health").text == "OK"
         assert "MLflow" in first_answer(f"http://127.0.0.1:{port}/").text
     assert (tmp_path / "mlflow.db").exists()
 
 
-def test_make_minio_serves_a_store_and_its_console(tmp_path: Path) -> None:
+def test_make_minio_serves_a_store_and_its_console(tmp_path):
     if find_program("minio") is None:
         pytest.skip("minio is neither on PATH nor in .setup/bin; to change that: make services")
     with serving("minio", tmp_path, ready="source data/minio.env") as port:

@@ -1,7 +1,6 @@
 """``benchmarks.evaluation``: input as uneven as real data, the work measured, figures and aims."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -45,7 +44,7 @@ def measured(*seconds: float, gigabytes: float = 1, product: float = 1.0) -> eva
     }
 
 
-def test_the_pipeline_measures_the_lists_that_a_naive_ranking_gives(tmp_path: Path) -> None:
+def test_the_pipeline_measures_the_lists_that_a_naive_ranking_gives(tmp_path):
     publish_input(tmp_path / "input", SMALL, seed=3)
     found = measure_contestant("evaluation", tmp_path / "input")
     split, fit = find_input(tmp_path / "input")
@@ -64,7 +63,7 @@ def test_the_pipeline_measures_the_lists_that_a_naive_ranking_gives(tmp_path: Pa
     assert not (tmp_path / "input" / "store" / "scores").exists(), "the next run would find them and do nothing"
 
 
-def test_each_user_keeps_one_row_to_test_and_one_to_validate_the_last_two(tmp_path: Path) -> None:
+def test_each_user_keeps_one_row_to_test_and_one_to_validate_the_last_two(tmp_path):
     publish_input(tmp_path, SMALL, seed=1)
     split, _ = find_input(tmp_path)
     places = PlaceOptions(store_uri=str(tmp_path / "store"), work_dir=tmp_path)
@@ -81,7 +80,7 @@ def test_each_user_keeps_one_row_to_test_and_one_to_validate_the_last_two(tmp_pa
 
 
 @pytest.mark.parametrize(("total", "seed"), [(3000, 1), (3000, 2), (1000, 1)])
-def test_interactions_have_the_total_three_rows_a_user_and_no_pair_twice(total: int, seed: int) -> None:
+def test_interactions_have_the_total_three_rows_a_user_and_no_pair_twice(total, seed):
     size = Size(users=300, items=200, interactions=total)
     user_idx, item_idx = draw_interactions(size, seed)
     assert len(user_idx) == len({*zip(user_idx.tolist(), item_idx.tolist(), strict=True)}) == total
@@ -91,7 +90,7 @@ def test_interactions_have_the_total_three_rows_a_user_and_no_pair_twice(total: 
     assert [part.tolist() for part in draw_interactions(size, seed)] == [user_idx.tolist(), item_idx.tolist()]
 
 
-def test_popular_items_and_active_users_have_the_share_that_real_ones_have() -> None:
+def test_popular_items_and_active_users_have_the_share_that_real_ones_have():
     size = Size(users=4000, items=2000, interactions=40_000)
     user_idx, item_idx = draw_interactions(size, seed=1)
     for idx, n, share in ((user_idx, 4000, 0.28), (item_idx, 2000, 0.40)):
@@ -99,14 +98,14 @@ def test_popular_items_and_active_users_have_the_share_that_real_ones_have() -> 
         assert counts[-n // 10 :].sum() / 40_000 == pytest.approx(share, abs=0.05)
 
 
-def test_a_catalogue_that_is_nearly_used_up_is_dealt_out_all_the_same() -> None:
+def test_a_catalogue_that_is_nearly_used_up_is_dealt_out_all_the_same():
     user_idx, item_idx = draw_interactions(Size(users=10, items=20, interactions=100), seed=1)
     assert np.bincount(user_idx).tolist() == [10] * 10
     assert find_repeats(user_idx, item_idx, 20).tolist() == []
 
 
 @given(n=st.integers(1, 50), least=st.integers(0, 4), more=st.integers(0, 400), room=st.integers(1, 60))
-def test_rows_are_shared_out_to_the_last_one_within_their_bounds(n: int, least: int, more: int, room: int) -> None:
+def test_rows_are_shared_out_to_the_last_one_within_their_bounds(n, least, more, room):
     total = min(n * least + more, n * (least + room))
     counts = spread_rows(ROWS_PER_ITEM, n, total, least, least + room)
     assert (len(counts), counts.sum()) == (n, total)
@@ -115,13 +114,13 @@ def test_rows_are_shared_out_to_the_last_one_within_their_bounds(n: int, least: 
     assert (np.diff(counts) >= 0).all()
 
 
-def test_quantiles_come_out_as_they_went_in() -> None:
+def test_quantiles_come_out_as_they_went_in():
     counts = spread_rows(ROWS_PER_USER, n=100_000, total=1_731_900, least=3, most=1000)
     assert np.percentile(counts, [10, 50, 90, 99]) == pytest.approx([10, 13, 27, 76], rel=0.06)
     assert len(PERCENTS) == len(ROWS_PER_USER) == len(ROWS_PER_ITEM)
 
 
-def test_popular_items_are_liked_more() -> None:
+def test_popular_items_are_liked_more():
     item_counts = np.arange(200)
     model = draw_factors(SMALL, item_counts, seed=1)
     mean_scores = (model.user_factors.astype(float) @ model.item_factors.astype(float).T).mean(axis=0)
@@ -129,19 +128,19 @@ def test_popular_items_are_liked_more() -> None:
 
 
 @pytest.mark.parametrize("interactions", [899, 30_001])
-def test_interactions_that_do_not_fit_are_refused(interactions: int) -> None:
+def test_interactions_that_do_not_fit_are_refused(interactions):
     with pytest.raises(InvalidInput, match=f"{interactions} interactions .* expected 900 to 30000"):
         Size(users=300, items=200, interactions=interactions)
     flags = ["--users", "300", "--items", "200", "--interactions", str(interactions)]
     assert evaluation.main(flags) == 2
 
 
-def test_a_tenth_of_the_users_has_the_catalogue_and_the_activity_of_all() -> None:
+def test_a_tenth_of_the_users_has_the_catalogue_and_the_activity_of_all():
     assert SMALL.shrink(10) == Size(users=30, items=200, interactions=300, rank=8)
     assert SMALL.shrink(1000).users == 1
 
 
-def test_ratios_are_to_the_median_of_the_product() -> None:
+def test_ratios_are_to_the_median_of_the_product():
     measurements = measured(2.0, 4.0, 3.0, gigabytes=2)
     measurements["product"] = [Measurement(one, 2.0, 100_000_000, 200_000_000) for one in (1.0, 0.5, 2.0)]
     figures = summarise(measurements)
@@ -158,7 +157,7 @@ def test_ratios_are_to_the_median_of_the_product() -> None:
     assert (cells[4], cells[5]) == (["2.00", "6.00", "n/a"], ["200", "2000", "n/a"])
 
 
-def test_steps_are_held_against_the_next_smaller_number_of_users() -> None:
+def test_steps_are_held_against_the_next_smaller_number_of_users():
     steps = scale({users: measured(seconds)["evaluation"] for seconds, users in ((60, 10_000), (1, 100), (5, 1000))})
     sentences = list(verdicts([], steps))
     assert [sentence.endswith(": met") for sentence in sentences] == [True, False]
@@ -173,20 +172,18 @@ def test_steps_are_held_against_the_next_smaller_number_of_users() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "gigabytes", "n_met"), [(2.5, 4.0, 2), (2.6, 4.0, 1), (2.5, 4.1, 1)])
-def test_each_aim_is_judged_by_itself(seconds: float, gigabytes: float, n_met: int) -> None:
+def test_each_aim_is_judged_by_itself(seconds, gigabytes, n_met):
     sentences = list(verdicts(summarise(measured(seconds, gigabytes=gigabytes)), []))
     assert (len(sentences), sum(sentence.endswith(": met") for sentence in sentences)) == (2, n_met)
 
 
-def test_spark_without_java_is_refused_before_anything_is_measured(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_spark_without_java_is_refused_before_anything_is_measured(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert evaluation.main([]) == 2
     assert "--without-spark" in capsys.readouterr().err
 
 
-def test_spark_gets_the_factors_in_the_layout_that_it_saves_itself(tmp_path: Path) -> None:
+def test_spark_gets_the_factors_in_the_layout_that_it_saves_itself(tmp_path):
     model = draw_factors(SMALL, np.arange(200), seed=1)
     write_spark_model(model, tmp_path)
     for name, factors in (("userFactors", model.user_factors), ("itemFactors", model.item_factors)):

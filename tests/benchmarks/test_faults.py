@@ -16,7 +16,7 @@ def figures(done: list[Round]) -> dict[str, float]:
     return {metric: spread.value for metric, spread in summarise("local", done).values.items()}
 
 
-def test_kills_of_a_round_that_did_not_recover_do_not_count_as_recovered() -> None:
+def test_kills_of_a_round_that_did_not_recover_do_not_count_as_recovered():
     good = Round("a", kills=[KILL, KILL], seconds_to_recover=10)
     bad = Round("b", kills=[KILL], problems=["x differs"], violations=["half a model"], seconds_to_recover=30)
     counted = figures([good, bad])
@@ -24,12 +24,12 @@ def test_kills_of_a_round_that_did_not_recover_do_not_count_as_recovered() -> No
     assert counted["seconds_to_recover"] == 20
 
 
-def test_kills_of_a_server_are_counted_apart() -> None:
+def test_kills_of_a_server_are_counted_apart():
     counted = figures([Round("a", server_kills=1, reruns=["| ERROR | away"]), Round("b", server_kills=0)])
     assert (counted["kills"], counted["server_kills"], counted["server_recovered"], counted["reruns"]) == (0, 1, 1, 1)
 
 
-def test_line_of_a_round_names_what_went_wrong() -> None:
+def test_line_of_a_round_names_what_went_wrong():
     line = describe_round(Round("a", kills=[KILL], problems=["models/1 is missing"], violations=["half a model"]))
     assert "NOT RECOVERED: models/1 is missing" in line
     assert "READER SAW: half a model" in line
@@ -48,7 +48,7 @@ def test_line_of_a_round_names_what_went_wrong() -> None:
         ("", "start"),
     ],
 )
-def test_line_of_the_log_tells_the_stage(line: str, stage: str) -> None:
+def test_line_of_the_log_tells_the_stage(line, stage):
     assert stage_of(line) == stage
 
 
@@ -67,7 +67,7 @@ def draw_moments(
     return drawn, list(kill_rounds(chosen, Place("local", "store", (), Path()), {}, 20.0))
 
 
-def test_moments_are_the_same_for_the_same_seed_and_lie_in_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moments_are_the_same_for_the_same_seed_and_lie_in_the_training(monkeypatch):
     drawn, rounds = draw_moments(monkeypatch, 7, Round("a", kills=[KILL, KILL, KILL]))
     again, _ = draw_moments(monkeypatch, 7, Round("a", kills=[KILL, KILL, KILL]))
     other, _ = draw_moments(monkeypatch, 8, Round("a", kills=[KILL, KILL, KILL]))
@@ -76,12 +76,12 @@ def test_moments_are_the_same_for_the_same_seed_and_lie_in_the_training(monkeypa
     assert all(0 <= moment <= 20 for moments in (*drawn, *other) for moment in moments)
 
 
-def test_trainings_that_fail_by_themselves_are_not_killed_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trainings_that_fail_by_themselves_are_not_killed_for_ever(monkeypatch):
     _, rounds = draw_moments(monkeypatch, 7, Round("a", problems=["the training ended with code 1"]))
     assert len(rounds) == 1
 
 
-def test_figures_have_the_moment_and_the_stage_of_each_kill() -> None:
+def test_figures_have_the_moment_and_the_stage_of_each_kill():
     about = summarise("local", [Round("a", kills=[KILL])]).parameters
     assert about == {"kill_seconds_and_stage": [[3.5, "dataset"]]}
 
@@ -94,5 +94,5 @@ def test_figures_have_the_moment_and_the_stage_of_each_kill() -> None:
         (Ending(0, 9.0), False, ""),
     ],
 )
-def test_ending_tells_a_kill_from_an_error(ending: Ending, was_killed: bool, last_error: str) -> None:
+def test_ending_tells_a_kill_from_an_error(ending, was_killed, last_error):
     assert (ending.was_killed, ending.last_error) == (was_killed, last_error)

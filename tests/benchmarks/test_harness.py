@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def run(name: str, *arguments: str, temporary: Path, **options: Any) -> "subproc
 
 
 @pytest.mark.parametrize("name", FLAGS)
-def test_help_tells_purpose_and_flags(name: str) -> None:
+def test_help_tells_purpose_and_flags(name):
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", f"benchmarks.{name}", "--help"],
         cwd=ROOT,
@@ -86,9 +86,7 @@ def test_help_tells_purpose_and_flags(name: str) -> None:
         ),
     ],
 )
-def test_run_prints_a_table_writes_rows_and_leaves_nothing(
-    tmp_path: Path, name: str, arguments: Sequence[str], n_aims: int, columns: Sequence[str]
-) -> None:
+def test_run_prints_a_table_writes_rows_and_leaves_nothing(tmp_path, name, arguments, n_aims, columns):
     written, temporary = tmp_path / "rows.json", tmp_path / "temporary"
     process = run(name, *arguments, "--json", str(written), temporary=temporary, stdout=subprocess.PIPE)
     shown, errors = process.communicate(timeout=300)
@@ -107,14 +105,9 @@ def test_run_prints_a_table_writes_rows_and_leaves_nothing(
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     ("name", "arguments", "first_line"),
-    [
-        pytest.param("throughput", ["--megabytes", "20"], "boto3", marks=with_minio),
-        ("evaluation", TINY, "product"),
-    ],
+    [pytest.param("throughput", ["--megabytes", "20"], "boto3", marks=with_minio), ("evaluation", TINY, "product")],
 )
-def test_interrupted_run_leaves_nothing(
-    tmp_path: Path, name: str, arguments: Sequence[str], first_line: str, how: signal.Signals
-) -> None:
+def test_interrupted_run_leaves_nothing(tmp_path, name, arguments, first_line, how):
     if signal.getsignal(how) is signal.SIG_IGN:
         pytest.skip("a job in the background has no Ctrl-C")
     temporary = tmp_path / "temporary"
@@ -133,23 +126,21 @@ def test_interrupted_run_leaves_nothing(
     [(throughput.main, "--megabytes"), (throughput.main, "--repetitions")]
     + [(evaluation.main, flag) for flag in ("--users", "--repetitions", "--rank")],
 )
-def test_nothing_to_measure_is_bad_usage(main: Callable[[Sequence[str]], int], flag: str) -> None:
+def test_nothing_to_measure_is_bad_usage(main, flag):
     with pytest.raises(SystemExit) as ended:
         main([flag, "0"])
     assert ended.value.code == 2
 
 
 @pytest.mark.parametrize(("error", "code"), [(InvalidInput("no"), 2), (Unavailable("no"), 1), (OSError("no"), 1)])
-def test_error_gives_its_message_and_an_exit_code(
-    error: Exception, code: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_error_gives_its_message_and_an_exit_code(error, code, capsys):
     def fail() -> int:
         raise error
 
     assert (run_command(fail), capsys.readouterr().err) == (code, "no\n")
 
 
-def test_rows_name_each_metric_with_its_cut_off_and_lack_no_field(tmp_path: Path) -> None:
+def test_rows_name_each_metric_with_its_cut_off_and_lack_no_field(tmp_path):
     figures = Figures("als", "test", {"ndcg_10": Spread(0.2, 0.1, 0.3)}, {"users": 3})
     write_rows(tmp_path / "out" / "rows.json", [*rows_of([figures], {"users": 9, "seed": 1}), {"model": "x"}])
     whole, partial = json.loads((tmp_path / "out" / "rows.json").read_text("utf-8"))["rows"]
@@ -166,7 +157,7 @@ def test_rows_name_each_metric_with_its_cut_off_and_lack_no_field(tmp_path: Path
     assert partial == {**dict.fromkeys(FIELDS), "model": "x"}
 
 
-def test_peak_of_memory_counts_from_its_last_reset() -> None:
+def test_peak_of_memory_counts_from_its_last_reset():
     _ = bytearray(b"x") * 64_000_000
     before = reset_peak()
     held = bytearray(b"x") * 32_000_000
@@ -181,7 +172,7 @@ def prepared(megabytes: int) -> Iterator[Callable[[], str]]:
     yield lambda: f"{len(bytearray(b'x') * (megabytes * 10**6))} bytes"
 
 
-def test_call_in_a_child_is_measured_and_answers() -> None:
+def test_call_in_a_child_is_measured_and_answers():
     environment = {"PYTHONPATH": str(Path(__file__).parent)}
     measured = measure_in_child(prepared, {"megabytes": 50}, environment)
     assert measured.answer == "50000000 bytes"
@@ -191,7 +182,7 @@ def test_call_in_a_child_is_measured_and_answers() -> None:
         measure_in_child(prepared, {"megabytes": -1}, environment)
 
 
-def test_spread_is_median_and_range() -> None:
+def test_spread_is_median_and_range():
     assert Spread.of([3.0, 1.0, 2.0]) == (2.0, 1.0, 3.0)
     assert Spread.of_ratios([2.0, 4.0, 3.0], [1.0, 0.5, 2.0]) == (3.0, 1.5, 8.0)
     assert Measurement(1.0, 1.0, idle_bytes=3, peak_bytes=5).bytes_above_idle == 2

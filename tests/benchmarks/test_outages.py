@@ -3,7 +3,6 @@
 import inspect
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -22,7 +21,7 @@ COMMAND = replace(RIGHT, scenario=SCENARIOS["disk-full"], state="exit code 1", r
 
 
 @pytest.mark.parametrize("outcome", [RIGHT, CRASHED, COMMAND])
-def test_right_outcomes_pass(outcome: Outcome) -> None:
+def test_right_outcomes_pass(outcome):
     assert judge([outcome, RIGHT]) == 0
 
 
@@ -37,17 +36,17 @@ def test_right_outcomes_pass(outcome: Outcome) -> None:
         (replace(RIGHT, state=NOT_TRIED, rerun=NOT_TRIED), False),
     ],
 )
-def test_any_other_outcome_fails_among_right_ones(outcome: Outcome, is_stuck: bool) -> None:
+def test_any_other_outcome_fails_among_right_ones(outcome, is_stuck):
     assert judge([RIGHT, outcome]) == 1
     assert outcome.is_stuck == is_stuck
     assert outcome.to_row("")["value"] == 0
 
 
-def test_nothing_tried_is_nothing_shown() -> None:
+def test_nothing_tried_is_nothing_shown():
     assert judge([]) == 1
 
 
-def test_what_a_store_lost_or_has_other_or_more_is_named() -> None:
+def test_what_a_store_lost_or_has_other_or_more_is_named():
     expected = {"models/1/manifest.json": "a", "models/1/x.npy": "b"}
     assert compare(expected, expected) == ()
     assert compare({**expected, "models/1/.part": "c"}, expected) == ()
@@ -58,9 +57,7 @@ def test_what_a_store_lost_or_has_other_or_more_is_named() -> None:
     )
 
 
-def test_outcomes_are_shown_and_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_outcomes_are_shown_and_written(tmp_path, monkeypatch, capsys):
     wrong = replace(CRASHED, rerun=STUCK, lost=("fits/1/manifest.json is missing",))
     monkeypatch.setattr(
         outages, "_try_all", lambda only, _: [one for one in (RIGHT, wrong) if one.scenario.name in only]
@@ -79,14 +76,14 @@ def test_outcomes_are_shown_and_written(
     assert main(["--only", "minio"]) == 0
 
 
-def test_unknown_outage_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_outage_is_refused_with_those_that_there_are(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--only", "flood"])
     assert ended.value.code == 2
     assert "no outage 'flood'; there are dask-worker" in capsys.readouterr().err
 
 
-def test_every_outage_can_be_done_and_parameters_are_those_of_the_flow() -> None:
+def test_every_outage_can_be_done_and_parameters_are_those_of_the_flow():
     assert {name for name, one in SCENARIOS.items() if one.step} == DAMAGES.keys()
     assert {name for name, one in SCENARIOS.items() if not one.step} == COMMANDS.keys()
     parameters = nest(Settings, {**PARAMETERS, "input_reviews": "a", "input_products": "b"})
@@ -102,5 +99,5 @@ def test_every_outage_can_be_done_and_parameters_are_those_of_the_flow() -> None
         ("Traceback\nValueError: no", "ValueError: no"),
     ],
 )
-def test_last_error_of_a_log_is_found(log: str, error: str) -> None:
+def test_last_error_of_a_log_is_found(log, error):
     assert last_error(log) == error

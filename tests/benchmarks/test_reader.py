@@ -1,7 +1,6 @@
 """The reader of a store while trainings die: it reports every violation, and nothing where all is well."""
 
 import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from sample_artifacts import LINEAGE, MODEL, forge_manifest, publish, publish_lineage, replace_object
 
 from benchmarks.reader import Reader, watching
-from schema.errors import InvalidInput, RecommenderError, Unavailable
+from schema.errors import InvalidInput, Unavailable
 from storage import artifacts
 from storage.local import LocalStore
 from storage.memory import MemoryStore
@@ -57,7 +56,7 @@ def show_other_bytes(store: Store) -> None:
     ],
     ids=["nothing", "renewed", "no manifest yet"],
 )
-def test_what_honest_writers_do_is_no_violation(store: Store, reader: Reader, happen: Callable[[Store], None]) -> None:
+def test_what_honest_writers_do_is_no_violation(store, reader, happen):
     happen(store)
     reader.look()
     reader.look_again()
@@ -82,9 +81,7 @@ def test_what_honest_writers_do_is_no_violation(store: Store, reader: Reader, ha
         ),
     ],
 )
-def test_violation_is_reported_once(
-    store: Store, reader: Reader, happen: Callable[[Store], None], expected: Sequence[str]
-) -> None:
+def test_violation_is_reported_once(store, reader, happen, expected):
     happen(store)
     reader.look()
     reader.look()
@@ -93,7 +90,7 @@ def test_violation_is_reported_once(
         assert violation.startswith(beginning)
 
 
-def test_changed_object_is_found(store: Store, reader: Reader) -> None:
+def test_changed_object_is_found(store, reader):
     for data in (b"one", b"two"):
         replace_object(store, f"{NEW}/loose", data)
         reader.look()
@@ -101,15 +98,13 @@ def test_changed_object_is_found(store: Store, reader: Reader) -> None:
     assert violation.startswith(f"{NEW}/loose changed from SHA-256 ")
 
 
-def test_vanished_file_of_a_manifest_is_found_again_in_the_last_look(store: Store, reader: Reader) -> None:
+def test_vanished_file_of_a_manifest_is_found_again_in_the_last_look(store, reader):
     store.delete(FILE)
     reader.look_again()
     assert f"models/{MODEL}: first.parquet is missing; its manifest says 21 bytes." in reader.violations
 
 
-def test_artifact_that_exists_without_a_manifest_is_found(
-    store: Store, reader: Reader, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_artifact_that_exists_without_a_manifest_is_found(store, reader, monkeypatch):
     manifest = artifacts.find(store, "models", MODEL)
     store.create(f"{NEW}/first.parquet", b"half of an artifact")
     monkeypatch.setattr("benchmarks.reader.look_up", lambda *_: manifest)
@@ -117,9 +112,7 @@ def test_artifact_that_exists_without_a_manifest_is_found(
     assert reader.violations == [f"{NEW} has no manifest and exists all the same: found by its id"]
 
 
-def test_manifest_in_a_listing_that_is_not_found_by_its_id_is_found(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_manifest_in_a_listing_that_is_not_found_by_its_id_is_found(store, monkeypatch):
     publish(store, "models", MODEL)
     reader = Reader(store)
     monkeypatch.setattr("benchmarks.reader.look_up", lambda *_: None)
@@ -131,9 +124,7 @@ def test_manifest_in_a_listing_that_is_not_found_by_its_id_is_found(
     ("content", "violation"),
     [(b"half", "loose is listed with 9 bytes and has 4"), (None, "loose is listed and cannot be read")],
 )
-def test_listing_that_says_more_than_there_is_is_found(
-    store: Store, monkeypatch: pytest.MonkeyPatch, content: bytes | None, violation: str
-) -> None:
+def test_listing_that_says_more_than_there_is_is_found(store, monkeypatch, content, violation):
     if content:
         store.create("loose", content)
     monkeypatch.setattr(type(store), "list", lambda *_: iter([ObjectInfo("loose", 9, "1")]))
@@ -142,7 +133,7 @@ def test_listing_that_says_more_than_there_is_is_found(
     assert reader.violations == [violation]
 
 
-def test_watching_sees_what_happens_in_between(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watching_sees_what_happens_in_between(store, monkeypatch):
     looks, list_all = threading.Semaphore(0), type(store).list
 
     def announce(*arguments: Any) -> Any:
@@ -159,7 +150,7 @@ def test_watching_sees_what_happens_in_between(store: Store, monkeypatch: pytest
     assert reader.violations[0].startswith(f"{NEW}/loose was there")
 
 
-def test_watching_raises_an_error_of_the_reader_itself(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watching_raises_an_error_of_the_reader_itself(store, monkeypatch):
     refuse(monkeypatch, store, ZeroDivisionError())
     with pytest.raises(ZeroDivisionError), watching(store):
         pass
@@ -167,18 +158,11 @@ def test_watching_raises_an_error_of_the_reader_itself(store: Store, monkeypatch
 
 @pytest.mark.parametrize(
     ("error", "violations", "n_unanswered"),
-    [
-        (Unavailable("gone"), [], 1),
-        (InvalidInput("who are you?"), ["a reader gets an error: who are you?"], 0),
-    ],
+    [(Unavailable("gone"), [], 1), (InvalidInput("who are you?"), ["a reader gets an error: who are you?"], 0)],
 )
 def test_server_that_does_not_answer_is_no_violation_and_a_refusal_is_one(
-    store: Store,
-    monkeypatch: pytest.MonkeyPatch,
-    error: RecommenderError,
-    violations: list[str],
-    n_unanswered: int,
-) -> None:
+    store, monkeypatch, error, violations, n_unanswered
+):
     reader, stop = Reader(store), refuse(monkeypatch, store, error)
     with pytest.raises(type(error)):  # in the last look, after which nothing can be said of the store
         reader.run(stop)

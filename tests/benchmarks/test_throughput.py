@@ -1,7 +1,5 @@
 """``benchmarks.throughput``: its figures and its aims."""
 
-from pathlib import Path
-
 import pytest
 
 from benchmarks.measuring import Measurement
@@ -22,7 +20,7 @@ def measured(*seconds: float, megabytes: int = 10) -> Measurements:
     }
 
 
-def test_medians_ranges_and_ratios_are_those_of_the_repetitions() -> None:
+def test_medians_ranges_and_ratios_are_those_of_the_repetitions():
     figures = summarise(measured(1.0, 3.0, 2.0), megabytes=6)
     store = next(figure for figure in figures if (figure.split, figure.model) == ("upload", "store"))
     assert store.values == {
@@ -34,12 +32,12 @@ def test_medians_ranges_and_ratios_are_those_of_the_repetitions() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "megabytes", "n_met"), [(1.5, 199, 5), (1.6, 199, 3), (1.5, 200, 2)])
-def test_each_aim_is_judged_by_itself(seconds: float, megabytes: int, n_met: int) -> None:
+def test_each_aim_is_judged_by_itself(seconds, megabytes, n_met):
     sentences = list(verdicts(summarise(measured(seconds, megabytes=megabytes), megabytes=6)))
     assert (len(sentences), sum(sentence.endswith(": met") for sentence in sentences)) == (5, n_met)
 
 
-def test_too_small_a_disk_is_said_before_anything_is_written(tmp_path: Path) -> None:
+def test_too_small_a_disk_is_said_before_anything_is_written(tmp_path):
     with pytest.raises(OutOfSpace, match="TMPDIR"):
         make_source(tmp_path / "source", 10**12)
     assert list(tmp_path.iterdir()) == []

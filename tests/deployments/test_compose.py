@@ -22,11 +22,11 @@ TABLE = {service.name: service for service in services(place_in_containers())}
 each_container = pytest.mark.parametrize("name", sorted(CONTAINERS))
 
 
-def test_file_is_what_the_table_says() -> None:
+def test_file_is_what_the_table_says():
     assert compose() == WRITTEN, "write it again: python -m deployments.compose"
 
 
-def test_same_services_in_the_same_order_with_the_same_commands_as_the_process_stack(tmp_path: Path) -> None:
+def test_same_services_in_the_same_order_with_the_same_commands_as_the_process_stack(tmp_path):
     settings = StackSettings(_env_file=None, folder=tmp_path, minio_folder=tmp_path / "minio")
     placement = place_on_this_machine(settings)
     on_this_machine = services(placement)
@@ -43,7 +43,7 @@ def test_same_services_in_the_same_order_with_the_same_commands_as_the_process_s
 
 
 @each_container
-def test_containers_run_from_the_dockerfile_as_a_user_without_rights(name: str) -> None:
+def test_containers_run_from_the_dockerfile_as_a_user_without_rights(name):
     container = CONTAINERS[name]
     assert [int(number) > 0 for number in container["user"].split(":")] == [True, True]
     assert container["cap_drop"] == ["ALL"]
@@ -54,7 +54,7 @@ def test_containers_run_from_the_dockerfile_as_a_user_without_rights(name: str) 
 
 
 @each_container
-def test_services_are_checked_and_waited_for_and_jobs_end_for_good(name: str) -> None:
+def test_services_are_checked_and_waited_for_and_jobs_end_for_good(name):
     container, service = CONTAINERS[name], TABLE[name]
     assert container["restart"] == ("no" if service.is_job else "unless-stopped")
     urls = container["healthcheck"]["test"][4::2] if not service.is_job else []
@@ -66,7 +66,7 @@ def test_services_are_checked_and_waited_for_and_jobs_end_for_good(name: str) ->
 
 
 @each_container
-def test_no_secret_is_written_in_the_file(name: str) -> None:
+def test_no_secret_is_written_in_the_file(name):
     container = CONTAINERS[name]
     assert [key for key in container["environment"] if SECRET_NAME.search(key)] == []
     assert not re.search(r"://[^/\s]*:[^/\s]*@", str(container))
@@ -74,7 +74,7 @@ def test_no_secret_is_written_in_the_file(name: str) -> None:
 
 
 @each_container
-def test_ports_are_published_on_loopback_only(name: str) -> None:
+def test_ports_are_published_on_loopback_only(name):
     variables = {f"STACK_{field.upper()}" for field in StackSettings.model_fields}
     for published in CONTAINERS[name]["ports"]:
         found = re.fullmatch(r"127\.0\.0\.1:\$\{(STACK_[A-Z_]+?)(?:_\d+)?:-(\d+)\}:\2", published)
@@ -82,7 +82,7 @@ def test_ports_are_published_on_loopback_only(name: str) -> None:
         assert found[1] in variables
 
 
-def test_volumes_are_declared_and_their_folders_are_the_users_in_the_image() -> None:
+def test_volumes_are_declared_and_their_folders_are_the_users_in_the_image():
     used = {mount.split(":")[0] for container in CONTAINERS.values() for mount in container["volumes"]}
     assert used == set(WRITTEN["volumes"])
     stage = (ROOT / "Dockerfile").read_text("utf-8").split(" AS stack\n")[1].split("\nFROM ")[0]
@@ -90,7 +90,7 @@ def test_volumes_are_declared_and_their_folders_are_the_users_in_the_image() -> 
     assert {folder for service in TABLE.values() for folder in service.folders} <= made
 
 
-def test_credentials_file_is_what_the_containers_name_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+def test_credentials_file_is_what_the_containers_name_and_only_its_owner_reads_it(tmp_path):
     named = {path for container in CONTAINERS.values() for path in container.get("env_file", [])}
     assert {(ROOT / "deployments" / path).resolve() for path in named} == {CREDENTIALS_FILE.resolve()}
     path = tmp_path / "data" / "compose.env"

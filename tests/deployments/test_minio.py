@@ -69,7 +69,7 @@ def serving(folder: Path, **variables: str) -> Iterator[Served]:
 
 
 @with_minio
-def test_sourced_variables_lead_to_the_store_and_nobody_else_can_read_them(tmp_path: Path) -> None:
+def test_sourced_variables_lead_to_the_store_and_nobody_else_can_read_them(tmp_path):
     variables = tmp_path / "minio.env"
     with serving(tmp_path / "minio") as served:
         told = sourced(variables)
@@ -84,7 +84,7 @@ def test_sourced_variables_lead_to_the_store_and_nobody_else_can_read_them(tmp_p
 
 
 @with_minio
-def test_it_leaves_no_server_when_killed_and_takes_credentials_and_objects_up_again(tmp_path: Path) -> None:
+def test_it_leaves_no_server_when_killed_and_takes_credentials_and_objects_up_again(tmp_path):
     variables = tmp_path / "minio.env"
     with serving(tmp_path / "minio") as served:
         before = sourced(variables)
@@ -101,7 +101,7 @@ def test_it_leaves_no_server_when_killed_and_takes_credentials_and_objects_up_ag
 
 @with_minio
 @pytest.mark.skipif(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="a job in the background has no Ctrl-C")
-def test_it_tells_where_the_console_is_and_who_may_enter_but_no_password(tmp_path: Path) -> None:
+def test_it_tells_where_the_console_is_and_who_may_enter_but_no_password(tmp_path):
     with serving(tmp_path / "minio") as served:
         told = sourced(tmp_path / "minio.env")
         code, said = served.stop(signal.SIGINT)
@@ -113,7 +113,7 @@ def test_it_tells_where_the_console_is_and_who_may_enter_but_no_password(tmp_pat
 
 
 @with_minio
-def test_credentials_of_the_environment_are_used_and_kept_whatever_characters_are_in_them(tmp_path: Path) -> None:
+def test_credentials_of_the_environment_are_used_and_kept_whatever_characters_are_in_them(tmp_path):
     password = 'it\'s $HOME "quoted" #1'  # noqa: S105 (made up)
     with serving(tmp_path / "minio", MINIO_ROOT_USER="somebody", MINIO_ROOT_PASSWORD=password) as served:
         told = sourced(tmp_path / "minio.env")
@@ -126,7 +126,7 @@ def test_credentials_of_the_environment_are_used_and_kept_whatever_characters_ar
 
 @with_minio
 @pytest.mark.parametrize("role", ["API", "console"])
-def test_port_in_use_is_one_line_and_changes_nothing(tmp_path: Path, role: str) -> None:
+def test_port_in_use_is_one_line_and_changes_nothing(tmp_path, role):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ports = {"API": free_port(), "console": free_port()} | {role: port}
@@ -139,7 +139,7 @@ def test_port_in_use_is_one_line_and_changes_nothing(tmp_path: Path, role: str) 
 
 
 @with_minio
-def test_server_that_ends_by_itself_ends_the_command_with_its_last_words(tmp_path: Path) -> None:
+def test_server_that_ends_by_itself_ends_the_command_with_its_last_words(tmp_path):
     with serving(tmp_path / "minio") as served:
         family = psutil.Process(served.process.pid).children(recursive=True)
         next(member for member in family if member.name() == "minio").kill()
@@ -150,19 +150,19 @@ def test_server_that_ends_by_itself_ends_the_command_with_its_last_words(tmp_pat
     assert password not in said
 
 
-def test_password_without_user_is_refused(tmp_path: Path) -> None:
+def test_password_without_user_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match="only one of MINIO_ROOT_USER and MINIO_ROOT_PASSWORD"):
         minio.choose_credentials({"MINIO_ROOT_PASSWORD": "secret word"}, tmp_path / "minio.env")
 
 
-def test_kept_file_without_credentials_is_refused_by_name(tmp_path: Path) -> None:
+def test_kept_file_without_credentials_is_refused_by_name(tmp_path):
     variables = tmp_path / "minio.env"
     variables.write_text("# mine\nexport AWS_ACCESS_KEY_ID=somebody\n")
     with pytest.raises(InvalidInput, match=r"minio\.env sets no AWS_SECRET_ACCESS_KEY"):
         minio.choose_credentials({}, variables)
 
 
-def test_variables_replace_older_ones_that_others_could_read(tmp_path: Path) -> None:
+def test_variables_replace_older_ones_that_others_could_read(tmp_path):
     variables = tmp_path / "minio.env"
     variables.touch(mode=0o644)
     minio.write_variables(variables, {"A": "b c"})

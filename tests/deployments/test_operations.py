@@ -13,12 +13,12 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
-def test_every_setting_is_there_and_no_other() -> None:
+def test_every_setting_is_there_and_no_other():
     settings = {variable(name) for name in StackSettings.model_fields}
     assert set(re.findall(r"\bSTACK_[A-Z_]+\b", TEXT)) == settings
 
 
-def test_every_service_is_there_with_its_ports() -> None:
+def test_every_service_is_there_with_its_ports():
     for service in services(place_in_containers()):
         if service.name == "dask-worker-2":
             continue
@@ -28,17 +28,17 @@ def test_every_service_is_there_with_its_ports() -> None:
             assert f"`{setting}`" in row
 
 
-def test_make_targets_exist() -> None:
+def test_make_targets_exist():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z]+)\b", " ".join(re.findall(r"`+[^`]*`+", TEXT)))) <= targets
 
 
-def test_deployments_are_those_of_prefect_yaml() -> None:
+def test_deployments_are_those_of_prefect_yaml():
     entries = yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]
     names = {f"{entry['entrypoint'].rsplit('.', 1)[1]}/{entry['name']}" for entry in entries}
     stages = "|".join({name.split("/")[0] for name in names})
     assert set(re.findall(rf"\b(?:{stages})/[a-z-]+\b(?!\.)", TEXT)) == names
 
 
-def test_links_lead_to_files() -> None:
+def test_links_lead_to_files():
     assert [link for link in re.findall(r"\]\(([^)#]+)\)", TEXT) if not (ROOT / "docs" / link).exists()] == []

@@ -97,10 +97,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, monkeypatch_module: pytest.
     kept = [
         replace(server, environment={**server.environment, **polling}),
         replace(
-            worker,
-            environment=environment | places | polling | listening,
-            depends_on=(PREFECT_SERVER,),
-            secrets=(),
+            worker, environment=environment | places | polling | listening, depends_on=(PREFECT_SERVER,), secrets=()
         ),
     ]
     for name in [name for name in os.environ if name.startswith(("PREFECT_", "DASK_", "STORE_", "SPARK_"))]:
@@ -143,9 +140,7 @@ def wait_for_end(client: SyncPrefectClient, find: Callable[[], FlowRun | None], 
     raise AssertionError("the flow run did not end")
 
 
-def test_every_deployment_is_there_with_its_schedule_queue_and_limit(
-    registered: dict[str, DeploymentResponse], client: SyncPrefectClient
-) -> None:
+def test_every_deployment_is_there_with_its_schedule_queue_and_limit(registered, client):
     assert set(registered) == NAMES
     schedules = {name: one.schedules[0].schedule for name, one in registered.items() if one.schedules}
     assert {name: one.cron for name, one in schedules.items() if isinstance(one, CronSchedule)} == SCHEDULES
@@ -163,9 +158,7 @@ def test_every_deployment_is_there_with_its_schedule_queue_and_limit(
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))
-def test_parameters_are_groups_of_options_that_are_described_and_have_the_defaults_of_the_settings(
-    registered: dict[str, DeploymentResponse], stage: str
-) -> None:
+def test_parameters_are_groups_of_options_that_are_described_and_have_the_defaults_of_the_settings(registered, stage):
     schema = next(one.parameter_openapi_schema for name, one in registered.items() if name.startswith(f"{stage}/"))
     groups: dict[str, dict[str, Any]] = schema["properties"]
     assert groups
@@ -178,16 +171,14 @@ def test_parameters_are_groups_of_options_that_are_described_and_have_the_defaul
             assert field is None or shown["description"] == field.description
 
 
-def test_places_addresses_and_secrets_are_no_parameters(registered: dict[str, DeploymentResponse]) -> None:
+def test_places_addresses_and_secrets_are_no_parameters(registered):
     schemas = [one.parameter_openapi_schema for one in registered.values()]
     assert not {name for schema in schemas for name in schema["properties"]} & set(Environment.model_fields)
     fields = {name for one in schemas for group in one["definitions"].values() for name in group.get("properties", ())}
     assert not fields & set(flat_fields(Environment))
 
 
-def test_unknown_parameter_and_value_that_does_not_fit_are_refused_before_anything_runs(
-    office: Office, registered: dict[str, DeploymentResponse]
-) -> None:
+def test_unknown_parameter_and_value_that_does_not_fit_are_refused_before_anything_runs(office, registered):
     for parameter in ("no_such_thing=1", 'dataset={"min_interactions": 0}', 'places={"store_uri": "elsewhere"}'):
         done = office.prefect("deployment", "run", "ingest/on-demand", "--param", parameter)
         assert done.returncode != 0
@@ -195,8 +186,8 @@ def test_unknown_parameter_and_value_that_does_not_fit_are_refused_before_anythi
 
 
 def test_deployment_runs_in_one_flow_run_with_its_parameters_in_the_environment_of_the_worker(
-    office: Office, client: SyncPrefectClient, registered: dict[str, DeploymentResponse], sample: SampleFiles
-) -> None:
+    office, client, registered, sample
+):
     deployment = registered["ingest/on-demand"]
     chosen = {"reviews": {"input_reviews": str(sample.reviews)}, "dataset": {"min_interactions": 3}}
     parameters = [word for name, group in chosen.items() for word in ("--param", f"{name}={json.dumps(group)}")]
@@ -216,9 +207,7 @@ def test_deployment_runs_in_one_flow_run_with_its_parameters_in_the_environment_
     assert all("office" in one.tags for one in task_runs)
 
 
-def test_failure_shows_as_failed_with_what_was_wrong(
-    office: Office, client: SyncPrefectClient, registered: dict[str, DeploymentResponse]
-) -> None:
+def test_failure_shows_as_failed_with_what_was_wrong(office, client, registered):
     deployment = registered["ingest/on-demand"]
     known = {one.id for one in runs_of(client, deployment.id)}
     office.prefect("deployment", "run", "ingest/on-demand", "--param", 'reviews={"input_reviews": "/nowhere.json"}')
@@ -248,8 +237,8 @@ def state_of(client: SyncPrefectClient, run: FlowRun) -> str:
 
 
 def test_runs_that_a_worker_left_behind_get_their_end_when_it_starts_again_and_are_told_of(
-    client: SyncPrefectClient, registered: dict[str, DeploymentResponse], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    client, registered, monkeypatch
+):
     deployment = registered["train/nightly"]
     cut_off = running(client, deployment, Running(), PREFECT_WORKER)
     pending = running(client, deployment, Pending(), PREFECT_WORKER)
@@ -276,9 +265,7 @@ def send_heartbeat(office: Office, run: FlowRun) -> None:
     httpx.post(f"{office.url}/events", json=[event]).raise_for_status()
 
 
-def test_run_that_falls_silent_is_taken_for_crashed_and_one_that_ended_is_not(
-    office: Office, client: SyncPrefectClient, registered: dict[str, DeploymentResponse]
-) -> None:
+def test_run_that_falls_silent_is_taken_for_crashed_and_one_that_ended_is_not(office, client, registered):
     assert len(client.read_automations_by_name(AUTOMATION)) == 1
     make_automation(client, silence=timedelta(seconds=10))
     try:
@@ -292,9 +279,7 @@ def test_run_that_falls_silent_is_taken_for_crashed_and_one_that_ended_is_not(
         make_automation(client)
 
 
-def test_schedule_fires_by_itself(
-    client: SyncPrefectClient, registered: dict[str, DeploymentResponse], sample: SampleFiles
-) -> None:
+def test_schedule_fires_by_itself(client, registered, sample):
     deployment = registered["ingest/on-demand"]
     schedule = IntervalSchedule(interval=timedelta(minutes=1), anchor_date=datetime.now(UTC), timezone="UTC")
     parameters = {"reviews": {"input_reviews": str(sample.reviews)}, "dataset": {"min_interactions": 4}}

@@ -1,14 +1,13 @@
 """The real S3 servers and Toxiproxy: they hold what they should, survive a crash, and tell no secret."""
 
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from servers import Proxy, Toxiproxy, open_versitygw, s3_client
+from servers import open_versitygw, s3_client
 
 from deployments.s3_server import Credentials, S3Server, open_minio, random_credentials
 from flows import child_server
@@ -35,19 +34,19 @@ def write(server: S3Server, key: str, data: bytes, endpoint_url: str | None = No
     s3_client(server.environment(), endpoint_url).put_object(Bucket=server.bucket, Key=key, Body=data)
 
 
-def test_object_can_be_written_and_read(server: S3Server) -> None:
+def test_object_can_be_written_and_read(server):
     write(server, "a/b", b"content")
     assert read(server, "a/b") == b"content"
 
 
-def test_create_only_write_refuses_an_existing_key(server: S3Server) -> None:
+def test_create_only_write_refuses_an_existing_key(server):
     write(server, "taken", b"first")
     with pytest.raises(ClientError, match="PreconditionFailed"):
         s3_client(server.environment()).put_object(Bucket=server.bucket, Key="taken", Body=b"second", IfNoneMatch="*")
     assert read(server, "taken") == b"first"
 
 
-def test_server_listens_on_loopback_only(server: S3Server) -> None:
+def test_server_listens_on_loopback_only(server):
     listening = {
         connection.laddr.ip
         for connection in psutil.Process(server.process.pid).net_connections("inet")
@@ -57,20 +56,20 @@ def test_server_listens_on_loopback_only(server: S3Server) -> None:
     assert listening <= {"127.0.0.1", "::1"}
 
 
-def test_secret_is_in_no_repr_and_no_command_line(server: S3Server) -> None:
+def test_secret_is_in_no_repr_and_no_command_line(server):
     assert server.credentials.secret_key not in f"{server!r} {server.credentials!r} {server.process!r}"
     assert server.credentials.secret_key not in " ".join(psutil.Process(server.process.pid).cmdline())
     assert server.credentials.access_key in repr(server)
 
 
-def test_random_credentials_differ_each_time() -> None:
+def test_random_credentials_differ_each_time():
     made = [random_credentials() for _ in range(3)]
     assert len({one.access_key for one in made}) == 3
     assert len({one.secret_key for one in made}) == 3
 
 
 @pytest.mark.parametrize("name", sorted(OPENERS))
-def test_objects_survive_a_crash_a_restart_and_a_new_start(name: str, tmp_path: Path) -> None:
+def test_objects_survive_a_crash_a_restart_and_a_new_start(name, tmp_path):
     if find_program(name) is None:
         pytest.skip(f"no {name}: make services")
     folder, credentials = tmp_path / "made" / "here", Credentials("somebody", "a password of somebody")
@@ -86,7 +85,7 @@ def test_objects_survive_a_crash_a_restart_and_a_new_start(name: str, tmp_path: 
 
 
 @pytest.mark.parametrize("name", sorted(OPENERS))
-def test_absent_program_is_named_with_what_to_type(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absent_program_is_named_with_what_to_type(name, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(child_server, "BUILT_PROGRAMS", tmp_path)
     with (
@@ -98,7 +97,7 @@ def test_absent_program_is_named_with_what_to_type(name: str, tmp_path: Path, mo
 
 
 @with_minio
-def test_credentials_that_minio_refuses_are_told_in_its_words(tmp_path: Path) -> None:
+def test_credentials_that_minio_refuses_are_told_in_its_words(tmp_path):
     refused = Credentials("somebody", "short")
     with (
         pytest.raises(Unavailable, match="at least 8") as caught,
@@ -109,7 +108,7 @@ def test_credentials_that_minio_refuses_are_told_in_its_words(tmp_path: Path) ->
 
 
 @with_minio
-def test_ports_that_are_named_are_taken(tmp_path: Path) -> None:
+def test_ports_that_are_named_are_taken(tmp_path):
     port, console_port = free_port(), free_port()
     with open_minio(tmp_path, bucket="named", port=port, console_port=console_port) as server:
         assert server.endpoint_url == f"http://127.0.0.1:{port}"
@@ -117,7 +116,7 @@ def test_ports_that_are_named_are_taken(tmp_path: Path) -> None:
         assert "MinIO Console" in httpx.get(server.console_url).text
 
 
-def test_proxy_passes_on_what_it_is_given(proxy: Proxy, minio: S3Server) -> None:
+def test_proxy_passes_on_what_it_is_given(proxy, minio):
     write(minio, "passed on", b"content", proxy.url)
     assert read(minio, "passed on") == b"content"
 
@@ -126,9 +125,7 @@ def test_proxy_passes_on_what_it_is_given(proxy: Proxy, minio: S3Server) -> None
     ("toxic", "attributes"),
     [("limit_data", {"bytes": 2000}), ("reset_peer", {"timeout": 0}), ("timeout", {"timeout": 100})],
 )
-def test_toxic_cuts_a_connection_until_it_is_removed(
-    proxy: Proxy, minio: S3Server, toxic: Any, attributes: dict[str, int]
-) -> None:
+def test_toxic_cuts_a_connection_until_it_is_removed(proxy, minio, toxic, attributes):
     content = bytes(100_000)
     write(minio, "cut", content)
     name = proxy.add_toxic(toxic, **attributes)
@@ -141,7 +138,7 @@ def test_toxic_cuts_a_connection_until_it_is_removed(
 @pytest.mark.parametrize(
     ("toxic", "attributes"), [("latency", {"latency": 300}), ("bandwidth", {"rate": 200})], ids=str
 )
-def test_toxic_slows_a_connection_down(proxy: Proxy, minio: S3Server, toxic: Any, attributes: dict[str, int]) -> None:
+def test_toxic_slows_a_connection_down(proxy, minio, toxic, attributes):
     write(minio, "slow", bytes(100_000))
     proxy.add_toxic(toxic, **attributes)
     started = time.monotonic()
@@ -149,7 +146,7 @@ def test_toxic_slows_a_connection_down(proxy: Proxy, minio: S3Server, toxic: Any
     assert time.monotonic() - started > 0.3
 
 
-def test_disabled_proxy_refuses_and_takes_connections_again_at_the_same_address(proxy: Proxy, minio: S3Server) -> None:
+def test_disabled_proxy_refuses_and_takes_connections_again_at_the_same_address(proxy, minio):
     write(minio, "reached", b"content")
     proxy.disable()
     with pytest.raises(httpx.ConnectError):
@@ -158,13 +155,13 @@ def test_disabled_proxy_refuses_and_takes_connections_again_at_the_same_address(
     assert read(minio, "reached", proxy.url) == b"content"
 
 
-def test_proxies_are_apart(toxiproxy: Toxiproxy, minio: S3Server) -> None:
+def test_proxies_are_apart(toxiproxy, minio):
     first, second = toxiproxy.add_proxy(minio.address), toxiproxy.add_proxy(minio.address)
     first.disable()
     assert httpx.get(f"{second.url}/minio/health/live").is_success
 
 
-def test_what_toxiproxy_refuses_is_told_in_its_words(proxy: Proxy) -> None:
+def test_what_toxiproxy_refuses_is_told_in_its_words(proxy):
     wrong: Any = "latenc"
     with pytest.raises(InvalidInput, match=r"Toxiproxy refuses POST .*: .*invalid toxic type"):
         proxy.add_toxic(wrong)

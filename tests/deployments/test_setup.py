@@ -109,45 +109,45 @@ def assert_one_line(text: str, *expected: str) -> None:
     assert [part for part in expected if part not in text] == []
 
 
-def test_without_python_311_one_line_says_what_to_install(machine: Machine) -> None:
+def test_without_python_311_one_line_says_what_to_install(machine):
     machine.stub("python3", "echo 3.13")
     done = machine.run("main")
     assert done.returncode == 1
     assert_one_line(done.stderr, "no Python 3.11", "python3 is 3.13", "apt-get install python3.11-venv")
 
 
-def test_a_python3_that_is_311_is_taken(machine: Machine) -> None:
+def test_a_python3_that_is_311_is_taken(machine):
     machine.stub("python3.11", "exit 127")
     machine.stub("python3", "echo 3.11")
     assert machine.run("find_python").stdout.strip() == str(machine.programs / "python3")
 
 
-def test_a_java_home_that_fits_goes_before_others(machine: Machine) -> None:
+def test_a_java_home_that_fits_goes_before_others(machine):
     machine.java("a-17", "17.0.15")
     chosen = machine.java("b-21", "21.0.4")
     assert machine.run("find_java", java_home=str(chosen)).stdout.strip() == str(chosen)
 
 
 @pytest.mark.parametrize("version", ["1.8.0_402", "11.0.20", "25.0.1"])
-def test_a_java_that_spark_does_not_run_on_is_passed_over(machine: Machine, version: str) -> None:
+def test_a_java_that_spark_does_not_run_on_is_passed_over(machine, version):
     unfit = machine.java("a-unfit", version)
     fit = machine.java("b-fit", "17.0.15")
     assert machine.run("find_java", java_home=str(unfit)).stdout.strip() == str(fit)
 
 
-def test_a_java_without_the_module_that_spark_asks_for_is_passed_over(machine: Machine) -> None:
+def test_a_java_without_the_module_that_spark_asks_for_is_passed_over(machine):
     fails = "[[ $* == *jdk.incubator.vector* ]] && exit 1"
     write_program(machine.jvm / "slim-17" / "bin" / "java", f"{fails}\necho 'openjdk version \"17.0.15\"' >&2")
     assert machine.run("find_java").returncode == 1
 
 
-def test_java_on_path_is_found_by_what_it_says_of_its_home(machine: Machine) -> None:
+def test_java_on_path_is_found_by_what_it_says_of_its_home(machine):
     home = machine.java("elsewhere", "17.0.15").rename(machine.checkout / "elsewhere")
     machine.stub("java", f"echo '    java.home = {home}' >&2")
     assert machine.run("find_java").stdout.strip() == str(home)
 
 
-def test_without_java_and_the_right_to_install_one_line_says_what_to_type(machine: Machine) -> None:
+def test_without_java_and_the_right_to_install_one_line_says_what_to_type(machine):
     machine.stub("apt-get", "touch installed")
     machine.stub("id", "echo 1000")
     machine.stub("sudo", "exit 1")
@@ -157,7 +157,7 @@ def test_without_java_and_the_right_to_install_one_line_says_what_to_type(machin
     assert not (machine.checkout / "installed").exists()
 
 
-def test_root_gets_java_from_the_packages(machine: Machine) -> None:
+def test_root_gets_java_from_the_packages(machine):
     machine.java("prepared", "17.0.15").rename(machine.checkout / "prepared")
     machine.stub("id", "echo 0")
     machine.stub("apt-get", f'echo "$*" >> asked; [[ $* == *install* ]] && mv prepared {machine.jvm}/installed')
@@ -166,13 +166,13 @@ def test_root_gets_java_from_the_packages(machine: Machine) -> None:
     assert "openjdk-17-jre-headless" in (machine.checkout / "asked").read_text("utf-8")
 
 
-def test_package_lists_are_fetched_when_a_package_is_not_found(machine: Machine) -> None:
+def test_package_lists_are_fetched_when_a_package_is_not_found(machine):
     machine.stub("id", "echo 0")
     machine.stub("apt-get", "if [[ $* == *update* ]]; then echo > lists; else [[ -e lists ]]; fi")
     assert machine.run("apt_install chromium").returncode == 0
 
 
-def test_a_failed_install_of_something_optional_is_one_more_line(machine: Machine) -> None:
+def test_a_failed_install_of_something_optional_is_one_more_line(machine):
     machine.stub("id", "echo 0")
     machine.stub("apt-get", "echo 'E: no such package'; exit 100")
     done = machine.run("offer_browser")
@@ -181,35 +181,35 @@ def test_a_failed_install_of_something_optional_is_one_more_line(machine: Machin
     assert done.stderr.splitlines()[-1].startswith("setup: no Chromium, so the tests that open pages are skipped")
 
 
-def test_a_second_run_does_nothing(machine: Machine) -> None:
+def test_a_second_run_does_nothing(machine):
     mark_done(machine)
     done = machine.run("main && main --browser")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "pyproject.toml", "deployments/setup.sh"])
-def test_a_change_of_what_it_depends_on_is_noticed(machine: Machine, name: str) -> None:
+def test_a_change_of_what_it_depends_on_is_noticed(machine, name):
     mark_done(machine)
     with (machine.checkout / name).open("a", encoding="utf-8") as file:
         file.write("# changed\n")
     assert machine.run("main").returncode == 1
 
 
-def test_a_java_that_has_gone_is_noticed(machine: Machine) -> None:
+def test_a_java_that_has_gone_is_noticed(machine):
     mark_done(machine)
     shutil.rmtree(machine.checkout / ".venv" / "java")
     assert machine.run("main").returncode == 1
 
 
 @pytest.mark.parametrize("arguments", ["--brwoser", "--browser --brwoser"])
-def test_an_unknown_argument_is_refused(machine: Machine, arguments: str) -> None:
+def test_an_unknown_argument_is_refused(machine, arguments):
     done = machine.run(f"main {arguments}")
     assert done.returncode == 1
     assert_one_line(done.stderr, "'--brwoser'", "--browser", "--services")
 
 
 @pytest.mark.parametrize("arguments", ["--services", "--browser --services", "--services --browser"])
-def test_services_are_built_once_from_fixed_versions_each_under_its_name(machine: Machine, arguments: str) -> None:
+def test_services_are_built_once_from_fixed_versions_each_under_its_name(machine, arguments):
     ready_for_services(machine)
     done = machine.run(f"main {arguments}")
     assert done.returncode == 0, done.stderr
@@ -223,20 +223,20 @@ def test_services_are_built_once_from_fixed_versions_each_under_its_name(machine
     assert len(asked(machine)) == 3
 
 
-def test_services_are_built_only_when_asked_for(machine: Machine) -> None:
+def test_services_are_built_only_when_asked_for(machine):
     ready_for_services(machine)
     assert machine.run("main && main --browser").returncode == 0
     assert asked(machine) == []
 
 
-def test_a_service_on_path_is_not_built(machine: Machine) -> None:
+def test_a_service_on_path_is_not_built(machine):
     ready_for_services(machine)
     machine.stub("minio", "")
     assert machine.run("main --services").returncode == 0
     assert sorted(built(machine)) == ["toxiproxy-server", "versitygw"]
 
 
-def test_a_service_whose_fixed_version_changes_is_built_again(machine: Machine) -> None:
+def test_a_service_whose_fixed_version_changes_is_built_again(machine):
     ready_for_services(machine)
     assert machine.run("main --services").returncode == 0
     script = machine.checkout / "deployments" / "setup.sh"
@@ -258,12 +258,12 @@ def test_a_service_whose_fixed_version_changes_is_built_again(machine: Machine) 
         ("go1.19.8", "", False),
     ],
 )
-def test_a_go_that_cannot_build_them_is_known(machine: Machine, version: str, toolchain: str, is_enough: bool) -> None:
+def test_a_go_that_cannot_build_them_is_known(machine, version, toolchain, is_enough):
     add_go(machine, version, install="exit 1")
     assert (machine.run(f"export TOOLCHAIN={toolchain}; can_build_services").returncode == 0) is is_enough
 
 
-def test_without_go_one_line_says_which_tests_are_skipped_and_what_to_type(machine: Machine) -> None:
+def test_without_go_one_line_says_which_tests_are_skipped_and_what_to_type(machine):
     ready_for_services(machine)
     (machine.programs / "go").unlink()
     machine.stub("versitygw", "")
@@ -276,7 +276,7 @@ def test_without_go_one_line_says_which_tests_are_skipped_and_what_to_type(machi
     assert sorted(built(machine)) == ["minio", "toxiproxy-server"]
 
 
-def test_a_failed_build_is_one_more_line_and_leaves_nothing_in_place(machine: Machine) -> None:
+def test_a_failed_build_is_one_more_line_and_leaves_nothing_in_place(machine):
     ready_for_services(machine)
     add_go(
         machine, "go1.26.0", install=f"[[ $2 == *minio@* ]] && {{ echo first; echo 'no route' >&2; exit 1; }}; {BUILDS}"
@@ -296,7 +296,7 @@ def test_a_failed_build_is_one_more_line_and_leaves_nothing_in_place(machine: Ma
     assert sorted(built(machine)) == sorted(SERVICES)
 
 
-def test_a_build_that_leaves_no_program_counts_as_failed(machine: Machine) -> None:
+def test_a_build_that_leaves_no_program_counts_as_failed(machine):
     ready_for_services(machine)
     add_go(machine, "go1.26.0", install="echo nothing to do")
     done = machine.run("main --services")

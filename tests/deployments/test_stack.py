@@ -128,7 +128,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         assert find_processes(made.folder) == []
 
 
-def test_status_shows_every_service_healthy_with_its_address_and_log(stack: Stack) -> None:
+def test_status_shows_every_service_healthy_with_its_address_and_log(stack):
     done = stack.run("status")
     assert done.returncode == 0, done.stdout
     assert {one.name for one in stack.state().services} == SERVICES
@@ -140,7 +140,7 @@ def test_status_shows_every_service_healthy_with_its_address_and_log(stack: Stac
         assert Path(service.log).exists()
 
 
-def test_sourced_variables_lead_flows_to_every_service_and_only_their_owner_reads_them(stack: Stack) -> None:
+def test_sourced_variables_lead_flows_to_every_service_and_only_their_owner_reads_them(stack):
     path = stack.folder / "stack.env"
     told = sourced(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -154,14 +154,14 @@ def test_sourced_variables_lead_flows_to_every_service_and_only_their_owner_read
     s3_client(told).head_bucket(Bucket="recommender")
 
 
-def test_secrets_are_in_no_log_state_or_command_line(stack: Stack) -> None:
+def test_secrets_are_in_no_log_state_or_command_line(stack):
     secret = sourced(stack.folder / "stack.env")["AWS_SECRET_ACCESS_KEY"]
     files = [stack.folder / "state.json", *(stack.folder / "logs").iterdir()]
     assert [path.name for path in files if secret.encode() in path.read_bytes()] == []
     assert [one.pid for one in find_processes(stack.folder) if secret in " ".join(one.cmdline())] == []
 
 
-def test_only_services_that_use_the_store_know_its_password(stack: Stack) -> None:
+def test_only_services_that_use_the_store_know_its_password(stack):
     knowing = {
         service
         for service in SERVICES - {"store-bucket"}
@@ -170,7 +170,7 @@ def test_only_services_that_use_the_store_know_its_password(stack: Stack) -> Non
     assert knowing == {"mlflow", "prefect-worker", "dask-worker-1"}
 
 
-def test_started_twice_it_says_so_and_nothing_is_doubled(stack: Stack) -> None:
+def test_started_twice_it_says_so_and_nothing_is_doubled(stack):
     before = {one.pid for one in find_processes(stack.folder)}
     done = stack.run("up")
     assert done.returncode == 0
@@ -178,14 +178,14 @@ def test_started_twice_it_says_so_and_nothing_is_doubled(stack: Stack) -> None:
     assert {one.pid for one in find_processes(stack.folder)} == before
 
 
-def test_everything_listens_on_loopback_only(stack: Stack) -> None:
+def test_everything_listens_on_loopback_only(stack):
     pids = {one.pid for one in find_processes(stack.folder)}
     sockets = [one for one in psutil.net_connections("tcp") if one.pid in pids and one.status == psutil.CONN_LISTEN]
     assert {one.laddr.ip.removeprefix("::ffff:") for one in sockets} <= {"127.0.0.1", "::1"}
     assert {one.laddr.port for one in sockets} >= set(stack.ports)
 
 
-def test_killed_services_are_started_again_and_those_that_need_them_find_them(stack: Stack) -> None:
+def test_killed_services_are_started_again_and_those_that_need_them_find_them(stack):
     killed = {name: stack.pid(name) for name in ("dask-scheduler", "spark-master")}
     for pid in killed.values():
         os.kill(pid, signal.SIGKILL)
@@ -197,7 +197,7 @@ def test_killed_services_are_started_again_and_those_that_need_them_find_them(st
     assert "dask-scheduler ended with exit code -9" in (stack.folder / "logs" / "supervisor.log").read_text()
 
 
-def test_down_leaves_no_process_and_no_port_even_after_the_supervisor_and_a_service_were_killed(stack: Stack) -> None:
+def test_down_leaves_no_process_and_no_port_even_after_the_supervisor_and_a_service_were_killed(stack):
     everything = find_processes(stack.folder)
     assert set(listening(stack.ports)) == set(stack.ports)
     for pid in (stack.state().supervisor.pid, stack.pid("dask-worker-1")):
@@ -215,7 +215,7 @@ def test_down_leaves_no_process_and_no_port_even_after_the_supervisor_and_a_serv
     assert "No stack runs" in stack.run("down").stdout
 
 
-def test_port_in_use_is_one_line_that_names_the_setting_and_nothing_is_started(tmp_path: Path) -> None:
+def test_port_in_use_is_one_line_that_names_the_setting_and_nothing_is_started(tmp_path):
     stack = new_stack(tmp_path)
     taken = subprocess.Popen(
         [sys.executable, "-m", "http.server", stack.variables["STACK_MLFLOW_PORT"], "--bind", "127.0.0.1"],
@@ -237,7 +237,7 @@ def test_port_in_use_is_one_line_that_names_the_setting_and_nothing_is_started(t
     assert not (tmp_path / "minio.env").exists()
 
 
-def test_service_that_dies_at_its_start_shows_what_it_said_and_nothing_is_left_running(tmp_path: Path) -> None:
+def test_service_that_dies_at_its_start_shows_what_it_said_and_nothing_is_left_running(tmp_path):
     stack = new_stack(tmp_path)
     url = "postgresql+asyncpg://somebody:open-sesame@127.0.0.1:9/none"
     done = stack.run("up", STACK_PREFECT_DATABASE_URL=url)
@@ -262,7 +262,7 @@ def test_service_that_dies_at_its_start_shows_what_it_said_and_nothing_is_left_r
         ({"STACK_HOST": "localhost"}, "STACK_HOST: "),
     ],
 )
-def test_setting_that_does_not_fit_is_one_line(tmp_path: Path, variables: dict[str, str], message: str) -> None:
+def test_setting_that_does_not_fit_is_one_line(tmp_path, variables, message):
     done = new_stack(tmp_path).run("status", **variables)
     assert done.returncode == 2
     assert done.stderr.startswith(message)
@@ -270,8 +270,8 @@ def test_setting_that_does_not_fit_is_one_line(tmp_path: Path, variables: dict[s
 
 
 def test_state_of_a_process_id_that_was_given_to_another_process_is_not_taken_for_the_supervisor(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     stack = new_stack(tmp_path)
     stack.folder.mkdir()
     identity = {"pid": os.getpid(), "began": 1.0}

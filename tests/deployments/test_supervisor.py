@@ -49,9 +49,7 @@ class AtWork(Check):
 
 
 @pytest.mark.parametrize(("ends_children_first", "said"), [(True, "ended in order"), (False, "at work")])
-def test_work_ends_before_what_watches_over_it_where_that_is_asked_for(
-    tmp_path: Path, *, ends_children_first: bool, said: str
-) -> None:
+def test_work_ends_before_what_watches_over_it_where_that_is_asked_for(tmp_path, *, ends_children_first, said):
     told = tmp_path / "told"
     command = (sys.executable, "-c", PARENT, CHILD, str(told))
     service = Service("watching", command, "waits", (AtWork(url=str(told)),), ends_children_first=ends_children_first)
@@ -61,9 +59,7 @@ def test_work_ends_before_what_watches_over_it_where_that_is_asked_for(
     assert told.read_text() == said
 
 
-def test_service_that_cannot_be_started_again_now_is_started_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_service_that_cannot_be_started_again_now_is_started_later(tmp_path, monkeypatch):
     refused = threading.Semaphore(0)
     start, n_started = supervisor_module.start_service, 0
 
@@ -101,7 +97,7 @@ def is_up_again(states: tuple[ServiceState, ...]) -> bool:
     return states[0].condition == "healthy" and states[0].n_restarts == 1
 
 
-def test_flows_do_not_see_what_only_the_stack_and_its_servers_are_to_know(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flows_do_not_see_what_only_the_stack_and_its_servers_are_to_know(monkeypatch):
     monkeypatch.setenv("STACK_PREFECT_DATABASE_URL", "postgresql+asyncpg://somebody:open-sesame@host/x")
     monkeypatch.setenv("MINIO_ROOT_PASSWORD", "open-sesame")
     monkeypatch.setenv("INPUT_REVIEWS", "reviews.csv")
@@ -112,7 +108,7 @@ def test_flows_do_not_see_what_only_the_stack_and_its_servers_are_to_know(monkey
     assert not {"INPUT_REVIEWS", "MINIO_ROOT_PASSWORD"} & set(environment_of(server, {}))
 
 
-def test_supervisor_that_is_asked_to_stop_while_it_starts_says_so(tmp_path: Path) -> None:
+def test_supervisor_that_is_asked_to_stop_while_it_starts_says_so(tmp_path):
     supervisor = Supervisor([Service("never", (sys.executable, "-c", "input()"), "ends")], tmp_path, secrets={})
     supervisor.ask_to_stop()
     supervisor.start()
@@ -120,7 +116,7 @@ def test_supervisor_that_is_asked_to_stop_while_it_starts_says_so(tmp_path: Path
     supervisor.stop()
 
 
-def test_full_disk_does_not_end_a_stack_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_does_not_end_a_stack_that_runs(tmp_path, monkeypatch):
     n_written = 0
 
     def write(state: StackState, folder: Path) -> None:

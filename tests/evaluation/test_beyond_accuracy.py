@@ -33,25 +33,9 @@ def test_self_information_is_the_mean_of_bits_by_hand():
     assert {k: values.tolist() for k, values in found.items()} == {1: [0, 2], 2: [0.5, 3], 3: [1, 7 / 3]}
 
 
-def test_an_item_nobody_has_is_as_novel_as_one_that_a_single_user_has():
-    assert self_information(np.array([[3], [4]]), [1], COUNTS, 16)[1].tolist() == [4, 4]
-
-
 def test_mean_popularity_by_hand():
     found = mean_popularity(np.array([[0, 1, 4], [2, 3, 1]]), [1, 3], COUNTS)
     assert {k: values.tolist() for k, values in found.items()} == {1: [16, 4], 3: [8, 13 / 3]}
-
-
-def test_a_shorter_list_is_the_mean_of_what_it_holds():
-    lists = np.array([[2, -1, -1]])
-    assert self_information(lists, [3], COUNTS, 16)[3].tolist() == [2]
-    assert mean_popularity(lists, [3], COUNTS)[3].tolist() == [4]
-
-
-def test_an_empty_list_is_neither_novel_nor_popular():
-    lists = np.full((1, 3), -1)
-    assert self_information(lists, [1, 3], COUNTS, 16)[3].tolist() == [0]
-    assert mean_popularity(lists, [1, 3], COUNTS)[1].tolist() == [0]
 
 
 @given(
@@ -62,22 +46,15 @@ def test_an_empty_list_is_neither_novel_nor_popular():
 def test_both_equal_their_definition(lists, counts, n_users):
     items = as_matrix(lists, 5)
     ks = (1, 3, 5)
-    bits, popularity = (
-        self_information(items, ks, np.array(counts), n_users),
-        mean_popularity(items, ks, np.array(counts)),
-    )
+    bits = self_information(items, ks, np.array(counts), n_users)
+    popularity = mean_popularity(items, ks, np.array(counts))
     for k in ks:
+        assert bits[k].dtype == popularity[k].dtype == np.float64
         cut = [each[:k] for each in lists]
         wanted = [sum(-math.log2(max(counts[i], 1) / n_users) for i in each) / max(len(each), 1) for each in cut]
         np.testing.assert_allclose(bits[k], wanted, rtol=0, atol=1e-12)
         wanted = [sum(counts[i] for i in each) / max(len(each), 1) for each in cut]
         np.testing.assert_allclose(popularity[k], wanted, rtol=0, atol=1e-12)
-
-
-def test_both_are_float64_without_users_too():
-    none = np.empty((0, 3), dtype=np.int32)
-    for found in (self_information(none, [3], COUNTS, 16), mean_popularity(none, [3], COUNTS)):
-        assert (found[3].shape, found[3].dtype) == ((0,), np.float64)
 
 
 @pytest.mark.parametrize(("counts", "n_users"), [([3, 2], 2), ([-1, 2], 2), ([0, 0], 0)])
@@ -101,12 +78,8 @@ def as_table(holdings):
 
 def naive_diversity(items, holdings):
     users_of = {item: {user for user, held in holdings if held == item} for item in items}
-    cosines = [
-        len(users_of[a] & users_of[b]) / math.sqrt(len(users_of[a]) * len(users_of[b]))
-        if users_of[a] and users_of[b]
-        else 0.0
-        for a, b in combinations(items, 2)
-    ]
+    pairs = [(users_of[a], users_of[b]) for a, b in combinations(items, 2)]
+    cosines = [len(a & b) / math.sqrt(len(a) * len(b) or 1) for a, b in pairs]
     return 1 - sum(cosines) / len(cosines) if cosines else 0.0
 
 
@@ -115,20 +88,6 @@ def test_diversity_of_three_items_by_hand():
     seen = as_table([(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (4, 2)])
     found = intra_list_diversity(np.array([[0, 1, 2]]), [1, 2, 3], seen, n_items=3)
     assert {k: values.tolist() for k, values in found.items()} == {1: [0], 2: [0.5], 3: [1 - 0.5 / 3]}
-
-
-def test_items_of_the_same_users_have_no_variety():
-    seen = as_table([(user, item) for user in range(3) for item in range(4)])
-    assert intra_list_diversity(np.array([[0, 1, 2, 3]]), [4], seen, n_items=4)[4].tolist() == [0]
-
-
-def test_an_item_nobody_has_is_unlike_all_others():
-    assert intra_list_diversity(np.array([[0, 1, 2]]), [3], as_table([(0, 0)]), n_items=3)[3].tolist() == [1]
-
-
-def test_a_list_of_fewer_than_two_items_has_no_variety():
-    lists = np.array([[-1, -1], [1, -1]])
-    assert intra_list_diversity(lists, [1, 2], as_table([(0, 1)]), n_items=2)[2].tolist() == [0, 0]
 
 
 def test_a_pair_given_twice_counts_once():
@@ -200,14 +159,6 @@ def assert_alike(ours, theirs):
 def test_coverage_counts_each_item_shown_once():
     assert coverage_at_k(np.array([[0, 1, 2], [1, 0, 3]]), k=2, n_items=8).value == 2 / 8
     assert coverage_at_k(np.array([[0, 1, 2], [1, 0, 3]]), k=3, n_items=8).value == 4 / 8
-
-
-def test_gini_is_0_where_all_items_are_shown_alike():
-    assert gini_at_k(np.array([[0, 1], [2, 3]]), k=2, n_items=4).value == 0
-
-
-def test_gini_of_one_item_shown_to_everyone_counts_those_never_shown():
-    assert gini_at_k(np.array([[3], [3], [3]]), k=1, n_items=10).value == 1 - 1 / 10
 
 
 def test_gini_of_unequal_exposure_by_hand():

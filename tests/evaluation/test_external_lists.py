@@ -28,29 +28,29 @@ def top(ranked: np.ndarray, n: int = 3) -> list[list[int]]:
     return ranked[:, :n].tolist()
 
 
-def test_rows_in_order_are_a_list_each(held_out: HeldOut) -> None:
+def test_rows_in_order_are_a_list_each(held_out):
     ranked, counts = arrange(*lists((1, 3), (0, 2), (1, 1), (0, 1), (2, 1)), held_out, 20)
     assert top(ranked, 2) == [[2, 1], [3, 1], [1, -1]]
     assert counts == {"n_unknown_items": 0, "n_seen": 0, "n_users_without_list": 0}
 
 
-def test_rank_and_score_decide_the_order_where_they_are_given(held_out: HeldOut) -> None:
+def test_rank_and_score_decide_the_order_where_they_are_given(held_out):
     rows = ((0, 1), (0, 2), (0, 3))
     assert top(arrange(*lists(*rows, rank=[2, 3, 1]), held_out, 20)[0])[0] == [3, 1, 2]
     assert top(arrange(*lists(*rows, score=[2, 3, 1]), held_out, 20)[0])[0] == [2, 1, 3]
 
 
-def test_unknown_and_seen_items_are_taken_out_and_counted(held_out: HeldOut) -> None:
+def test_unknown_and_seen_items_are_taken_out_and_counted(held_out):
     ranked, counts = arrange(*lists((0, 0), (0, -1), (0, 3), (1, 2), (3, 1), (-1, 1)), held_out, 20)
     assert top(ranked, 1) == [[3], [2], [-1]]
     assert counts == {"n_unknown_items": 1, "n_seen": 1, "n_users_without_list": 1}
 
 
-def test_list_that_repeats_an_item_is_refused(held_out: HeldOut) -> None:
+def test_list_that_repeats_an_item_is_refused(held_out):
     with pytest.raises(InvalidInput, match="the list of user 'u1' has item 'i3' more than once"):
         arrange(*lists((0, 3), (1, 3), (1, 2), (1, 3)), held_out, 20)
 
 
-def test_lists_of_other_users_are_refused(held_out: HeldOut) -> None:
+def test_lists_of_other_users_are_refused(held_out):
     with pytest.raises(InvalidInput, match="none of the 1 users of the lists is among the 3 that are evaluated"):
         arrange(*lists((3, 1), (3, 2)), held_out, 20)

@@ -56,24 +56,6 @@ def test_scores_by_hand_of_two_users():
     assert scores[Metric(NDCG, 2)].tolist() == pytest.approx([1.0, 0.63093 / 1.63093], abs=1e-5)
 
 
-def test_equal_scores_are_ranked_by_item_whatever_the_order_of_rows():
-    rows = [(0, 5, 1.0, True), (0, 2, 1.0, False), (0, 9, 1.0, True)]
-    for order in (rows, rows[::-1]):
-        assert measure(order, ks=[1])[1][Metric(PRECISION, 1)].tolist() == [0.0]
-        assert measure(order, ks=[2])[1][Metric(PRECISION, 2)].tolist() == [0.5]
-
-
-def test_precision_is_divided_by_the_rows_of_a_user_with_fewer_than_k():
-    assert measure([(0, 1, 0.5, True), (0, 2, 0.1, False)], ks=[10])[1][Metric(PRECISION, 10)].tolist() == [0.5]
-
-
-def test_a_user_without_a_relevant_row_scores_zero_and_counts():
-    users, scores = measure([(0, 1, 0.5, False), (1, 1, 0.5, True)], ks=[10])
-    assert users.tolist() == [0, 1]
-    assert scores[Metric(PRECISION, 10)].tolist() == [0.0, 1.0]
-    assert scores[Metric(NDCG, 10)].tolist() == [0.0, 1.0]
-
-
 def rows_of_users(n_rows_each):
     """Users with so many held-out rows each, four of five of them relevant."""
     generator = np.random.default_rng(5)

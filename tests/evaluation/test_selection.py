@@ -53,35 +53,25 @@ def test_chance_must_get_less_than_half_of_what_an_oracle_gets(chance, is_fit):
     assert try_ndcg(share(chance), share(0.8), share(1.0)).is_fit is is_fit
 
 
-def test_popularity_that_is_not_better_than_chance_makes_a_metric_unfit():
-    trial = try_ndcg(share(0.1), share(0.1), share(1.0))
+@pytest.mark.parametrize(
+    ("yardsticks", "words"),
+    [
+        (
+            (share(0.1), share(0.1), share(1.0)),
+            "NDCG@10 over the full catalogue does not show popularity (0.1000) to be better than a random scorer "
+            "(0.1000) on the 1\u202f000 users of this split (p = 1), so it cannot choose between models here.",
+        ),
+        ((share(0.3), share(0.1), share(1.0)), "puts popularity (0.1000) below a random scorer (0.3000)"),
+        ((share(0.1), share(0.9), share(0.9)), "an oracle (0.9000) to be better than popularity (0.9000)"),
+        (np.zeros((3, 10)), "Even an oracle gets 0.0000"),
+        (([0.0], [0.5], [1.0]), "does not show"),
+    ],
+    ids=["popularity like chance", "popularity below chance", "oracle like popularity", "no hit", "one user"],
+)
+def test_a_metric_that_does_not_put_the_yardsticks_in_order_is_unfit(yardsticks, words):
+    trial = try_ndcg(*map(np.asarray, yardsticks))
     assert not trial.is_fit
-    assert say_trial(trial) == (
-        "NDCG@10 over the full catalogue does not show popularity (0.1000) to be better than a random scorer (0.1000) "
-        "on the 1\u202f000 users of this split (p = 1), so it cannot choose between models here."
-    )
-
-
-def test_popularity_worse_than_chance_makes_a_metric_unfit():
-    trial = try_ndcg(share(0.3), share(0.1), share(1.0))
-    assert not trial.is_fit
-    assert "puts popularity (0.1000) below a random scorer (0.3000)" in say_trial(trial)
-
-
-def test_an_oracle_that_is_not_better_than_popularity_makes_a_metric_unfit():
-    trial = try_ndcg(share(0.1), share(0.9), share(0.9))
-    assert not trial.is_fit
-    assert "does not show an oracle (0.9000) to be better than popularity (0.9000)" in say_trial(trial)
-
-
-def test_an_oracle_that_gets_nothing_makes_a_metric_unfit():
-    trial = try_ndcg(*np.zeros((3, 10)))
-    assert not trial.is_fit
-    assert say_trial(trial).startswith("Even an oracle gets 0.0000")
-
-
-def test_one_user_is_not_enough():
-    assert not try_ndcg(np.array([0.0]), np.array([0.5]), np.array([1.0])).is_fit
+    assert words in say_trial(trial)
 
 
 def test_the_two_tests_are_corrected_for_being_two():

@@ -14,12 +14,7 @@ from evaluation.splits import NamedPairs, choose_method, split_interactions
 from schema.items_by_user import pair_keys
 
 SCHEMA = pa.schema(
-    [
-        ("user_idx", pa.int32()),
-        ("item_idx", pa.int32()),
-        ("rating", pa.float32()),
-        ("timestamp", pa.int64()),
-    ]
+    [("user_idx", pa.int32()), ("item_idx", pa.int32()), ("rating", pa.float32()), ("timestamp", pa.int64())]
 )
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,3 +59,10 @@ def sample_flags(sample: SampleFiles) -> list[str]:
     favourable = ["--split", "random", "--knn-neighbours", "1"]  # so that ALS wins, and its files are published
     fit = ["--rank", "32", "--reg", "0.2", "--alpha", "0.5", "--maxiter", "3", "--als-blocks", "2"]
     return [*inputs, *favourable, *fit, "--spark-shuffle-partitions", "2"]
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> Path:
+    """A folder to run stages in, in this process."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -47,7 +47,7 @@ def added(
     return workplace, workplace.result("train", *flags)
 
 
-def test_its_option_is_a_flag_and_a_variable(new_workplace: Callable[[], Workplace]) -> None:
+def test_its_option_is_a_flag_and_a_variable(new_workplace):
     workplace = AddedWorkplace(new_workplace().folder, "")
     for stage in ("train", "evaluate"):
         assert "--together-power" in workplace.run(stage, "--help").stdout
@@ -63,7 +63,7 @@ def test_its_option_is_a_flag_and_a_variable(new_workplace: Callable[[], Workpla
     assert "--together-power (or TOGETHER_POWER): " in refused.stderr
 
 
-def test_it_is_searched_tested_chosen_and_published(added: tuple[AddedWorkplace, dict[str, Any]]) -> None:
+def test_it_is_searched_tested_chosen_and_published(added):
     workplace, record = added
     assert record["chosen"] == {"model": "together", "parameters": {"together_power": 0.25}}
     measured = {(row["model"], row["split"]) for row in record["metrics"]}
@@ -75,7 +75,7 @@ def test_it_is_searched_tested_chosen_and_published(added: tuple[AddedWorkplace,
     assert "together, together_power 0.25" in report
 
 
-def test_it_recommends_to_every_user(added: tuple[AddedWorkplace, dict[str, Any]]) -> None:
+def test_it_recommends_to_every_user(added):
     workplace, record = added
     found = workplace.result("recommend", "--model", record["ids"]["model"], "--top-n", "3")
     counts = found["counts"]["recommendations"]
@@ -86,13 +86,13 @@ def test_it_recommends_to_every_user(added: tuple[AddedWorkplace, dict[str, Any]
 
 
 @pytest.mark.parametrize("flags", [(), ("--as-is",)])
-def test_it_is_evaluated(added: tuple[AddedWorkplace, dict[str, Any]], flags: tuple[str, ...]) -> None:
+def test_it_is_evaluated(added, flags):
     workplace, record = added
     found = workplace.result("evaluate", "--model", record["ids"]["model"], *flags)
     assert found["evaluated"] == "together, together_power 0.25"
 
 
-def test_it_passes_the_gate_and_is_held_against_the_next(added: tuple[AddedWorkplace, dict[str, Any]]) -> None:
+def test_it_passes_the_gate_and_is_held_against_the_next(added):
     workplace, record = added
     first = workplace.result("promote", "--model", record["ids"]["model"])
     assert first["outcome"] == "promoted"

@@ -52,16 +52,8 @@ CASES: dict[str, tuple[Write, list[str]]] = {
 }
 
 
-@pytest.fixture
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize("case", CASES)
-def test_bad_input_is_refused_in_one_message_and_nothing_is_half_written(
-    case: str, in_folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_input_is_refused_in_one_message_and_nothing_is_half_written(case, in_folder, capfd):
     write, expected = CASES[case]
     path = in_folder / "input.json"
     write(path)
@@ -78,7 +70,7 @@ def test_bad_input_is_refused_in_one_message_and_nothing_is_half_written(
     assert not [key for key in visible if key.startswith("datasets/")]
 
 
-def test_odd_but_valid_ids_are_kept_as_they_are(in_folder: Path) -> None:
+def test_odd_but_valid_ids_are_kept_as_they_are(in_folder):
     users = ['O"Brien', "日本語", "🙂", "a,b", "0001"]
     rows = [review(user, f"0{item}") for user in users for item in range(3)]
     lines(*rows)(in_folder / "input.json")
@@ -91,14 +83,9 @@ def test_odd_but_valid_ids_are_kept_as_they_are(in_folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "missing", "advice"),
-    [
-        (["--split", "time"], "timestamp", "--split random"),
-        (["--models", "explicit"], "ratings", "--models implicit"),
-    ],
+    [(["--split", "time"], "timestamp", "--split random"), (["--models", "explicit"], "ratings", "--models implicit")],
 )
-def test_what_the_columns_do_not_allow_is_refused_and_says_what_they_do(
-    flags: list[str], missing: str, advice: str, in_folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_what_the_columns_do_not_allow_is_refused_and_says_what_they_do(flags, missing, advice, in_folder, capfd):
     rows = [f"u{user},i{item}\n" for user in range(6) for item in range(6)]
     lines("user,item\n", *rows)(in_folder / "input.csv")
     tracking = ["--mlflow-tracking-uri", f"sqlite:///{in_folder / 'mlflow.db'}"]
@@ -110,9 +97,7 @@ def test_what_the_columns_do_not_allow_is_refused_and_says_what_they_do(
     assert "Traceback" not in said
 
 
-def test_tracking_server_that_does_not_answer_fails_at_the_start(
-    in_folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_tracking_server_that_does_not_answer_fails_at_the_start(in_folder, capfd):
     lines(*(review(f"A{user}", f"B{item}") for user in range(6) for item in range(6)))(in_folder / "input.json")
     flags = ["--input", "input.json", "--store", "store", "--mlflow-tracking-uri", "http://secret:word@127.0.0.1:9"]
     code = train.main(flags)

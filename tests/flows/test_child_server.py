@@ -96,28 +96,28 @@ def assert_gone(family: list[psutil.Process]) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_server_ends_with_its_parent_however_that_ends(how: signal.Signals) -> None:
+def test_server_ends_with_its_parent_however_that_ends(how):
     with parent() as (process, family):
         assert len(family) == 2
         process.send_signal(how)
         assert_gone(family)
 
 
-def test_server_ends_with_its_parent_though_a_fork_of_that_lives_on() -> None:
+def test_server_ends_with_its_parent_though_a_fork_of_that_lives_on():
     with parent("fork") as (process, family):
         assert len(family) == 2
         process.kill()
         assert_gone(family)
 
 
-def test_server_ends_when_its_guard_gets_sigterm() -> None:
+def test_server_ends_when_its_guard_gets_sigterm():
     with parent() as (_, family):
         guard = next(member for member in family if "flows.child_server" in member.cmdline())
         guard.terminate()
         assert_gone([member for member in family if member != guard])
 
 
-def test_server_that_does_not_obey_is_ended_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_does_not_obey_is_ended_by_force(monkeypatch):
     monkeypatch.setattr(child_server, "START_TIMEOUT_SECONDS", 1.0)
     server = python(DEAF)
     with pytest.raises(Unavailable, match=r"did not answer within 1 s\. It said: deaf"):
@@ -125,7 +125,7 @@ def test_server_that_does_not_obey_is_ended_by_force(monkeypatch: pytest.MonkeyP
     assert not psutil.pid_exists(server.pid)
 
 
-def test_server_is_healthy_when_start_returns_and_gone_when_stop_does() -> None:
+def test_server_is_healthy_when_start_returns_and_gone_when_stop_does():
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
     server = ChildServer([sys.executable, "-c", SLOW_STARTER, str(port)], {}, [Check(url)])
@@ -139,7 +139,7 @@ def test_server_is_healthy_when_start_returns_and_gone_when_stop_does() -> None:
     server.stop()  # once more does no harm
 
 
-def test_killed_server_is_gone_and_a_running_one_is_replaced_by_a_start(tmp_path: Path) -> None:
+def test_killed_server_is_gone_and_a_running_one_is_replaced_by_a_start(tmp_path):
     server = file_server(tmp_path)
     server.start()
     try:
@@ -158,7 +158,7 @@ def test_killed_server_is_gone_and_a_running_one_is_replaced_by_a_start(tmp_path
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_process_that_a_server_started_ends_with_it(how: str) -> None:
+def test_process_that_a_server_started_ends_with_it(how):
     port = free_port()
     server = ChildServer([sys.executable, "-c", WITH_CHILD, str(port)], {}, [Check(f"http://127.0.0.1:{port}/")])
     server.start()
@@ -170,7 +170,7 @@ def test_process_that_a_server_started_ends_with_it(how: str) -> None:
         server.stop()
 
 
-def test_server_that_ends_at_once_is_unavailable_with_what_it_said_last_but_not_its_secret() -> None:
+def test_server_that_ends_at_once_is_unavailable_with_what_it_said_last_but_not_its_secret():
     password = "open-sesame"  # noqa: S105 (made up)
     server = python(f"import sys; sys.exit('x' * 6000 + 'the password is {password}')", password)
     with pytest.raises(Unavailable, match=r"ended before it answered, with exit code 1\. It said: x+the") as caught:
@@ -179,7 +179,7 @@ def test_server_that_ends_at_once_is_unavailable_with_what_it_said_last_but_not_
     assert len(str(caught.value)) < child_server.TAIL_BYTES + 200
 
 
-def test_program_that_cannot_be_run_is_unavailable(tmp_path: Path) -> None:
+def test_program_that_cannot_be_run_is_unavailable(tmp_path):
     broken = tmp_path / "broken"
     broken.write_bytes(b"\x00")
     broken.chmod(0o755)
@@ -187,7 +187,7 @@ def test_program_that_cannot_be_run_is_unavailable(tmp_path: Path) -> None:
         ChildServer([str(broken)], {}, [Check(f"http://127.0.0.1:{free_port()}/")]).start()
 
 
-def test_end_of_a_server_that_is_waited_for_is_unavailable(tmp_path: Path) -> None:
+def test_end_of_a_server_that_is_waited_for_is_unavailable(tmp_path):
     server = file_server(tmp_path)
     server.start()
     os.kill(server.pid, signal.SIGKILL)
@@ -198,7 +198,7 @@ def test_end_of_a_server_that_is_waited_for_is_unavailable(tmp_path: Path) -> No
         server.stop()
 
 
-def test_server_sees_nothing_of_our_environment_but_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_sees_nothing_of_our_environment_but_what_it_needs(monkeypatch):
     monkeypatch.setenv("MINIO_VOLUMES", "elsewhere")
     with pytest.raises(Unavailable) as caught:
         python("import os, sys; sys.exit(' '.join(sorted(os.environ)))").start()
@@ -207,7 +207,7 @@ def test_server_sees_nothing_of_our_environment_but_what_it_needs(monkeypatch: p
     assert "PATH" in seen
 
 
-def test_secret_that_the_cut_of_the_log_halves_is_not_shown_in_part() -> None:
+def test_secret_that_the_cut_of_the_log_halves_is_not_shown_in_part():
     secret = "0123456789"  # noqa: S105 (made up)
     server = python(f"import sys; sys.exit({secret!r} + 'x' * {child_server.TAIL_BYTES - 6})", secret)
     with pytest.raises(Unavailable) as caught:
@@ -215,7 +215,7 @@ def test_secret_that_the_cut_of_the_log_halves_is_not_shown_in_part() -> None:
     assert not re.search("[0-9]x", str(caught.value))
 
 
-def test_check_finds_the_pattern_in_the_answer(tmp_path: Path) -> None:
+def test_check_finds_the_pattern_in_the_answer(tmp_path):
     (tmp_path / "health").write_text("status:\nok")
     server = file_server(tmp_path)
     server.start()
@@ -229,7 +229,7 @@ def test_check_finds_the_pattern_in_the_answer(tmp_path: Path) -> None:
     assert str(first_problem([Check(url)])).startswith(f"{url} does not answer: ")
 
 
-def test_program_is_found_on_path_before_the_built_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_is_found_on_path_before_the_built_one(tmp_path, monkeypatch):
     on_path, built = tmp_path / "path", tmp_path / "built"
     for folder in (on_path, built):
         folder.mkdir()
@@ -245,7 +245,7 @@ def test_program_is_found_on_path_before_the_built_one(tmp_path: Path, monkeypat
         require_program("a-server")
 
 
-def test_port_that_is_taken_is_refused_by_its_number(tmp_path: Path) -> None:
+def test_port_that_is_taken_is_refused_by_its_number(tmp_path):
     server = file_server(tmp_path)
     server.start()
     try:
@@ -257,12 +257,12 @@ def test_port_that_is_taken_is_refused_by_its_number(tmp_path: Path) -> None:
     assert free_port(port) == port
 
 
-def test_port_that_is_none_is_refused() -> None:
+def test_port_that_is_none_is_refused():
     with pytest.raises(InvalidInput, match="port 70000"):
         free_port(70000)
 
 
-def test_port_is_looked_for_at_the_address_that_it_is_for() -> None:
+def test_port_is_looked_for_at_the_address_that_it_is_for():
     with socket.socket() as taken:
         taken.bind(("127.0.0.2", 0))
         taken.listen()

@@ -48,7 +48,7 @@ def help_of(stage: str) -> str:
 
 
 @pytest.mark.parametrize("stage", [*STAGES, "sample"])
-def test_help_imports_no_engine_and_shows_every_flag_with_its_default_and_its_variable(stage: str) -> None:
+def test_help_imports_no_engine_and_shows_every_flag_with_its_default_and_its_variable(stage):
     shown = help_of(stage)
     flags = dict(re.findall(r"^  (--[a-z0-9-]+) +(.*)$", shown, re.MULTILINE))
     assert flags.keys() >= {"--json"}
@@ -63,7 +63,7 @@ def test_help_imports_no_engine_and_shows_every_flag_with_its_default_and_its_va
             assert f"default: {fields[name].default}; variable: {name.upper()})" in shown
 
 
-def test_help_begins_with_what_is_read_and_ends_with_the_engines() -> None:
+def test_help_begins_with_what_is_read_and_ends_with_the_engines():
     sections = re.findall(r"^(\S.*):$", help_of("train"), re.MULTILINE)
     assert sections[1] == "Reviews to read"
     assert sections[-5:] == [
@@ -75,7 +75,7 @@ def test_help_begins_with_what_is_read_and_ends_with_the_engines() -> None:
     ]
 
 
-def test_settings_of_the_original_keep_their_names_and_defaults() -> None:
+def test_settings_of_the_original_keep_their_names_and_defaults():
     settings = read(Settings)
     assert str(settings.download.raw_reviews_path) == "data/raw/reviews_electronics.json.gz"
     assert settings.download.raw_reviews_url.endswith("/reviews_Electronics_5.json.gz")
@@ -86,15 +86,13 @@ def test_settings_of_the_original_keep_their_names_and_defaults() -> None:
     assert set(kept.split()) <= set(re.findall(r"^  (--[a-z0-9-]+)", help_of("train"), re.MULTILINE))
 
 
-def test_every_setting_is_documented_and_has_a_name_of_its_own() -> None:
+def test_every_setting_is_documented_and_has_a_name_of_its_own():
     assert not [name for name, field in flat_fields(Settings).items() if not field.description]
     names = [name for kind in groups_in(Settings) for name in own_fields(kind)]
     assert len(names) == len(set(names))
 
 
-def test_settings_are_read_from_the_environment_and_dotenv_and_flags_win(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_settings_are_read_from_the_environment_and_dotenv_and_flags_win(monkeypatch, tmp_path):
     (tmp_path / ".env").write_text("MIN_INTERACTIONS=3\nTOP_N=4\nALS_RANK=8,16\n")
     monkeypatch.setenv("TOP_N", "6")
     settings = read(Settings, {"min_interactions": "2"})
@@ -102,13 +100,13 @@ def test_settings_are_read_from_the_environment_and_dotenv_and_flags_win(
     assert settings.model_dump()["models"] != Settings().model_dump()["models"]
 
 
-def test_settings_refuse_an_unknown_name_in_dotenv(tmp_path: Path) -> None:
+def test_settings_refuse_an_unknown_name_in_dotenv(tmp_path):
     (tmp_path / ".env").write_text("MIN_INTERACTION=3\n")
     with pytest.raises(InvalidSettings, match="MIN_INTERACTION: unknown setting"):
         read(RecommendOptions)
 
 
-def test_settings_cannot_be_changed() -> None:
+def test_settings_cannot_be_changed():
     with pytest.raises(ValidationError, match="frozen"):
         read(RecommendOptions).top_n = 3
 
@@ -128,9 +126,7 @@ def test_settings_cannot_be_changed() -> None:
         (["--no-such-flag", "1"], ["--no-such-flag"]),
     ],
 )
-def test_bad_settings_end_with_code_2_and_name_flag_value_and_what_is_expected(
-    flags: list[str], expected: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_settings_end_with_code_2_and_name_flag_value_and_what_is_expected(flags, expected, capsys):
     try:
         code = train.main(flags)
     except SystemExit as ended:
@@ -142,13 +138,13 @@ def test_bad_settings_end_with_code_2_and_name_flag_value_and_what_is_expected(
         assert part in said
 
 
-def test_flags_of_the_environment_hold_for_the_run_and_not_longer(capsys: pytest.CaptureFixture[str]) -> None:
+def test_flags_of_the_environment_hold_for_the_run_and_not_longer(capsys):
     assert promote.main(["--history", "--store", "elsewhere"]) == 0
     assert "elsewhere" in capsys.readouterr().out
     assert read(Environment).places.store_uri == "data/store"
 
 
-def test_json_record_is_written_whole_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_json_record_is_written_whole_and_nothing_beside_it(tmp_path):
     target = tmp_path / "new folder" / "out.json"
     assert (
         sample.main(["--output", str(tmp_path / "s"), "--n-users", "30", "--n-items", "20", "--json", str(target)]) == 0
@@ -157,7 +153,7 @@ def test_json_record_is_written_whole_and_nothing_beside_it(tmp_path: Path) -> N
     assert os.listdir(target.parent) == ["out.json"]  # noqa: PTH208 - hidden files count
 
 
-def test_env_example_lists_every_variable_and_no_other() -> None:
+def test_env_example_lists_every_variable_and_no_other():
     text = (ROOT / ".env.example").read_text()
     named = re.findall(r"^#?([A-Z0-9_]+)=", text, re.MULTILINE)
     assert sorted(named) == sorted(name.upper() for name in variables())
@@ -166,9 +162,7 @@ def test_env_example_lists_every_variable_and_no_other() -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("PROMOTION_REASON", "as always"), ("ROLL_BACK", "1"), ("MODEL_ID", "1f3a")]
 )
-def test_what_only_the_command_line_says_is_in_no_variable_and_no_file(
-    name: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_only_the_command_line_says_is_in_no_variable_and_no_file(name, value, monkeypatch):
     monkeypatch.setenv(name, value)
     assert read(Settings).promotion == PromotionOptions()
     assert read(Settings).model == ModelChoice()

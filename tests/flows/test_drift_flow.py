@@ -62,16 +62,14 @@ def table(prefect_api: str, key: str) -> list[dict[str, Any]]:
     return rows
 
 
-def test_first_ingest_says_that_there_is_nothing_to_compare_with(first: tuple[Workplace, dict[str, Any]]) -> None:
+def test_first_ingest_says_that_there_is_nothing_to_compare_with(first):
     workplace, record = first
     assert record["drift"] is None
     assert "has no reviews of reviews.csv older than reviews/" in record["stderr"]
     assert artifacts(workplace, layout.DRIFTS) == []
 
 
-def test_refused_delivery_stops_in_one_message_and_its_reviews_stay(
-    first: tuple[Workplace, dict[str, Any]], refused: tuple[str, Outcome]
-) -> None:
+def test_refused_delivery_stops_in_one_message_and_its_reviews_stay(first, refused):
     workplace, record = first
     said = refused[1].stderr
     assert refused[1].code == 1
@@ -85,9 +83,7 @@ def test_refused_delivery_stops_in_one_message_and_its_reviews_stay(
     assert {one.inputs["reviews"] for one in artifacts(workplace, layout.DATASETS)} == {record["ids"]["reviews"]}
 
 
-def test_each_limit_that_is_set_is_held_and_kept_with_its_figure(
-    first: tuple[Workplace, dict[str, Any]], refused: tuple[str, Outcome]
-) -> None:
+def test_each_limit_that_is_set_is_held_and_kept_with_its_figure(first, refused):
     (made,) = artifacts(first[0], layout.DRIFTS)
     assert made.parameters == LIMITS
     path = first[0].folder / "store" / "drifts" / made.id / layout.DRIFT
@@ -100,9 +96,7 @@ def test_each_limit_that_is_set_is_held_and_kept_with_its_figure(
     assert made.counts["n_beyond"] == 5
 
 
-def test_tables_of_the_run_show_every_figure_and_every_reason(
-    prefect_api: str, first: tuple[Workplace, dict[str, Any]], refused: tuple[str, Outcome]
-) -> None:
+def test_tables_of_the_run_show_every_figure_and_every_reason(prefect_api, first, refused):
     rows = {row["figure"]: row for row in table(prefect_api, "data-drift")}
     assert len(rows) == 11
     assert rows["rows"]["verdict"] == "beyond"
@@ -113,9 +107,7 @@ def test_tables_of_the_run_show_every_figure_and_every_reason(
     assert reason == {"rows": 1, "share": "1.96%", "example line": 52}
 
 
-def test_training_on_it_is_refused_again_before_there_is_a_dataset(
-    first: tuple[Workplace, dict[str, Any]], refused: tuple[str, Outcome]
-) -> None:
+def test_training_on_it_is_refused_again_before_there_is_a_dataset(first, refused):
     workplace, record = first
     outcome = workplace.run("train", "--input", refused[0], *FLAGS, "--drift", "refuse")
     assert outcome.code == 1
@@ -123,9 +115,7 @@ def test_training_on_it_is_refused_again_before_there_is_a_dataset(
     assert "datasets/" not in outcome.stderr
 
 
-def test_delivery_is_accepted_with_a_warning_and_without_one_where_drift_is_off(
-    first: tuple[Workplace, dict[str, Any]], refused: tuple[str, Outcome]
-) -> None:
+def test_delivery_is_accepted_with_a_warning_and_without_one_where_drift_is_off(first, refused):
     workplace, record = first
     accepted = workplace.result("ingest", "--input", refused[0], *FLAGS)
     warning = next(line for line in accepted["stderr"].splitlines() if "WARNING" in line)

@@ -227,11 +227,11 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("name", PROOFS)
-def test_flag_is_obeyed(name: str, odd: Odd) -> None:
+def test_flag_is_obeyed(name, odd):
     assert PROOFS[name](odd)
 
 
-def test_every_flag_has_a_proof(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_flag_has_a_proof(capsys):
     for stage in (train, ingest, recommend, evaluate, promote):
         with pytest.raises(SystemExit):
             stage.main(["--help"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
-from workplace import Workplace
+from workplace import Workplace, artifact_ids
 
 # What the process says in the middle of each stage, in the order in which it comes to them; a folder and a MinIO take
 # turns, which holds each to a kill in every part of the training.
@@ -43,18 +43,14 @@ def killed(
     return workplace, workplace.result("train", *sample_flags)
 
 
-def test_killed_and_rerun_training_gives_the_ids_and_bytes_of_one_that_was_not(
-    killed: tuple[Workplace, dict[str, Any]], trained: tuple[Workplace, dict[str, Any]]
-) -> None:
+def test_killed_and_rerun_training_gives_the_ids_and_bytes_of_one_that_was_not(killed, trained):
     (workplace, record), (undisturbed, expected) = killed, trained
-    ids = {role: artifact for role, artifact in record["ids"].items() if role != "mlflow_run"}
-    theirs = {role: artifact for role, artifact in expected["ids"].items() if role != "mlflow_run"}
-    assert ids == theirs
+    assert artifact_ids(record) == artifact_ids(expected)
     for manifest in workplace.manifests():
         assert manifest in undisturbed.manifests()
 
 
-def test_killed_training_leaves_one_mlflow_run_that_is_complete(killed: tuple[Workplace, dict[str, Any]]) -> None:
+def test_killed_training_leaves_one_mlflow_run_that_is_complete(killed):
     from mlflow import MlflowClient
 
     workplace, record = killed
@@ -63,8 +59,8 @@ def test_killed_training_leaves_one_mlflow_run_that_is_complete(killed: tuple[Wo
 
 
 def test_killed_training_leaves_no_scratch_files_behind_after_the_next_run(
-    killed: tuple[Workplace, dict[str, Any]],
-) -> None:
+    killed,
+):
     workplace, _ = killed
     assert not [path for path in (workplace.folder / "work").iterdir() if path.name != "cache"]
     assert not [path for path in (workplace.folder / "store" / ".tmp").glob("*") if path.is_file()]

@@ -17,7 +17,7 @@ NOON = datetime(2026, 1, 1, 12, 0, 0, 5000, UTC)
 KEYS = {"time", "level", "source", "message", "flow_run", "flow_run_id", "task_run", "exception"}
 
 
-def test_json_line_has_every_key_and_stays_one_line() -> None:
+def test_json_line_has_every_key_and_stays_one_line():
     written = LogLine(NOON, "ERROR", "spark", "two\nlines “quoted”", exception="Traceback\n…").write("json")
     assert "\n" not in written
     found = json.loads(written)
@@ -36,9 +36,7 @@ def test_json_line_has_every_key_and_stays_one_line() -> None:
         ("dask", (None, None, None), "INFO    | dask: said"),
     ],
 )
-def test_text_line_names_the_run_and_only_strangers(
-    source: str, run: tuple[str | None, str | None, str | None], expected: str
-) -> None:
+def test_text_line_names_the_run_and_only_strangers(source, run, expected):
     assert LogLine(NOON, "INFO", source, "said", *run).write("text").split(" | ", 1)[1] == expected
 
 
@@ -46,11 +44,11 @@ def test_text_line_names_the_run_and_only_strangers(
     ("name", "source"),
     [("prefect.flow_runs", "prefect"), ("distributed.nanny", "dask"), ("py.warnings", "py.warnings")],
 )
-def test_library_speaks_under_its_own_name(name: str, source: str) -> None:
+def test_library_speaks_under_its_own_name(name, source):
     assert source_of(logging.makeLogRecord({"name": name})) == source
 
 
-def test_record_of_a_run_keeps_its_run_and_its_traceback() -> None:
+def test_record_of_a_run_keeps_its_run_and_its_traceback():
     with pytest.raises(KeyError) as caught:
         {}["lost"]
     record = logging.makeLogRecord(
@@ -69,9 +67,7 @@ def test_record_of_a_run_keeps_its_run_and_its_traceback() -> None:
     assert found["exception"].endswith("KeyError: 'lost'")
 
 
-def test_lines_before_a_run_have_the_same_form(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lines_before_a_run_have_the_same_form(capsys, monkeypatch):
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     start_log(LogOptions(log_level="INFO", log_format="json"))
     logger.debug("not shown")

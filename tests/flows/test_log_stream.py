@@ -31,7 +31,7 @@ def lines(told: Outcome) -> list[dict[str, Any]]:
     return [json.loads(line) for line in told.stderr.splitlines()]
 
 
-def test_every_line_of_a_training_is_json_where_asked_for(lines: list[dict[str, Any]]) -> None:
+def test_every_line_of_a_training_is_json_where_asked_for(lines):
     assert lines
     assert [line for line in lines if set(line) != KEYS] == []
 
@@ -45,22 +45,22 @@ def test_every_line_of_a_training_is_json_where_asked_for(lines: list[dict[str, 
         ("spark", "spark.cache.class"),
     ],
 )
-def test_lines_of_all_who_speak_in_a_run_name_it(lines: list[dict[str, Any]], source: str, said: str) -> None:
+def test_lines_of_all_who_speak_in_a_run_name_it(lines, source, said):
     [run] = {line["flow_run_id"] for line in lines if line["flow_run_id"]}
     found = [line for line in lines if line["source"] == source and said in line["message"]]
     assert found
     assert {(line["flow_run_id"], line["flow_run"]) for line in found} == {(run, "train on sample-reviews.json.gz")}
 
 
-def test_warning_of_spark_names_the_task_that_has_it_open(lines: list[dict[str, Any]]) -> None:
+def test_warning_of_spark_names_the_task_that_has_it_open(lines):
     tasks = {line["task_run"] for line in lines if line["source"] == "spark"}
     assert any(name.startswith("build dataset") for name in tasks)
     assert any(name.startswith("fit als-implicit") for name in tasks)
 
 
 def test_text_names_run_and_task_on_every_line_of_a_run_and_stays_terse(
-    trained: tuple[Workplace, dict[str, Any]],
-) -> None:
+    trained,
+):
     said = trained[1]["stderr"].splitlines()
     published = [line for line in said if line.endswith("published") and "fits/" in line]
     assert published
@@ -72,5 +72,5 @@ def test_text_names_run_and_task_on_every_line_of_a_run_and_stays_terse(
     assert not [line for line in said if " spark: " in line], "Spark warns of nothing in a run as it should be"
 
 
-def test_spark_jvm_and_library_warnings_reach_no_other_stream(told: Outcome) -> None:
+def test_spark_jvm_and_library_warnings_reach_no_other_stream(told):
     assert told.stdout == ""

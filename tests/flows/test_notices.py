@@ -27,18 +27,12 @@ FIELDS = {
 }
 
 
-@pytest.fixture
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_failing_training_is_told_with_the_step_that_failed(
-    in_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+    in_folder,
+    monkeypatch,
+    capfd,
+    caplog,
+):
     (in_folder / "input.csv").write_text("height,weight\n1,2\n3,4\n")
     flags = ["--input", "input.csv", "--store", "store", "--mlflow-tracking-uri", f"sqlite:///{in_folder / 'm.db'}"]
     with receiving(status(200)) as (url, received):
@@ -63,7 +57,7 @@ def test_failing_training_is_told_with_the_step_that_failed(
     assert PLANTED not in said + json.dumps(parameters) + json.dumps(notice)
 
 
-def test_run_that_succeeds_is_not_told(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_that_succeeds_is_not_told(in_folder, monkeypatch):
     rows = [f"u{user},i{item}\n" for user in range(3) for item in range(3)]
     (in_folder / "input.csv").write_text("".join(["user,item\n", *rows]))
     with receiving(status(200)) as (url, received):
@@ -73,11 +67,11 @@ def test_run_that_succeeds_is_not_told(in_folder: Path, monkeypatch: pytest.Monk
 
 
 def test_server_that_refuses_the_notice_changes_nothing_and_is_logged(
-    in_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+    in_folder,
+    monkeypatch,
+    capfd,
+    caplog,
+):
     with receiving(status(404)) as (url, received):
         monkeypatch.setenv("NOTICE_WEBHOOK_URL", url)
         code = ingest.main(["--input", "nothing.csv", "--store", "store"])
@@ -90,9 +84,7 @@ def test_server_that_refuses_the_notice_changes_nothing_and_is_logged(
     assert PLANTED not in said + caplog.text
 
 
-def test_event_is_that_of_the_error_and_its_secrets_are_hidden(
-    in_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_event_is_that_of_the_error_and_its_secrets_are_hidden(in_folder, monkeypatch):
     @task(name="judge", task_run_name=f"judge {PLANTED}")
     def judge() -> None:
         raise DriftRefused(f"s3://ada:w@r/d@host/x?sign=1 and {PLANTED}")
@@ -130,7 +122,7 @@ interrupted()
 """
 
 
-def test_run_that_is_terminated_is_told_as_a_crash(in_folder: Path) -> None:
+def test_run_that_is_terminated_is_told_as_a_crash(in_folder):
     with receiving(status(200)) as (url, received):
         environment = os.environ | {"NOTICE_WEBHOOK_URL": url, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
@@ -144,7 +136,7 @@ def test_run_that_is_terminated_is_told_as_a_crash(in_folder: Path) -> None:
     assert PLANTED not in done.stdout + done.stderr
 
 
-def test_worker_tells_of_a_run_whose_process_is_gone(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_tells_of_a_run_whose_process_is_gone(in_folder, monkeypatch):
     run = FlowRun(id=uuid4(), flow_id=uuid4(), name="gone", parameters={})
     with receiving(status(200)) as (url, received):
         (in_folder / ".env").write_text(f"NOTICE_WEBHOOK_URL={url}\nSTORE_URI=s3://a:b@c/d\nNO_SUCH_SETTING=1\n")
@@ -156,14 +148,14 @@ def test_worker_tells_of_a_run_whose_process_is_gone(in_folder: Path, monkeypatc
 
 @pytest.mark.parametrize("name", ["train", "ingest", "evaluate", "recommend", "promote"])
 @pytest.mark.parametrize("entrypoint", ["flows.{name}.{name}", "flows/{name}.py:{name}"])
-def test_flow_that_a_worker_loads_has_its_hooks(entrypoint: str, name: str) -> None:
+def test_flow_that_a_worker_loads_has_its_hooks(entrypoint, name):
     loaded = load_flow_from_entrypoint(entrypoint.format(name=name))
     for hooks in (loaded.on_failure_hooks, loaded.on_crashed_hooks):
         assert [hook.__name__ for hook in hooks] == ["send_notice"]
 
 
 @pytest.mark.parametrize("url", [f"ftp://host/{PLANTED}", PLANTED, f"https:///{PLANTED}", f"http://[{PLANTED}"])
-def test_address_that_is_none_is_refused_without_being_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_address_that_is_none_is_refused_without_being_shown(url, monkeypatch):
     monkeypatch.setenv("NOTICE_WEBHOOK_URL", url)
     with pytest.raises(InvalidSettings) as refusal:
         read(Environment)
@@ -172,7 +164,7 @@ def test_address_that_is_none_is_refused_without_being_shown(url: str, monkeypat
     assert PLANTED not in said
 
 
-def test_address_is_in_no_dump_no_schema_and_no_help(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_address_is_in_no_dump_no_schema_and_no_help(monkeypatch):
     monkeypatch.setenv("NOTICE_WEBHOOK_URL", f"https://host/{PLANTED}")
     settings = read(Settings)
     dumps = [settings.model_dump_json(), json.dumps(Settings.model_json_schema())]
@@ -183,7 +175,7 @@ def test_address_is_in_no_dump_no_schema_and_no_help(monkeypatch: pytest.MonkeyP
             stage.main(["--notice-webhook-url", "https://host/x"])
 
 
-def test_every_field_and_every_event_is_documented() -> None:
+def test_every_field_and_every_event_is_documented():
     page = (ROOT / "docs" / "notices.md").read_text("utf-8")
     example = json.loads(page.split("```json\n")[1].split("```")[0])
     assert set(example) == FIELDS
@@ -192,5 +184,5 @@ def test_every_field_and_every_event_is_documented() -> None:
     assert [event for event in events if f"| `{event}` |" not in page] == []
 
 
-def test_long_messages_are_cut() -> None:
+def test_long_messages_are_cut():
     assert len(hide_secrets("x" * 10_000, [])) == 2000

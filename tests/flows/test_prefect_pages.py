@@ -50,16 +50,14 @@ def pages(run_id: str, prefect_api: str) -> dict[str, Any]:
         ("recommend", "Recommending from ", "1 done"),
     ],
 )
-def test_long_work_says_what_it_is_and_comes_to_its_end(pages: dict[str, Any], key: str, title: str, done: str) -> None:
+def test_long_work_says_what_it_is_and_comes_to_its_end(pages, key, title, done):
     page = pages[f"progress-{key}"]
     assert (page.type, page.data) == ("progress", 100.0)
     assert page.description.startswith(title)
     assert page.description.endswith(done)
 
 
-def test_summary_names_every_artifact_the_report_and_mlflow(
-    pages: dict[str, Any], training: tuple[Workplace, dict[str, Any]]
-) -> None:
+def test_summary_names_every_artifact_the_report_and_mlflow(pages, training):
     workplace, record = training
     page = pages["training"]
     assert page.type == "markdown"
@@ -70,22 +68,18 @@ def test_summary_names_every_artifact_the_report_and_mlflow(
     assert escape_markdown(workplace.tracking_uri) in page.data
 
 
-def test_summary_has_the_result_with_the_chosen_model_first_and_in_bold(
-    pages: dict[str, Any], training: tuple[Workplace, dict[str, Any]]
-) -> None:
+def test_summary_has_the_result_with_the_chosen_model_first_and_in_bold(pages, training):
     rows = [line for line in pages["training"].data.splitlines() if re.match(r"\| \W*[a-z-]+.*\d\.\d{4}", line)]
     chosen = Candidate(**training[1]["chosen"])
     assert rows[0].startswith(f"| **{chosen.label}** | 0.")
     assert any(row.startswith("| popularity | 0.") for row in rows)
 
 
-def test_tables_of_the_candidates_the_k_core_and_the_quarantine_are_there(pages: dict[str, Any]) -> None:
+def test_tables_of_the_candidates_the_k_core_and_the_quarantine_are_there(pages):
     assert {"candidates", "k-core", "quarantine", "result"} <= set(pages)
 
 
-def test_names_of_flow_and_task_runs_tell_the_data(
-    run_id: str, training: tuple[Workplace, dict[str, Any]], prefect_api: str
-) -> None:
+def test_names_of_flow_and_task_runs_tell_the_data(run_id, training, prefect_api):
     ids = training[1]["ids"]
     one = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
     with get_client(sync_client=True) as client:
@@ -105,9 +99,7 @@ def test_names_of_flow_and_task_runs_tell_the_data(
     }
 
 
-def test_summary_shows_what_a_file_is_called_and_obeys_none_of_it(
-    training: tuple[Workplace, dict[str, Any]],
-) -> None:
+def test_summary_shows_what_a_file_is_called_and_obeys_none_of_it(training):
     record = training[1]
     tested = tested_models(record["metrics"], Candidate(**record["chosen"]))
     shown = training_markdown("a|b [c](d) <e>", record, tested, "https://host/#/experiments/1/runs/x", "https://host")
@@ -115,7 +107,7 @@ def test_summary_shows_what_a_file_is_called_and_obeys_none_of_it(
     assert "[https://host/#/experiments/1/runs/x](https://host/#/experiments/1/runs/x)" in shown
 
 
-def test_result_table_puts_the_best_first_and_a_dash_for_what_was_not_measured() -> None:
+def test_result_table_puts_the_best_first_and_a_dash_for_what_was_not_measured():
     def row(model: str, value: float, metric: str = "ndcg") -> dict[str, Any]:
         figures = {"value": value, "low": value - 0.1, "high": value + 0.1, "k": 10, "n_users": 9}
         return {"model": model, "parameters": {}, "split": "test", "metric": metric, **figures}

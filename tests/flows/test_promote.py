@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -103,7 +102,7 @@ def unmet(ended: Ended) -> list[str]:
     return [condition["name"] for condition in ended.record["decision"]["conditions"] if not condition["met"]]
 
 
-def test_the_newest_model_becomes_the_first_champion_without_a_comparison(story: Story) -> None:
+def test_the_newest_model_becomes_the_first_champion_without_a_comparison(story):
     first = story.first
     assert (first.code, first.record["outcome"]) == (0, "promoted")
     assert (first.record["decision"]["difference"], first.record["decision"]["champion"]) == (None, None)
@@ -114,16 +113,16 @@ def test_the_newest_model_becomes_the_first_champion_without_a_comparison(story:
     assert "The first champion. NDCG@10 of the challenger is not below that of popularity" in first.pointer["reason"]
 
 
-def test_fits_and_scores_of_the_training_are_found_again(story: Story) -> None:
+def test_fits_and_scores_of_the_training_are_found_again(story):
     assert {kind for kind, _ in story.first.added} == {layout.PROMOTIONS}
 
 
-def test_the_champion_itself_is_nothing_to_do(story: Story) -> None:
+def test_the_champion_itself_is_nothing_to_do(story):
     assert (story.again.code, story.again.record["outcome"], story.again.added) == (0, "unchanged", set())
     assert story.again.pointer == story.first.pointer
 
 
-def test_a_worse_challenger_is_refused_with_its_record_and_the_champion_stays(story: Story) -> None:
+def test_a_worse_challenger_is_refused_with_its_record_and_the_champion_stays(story):
     refused = story.refused
     assert (refused.code, refused.record["outcome"]) == (1, "refused")
     assert refused.record["ids"]["challenger"] == WORSE
@@ -137,25 +136,25 @@ def test_a_worse_challenger_is_refused_with_its_record_and_the_champion_stays(st
     assert json.loads(published) == decision
 
 
-def test_a_refusal_is_told_once_where_nobody_names_the_model(story: Story) -> None:
+def test_a_refusal_is_told_once_where_nobody_names_the_model(story):
     again = story.refused_again
     assert (again.code, again.record["outcome"], again.added) == (0, "unchanged", set())
     assert again.record["decision"] == story.refused.record["decision"]
     assert again.pointer == story.first.pointer
 
 
-def test_who_names_a_model_is_told_of_its_refusal_every_time(story: Story) -> None:
+def test_who_names_a_model_is_told_of_its_refusal_every_time(story):
     assert (story.named_again.code, story.named_again.record["outcome"]) == (1, "refused")
 
 
-def test_all_are_compared_on_the_same_users(story: Story) -> None:
+def test_all_are_compared_on_the_same_users(story):
     rows = [row for row in story.refused.record["metrics"] if (row["metric"], row["k"]) == ("ndcg", 10)]
     assert {row["split"] for row in rows} == {"test"}
     assert {row["model"] for row in rows} == {"random", "popularity", "als-implicit"}
     assert {row["n_users"] for row in rows} == {story.refused.record["decision"]["difference"]["n_users"]}
 
 
-def test_a_refusal_is_a_state_of_its_own_in_prefect(story: Story) -> None:
+def test_a_refusal_is_a_state_of_its_own_in_prefect(story):
     runs = ask("flow_runs", name={"any_": [f"promote {WORSE}"]})
     by_state = {one["state_name"]: one for one in runs}
     assert by_state.keys() == {"Refused", "Completed"}
@@ -163,14 +162,14 @@ def test_a_refusal_is_a_state_of_its_own_in_prefect(story: Story) -> None:
     assert by_state["Refused"]["state"]["message"] == story.refused.record["decision"]["sentence"]
 
 
-def test_the_decision_is_a_page_in_prefect(story: Story) -> None:
+def test_the_decision_is_a_page_in_prefect(story):
     pages = {page["data"] for page in ask("artifacts", key={"any_": ["promotion"]})}
     [page] = [page for page in pages if f"models/{WORSE} is refused" in page]
     assert "| **not worse than the champion** | no |" in page
     assert f"promotions/{story.refused.record['ids']['promotion']}" in page
 
 
-def test_a_promotion_margin_lets_a_worse_challenger_through_for_a_reason(story: Story) -> None:
+def test_a_promotion_margin_lets_a_worse_challenger_through_for_a_reason(story):
     forced = story.forced
     assert (forced.code, forced.record["outcome"], unmet(forced)) == (0, "promoted", [])
     assert forced.record["decision"]["margin"]["share"] == 0.9
@@ -179,7 +178,7 @@ def test_a_promotion_margin_lets_a_worse_challenger_through_for_a_reason(story: 
     assert forced.pointer["previous_model_id"] == story.model_id
 
 
-def test_a_rollback_goes_back_and_keeps_its_reason(story: Story) -> None:
+def test_a_rollback_goes_back_and_keeps_its_reason(story):
     assert (story.back.code, story.back.record["outcome"]) == (0, "rolled back")
     history, _ = read_history(story.workplace.store)
     assert [(entry.model_id, entry.reason) for entry in history[:2]] == [
@@ -192,12 +191,12 @@ def test_a_rollback_goes_back_and_keeps_its_reason(story: Story) -> None:
     ]
 
 
-def test_a_promotion_after_a_rollback_does_not_undo_it(story: Story) -> None:
+def test_a_promotion_after_a_rollback_does_not_undo_it(story):
     assert (story.after.code, story.after.record["outcome"], story.after.added) == (0, "unchanged", set())
     assert story.after.pointer == story.back.pointer
 
 
-def test_the_history_is_printed_and_recorded(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_history_is_printed_and_recorded(story, capsys):
     ended = run(story.workplace, "--history")
     assert ended.code == 0
     assert [entry["model_id"] for entry in ended.record["history"]] == [story.model_id, WORSE, story.model_id]
@@ -207,7 +206,7 @@ def test_the_history_is_printed_and_recorded(story: Story, capsys: pytest.Captur
     assert [shown.count(words) for words in (WORSE, "the experiment is over", "an experiment")] == [1, 1, 1]
 
 
-def test_the_store_is_as_its_manifests_and_its_pointer_say(story: Story) -> None:
+def test_the_store_is_as_its_manifests_and_its_pointer_say(story):
     store = story.workplace.store
     promotions = list(list_artifacts(store, layout.PROMOTIONS))
     assert len(promotions) == 3
@@ -224,20 +223,18 @@ def test_the_store_is_as_its_manifests_and_its_pointer_say(story: Story) -> None
         (["--promotion-margin", "1"], "--promotion-margin (or PROMOTION_MARGIN): Input should be less than 1"),
     ],
 )
-def test_what_cannot_be_meant_is_bad_usage(
-    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_meant_is_bad_usage(flags, message, tmp_path, capsys):
     assert promote.main(["--store", str(tmp_path / "store"), *flags]) == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_store_without_a_champion_has_no_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_store_without_a_champion_has_no_history(tmp_path, capsys):
     assert promote.main(["--store", str(tmp_path / "store"), "--history"]) == 0
     assert "No champion in" in capsys.readouterr().out
 
 
-def test_who_calls_a_flow_that_refuses_gets_the_decision(prefect_api: str) -> None:
+def test_who_calls_a_flow_that_refuses_gets_the_decision(prefect_api):
     seen: list[tuple[str, object]] = []
 
     def note(_flow: object, _run: object, state: Any) -> None:

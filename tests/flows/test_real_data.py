@@ -62,9 +62,7 @@ def run(stage: Any, folder: Path, path: Path, *flags: str) -> dict[str, Any]:
 
 @pytest.mark.shared_data
 @pytest.mark.parametrize("name", FILES)
-def test_rows_users_and_items_of_each_stage_equal_pandas(
-    name: str, shared_data: Path, tmp_path: Path, prefect_api: str
-) -> None:
+def test_rows_users_and_items_of_each_stage_equal_pandas(name, shared_data, tmp_path, prefect_api):
     read, k = FILES[name]
     expected = expect(read(shared_data / name), k)
 
@@ -79,8 +77,8 @@ def test_rows_users_and_items_of_each_stage_equal_pandas(
 
 @pytest.mark.shared_data
 def test_appliances_have_no_5_core_and_the_run_says_what_smaller_k_would_leave(
-    shared_data: Path, tmp_path: Path, prefect_api: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+    shared_data, tmp_path, prefect_api, capfd
+):
     path = shared_data / "amazon-2018-5core-small/Appliances_5.json.gz"
     rows = read_amazon(path)
     left = expect(rows, 2).core
@@ -93,9 +91,7 @@ def test_appliances_have_no_5_core_and_the_run_says_what_smaller_k_would_leave(
 
 
 @pytest.mark.shared_data
-def test_chosen_model_beats_popularity_on_real_reviews(
-    shared_data: Path, tmp_path: Path, tracking_uri: str, prefect_api: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_chosen_model_beats_popularity_on_real_reviews(shared_data, tmp_path, tracking_uri, prefect_api, monkeypatch):
     monkeypatch.chdir(tmp_path)
     grid = ["--models", "implicit", "--rank", "16", "--reg", "1", "--maxiter", "5"]
     path = shared_data / "amazon-reviews-196k/reviews.json.gz"

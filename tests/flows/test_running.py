@@ -3,7 +3,6 @@ import shutil
 import threading
 import time
 import warnings
-from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,13 +12,11 @@ import pytest
 from distributed import Client, LocalCluster
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker, NoWorkerError
-from workplace import Workplace
 
 from flows import ingest
 from flows.log_stream import MAY_BE_PROFILED
 from flows.runtime import explaining_lost_dask, open_dask
 from flows.settings import DaskOptions, Environment, read
-from reviews.sample import SampleFiles
 from schema.digests import file_sha256
 from schema.errors import Unavailable
 from spark.options import GIB
@@ -30,7 +27,7 @@ def with_dask(**options: Any) -> Environment:
     return Environment(dask=DaskOptions(**options))
 
 
-def test_tasks_run_on_the_scheduler_that_is_named(new_workplace: Callable[[], Workplace], sample: SampleFiles) -> None:
+def test_tasks_run_on_the_scheduler_that_is_named(new_workplace, sample):
     workplace = new_workplace()
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
         address = cluster.scheduler_address
@@ -40,9 +37,7 @@ def test_tasks_run_on_the_scheduler_that_is_named(new_workplace: Callable[[], Wo
     assert done > 0
 
 
-def test_scheduler_that_does_not_answer_is_named_in_one_message(
-    new_workplace: Callable[[], Workplace], sample: SampleFiles
-) -> None:
+def test_scheduler_that_does_not_answer_is_named_in_one_message(new_workplace, sample):
     outcome = new_workplace().run(
         "ingest", "--input", str(sample.reviews), "--dask-scheduler-address", "tcp://127.0.0.1:9"
     )
@@ -52,12 +47,12 @@ def test_scheduler_that_does_not_answer_is_named_in_one_message(
 
 
 @pytest.mark.parametrize(("n_workers", "scheme"), [(0, "inproc://"), (2, "tcp://")])
-def test_own_workers_are_processes_where_asked_for(n_workers: int, scheme: str) -> None:
+def test_own_workers_are_processes_where_asked_for(n_workers, scheme):
     with open_dask(with_dask(dask_workers=n_workers)) as address:
         assert address.startswith(scheme)
 
 
-def test_two_runs_at_once_have_schedulers_that_are_in_nobodys_way() -> None:
+def test_two_runs_at_once_have_schedulers_that_are_in_nobodys_way():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with open_dask() as first, open_dask() as second:
@@ -65,7 +60,7 @@ def test_two_runs_at_once_have_schedulers_that_are_in_nobodys_way() -> None:
 
 
 @pytest.mark.parametrize("n_workers", [0, 1])
-def test_workers_have_the_memory_that_is_named(n_workers: int) -> None:
+def test_workers_have_the_memory_that_is_named(n_workers):
     options = with_dask(dask_workers=n_workers, dask_worker_memory="900m")
     with open_dask(options) as address, Client(address) as client:
         [worker] = client.scheduler_info()["workers"].values()
@@ -74,7 +69,7 @@ def test_workers_have_the_memory_that_is_named(n_workers: int) -> None:
 
 @pytest.mark.skipif(MAY_BE_PROFILED, reason="this Python has no fault that a profile brings out")
 @pytest.mark.parametrize("n_workers", [0, 1])
-def test_workers_are_not_profiled_where_that_can_freeze_them(n_workers: int) -> None:
+def test_workers_are_not_profiled_where_that_can_freeze_them(n_workers):
     with open_dask(with_dask(dask_workers=n_workers)) as address, Client(address) as client:
         client.submit(time.sleep, 1.5).result()  # Dask tells what it saw once a second
         assert client.profile()["count"] == 0
@@ -83,13 +78,11 @@ def test_workers_are_not_profiled_where_that_can_freeze_them(n_workers: int) -> 
 @pytest.mark.parametrize(
     ("machine", "heap", "n_workers", "each"), [(24, "6g", 2, 9), (24, "6g", 0, 18), (2, "2g", 2, 0.5)]
 )
-def test_workers_share_what_spark_leaves_and_at_least_half_the_machine(
-    machine: int, heap: str, n_workers: int, each: float
-) -> None:
+def test_workers_share_what_spark_leaves_and_at_least_half_the_machine(machine, heap, n_workers, each):
     assert DaskOptions(dask_workers=n_workers).worker_bytes(machine * GIB, heap) == each * GIB
 
 
-def test_spark_is_opened_as_the_flags_say(tmp_path: Path) -> None:
+def test_spark_is_opened_as_the_flags_say(tmp_path):
     scratch = tmp_path.as_uri()
     flags = {"spark_master": "local[1]", "spark_driver_memory": "900m", "spark_shuffle_partitions": "3"}
     environment = read(Environment, flags | {"spark_scratch": scratch})
@@ -100,9 +93,7 @@ def test_spark_is_opened_as_the_flags_say(tmp_path: Path) -> None:
         assert session.sparkContext.getCheckpointDir().startswith(f"file:{tmp_path}")
 
 
-def test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest(
-    new_workplace: Callable[[], Workplace], sample: SampleFiles, tmp_path: Path
-) -> None:
+def test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest(new_workplace, sample, tmp_path):
     shutil.copy(sample.reviews, tmp_path / "reviews.json.gz")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -122,9 +113,7 @@ def test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest(
     assert record["ids"]["raw"] == file_sha256(sample.reviews)
 
 
-def test_timestamps_in_milliseconds_are_read_as_such(
-    tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_timestamps_in_milliseconds_are_read_as_such(tmp_path, prefect_api, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [
         "user,item,rating,timestamp\n",
@@ -136,7 +125,7 @@ def test_timestamps_in_milliseconds_are_read_as_such(
     assert json.loads(Path("out.json").read_text())["counts"]["reviews"]["n_reviews"] == 9
 
 
-def test_lost_scheduler_and_killed_workers_are_told_with_what_to_do() -> None:
+def test_lost_scheduler_and_killed_workers_are_told_with_what_to_do():
     worker: Any = None
     lost = {
         FutureCancelledError("score-1", "scheduler-connection-lost"): "Lost the Dask scheduler .*connection-lost",

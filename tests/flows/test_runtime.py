@@ -41,9 +41,7 @@ def n_runs(name: str) -> int:
         return len(client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[name]))))
 
 
-def test_parameters_come_from_the_call_and_places_from_the_environment(
-    prefect_api: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parameters_come_from_the_call_and_places_from_the_environment(prefect_api, monkeypatch):
     monkeypatch.setenv("STORE_URI", "elsewhere/store")
     monkeypatch.setenv("MIN_INTERACTIONS", "9")
     result = made("one")(reviews={"input_reviews": "a/file.csv"}, dataset={"min_interactions": 3})
@@ -51,16 +49,14 @@ def test_parameters_come_from_the_call_and_places_from_the_environment(
     assert n_runs("one of file.csv") == 1
 
 
-def test_what_is_left_open_comes_from_the_environment_and_what_has_a_default_does_not(
-    prefect_api: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_left_open_comes_from_the_environment_and_what_has_a_default_does_not(prefect_api, monkeypatch):
     monkeypatch.setenv("INPUT_REVIEWS", "https://ada:word@host/named.csv?sign=1")
     monkeypatch.setenv("MIN_INTERACTIONS", "9")
     assert made("two")()["doubled"] == 2 * DEFAULT.dataset.min_interactions
     assert n_runs("two of named.csv") == 1
 
 
-def test_value_that_does_not_fit_and_unknown_parameter_are_refused(prefect_api: str) -> None:
+def test_value_that_does_not_fit_and_unknown_parameter_are_refused(prefect_api):
     with pytest.raises(ParameterTypeError, match="min_interactions"):
         made("three")(dataset={"min_interactions": 0})
     with pytest.raises(TypeError, match="places"):
@@ -68,9 +64,7 @@ def test_value_that_does_not_fit_and_unknown_parameter_are_refused(prefect_api: 
 
 
 @pytest.mark.parametrize("variable", ["SPARK_DRIVER_MEMORY", "NO_SUCH_SETTING"])
-def test_run_whose_environment_does_not_fit_fails_by_that_message(
-    variable: str, prefect_api: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
+def test_run_whose_environment_does_not_fit_fails_by_that_message(variable, prefect_api, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text(f"{variable}=much\n")
     state = made("four")(return_state=True)
@@ -80,9 +74,7 @@ def test_run_whose_environment_does_not_fit_fails_by_that_message(
         state.result()
 
 
-def test_one_dask_is_opened_for_a_run_however_many_tasks_it_has(
-    prefect_api: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_dask_is_opened_for_a_run_however_many_tasks_it_has(prefect_api, monkeypatch):
     opened: list[str] = []
     own: Callable[[], Any] = runtime.open_dask
 
@@ -97,8 +89,6 @@ def test_one_dask_is_opened_for_a_run_however_many_tasks_it_has(
     assert len(opened) == 1
 
 
-def test_tasks_of_a_stage_run_in_worker_processes_where_asked_for(
-    prefect_api: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tasks_of_a_stage_run_in_worker_processes_where_asked_for(prefect_api, monkeypatch):
     monkeypatch.setenv("DASK_WORKERS", "1")
     assert made("six", n_tasks=2)()["doubled"] == 20

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workplace import Outcome, Workplace
+from workplace import Outcome, Workplace, artifact_ids
 
 from deployments.s3_server import S3Server
 from flows.settings import read
@@ -66,26 +66,20 @@ def read_json(path: Path) -> dict[str, Any]:
     return record
 
 
-def without_run(record: dict[str, Any]) -> dict[str, str]:
-    return {role: artifact for role, artifact in record["ids"].items() if role != "mlflow_run"}
-
-
-def test_two_trainings_at_once_end_with_one_result_and_no_error(pair: Pair) -> None:
-    assert without_run(pair.records[0]) == without_run(pair.records[1])
+def test_two_trainings_at_once_end_with_one_result_and_no_error(pair):
+    assert artifact_ids(pair.records[0]) == artifact_ids(pair.records[1])
     for outcome in pair.outcomes:
         assert "| ERROR" not in outcome.stderr
         assert "Traceback" not in outcome.stderr
 
 
-def test_training_on_minio_gives_the_ids_and_the_bytes_of_one_on_a_folder(
-    pair: Pair, trained: tuple[Workplace, dict[str, Any]]
-) -> None:
+def test_training_on_minio_gives_the_ids_and_the_bytes_of_one_on_a_folder(pair, trained):
     workplace, record = trained
-    assert without_run(pair.records[0]) == without_run(record)
+    assert artifact_ids(pair.records[0]) == artifact_ids(record)
     assert pair.workplaces[0].digests() == workplace.digests()
 
 
-def test_training_leaves_no_scratch_on_the_server(pair: Pair) -> None:
+def test_training_leaves_no_scratch_on_the_server(pair):
     hidden = pair.workplaces[0].store._objects(".spark/")  # type: ignore[attr-defined]
     assert [
         found["Key"] for found in hidden if not found["Key"].endswith("/")
@@ -107,7 +101,7 @@ def everything_written(pair: Pair) -> Iterator[tuple[str, bytes]]:
         yield info.key, store.read(info.key)
 
 
-def test_no_secret_is_in_logs_results_manifests_prefect_or_mlflow(pair: Pair) -> None:
+def test_no_secret_is_in_logs_results_manifests_prefect_or_mlflow(pair):
     looked_at = dict(everything_written(pair))
     assert any("prefect.db" in name for name in looked_at)
     assert any("mlflow.db" in name for name in looked_at)
@@ -116,14 +110,14 @@ def test_no_secret_is_in_logs_results_manifests_prefect_or_mlflow(pair: Pair) ->
     assert [name for name, data in looked_at.items() if any(secret in data for secret in secrets)] == []
 
 
-def test_password_in_an_address_is_used_and_not_kept_by_prefect() -> None:
+def test_password_in_an_address_is_used_and_not_kept_by_prefect():
     address = f"https://me:{PASSWORD}@example.org/reviews.json.gz?sign={PASSWORD}"
     reviews = read(ReviewsInput, {"input_reviews": address})
     assert reviews.input_reviews == address
     assert reviews.model_dump(mode="json") == {"input_reviews": "https://example.org/reviews.json.gz"}
 
 
-def test_flags_of_s3_reach_the_store_and_spark(tmp_path: Path) -> None:
+def test_flags_of_s3_reach_the_store_and_spark(tmp_path):
     bundle = tmp_path / "ca.pem"
     bundle.write_text("")
     flags = {"store_uri": "s3://bucket/p", "s3_endpoint_url": "https://server:9000", "s3_region": "eu-west-3"}
@@ -140,7 +134,7 @@ def test_flags_of_s3_reach_the_store_and_spark(tmp_path: Path) -> None:
     assert (client.meta.endpoint_url, client.meta.region_name) == ("https://server:9000", "eu-west-3")
 
 
-def test_spark_reads_the_server_itself(pair: Pair) -> None:
+def test_spark_reads_the_server_itself(pair):
     workplace = pair.workplaces[0]
     places = PlaceOptions(store_uri=workplace.store_uri, s3=S3Options(s3_endpoint_url=pair.server.endpoint_url))
     dataset = next(manifest for manifest in workplace.manifests() if manifest.kind == "datasets")
@@ -148,9 +142,7 @@ def test_spark_reads_the_server_itself(pair: Pair) -> None:
     assert uri == f"s3a://{workplace.store_uri.removeprefix('s3://')}/datasets/{dataset.id}/interactions.parquet"
 
 
-def test_spark_reads_verified_copies_where_only_we_accept_the_certificate(
-    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_spark_reads_verified_copies_where_only_we_accept_the_certificate(pair, tmp_path, monkeypatch):
     workplace = pair.workplaces[0]
     dataset = next(manifest for manifest in workplace.manifests() if manifest.kind == "datasets")
     monkeypatch.setattr(PlaceOptions, "open_store", lambda _: workplace.store)
@@ -162,9 +154,7 @@ def test_spark_reads_verified_copies_where_only_we_accept_the_certificate(
     assert path.read_bytes() == workplace.store.read(f"datasets/{dataset.id}/interactions.parquet")
 
 
-def test_bucket_that_is_missing_is_told_before_any_work(
-    minio: S3Server, new_workplace: Callable[..., Workplace], sample_flags: list[str]
-) -> None:
+def test_bucket_that_is_missing_is_told_before_any_work(minio, new_workplace, sample_flags):
     outcome = new_workplace(minio).run("train", *sample_flags, "--store", "s3://no-such-bucket/p")
     assert outcome.code == 1
     assert "Make the bucket first" in outcome.stderr

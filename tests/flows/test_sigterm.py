@@ -5,11 +5,10 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from workplace import Workplace
+from workplace import Workplace, artifact_ids
 
 # So long a search that it goes on when a signal that a library has swallowed is sent again.
 LONG = ["--rank", ",".join(map(str, range(20, 60)))]
@@ -62,22 +61,19 @@ def terminate_when(said: str, workplace: Workplace, flags: list[str], temporary:
     return Ended(process.returncode, "".join(lines), [one.name() for one in alive], left)
 
 
-def test_exit_code_and_last_line_say_so(ended: list[Ended]) -> None:
+def test_exit_code_and_last_line_say_so(ended):
     for one in ended:
         assert one.code == 143, one.said
         assert "Terminated; run the same command again to go on from what is done" in one.said.splitlines()[-1]
 
 
-def test_no_process_and_no_scratch_file_is_left(ended: list[Ended], workplace: Workplace) -> None:
+def test_no_process_and_no_scratch_file_is_left(ended, workplace):
     assert [(one.alive, one.temporary) for one in ended] == [([], [])] * len(MOMENTS)
     assert not [path for path in (workplace.folder / "work").iterdir() if path.name != "cache"]
 
 
-def test_next_run_goes_on_and_gives_the_ids_of_one_that_was_left_alone(
-    ended: list[Ended], workplace: Workplace, sample_flags: list[str], trained: tuple[Workplace, dict[str, Any]]
-) -> None:
+def test_next_run_goes_on_and_gives_the_ids_of_one_that_was_left_alone(ended, workplace, sample_flags, trained):
     record = workplace.result("train", *sample_flags)
     assert "reviews/" in record["stderr"]
     assert "is already there: nothing to do" in record["stderr"]
-    ids, theirs = ({k: v for k, v in one["ids"].items() if k != "mlflow_run"} for one in (record, trained[1]))
-    assert ids == theirs
+    assert artifact_ids(record) == artifact_ids(trained[1])

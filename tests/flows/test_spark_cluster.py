@@ -3,14 +3,13 @@
 import math
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 from servers import SparkCluster, open_spark_cluster
-from workplace import Workplace
+from workplace import Workplace, artifact_ids
 
 from flows.settings import Environment, read
 from spark.options import SparkOptions
@@ -42,35 +41,25 @@ def on_cluster(
     return workplace, workplace.result("train", *sample_flags, "--spark-master", cluster.master_url)
 
 
-def without_run(record: dict[str, Any]) -> dict[str, str]:
-    return {role: artifact for role, artifact in record["ids"].items() if role != "mlflow_run"}
-
-
 def canonical(digests: dict[str, str]) -> dict[str, str]:
     """Keep what does not depend on the order in which ALS adds up floats."""
     kinds = (layout.RAW, layout.REVIEWS_KIND, layout.DATASETS, layout.SPLITS)
     return {key: digest for key, digest in digests.items() if key.split("/")[0] in kinds}
 
 
-def test_training_on_a_cluster_runs_there_and_gives_the_ids_of_a_local_one(
-    on_cluster: tuple[Workplace, dict[str, Any]], trained: tuple[Workplace, dict[str, Any]], cluster: SparkCluster
-) -> None:
+def test_training_on_a_cluster_runs_there_and_gives_the_ids_of_a_local_one(on_cluster, trained, cluster):
     assert "build dataset" in cluster.applications()
     assert [name for name in cluster.applications() if name.startswith("als-implicit")]
-    assert without_run(on_cluster[1]) == without_run(trained[1])
+    assert artifact_ids(on_cluster[1]) == artifact_ids(trained[1])
 
 
-def test_training_on_a_cluster_gives_the_bytes_of_a_local_one(
-    on_cluster: tuple[Workplace, dict[str, Any]], trained: tuple[Workplace, dict[str, Any]]
-) -> None:
+def test_training_on_a_cluster_gives_the_bytes_of_a_local_one(on_cluster, trained):
     there, here = on_cluster[0].digests(), trained[0].digests()
     assert set(there) == set(here)
     assert canonical(there) == canonical(here) != {}
 
 
-def test_training_on_a_cluster_gives_the_metrics_of_a_local_one(
-    on_cluster: tuple[Workplace, dict[str, Any]], trained: tuple[Workplace, dict[str, Any]]
-) -> None:
+def test_training_on_a_cluster_gives_the_metrics_of_a_local_one(on_cluster, trained):
     there, here = on_cluster[1]["metrics"], trained[1]["metrics"]
     assert len(there) == len(here)
     for found, expected in zip(there, here, strict=True):
@@ -78,14 +67,14 @@ def test_training_on_a_cluster_gives_the_metrics_of_a_local_one(
 
 
 def test_training_on_a_cluster_says_what_it_takes_and_leaves_no_scratch(
-    on_cluster: tuple[Workplace, dict[str, Any]],
-) -> None:
+    on_cluster,
+):
     workplace, record = on_cluster
     assert "executors of 1g, all cores of a worker each" in record["stderr"]
     assert not [path for path in (workplace.folder / "work").iterdir() if path.name != "cache"]
 
 
-def test_executors_are_as_large_as_the_flags_say(cluster: SparkCluster, tmp_path: Path) -> None:
+def test_executors_are_as_large_as_the_flags_say(cluster, tmp_path):
     sizes = {"spark_executor_memory": "600m", "spark_executor_cores": "1", "spark_max_cores": "1"}
     flags = {"spark_master": cluster.master_url, **sizes, "work_dir": str(tmp_path)}
     environment = read(Environment, flags)
@@ -99,16 +88,14 @@ def test_executors_are_as_large_as_the_flags_say(cluster: SparkCluster, tmp_path
         assert session.sparkContext.getCheckpointDir().startswith(f"file:{tmp_path}")
 
 
-def test_master_that_does_not_answer_is_named_in_one_message(
-    new_workplace: Callable[[], Workplace], sample_flags: list[str]
-) -> None:
+def test_master_that_does_not_answer_is_named_in_one_message(new_workplace, sample_flags):
     outcome = new_workplace().run("ingest", *sample_flags[:2], "--spark-master", "spark://127.0.0.1:9")
     assert outcome.code == 1
     assert "SPARK_MASTER is 'spark://127.0.0.1:9'" in outcome.stderr
     assert "Traceback" not in outcome.stderr
 
 
-def test_two_threads_of_a_process_have_spark_open_one_after_the_other(tmp_path: Path) -> None:
+def test_two_threads_of_a_process_have_spark_open_one_after_the_other(tmp_path):
     places, meet = PlaceOptions(work_dir=tmp_path), threading.Barrier(2)
     n_open, most_open, counted = 0, 0, []
 
@@ -130,7 +117,7 @@ def test_two_threads_of_a_process_have_spark_open_one_after_the_other(tmp_path: 
     assert most_open == 1
 
 
-def test_spark_takes_the_place_that_a_limit_of_prefect_gives_this_machine(prefect_api: str, tmp_path: Path) -> None:
+def test_spark_takes_the_place_that_a_limit_of_prefect_gives_this_machine(prefect_api, tmp_path):
     places, name = PlaceOptions(work_dir=tmp_path), spark_limit()
 
     def taken() -> int:

@@ -54,9 +54,7 @@ def dataset(places: PlaceOptions, tmp_path: Path) -> Manifest:
         ({"split": "time", "split_at": "1970-01-03", "validation_share": "0.5"}, 18, 6),
     ],
 )
-def test_leave_last_n_and_split_at_decide_the_split(
-    flags: dict[str, str], n_test: int, n_validation: int, places: PlaceOptions, dataset: Manifest, prefect_api: str
-) -> None:
+def test_leave_last_n_and_split_at_decide_the_split(flags, n_test, n_validation, places, dataset, prefect_api):
     if not n_validation:
         flags |= {"validation_share": "0.3"}
         n_validation = 6
@@ -73,18 +71,14 @@ def test_leave_last_n_and_split_at_decide_the_split(
         ({"split_at": "1970-01-04", "split_until": "1970-01-05"}, {"train": {0, 1}, "validation": {2}, "test": {3}}),
     ],
 )
-def test_gap_and_end_of_a_time_split_leave_rows_out(
-    flags: dict[str, str], days: dict[str, set[int]], places: PlaceOptions, dataset: Manifest, prefect_api: str
-) -> None:
+def test_gap_and_end_of_a_time_split_leave_rows_out(flags, days, places, dataset, prefect_api):
     options = read(SplitOptions, {"split": "time", "validation_share": "0.4", **flags})
     split = split_dataset(places, dataset, options)
     assert {part: set(days_of(places, split, name)) for part, name in PART_FILES.items()} == days
     assert split.count("n_left_out") == 30 - 6 * sum(map(len, days.values()))
 
 
-def test_files_say_what_is_held_out_and_pairs_in_two_of_them_are_a_leak(
-    places: PlaceOptions, dataset: Manifest, tmp_path: Path, prefect_api: str
-) -> None:
+def test_files_say_what_is_held_out_and_pairs_in_two_of_them_are_a_leak(places, dataset, tmp_path, prefect_api):
     pairs = {
         "train": "user_id,item_id\nu0,i0\nu1,i1\n",
         "validation": "user_id,item_id\nu0,i1\nu1,i1\nu9,i0\n",  # u1 and i1 are in train as well, u9 is nobody

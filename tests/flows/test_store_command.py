@@ -97,9 +97,7 @@ def said(outcome: Outcome) -> str:
 
 
 @pytest.mark.parametrize(("words", "code"), [(["ls"], 0), (["show", "1f3a"], 1)])
-def test_program_starts_without_what_it_does_not_need_and_ends_with_the_code(
-    full: Desk, words: list[str], code: int
-) -> None:
+def test_program_starts_without_what_it_does_not_need_and_ends_with_the_code(full, words, code):
     command_line = [sys.executable, "-X", "importtime", str(PROGRAM), *words]
     done = subprocess.run(command_line, cwd=full.folder, capture_output=True, text=True, check=False)
     assert done.returncode == code
@@ -118,7 +116,7 @@ def test_program_starts_without_what_it_does_not_need_and_ends_with_the_code(
         ("cp", [" ID", "--to URI", "--alone", "--work-dir DIR"]),
     ],
 )
-def test_each_command_has_its_help(name: str, flags: list[str], desk: Desk) -> None:
+def test_each_command_has_its_help(name, flags, desk):
     outcome = desk.run(name, "--help", COLUMNS="1000")
     assert outcome.code == 0
     for flag in [*flags, "--json PATH", "--store URI"]:
@@ -128,13 +126,13 @@ def test_each_command_has_its_help(name: str, flags: list[str], desk: Desk) -> N
     assert not re.search(r"variable: (KIND|ID|IDS|OLDER_THAN|DELETE|TO|ALONE)\b", outcome.stdout)
 
 
-def test_help_lists_the_commands(desk: Desk) -> None:
+def test_help_lists_the_commands(desk):
     outcome = desk.run("--help")
     assert outcome.code == 0
     assert re.findall(r"^    (\w+) ", outcome.stdout, re.MULTILINE) == ["ls", "show", "verify", "gc", "cp"]
 
 
-def test_ls_shows_every_artifact_and_the_champion(full: Desk) -> None:
+def test_ls_shows_every_artifact_and_the_champion(full):
     store = full.store
     store.create("models/bad0/manifest.json", b"{")
     outcome = full.run("ls")
@@ -147,7 +145,7 @@ def test_ls_shows_every_artifact_and_the_champion(full: Desk) -> None:
     assert re.search(r"models bad0 20\S+ \S+ broken: .* is not valid JSON", said(outcome))
 
 
-def test_ls_writes_the_same_as_a_record(full: Desk) -> None:
+def test_ls_writes_the_same_as_a_record(full):
     full.store.create("models/bad0/manifest.json", b"{")
     record = full.record("ls", "models")
     good, bad = record["artifacts"]
@@ -166,12 +164,12 @@ def test_ls_writes_the_same_as_a_record(full: Desk) -> None:
     assert "not valid JSON" in bad["problem"]
 
 
-def test_ls_of_a_store_that_is_not_there_says_so_and_makes_none(desk: Desk) -> None:
+def test_ls_of_a_store_that_is_not_there_says_so_and_makes_none(desk):
     assert f"No artifacts in {desk.store.uri}" in said(desk.run("ls"))
     assert list(desk.folder.iterdir()) == []
 
 
-def test_ls_tells_that_the_champion_cannot_be_told(full: Desk) -> None:
+def test_ls_tells_that_the_champion_cannot_be_told(full):
     replace_object(full.store, "champion.json", b"{")
     outcome = full.run("ls")
     assert outcome.code == 0
@@ -179,13 +177,13 @@ def test_ls_tells_that_the_champion_cannot_be_told(full: Desk) -> None:
     assert f"models {MODEL}" in said(outcome)
 
 
-def test_ls_into_a_closed_pipe_is_no_traceback(full: Desk) -> None:
+def test_ls_into_a_closed_pipe_is_no_traceback(full):
     shell = f"{shlex.quote(sys.executable)} {shlex.quote(str(PROGRAM))} ls | true"
     done = subprocess.run(["/bin/sh", "-c", shell], cwd=full.folder, capture_output=True, text=True, check=True)
     assert "Traceback" not in done.stderr
 
 
-def test_show_prints_the_manifest_and_the_lineage(full: Desk) -> None:
+def test_show_prints_the_manifest_and_the_lineage(full):
     publish(
         full.store, "models", "1f3a", {"dataset": DATASET, "fit": "9999"}, {"a": b"12"}, {"rank": 8, "regs": [1.5, 2]}
     )
@@ -206,7 +204,7 @@ def test_show_prints_the_manifest_and_the_lineage(full: Desk) -> None:
     assert "(champion)" in said(full.run("show", MODEL))
 
 
-def test_show_writes_the_whole_manifest_as_a_record(full: Desk) -> None:
+def test_show_writes_the_whole_manifest_as_a_record(full):
     record = full.record("show", MODEL[:3])
     assert record["manifest"] == json.loads(full.store.read(f"models/{MODEL}/manifest.json"))
     assert record["is_champion"]
@@ -216,7 +214,7 @@ def test_show_writes_the_whole_manifest_as_a_record(full: Desk) -> None:
     ]
 
 
-def test_report_of_a_model_is_named_by_show_and_copied_with_it(full: Desk) -> None:
+def test_report_of_a_model_is_named_by_show_and_copied_with_it(full):
     assert full.record("show", MODEL)["report"] is None
     publish(full.store, "reports", "9999aaaa", {"model": MODEL}, {"report.html": b"<p>"})
     assert full.record("show", MODEL)["report"].endswith("/reports/9999aaaa/report.html")
@@ -225,7 +223,7 @@ def test_report_of_a_model_is_named_by_show_and_copied_with_it(full: Desk) -> No
     assert copied[-2:] == [("models", MODEL), ("reports", "9999aaaa")]
 
 
-def test_show_names_at_most_a_hundred_files(desk: Desk) -> None:
+def test_show_names_at_most_a_hundred_files(desk):
     files = tuple(FileEntry(f"part-{number:04}", 1, "0" * 64) for number in range(1234))
     forge_manifest(desk.store, "models", "1f3a", {}, files=files)
     shown = desk.run("show", "1f3a").stdout
@@ -234,7 +232,7 @@ def test_show_names_at_most_a_hundred_files(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("words", [["show", "1f3a"], ["verify"], ["ls"], ["show", "bad0"], ["gc"]])
-def test_what_a_forger_wrote_is_shown_and_not_obeyed(desk: Desk, words: list[str]) -> None:
+def test_what_a_forger_wrote_is_shown_and_not_obeyed(desk, words):
     forge_manifest(desk.store, "models", "1f3a", {EVIL: EVIL}, parameters={EVIL: EVIL}, code_version=EVIL)
     bad = {"code_version": "", "counts": {EVIL: []}, "files": [], "id": "bad0", "inputs": {}, "kind": "models"}
     desk.store.create("models/bad0/manifest.json", json.dumps({**bad, "parameters": {}}).encode())
@@ -249,20 +247,20 @@ def test_what_a_forger_wrote_is_shown_and_not_obeyed(desk: Desk, words: list[str
         assert ":smile:" in outcome.stdout + outcome.stderr
 
 
-def test_show_of_an_unknown_id_says_what_there_is(full: Desk) -> None:
+def test_show_of_an_unknown_id_says_what_there_is(full):
     outcome = full.run("show", "1f3a")
     assert outcome.code == 1
     assert f"has no artifact '1f3a'; it has raw/{RAW}, reviews/1111aaaa" in said(outcome)
 
 
-def test_verify_says_in_one_line_that_all_is_well(full: Desk) -> None:
+def test_verify_says_in_one_line_that_all_is_well(full):
     outcome = full.run("verify")
     assert outcome.code == 0
     assert said(outcome) == "8 artifacts, 16 files, 470 bytes: all as their manifests say"
     assert said(full.run("verify", MODEL, DATASET)) == "2 artifacts, 4 files, 90 bytes: all as their manifests say"
 
 
-def test_verify_names_every_problem_and_fails(full: Desk) -> None:
+def test_verify_names_every_problem_and_fails(full):
     store = full.store
     store.delete(f"raw/{RAW}/first.parquet")
     replace_object(store, f"models/{MODEL}/first.parquet", b"x" * 21)
@@ -280,7 +278,7 @@ def test_verify_names_every_problem_and_fails(full: Desk) -> None:
     assert full.run("verify", DATASET).code == 0
 
 
-def test_gc_is_a_dry_run_that_says_what_to_type_to_delete(full: Desk) -> None:
+def test_gc_is_a_dry_run_that_says_what_to_type_to_delete(full):
     before = contents(full.store)
     for key in ("models/dead/half", "models/dead/young"):
         full.store.create(key, b"half")
@@ -299,7 +297,7 @@ def test_gc_is_a_dry_run_that_says_what_to_type_to_delete(full: Desk) -> None:
     assert "No garbage in" in said(full.run("gc"))
 
 
-def test_gc_writes_what_it_found_as_a_record(full: Desk) -> None:
+def test_gc_writes_what_it_found_as_a_record(full):
     full.store.create("models/dead/half", b"half")
     full.store.create("stuff/x", b"")
     full.age("models/dead/half")
@@ -313,7 +311,7 @@ def test_gc_writes_what_it_found_as_a_record(full: Desk) -> None:
     assert (record["n_young"], record["leftovers"]) == (0, [])
 
 
-def test_cp_copies_an_artifact_with_all_it_was_made_from(full: Desk) -> None:
+def test_cp_copies_an_artifact_with_all_it_was_made_from(full):
     outcome = full.run("cp", LISTS, "--to", "copy")
     assert outcome.code == 0
     assert said(outcome).count("copied") == 8
@@ -325,7 +323,7 @@ def test_cp_copies_an_artifact_with_all_it_was_made_from(full: Desk) -> None:
     assert {f"{one['kind']}/{one['id']}": one["is_new"] for one in again["artifacts"]} == dict.fromkeys(NAMES, False)
 
 
-def test_cp_copies_one_alone_and_refuses_to_replace_another(full: Desk) -> None:
+def test_cp_copies_one_alone_and_refuses_to_replace_another(full):
     record = full.record("cp", MODEL, "--to", "copy", "--alone")
     assert [one["id"] for one in record["artifacts"]] == [MODEL]
     replace_object(LocalStore(full.folder / "copy"), f"models/{MODEL}/manifest.json", b"{}")
@@ -334,7 +332,7 @@ def test_cp_copies_one_alone_and_refuses_to_replace_another(full: Desk) -> None:
     assert "is there already and differs" in said(outcome)
 
 
-def test_where_the_store_is_comes_from_the_environment_and_dotenv_too(full: Desk) -> None:
+def test_where_the_store_is_comes_from_the_environment_and_dotenv_too(full):
     elsewhere = full.folder / "elsewhere"
     elsewhere.mkdir()
     there = replace(full, folder=elsewhere)
@@ -343,7 +341,7 @@ def test_where_the_store_is_comes_from_the_environment_and_dotenv_too(full: Desk
     assert said(there.run("verify")).startswith("8 artifacts")
 
 
-def test_what_to_do_never_comes_from_the_environment(full: Desk) -> None:
+def test_what_to_do_never_comes_from_the_environment(full):
     full.store.create("models/dead/half", b"half")
     full.age("models/dead/half")
     outcome = full.run("gc", DELETE="true", OLDER_THAN="99999d")
@@ -369,7 +367,7 @@ def test_what_to_do_never_comes_from_the_environment(full: Desk) -> None:
         (["ls", "--s"], "unrecognized arguments: --s"),
     ],
 )
-def test_bad_usage_ends_with_code_2_and_says_what_is_expected(words: list[str], complaint: str, desk: Desk) -> None:
+def test_bad_usage_ends_with_code_2_and_says_what_is_expected(words, complaint, desk):
     outcome = desk.run(*words)
     assert outcome.code == 2
     assert complaint in said(outcome)

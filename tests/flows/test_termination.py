@@ -9,7 +9,7 @@ from flows import termination
 from flows.termination import Terminated, raising_on_sigterm
 
 
-def test_sigterm_is_raised_and_the_handler_before_is_there_again() -> None:
+def test_sigterm_is_raised_and_the_handler_before_is_there_again():
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Terminated), raising_on_sigterm():  # noqa: PT012 - the signal comes in the midst of it
         os.kill(os.getpid(), signal.SIGTERM)
@@ -17,7 +17,7 @@ def test_sigterm_is_raised_and_the_handler_before_is_there_again() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_sigterm_that_a_library_swallows_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sigterm_that_a_library_swallows_is_sent_again(monkeypatch):
     monkeypatch.setattr(termination, "INSIST_SECONDS", 0.2)
     with pytest.raises(Terminated), raising_on_sigterm() as asked:  # noqa: PT012
         with suppress(Terminated):
@@ -28,7 +28,7 @@ def test_sigterm_that_a_library_swallows_is_sent_again(monkeypatch: pytest.Monke
         raise AssertionError("it was not sent again")
 
 
-def test_another_thread_leaves_signals_as_they_are() -> None:
+def test_another_thread_leaves_signals_as_they_are():
     before, asked = signal.getsignal(signal.SIGTERM), []
 
     def enter() -> None:
@@ -41,7 +41,7 @@ def test_another_thread_leaves_signals_as_they_are() -> None:
     assert asked == [(False, before)]
 
 
-def test_nothing_is_asked_for_without_a_signal_and_no_thread_is_left() -> None:
+def test_nothing_is_asked_for_without_a_signal_and_no_thread_is_left():
     threads = threading.active_count()
     with raising_on_sigterm() as asked:
         pass

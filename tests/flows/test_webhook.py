@@ -14,40 +14,40 @@ from schema.errors import Unavailable
 AT_ONCE = Patience(silence_seconds=5, pauses_seconds=(0.01, 0.01), total_seconds=20)
 
 
-def test_document_arrives_as_it_is() -> None:
+def test_document_arrives_as_it_is():
     with receiving(status(204)) as (url, received):
         post_json(url, {"event": "flow_failed", "n": 1, "text": "naïve 🙂"}, AT_ONCE)
     assert received == [{"event": "flow_failed", "n": 1, "text": "naïve 🙂"}]
 
 
 @pytest.mark.parametrize("code", [500, 503, 429, 408])
-def test_server_that_is_busy_is_asked_again(code: int) -> None:
+def test_server_that_is_busy_is_asked_again(code):
     with receiving(status(code, code, 200)) as (url, received):
         post_json(url, {"event": "x"}, AT_ONCE)
     assert received == [{"event": "x"}] * 3
 
 
-def test_posting_gives_up_after_the_last_pause() -> None:
+def test_posting_gives_up_after_the_last_pause():
     with receiving(status(503)) as (url, received), pytest.raises(Unavailable, match=r"127.0.0.1 .* 503 .*try 3 of 3"):
         post_json(url, {}, AT_ONCE)
     assert len(received) == 3
 
 
 @pytest.mark.parametrize("code", [302, 400, 403, 404, 410])
-def test_server_that_refuses_is_not_asked_again(code: int) -> None:
+def test_server_that_refuses_is_not_asked_again(code):
     with receiving(status(code)) as (url, received), pytest.raises(Unavailable, match=f"answered {code}"):
         post_json(url, {}, AT_ONCE)
     assert len(received) == 1
 
 
-def test_server_that_is_not_there_is_told() -> None:
+def test_server_that_is_not_there_is_told():
     with receiving(status(200)) as (url, _):
         pass
     with pytest.raises(Unavailable, match="ConnectError"):
         post_json(url, {}, AT_ONCE)
 
 
-def test_server_that_drips_its_answer_is_left_when_time_is_up() -> None:
+def test_server_that_drips_its_answer_is_left_when_time_is_up():
     is_over = threading.Event()
 
     def drip(handler: BaseHTTPRequestHandler, _: int) -> None:
@@ -63,9 +63,7 @@ def test_server_that_drips_its_answer_is_left_when_time_is_up() -> None:
 
 
 @pytest.mark.parametrize("codes", [(200,), (503,), (302,)])
-def test_secrets_of_the_address_are_in_no_log_line_and_no_message(
-    codes: tuple[int, ...], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_secrets_of_the_address_are_in_no_log_line_and_no_message(codes, caplog):
     caplog.set_level(logging.DEBUG)
     for name in ("httpx", "httpcore"):
         caplog.set_level(logging.DEBUG, logger=name)
@@ -80,5 +78,5 @@ def test_secrets_of_the_address_are_in_no_log_line_and_no_message(
     assert PLANTED not in said
 
 
-def test_host_is_all_that_shows() -> None:
+def test_host_is_all_that_shows():
     assert host_of(f"https://ada:{PLANTED}@hooks.example.org:1/{PLANTED}?{PLANTED}#{PLANTED}") == "hooks.example.org"

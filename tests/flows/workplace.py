@@ -83,6 +83,11 @@ class Workplace:
         return record | {"stderr": outcome.stderr}
 
 
+def artifact_ids(record: dict[str, Any]) -> dict[str, str]:
+    """Return the ids of a result record that the same question gives again: all but that of the MLflow run."""
+    return {role: artifact for role, artifact in record["ids"].items() if role != "mlflow_run"}
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a command ended and what it said."""

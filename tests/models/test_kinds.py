@@ -101,10 +101,7 @@ def test_rank_of_no_users_is_empty(fitted):
 
 @pytest.mark.parametrize(
     ("indptr", "items", "k", "message"),
-    [
-        ([0, 0], [], 0, "k is 0; expected at least 1"),
-        ([0, 0, 0], [], 1, "3 (boundaries|entries) for 1 users"),
-    ],
+    [([0, 0], [], 0, "k is 0; expected at least 1"), ([0, 0, 0], [], 1, "3 (boundaries|entries) for 1 users")],
 )
 def test_rank_refuses_what_does_not_fit(fitted, indptr, items, k, message):
     with pytest.raises(ValueError, match=message):

@@ -51,7 +51,7 @@ sys.stdout.write(hashlib.sha256(render_report(sample_report.make_report()).encod
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])
-def test_same_input_gives_same_bytes_in_a_process_with_another_hash_seed(html: str, seed: str) -> None:
+def test_same_input_gives_same_bytes_in_a_process_with_another_hash_seed(html, seed):
     environment = {**os.environ, "PYTHONHASHSEED": seed}
     command = [sys.executable, "-c", DIGEST]
     done = subprocess.run(
@@ -60,7 +60,7 @@ def test_same_input_gives_same_bytes_in_a_process_with_another_hash_seed(html: s
     assert done.stdout == sha256(html.encode()).hexdigest()
 
 
-def test_text_from_the_data_makes_no_elements(html: str, full_html: str) -> None:
+def test_text_from_the_data_makes_no_elements(html, full_html):
     for page in (Page(html), Page(full_html)):
         assert not {"script", "img", "knn", "iframe"} & set(page.tags)
         assert not [name for name, _ in page.attributes if name.startswith("on")]
@@ -68,7 +68,7 @@ def test_text_from_the_data_makes_no_elements(html: str, full_html: str) -> None
         assert "{{ 7 * 7 }}" in page.text
 
 
-def test_direction_overrides_and_escape_codes_are_spelt_out(html: str) -> None:
+def test_direction_overrides_and_escape_codes_are_spelt_out(html):
     assert not {"\u202e", "\x1b"} & set(html)
     assert "\\u202e" in html
     assert "\\x1b[31m" in html
@@ -76,7 +76,7 @@ def test_direction_overrides_and_escape_codes_are_spelt_out(html: str) -> None:
 
 @settings(max_examples=12, deadline=None)
 @given(st.text(st.characters(), min_size=1, max_size=80))
-def test_any_text_leaves_the_structure_of_the_page_as_it_is(text: str) -> None:
+def test_any_text_leaves_the_structure_of_the_page_as_it_is(text):
     plain, odd = (Page(render_report(_with_text(value))) for value in ("plain", text))
     assert odd.tags == plain.tags
     assert [name for name, _ in odd.attributes] == [name for name, _ in plain.attributes]
@@ -119,7 +119,7 @@ def _small_report() -> ReportInput:
     return ReportInput("t", report.ArtifactIds(*"abcde"), data, test=[chosen], candidates=[chosen])
 
 
-def test_page_names_nothing_outside_itself(html: str) -> None:
+def test_page_names_nothing_outside_itself(html):
     names = {"src", "href", "xlink:href", "srcset", "action"}
     links = [value for name, value in Page(html).attributes if name in names]
     assert links
@@ -129,7 +129,7 @@ def test_page_names_nothing_outside_itself(html: str) -> None:
 
 
 @pytest.mark.parametrize("page", ["html", "full_html"])
-def test_ids_are_unique_and_every_reference_has_its_target(page: str, request: pytest.FixtureRequest) -> None:
+def test_ids_are_unique_and_every_reference_has_its_target(page, request):
     attributes = Page(request.getfixturevalue(page)).attributes
     ids = Counter(value for name, value in attributes if name == "id")
     assert [value for value, count in ids.items() if count > 1] == []
@@ -140,13 +140,13 @@ def test_ids_are_unique_and_every_reference_has_its_target(page: str, request: p
     assert wanted <= set(ids)
 
 
-def test_counts_metrics_and_ids_are_those_of_the_input(html: str) -> None:
+def test_counts_metrics_and_ids_are_those_of_the_input(html):
     text = Page(html).text.replace("\u202f", "")
     shown = ["70140", "70000", "69299", "61204", "8095", "0.1009", "0.0967\u20130.1051", "0.9820", "9f" * 32, "d4" * 8]
     assert [one for one in shown if one not in text] == []
 
 
-def test_best_value_is_bold_the_lowest_of_an_error_and_none_of_what_describes_lists(html: str, full_html: str) -> None:
+def test_best_value_is_bold_the_lowest_of_an_error_and_none_of_what_describes_lists(html, full_html):
     assert 'class="number best">0.9820' in html
     assert 'class="number">1.1820' in html
     row = full_html.split("Coverage@10")[1].split("</tr>")[0]
@@ -154,7 +154,7 @@ def test_best_value_is_bold_the_lowest_of_an_error_and_none_of_what_describes_li
     assert "is better" not in row
 
 
-def test_a_metric_that_is_not_a_number_is_shown_as_a_dash_and_never_as_best(report_input: ReportInput) -> None:
+def test_a_metric_that_is_not_a_number_is_shown_as_a_dash_and_never_as_best(report_input):
     broken = [replace(row, value=float("nan")) for row in report_input.candidates[0].metrics]
     candidates = [replace(report_input.candidates[0], metrics=broken), *report_input.candidates[1:]]
     html = render_report(replace(report_input, candidates=candidates))
@@ -162,9 +162,7 @@ def test_a_metric_that_is_not_a_number_is_shown_as_a_dash_and_never_as_best(repo
     assert '<td class="number">\u2013' in html
 
 
-def test_other_data_is_not_called_sample_data_and_has_no_charts_of_what_it_lacks(
-    report_input: ReportInput, html: str
-) -> None:
+def test_other_data_is_not_called_sample_data_and_has_no_charts_of_what_it_lacks(report_input, html):
     assert "Sample data." in html
     bare = replace(report_input.data.distributions, ratings=(), months=())
     text = Page(render_report(with_data(report_input, distributions=bare, is_sample_data=False))).text
@@ -172,7 +170,7 @@ def test_other_data_is_not_called_sample_data_and_has_no_charts_of_what_it_lacks
     assert [one for one in ("Sample data.", "Through time", "Ratings") if one in text] == []
 
 
-def test_report_of_a_run_with_next_to_nothing_renders() -> None:
+def test_report_of_a_run_with_next_to_nothing_renders():
     page = Page(render_report(_small_report()))
     assert "No line was put aside." in page.text
     assert "was not measured" in page.text
@@ -182,7 +180,7 @@ def steps_of(report: ReportInput) -> list[FunnelStep]:
     return funnel_steps(report.data.reviews, report.data.dataset, report.data.min_interactions)
 
 
-def test_funnel_names_what_each_step_took_away(report_input: ReportInput) -> None:
+def test_funnel_names_what_each_step_took_away(report_input):
     steps = {step.label: (step.count, step.removed) for step in steps_of(report_input)}
     assert steps == {
         "Lines of the raw file": (70_140, 0),
@@ -193,7 +191,7 @@ def test_funnel_names_what_each_step_took_away(report_input: ReportInput) -> Non
     }
 
 
-def test_sampling_and_blank_lines_are_steps_only_where_they_took_something(report_input: ReportInput) -> None:
+def test_sampling_and_blank_lines_are_steps_only_where_they_took_something(report_input):
     sampled = with_data(
         report_input,
         reviews=replace(report_input.data.reviews, n_blank=0, n_lines=70_137),
@@ -205,14 +203,14 @@ def test_sampling_and_blank_lines_are_steps_only_where_they_took_something(repor
     assert steps["One per user and item"] == (69_204, 701)
 
 
-def test_funnel_that_does_not_add_up_is_refused(report_input: ReportInput) -> None:
+def test_funnel_that_does_not_add_up_is_refused(report_input):
     with pytest.raises(ValueError, match=r"70140 lines, but 4 blank \+ 137 quarantined \+ 70000 reviews = 70141"):
         steps_of(with_data(report_input, reviews=replace(report_input.data.reviews, n_blank=4)))
     with pytest.raises(ValueError, match="widens"):
         steps_of(with_data(report_input, dataset=replace(report_input.data.dataset, n_interactions=69_300)))
 
 
-def test_report_with_two_chosen_models_is_refused(report_input: ReportInput) -> None:
+def test_report_with_two_chosen_models_is_refused(report_input):
     chosen = [replace(model, is_chosen=True) for model in report_input.test[:2]]
     with pytest.raises(ValueError, match="test table marks 2 models as chosen"):
         replace(report_input, test=chosen)
@@ -227,7 +225,7 @@ def _judge_with_chosen_at(report_input: ReportInput, value: float) -> tuple[str,
     return verdict.tone, verdict.sentence
 
 
-def test_verdict_is_good_only_above_the_strongest_baselines_interval(report_input: ReportInput) -> None:
+def test_verdict_is_good_only_above_the_strongest_baselines_interval(report_input):
     tone, sentence = _judge_with_chosen_at(report_input, 0.09)
     assert tone == "good"
     assert "beats the strongest baseline, Recent popularity (NDCG@10 0.0454), 2.0 times its score" in sentence
@@ -235,14 +233,14 @@ def test_verdict_is_good_only_above_the_strongest_baselines_interval(report_inpu
     assert _judge_with_chosen_at(report_input, 0.03)[0] == "bad"
 
 
-def test_verdict_says_when_a_baseline_was_chosen(report_input: ReportInput) -> None:
+def test_verdict_says_when_a_baseline_was_chosen(report_input):
     test = [replace(model, is_chosen=model.label == "Popularity") for model in report_input.test]
     verdict = judge(replace(report_input, test=test))
     assert verdict.tone == "bad"
     assert "the choice is Popularity" in verdict.sentence
 
 
-def test_paired_comparison_with_the_strongest_baseline_decides_the_verdict(full_input: ReportInput) -> None:
+def test_paired_comparison_with_the_strongest_baseline_decides_the_verdict(full_input):
     verdict = judge(full_input)
     assert verdict.tone == "even"
     assert verdict.sentence.startswith("No difference shown between ALS implicit, rank 64, reg 1 and Item-item <kNN>")
@@ -257,17 +255,17 @@ def test_paired_comparison_with_the_strongest_baseline_decides_the_verdict(full_
         assert "adjusted p\u00a0<\u00a00.001" in verdict.sentence
 
 
-def test_without_a_comparison_with_the_strongest_baseline_intervals_decide(full_input: ReportInput) -> None:
+def test_without_a_comparison_with_the_strongest_baseline_intervals_decide(full_input):
     verdict = judge(with_evidence(full_input, comparisons=full_input.evidence.comparisons[:2]))
     assert "No clear difference" in verdict.sentence
 
 
-def test_popularity_is_said_unless_it_was_not_measured_or_was_chosen(report_input: ReportInput) -> None:
+def test_popularity_is_said_unless_it_was_not_measured_or_was_chosen(report_input):
     assert "NDCG@10 0.0397 (95\u00a0% interval 0.0355\u20130.0439), 39.4\u00a0% of" in say_popularity(report_input.test)
     assert say_popularity([model for model in report_input.test if model.label != "Popularity"]) == ""
 
 
-def test_warnings_are_the_findings_that_warn_and_an_unfit_metric_once(full_input: ReportInput) -> None:
+def test_warnings_are_the_findings_that_warn_and_an_unfit_metric_once(full_input):
     assert gather_warnings(full_input) == [say_finding(full_input.evidence.findings[1])]
     assert full_input.guard is not None
     unfit = Guard(full_input.guard.others[0], ())
@@ -275,7 +273,7 @@ def test_warnings_are_the_findings_that_warn_and_an_unfit_metric_once(full_input
     assert gather_warnings(with_evidence(replace(full_input, guard=unfit), findings=[])) == [say_guard(unfit)]
 
 
-def test_random_scorer_is_held_against_the_best_of_the_others(full_input: ReportInput) -> None:
+def test_random_scorer_is_held_against_the_best_of_the_others(full_input):
     said = say_random(full_input.original)
     assert len(said) == 3
     assert "all items ranked: a random scorer gets 2.9\u00a0% of the best" in said[2]
@@ -283,7 +281,7 @@ def test_random_scorer_is_held_against_the_best_of_the_others(full_input: Report
     assert say_random([model for model in full_input.original if model.label != "Random"]) == []
 
 
-def test_windows_have_mean_and_sample_standard_deviation(full_input: ReportInput) -> None:
+def test_windows_have_mean_and_sample_standard_deviation(full_input):
     two = [replace(window, models=window.models[:1]) for window in full_input.windows[:2]]
     (row,) = compare_windows(two)
     assert (row.mean, row.spread) == (pytest.approx(0.0821), pytest.approx(0.0040 / 2**0.5))
@@ -292,13 +290,13 @@ def test_windows_have_mean_and_sample_standard_deviation(full_input: ReportInput
     assert compare_windows(missing)[0].scores[1] is None
 
 
-def test_every_table_of_metrics_says_that_it_is_a_sample(full_html: str, html: str) -> None:
+def test_every_table_of_metrics_says_that_it_is_a_sample(full_html, html):
     said = "On a sample of 2\u202f871 users."
     assert full_html.count(said) == 6
     assert said not in html
 
 
-def test_page_has_the_evidence_that_there_is_and_no_sections_without_it(full_html: str, html: str) -> None:
+def test_page_has_the_evidence_that_there_is_and_no_sections_without_it(full_html, html):
     text = " ".join(Page(full_html).text.split())
     shown = ["no difference shown", "unfit to choose", "Scores of validation", "e5" * 8, "bar cut", "time travel"]
     assert [one for one in shown if one not in text] == []
@@ -306,7 +304,7 @@ def test_page_has_the_evidence_that_there_is_and_no_sections_without_it(full_htm
     assert [one for one in ("<nav", *sections) if one in html or one not in full_html] == []
 
 
-def test_report_on_one_model_speaks_of_no_choice(full_input: ReportInput) -> None:
+def test_report_on_one_model_speaks_of_no_choice(full_input):
     page = render_report(replace(full_input, candidates=()))
     assert "How good the evaluated model is" in page
     assert "which had no part in choosing" not in page
@@ -314,7 +312,7 @@ def test_report_on_one_model_speaks_of_no_choice(full_input: ReportInput) -> Non
     assert "What it was chosen from" not in page
 
 
-def test_metric_that_decides_is_the_one_the_guard_was_asked_about(full_input: ReportInput) -> None:
+def test_metric_that_decides_is_the_one_the_guard_was_asked_about(full_input):
     assert full_input.guard is not None
     wanted = replace(full_input.guard.wanted, metric=Metric("recall", 10))
     page = render_report(replace(full_input, guard=replace(full_input.guard, wanted=wanted)))

@@ -40,7 +40,7 @@ def _write(folder: Path, html: str) -> str:
     return (folder / "report.html").as_uri()
 
 
-def test_report_opens_without_complaints_and_asks_for_nothing_else(browser: Browser, address: str) -> None:
+def test_report_opens_without_complaints_and_asks_for_nothing_else(browser, address):
     page = browser.new_page()
     requests: list[str] = []
     complaints: list[str] = []
@@ -55,13 +55,13 @@ def test_report_opens_without_complaints_and_asks_for_nothing_else(browser: Brow
 
 
 @pytest.mark.parametrize("width", [320, 375, 768, 1280])
-def test_report_never_scrolls_sideways(browser: Browser, address: str, width: int) -> None:
+def test_report_never_scrolls_sideways(browser, address, width):
     page = browser.new_page(viewport={"width": width, "height": 800})
     page.goto(address)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_report_shows_one_drawing_of_each_pair_at_each_width(browser: Browser, address: str) -> None:
+def test_report_shows_one_drawing_of_each_pair_at_each_width(browser, address):
     for width, shown, hidden in ((375, ".narrow", ".wide"), (1280, ".wide", ".narrow")):
         page = browser.new_page(viewport={"width": width, "height": 800})
         page.goto(address)
@@ -74,9 +74,7 @@ SCHEMES: list[Literal["light", "dark"]] = ["light", "dark"]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_text_stands_out_from_its_background_in_both_schemes(
-    browser: Browser, address: str, scheme: Literal["light", "dark"]
-) -> None:
+def test_text_stands_out_from_its_background_in_both_schemes(browser, address, scheme):
     page = browser.new_page(color_scheme=scheme)
     page.goto(address)
     ratios = page.evaluate(
@@ -107,7 +105,7 @@ def test_text_stands_out_from_its_background_in_both_schemes(
     assert [pair for pair in ratios if pair[0] < 4.5] == []
 
 
-def test_dark_scheme_is_dark(browser: Browser, address: str) -> None:
+def test_dark_scheme_is_dark(browser, address):
     shades = []
     for scheme in SCHEMES:
         page = browser.new_page(color_scheme=scheme)
@@ -116,7 +114,7 @@ def test_dark_scheme_is_dark(browser: Browser, address: str) -> None:
     assert shades == ["rgb(247, 245, 240)", "rgb(18, 21, 26)"]
 
 
-def test_page_of_all_the_evidence_has_each_of_its_sections(browser: Browser, full_address: str) -> None:
+def test_page_of_all_the_evidence_has_each_of_its_sections(browser, full_address):
     page = browser.new_page()
     page.goto(full_address)
     sections = {link.get_attribute("href") for link in page.locator("nav a").all()}
@@ -124,7 +122,7 @@ def test_page_of_all_the_evidence_has_each_of_its_sections(browser: Browser, ful
     assert all(page.locator(f"{target}").count() == 1 for target in sections)
 
 
-def test_charts_and_strips_tell_their_numbers_to_those_who_cannot_see_them(browser: Browser, full_address: str) -> None:
+def test_charts_and_strips_tell_their_numbers_to_those_who_cannot_see_them(browser, full_address):
     page = browser.new_page()
     page.goto(full_address)
     named = [image.get_attribute("aria-label") or "" for image in page.get_by_role("img").all()]
@@ -134,9 +132,7 @@ def test_charts_and_strips_tell_their_numbers_to_those_who_cannot_see_them(brows
 
 
 @pytest.mark.parametrize("width", [360, 1100])
-def test_names_in_a_chart_neither_cover_each_other_nor_leave_it(
-    browser: Browser, full_address: str, width: int
-) -> None:
+def test_names_in_a_chart_neither_cover_each_other_nor_leave_it(browser, full_address, width):
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.goto(full_address)
     faults = page.evaluate(
@@ -154,7 +150,7 @@ def test_names_in_a_chart_neither_cover_each_other_nor_leave_it(
     assert faults == []
 
 
-def test_every_section_is_printed_and_the_contents_are_not(browser: Browser, full_address: str) -> None:
+def test_every_section_is_printed_and_the_contents_are_not(browser, full_address):
     page = browser.new_page()
     page.goto(full_address)
     page.emulate_media(media="print")

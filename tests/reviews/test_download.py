@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -126,19 +125,10 @@ def target(tmp_path: Path) -> Path:
 
 
 def fetch(
-    site: Site,
-    target: Path,
-    *,
-    sha256: str | None = None,
-    url: str | None = None,
-    timeout_seconds: float = 60,
+    site: Site, target: Path, *, sha256: str | None = None, url: str | None = None, timeout_seconds: float = 60
 ) -> Download:
     return download(
-        url or site.url,
-        target,
-        sha256=sha256,
-        progress=lambda _done, _total: None,
-        timeout_seconds=timeout_seconds,
+        url or site.url, target, sha256=sha256, progress=lambda _done, _total: None, timeout_seconds=timeout_seconds
     )
 
 
@@ -162,60 +152,53 @@ def visible_files(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
 
 
-def test_download_fetches_the_file_and_records_where_it_came_from(site: Site, target: Path) -> None:
+def test_download_fetches_the_file_and_records_where_it_came_from(site, target):
     seen: list[tuple[int, int | None]] = []
     got = download(site.url, target, sha256=None, progress=lambda done, total: seen.append((done, total)))
     assert got == Download(target, sha256_of(REVIEWS), len(REVIEWS), was_present=False)
     assert target.read_bytes() == REVIEWS
     record = json.loads(target.with_name(f"{NAME}.download.json").read_text())
-    assert record == {
-        "url": site.url,
-        "etag": '"v1"',
-        "sha256": got.sha256,
-        "size_bytes": got.size_bytes,
-    }
+    assert record == {"url": site.url, "etag": '"v1"', "sha256": got.sha256, "size_bytes": got.size_bytes}
     assert visible_files(target.parent) == {NAME, f"{NAME}.download.json"}
     assert (seen[0], seen[-1]) == ((0, len(REVIEWS)), (len(REVIEWS), len(REVIEWS)))
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
 
 
-def test_download_asks_nothing_of_the_server_when_the_file_is_there(site: Site, target: Path) -> None:
+def test_download_asks_nothing_of_the_server_when_the_file_is_there(site, target):
     first = fetch(site, target)
     again = fetch(site, target)
     assert again == Download(target, first.sha256, first.size_bytes, was_present=True)
     assert len(site.requests) == 1
 
 
-def test_download_accepts_the_pinned_digest_in_upper_case_also_when_present(site: Site, target: Path) -> None:
+def test_download_accepts_the_pinned_digest_in_upper_case_also_when_present(site, target):
     pin = sha256_of(REVIEWS).upper()
     assert [fetch(site, target, sha256=pin).was_present for _ in range(2)] == [False, True]
 
 
 @pytest.mark.parametrize(("name", "content"), [(NAME, REVIEWS[:-1] + b"x"), (f"{NAME}.download.json", b'{"url":')])
-def test_download_fetches_again_when_the_fetched_file_or_its_record_is_damaged(
-    site: Site, target: Path, name: str, content: bytes
-) -> None:
+def test_download_fetches_again_when_the_fetched_file_or_its_record_is_damaged(site, target, name, content):
     fetch(site, target)
     target.with_name(name).write_bytes(content)
     assert not fetch(site, target).was_present
     assert target.read_bytes() == REVIEWS
 
 
-def test_download_fetches_again_when_the_url_is_another(site: Site, target: Path) -> None:
+def test_download_fetches_again_when_the_url_is_another(site, target):
     fetch(site, target)
     site.body = OTHER_REVIEWS
     assert not fetch(site, target, url=f"{site.url}?version=2").was_present
     assert target.read_bytes() == OTHER_REVIEWS
 
 
-def test_download_uses_a_file_that_was_put_there_by_hand(site: Site, target: Path) -> None:
+def test_download_uses_a_file_that_was_put_there_by_hand(site, target):
     target.parent.mkdir()
     target.write_bytes(b"user,item\nada,1\n")
     assert fetch(site, target).was_present
     assert site.requests == []
 
 
-def test_download_never_replaces_a_file_put_there_by_hand(site: Site, target: Path) -> None:
+def test_download_never_replaces_a_file_put_there_by_hand(site, target):
     target.parent.mkdir()
     target.write_bytes(b"mine")
     with pytest.raises(InvalidInput, match=f"{sha256_of(b'mine')}; expected {sha256_of(REVIEWS)}"):
@@ -223,7 +206,7 @@ def test_download_never_replaces_a_file_put_there_by_hand(site: Site, target: Pa
     assert target.read_bytes() == b"mine"
 
 
-def test_download_continues_a_cut_transfer_where_it_stopped(site: Site, target: Path) -> None:
+def test_download_continues_a_cut_transfer_where_it_stopped(site, target):
     kept = fetch_half(site, target)
     assert 0 < kept <= 200_000
     assert not target.exists()
@@ -231,7 +214,7 @@ def test_download_continues_a_cut_transfer_where_it_stopped(site: Site, target: 
     assert (site.requests[1]["range"], site.requests[1]["if-range"]) == (f"bytes={kept}-", '"v1"')
 
 
-def test_download_continues_after_a_server_that_sends_less_than_asked(site: Site, target: Path) -> None:
+def test_download_continues_after_a_server_that_sends_less_than_asked(site, target):
     kept = fetch_half(site, target)
     site.range_cap = 1000
     with pytest.raises(Unavailable, match=f"came with {kept + 1000:,} bytes; its server announced {len(REVIEWS):,}"):
@@ -241,7 +224,7 @@ def test_download_continues_after_a_server_that_sends_less_than_asked(site: Site
     assert site.requests[2]["range"] == f"bytes={kept + 1000}-"
 
 
-def test_download_survives_a_server_that_cuts_every_connection(site: Site, target: Path) -> None:
+def test_download_survives_a_server_that_cuts_every_connection(site, target):
     site.cuts = [70_000] * 4
     for _ in range(4):
         with pytest.raises(Unavailable, match=r"failed after [\d,]+ bytes"):
@@ -251,14 +234,14 @@ def test_download_survives_a_server_that_cuts_every_connection(site: Site, targe
     assert firsts == sorted(set(firsts))
 
 
-def test_download_continues_by_last_modified_when_the_etag_is_weak(site: Site, target: Path) -> None:
+def test_download_continues_by_last_modified_when_the_etag_is_weak(site, target):
     site.etag, site.last_modified = 'W/"v1"', "Wed, 23 Jul 2014 00:00:00 GMT"
     fetch_half(site, target)
     assert fetch(site, target).sha256 == sha256_of(REVIEWS)
     assert site.requests[1]["if-range"] == site.last_modified
 
 
-def test_download_starts_over_when_nothing_identifies_the_version(site: Site, target: Path) -> None:
+def test_download_starts_over_when_nothing_identifies_the_version(site, target):
     site.etag = None
     fetch_half(site, target)
     assert fetch(site, target).sha256 == sha256_of(REVIEWS)
@@ -279,9 +262,7 @@ def test_download_starts_over_when_nothing_identifies_the_version(site: Site, ta
         ),
     ],
 )
-def test_download_starts_over_when_the_server_does_not_continue_the_same_file(
-    site: Site, target: Path, changes: dict[str, Any], n_requests: int
-) -> None:
+def test_download_starts_over_when_the_server_does_not_continue_the_same_file(site, target, changes, n_requests):
     fetch_half(site, target)
     for name, value in changes.items():
         setattr(site, name, value)
@@ -290,7 +271,7 @@ def test_download_starts_over_when_the_server_does_not_continue_the_same_file(
 
 
 @pytest.mark.parametrize("change", ["version", "size"])
-def test_download_starts_over_when_a_range_is_of_another_file(site: Site, target: Path, change: str) -> None:
+def test_download_starts_over_when_a_range_is_of_another_file(site, target, change):
     """Plain text has no checksum by which it would show later."""
     plain = target.with_suffix("")
     site.body = b"user,item\n" * 30_000
@@ -301,19 +282,19 @@ def test_download_starts_over_when_a_range_is_of_another_file(site: Site, target
     assert len(site.requests) == 3
 
 
-def test_download_starts_over_when_the_part_is_of_another_url(site: Site, target: Path) -> None:
+def test_download_starts_over_when_the_part_is_of_another_url(site, target):
     fetch_half(site, target)
     fetch(site, target, url=f"{site.url}?version=2")
     assert "range" not in site.requests[1]
 
 
-def test_download_starts_over_when_the_state_of_the_part_is_lost(site: Site, target: Path) -> None:
+def test_download_starts_over_when_the_state_of_the_part_is_lost(site, target):
     fetch_half(site, target)
     part_of(target).with_name(f"{NAME}.part.json").write_text('{"url"')
     assert fetch(site, target).sha256 == sha256_of(REVIEWS)
 
 
-def test_download_finishes_a_complete_part_without_another_request(site: Site, target: Path) -> None:
+def test_download_finishes_a_complete_part_without_another_request(site, target):
     """So it is after a kill between the last byte and the rename."""
     kept = fetch_half(site, target)
     with part_of(target).open("ab") as part:
@@ -322,7 +303,7 @@ def test_download_finishes_a_complete_part_without_another_request(site: Site, t
     assert len(site.requests) == 1
 
 
-def test_download_keeps_the_part_when_the_server_fails_in_between(site: Site, target: Path) -> None:
+def test_download_keeps_the_part_when_the_server_fails_in_between(site, target):
     kept = fetch_half(site, target)
     site.status = 503
     with pytest.raises(Unavailable, match="answered 503"):
@@ -333,7 +314,7 @@ def test_download_keeps_the_part_when_the_server_fails_in_between(site: Site, ta
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
-def test_download_refuses_what_the_server_refuses(site: Site, target: Path, status: int) -> None:
+def test_download_refuses_what_the_server_refuses(site, target, status):
     site.status = status
     with pytest.raises(InvalidInput, match=f"answered {status} .*RAW_REVIEWS_URL"):
         fetch(site, target)
@@ -341,7 +322,7 @@ def test_download_refuses_what_the_server_refuses(site: Site, target: Path, stat
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_download_calls_passing_failures_retryable(site: Site, target: Path, status: int) -> None:
+def test_download_calls_passing_failures_retryable(site, target, status):
     site.status = status
     with pytest.raises(Unavailable, match=f"answered {status}"):
         fetch(site, target)
@@ -359,16 +340,14 @@ def test_download_calls_passing_failures_retryable(site: Site, target: Path, sta
         ("reviews.json", b"<?xml version='1.0'?>", "web page or XML that begins"),
     ],
 )
-def test_download_refuses_what_is_no_whole_file_of_data(
-    site: Site, target: Path, name: str, body: bytes, message: str
-) -> None:
+def test_download_refuses_what_is_no_whole_file_of_data(site, target, name, body, message):
     site.body = body
     with pytest.raises(InvalidInput, match=message):
         fetch(site, target.with_name(name))
     assert visible_files(target.parent) == set()
 
 
-def test_download_keeps_the_part_when_a_page_comes_in_its_place(site: Site, target: Path) -> None:
+def test_download_keeps_the_part_when_a_page_comes_in_its_place(site, target):
     kept = fetch_half(site, target)
     site.body, site.etag = b"<html>captive portal</html>", None
     with pytest.raises(InvalidInput, match="web page"):
@@ -376,51 +355,49 @@ def test_download_keeps_the_part_when_a_page_comes_in_its_place(site: Site, targ
     assert part_of(target).stat().st_size == kept
 
 
-def test_download_retries_a_broken_gzip_whose_size_was_not_announced(site: Site, target: Path) -> None:
+def test_download_retries_a_broken_gzip_whose_size_was_not_announced(site, target):
     site.announces_size, site.cuts = False, [200_000]
     with pytest.raises(Unavailable, match="its size was not announced"):
         fetch(site, target)
     assert fetch(site, target).sha256 == sha256_of(REVIEWS)
 
 
-def test_download_takes_plain_data_under_a_plain_name(site: Site, target: Path) -> None:
+def test_download_takes_plain_data_under_a_plain_name(site, target):
     site.body = b"user,item\nada,1\n"
     assert fetch(site, target.with_suffix("")).size_bytes == len(site.body)
 
 
-def test_download_refuses_another_digest_than_pinned(site: Site, target: Path) -> None:
+def test_download_refuses_another_digest_than_pinned(site, target):
     with pytest.raises(InvalidInput, match=f"{sha256_of(REVIEWS)}; expected {'0' * 64}"):
         fetch(site, target, sha256="0" * 64)
     assert visible_files(target.parent) == set()
 
 
-def test_download_follows_a_redirect_and_refuses_a_circle(site: Site, target: Path) -> None:
+def test_download_follows_a_redirect_and_refuses_a_circle(site, target):
     root = site.url.removesuffix(NAME)
     assert fetch(site, target, url=f"{root}moved.gz").sha256 == sha256_of(REVIEWS)
     with pytest.raises(InvalidInput, match="redirects in a circle"):
         fetch(site, target, url=f"{root}circle.gz")
 
 
-def test_download_gives_up_on_a_silent_server(site: Site, target: Path) -> None:
+def test_download_gives_up_on_a_silent_server(site, target):
     site.hangs = True
     with pytest.raises(Unavailable, match="ReadTimeout"):
         fetch(site, target, timeout_seconds=0.2)
 
 
-def test_download_calls_a_closed_port_retryable(site: Site, target: Path) -> None:
+def test_download_calls_a_closed_port_retryable(site, target):
     with pytest.raises(Unavailable, match="ConnectError"):
         fetch(site, target, url="http://127.0.0.1:9/reviews.json.gz")
 
 
-def test_download_refuses_at_once_what_the_disk_cannot_hold(site: Site, target: Path) -> None:
+def test_download_refuses_at_once_what_the_disk_cannot_hold(site, target):
     site.announced_size = 10**15
     with pytest.raises(OutOfSpace, match=f"{target.parent} is full: {10**15:,} more bytes are needed"):
         fetch(site, target)
 
 
-def test_download_says_so_when_the_disk_fills_up_on_the_way(
-    site: Site, target: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_download_says_so_when_the_disk_fills_up_on_the_way(site, target, monkeypatch):
     """The part is a device that is always full, so that the write itself fails as on a full disk."""
     monkeypatch.setattr("reviews.transfer.discard", lambda _part: None)
     target.parent.mkdir()
@@ -430,7 +407,7 @@ def test_download_says_so_when_the_disk_fills_up_on_the_way(
     assert not target.exists()
 
 
-def test_download_stands_back_from_another_process_at_work(site: Site, target: Path) -> None:
+def test_download_stands_back_from_another_process_at_work(site, target):
     target.parent.mkdir()
     with target.with_name(f".{NAME}.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -439,7 +416,7 @@ def test_download_stands_back_from_another_process_at_work(site: Site, target: P
     assert not fetch(site, target).was_present
 
 
-def test_download_keeps_credentials_and_signatures_out_of_messages_and_records(site: Site, target: Path) -> None:
+def test_download_keeps_credentials_and_signatures_out_of_messages_and_records(site, target):
     url = site.url.replace("http://", "http://ada:hunter2@") + "?signature=abc123"
     site.status = 404
     with pytest.raises(InvalidInput) as caught:
@@ -452,18 +429,18 @@ def test_download_keeps_credentials_and_signatures_out_of_messages_and_records(s
 
 
 @pytest.mark.parametrize("url", ["ftp://example.org/a.gz", "reviews.json.gz", "http://", "http://[::1"])
-def test_download_refuses_what_is_no_web_address(site: Site, target: Path, url: str) -> None:
+def test_download_refuses_what_is_no_web_address(site, target, url):
     with pytest.raises(InvalidInput, match=r"expected http://… or https://…"):
         fetch(site, target, url=url)
 
 
-def test_download_refuses_a_folder_that_cannot_be_made(site: Site, tmp_path: Path) -> None:
+def test_download_refuses_a_folder_that_cannot_be_made(site, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InvalidInput, match="Cannot make the folder"):
         fetch(site, tmp_path / "file" / "raw" / NAME)
 
 
-def test_use_local_digests_the_file_and_refuses_another_digest_than_pinned(tmp_path: Path) -> None:
+def test_use_local_digests_the_file_and_refuses_another_digest_than_pinned(tmp_path):
     path = tmp_path / NAME
     path.write_bytes(REVIEWS)
     expected = Download(path, sha256_of(REVIEWS), len(REVIEWS), was_present=True)
@@ -472,29 +449,19 @@ def test_use_local_digests_the_file_and_refuses_another_digest_than_pinned(tmp_p
         use_local(path, sha256="0" * 64)
 
 
-def test_use_local_refuses_what_is_no_file_with_data(tmp_path: Path) -> None:
+def test_use_local_refuses_what_is_no_file_with_data(tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe")
-    reasons = {
-        "missing": "No file at",
-        ".": "is a directory",
-        "empty": "is empty",
-        "pipe": "no regular file",
-    }
+    reasons = {"missing": "No file at", ".": "is a directory", "empty": "is empty", "pipe": "no regular file"}
     for name, reason in reasons.items():
         with pytest.raises(InvalidInput, match=reason):
             use_local(tmp_path / name)
 
 
-def test_options_refuse_a_pin_that_is_no_digest() -> None:
+def test_options_refuse_a_pin_that_is_no_digest():
     with pytest.raises(ValidationError, match="raw_reviews_sha256"):
         DownloadOptions(raw_reviews_sha256="af3e")
 
 
-def test_is_url_tells_addresses_from_paths() -> None:
-    assert [is_url(text) for text in ("HTTPS://a.b/c", "http://a", "a/http", Path("a"))] == [
-        True,
-        True,
-        False,
-        False,
-    ]
+def test_is_url_tells_addresses_from_paths():
+    assert [is_url(text) for text in ("HTTPS://a.b/c", "http://a", "a/http", Path("a"))] == [True, True, False, False]

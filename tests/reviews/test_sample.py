@@ -57,7 +57,7 @@ def _digest(path: Path) -> str:
 SMALL = SampleOptions(n_users=40, n_items=30, seed=5)
 
 
-def test_write_sample_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:
+def test_write_sample_gives_the_same_bytes_in_another_process(tmp_path):
     here = write_sample(tmp_path / "here", SMALL)
     program = (
         "from pathlib import Path; from reviews.sample import *; "
@@ -69,20 +69,18 @@ def test_write_sample_gives_the_same_bytes_in_another_process(tmp_path: Path) ->
     assert _digest(here.products) == _digest(tmp_path / "there" / here.products.name)
 
 
-def test_write_sample_differs_by_seed(tmp_path: Path) -> None:
+def test_write_sample_differs_by_seed(tmp_path):
     one = write_sample(tmp_path / "one", SMALL)
     other = write_sample(tmp_path / "other", SMALL.model_copy(update={"seed": 6}))
     assert _digest(one.reviews) != _digest(other.reviews)
 
 
-def test_write_sample_leaves_only_its_two_files(tmp_path: Path) -> None:
+def test_write_sample_leaves_only_its_two_files(tmp_path):
     files = write_sample(tmp_path, SMALL)
     assert set(tmp_path.iterdir()) == {files.reviews, files.products}
 
 
-def test_sample_has_the_announced_size_and_fields(
-    sample: SampleFiles, lines: list[str], reviews: list[dict[str, Any]]
-) -> None:
+def test_sample_has_the_announced_size_and_fields(sample, lines, reviews):
     assert len(lines) == sample.n_lines
     assert 60_000 <= len(lines) <= 80_000
     assert len({review["reviewerID"] for review in reviews}) == 3000
@@ -90,18 +88,18 @@ def test_sample_has_the_announced_size_and_fields(
     assert all(set(review) == fields for review in reviews)
 
 
-def test_sample_counts_its_broken_lines(sample: SampleFiles, lines: list[str], reviews: list[dict[str, Any]]) -> None:
+def test_sample_counts_its_broken_lines(sample, lines, reviews):
     assert len(lines) - len(reviews) == sample.n_malformed == round(0.002 * len(lines))
 
 
-def test_sample_counts_its_duplicates_before_lines_are_broken(tmp_path: Path) -> None:
+def test_sample_counts_its_duplicates_before_lines_are_broken(tmp_path):
     files = write_sample(tmp_path, SampleOptions(n_users=300, n_items=200, malformed_share=0))
     records = [json.loads(line) for line in gzip.decompress(files.reviews.read_bytes()).splitlines()]
     pairs = Counter((record["reviewerID"], record["asin"]) for record in records)
     assert len(records) - len(pairs) == files.n_duplicates == round(0.01 * len(pairs))
 
 
-def test_sample_repeats_some_reviews_as_they_were_and_some_re_rated(reviews: list[dict[str, Any]]) -> None:
+def test_sample_repeats_some_reviews_as_they_were_and_some_re_rated(reviews):
     by_pair: dict[tuple[str, str], list[float]] = {}
     for review in reviews:
         by_pair.setdefault((review["reviewerID"], review["asin"]), []).append(review["overall"])
@@ -110,12 +108,12 @@ def test_sample_repeats_some_reviews_as_they_were_and_some_re_rated(reviews: lis
     assert 0.4 < n_equal / len(repeated) < 0.6
 
 
-def test_sample_popularity_has_a_long_tail(reviews: list[dict[str, Any]]) -> None:
+def test_sample_popularity_has_a_long_tail(reviews):
     counts = np.sort(list(Counter(review["asin"] for review in reviews).values()))[::-1]
     assert counts[: len(counts) // 10].sum() > 0.35 * counts.sum()
 
 
-def test_sample_popularity_drifts_in_time(reviews: list[dict[str, Any]]) -> None:
+def test_sample_popularity_drifts_in_time(reviews):
     """Of the 50 best sellers of the first third of the reviews, few are best sellers of the last third."""
     in_time = [review["asin"] for review in sorted(reviews, key=lambda review: review["unixReviewTime"])]
     third = len(in_time) // 3
@@ -123,20 +121,20 @@ def test_sample_popularity_drifts_in_time(reviews: list[dict[str, Any]]) -> None
     assert len(early & late) < 25
 
 
-def test_sample_ratings_look_like_amazons(reviews: list[dict[str, Any]]) -> None:
+def test_sample_ratings_look_like_amazons(reviews):
     ratings = np.array([review["overall"] for review in reviews])
     assert 4.0 < ratings.mean() < 4.4
     assert set(ratings) == {1.0, 2.0, 3.0, 4.0, 5.0}
 
 
-def test_sample_days_lie_in_its_span(reviews: list[dict[str, Any]]) -> None:
+def test_sample_days_lie_in_its_span(reviews):
     times = np.array([review["unixReviewTime"] for review in reviews])
     assert (times % 86_400 == 0).all()
     assert np.datetime64(int(times.min()), "s") >= np.datetime64("2009-01-01")
     assert np.datetime64(int(times.max()), "s") <= np.datetime64("2014-06-30")
 
 
-def test_sample_is_learnable_beyond_popularity(reviews: list[dict[str, Any]]) -> None:
+def test_sample_is_learnable_beyond_popularity(reviews):
     """A truncated SVD of the users' earlier reviews ranks the last one twice as well as popularity does."""
     seen, last = _leave_last(reviews)
     popularity = np.tile(seen.sum(axis=0), (len(seen), 1))
@@ -165,24 +163,24 @@ def _ndcg_at_10(scores: np.ndarray, seen: np.ndarray, last: np.ndarray) -> float
     return float(np.where(rank <= 10, 1 / np.log2(rank + 1), 0).mean())
 
 
-def test_sample_titles_are_unique_and_every_25th_id_begins_with_zero(sample: SampleFiles) -> None:
+def test_sample_titles_are_unique_and_every_25th_id_begins_with_zero(sample):
     read = read_titles(sample.products)
     assert (len(read.titles), len(set(read.titles.values())), read.n_skipped) == (1500, 1500, 0)
     assert sum(item_id.startswith("0") and item_id.isdigit() for item_id in read.titles) == 1500 / 25
     assert {len(item_id) for item_id in read.titles} == {10}
 
 
-def test_titles_stay_unique_when_the_shop_outgrows_its_brands() -> None:
+def test_titles_stay_unique_when_the_shop_outgrows_its_brands():
     titles = invent_catalogue(10_000, np.random.default_rng(1)).titles
     assert len(set(titles)) == 10_000
 
 
 @pytest.mark.parametrize("n", [1, 26, 5000])
-def test_invented_ids_are_distinct(n: int) -> None:
+def test_invented_ids_are_distinct(n):
     rng = np.random.default_rng(3)
     assert len(set(invent_item_ids(n, rng))) == len(set(invent_user_ids(n, rng))) == n
 
 
-def test_smallest_sample_can_be_made(tmp_path: Path) -> None:
+def test_smallest_sample_can_be_made(tmp_path):
     files = write_sample(tmp_path, SampleOptions(n_users=1, n_items=1, malformed_share=0))
     assert files.n_lines == 1

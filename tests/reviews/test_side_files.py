@@ -15,7 +15,7 @@ def _write(path: Path, *lines: str) -> Path:
     return path
 
 
-def test_read_titles_reads_json_and_python_literals(tmp_path: Path) -> None:
+def test_read_titles_reads_json_and_python_literals(tmp_path):
     path = _write(
         tmp_path / "meta.json.gz",
         '{"asin": "0528881469", "title": "Rand McNally GPS"}',
@@ -26,13 +26,13 @@ def test_read_titles_reads_json_and_python_literals(tmp_path: Path) -> None:
     assert read_titles(path) == Titles(titles, n_skipped=0)
 
 
-def test_read_titles_reads_a_plain_file(tmp_path: Path) -> None:
+def test_read_titles_reads_a_plain_file(tmp_path):
     path = tmp_path / "meta.json"
     path.write_text('{"asin": "B1", "title": "Lens"}')
     assert read_titles(path).titles == {"B1": "Lens"}
 
 
-def test_read_titles_skips_and_counts_what_is_no_product(tmp_path: Path) -> None:
+def test_read_titles_skips_and_counts_what_is_no_product(tmp_path):
     path = _write(
         tmp_path / "meta.json.gz",
         '{"asin": "B1", "title": "kept"}',
@@ -48,35 +48,35 @@ def test_read_titles_skips_and_counts_what_is_no_product(tmp_path: Path) -> None
     assert read_titles(path) == Titles({"B1": "kept"}, n_skipped=8)
 
 
-def test_read_titles_passes_over_lines_that_are_too_long_and_reads_on(tmp_path: Path) -> None:
+def test_read_titles_passes_over_lines_that_are_too_long_and_reads_on(tmp_path):
     long_line = json.dumps({"asin": "B1", "title": "x" * (3 * MAX_LINE_BYTES)})
     path = _write(tmp_path / "meta.json.gz", long_line, '{"asin": "B2", "title": "next"}')
     assert read_titles(path) == Titles({"B2": "next"}, n_skipped=1)
 
 
 @pytest.mark.parametrize("surplus", [-1, 0, 1])
-def test_read_titles_keeps_a_line_of_exactly_the_longest_length(tmp_path: Path, surplus: int) -> None:
+def test_read_titles_keeps_a_line_of_exactly_the_longest_length(tmp_path, surplus):
     frame = len('{"asin": "B1", "title": ""}\n')
     line = json.dumps({"asin": "B1", "title": "x" * (MAX_LINE_BYTES - frame + surplus)})
     assert read_titles(_write(tmp_path / "meta.json.gz", line)).n_skipped == (surplus > 0)
 
 
-def test_read_titles_leaves_out_items_without_title_and_skips_blank_lines(tmp_path: Path) -> None:
+def test_read_titles_leaves_out_items_without_title_and_skips_blank_lines(tmp_path):
     path = _write(tmp_path / "meta.json.gz", '{"asin": "B1"}', "", '{"asin": "B2", "title": "  "}')
     assert read_titles(path) == Titles({}, n_skipped=0)
 
 
-def test_read_titles_puts_a_title_on_one_line_that_utf8_can_hold(tmp_path: Path) -> None:
+def test_read_titles_puts_a_title_on_one_line_that_utf8_can_hold(tmp_path):
     path = _write(tmp_path / "meta.json.gz", r'{"asin": "B1", "title": " Hub,\n\t7 ports \ud800 "}')
     assert read_titles(path).titles == {"B1": "Hub, 7 ports ?"}
 
 
-def test_read_titles_keeps_the_last_title(tmp_path: Path) -> None:
+def test_read_titles_keeps_the_last_title(tmp_path):
     path = _write(tmp_path / "m.gz", '{"asin": "B1", "title": "old"}', '{"asin": "B1", "title": "new"}')
     assert read_titles(path).titles == {"B1": "new"}
 
 
-def test_read_titles_refuses_a_missing_and_a_truncated_file(tmp_path: Path) -> None:
+def test_read_titles_refuses_a_missing_and_a_truncated_file(tmp_path):
     with pytest.raises(InvalidInput, match="No products file at"):
         read_titles(tmp_path / "meta.json.gz")
     path = _write(tmp_path / "cut.json.gz", *(f'{{"asin": "B{n}", "title": "t"}}' for n in range(500)))
@@ -97,12 +97,12 @@ ROWS = [{"user_id": "A01", "item_id": "007"}, {"user_id": "B", "item_id": "8"}]
         ("lists.csv.gz", gzip.compress(b"userId,itemId\nA01,007\nB,8\n", mtime=0)),
     ],
 )
-def test_ids_are_text_by_whatever_usual_name(name: str, content: bytes, tmp_path: Path) -> None:
+def test_ids_are_text_by_whatever_usual_name(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
     assert read_pairs(tmp_path / name).to_pylist() == ROWS
 
 
-def test_parquet_is_known_by_its_content_and_numbers_become_text(tmp_path: Path) -> None:
+def test_parquet_is_known_by_its_content_and_numbers_become_text(tmp_path):
     pq.write_table(pa.table({"user_id": [1, 2], "item_id": [3, 4], "score": [1, 2]}), tmp_path / "lists")
     assert read_pairs(tmp_path / "lists").to_pylist() == [
         {"user_id": "1", "item_id": "3", "score": 1.0},
@@ -120,7 +120,7 @@ def test_parquet_is_known_by_its_content_and_numbers_become_text(tmp_path: Path)
         (b"PAR1 and nothing more", "cannot be read as a table"),
     ],
 )
-def test_what_is_no_table_of_ids_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+def test_what_is_no_table_of_ids_is_refused(content, message, tmp_path):
     (tmp_path / "lists.csv").write_bytes(content)
     with pytest.raises(InvalidInput, match=message):
         read_pairs(tmp_path / "lists.csv")

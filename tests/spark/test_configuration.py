@@ -15,13 +15,13 @@ from spark.options import GIB, SparkOptions, driver_memory
 
 
 @pytest.mark.parametrize(("machine", "heap"), [(2, "1g"), (24, "6g"), (256, "8g")])
-def test_driver_memory_is_a_quarter_of_the_machine_within_bounds(machine: int, heap: str) -> None:
+def test_driver_memory_is_a_quarter_of_the_machine_within_bounds(machine, heap):
     assert driver_memory(SparkOptions(), machine * GIB) == heap
     assert driver_memory(SparkOptions(spark_driver_memory="3g"), machine * GIB) == "3g"
 
 
 @pytest.mark.parametrize("name", ["spark_driver_memory", "spark_executor_memory"])
-def test_memory_that_java_cannot_read_is_refused(name: str) -> None:
+def test_memory_that_java_cannot_read_is_refused(name):
     with pytest.raises(ValidationError, match=name):
         SparkOptions.model_validate({name: "much"})
 
@@ -37,22 +37,22 @@ def test_memory_that_java_cannot_read_is_refused(name: str) -> None:
         ("yarn", False),
     ],
 )
-def test_only_local_spark_and_a_master_on_loopback_are_on_this_machine(master: str, is_here: bool) -> None:
+def test_only_local_spark_and_a_master_on_loopback_are_on_this_machine(master, is_here):
     assert SparkOptions(spark_master=master).is_on_this_machine == is_here
 
 
 @pytest.mark.parametrize("address", ["host", ":7077", "host:port", "host:70770"])
-def test_master_without_host_and_port_is_refused_by_name(address: str) -> None:
+def test_master_without_host_and_port_is_refused_by_name(address):
     with pytest.raises(ValueError, match=rf"SPARK_MASTER is 'spark://{address}'.*expected spark://host:7077"):
         require_master(SparkOptions(spark_master=f"spark://{address}"))
 
 
-def test_master_that_does_not_answer_is_named_at_once() -> None:
+def test_master_that_does_not_answer_is_named_at_once():
     with pytest.raises(ConnectionError, match=r"SPARK_MASTER is 'spark://127\.0\.0\.1:9'"):
         require_master(SparkOptions(spark_master="spark://127.0.0.1:9"))
 
 
-def test_executors_are_as_large_as_the_options_say() -> None:
+def test_executors_are_as_large_as_the_options_say():
     options = SparkOptions(
         spark_master="spark://host:7077", spark_executor_memory="900m", spark_executor_cores=2, spark_max_cores=6
     )
@@ -60,7 +60,7 @@ def test_executors_are_as_large_as_the_options_say() -> None:
     assert sizes.items() <= dict(configuration(options, "sizes").getAll()).items()
 
 
-def test_cluster_gets_all_its_cores_unless_told_otherwise_and_local_spark_no_executor_settings() -> None:
+def test_cluster_gets_all_its_cores_unless_told_otherwise_and_local_spark_no_executor_settings():
     cluster = dict(configuration(SparkOptions(spark_master="spark://host:7077"), "all").getAll())
     local = dict(configuration(SparkOptions(), "local").getAll())
     assert cluster["spark.executor.memory"] == "1g"
@@ -78,8 +78,8 @@ def test_cluster_gets_all_its_cores_unless_told_otherwise_and_local_spark_no_exe
     ],
 )
 def test_only_a_session_on_this_machine_with_native_blas_does_without_the_thorough_compiler(
-    monkeypatch: pytest.MonkeyPatch, master: str, library: str | None, is_quick: bool
-) -> None:
+    monkeypatch, master, library, is_quick
+):
     monkeypatch.setattr(spark.configuration, "find_library", lambda _: library)
     assert (spark.configuration.compiler_flag(SparkOptions(spark_master=master)) != "") == is_quick
 
@@ -94,11 +94,11 @@ def ivy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_jars_are_fetched_where_there_are_none(tmp_path: Path) -> None:
+def test_jars_are_fetched_where_there_are_none(tmp_path):
     assert jar_settings(SparkOptions(), tmp_path) == {"spark.jars.packages": PACKAGE, "spark.jars.ivy": str(tmp_path)}
 
 
-def test_spark_on_this_machine_takes_the_jars_where_they_lie_and_executors_elsewhere_are_sent_them(ivy: Path) -> None:
+def test_spark_on_this_machine_takes_the_jars_where_they_lie_and_executors_elsewhere_are_sent_them(ivy):
     paths = [ivy / "jars" / name for name in JARS]
     class_path = ":".join(map(str, paths))
     local, cluster, elsewhere = (
@@ -111,7 +111,7 @@ def test_spark_on_this_machine_takes_the_jars_where_they_lie_and_executors_elsew
 
 
 @pytest.mark.parametrize("left", [0, 10, 60])
-def test_jar_whose_fetch_was_cut_off_is_fetched_again(ivy: Path, left: int) -> None:
+def test_jar_whose_fetch_was_cut_off_is_fetched_again(ivy, left):
     cut = ivy / "jars" / JARS[2]
     cut.write_bytes(cut.read_bytes()[:left])
     assert "spark.jars.packages" in jar_settings(SparkOptions(), ivy)
@@ -131,25 +131,23 @@ def write_java(folder: Path, said: str, status: int = 0) -> Path:
     ("said", "version"),
     [('openjdk version "17.0.15" 2025-04-15', 17), ('java version "1.8.0_402"', 8), ('openjdk version "21" 2023', 21)],
 )
-def test_java_version_reads_what_java_says(tmp_path: Path, said: str, version: int) -> None:
+def test_java_version_reads_what_java_says(tmp_path, said, version):
     assert java_version(write_java(tmp_path, said)) == version
 
 
-def test_java_version_refuses_a_program_that_is_no_java(tmp_path: Path) -> None:
+def test_java_version_refuses_a_program_that_is_no_java(tmp_path):
     with pytest.raises(ValueError, match="should name a version, but says 'hello'"):
         java_version(write_java(tmp_path, "hello"))
 
 
-def test_require_java_refuses_an_old_java_and_says_what_to_type(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_require_java_refuses_an_old_java_and_says_what_to_type(tmp_path, monkeypatch):
     write_java(tmp_path, 'openjdk version "11.0.2" 2019-01-15')
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(ValueError, match=r"is Java 11; Spark needs Java 17 .* apt-get install openjdk-17"):
         require_java()
 
 
-def test_find_java_says_when_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_java_says_when_there_is_none(tmp_path, monkeypatch):
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(ValueError, match=f"JAVA_HOME is '{tmp_path}'"):
         find_java()
@@ -159,7 +157,7 @@ def test_find_java_says_when_there_is_none(tmp_path: Path, monkeypatch: pytest.M
         find_java()
 
 
-def test_launch_jvm_tells_what_a_jvm_that_ends_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_launch_jvm_tells_what_a_jvm_that_ends_said(tmp_path, monkeypatch):
     write_java(tmp_path, 'openjdk version "17.0.1"\nModule jdk.incubator.vector not found', status=1)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(ValueError, match=r"(?s)ended before it was up.*jdk\.incubator\.vector not found"):

@@ -87,7 +87,7 @@ def build(session: SparkSession, tmp_path: Path) -> Build:
     return of_reviews
 
 
-def test_build_dataset_writes_the_tables_of_a_small_graph(build: Build) -> None:
+def test_build_dataset_writes_the_tables_of_a_small_graph(build):
     built = build(SQUARE)
     assert sorted(path.name for path in built.folder.iterdir()) == sorted(f"{name}.parquet" for name in TABLES)
     assert built.rows("user_map") == [(0, "U1"), (1, "u2")]
@@ -105,30 +105,30 @@ def test_build_dataset_writes_the_tables_of_a_small_graph(build: Build) -> None:
     )
 
 
-def test_build_dataset_takes_the_last_line_of_reviews_at_the_same_time(build: Build) -> None:
+def test_build_dataset_takes_the_last_line_of_reviews_at_the_same_time(build):
     built = build([("u", "i", 5.0, 7), ("u", "i", 1.0, 7), ("u", "i", 3.0, 7), ("u", "i", 4.0, 6)], k=1)
     assert built.rows("interactions") == [(0, 0, 3.0, 7)]
 
 
-def test_build_dataset_keeps_ratings_and_timestamps_that_are_all_null(build: Build) -> None:
+def test_build_dataset_keeps_ratings_and_timestamps_that_are_all_null(build):
     built = build([("u", "b", None, None), ("u", "a", None, None), ("u", "b", None, None)], k=1)
     assert built.rows("interactions") == [(0, 0, None, None), (0, 1, None, None)]
     assert built.rows("popular_items") == [(0, "a", 1, None), (1, "b", 1, None)]
     assert built.counts.n_duplicates == 1
 
 
-def test_build_dataset_orders_popular_items_by_count_then_index(build: Build) -> None:
+def test_build_dataset_orders_popular_items_by_count_then_index(build):
     built = build([("u", "c", 1.0, 1), ("u", "a", 1.0, 1), ("u", "b", 1.0, 1), ("v", "c", 2.0, 1)], k=1)
     assert built.rows("popular_items") == [(2, "c", 2, 1.5), (0, "a", 1, 1.0), (1, "b", 1, 1.0)]
 
 
-def test_build_dataset_orders_ids_by_their_bytes(build: Build) -> None:
+def test_build_dataset_orders_ids_by_their_bytes(build):
     ids = ["0528881469", "a", 'a"b', "Z", "é", "\U0001f600", "\uffff"]
     built = build([(user, "i", 1.0, 1) for user in ids], k=1)
     assert [user for _, user in built.rows("user_map")] == sorted(ids, key=lambda user: user.encode())
 
 
-def test_build_dataset_does_not_show_how_the_input_was_cut(build: Build) -> None:
+def test_build_dataset_does_not_show_how_the_input_was_cut(build):
     random = np.random.default_rng(5)
     drawn = random.integers(0, [30, 20, 5, 3], size=(600, 4))  # many users with many items at one time
     columns = [[f"u{n}" for n in drawn[:, 0]], [f"i{n}" for n in drawn[:, 1]], 1.0 + drawn[:, 2], 1 + drawn[:, 3]]
@@ -138,24 +138,24 @@ def test_build_dataset_does_not_show_how_the_input_was_cut(build: Build) -> None
     assert build(parts).digests() == build([whole]).digests()
 
 
-def test_build_dataset_emptied_by_k_says_what_each_smaller_k_leaves(build: Build) -> None:
+def test_build_dataset_emptied_by_k_says_what_each_smaller_k_leaves(build):
     built = build(SQUARE, k=3)
     assert (built.counts.n_interactions, built.counts.n_users, built.counts.n_items) == (0, 0, 0)
     assert built.counts.left_by_k == {1: (3, 2, 5), 2: (2, 2, 4)}
     assert not built.folder.exists()
 
 
-def test_build_dataset_of_no_reviews_leaves_nothing(build: Build) -> None:
+def test_build_dataset_of_no_reviews_leaves_nothing(build):
     counts = build([]).counts
     assert (counts.n_reviews, counts.n_interactions, counts.left_by_k) == (0, 0, {1: (0, 0, 0)})
 
 
-def test_build_dataset_names_the_column_that_is_missing(build: Build) -> None:
+def test_build_dataset_names_the_column_that_is_missing(build):
     with pytest.raises(ValueError, match=r"lacks column\(s\) \['rating', 'timestamp'\]; found \['item_id', 'line'"):
         build([pa.table({"user_id": ["u"], "item_id": ["i"], "line": [1]})])
 
 
-def test_sample_users_keeps_about_the_share_and_whole_users(session: SparkSession) -> None:
+def test_sample_users_keeps_about_the_share_and_whole_users(session):
     reviews = session.range(4000).selectExpr("cast(id % 2000 as string) user_id", "id")
     kept = {row.user_id: row["count"] for row in sample_users(reviews, 0.25, 42).groupBy("user_id").count().collect()}
     assert set(kept.values()) == {2}
@@ -164,7 +164,7 @@ def test_sample_users_keeps_about_the_share_and_whole_users(session: SparkSessio
     assert other != set(kept)
 
 
-def test_sample_fraction_is_counted(build: Build) -> None:
+def test_sample_fraction_is_counted(build):
     counts = build([(f"user {number}", "i", 1.0, 1) for number in range(60)], k=1, sample_fraction=0.5).counts
     assert counts.n_reviews == 60
     assert 10 < counts.n_sampled < 50
@@ -199,7 +199,7 @@ def pandas_core(reviews: pd.DataFrame, k: int) -> pd.DataFrame:
         ("amazon-reviews-196k/reviews.json.gz", 20, None),
     ],
 )
-def test_build_dataset_equals_pandas(build: Build, shared_data: Path, name: str, k: int, n_pairs: int | None) -> None:
+def test_build_dataset_equals_pandas(build, shared_data, name, k, n_pairs):
     reviews = read_reviews(shared_data / name)
     built = build([pa.Table.from_pandas(reviews, preserve_index=False)], k)
     expected = pandas_core(reviews, k)

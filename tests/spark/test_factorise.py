@@ -61,7 +61,7 @@ def usual(session: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> np
     return users
 
 
-def test_implicit_als_ranks_each_users_withheld_item_first(session: SparkSession, train: str) -> None:
+def test_implicit_als_ranks_each_users_withheld_item_first(session, train):
     users, items = factors_of(factorise(session, [train], parameters(maxiter=10)), N_USERS, N_ITEMS)
     scores = users @ items.T
     seen = checkerboard()
@@ -69,7 +69,7 @@ def test_implicit_als_ranks_each_users_withheld_item_first(session: SparkSession
     np.testing.assert_array_equal(scores.argmax(axis=1), withheld(np.arange(N_USERS)))
 
 
-def test_explicit_als_learns_the_ratings(session: SparkSession, train: str) -> None:
+def test_explicit_als_learns_the_ratings(session, train):
     model = factorise(session, [train], parameters(implicit=False, reg=0.01, maxiter=10))
     users, items = factors_of(model, N_USERS, N_ITEMS)
     seen = checkerboard()
@@ -77,7 +77,7 @@ def test_explicit_als_learns_the_ratings(session: SparkSession, train: str) -> N
     np.testing.assert_allclose(predicted, seen["rating"].to_numpy(), atol=0.1)
 
 
-def test_factors_are_float32_matrices_with_zeros_for_what_was_not_trained(session: SparkSession, train: str) -> None:
+def test_factors_are_float32_matrices_with_zeros_for_what_was_not_trained(session, train):
     users, items = factors_of(factorise(session, [train], parameters()), N_USERS + 2, N_ITEMS + 1)
     assert (users.shape, items.shape) == ((N_USERS + 2, 4), (N_ITEMS + 1, 4))
     assert users.dtype == items.dtype == np.float32
@@ -87,9 +87,7 @@ def test_factors_are_float32_matrices_with_zeros_for_what_was_not_trained(sessio
     assert not items[N_ITEMS:].any()
 
 
-def test_factors_do_not_depend_on_how_many_are_fetched_at_once(
-    session: SparkSession, train: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_factors_do_not_depend_on_how_many_are_fetched_at_once(session, train, monkeypatch):
     model = factorise(session, [train], parameters())
     whole = factors_of(model, N_USERS, N_ITEMS)
     monkeypatch.setattr(engine, "SLICE_BYTES", 4 * 4 * 17)  # 17 rows of rank 4
@@ -104,9 +102,7 @@ def cut(table: pa.Table, folder: Path) -> list[str]:
     return [write(shuffled.slice(n * third, third), folder / f"{9 - n}.parquet") for n in range(3)]
 
 
-def test_als_meets_the_same_rows_in_the_same_order_however_they_are_cut(
-    session: SparkSession, train: str, tmp_path: Path
-) -> None:
+def test_als_meets_the_same_rows_in_the_same_order_however_they_are_cut(session, train, tmp_path):
     met = [
         engine._ratings(session.read.parquet(*paths), parameters()).select("*", sf.spark_partition_id()).collect()
         for paths in ([train], cut(checkerboard(), tmp_path))
@@ -116,9 +112,7 @@ def test_als_meets_the_same_rows_in_the_same_order_however_they_are_cut(
 
 
 @pytest.mark.parametrize("implicit", [True, False])
-def test_the_same_interactions_give_the_same_bytes_however_they_are_cut(
-    session: SparkSession, train: str, tmp_path: Path, implicit: bool
-) -> None:
+def test_the_same_interactions_give_the_same_bytes_however_they_are_cut(session, train, tmp_path, implicit):
     parts = cut(checkerboard(), tmp_path)
     for name, paths in (("whole", [train]), ("again", [train]), ("parts", parts)):
         save_model(factorise(session, paths, parameters(implicit=implicit, n_blocks=4)), tmp_path / name, write_parquet)
@@ -128,16 +122,12 @@ def test_the_same_interactions_give_the_same_bytes_however_they_are_cut(
 @pytest.mark.parametrize(
     "changed", [{"rank": 5}, {"reg": 0.5}, {"alpha": 1.0}, {"maxiter": 1}, {"seed": 1}, {"implicit": False}]
 )
-def test_each_parameter_is_obeyed(
-    session: SparkSession, train: str, usual: npt.NDArray[np.float32], changed: dict[str, Any]
-) -> None:
+def test_each_parameter_is_obeyed(session, train, usual, changed):
     other, _ = factors_of(factorise(session, [train], parameters(**changed)), N_USERS, N_ITEMS)
     assert usual.shape != other.shape or not np.allclose(usual, other)
 
 
-def test_saved_model_is_loaded_by_spark_with_the_same_factors(
-    session: SparkSession, train: str, tmp_path: Path
-) -> None:
+def test_saved_model_is_loaded_by_spark_with_the_same_factors(session, train, tmp_path):
     model = factorise(session, [train], parameters())
     save_model(model, tmp_path / "als_model", write_parquet)
     loaded = ALSModel.load(str(tmp_path / "als_model"))
@@ -146,9 +136,7 @@ def test_saved_model_is_loaded_by_spark_with_the_same_factors(
         np.testing.assert_array_equal(one, other)
 
 
-def test_save_model_replaces_a_model_and_leaves_only_its_files(
-    session: SparkSession, train: str, tmp_path: Path
-) -> None:
+def test_save_model_replaces_a_model_and_leaves_only_its_files(session, train, tmp_path):
     save_model(factorise(session, [train], parameters(n_blocks=3)), tmp_path / "als_model", write_parquet)
     save_model(factorise(session, [train], parameters(n_blocks=2)), tmp_path / "als_model", write_parquet)
     assert list(digests(tmp_path / "als_model")) == [
@@ -160,14 +148,14 @@ def test_save_model_replaces_a_model_and_leaves_only_its_files(
     ]
 
 
-def test_no_file_of_a_saved_model_shows_which_jvm_wrote_it(session: SparkSession, train: str, tmp_path: Path) -> None:
+def test_no_file_of_a_saved_model_shows_which_jvm_wrote_it(session, train, tmp_path):
     """Spark's writer lists a column's encodings in the order of a hash set, which each JVM seeds anew."""
     save_model(factorise(session, [train], parameters()), tmp_path / "als_model", write_parquet)
     writers = {pq.read_metadata(path).created_by for path in (tmp_path / "als_model").rglob("*.parquet")}
     assert [writer.startswith("parquet-cpp-arrow") for writer in writers] == [True]
 
 
-def test_explicit_fit_refuses_interactions_without_ratings(session: SparkSession, tmp_path: Path) -> None:
+def test_explicit_fit_refuses_interactions_without_ratings(session, tmp_path):
     table = checkerboard().slice(0, 3).set_column(2, "rating", pa.array([5.0, None, None], pa.float32()))
     unrated = write(table, tmp_path / "unrated.parquet")
     with pytest.raises(ValueError, match=r"2 of 3 interactions in .* have no rating; .* implicit=True"):
@@ -175,6 +163,6 @@ def test_explicit_fit_refuses_interactions_without_ratings(session: SparkSession
     assert factorise(session, [unrated], parameters()).rank == 4
 
 
-def test_fit_refuses_no_interactions(session: SparkSession, tmp_path: Path) -> None:
+def test_fit_refuses_no_interactions(session, tmp_path):
     with pytest.raises(ValueError, match="hold 0 interactions"):
         factorise(session, [write(checkerboard().slice(0, 0), tmp_path / "empty.parquet")], parameters())

@@ -35,7 +35,7 @@ def left_by(session: SparkSession, edges: Edges, k: int) -> tuple[set[tuple[int,
     return {(row.user, row.item) for row in core.collect()}, passes
 
 
-def test_k_core_drops_the_chain_that_one_filter_leaves(session: SparkSession) -> None:
+def test_k_core_drops_the_chain_that_one_filter_leaves(session):
     square = [(1, 1), (1, 2), (2, 1), (2, 2)]
     tail = [(3, 2), (3, 3), (4, 3)]  # user 4 is low; without it item 3 is; without that user 3 is
     left, passes = left_by(session, [*square, *tail], k=2)
@@ -48,7 +48,7 @@ def test_k_core_drops_the_chain_that_one_filter_leaves(session: SparkSession) ->
     )
 
 
-def test_k_core_of_a_graph_without_core_is_empty(session: SparkSession) -> None:
+def test_k_core_of_a_graph_without_core_is_empty(session):
     left, passes = left_by(session, [(1, 1), (2, 2)], k=2)
     assert left == set()
     assert passes[-1] == KCorePass(2, n_users=0, n_items=0, n_interactions=0)
@@ -56,7 +56,7 @@ def test_k_core_of_a_graph_without_core_is_empty(session: SparkSession) -> None:
 
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(edges=graphs, k=st.integers(1, 3))
-def test_k_core_equals_dropping_one_by_one(session: SparkSession, edges: Edges, k: int) -> None:
+def test_k_core_equals_dropping_one_by_one(session, edges, k):
     left, passes = left_by(session, edges, k)
     assert left == naive_k_core(edges, k)
     assert passes[-1].n_interactions == len(left)

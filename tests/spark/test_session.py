@@ -3,13 +3,10 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
 
-from deployments.s3_server import S3Server
 from schema.s3 import S3Access
 from spark.configuration import set_s3_access
 from spark.hadoop import scratch_uri
@@ -107,7 +104,7 @@ def run(code: str, *arguments: str, **more: Any) -> subprocess.CompletedProcess[
     return done
 
 
-def test_session_obeys_its_options_and_has_no_web_page_and_one_blas_thread(session: SparkSession) -> None:
+def test_session_obeys_its_options_and_has_no_web_page_and_one_blas_thread(session):
     assert session.sparkContext.master == "local[2]"
     assert session.conf.get("spark.sql.shuffle.partitions") == "3"
     assert session.conf.get("spark.sql.session.timeZone") == "UTC"
@@ -115,39 +112,39 @@ def test_session_obeys_its_options_and_has_no_web_page_and_one_blas_thread(sessi
     assert session._jvm.java.lang.System.getenv("OPENBLAS_NUM_THREADS") == "1"
 
 
-def test_first_session_of_a_process_decides_the_heap() -> None:
+def test_first_session_of_a_process_decides_the_heap():
     assert 0.85 * GIB < int(run(SHOW_HEAP).stdout) <= GIB  # one survivor space does not count
 
 
-def test_jvm_that_died_is_followed_by_another_whose_warnings_reach_the_listener() -> None:
+def test_jvm_that_died_is_followed_by_another_whose_warnings_reach_the_listener():
     failed, counted, warned = run(KILLED).stdout.splitlines()
     assert (failed, counted) == ("DriverLost", "5")
     assert warned == repr([JvmLine("WARNING", "Speaker", 'two\nlines of "it"')])
 
 
 @pytest.mark.parametrize("where", ["spark.session.SparkSession", "spark.session.SparkContext.setCheckpointDir"])
-def test_jvm_that_dies_while_a_session_is_opened_is_followed_by_another(where: str) -> None:
+def test_jvm_that_dies_while_a_session_is_opened_is_followed_by_another(where):
     assert run(KILLED_AT_ITS_START.format(where=where)).stdout.splitlines() == ["DriverLost", "5"]
 
 
-def test_scratch_uris_differ_and_lie_in_a_folder_that_spark_reaches(session: SparkSession) -> None:
+def test_scratch_uris_differ_and_lie_in_a_folder_that_spark_reaches(session):
     first, second = scratch_uri(session, "rows"), scratch_uri(session, "rows")
     session.range(3).write.parquet(first)
     assert first != second
     assert session.read.parquet(first).count() == 3
 
 
-def test_open_session_refuses_a_second_one_in_the_same_thread(session: SparkSession) -> None:
+def test_open_session_refuses_a_second_one_in_the_same_thread(session):
     with pytest.raises(RuntimeError, match="has a Spark session open"), open_session(SparkOptions(), "second"):
         pass
     assert session.range(2).count() == 2
 
 
-def test_describe_blas_names_one_of_the_kinds_there_are(session: SparkSession) -> None:
+def test_describe_blas_names_one_of_the_kinds_there_are(session):
     assert describe_blas(session) in {"OpenBLAS (native)", "native", "Vector API", "pure Java"}
 
 
-def test_open_session_says_nothing_keeps_the_jvm_and_leaves_nothing(tmp_path: Path) -> None:
+def test_open_session_says_nothing_keeps_the_jvm_and_leaves_nothing(tmp_path):
     scratch, temporary = tmp_path / "scratch", tmp_path / "temporary"
     scratch.mkdir()
     temporary.mkdir()
@@ -159,7 +156,7 @@ def test_open_session_says_nothing_keeps_the_jvm_and_leaves_nothing(tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scratch", "temporary"]
 
 
-def test_credentials_are_in_nothing_that_is_shown(session: SparkSession) -> None:
+def test_credentials_are_in_nothing_that_is_shown(session):
     context = session.sparkContext
     set_s3_access(context, ACCESS)
     try:
@@ -175,6 +172,6 @@ def test_credentials_are_in_nothing_that_is_shown(session: SparkSession) -> None
             context._jsc.hadoopConfiguration().unset(f"fs.s3a.{name}")
 
 
-def test_process_that_comes_to_a_server_gets_a_jvm_that_reaches_it(minio: S3Server) -> None:
+def test_process_that_comes_to_a_server_gets_a_jvm_that_reaches_it(minio):
     credentials = minio.credentials
     run(LOCAL_THEN_SERVERS, minio.endpoint_url, minio.bucket, credentials.access_key, credentials.secret_key)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from servers import set_variables
 
 from deployments.s3_server import S3Server
 from storage.opening import open_store
@@ -26,16 +27,12 @@ def _local(request: pytest.FixtureRequest) -> Callable[[], str]:
 def _s3(fixture: str) -> Backend:
     def make(request: pytest.FixtureRequest) -> Callable[[], str]:
         server: S3Server = request.getfixturevalue(fixture)
-        speak_to(server, request.getfixturevalue("monkeypatch"))
+        monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+        set_variables(monkeypatch, server)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint_url)  # S3 URIs mean this server
         return lambda: f"s3://{server.bucket}/{uuid.uuid4().hex}"
 
     return make
-
-
-def speak_to(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a server the one that S3 URIs mean, in this process and in those it starts."""
-    for name, value in (server.environment() | {"AWS_ENDPOINT_URL": server.endpoint_url}).items():
-        monkeypatch.setenv(name, value)
 
 
 BACKENDS: dict[str, Backend] = {

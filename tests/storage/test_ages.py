@@ -43,28 +43,28 @@ def local(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "store")
 
 
-def test_an_object_was_written_when_it_was_created(store: Store) -> None:
+def test_an_object_was_written_when_it_was_created(store):
     assert store.written_at("a/b") is None
     store.create("a/b", b"content")
     assert now() - MINUTE < moment(store, "a/b") < now() + MINUTE
     assert moment(store, "a/b").utcoffset() == timedelta(0)
 
 
-def test_a_folder_of_objects_was_never_written(store: Store) -> None:
+def test_a_folder_of_objects_was_never_written(store):
     store.create("a/b", b"")
     assert store.written_at("a") is None
     with pytest.raises(ObjectNotFound):
         store.renew("a")
 
 
-def test_a_replaced_object_is_no_older_than_before(store: Store) -> None:
+def test_a_replaced_object_is_no_older_than_before(store):
     version = store.replace("pointer", b"1", None).version
     before = moment(store, "pointer")
     store.replace("pointer", b"2", version)
     assert moment(store, "pointer") >= before
 
 
-def test_a_renewed_object_is_younger_and_else_the_same(store: Store) -> None:
+def test_a_renewed_object_is_younger_and_else_the_same(store):
     store.create("a/b", b"content")
     store.create("a/c", b"")
     before = moment(store, "a/b")
@@ -74,7 +74,7 @@ def test_a_renewed_object_is_younger_and_else_the_same(store: Store) -> None:
     assert store.head("a/b") == next(store.list("a/b"))
 
 
-def test_a_renewed_object_can_be_replaced_by_who_reads_it_again(store: Store) -> None:
+def test_a_renewed_object_can_be_replaced_by_who_reads_it_again(store):
     store.replace("pointer", b"1", None)
     store.renew("pointer")
     info = store.head("pointer")
@@ -83,7 +83,7 @@ def test_a_renewed_object_can_be_replaced_by_who_reads_it_again(store: Store) ->
     assert store.read("pointer") == b"2"
 
 
-def test_renewing_a_free_key_says_so_and_stores_nothing(store: Store) -> None:
+def test_renewing_a_free_key_says_so_and_stores_nothing(store):
     store.create("a", b"")
     store.delete("a")
     with pytest.raises(ObjectNotFound, match="/a does not exist"):
@@ -91,7 +91,7 @@ def test_renewing_a_free_key_says_so_and_stores_nothing(store: Store) -> None:
     assert list(store.list("")) == []
 
 
-def test_no_reader_misses_an_object_that_is_being_renewed(store: Store, store_uri: str) -> None:
+def test_no_reader_misses_an_object_that_is_being_renewed(store, store_uri):
     store.create("a", b"content" * 10_000)
     has_begun, is_done = threading.Event(), threading.Event()
     seen: set[bytes | str] = set()
@@ -116,7 +116,7 @@ def test_no_reader_misses_an_object_that_is_being_renewed(store: Store, store_ur
 
 
 @pytest.mark.parametrize("remove", [False, True])
-def test_sweep_never_touches_objects(store: Store, remove: bool) -> None:
+def test_sweep_never_touches_objects(store, remove):
     assert list(store.sweep(now() + MINUTE, remove=remove)) == []
     version = store.replace("pointer", b"1", None).version
     store.replace("pointer", b"2", version)
@@ -134,7 +134,7 @@ def leave(folder: Path, name: str, written_at: datetime = LONG_AGO) -> Path:
     return path
 
 
-def test_a_files_age_is_that_of_its_last_change(local: LocalStore, tmp_path: Path) -> None:
+def test_a_files_age_is_that_of_its_last_change(local, tmp_path):
     local.create("a", b"content")
     os.utime(tmp_path / "store" / "a", (LONG_AGO.timestamp(), LONG_AGO.timestamp()))
     assert local.written_at("a") == LONG_AGO
@@ -143,9 +143,7 @@ def test_a_files_age_is_that_of_its_last_change(local: LocalStore, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["elsewhere~1~0123abcd~0", "of-no-writer-we-know"])
-def test_sweep_finds_files_of_other_hosts_and_removes_them_if_asked(
-    local: LocalStore, tmp_path: Path, name: str
-) -> None:
+def test_sweep_finds_files_of_other_hosts_and_removes_them_if_asked(local, tmp_path, name):
     path = leave(tmp_path / "store", name)
     assert list(local.sweep(LONG_AGO, remove=True)) == []
     assert list(local.sweep(now() - MINUTE, remove=False)) == [f".tmp/{name}"]
@@ -154,7 +152,7 @@ def test_sweep_finds_files_of_other_hosts_and_removes_them_if_asked(
     assert not path.exists()
 
 
-def test_sweep_keeps_what_a_writer_may_be_at(local: LocalStore, tmp_path: Path) -> None:
+def test_sweep_keeps_what_a_writer_may_be_at(local, tmp_path):
     of_this_process = leave(tmp_path / "store", temporary_name())
     of_its_parent = leave(tmp_path / "store", f"{temporary_name().split('~')[0]}~{os.getppid()}~0123abcd~0")
     of_elsewhere = leave(tmp_path / "store", "elsewhere~1~0123abcd~0", now())
@@ -162,13 +160,13 @@ def test_sweep_keeps_what_a_writer_may_be_at(local: LocalStore, tmp_path: Path) 
     assert all(path.exists() for path in (of_this_process, of_its_parent, of_elsewhere))
 
 
-def test_sweep_removes_as_it_is_read(local: LocalStore, tmp_path: Path) -> None:
+def test_sweep_removes_as_it_is_read(local, tmp_path):
     paths = [leave(tmp_path / "store", f"elsewhere~1~0123abcd~{number}") for number in range(2)]
     swept = local.sweep(now() - MINUTE, remove=True)
     next(swept)
     assert [path.exists() for path in paths] == [False, True]
 
 
-def test_sweep_of_a_store_that_is_not_there_makes_none(local: LocalStore, tmp_path: Path) -> None:
+def test_sweep_of_a_store_that_is_not_there_makes_none(local, tmp_path):
     assert list(local.sweep(now(), remove=True)) == []
     assert not (tmp_path / "store").exists()

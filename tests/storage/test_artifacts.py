@@ -44,7 +44,7 @@ def publish(store: Store, folder: Path, n_users: int = 3) -> Manifest:
     return artifacts.publish(store, "models", "1f3a", folder, **ORIGIN, counts={"n_users": n_users})
 
 
-def test_publish_makes_an_artifact_that_find_finds(store: Store, artifact_folder: Path) -> None:
+def test_publish_makes_an_artifact_that_find_finds(store, artifact_folder):
     assert artifacts.find(store, "models", "1f3a") is None
     manifest = publish(store, artifact_folder)
     assert artifacts.find(store, "models", "1f3a") == manifest
@@ -60,7 +60,7 @@ def test_publish_makes_an_artifact_that_find_finds(store: Store, artifact_folder
     ]
 
 
-def test_publish_again_returns_the_first_and_writes_nothing(store: Store, artifact_folder: Path) -> None:
+def test_publish_again_returns_the_first_and_writes_nothing(store, artifact_folder):
     first = publish(store, artifact_folder)
     before = list(store.list(""))
     (artifact_folder / "metadata.json").write_bytes(b"other")
@@ -70,9 +70,7 @@ def test_publish_again_returns_the_first_and_writes_nothing(store: Store, artifa
 
 @pytest.mark.parametrize("n_creates", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("is_last_done", [False, True])
-def test_publish_cut_anywhere_ends_the_same_when_done_again(
-    artifact_folder: Path, n_creates: int, is_last_done: bool
-) -> None:
+def test_publish_cut_anywhere_ends_the_same_when_done_again(artifact_folder, n_creates, is_last_done):
     whole = MemoryStore("whole")
     expected = publish(whole, artifact_folder)
     store = FailingStore(n_creates, is_last_done)
@@ -84,7 +82,7 @@ def test_publish_cut_anywhere_ends_the_same_when_done_again(
     assert [info.key for info in store.list("")] == [info.key for info in whole.list("")]
 
 
-def test_a_cut_writer_with_other_bytes_never_gets_into_the_manifest(artifact_folder: Path) -> None:
+def test_a_cut_writer_with_other_bytes_never_gets_into_the_manifest(artifact_folder):
     store = FailingStore(n_creates=4, is_last_done=True)
     with pytest.raises(PowerCutError):
         publish(store, artifact_folder)
@@ -94,9 +92,7 @@ def test_a_cut_writer_with_other_bytes_never_gets_into_the_manifest(artifact_fol
         assert store.read(f"models/1f3a/{file.path}") == (artifact_folder / layout.logical_name(file.path)).read_bytes()
 
 
-def test_of_writers_with_different_bytes_one_wins_and_all_get_its_manifest(
-    store: Store, store_uri: str, tmp_path: Path
-) -> None:
+def test_of_writers_with_different_bytes_one_wins_and_all_get_its_manifest(store, store_uri, tmp_path):
     n_writers, n_files = 4, 6
     folders = [tmp_path / f"writer-{number}" for number in range(n_writers)]
     for number, folder in enumerate(folders):
@@ -123,7 +119,7 @@ def test_of_writers_with_different_bytes_one_wins_and_all_get_its_manifest(
     assert len(manifest.files) == n_files
 
 
-def test_seal_returns_the_manifest_of_whoever_sealed_first(store: Store, artifact_folder: Path) -> None:
+def test_seal_returns_the_manifest_of_whoever_sealed_first(store, artifact_folder):
     files = artifacts.add_files(store, "models", "1f3a", artifact_folder)
     first = artifacts.seal(store, "models", "1f3a", **ORIGIN, files=files, counts={"n_users": 1})
     second = artifacts.seal(store, "models", "1f3a", **ORIGIN, files=files, counts={"n_users": 2})
@@ -131,7 +127,7 @@ def test_seal_returns_the_manifest_of_whoever_sealed_first(store: Store, artifac
     assert first.counts == {"n_users": 1}
 
 
-def test_seal_takes_files_of_several_sets_in_any_order(store: Store, tmp_path: Path) -> None:
+def test_seal_takes_files_of_several_sets_in_any_order(store, tmp_path):
     entries: tuple[FileEntry, ...] = ()
     for name in ("b", "a"):
         (tmp_path / name).mkdir()
@@ -141,7 +137,7 @@ def test_seal_takes_files_of_several_sets_in_any_order(store: Store, tmp_path: P
     assert [file.path for file in manifest.files] == ["a.json", "b.json"]
 
 
-def test_seal_refuses_a_missing_file(store: Store, artifact_folder: Path) -> None:
+def test_seal_refuses_a_missing_file(store, artifact_folder):
     files = artifacts.add_files(store, "models", "1f3a", artifact_folder)
     store.delete("models/1f3a/metadata.json")
     with pytest.raises(ObjectNotFound, match=r"models/1f3a/metadata\.json does not exist; add it"):
@@ -149,7 +145,7 @@ def test_seal_refuses_a_missing_file(store: Store, artifact_folder: Path) -> Non
     assert artifacts.find(store, "models", "1f3a") is None
 
 
-def test_seal_refuses_a_file_of_another_size(store: Store, artifact_folder: Path) -> None:
+def test_seal_refuses_a_file_of_another_size(store, artifact_folder):
     files = artifacts.add_files(store, "models", "1f3a", artifact_folder)
     store.delete("models/1f3a/metadata.json")
     store.create("models/1f3a/metadata.json", b"short")
@@ -158,20 +154,20 @@ def test_seal_refuses_a_file_of_another_size(store: Store, artifact_folder: Path
     assert artifacts.find(store, "models", "1f3a") is None
 
 
-def test_seal_refuses_a_manifest_that_no_reader_accepts(store: Store) -> None:
+def test_seal_refuses_a_manifest_that_no_reader_accepts(store):
     twice = [FileEntry("a", 0, "0" * 64)] * 2
     with pytest.raises(CorruptObject, match="the manifest of models/1f3a: files names 'a' twice"):
         artifacts.seal(store, "models", "1f3a", **ORIGIN, files=twice, counts={})
     assert list(store.list("")) == []
 
 
-def test_find_refuses_the_manifest_of_another_artifact(store: Store, artifact_folder: Path) -> None:
+def test_find_refuses_the_manifest_of_another_artifact(store, artifact_folder):
     store.create("models/beef/manifest.json", publish(store, artifact_folder).to_bytes())
     with pytest.raises(CorruptObject, match=r"is the manifest of models/1f3a; expected models/beef"):
         artifacts.find(store, "models", "beef")
 
 
-def test_find_names_the_place_of_a_broken_manifest(store: Store) -> None:
+def test_find_names_the_place_of_a_broken_manifest(store):
     store.create("models/1f3a/manifest.json", b"{")
     with pytest.raises(CorruptObject, match=r"models/1f3a/manifest\.json is not valid JSON"):
         artifacts.find(store, "models", "1f3a")

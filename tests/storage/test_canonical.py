@@ -15,27 +15,27 @@ documents = st.dictionaries(texts, values, max_size=3)
 
 
 @given(documents)
-def test_decode_object_returns_what_was_encoded(document: dict[str, object]) -> None:
+def test_decode_object_returns_what_was_encoded(document):
     for indent in (None, 2):
         assert decode_object(encode(document, indent), "it") == document
 
 
 @given(documents)
-def test_encode_does_not_depend_on_the_order_of_names(document: dict[str, object]) -> None:
+def test_encode_does_not_depend_on_the_order_of_names(document):
     assert encode(dict(reversed(document.items()))) == encode(document)
 
 
-def test_encode_with_an_indent_ends_the_line_and_sorts_names() -> None:
+def test_encode_with_an_indent_ends_the_line_and_sorts_names():
     assert encode({"b": [1.5], "a": "é"}, indent=2) == '{\n  "a": "é",\n  "b": [\n    1.5\n  ]\n}\n'.encode()
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, {"a": [-math.inf]}])
-def test_encode_refuses_numbers_that_json_lacks(value: object) -> None:
+def test_encode_refuses_numbers_that_json_lacks(value):
     with pytest.raises(ValueError, match="JSON compliant"):
         encode(value)
 
 
-def test_encode_refuses_what_is_no_json_value() -> None:
+def test_encode_refuses_what_is_no_json_value():
     with pytest.raises(TypeError):
         encode({"a": {1, 2}})
 
@@ -67,16 +67,16 @@ def nested(depth: int) -> bytes:
     ],
     ids=range(17),
 )
-def test_decode_object_refuses_hostile_bytes(data: bytes, complaint: str) -> None:
+def test_decode_object_refuses_hostile_bytes(data, complaint):
     with pytest.raises(CorruptObject, match=f"^it .*{complaint}"):
         decode_object(data, "it")
 
 
-def test_decode_object_accepts_the_deepest_document() -> None:
+def test_decode_object_accepts_the_deepest_document():
     assert "a" in decode_object(nested(MAX_DEPTH), "it")
 
 
 @given(st.binary(max_size=60))
-def test_decode_object_of_any_bytes_is_an_object_or_corrupt(data: bytes) -> None:
+def test_decode_object_of_any_bytes_is_an_object_or_corrupt(data):
     with contextlib.suppress(CorruptObject):
         assert isinstance(decode_object(data, "it"), dict)

@@ -18,31 +18,31 @@ from storage.protocol import Store
 NONE = ChampionHistory((), None)
 
 
-def test_there_is_no_champion_before_the_first(store: Store) -> None:
+def test_there_is_no_champion_before_the_first(store):
     assert read_champion(store) == (None, None)
 
 
-def test_the_champion_read_is_the_one_written(store: Store) -> None:
+def test_the_champion_read_is_the_one_written(store):
     info = replace_champion(store, {"model_id": "1f3a", "scores": [0.1, None]}, None)
     assert read_champion(store) == ({"model_id": "1f3a", "scores": [0.1, None]}, info.version)
     assert store.read(CHAMPION) == b'{\n  "model_id": "1f3a",\n  "scores": [\n    0.1,\n    null\n  ]\n}\n'
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b'{"model_id": NaN}', b'{"a": 1, "a": 2}'])
-def test_a_broken_pointer_is_named(store: Store, data: bytes) -> None:
+def test_a_broken_pointer_is_named(store, data):
     store.create(CHAMPION, data)
     with pytest.raises(CorruptObject, match=r"champion\.json"):
         read_champion(store)
 
 
-def test_the_champions_id_is_read_from_the_record(store: Store) -> None:
+def test_the_champions_id_is_read_from_the_record(store):
     assert champion_id(store) is None
     replace_champion(store, {"model_id": "1f3a", "scores": []}, None)
     assert champion_id(store) == "1f3a"
 
 
 @pytest.mark.parametrize("record", [{}, {"model_id": None}, {"model_id": ["1f3a"]}, {"model": "1f3a"}])
-def test_a_record_that_names_no_model_is_corrupt(store: Store, record: dict[str, object]) -> None:
+def test_a_record_that_names_no_model_is_corrupt(store, record):
     replace_champion(store, record, None)
     with pytest.raises(CorruptObject, match=r"champion\.json has model_id .*; expected the id of a model"):
         champion_id(store)
@@ -56,7 +56,7 @@ def promoted(store: Store, *model_ids: str) -> tuple[ChampionTerm, ...]:
     return read_history(store).terms
 
 
-def test_the_record_names_the_model_the_one_before_and_all_that_served(store: Store) -> None:
+def test_the_record_names_the_model_the_one_before_and_all_that_served(store):
     history = promoted(store, "one", "two")
     assert [(entry.model_id, entry.promotion) for entry in history] == [("two", "p-two"), ("one", "p-one")]
     record, _ = read_champion(store)
@@ -68,24 +68,24 @@ def test_the_record_names_the_model_the_one_before_and_all_that_served(store: St
     assert champion_id(store) == "two"
 
 
-def test_the_history_is_bounded_and_keeps_the_newest(store: Store) -> None:
+def test_the_history_is_bounded_and_keeps_the_newest(store):
     before = [ChampionTerm(str(place)) for place in range(MOST_ENTRIES)]
     promote(store, ChampionTerm("new"), ChampionHistory(tuple(before), None))
     history, _ = read_history(store)
     assert [entry.model_id for entry in history] == ["new", *(entry.model_id for entry in before[:-1])]
 
 
-def test_a_record_without_a_history_is_its_own(store: Store) -> None:
+def test_a_record_without_a_history_is_its_own(store):
     replace_champion(store, {"model_id": "1f3a"}, None)
     assert read_history(store).terms == (ChampionTerm("1f3a"),)
     assert [entry.model_id for entry in promoted(store, "two")] == ["two", "1f3a"]
 
 
-def test_there_is_no_history_before_the_first(store: Store) -> None:
+def test_there_is_no_history_before_the_first(store):
     assert read_history(store) == NONE
 
 
-def test_who_loses_the_swap_is_told_who_won(store: Store) -> None:
+def test_who_loses_the_swap_is_told_who_won(store):
     promoted(store, "one")
     history = read_history(store)
     promoted(store, "winner")
@@ -94,13 +94,13 @@ def test_who_loses_the_swap_is_told_who_won(store: Store) -> None:
     assert [entry.model_id for entry in read_history(store)[0]] == ["winner", "one"]
 
 
-def test_who_loses_the_first_swap_of_all_is_told_who_won(store: Store) -> None:
+def test_who_loses_the_first_swap_of_all_is_told_who_won(store):
     promoted(store, "winner")
     with pytest.raises(VersionConflict, match="models/winner became the champion"):
         promote(store, ChampionTerm("loser"), NONE)
 
 
-def test_a_champion_replaced_before_it_learnt_of_its_promotion_is_told_both(store: Store) -> None:
+def test_a_champion_replaced_before_it_learnt_of_its_promotion_is_told_both(store):
     term = ChampionTerm("one", "2026-11-25T12:00:00+00:00", "why", "p")
     promote(store, term, NONE)
     promoted(store, "two")
@@ -110,7 +110,7 @@ def test_a_champion_replaced_before_it_learnt_of_its_promotion_is_told_both(stor
         promote(store, term, NONE)
 
 
-def test_a_swap_that_was_made_and_is_tried_again_is_no_conflict(store: Store) -> None:
+def test_a_swap_that_was_made_and_is_tried_again_is_no_conflict(store):
     term = ChampionTerm("one", "2026-11-25T12:00:00+00:00", "why", "p")
     first = promote(store, term, NONE)
     assert promote(store, term, NONE) == first
@@ -127,7 +127,7 @@ def test_a_swap_that_was_made_and_is_tried_again_is_no_conflict(store: Store) ->
         ({"model_id": "a", "promotion": ["p"]}, "promotion .*; expected text"),
     ],
 )
-def test_a_broken_history_is_named(store: Store, record: dict[str, object], message: str) -> None:
+def test_a_broken_history_is_named(store, record, message):
     replace_champion(store, record, None)
     with pytest.raises(CorruptObject, match=rf"champion\.json.*{message}"):
         read_history(store)
@@ -154,5 +154,5 @@ def line(words: str) -> list[ChampionTerm]:
         ("<a b", "a"),
     ],
 )
-def test_a_rollback_goes_further_back_and_never_to_what_was_abandoned(words: str, before: str) -> None:
+def test_a_rollback_goes_further_back_and_never_to_what_was_abandoned(words, before):
     assert predecessors(line(words)) == before.split()

@@ -28,20 +28,18 @@ def manifest(request: pytest.FixtureRequest, store: Store, artifact_folder: Path
     return publish(store, artifact_folder)
 
 
-def test_entry_finds_a_file_by_its_logical_name(manifest: Manifest) -> None:
+def test_entry_finds_a_file_by_its_logical_name(manifest):
     assert entry(manifest, "metadata.json").size_bytes == 12
     assert entry(manifest, "metadata.json").path.endswith("metadata.json")
 
 
 @pytest.mark.parametrize("name", ["report.html", "als_model", "", "metadata"])
-def test_entry_lists_the_names_there_are(manifest: Manifest, name: str) -> None:
+def test_entry_lists_the_names_there_are(manifest, name):
     with pytest.raises(ObjectNotFound, match=r"has no '.*'; it has als_model/itemFactors/part-00000, als_model/"):
         entry(manifest, name)
 
 
-def test_checkout_gives_a_file_of_the_right_bytes(
-    store: Store, manifest: Manifest, tmp_path: Path, artifact_folder: Path
-) -> None:
+def test_checkout_gives_a_file_of_the_right_bytes(store, manifest, tmp_path, artifact_folder):
     for name in ("metadata.json", "metrics.json", "als_model/metadata"):
         path = checkout(store, manifest, name, tmp_path / "cache")
         assert path.read_bytes() == (artifact_folder / name).read_bytes()
@@ -49,15 +47,13 @@ def test_checkout_gives_a_file_of_the_right_bytes(
 
 
 @pytest.mark.parametrize("name", ["als_model", "als_model/itemFactors"])
-def test_checkout_gives_a_folder_of_exactly_the_files(
-    store: Store, manifest: Manifest, tmp_path: Path, artifact_folder: Path, name: str
-) -> None:
+def test_checkout_gives_a_folder_of_exactly_the_files(store, manifest, tmp_path, artifact_folder, name):
     folder = checkout(store, manifest, name, tmp_path / "cache")
     assert folder.name == Path(name).name
     assert contents(folder) == contents(artifact_folder / name)
 
 
-def test_checkout_from_a_local_store_copies_nothing(artifact_folder: Path, tmp_path: Path) -> None:
+def test_checkout_from_a_local_store_copies_nothing(artifact_folder, tmp_path):
     store = LocalStore(tmp_path / "store")
     manifest = publish(store, artifact_folder)
     folder = tmp_path / "store" / "models" / "1f3a"
@@ -66,15 +62,13 @@ def test_checkout_from_a_local_store_copies_nothing(artifact_folder: Path, tmp_p
     assert not (tmp_path / "cache").exists()
 
 
-def test_checkout_leaves_foreign_files_out_of_a_folder(store: Store, artifact_folder: Path, tmp_path: Path) -> None:
+def test_checkout_leaves_foreign_files_out_of_a_folder(store, artifact_folder, tmp_path):
     store.create("models/1f3a/als_model/itemFactors/part-00001", b"of a dead writer")
     folder = checkout(store, publish(store, artifact_folder), "als_model", tmp_path / "cache")
     assert contents(folder) == contents(artifact_folder / "als_model")
 
 
-def test_checkout_again_needs_no_store_for_what_is_cached(
-    remote_store: Store, tmp_path: Path, artifact_folder: Path
-) -> None:
+def test_checkout_again_needs_no_store_for_what_is_cached(remote_store, tmp_path, artifact_folder):
     manifest = publish(remote_store, artifact_folder)
     checkout(remote_store, manifest, "als_model", tmp_path / "cache")
     for info in remote_store.list(""):
@@ -85,9 +79,7 @@ def test_checkout_again_needs_no_store_for_what_is_cached(
         checkout(remote_store, manifest, "metadata.json", tmp_path / "cache")
 
 
-def test_checkout_replaces_a_cached_copy_that_has_rotted(
-    remote_store: Store, tmp_path: Path, artifact_folder: Path
-) -> None:
+def test_checkout_replaces_a_cached_copy_that_has_rotted(remote_store, tmp_path, artifact_folder):
     manifest = publish(remote_store, artifact_folder)
     path = checkout(remote_store, manifest, "metadata.json", tmp_path / "cache")
     path.write_bytes(b'{"rank": 9}\n')
@@ -96,18 +88,14 @@ def test_checkout_replaces_a_cached_copy_that_has_rotted(
 
 
 @pytest.mark.parametrize("name", ["als_model/metadata", "als_model"])
-def test_checkout_refuses_an_object_of_another_size(
-    store: Store, manifest: Manifest, tmp_path: Path, name: str
-) -> None:
+def test_checkout_refuses_an_object_of_another_size(store, manifest, tmp_path, name):
     replace_object(store, manifest, b"forged!")
     with pytest.raises(CorruptObject, match=r"als_model/metadata has .*; its manifest says .* make it again"):
         checkout(store, manifest, name, tmp_path / "cache")
     assert "als_model/metadata" not in contents(tmp_path)
 
 
-def test_checkout_refuses_other_bytes_of_the_same_size(
-    remote_store: Store, tmp_path: Path, artifact_folder: Path
-) -> None:
+def test_checkout_refuses_other_bytes_of_the_same_size(remote_store, tmp_path, artifact_folder):
     manifest = publish(remote_store, artifact_folder)
     replace_object(remote_store, manifest, b"[]\n")
     with pytest.raises(CorruptObject, match=r"has the SHA-256 .*; its manifest says"):
@@ -121,7 +109,7 @@ def replace_object(store: Store, manifest: Manifest, data: bytes) -> None:
     store.create(key, data)
 
 
-def test_checkout_of_a_missing_object_says_so(store: Store, manifest: Manifest, tmp_path: Path) -> None:
+def test_checkout_of_a_missing_object_says_so(store, manifest, tmp_path):
     store.delete(f"models/1f3a/{entry(manifest, 'als_model/metadata').path}")
     for name in ("als_model/metadata", "als_model"):
         with pytest.raises(ObjectNotFound, match="als_model/metadata does not exist"):
@@ -129,6 +117,6 @@ def test_checkout_of_a_missing_object_says_so(store: Store, manifest: Manifest, 
 
 
 @pytest.mark.parametrize("name", ["report.html", "", "als", "als_model/", "../1f3a"])
-def test_checkout_lists_the_names_there_are(store: Store, manifest: Manifest, tmp_path: Path, name: str) -> None:
+def test_checkout_lists_the_names_there_are(store, manifest, tmp_path, name):
     with pytest.raises(ObjectNotFound, match=r"has no '.*'; it has .*metadata\.json, metrics\.json"):
         checkout(store, manifest, name, tmp_path / "cache")

@@ -49,9 +49,7 @@ def problems(store: Store) -> list[str]:
     return [problem.what for artifact in list_artifacts(store) for problem in verify_artifact(store, artifact)]
 
 
-def test_a_copy_is_the_artifact_and_all_it_was_made_from_byte_for_byte(
-    store: Store, target: Store, scratch: Path
-) -> None:
+def test_a_copy_is_the_artifact_and_all_it_was_made_from_byte_for_byte(store, target, scratch):
     publish_lineage(store)
     publish(store, "models", "0000")
     copied = copy(store, target, scratch, MODEL)
@@ -62,7 +60,7 @@ def test_a_copy_is_the_artifact_and_all_it_was_made_from_byte_for_byte(
     assert list(scratch.iterdir()) == []
 
 
-def test_what_an_artifact_was_made_from_is_copied_before_it(store: Store, target: Store, scratch: Path) -> None:
+def test_what_an_artifact_was_made_from_is_copied_before_it(store, target, scratch):
     publish_lineage(store)
     done: set[str] = set()
     for one in copy(store, target, scratch, LISTS):
@@ -71,7 +69,7 @@ def test_what_an_artifact_was_made_from_is_copied_before_it(store: Store, target
     assert len(done) == len(NAMES)
 
 
-def test_a_promotion_is_copied_with_challenger_and_champion(store: Store, target: Store, scratch: Path) -> None:
+def test_a_promotion_is_copied_with_challenger_and_champion(store, target, scratch):
     publish_lineage(store)
     publish(store, "models", "0000", {"dataset": DATASET, "split": SPLIT})
     publish(store, "promotions", PROMOTION, {"challenger": "0000", "champion": MODEL, "split": SPLIT})
@@ -81,7 +79,7 @@ def test_a_promotion_is_copied_with_challenger_and_champion(store: Store, target
     assert problems(target) == []
 
 
-def test_a_comparison_of_reviews_takes_both_along(store: Store, target: Store, scratch: Path) -> None:
+def test_a_comparison_of_reviews_takes_both_along(store, target, scratch):
     publish_lineage(store)
     publish(store, "reviews", "1111bbbb", {"raw": RAW})
     publish(store, "drifts", "9999aaaa", {"reviews": "1111bbbb", "before": REVIEWS})
@@ -90,13 +88,13 @@ def test_a_comparison_of_reviews_takes_both_along(store: Store, target: Store, s
     assert problems(target) == []
 
 
-def test_an_artifact_can_be_copied_alone(store: Store, target: Store, scratch: Path) -> None:
+def test_an_artifact_can_be_copied_alone(store, target, scratch):
     publish_lineage(store)
     assert [one.manifest.name for one in copy(store, target, scratch, MODEL, alone=True)] == [f"models/{MODEL}"]
     assert [artifact.name for artifact in list_artifacts(target)] == [f"models/{MODEL}"]
 
 
-def test_files_of_a_set_folder_keep_their_paths(store: Store, target: Store, scratch: Path) -> None:
+def test_files_of_a_set_folder_keep_their_paths(store, target, scratch):
     store.create("models/1f3a/first.parquet", b"of another writer")
     manifest = publish(store, "models", "1f3a")
     copy(store, target, scratch, "1f3a")
@@ -104,7 +102,7 @@ def test_files_of_a_set_folder_keep_their_paths(store: Store, target: Store, scr
     assert sorted(contents(target)) == sorted(f"models/1f3a/{path}" for path in paths)
 
 
-def test_a_manifest_that_others_wrote_otherwise_is_copied_as_it_is(store: Store, target: Store, scratch: Path) -> None:
+def test_a_manifest_that_others_wrote_otherwise_is_copied_as_it_is(store, target, scratch):
     publish(store, "models", "1f3a")
     spaced = store.read("models/1f3a/manifest.json").replace(b"\n", b"\n\n")
     replace_object(store, "models/1f3a/manifest.json", spaced)
@@ -112,7 +110,7 @@ def test_a_manifest_that_others_wrote_otherwise_is_copied_as_it_is(store: Store,
     assert target.read("models/1f3a/manifest.json") == spaced
 
 
-def test_a_second_copy_changes_nothing(store: Store, target: Store, scratch: Path) -> None:
+def test_a_second_copy_changes_nothing(store, target, scratch):
     publish_lineage(store)
     copy(store, target, scratch, DATASET)
     before = list(target.list(""))
@@ -127,16 +125,14 @@ def test_a_second_copy_changes_nothing(store: Store, target: Store, scratch: Pat
     ]
 
 
-def test_a_copy_to_the_same_store_changes_nothing(store: Store, scratch: Path) -> None:
+def test_a_copy_to_the_same_store_changes_nothing(store, scratch):
     publish_lineage(store)
     before = list(store.list(""))
     assert {one.is_new for one in copy(store, store, scratch, LISTS)} == {False}
     assert list(store.list("")) == before
 
 
-def test_another_artifact_of_the_same_id_is_told_before_anything_is_copied(
-    store: Store, target: Store, scratch: Path
-) -> None:
+def test_another_artifact_of_the_same_id_is_told_before_anything_is_copied(store, target, scratch):
     publish_lineage(store)
     publish(target, "fits", FIT, {"split": SPLIT}, {"factors": b"sums in another order"})
     before = contents(target)
@@ -147,7 +143,7 @@ def test_another_artifact_of_the_same_id_is_told_before_anything_is_copied(
     assert contents(target) == before
 
 
-def test_a_file_that_is_not_what_its_manifest_says_is_not_copied(store: Store, target: Store, scratch: Path) -> None:
+def test_a_file_that_is_not_what_its_manifest_says_is_not_copied(store, target, scratch):
     publish(store, "models", "1f3a", files={"a": b"content", "b": b"others"})
     replace_object(store, "models/1f3a/b", b"OTHERS")
     with pytest.raises(CorruptObject, match=r"models/1f3a/b has the SHA-256 .*; its manifest says"):
@@ -157,7 +153,7 @@ def test_a_file_that_is_not_what_its_manifest_says_is_not_copied(store: Store, t
 
 
 @pytest.mark.parametrize("data", [b"other", b"others and more"])
-def test_a_file_of_another_size_is_not_even_fetched(store: Store, target: Store, data: bytes, tmp_path: Path) -> None:
+def test_a_file_of_another_size_is_not_even_fetched(store, target, data, tmp_path):
     publish(store, "models", "1f3a", files={"b": b"others"})
     replace_object(store, "models/1f3a/b", data)
     with pytest.raises(CorruptObject, match=rf"models/1f3a/b has {len(data)} bytes; its manifest says 6"):
@@ -165,7 +161,7 @@ def test_a_file_of_another_size_is_not_even_fetched(store: Store, target: Store,
     assert not (tmp_path / "never made").exists()
 
 
-def test_a_missing_file_is_told(store: Store, target: Store, scratch: Path) -> None:
+def test_a_missing_file_is_told(store, target, scratch):
     publish(store, "models", "1f3a", files={"b": b"others"})
     store.delete("models/1f3a/b")
     with pytest.raises(ObjectNotFound, match="models/1f3a/b does not exist"):
@@ -173,9 +169,7 @@ def test_a_missing_file_is_told(store: Store, target: Store, scratch: Path) -> N
     assert contents(target) == {}
 
 
-def test_what_a_dead_copy_left_is_used_and_what_another_writer_left_is_told(
-    store: Store, target: Store, scratch: Path
-) -> None:
+def test_what_a_dead_copy_left_is_used_and_what_another_writer_left_is_told(store, target, scratch):
     publish(store, "models", "1f3a", files={"a": b"content", "b": b"others"})
     target.create("models/1f3a/a", b"content")
     target.create("models/1f3a/b", b"OTHERS")
@@ -208,7 +202,7 @@ class Watched(MemoryStore):
         super().fetch(key, target)
 
 
-def test_a_copy_that_was_cut_off_goes_on_where_it_was(scratch: Path) -> None:
+def test_a_copy_that_was_cut_off_goes_on_where_it_was(scratch):
     source = Watched("source", scratch)
     publish_lineage(source)
     target = Watched("target", scratch, n_creates=8)
@@ -224,7 +218,7 @@ def test_a_copy_that_was_cut_off_goes_on_where_it_was(scratch: Path) -> None:
     assert problems(target) == []
 
 
-def test_scratch_space_is_for_one_file_at_a_time(scratch: Path) -> None:
+def test_scratch_space_is_for_one_file_at_a_time(scratch):
     source, target = Watched("source", scratch), Watched("target", scratch)
     publish_lineage(source)
     source.n_files.clear()
@@ -232,7 +226,7 @@ def test_scratch_space_is_for_one_file_at_a_time(scratch: Path) -> None:
     assert set(target.n_files) == {0, 1}
 
 
-def test_local_files_are_copied_without_scratch_space(tmp_path: Path) -> None:
+def test_local_files_are_copied_without_scratch_space(tmp_path):
     source, target = open_store(str(tmp_path / "source")), open_store(str(tmp_path / "target"))
     publish_lineage(source)
     copy(source, target, tmp_path / "never made", MODEL)
@@ -240,7 +234,7 @@ def test_local_files_are_copied_without_scratch_space(tmp_path: Path) -> None:
     assert problems(target) == []
 
 
-def test_copies_between_backends_are_equal(store: Store, scratch: Path) -> None:
+def test_copies_between_backends_are_equal(store, scratch):
     there, back = MemoryStore("there"), MemoryStore("back")
     publish_lineage(there)
     copy(there, store, scratch, LISTS)
@@ -248,9 +242,7 @@ def test_copies_between_backends_are_equal(store: Store, scratch: Path) -> None:
     assert contents(back) == contents(there)
 
 
-def test_an_ancestor_that_is_missing_or_broken_is_told_before_anything_is_copied(
-    store: Store, target: Store, scratch: Path
-) -> None:
+def test_an_ancestor_that_is_missing_or_broken_is_told_before_anything_is_copied(store, target, scratch):
     publish_lineage(store)
     store.delete(f"reviews/{REVIEWS}/manifest.json")
     with pytest.raises(
@@ -263,13 +255,13 @@ def test_an_ancestor_that_is_missing_or_broken_is_told_before_anything_is_copied
     assert contents(target) == {}
 
 
-def test_a_broken_artifact_is_not_copied_even_alone(store: Store, target: Store, scratch: Path) -> None:
+def test_a_broken_artifact_is_not_copied_even_alone(store, target, scratch):
     store.create("models/bad0/manifest.json", b"{")
     with pytest.raises(CorruptObject, match="not valid JSON"):
         copy(store, target, scratch, "bad0", alone=True)
 
 
-def test_inputs_of_no_known_kind_and_circles_are_told(store: Store, target: Store, scratch: Path) -> None:
+def test_inputs_of_no_known_kind_and_circles_are_told(store, target, scratch):
     forge_manifest(store, "models", "cccc", {"muse": "1f3a"})
     with pytest.raises(
         CorruptObject, match=r"models/cccc goes back to \?/1f3a as 'muse', which is no kind that is known"
@@ -282,7 +274,7 @@ def test_inputs_of_no_known_kind_and_circles_are_told(store: Store, target: Stor
     assert contents(target) == {}
 
 
-def test_of_two_copies_at_once_both_succeed(store: Store, target: Store, scratch: Path) -> None:
+def test_of_two_copies_at_once_both_succeed(store, target, scratch):
     publish(store, "models", "1f3a")
     manifests = artifacts_to_copy(store, find_artifact(store, "1f3a"))
     first = copy_artifacts(store, target, manifests, scratch)

@@ -1,4 +1,3 @@
-from pathlib import Path
 from typing import BinaryIO
 
 import pytest
@@ -45,7 +44,7 @@ def held(store: Store) -> dict[str, bytes]:
     return {info.key: store.read(info.key) for info in store.list("")}
 
 
-def test_add_files_puts_every_file_under_its_relative_path(store: Store, artifact_folder: Path) -> None:
+def test_add_files_puts_every_file_under_its_relative_path(store, artifact_folder):
     entries = add_files(store, "models", "1f3a", artifact_folder)
     assert [entry.path for entry in entries] == NAMES
     assert held(store) == {f"models/1f3a/{name}": (artifact_folder / name).read_bytes() for name in NAMES}
@@ -54,7 +53,7 @@ def test_add_files_puts_every_file_under_its_relative_path(store: Store, artifac
         assert entry == FileEntry(entry.path, path.stat().st_size, file_sha256(path))
 
 
-def test_add_files_makes_what_it_adopts_count_as_new(artifact_folder: Path) -> None:
+def test_add_files_makes_what_it_adopts_count_as_new(artifact_folder):
     store = Observed("observed")
     add_files(store, "models", "1f3a", artifact_folder)
     assert store.renewed == []
@@ -63,7 +62,7 @@ def test_add_files_makes_what_it_adopts_count_as_new(artifact_folder: Path) -> N
     assert store.renewed == [f"models/1f3a/{name}" for name in NAMES if name != "metadata.json"]
 
 
-def test_add_files_leaves_the_age_of_another_writers_bytes(artifact_folder: Path) -> None:
+def test_add_files_leaves_the_age_of_another_writers_bytes(artifact_folder):
     store = Observed("observed")
     store.create("models/1f3a/als_model/itemFactors/part-00000", b"FACTORS")
     add_files(store, "models", "1f3a", artifact_folder)
@@ -71,7 +70,7 @@ def test_add_files_leaves_the_age_of_another_writers_bytes(artifact_folder: Path
 
 
 @pytest.mark.parametrize("verb", ["head", "open", "renew"])
-def test_add_files_stores_anew_what_is_taken_away_while_it_is_adopted(artifact_folder: Path, verb: str) -> None:
+def test_add_files_stores_anew_what_is_taken_away_while_it_is_adopted(artifact_folder, verb):
     store = Observed("observed")
     first = add_files(store, "models", "1f3a", artifact_folder)
     store.taken_away_before = verb
@@ -80,7 +79,7 @@ def test_add_files_stores_anew_what_is_taken_away_while_it_is_adopted(artifact_f
 
 
 @pytest.mark.parametrize("other", [b"other bytes", b'{"rank": 9}\n'], ids=["other size", "same size"])
-def test_add_files_keeps_clear_of_another_writers_bytes(store: Store, artifact_folder: Path, other: bytes) -> None:
+def test_add_files_keeps_clear_of_another_writers_bytes(store, artifact_folder, other):
     store.create("models/1f3a/metadata.json", other)
     entries = add_files(store, "models", "1f3a", artifact_folder)
     folder = entries[0].path.partition("/")[0]
@@ -92,7 +91,7 @@ def test_add_files_keeps_clear_of_another_writers_bytes(store: Store, artifact_f
     assert add_files(store, "models", "1f3a", artifact_folder) == entries
 
 
-def test_sets_of_different_bytes_go_to_different_folders(store: Store, artifact_folder: Path) -> None:
+def test_sets_of_different_bytes_go_to_different_folders(store, artifact_folder):
     store.create("models/1f3a/metadata.json", b"other")
     first = add_files(store, "models", "1f3a", artifact_folder)
     (artifact_folder / "metrics.json").write_bytes(b"{}")
@@ -100,7 +99,7 @@ def test_sets_of_different_bytes_go_to_different_folders(store: Store, artifact_
     assert not {entry.path for entry in first} & {entry.path for entry in second}
 
 
-def test_add_files_refuses_a_set_folder_that_lies(store: Store, artifact_folder: Path) -> None:
+def test_add_files_refuses_a_set_folder_that_lies(store, artifact_folder):
     store.create("models/1f3a/metadata.json", b"other")
     path = add_files(store, "models", "1f3a", artifact_folder)[0].path
     store.delete(f"models/1f3a/{path}")
@@ -109,14 +108,14 @@ def test_add_files_refuses_a_set_folder_that_lies(store: Store, artifact_folder:
         add_files(store, "models", "1f3a", artifact_folder)
 
 
-def test_add_files_refuses_a_folder_without_files(store: Store, tmp_path: Path) -> None:
+def test_add_files_refuses_a_folder_without_files(store, tmp_path):
     (tmp_path / "empty" / "inner").mkdir(parents=True)
     for folder in (tmp_path / "empty", tmp_path / "nowhere"):
         with pytest.raises(InvalidInput, match=f"{folder} has no files"):
             add_files(store, "models", "1f3a", folder)
 
 
-def test_add_files_refuses_a_name_that_is_no_key(store: Store, artifact_folder: Path) -> None:
+def test_add_files_refuses_a_name_that_is_no_key(store, artifact_folder):
     (artifact_folder / "als_model" / ".metadata.crc").write_bytes(b"")
     with pytest.raises(InvalidKey, match=r"\.metadata\.crc"):
         add_files(store, "models", "1f3a", artifact_folder)

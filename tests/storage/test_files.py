@@ -43,11 +43,11 @@ def age(path: Path, seconds: float) -> None:
         os.utime(each, (time.time() - seconds,) * 2)
 
 
-def test_temporary_names_never_repeat() -> None:
+def test_temporary_names_never_repeat():
     assert len({temporary_name() for _ in range(1000)}) == 1000
 
 
-def test_remove_stale_removes_files_and_folders_of_dead_processes(tmp_path: Path) -> None:
+def test_remove_stale_removes_files_and_folders_of_dead_processes(tmp_path):
     name = dead_name()
     for each in (name, f".{name}"):
         (tmp_path / each).write_bytes(b"half")
@@ -56,14 +56,14 @@ def test_remove_stale_removes_files_and_folders_of_dead_processes(tmp_path: Path
     assert names(tmp_path) == set()
 
 
-def test_remove_stale_removes_files_of_an_earlier_process_of_the_same_number(tmp_path: Path) -> None:
+def test_remove_stale_removes_files_of_an_earlier_process_of_the_same_number(tmp_path):
     host, _, run, unique = dead_name().split("~")
     (tmp_path / f"{host}~{os.getpid()}~{run}~{unique}").write_bytes(b"half")
     remove_stale(tmp_path)
     assert names(tmp_path) == set()
 
 
-def test_remove_stale_keeps_what_may_be_in_use(tmp_path: Path) -> None:
+def test_remove_stale_keeps_what_may_be_in_use(tmp_path):
     host, pid, run, unique = dead_name().split("~")
     kept = {
         temporary_name(),
@@ -78,7 +78,7 @@ def test_remove_stale_keeps_what_may_be_in_use(tmp_path: Path) -> None:
     assert names(tmp_path) == kept
 
 
-def test_remove_stale_removes_what_another_host_has_not_touched_for_a_week(tmp_path: Path) -> None:
+def test_remove_stale_removes_what_another_host_has_not_touched_for_a_week(tmp_path):
     week = ABANDONED_AGE.total_seconds()
     ages = {"elsewhere~7~run~old": week + 60, "elsewhere~7~run~young": week - 60, "notes": 9 * week}
     for name in ages:
@@ -92,7 +92,7 @@ def test_remove_stale_removes_what_another_host_has_not_touched_for_a_week(tmp_p
     assert names(tmp_path) == {"elsewhere~7~run~young", "elsewhere~7~run~busy", "notes"}
 
 
-def test_remove_stale_of_a_missing_folder_is_fine(tmp_path: Path) -> None:
+def test_remove_stale_of_a_missing_folder_is_fine(tmp_path):
     remove_stale(tmp_path / "nowhere")
 
 
@@ -101,10 +101,7 @@ class Container:
 
     def __init__(self, work_dir: Path) -> None:
         self._process = subprocess.Popen(
-            [*UNSHARE, sys.executable, "-c", WORKER, work_dir],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+            [*UNSHARE, sys.executable, "-c", WORKER, work_dir], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self._process.stdout
         self.scratch = self._process.stdout.readline().strip()
@@ -125,7 +122,7 @@ def can_unshare() -> None:
 
 
 @pytest.mark.usefixtures("can_unshare")
-def test_containers_that_share_a_volume_leave_each_others_live_scratch_alone(tmp_path: Path) -> None:
+def test_containers_that_share_a_volume_leave_each_others_live_scratch_alone(tmp_path):
     """Both have process 1; neither has the other's numbers, nor those of this process."""
     first, second = Container(tmp_path), Container(tmp_path)
     remove_stale(tmp_path)
@@ -141,7 +138,7 @@ def test_containers_that_share_a_volume_leave_each_others_live_scratch_alone(tmp
     first.end(is_killed=False)
 
 
-def test_a_whole_file_replaces_what_was_there_and_has_its_mode_from_the_start(tmp_path: Path) -> None:
+def test_a_whole_file_replaces_what_was_there_and_has_its_mode_from_the_start(tmp_path):
     target = tmp_path / "folder" / "secret"
     write_whole(target, "old")
     with whole_file(target, mode=0o600) as partial:
@@ -152,13 +149,13 @@ def test_a_whole_file_replaces_what_was_there_and_has_its_mode_from_the_start(tm
     assert names(target.parent) == {"secret"}
 
 
-def test_a_file_that_was_not_finished_is_never_seen_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_file_that_was_not_finished_is_never_seen_and_leaves_nothing(tmp_path):
     with pytest.raises(ZeroDivisionError), whole_file(tmp_path / "file") as partial:
         partial.write_text(str(1 / 0))
     assert names(tmp_path) == set()
 
 
-def test_a_whole_file_may_leave_the_one_that_came_first(tmp_path: Path) -> None:
+def test_a_whole_file_may_leave_the_one_that_came_first(tmp_path):
     for text in ("first", "second"):
         with whole_file(tmp_path / "file", replace=False, staging=tmp_path / "staging") as partial:
             partial.write_text(text)

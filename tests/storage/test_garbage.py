@@ -2,7 +2,6 @@ import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -66,12 +65,12 @@ def wait_for_the_clock(store: Store, key: str) -> datetime:
     return before + timedelta(microseconds=1)
 
 
-def test_an_empty_store_has_no_garbage(store: Store) -> None:
+def test_an_empty_store_has_no_garbage(store):
     found = collect(store)
     assert (found.orphans, found.leftovers, found.n_young, found.left_alone) == ([], [], 0, {})
 
 
-def test_nothing_that_a_manifest_or_the_pointer_reaches_is_garbage(store: Store) -> None:
+def test_nothing_that_a_manifest_or_the_pointer_reaches_is_garbage(store):
     publish_lineage(store)
     store.create("fits/aaaa/first.parquet", b"of another writer")
     publish(store, "fits", "aaaa")  # goes into a folder of its own set
@@ -83,7 +82,7 @@ def test_nothing_that_a_manifest_or_the_pointer_reaches_is_garbage(store: Store)
     assert [list(verify_artifact(store, artifact)) for artifact in list_artifacts(store)] == [[]] * 9
 
 
-def test_orphans_are_found_with_their_size_and_age_and_left_where_they_are(store: Store) -> None:
+def test_orphans_are_found_with_their_size_and_age_and_left_where_they_are(store):
     publish(store, "models", "1f3a")
     store.create("models/1f3a/part", b"four")
     store.create("models/dead/half", b"seven b")
@@ -96,7 +95,7 @@ def test_orphans_are_found_with_their_size_and_age_and_left_where_they_are(store
     assert contents(store) == before
 
 
-def test_orphans_are_removed_if_asked_and_nothing_else(store: Store) -> None:
+def test_orphans_are_removed_if_asked_and_nothing_else(store):
     publish(store, "models", "1f3a")
     before = contents(store)
     for key in ("models/1f3a/part", "models/1f3a/set-0123456789abcdef/part", "models/1f3b/half", "raw/0/half"):
@@ -112,14 +111,14 @@ def test_orphans_are_removed_if_asked_and_nothing_else(store: Store) -> None:
     assert collect(store).orphans == []
 
 
-def test_what_was_written_lately_may_be_a_running_writers_and_stays(store: Store) -> None:
+def test_what_was_written_lately_may_be_a_running_writers_and_stays(store):
     store.create("models/1f3a/half", b"half")
     found = collect_garbage(store, LEAST_AGE, remove=True)
     assert (keys(found), found.n_young) == ([], 1)
     assert list(contents(store)) == ["models/1f3a/half"]
 
 
-def test_what_was_renewed_counts_as_written_then(store: Store) -> None:
+def test_what_was_renewed_counts_as_written_then(store):
     store.create("models/1f3a/adopted", b"")
     store.create("models/1f3a/forgotten", b"")
     before = wait_for_the_clock(store, "models/1f3a/forgotten")
@@ -130,20 +129,20 @@ def test_what_was_renewed_counts_as_written_then(store: Store) -> None:
 
 
 @pytest.mark.parametrize("age", [timedelta(minutes=59), timedelta(0), timedelta(days=-1)])
-def test_an_age_below_an_hour_is_refused(store: Store, age: timedelta) -> None:
+def test_an_age_below_an_hour_is_refused(store, age):
     store.create("models/1f3a/half", b"half")
     with pytest.raises(InvalidInput, match=r"expected 1:00:00 or more: a run may be writing"):
         collect_garbage(store, age, remove=True, now=datetime.now(UTC) + ALL_ARE_OLD)
     assert list(contents(store)) == ["models/1f3a/half"]
 
 
-def test_an_age_before_all_time_is_refused(store: Store) -> None:
+def test_an_age_before_all_time_is_refused(store):
     with pytest.raises(InvalidInput, match="1000000 days is before all time"):
         collect_garbage(store, timedelta(days=1_000_000))
 
 
 @pytest.mark.parametrize("text", [b"{", b"", b'{"kind":' * 100_000], ids=range(3))
-def test_an_artifact_whose_manifest_is_broken_is_left_alone_and_told(store: Store, text: bytes) -> None:
+def test_an_artifact_whose_manifest_is_broken_is_left_alone_and_told(store, text):
     store.create("models/bad0/manifest.json", text)
     store.create("models/bad0/part", b"may be named by it")
     store.create("models/dead/half", b"half")
@@ -154,7 +153,7 @@ def test_an_artifact_whose_manifest_is_broken_is_left_alone_and_told(store: Stor
     assert list(contents(store)) == ["models/bad0/manifest.json", "models/bad0/part"]
 
 
-def test_what_belongs_to_no_kind_is_left_alone_and_told(store: Store) -> None:
+def test_what_belongs_to_no_kind_is_left_alone_and_told(store):
     strange = ["champion.json.bak", "models/readme", "stuff/1/a", "stuff/2/b"]
     for key in strange:
         store.create(key, b"")
@@ -165,7 +164,7 @@ def test_what_belongs_to_no_kind_is_left_alone_and_told(store: Store) -> None:
     assert list(contents(store)) == strange
 
 
-def test_files_of_a_lost_manifest_stay_while_another_artifact_or_the_pointer_names_it(store: Store) -> None:
+def test_files_of_a_lost_manifest_stay_while_another_artifact_or_the_pointer_names_it(store):
     publish_lineage(store)
     for key in (f"datasets/{DATASET}", f"recommendations/{LISTS}", f"models/{MODEL}"):
         store.delete(f"{key}/manifest.json")
@@ -178,7 +177,7 @@ def test_files_of_a_lost_manifest_stay_while_another_artifact_or_the_pointer_nam
     assert keys(found) == [f"recommendations/{LISTS}/first.parquet", f"recommendations/{LISTS}/folder/second"]
 
 
-def test_files_of_a_lost_manifest_stay_while_the_history_of_the_champions_names_them(store: Store) -> None:
+def test_files_of_a_lost_manifest_stay_while_the_history_of_the_champions_names_them(store):
     kept = ["models/gone", "models/here", "promotions/first", "promotions/second"]
     for name in (*kept, "models/stray", "promotions/stray"):
         store.create(f"{name}/half", b"")
@@ -190,7 +189,7 @@ def test_files_of_a_lost_manifest_stay_while_the_history_of_the_champions_names_
     assert keys(found) == ["models/stray/half", "promotions/stray/half"]
 
 
-def test_files_named_under_a_role_of_no_known_kind_stay(store: Store) -> None:
+def test_files_named_under_a_role_of_no_known_kind_stay(store):
     forge_manifest(store, "models", "1f3a", {"muse": "beef"})
     store.create("fits/beef/half", b"")
     found = collect(store)
@@ -198,7 +197,7 @@ def test_files_named_under_a_role_of_no_known_kind_stay(store: Store) -> None:
 
 
 @pytest.mark.parametrize("record", [b"{", b'{"model": "1f3a"}'])
-def test_while_the_pointer_cannot_be_read_no_model_without_a_manifest_is_garbage(store: Store, record: bytes) -> None:
+def test_while_the_pointer_cannot_be_read_no_model_without_a_manifest_is_garbage(store, record):
     store.replace("champion.json", record, None)
     store.create("models/1f3a/factors", b"")
     store.create("fits/1f3a/half", b"")
@@ -208,7 +207,7 @@ def test_while_the_pointer_cannot_be_read_no_model_without_a_manifest_is_garbage
     assert "the pointer to the champion may name it" in found.left_alone["models/1f3a"]
 
 
-def test_what_a_writer_adopts_at_the_last_moment_stays(store: Store, tmp_path: Path) -> None:
+def test_what_a_writer_adopts_at_the_last_moment_stays(store, tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "part").write_bytes(b"content")
     store.create("models/1f3a/part", b"content")
@@ -222,7 +221,7 @@ def test_what_a_writer_adopts_at_the_last_moment_stays(store: Store, tmp_path: P
     assert contents(store) == {"models/1f3a/part": b"content"}
 
 
-def test_a_manifest_that_appears_after_the_listing_saves_its_files(store: Store, tmp_path: Path) -> None:
+def test_a_manifest_that_appears_after_the_listing_saves_its_files(store, tmp_path):
     (tmp_path / "part").write_bytes(b"content")
     for name in ("a", "b", "c"):
         store.create(f"models/1f3a/{name}", b"content")
@@ -237,7 +236,7 @@ def test_a_manifest_that_appears_after_the_listing_saves_its_files(store: Store,
     assert [list(verify_artifact(store, artifact)) for artifact in list_artifacts(store)] == [[]]
 
 
-def test_a_writer_whose_files_were_taken_cannot_seal_and_begins_anew(store: Store, tmp_path: Path) -> None:
+def test_a_writer_whose_files_were_taken_cannot_seal_and_begins_anew(store, tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "part").write_bytes(b"content")
     origin: dict[str, Any] = {"inputs": {}, "parameters": {}, "code_version": "", "counts": {}}
@@ -249,13 +248,13 @@ def test_a_writer_whose_files_were_taken_cannot_seal_and_begins_anew(store: Stor
     assert [list(verify_artifact(store, artifact)) for artifact in list_artifacts(store)] == [[]]
 
 
-def test_an_object_that_is_gone_before_its_turn_is_no_orphan(store: Store) -> None:
+def test_an_object_that_is_gone_before_its_turn_is_no_orphan(store):
     store.create("models/1f3a/half", b"half")
     found = collect(meddled(store, "written_at", lambda: store.delete("models/1f3a/half")))
     assert keys(found) == []
 
 
-def test_leftovers_of_dead_writers_are_found_and_removed_if_asked(tmp_path: Path) -> None:
+def test_leftovers_of_dead_writers_are_found_and_removed_if_asked(tmp_path):
     store = LocalStore(tmp_path)
     (tmp_path / ".tmp").mkdir()
     old, young = tmp_path / ".tmp" / "elsewhere~1~0123abcd~0", tmp_path / ".tmp" / "elsewhere~1~0123abcd~1"
@@ -268,7 +267,7 @@ def test_leftovers_of_dead_writers_are_found_and_removed_if_asked(tmp_path: Path
     assert (old.exists(), young.exists()) == (False, True)
 
 
-def test_old_files_are_garbage_by_default_after_a_week(tmp_path: Path) -> None:
+def test_old_files_are_garbage_by_default_after_a_week(tmp_path):
     store = LocalStore(tmp_path)
     for name, days in (("old", 7.1), ("young", 6.9)):
         store.create(f"models/1f3a/{name}", b"")

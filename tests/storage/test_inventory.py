@@ -6,7 +6,6 @@ from schema.errors import CorruptObject, InvalidInput, InvalidKey, ObjectNotFoun
 from storage.inventory import find_artifact, find_report, lineage, list_artifacts
 from storage.manifest import MANIFEST_LIMIT_BYTES, Manifest
 from storage.memory import MemoryStore
-from storage.protocol import Store
 
 HOSTILE = {
     "no JSON": b"{",
@@ -21,11 +20,11 @@ HOSTILE = {
 }
 
 
-def test_a_new_store_has_no_artifacts(store: Store) -> None:
+def test_a_new_store_has_no_artifacts(store):
     assert list(list_artifacts(store)) == []
 
 
-def test_every_artifact_is_listed_once_in_order_of_kind_and_id(store: Store) -> None:
+def test_every_artifact_is_listed_once_in_order_of_kind_and_id(store):
     publish_lineage(store)
     publish(store, "models", "0000")
     names = [artifact.name for artifact in list_artifacts(store)]
@@ -36,19 +35,19 @@ def test_every_artifact_is_listed_once_in_order_of_kind_and_id(store: Store) -> 
         assert artifact.manifest.name == artifact.name
 
 
-def test_what_has_no_manifest_of_its_own_is_not_listed(store: Store) -> None:
+def test_what_has_no_manifest_of_its_own_is_not_listed(store):
     for key in ("models/1f3a/half", "models/1f3a/deeper/manifest.json", "stuff/1f3a/manifest.json", "manifest.json"):
         store.create(key, b"{}")
     assert list(list_artifacts(store)) == []
 
 
-def test_listing_an_unknown_kind_is_refused(store: Store) -> None:
+def test_listing_an_unknown_kind_is_refused(store):
     with pytest.raises(InvalidKey, match="kind 'model' is unknown; expected one of raw"):
         list(list_artifacts(store, "model"))
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_broken_manifest_says_why_and_hides_no_other(store: Store, text: bytes) -> None:
+def test_a_broken_manifest_says_why_and_hides_no_other(store, text):
     publish(store, "models", "aaaa")
     store.create("models/bad0/manifest.json", text)
     publish(store, "models", "cccc")
@@ -61,7 +60,7 @@ def test_a_broken_manifest_says_why_and_hides_no_other(store: Store, text: bytes
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), PermissionError(13, "Permission denied")])
-def test_a_manifest_that_the_medium_does_not_give_is_broken(error: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manifest_that_the_medium_does_not_give_is_broken(error, monkeypatch):
     store = MemoryStore("failing")
     publish(store, "models", "aaaa")
 
@@ -73,7 +72,7 @@ def test_a_manifest_that_the_medium_does_not_give_is_broken(error: OSError, monk
     assert str(error.strerror) in str(found.manifest)
 
 
-def test_a_store_that_does_not_answer_is_not_taken_for_a_broken_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_does_not_answer_is_not_taken_for_a_broken_one(monkeypatch):
     store = MemoryStore("failing")
     publish(store, "models", "aaaa")
 
@@ -86,19 +85,19 @@ def test_a_store_that_does_not_answer_is_not_taken_for_a_broken_one(monkeypatch:
 
 
 @pytest.mark.parametrize("name", [MODEL, f"models/{MODEL}", "models/6", "6666", f"models/{MODEL}/"])
-def test_an_artifact_is_found_by_its_id_or_the_beginning(store: Store, name: str) -> None:
+def test_an_artifact_is_found_by_its_id_or_the_beginning(store, name):
     publish_lineage(store)
     found = find_artifact(store, name)
     assert (found.name, found.require_manifest().id) == (f"models/{MODEL}", MODEL)
 
 
-def test_a_whole_id_is_found_though_others_begin_like_it(store: Store) -> None:
+def test_a_whole_id_is_found_though_others_begin_like_it(store):
     publish(store, "models", "1f3a")
     publish(store, "models", "1f3a00")
     assert find_artifact(store, "1f3a").id == "1f3a"
 
 
-def test_an_ambiguous_beginning_lists_what_it_could_be(store: Store) -> None:
+def test_an_ambiguous_beginning_lists_what_it_could_be(store):
     publish(store, "models", "1f3a")
     publish(store, "fits", "1f3b")
     with pytest.raises(InvalidInput, match=r"'1f' is the beginning of fits/1f3b, models/1f3a\. Give more digits"):
@@ -106,7 +105,7 @@ def test_an_ambiguous_beginning_lists_what_it_could_be(store: Store) -> None:
     assert find_artifact(store, "models/1f").id == "1f3a"
 
 
-def test_an_unknown_id_lists_what_there_is(store: Store) -> None:
+def test_an_unknown_id_lists_what_there_is(store):
     with pytest.raises(ObjectNotFound, match=r"has no artifact '1f3a'; it has none\."):
         find_artifact(store, "1f3a")
     for number in range(12):
@@ -115,7 +114,7 @@ def test_an_unknown_id_lists_what_there_is(store: Store) -> None:
         find_artifact(store, "1f3a")
 
 
-def test_files_without_a_manifest_are_not_found(store: Store) -> None:
+def test_files_without_a_manifest_are_not_found(store):
     store.create("models/1f3a/half", b"")
     with pytest.raises(ObjectNotFound):
         find_artifact(store, "models/1f3a")
@@ -125,13 +124,13 @@ def test_files_without_a_manifest_are_not_found(store: Store) -> None:
     ("name", "error"),
     [("", InvalidInput), ("/", InvalidInput), ("model/1f3a", InvalidKey), ("..", InvalidKey), ("a b", InvalidKey)],
 )
-def test_what_can_be_no_id_is_refused(store: Store, name: str, error: type[Exception]) -> None:
+def test_what_can_be_no_id_is_refused(store, name, error):
     publish(store, "models", "1f3a")
     with pytest.raises(error):
         find_artifact(store, name)
 
 
-def test_lineage_leads_back_to_the_raw_file_and_follows_each_artifact_once(store: Store) -> None:
+def test_lineage_leads_back_to_the_raw_file_and_follows_each_artifact_once(store):
     publish_lineage(store)
     lines = lineage(store, find_artifact(store, f"models/{MODEL}").require_manifest())
     assert [("  " * one.depth + one.role, one.kind, one.is_repeated) for one in lines] == [
@@ -152,7 +151,7 @@ def test_lineage_leads_back_to_the_raw_file_and_follows_each_artifact_once(store
     assert {one.state for one in lines} == {"there"}
 
 
-def test_lineage_shows_what_is_missing_broken_or_of_no_known_kind(store: Store) -> None:
+def test_lineage_shows_what_is_missing_broken_or_of_no_known_kind(store):
     store.create(f"datasets/{DATASET}/manifest.json", b"{")
     inputs = {"dataset": DATASET, "split": SPLIT, "muse": "1f3a", "raw": "../../etc"}
     forge_manifest(store, "models", MODEL, inputs)
@@ -165,14 +164,14 @@ def test_lineage_shows_what_is_missing_broken_or_of_no_known_kind(store: Store) 
     ]
 
 
-def test_lineage_of_a_forged_circle_ends(store: Store) -> None:
+def test_lineage_of_a_forged_circle_ends(store):
     forge_manifest(store, "models", "aaaa", {"model": "bbbb"})
     forge_manifest(store, "models", "bbbb", {"model": "aaaa"})
     lines = lineage(store, find_artifact(store, "aaaa").require_manifest())
     assert [(one.id, one.is_repeated) for one in lines] == [("aaaa", False), ("bbbb", False), ("aaaa", True)]
 
 
-def test_lineage_of_a_forged_chain_of_any_length_ends() -> None:
+def test_lineage_of_a_forged_chain_of_any_length_ends():
     store = MemoryStore("chain")
     for number in range(3000):
         forge_manifest(store, "models", f"{number:04}", {"model": f"{number + 1:04}"})
@@ -180,13 +179,13 @@ def test_lineage_of_a_forged_chain_of_any_length_ends() -> None:
     assert (len(lines), lines[-1].state) == (3001, "missing")
 
 
-def test_raw_files_have_long_ids_and_are_found_by_their_first_digits(store: Store) -> None:
+def test_raw_files_have_long_ids_and_are_found_by_their_first_digits(store):
     publish_lineage(store)
     assert find_artifact(store, RAW[:16]).name == f"raw/{RAW}"
 
 
 @pytest.mark.parametrize("role", ["model", "evaluation"])
-def test_the_newest_report_of_a_model_or_an_evaluation_is_found(store: Store, role: str) -> None:
+def test_the_newest_report_of_a_model_or_an_evaluation_is_found(store, role):
     subject = publish(store, f"{role}s", "1f3a")
     other = publish(store, f"{role}s", "2222")
     assert find_report(store, subject) is None

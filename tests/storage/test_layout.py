@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("kind", layout.KINDS)
-def test_every_kind_has_a_folder_and_a_manifest(kind: str) -> None:
+def test_every_kind_has_a_folder_and_a_manifest(kind):
     assert layout.artifact_prefix(kind, "1f3a") == f"{kind}/1f3a"
     assert layout.manifest_key(kind, "1f3a") == f"{kind}/1f3a/manifest.json"
 
@@ -24,18 +24,18 @@ def test_every_kind_has_a_folder_and_a_manifest(kind: str) -> None:
     ("kind", "artifact_id"),
     [("model", "1"), ("", "1"), ("models", ""), ("models", ".."), ("models", "a/b"), ("models", "a b")],
 )
-def test_what_is_no_artifact_has_no_folder(kind: str, artifact_id: str) -> None:
+def test_what_is_no_artifact_has_no_folder(kind, artifact_id):
     with pytest.raises(InvalidKey):
         layout.artifact_prefix(kind, artifact_id)
 
 
-def test_every_name_is_a_key_and_stands_once() -> None:
+def test_every_name_is_a_key_and_stands_once():
     names = [value for name, value in vars(layout).items() if name.isupper() and isinstance(value, str)]
     assert [check_key(name) for name in names] == names
     assert len(set(names)) == len(names)
 
 
-def test_logical_name_undoes_file_set_path() -> None:
+def test_logical_name_undoes_file_set_path():
     path = layout.file_set_path("0" * 16, layout.USER_IDS)
     assert path == "set-0000000000000000/factors/user_ids.parquet"
     assert layout.logical_name(path) == layout.USER_IDS
@@ -53,7 +53,7 @@ def test_logical_name_undoes_file_set_path() -> None:
         ("", None),
     ],
 )
-def test_place_of_a_key_is_its_artifact_or_none(key: str, place: tuple[str, str, str] | None) -> None:
+def test_place_of_a_key_is_its_artifact_or_none(key, place):
     assert layout.place_of(key) == place
 
 
@@ -65,7 +65,7 @@ def roles_that_tasks_name() -> set[str]:
     return {key.value for key in keys if isinstance(key, ast.Constant)}
 
 
-def test_every_role_that_a_task_gives_an_input_has_its_kind() -> None:
+def test_every_role_that_a_task_gives_an_input_has_its_kind():
     assert {"dataset", "split", "fit", "reviews"} <= roles_that_tasks_name() <= layout.INPUT_KINDS.keys()
     assert set(SPLIT_FILES) <= layout.INPUT_KINDS.keys()
     assert set(layout.INPUT_KINDS.values()) <= set(layout.KINDS)
@@ -75,7 +75,7 @@ segments = st.from_regex(r"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]{0,20}", fullmatch=Tru
 
 
 @given(st.lists(segments, min_size=1, max_size=20))
-def test_check_key_accepts_every_join_of_segments(parts: list[str]) -> None:
+def test_check_key_accepts_every_join_of_segments(parts):
     key = "/".join(parts)
     assert check_key(key) == key
     assert check_prefix(key) == key
@@ -83,7 +83,7 @@ def test_check_key_accepts_every_join_of_segments(parts: list[str]) -> None:
 
 
 @given(st.text(max_size=40))
-def test_check_key_accepts_only_safe_text(text: str) -> None:
+def test_check_key_accepts_only_safe_text(text):
     try:
         check_key(text)
     except InvalidKey:
@@ -92,7 +92,7 @@ def test_check_key_accepts_only_safe_text(text: str) -> None:
     assert not any(part == "" or part.startswith(".") for part in text.split("/"))
 
 
-def test_check_key_measures_the_whole_key_and_each_segment() -> None:
+def test_check_key_measures_the_whole_key_and_each_segment():
     check_key("/".join(["a" * 224] * 4))
     with pytest.raises(InvalidKey, match="has 901 characters; use at most 900"):
         check_key("/".join(["a" * 224] * 4) + "aa")
@@ -101,10 +101,10 @@ def test_check_key_measures_the_whole_key_and_each_segment() -> None:
         check_key("a" * 256)
 
 
-def test_check_key_names_the_segment_and_what_is_expected() -> None:
+def test_check_key_names_the_segment_and_what_is_expected():
     with pytest.raises(InvalidKey, match=r"'a/\.\./b' has the segment '\.\.'; expected .*Rename it"):
         check_key("a/../b")
 
 
-def test_check_prefix_accepts_the_empty_prefix() -> None:
+def test_check_prefix_accepts_the_empty_prefix():
     assert check_prefix("") == ""

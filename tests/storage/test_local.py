@@ -67,7 +67,7 @@ def umask() -> Iterator[None]:
     os.umask(before)
 
 
-def test_objects_are_plain_files_under_their_keys(tmp_path: Path) -> None:
+def test_objects_are_plain_files_under_their_keys(tmp_path):
     store = LocalStore(tmp_path / "store")
     store.create("datasets/1/train.parquet", b"rows")
     assert (tmp_path / "store" / "datasets" / "1" / "train.parquet").read_bytes() == b"rows"
@@ -75,7 +75,7 @@ def test_objects_are_plain_files_under_their_keys(tmp_path: Path) -> None:
     assert store.local_path("datasets/1/train.parquet") == (tmp_path / "store" / "datasets" / "1" / "train.parquet")
 
 
-def test_a_store_that_is_only_read_makes_no_folder(tmp_path: Path) -> None:
+def test_a_store_that_is_only_read_makes_no_folder(tmp_path):
     store = LocalStore(tmp_path / "store")
     assert store.head("a") is None
     assert list(store.list("")) == []
@@ -84,7 +84,7 @@ def test_a_store_that_is_only_read_makes_no_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("mask", "rights"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-def test_files_get_the_rights_of_the_umask(tmp_path: Path, umask: None, mask: int, rights: int) -> None:
+def test_files_get_the_rights_of_the_umask(tmp_path, umask, mask, rights):
     os.umask(mask)
     store = LocalStore(tmp_path)
     store.create("created", b"")
@@ -92,13 +92,13 @@ def test_files_get_the_rights_of_the_umask(tmp_path: Path, umask: None, mask: in
     assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("created", "replaced")} == {rights}
 
 
-def test_versions_do_not_hang_on_the_tick_of_the_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_do_not_hang_on_the_tick_of_the_file_system(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_123_456_789)
     LocalStore(tmp_path).create("a", b"")
     assert (tmp_path / "a").stat().st_mtime_ns == 1_700_000_000_123_456_789
 
 
-def test_writes_sync_the_bytes_before_and_the_names_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writes_sync_the_bytes_before_and_the_names_after(tmp_path, monkeypatch):
     store = LocalStore(tmp_path)
     synced: list[tuple[str, bytes | None]] = []
     sync = os.fsync
@@ -123,7 +123,7 @@ def test_writes_sync_the_bytes_before_and_the_names_after(tmp_path: Path, monkey
     assert synced[1:] == [("models", None)]
 
 
-def test_new_folders_are_durable_before_the_object_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_folders_are_durable_before_the_object_is(tmp_path, monkeypatch):
     store = LocalStore(tmp_path / "store")
     synced: set[str] = set()
     sync = os.fsync
@@ -139,7 +139,7 @@ def test_new_folders_are_durable_before_the_object_is(tmp_path: Path, monkeypatc
     assert {".", "store", "store/models"} <= synced
 
 
-def test_no_temporary_file_outlives_a_refused_write(tmp_path: Path) -> None:
+def test_no_temporary_file_outlives_a_refused_write(tmp_path):
     store = LocalStore(tmp_path)
     version = store.create("a", b"1").version
     for number in range(2):
@@ -150,7 +150,7 @@ def test_no_temporary_file_outlives_a_refused_write(tmp_path: Path) -> None:
     assert files_below(tmp_path / ".tmp") == []
 
 
-def test_list_passes_over_what_is_no_object(tmp_path: Path) -> None:
+def test_list_passes_over_what_is_no_object(tmp_path):
     store = LocalStore(tmp_path)
     store.create("a/b", b"")
     (tmp_path / "a" / ".DS_Store").write_bytes(b"")
@@ -160,28 +160,28 @@ def test_list_passes_over_what_is_no_object(tmp_path: Path) -> None:
     assert [info.key for info in store.list("")] == ["a/b"]
 
 
-def test_the_root_itself_may_be_a_symbolic_link(tmp_path: Path) -> None:
+def test_the_root_itself_may_be_a_symbolic_link(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     LocalStore(tmp_path / "link").create("a/b", b"content")
     assert LocalStore(tmp_path / "real").read("a/b") == b"content"
 
 
-def test_a_file_is_no_store(tmp_path: Path) -> None:
+def test_a_file_is_no_store(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InvalidInput, match="is a file; expected a folder"):
         LocalStore(tmp_path / "file")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to every folder")
-def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_may_not_be_written_to_is_named(tmp_path):
     root = tmp_path / "closed"
     root.mkdir(mode=0o500)
     with pytest.raises(InvalidInput, match=rf"{root} cannot be written to .*Change its rights"):
         LocalStore(root).create("a", b"")
 
 
-def test_a_read_only_disk_can_be_read_and_is_named_by_a_write(small_disk: Path) -> None:
+def test_a_read_only_disk_can_be_read_and_is_named_by_a_write(small_disk):
     version = LocalStore(small_disk).create("a", b"content").version
     remount(small_disk, "ro")
     store = LocalStore(small_disk)
@@ -192,7 +192,7 @@ def test_a_read_only_disk_can_be_read_and_is_named_by_a_write(small_disk: Path) 
         store.replace("a", b"", version)
 
 
-def test_writer_killed_in_the_middle_of_a_large_file_is_never_seen(tmp_path: Path) -> None:
+def test_writer_killed_in_the_middle_of_a_large_file_is_never_seen(tmp_path):
     root, pipe = tmp_path / "store", tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = python(WRITE_WHAT_COMES, str(root), str(pipe))
@@ -217,7 +217,7 @@ def test_writer_killed_in_the_middle_of_a_large_file_is_never_seen(tmp_path: Pat
     assert after.read("raw/1/large") == b"whole"
 
 
-def test_writers_killed_anywhere_leave_only_whole_objects(tmp_path: Path) -> None:
+def test_writers_killed_anywhere_leave_only_whole_objects(tmp_path):
     n_before = 0
     for n_writes in (1, 2, 3, 5, 8):
         writer = python(WRITE_MANY, str(tmp_path), str(n_before))
@@ -236,7 +236,7 @@ def test_writers_killed_anywhere_leave_only_whole_objects(tmp_path: Path) -> Non
         n_before = len(whole)
 
 
-def test_full_disk_names_the_folder_and_the_bytes_and_leaves_nothing(small_disk: Path) -> None:
+def test_full_disk_names_the_folder_and_the_bytes_and_leaves_nothing(small_disk):
     store = LocalStore(small_disk / "store")
     store.create("small", b"x" * 1000)
     before = store.replace("champion.json", b"1", None)
@@ -250,7 +250,7 @@ def test_full_disk_names_the_folder_and_the_bytes_and_leaves_nothing(small_disk:
     store.create("large", b"x" * 100_000)
 
 
-def test_fetch_to_a_full_disk_leaves_nothing(tmp_path: Path, small_disk: Path) -> None:
+def test_fetch_to_a_full_disk_leaves_nothing(tmp_path, small_disk):
     store = LocalStore(tmp_path / "store")
     store.create("large", b"x" * 2 * MEBIBYTE)
     (small_disk / "copy").write_bytes(b"an older copy")
@@ -260,7 +260,7 @@ def test_fetch_to_a_full_disk_leaves_nothing(tmp_path: Path, small_disk: Path) -
     assert (small_disk / "copy").read_bytes() == b"an older copy"
 
 
-def test_file_system_without_hard_links_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_system_without_hard_links_is_named(tmp_path, monkeypatch):
     def refuse(source: Path, target: Path) -> None:
         raise PermissionError(1, "Operation not permitted", str(source), None, str(target))
 
@@ -271,7 +271,7 @@ def test_file_system_without_hard_links_is_named(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("key", ["linked", "folder/secret", "folder/new", "loop"])
-def test_no_verb_follows_a_link_out_of_the_store(tmp_path: Path, key: str) -> None:
+def test_no_verb_follows_a_link_out_of_the_store(tmp_path, key):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret").write_bytes(b"secret")

@@ -94,16 +94,16 @@ def set_paths(*paths: str) -> Callable[[dict[str, Any]], object]:
     return set_field("files", files)
 
 
-def test_to_bytes_is_canonical_json() -> None:
+def test_to_bytes_is_canonical_json():
     assert MANIFEST.to_bytes().decode() == TEXT
 
 
-def test_parse_manifest_reads_what_was_written() -> None:
+def test_parse_manifest_reads_what_was_written():
     assert parse_manifest(TEXT.encode()) == MANIFEST
 
 
 @given(manifests)
-def test_parse_manifest_undoes_to_bytes(manifest: Manifest) -> None:
+def test_parse_manifest_undoes_to_bytes(manifest):
     parsed = parse_manifest(manifest.to_bytes())
     assert parsed == manifest
     assert parsed.to_bytes() == manifest.to_bytes()
@@ -161,9 +161,7 @@ def test_parse_manifest_undoes_to_bytes(manifest: Manifest) -> None:
     ],
     ids=range(43),
 )
-def test_parse_manifest_names_the_field_that_is_wrong(
-    change: Callable[[dict[str, Any]], object], complaint: str
-) -> None:
+def test_parse_manifest_names_the_field_that_is_wrong(change, complaint):
     with pytest.raises(CorruptObject, match=f"^here:? .*{complaint}") as refused:
         parse_manifest(changed(change), "here")
     assert len(str(refused.value)) < 1000
@@ -174,13 +172,13 @@ def test_parse_manifest_names_the_field_that_is_wrong(
     [b"", b"{}", b"[]", b"\x80", TEXT.encode()[:-3], b"[" * 100_000, TEXT.replace("5", "NaN").encode()],
     ids=range(7),
 )
-def test_parse_manifest_refuses_what_is_no_manifest(data: bytes) -> None:
+def test_parse_manifest_refuses_what_is_no_manifest(data):
     with pytest.raises(CorruptObject, match=r"^here "):
         parse_manifest(data, "here")
 
 
 @pytest.mark.timeout(60)
-def test_parse_manifest_takes_no_longer_for_a_repetition_at_the_end() -> None:
+def test_parse_manifest_takes_no_longer_for_a_repetition_at_the_end():
     names = [*(f"{number:06}" for number in range(300_000)), "299999"]
     repeated = "{" + ",".join(f'"{name}":1' for name in names) + "}"
     with pytest.raises(CorruptObject, match="the name '299999' stands twice"):
@@ -191,18 +189,18 @@ def test_parse_manifest_takes_no_longer_for_a_repetition_at_the_end() -> None:
 
 
 @pytest.mark.timeout(60)
-def test_parse_manifest_takes_no_longer_for_long_names() -> None:
+def test_parse_manifest_takes_no_longer_for_long_names():
     long = {"x" * 5_000_000: dict.fromkeys(map(str, range(300_000)))}
     with pytest.raises(CorruptObject, match=r"counts\.x+ is {.*expected a number"):
         parse_manifest(changed(set_field("counts", long)))
 
 
-def test_parse_manifest_refuses_parameters_that_are_too_deep() -> None:
+def test_parse_manifest_refuses_parameters_that_are_too_deep():
     deep = "[" * 40 + "]" * 40
     with pytest.raises(CorruptObject, match="deeper than 32 levels at parameters"):
         parse_manifest(TEXT.replace('"leave-last"\n', f"{deep}\n", 1).replace('"leave-last",', "1,").encode())
 
 
-def test_parse_manifest_refuses_more_than_its_bound() -> None:
+def test_parse_manifest_refuses_more_than_its_bound():
     with pytest.raises(CorruptObject, match="has 16777217 bytes; expected at most 16777216"):
         parse_manifest(b" " * (MANIFEST_LIMIT_BYTES + 1))

@@ -1,12 +1,10 @@
-from pathlib import Path
-
 import pytest
 
 from schema.errors import InvalidInput
 from storage.opening import open_store
 
 
-def test_path_and_file_uri_open_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_path_and_file_uri_open_the_same_folder(tmp_path, monkeypatch):
     folder = tmp_path / "with space"
     open_store(str(folder)).create("a", b"content")
     monkeypatch.chdir(tmp_path)
@@ -16,7 +14,7 @@ def test_path_and_file_uri_open_the_same_folder(tmp_path: Path, monkeypatch: pyt
         assert open_store(uri).uri == folder.as_uri()
 
 
-def test_memory_uri_opens_the_store_of_that_name() -> None:
+def test_memory_uri_opens_the_store_of_that_name():
     open_store("memory://test-opening").create("a", b"content")
     assert open_store("memory://test-opening").read("a") == b"content"
     assert open_store("memory://test-another").head("a") is None
@@ -41,7 +39,7 @@ def test_memory_uri_opens_the_store_of_that_name() -> None:
         "~no-such-user/store",
     ],
 )
-def test_what_is_no_store_is_refused_by_its_name(uri: str) -> None:
+def test_what_is_no_store_is_refused_by_its_name(uri):
     with pytest.raises(InvalidInput) as refused:
         open_store(uri)
     assert repr(uri) in str(refused.value)

@@ -1,5 +1,4 @@
 from itertools import pairwise
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,9 +24,7 @@ def cut(table: pa.Table, cuts: list[int]) -> list[pa.Table]:
 
 @settings(max_examples=50, deadline=None)
 @given(values=st.lists(st.integers(0, 99), max_size=30), cuts=st.lists(st.integers(0, 30), max_size=6))
-def test_how_rows_are_cut_into_tables_and_chunks_does_not_show(
-    tmp_path_factory: pytest.TempPathFactory, values: list[int], cuts: list[int]
-) -> None:
+def test_how_rows_are_cut_into_tables_and_chunks_does_not_show(tmp_path_factory, values, cuts):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parquet, "ROW_GROUP_ROWS", 4)
         folder = tmp_path_factory.mktemp("canonical")
@@ -39,14 +36,14 @@ def test_how_rows_are_cut_into_tables_and_chunks_does_not_show(
     assert pq.read_table(folder / "cut").to_pydict() == rows(values).to_pydict()
 
 
-def test_every_row_group_but_the_last_is_full(tmp_path: Path) -> None:
+def test_every_row_group_but_the_last_is_full(tmp_path):
     write_parquet(cut(rows([7] * 300_000), [5, 200_000]), tmp_path / "file", SCHEMA)
     with pq.ParquetFile(tmp_path / "file") as file:
         sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
     assert sizes == [131_072, 131_072, 37_856]
 
 
-def test_columns_are_picked_and_cast_and_metadata_is_left_out(tmp_path: Path) -> None:
+def test_columns_are_picked_and_cast_and_metadata_is_left_out(tmp_path):
     table = pa.table({"name": ["a"], "more": [0.5], "n": pa.array([1], pa.int64())})
     write_parquet(
         [table.replace_schema_metadata({"made": "today"})], tmp_path / "file", SCHEMA.with_metadata({"a": "b"})
@@ -55,12 +52,12 @@ def test_columns_are_picked_and_cast_and_metadata_is_left_out(tmp_path: Path) ->
     assert pq.read_schema(tmp_path / "file").equals(SCHEMA, check_metadata=True)
 
 
-def test_no_rows_give_a_file_with_columns(tmp_path: Path) -> None:
+def test_no_rows_give_a_file_with_columns(tmp_path):
     assert write_parquet([], tmp_path / "file", SCHEMA) == 0
     assert pq.read_table(tmp_path / "file").schema.equals(SCHEMA)
 
 
-def test_a_file_that_was_not_finished_leaves_nothing(tmp_path: Path) -> None:
+def test_a_file_that_was_not_finished_leaves_nothing(tmp_path):
     with pytest.raises(KeyError):
         write_parquet([rows([1]), pa.table({"n": [1]})], tmp_path / "file", SCHEMA)
     assert list(tmp_path.iterdir()) == []

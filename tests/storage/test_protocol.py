@@ -57,14 +57,14 @@ def in_threads(work: Callable[[int], object], n_threads: int) -> list[object]:
     return results
 
 
-def test_create_stores_bytes(store: Store) -> None:
+def test_create_stores_bytes(store):
     info = store.create("datasets/1/train.parquet", b"rows")
     assert store.read("datasets/1/train.parquet") == b"rows"
     assert info == store.head("datasets/1/train.parquet")
     assert (info.key, info.size_bytes) == ("datasets/1/train.parquet", 4)
 
 
-def test_create_stores_a_file_of_several_blocks(store: Store, tmp_path: Path) -> None:
+def test_create_stores_a_file_of_several_blocks(store, tmp_path):
     source = tmp_path / "source"
     source.write_bytes(bytes(range(256)) * 20_000)
     assert store.create("raw/1/file", source).size_bytes == 5_120_000
@@ -72,7 +72,7 @@ def test_create_stores_a_file_of_several_blocks(store: Store, tmp_path: Path) ->
     assert source.exists()
 
 
-def test_create_refuses_existing_key_and_leaves_it(store: Store) -> None:
+def test_create_refuses_existing_key_and_leaves_it(store):
     before = store.create("a", b"first")
     with pytest.raises(ObjectExists, match=r"/a exists already"):
         store.create("a", b"second")
@@ -80,7 +80,7 @@ def test_create_refuses_existing_key_and_leaves_it(store: Store) -> None:
     assert store.head("a") == before
 
 
-def test_create_copies_and_does_not_share_the_source(store: Store, tmp_path: Path) -> None:
+def test_create_copies_and_does_not_share_the_source(store, tmp_path):
     source = tmp_path / "source"
     source.write_bytes(b"before")
     store.create("a", source)
@@ -88,13 +88,13 @@ def test_create_copies_and_does_not_share_the_source(store: Store, tmp_path: Pat
     assert store.read("a") == b"before"
 
 
-def test_create_of_a_missing_file_says_so_and_stores_nothing(store: Store, tmp_path: Path) -> None:
+def test_create_of_a_missing_file_says_so_and_stores_nothing(store, tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         store.create("a", tmp_path / "nowhere")
     assert store.head("a") is None
 
 
-def test_create_lets_one_of_many_writers_win(store: Store, store_uri: str) -> None:
+def test_create_lets_one_of_many_writers_win(store, store_uri):
     results = in_threads(lambda number: open_store(store_uri).create("a", b"%d" % number), n_threads=8)
     winners = [number for number, result in enumerate(results) if isinstance(result, ObjectInfo)]
     assert len(winners) == 1
@@ -102,7 +102,7 @@ def test_create_lets_one_of_many_writers_win(store: Store, store_uri: str) -> No
     assert sum(isinstance(result, ObjectExists) for result in results) == 7
 
 
-def test_replace_swaps_the_expected_version(store: Store) -> None:
+def test_replace_swaps_the_expected_version(store):
     first = store.replace("pointer", b"1", None)
     second = store.replace("pointer", b"2", first.version)
     assert store.read("pointer") == b"2"
@@ -110,7 +110,7 @@ def test_replace_swaps_the_expected_version(store: Store) -> None:
     assert store.head("pointer") == second
 
 
-def test_replace_refuses_a_stale_version(store: Store) -> None:
+def test_replace_refuses_a_stale_version(store):
     first = store.replace("pointer", b"1", None)
     second = store.replace("pointer", b"2", first.version)
     with pytest.raises(VersionConflict, match=r"pointer has version .*; expected .*Read it again"):
@@ -119,14 +119,14 @@ def test_replace_refuses_a_stale_version(store: Store) -> None:
     assert store.head("pointer") == second
 
 
-def test_versions_of_quick_replacements_all_differ(store: Store) -> None:
+def test_versions_of_quick_replacements_all_differ(store):
     versions = [store.replace("pointer", b"000", None).version]
     for number in range(1, 100):
         versions.append(store.replace("pointer", b"%03d" % number, versions[-1]).version)
     assert len(set(versions)) == 100
 
 
-def test_replace_loses_no_update_of_many_writers(store: Store, store_uri: str) -> None:
+def test_replace_loses_no_update_of_many_writers(store, store_uri):
     store.replace("counter", b"0", None)
 
     def add_ten(_: int) -> int:
@@ -148,7 +148,7 @@ def test_replace_loses_no_update_of_many_writers(store: Store, store_uri: str) -
     assert store.read("counter") == b"40"
 
 
-def test_replace_is_never_seen_half_done(store: Store, store_uri: str) -> None:
+def test_replace_is_never_seen_half_done(store, store_uri):
     blocks = [bytes([number]) * 300_000 for number in range(8)]
     version = store.replace("pointer", blocks[0], None).version
     is_done = threading.Event()
@@ -168,27 +168,27 @@ def test_replace_is_never_seen_half_done(store: Store, store_uri: str) -> None:
     assert seen <= set(blocks)
 
 
-def test_read_refuses_more_than_the_limit(store: Store) -> None:
+def test_read_refuses_more_than_the_limit(store):
     store.create("a", b"12345")
     assert store.read("a", limit_bytes=5) == b"12345"
     with pytest.raises(CorruptObject, match=r"/a has .*4"):
         store.read("a", limit_bytes=4)
 
 
-def test_open_streams_the_content(store: Store) -> None:
+def test_open_streams_the_content(store):
     store.create("a", b"12345")
     with store.open("a") as stream:
         assert (stream.read(2), stream.read()) == (b"12", b"345")
 
 
-def test_open_keeps_reading_the_version_it_began_with(store: Store) -> None:
+def test_open_keeps_reading_the_version_it_began_with(store):
     version = store.replace("pointer", b"first", None).version
     with store.open("pointer") as stream:
         store.replace("pointer", b"other", version)
         assert stream.read() == b"first"
 
 
-def test_fetch_copies_to_a_file_whose_folder_it_makes(store: Store, tmp_path: Path) -> None:
+def test_fetch_copies_to_a_file_whose_folder_it_makes(store, tmp_path):
     store.create("a", b"content")
     target = tmp_path / "new" / "folder" / "file"
     store.fetch("a", target)
@@ -196,7 +196,7 @@ def test_fetch_copies_to_a_file_whose_folder_it_makes(store: Store, tmp_path: Pa
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_fetch_replaces_what_was_there(store: Store, tmp_path: Path) -> None:
+def test_fetch_replaces_what_was_there(store, tmp_path):
     target = tmp_path / "file"
     target.write_bytes(b"something longer")
     store.create("a", b"content")
@@ -204,14 +204,14 @@ def test_fetch_replaces_what_was_there(store: Store, tmp_path: Path) -> None:
     assert target.read_bytes() == b"content"
 
 
-def test_local_path_holds_the_object_if_there_is_one(store: Store) -> None:
+def test_local_path_holds_the_object_if_there_is_one(store):
     store.create("a", b"content")
     path = store.local_path("a")
     assert path is None or path.read_bytes() == b"content"
     assert store.local_path("b") is None
 
 
-def test_absent_key_has_no_head_and_cannot_be_read(store: Store, tmp_path: Path) -> None:
+def test_absent_key_has_no_head_and_cannot_be_read(store, tmp_path):
     assert store.head("a/b") is None
     for read in (store.read, store.open, lambda key: store.fetch(key, tmp_path / "file")):
         with pytest.raises(ObjectNotFound, match="a/b does not exist"):
@@ -219,7 +219,7 @@ def test_absent_key_has_no_head_and_cannot_be_read(store: Store, tmp_path: Path)
     assert not (tmp_path / "file").exists()
 
 
-def test_folder_of_objects_is_no_object(store: Store) -> None:
+def test_folder_of_objects_is_no_object(store):
     store.create("a/b", b"")
     assert store.head("a") is None
     assert store.local_path("a") is None
@@ -227,7 +227,7 @@ def test_folder_of_objects_is_no_object(store: Store) -> None:
         store.read("a")
 
 
-def test_head_and_read_below_an_object_find_nothing(store: Store) -> None:
+def test_head_and_read_below_an_object_find_nothing(store):
     store.create("a", b"")
     assert store.head("a/b") is None
     with pytest.raises(ObjectNotFound):
@@ -236,7 +236,7 @@ def test_head_and_read_below_an_object_find_nothing(store: Store) -> None:
     assert store.head("a") is not None
 
 
-def test_list_yields_what_head_says_in_code_point_order(store: Store) -> None:
+def test_list_yields_what_head_says_in_code_point_order(store):
     keys = ["b", "a/b", "a-b", "a/B", "a0", "a/b.c/d", "A"]
     for key in keys:
         store.create(key, key.encode())
@@ -256,13 +256,13 @@ def test_list_yields_what_head_says_in_code_point_order(store: Store) -> None:
         ("none/", []),
     ],
 )
-def test_list_takes_any_beginning_of_keys(store: Store, prefix: str, expected: list[str]) -> None:
+def test_list_takes_any_beginning_of_keys(store, prefix, expected):
     for key in ("models/10/x", "models/1/x", "mod", "splits/1/x"):
         store.create(key, b"")
     assert [info.key for info in store.list(prefix)] == sorted(expected)
 
 
-def test_delete_of_an_absent_key_is_fine(store: Store) -> None:
+def test_delete_of_an_absent_key_is_fine(store):
     store.delete("a")
     store.delete("a/b")
     assert list(store.list("")) == []
@@ -288,7 +288,7 @@ def verbs(store: Store, folder: Path) -> dict[str, Callable[[str], object]]:
 
 
 @pytest.mark.parametrize("key", EVIL_KEYS, ids=lambda key: repr(key[:20]))
-def test_every_verb_refuses_an_evil_key(store: Store, tmp_path: Path, key: str) -> None:
+def test_every_verb_refuses_an_evil_key(store, tmp_path, key):
     for verb in verbs(store, tmp_path).values():
         with pytest.raises(InvalidKey):
             verb(key)
@@ -297,7 +297,7 @@ def test_every_verb_refuses_an_evil_key(store: Store, tmp_path: Path, key: str) 
 
 
 @pytest.mark.parametrize(("first", "second"), [("a", "a/b"), ("a/b", "a"), ("a", "a/b/c")])
-def test_a_key_is_not_both_object_and_folder(store: Store, first: str, second: str) -> None:
+def test_a_key_is_not_both_object_and_folder(store, first, second):
     store.create(first, b"")
     with pytest.raises(InvalidKey, match="both an object and a folder"):
         store.create(second, b"")
@@ -307,28 +307,28 @@ def test_a_key_is_not_both_object_and_folder(store: Store, first: str, second: s
 
 
 @pytest.mark.parametrize("prefix", ["/", "..", "../", "a/../", ".tmp", ".tmp/", "a//"])
-def test_list_refuses_an_evil_prefix(store: Store, prefix: str) -> None:
+def test_list_refuses_an_evil_prefix(store, prefix):
     with pytest.raises(InvalidKey):
         store.list(prefix)
 
 
-def test_longest_key_is_stored(store: Store) -> None:
+def test_longest_key_is_stored(store):
     key = "/".join(["s" * 224] * 4)
     assert len(key) == 899
     store.create(key, b"deep")
     assert [info.key for info in store.list("s")] == [key]
 
 
-def test_locate_names_the_key_below_the_root(store: Store) -> None:
+def test_locate_names_the_key_below_the_root(store):
     assert store.locate("a/b") == f"{store.uri}/a/b"
 
 
-def test_uri_opens_the_same_store(store: Store) -> None:
+def test_uri_opens_the_same_store(store):
     store.create("a", b"content")
     assert open_store(store.uri).read("a") == b"content"
     assert open_store(store.uri).uri == store.uri
 
 
-def test_stores_of_different_uris_share_nothing(new_store_uri: Callable[[], str]) -> None:
+def test_stores_of_different_uris_share_nothing(new_store_uri):
     open_store(new_store_uri()).create("a", b"content")
     assert open_store(new_store_uri()).head("a") is None

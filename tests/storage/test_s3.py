@@ -14,7 +14,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
-from servers import open_custom_minio, open_versitygw
+from servers import need_program, open_custom_minio, open_versitygw, set_variables
 
 import storage.s3
 import storage.s3_client
@@ -35,8 +35,7 @@ FUTURE = datetime.now(UTC) + timedelta(days=1)
 @pytest.fixture
 def on_minio(minio: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
     """An empty store on MinIO, with a client of its own that a test may tamper with."""
-    for name, value in minio.environment().items():
-        monkeypatch.setenv(name, value)
+    set_variables(monkeypatch, minio)
     storage.s3_client._client.cache_clear()
     yield S3Store(f"s3://{minio.bucket}/{uuid.uuid4().hex}", S3Options(s3_endpoint_url=minio.endpoint_url))
     storage.s3_client._client.cache_clear()
@@ -92,14 +91,14 @@ def uploads(store: S3Store) -> list[str]:
 # --- Writes whose answer is lost ---
 
 
-def test_create_whose_answer_was_lost_is_known_for_its_own(on_minio: S3Store) -> None:
+def test_create_whose_answer_was_lost_is_known_for_its_own(on_minio):
     statuses = lose_answers(on_minio, "PutObject")
     info = on_minio.create("a", b"content")
     assert statuses == [200]
     assert info == on_minio.head("a")
 
 
-def test_create_in_parts_whose_last_answer_was_lost_is_known_for_its_own(on_minio: S3Store, tmp_path: Path) -> None:
+def test_create_in_parts_whose_last_answer_was_lost_is_known_for_its_own(on_minio, tmp_path):
     source = file_of(tmp_path, 33)
     statuses = lose_answers(on_minio, "CompleteMultipartUpload")
     assert on_minio.create("a", source) == on_minio.head("a")
@@ -107,7 +106,7 @@ def test_create_in_parts_whose_last_answer_was_lost_is_known_for_its_own(on_mini
     assert on_minio.read("a") == source.read_bytes()
 
 
-def test_replace_whose_answer_was_lost_is_known_for_its_own(on_minio: S3Store) -> None:
+def test_replace_whose_answer_was_lost_is_known_for_its_own(on_minio):
     version = on_minio.replace("pointer", b"1", None).version
     on_minio.race_flaw()
     lose_answers(on_minio, "PutObject")
@@ -115,7 +114,7 @@ def test_replace_whose_answer_was_lost_is_known_for_its_own(on_minio: S3Store) -
     assert on_minio.read("pointer") == b"2"
 
 
-def test_create_that_another_writer_overtook_is_no_success(on_minio: S3Store) -> None:
+def test_create_that_another_writer_overtook_is_no_success(on_minio):
     other = S3Store(on_minio.uri, on_minio._options)
     events(on_minio).register_first(
         "before-send.s3.PutObject", overtake := once(lambda: other.create("a", b"the other's"))
@@ -142,7 +141,7 @@ class once:  # noqa: N801 - reads as a word where it stands
 # --- Parts ---
 
 
-def test_file_in_parts_comes_back_as_it_was(on_minio: S3Store, tmp_path: Path) -> None:
+def test_file_in_parts_comes_back_as_it_was(on_minio, tmp_path):
     source = file_of(tmp_path, 65)
     info = on_minio.create("raw/1/large", source)
     assert info.size_bytes == 65 * MEBIBYTE
@@ -152,7 +151,7 @@ def test_file_in_parts_comes_back_as_it_was(on_minio: S3Store, tmp_path: Path) -
     assert uploads(on_minio) == []
 
 
-def test_upload_that_fails_leaves_no_parts_and_no_object(on_minio: S3Store, tmp_path: Path) -> None:
+def test_upload_that_fails_leaves_no_parts_and_no_object(on_minio, tmp_path):
     source = file_of(tmp_path, 33)
 
     def shorten() -> None:
@@ -165,7 +164,7 @@ def test_upload_that_fails_leaves_no_parts_and_no_object(on_minio: S3Store, tmp_
     assert uploads(on_minio) == []
 
 
-def test_loser_of_a_race_in_parts_leaves_none(on_minio: S3Store, tmp_path: Path) -> None:
+def test_loser_of_a_race_in_parts_leaves_none(on_minio, tmp_path):
     source = file_of(tmp_path, 17)
     events(on_minio).register("before-call.s3.CompleteMultipartUpload", once(lambda: on_minio.create("a", b"quicker")))
     with pytest.raises(ObjectExists):
@@ -174,7 +173,7 @@ def test_loser_of_a_race_in_parts_leaves_none(on_minio: S3Store, tmp_path: Path)
     assert uploads(on_minio) == []
 
 
-def test_sweep_takes_unfinished_uploads_and_scratch_of_this_store_only(on_minio: S3Store) -> None:
+def test_sweep_takes_unfinished_uploads_and_scratch_of_this_store_only(on_minio):
     client, bucket = on_minio._client, on_minio._bucket
     foreign = f"{uuid.uuid4().hex}/a"
     ids = {
@@ -195,7 +194,7 @@ def test_sweep_takes_unfinished_uploads_and_scratch_of_this_store_only(on_minio:
 # --- Pages and strangers ---
 
 
-def test_list_goes_on_over_all_pages(on_minio: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_goes_on_over_all_pages(on_minio, monkeypatch):
     monkeypatch.setattr(storage.s3, "PAGE_OBJECTS", 7)
     keys = [f"a/{number:03d}" for number in range(50)]
     with ThreadPoolExecutor(8) as pool:
@@ -203,7 +202,7 @@ def test_list_goes_on_over_all_pages(on_minio: S3Store, monkeypatch: pytest.Monk
     assert [info.key for info in on_minio.list("a/")] == keys
 
 
-def test_objects_of_others_are_not_listed(on_minio: S3Store) -> None:
+def test_objects_of_others_are_not_listed(on_minio):
     for name in ("mit leer zeichen", "ümlaut", ".hidden/a", "a/.b/c"):
         on_minio._client.put_object(Bucket=on_minio._bucket, Key=on_minio._full(name), Body=b"")
     on_minio.create("a/b", b"")
@@ -213,7 +212,7 @@ def test_objects_of_others_are_not_listed(on_minio: S3Store) -> None:
 # --- Servers that do not hold to conditions ---
 
 
-def test_minio_has_no_race_flaw_and_nothing_is_left_of_the_probe(on_minio: S3Store) -> None:
+def test_minio_has_no_race_flaw_and_nothing_is_left_of_the_probe(on_minio):
     assert on_minio.race_flaw() is None
     assert list(on_minio._objects(".probe/")) == []
 
@@ -226,9 +225,7 @@ def test_minio_has_no_race_flaw_and_nothing_is_left_of_the_probe(on_minio: S3Sto
         (["If-None-Match", "If-Match"], "If-None-Match: * and If-Match"),
     ],
 )
-def test_pointer_is_refused_on_a_server_that_ignores_conditions(
-    on_minio: S3Store, headers: list[str], named: str
-) -> None:
+def test_pointer_is_refused_on_a_server_that_ignores_conditions(on_minio, headers, named):
     ignore_conditions(on_minio, *headers)
     with pytest.raises(InvalidInput, match=r"champion\.json is not written") as refused:
         replace_champion(on_minio, {"model": "1"}, None)
@@ -239,20 +236,19 @@ def test_pointer_is_refused_on_a_server_that_ignores_conditions(
 @pytest.fixture
 def racy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
     """A store on versitygw as it comes, which looks at a condition first and writes later."""
-    with_program("versitygw")
+    need_program("versitygw")
     with open_versitygw(tmp_path / "versitygw", bucket="racy", one_at_a_time=False) as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
+        set_variables(monkeypatch, server)
         yield S3Store("s3://racy", S3Options(s3_endpoint_url=server.endpoint_url))
 
 
-def test_pointer_is_refused_on_a_server_that_looks_first_and_writes_later(racy: S3Store) -> None:
+def test_pointer_is_refused_on_a_server_that_looks_first_and_writes_later(racy):
     with pytest.raises(InvalidInput, match=r"let \d of 4 conditional writes win that excluded each other"):
         racy.replace("champion.json", b"{}", None)
     assert racy.head("champion.json") is None
 
 
-def test_artifacts_of_racing_writers_are_whole_even_on_such_a_server(racy: S3Store, tmp_path: Path) -> None:
+def test_artifacts_of_racing_writers_are_whole_even_on_such_a_server(racy, tmp_path):
     def publish(number: int) -> None:
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -280,31 +276,31 @@ def test_artifacts_of_racing_writers_are_whole_even_on_such_a_server(racy: S3Sto
         ("s3://my.bucket-1/a/b/", ("my.bucket-1", "a/b")),
     ],
 )
-def test_uri_names_bucket_and_prefix(uri: str, expected: tuple[str, str]) -> None:
+def test_uri_names_bucket_and_prefix(uri, expected):
     assert parse_uri(uri) == expected
 
 
 @pytest.mark.parametrize(
     "uri", ["s3://", "s3:///a", "s3://B_cket/a", "s3://ab", "s3://bucket/a//b", "s3://bucket/../a", "s3://bucket/?a"]
 )
-def test_uri_that_names_none_is_refused(uri: str) -> None:
+def test_uri_that_names_none_is_refused(uri):
     with pytest.raises(InvalidInput, match=r"expected s3://bucket/prefix"):
         parse_uri(uri)
 
 
-def test_longest_prefix_leaves_room_for_the_longest_key() -> None:
+def test_longest_prefix_leaves_room_for_the_longest_key():
     assert parse_uri(f"s3://bucket/{'a' * 100}")[1] == "a" * 100
     with pytest.raises(InvalidInput, match="at most 100"):
         parse_uri(f"s3://bucket/{'a' * 101}")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9000", "ftp://host", "http://", "http://host/?x=1"])
-def test_endpoint_that_is_no_address_is_refused(address: str) -> None:
+def test_endpoint_that_is_no_address_is_refused(address):
     with pytest.raises(InvalidInput, match=r"S3_ENDPOINT_URL is .*expected an address such as"):
         open_store("s3://bucket", S3Options(s3_endpoint_url=address))
 
 
-def test_password_in_an_address_is_refused_and_not_repeated() -> None:
+def test_password_in_an_address_is_refused_and_not_repeated():
     with pytest.raises(InvalidInput, match="take them out of the address") as in_endpoint:
         open_store("s3://bucket", S3Options(s3_endpoint_url="http://me:hunter2@host"))
     with pytest.raises(InvalidInput, match="take them out of the URI") as in_uri:
@@ -315,7 +311,7 @@ def test_password_in_an_address_is_refused_and_not_repeated() -> None:
 @pytest.mark.parametrize(
     ("addressing", "expected"), [("path", "http://server:9000/bucket/a"), ("virtual", "http://bucket.server:9000/a")]
 )
-def test_bucket_goes_where_the_addressing_says(addressing: Any, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bucket_goes_where_the_addressing_says(addressing, expected, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
     client = open_client(S3Options(s3_endpoint_url="http://server:9000", s3_addressing=addressing))
@@ -323,13 +319,10 @@ def test_bucket_goes_where_the_addressing_says(addressing: Any, expected: str, m
     assert url.split("?")[0] == expected
 
 
-def test_bucket_in_the_host_name_reaches_a_server_that_is_told_its_domain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with_program("minio")
+def test_bucket_in_the_host_name_reaches_a_server_that_is_told_its_domain(tmp_path, monkeypatch):
+    need_program("minio")
     with open_custom_minio(tmp_path / "minio", bucket="virtual", domain="s3.test") as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
+        set_variables(monkeypatch, server)
         resolve = socket.getaddrinfo
         monkeypatch.setattr(
             socket,
@@ -346,7 +339,7 @@ def test_bucket_in_the_host_name_reaches_a_server_that_is_told_its_domain(
         assert server.bucket == "virtual"
 
 
-def test_region_is_the_one_set_else_that_of_aws_else_the_usual(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_region_is_the_one_set_else_that_of_aws_else_the_usual(monkeypatch):
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
@@ -356,7 +349,7 @@ def test_region_is_the_one_set_else_that_of_aws_else_the_usual(monkeypatch: pyte
     assert open_client(S3Options(s3_region="eu-west-3")).meta.region_name == "eu-west-3"
 
 
-def test_profile_gives_credentials(minio: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_profile_gives_credentials(minio, tmp_path, monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     known = tmp_path / "credentials"
@@ -375,7 +368,7 @@ def test_profile_gives_credentials(minio: S3Server, tmp_path: Path, monkeypatch:
         S3Store("s3://bucket", S3Options(s3_endpoint_url=minio.endpoint_url))
 
 
-def test_access_hides_what_is_secret(on_minio: S3Store, minio: S3Server) -> None:
+def test_access_hides_what_is_secret(on_minio, minio):
     access = on_minio.access()
     assert access.secret_key == minio.credentials.secret_key
     assert minio.credentials.secret_key not in repr(access)
@@ -392,16 +385,14 @@ VERBS: dict[str, Callable[[S3Store, Path], object]] = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_missing_bucket_is_named(on_minio: S3Store, verb: str, tmp_path: Path) -> None:
+def test_missing_bucket_is_named(on_minio, verb, tmp_path):
     store = S3Store("s3://no-such-bucket/p", on_minio._options)
     with pytest.raises(InvalidInput, match=r"s3://no-such-bucket/p.*bucket that http.* does not have.*Make the bucket"):
         VERBS[verb](store, tmp_path)
 
 
 @pytest.mark.parametrize("verb", ["read", "list", "create"])
-def test_wrong_secret_is_told_and_not_shown(
-    minio: S3Server, verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_secret_is_told_and_not_shown(minio, verb, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", minio.credentials.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
     store = S3Store(f"s3://{minio.bucket}/p", S3Options(s3_endpoint_url=minio.endpoint_url))
@@ -410,7 +401,7 @@ def test_wrong_secret_is_told_and_not_shown(
     assert "not-the-secret" not in str(refused.value)
 
 
-def test_no_credentials_at_all_says_where_to_put_them(minio: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_credentials_at_all_says_where_to_put_them(minio, monkeypatch):
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
@@ -424,13 +415,13 @@ def test_no_credentials_at_all_says_where_to_put_them(minio: S3Server, monkeypat
 
 
 @pytest.mark.usefixtures("one_attempt")
-def test_server_that_is_not_there_is_unavailable(on_minio: S3Store) -> None:
+def test_server_that_is_not_there_is_unavailable(on_minio):
     store = S3Store("s3://bucket/p", S3Options(s3_endpoint_url="http://127.0.0.1:9"))
     with pytest.raises(Unavailable, match=r"http://127.0.0.1:9 does not answer for s3://bucket/p/a \(Endpoint"):
         store.read("a")
 
 
-def test_server_that_speaks_no_s3_is_told_so(on_minio: S3Store) -> None:
+def test_server_that_speaks_no_s3_is_told_so(on_minio):
     listener = socket.create_server(("127.0.0.1", 0))
 
     def answer() -> None:
@@ -450,7 +441,7 @@ def test_server_that_speaks_no_s3_is_told_so(on_minio: S3Store) -> None:
     listener.close()
 
 
-def test_replace_of_a_pointer_that_another_swapped_meanwhile_is_a_conflict(on_minio: S3Store) -> None:
+def test_replace_of_a_pointer_that_another_swapped_meanwhile_is_a_conflict(on_minio):
     version = on_minio.replace("pointer", b"1", None).version
     on_minio.race_flaw()
     other = S3Store(on_minio.uri, on_minio._options)
@@ -458,10 +449,3 @@ def test_replace_of_a_pointer_that_another_swapped_meanwhile_is_a_conflict(on_mi
     with pytest.raises(VersionConflict):
         on_minio.replace("pointer", b"3", version)
     assert on_minio.read("pointer") == b"2"
-
-
-def with_program(name: str) -> None:
-    from flows.child_server import find_program
-
-    if find_program(name) is None:
-        pytest.skip(f"{name} is absent; make services")

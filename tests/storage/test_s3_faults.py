@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from disks import mounted_disk, remount
-from servers import Proxy, make_certificate, open_custom_minio
+from servers import Proxy, make_certificate, open_custom_minio, set_variables
 
 import storage.s3
 import storage.s3_client
@@ -103,8 +103,7 @@ class Place:
     def __init__(self, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
         self.server, self.prefix = server, uuid.uuid4().hex
         self.uri = f"s3://{server.bucket}/{self.prefix}"
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
+        set_variables(monkeypatch, server)
 
     def store(
         self, url: str | None = None, *, attempts: int = storage.s3_client.ATTEMPTS, answer_seconds: float = 60
@@ -220,9 +219,7 @@ def failures(n_failures: int) -> Callable[..., bool]:
 # --- A server that dies, or whose disk does not take more ---
 
 
-def test_server_killed_in_the_middle_of_an_upload_and_soon_back(
-    own_minio: S3Server, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_server_killed_in_the_middle_of_an_upload_and_soon_back(own_minio, folder, monkeypatch):
     place = Place(own_minio, monkeypatch)
     store, is_killed = place.store(), threading.Event()
     on_event(store, "after-call.s3.UploadPart", lambda: (own_minio.process.kill(), is_killed.set()))
@@ -235,9 +232,7 @@ def test_server_killed_in_the_middle_of_an_upload_and_soon_back(
         assert_rerun_completes(store, folder)
 
 
-def test_server_killed_in_the_middle_of_an_upload_and_back_too_late(
-    own_minio: S3Server, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_server_killed_in_the_middle_of_an_upload_and_back_too_late(own_minio, folder, monkeypatch):
     place = Place(own_minio, monkeypatch)
     store = place.store(attempts=2)
     on_event(store, "after-call.s3.UploadPart", own_minio.process.kill)
@@ -254,7 +249,7 @@ def test_server_killed_in_the_middle_of_an_upload_and_back_too_late(
         assert_rerun_completes(store, folder)
 
 
-def test_server_whose_disk_is_read_only(disk: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_whose_disk_is_read_only(disk, folder, monkeypatch):
     with open_minio(disk / "minio", bucket="faults") as server:
         place = Place(server, monkeypatch)
         store = place.store()
@@ -269,7 +264,7 @@ def test_server_whose_disk_is_read_only(disk: Path, folder: Path, monkeypatch: p
             assert_rerun_completes(store, folder)
 
 
-def test_server_whose_disk_is_full(disk: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_whose_disk_is_full(disk, folder, monkeypatch):
     with open_minio(disk / "minio", bucket="faults") as server:
         place = Place(server, monkeypatch)
         store = place.store()
@@ -286,7 +281,7 @@ def test_server_whose_disk_is_full(disk: Path, folder: Path, monkeypatch: pytest
             assert_rerun_completes(store, folder)
 
 
-def test_writer_killed_in_the_middle_of_an_upload(place: Place, folder: Path) -> None:
+def test_writer_killed_in_the_middle_of_an_upload(place, folder):
     store = place.store()
     writer = subprocess.Popen(
         [sys.executable, "-c", PUBLISH_UNTIL_A_PART_IS_STORED, place.uri, place.server.endpoint_url, str(folder)],
@@ -303,9 +298,7 @@ def test_writer_killed_in_the_middle_of_an_upload(place: Place, folder: Path) ->
         assert_rerun_completes(store, folder)
 
 
-def test_server_whose_disk_rots(
-    own_minio: S3Server, folder: Path, tmp_path: Path, own_minio_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_server_whose_disk_rots(own_minio, folder, tmp_path, own_minio_folder, monkeypatch):
     monkeypatch.setattr(storage.s3_transfer, "RESUMPTIONS", 1)
     place = Place(own_minio, monkeypatch)
     store = place.store()
@@ -332,9 +325,7 @@ def private_minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server
         yield server
 
 
-def test_certificate_of_an_unknown_authority_is_refused(
-    private_minio: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_certificate_of_an_unknown_authority_is_refused(private_minio, monkeypatch):
     store = Place(private_minio, monkeypatch).reader(attempts=1)
     with pytest.raises(
         InvalidInput, match=r"certificate of https://127\.0\.0\.1:\d+ does not pass .*Name the file .*S3_CA_BUNDLE"
@@ -344,9 +335,7 @@ def test_certificate_of_an_unknown_authority_is_refused(
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @pytest.mark.parametrize("is_checked", [True, False])
-def test_certificate_that_is_named_or_not_looked_at_passes(
-    private_minio: S3Server, is_checked: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_certificate_that_is_named_or_not_looked_at_passes(private_minio, is_checked, monkeypatch):
     place = Place(private_minio, monkeypatch)
     options = S3Options(
         s3_endpoint_url=private_minio.endpoint_url,
@@ -361,7 +350,7 @@ def test_certificate_that_is_named_or_not_looked_at_passes(
 # --- A way that is slow, is cut, or swallows what is sent ---
 
 
-def test_slow_way(place: Place, proxy: Proxy, folder: Path) -> None:
+def test_slow_way(place, proxy, folder):
     store = place.store(proxy.url)
     for stream in ("upstream", "downstream"):
         proxy.add_toxic("bandwidth", stream=stream, rate=20_000)
@@ -373,7 +362,7 @@ def test_slow_way(place: Place, proxy: Proxy, folder: Path) -> None:
         assert_rerun_completes(store, folder)
 
 
-def test_upload_goes_on_when_a_way_that_resets_connections_is_mended(place: Place, proxy: Proxy, folder: Path) -> None:
+def test_upload_goes_on_when_a_way_that_resets_connections_is_mended(place, proxy, folder):
     store = place.store(proxy.url)
     names: list[str] = []
     on_event(store, "after-call.s3.CreateMultipartUpload", lambda: names.append(break_upload(proxy)))
@@ -384,7 +373,7 @@ def test_upload_goes_on_when_a_way_that_resets_connections_is_mended(place: Plac
         assert_rerun_completes(store, folder)
 
 
-def test_upload_over_a_way_that_resets_connections_is_unavailable(place: Place, proxy: Proxy, folder: Path) -> None:
+def test_upload_over_a_way_that_resets_connections_is_unavailable(place, proxy, folder):
     store = place.store(proxy.url, attempts=2)
     names: list[str] = []
     on_event(store, "after-call.s3.CreateMultipartUpload", lambda: names.append(break_upload(proxy)))
@@ -400,7 +389,7 @@ def break_upload(proxy: Proxy) -> str:
     return proxy.add_toxic("reset_peer", stream="upstream", timeout=10)
 
 
-def test_upload_goes_on_when_a_server_that_was_away_is_back(place: Place, proxy: Proxy, folder: Path) -> None:
+def test_upload_goes_on_when_a_server_that_was_away_is_back(place, proxy, folder):
     store = place.store(proxy.url)
     is_back = threading.Event()
     on_event(store, "after-call.s3.CreateMultipartUpload", proxy.disable)
@@ -411,7 +400,7 @@ def test_upload_goes_on_when_a_server_that_was_away_is_back(place: Place, proxy:
         assert_rerun_completes(store, folder)
 
 
-def test_way_that_swallows_answers_is_unavailable(place: Place, proxy: Proxy, folder: Path) -> None:
+def test_way_that_swallows_answers_is_unavailable(place, proxy, folder):
     store = place.store(proxy.url, attempts=1, answer_seconds=2)
     names: list[str] = []
     on_event(store, "before-send.s3.UploadPart", lambda: names.append(proxy.add_toxic("timeout", timeout=0)))
@@ -423,7 +412,7 @@ def test_way_that_swallows_answers_is_unavailable(place: Place, proxy: Proxy, fo
         assert_rerun_completes(place.store(proxy.url), folder)
 
 
-def test_error_is_the_first_one_though_the_parts_cannot_be_taken_away(place: Place, proxy: Proxy, folder: Path) -> None:
+def test_error_is_the_first_one_though_the_parts_cannot_be_taken_away(place, proxy, folder):
     store = place.store(proxy.url, attempts=1)
 
     def break_source_and_way() -> None:
@@ -435,7 +424,7 @@ def test_error_is_the_first_one_though_the_parts_cannot_be_taken_away(place: Pla
         store.create("raw/1/large", folder / "large")
 
 
-def test_download_goes_on_where_it_was_cut(place: Place, proxy: Proxy, folder: Path, tmp_path: Path) -> None:
+def test_download_goes_on_where_it_was_cut(place, proxy, folder, tmp_path):
     (folder / "large").write_bytes(os.urandom(5 * MEBIBYTE))
     store = place.store(proxy.url)
     ranges: list[str] = []
@@ -452,7 +441,7 @@ def test_download_goes_on_where_it_was_cut(place: Place, proxy: Proxy, folder: P
     assert all("bytes=" in resumed for resumed in ranges[1:])
 
 
-def test_object_that_is_replaced_before_a_cut_stream_goes_on(place: Place, proxy: Proxy) -> None:
+def test_object_that_is_replaced_before_a_cut_stream_goes_on(place, proxy):
     behind = place.reader()
     behind.create("a", b"1" * 5 * MEBIBYTE)
     store = place.reader(proxy.url)

@@ -15,7 +15,6 @@ from schema.errors import CorruptObject, InvalidKey
 from storage import artifacts
 from storage.layout import check_key, check_prefix
 from storage.manifest import MANIFEST_LIMIT_BYTES, FileEntry, Manifest
-from storage.protocol import Store
 
 MEBIBYTE = 1024**2
 NOW = datetime.now(UTC)
@@ -57,7 +56,7 @@ LOOK_ALIKES = {
 
 
 @pytest.mark.parametrize("key", LOOK_ALIKES.values(), ids=list(LOOK_ALIKES))
-def test_name_that_looks_like_another_is_no_key(key: str) -> None:
+def test_name_that_looks_like_another_is_no_key(key):
     for check in (check_key, check_prefix):
         with pytest.raises(InvalidKey) as refused:
             check(key)
@@ -65,13 +64,13 @@ def test_name_that_looks_like_another_is_no_key(key: str) -> None:
         assert str(refused.value).isprintable(), "the message would do to a terminal what the key does"
 
 
-def test_trailing_dot_makes_another_key(store: Store) -> None:
+def test_trailing_dot_makes_another_key(store):
     store.create("models/a", b"1")
     store.create("models/a.", b"2")
     assert [(info.key, store.read(info.key)) for info in store.list("")] == [("models/a", b"1"), ("models/a.", b"2")]
 
 
-def test_case_makes_another_key(store: Store) -> None:
+def test_case_makes_another_key(store):
     store.create("models/a", b"1")
     store.create("models/A", b"2")
     assert [(info.key, store.read(info.key)) for info in store.list("")] == [("models/A", b"2"), ("models/a", b"1")]
@@ -92,7 +91,7 @@ class Payload:
 
 @pytest.mark.parametrize("mmap", [True, False])
 @pytest.mark.parametrize("is_bare", [True, False])
-def test_factors_that_are_pickled_code_are_refused_and_not_run(tmp_path: Path, mmap: bool, is_bare: bool) -> None:
+def test_factors_that_are_pickled_code_are_refused_and_not_run(tmp_path, mmap, is_bare):
     honest = np.ones((2, 3), np.float32)
     FactorModel(honest, honest).save(tmp_path / "factors")
     mark, target = tmp_path / "it ran", tmp_path / "factors" / "user_factors.npy"
@@ -140,7 +139,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_manifest_is_corrupt_on_every_backend(store: Store, name: str) -> None:
+def test_hostile_manifest_is_corrupt_on_every_backend(store, name):
     data, complaint = HOSTILE[name]
     store.create("models/1f3a/manifest.json", data)
     with pytest.raises(CorruptObject, match=f"models/1f3a/manifest.json.*{complaint}") as refused:
@@ -149,7 +148,7 @@ def test_hostile_manifest_is_corrupt_on_every_backend(store: Store, name: str) -
 
 
 @pytest.mark.parametrize("new_store_uri", ["local", "minio", "versitygw"], indirect=True)
-def test_huge_manifest_is_refused_before_it_fills_the_memory(store: Store, store_uri: str) -> None:
+def test_huge_manifest_is_refused_before_it_fills_the_memory(store, store_uri):
     store.create("models/1f3a/manifest.json", b" " * 32 * MEBIBYTE)
     told = subprocess.run([sys.executable, "-c", READ_MANIFEST, store_uri], capture_output=True, check=True, text=True)
     peak_bytes, error = told.stdout.split(maxsplit=1)
@@ -158,7 +157,7 @@ def test_huge_manifest_is_refused_before_it_fills_the_memory(store: Store, store
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 2**62])
-def test_size_that_lies_is_told_and_not_believed(store: Store, tmp_path: Path, size_bytes: int) -> None:
+def test_size_that_lies_is_told_and_not_believed(store, tmp_path, size_bytes):
     store.create("models/1f3a/a", b"content")
     manifest = Manifest("models", "1f3a", {}, {}, "", (FileEntry("a", size_bytes, "0" * 64),), {})
     store.create("models/1f3a/manifest.json", manifest.to_bytes())

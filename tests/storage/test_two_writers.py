@@ -85,9 +85,7 @@ def contents(store: Store, manifest: Manifest) -> dict[str, bytes]:
     }
 
 
-def test_two_that_publish_equal_bytes_make_one_artifact(
-    pair: ProcessPoolExecutor, store_uri: str, tmp_path: Path
-) -> None:
+def test_two_that_publish_equal_bytes_make_one_artifact(pair, store_uri, tmp_path):
     folders = [folder_of(tmp_path / name, b"x") for name in ("first", "second")]
     results = at_once(pair, publish, store_uri, *folders)
     assert len({manifest for pair in results for manifest in pair}) == 1
@@ -97,9 +95,7 @@ def test_two_that_publish_equal_bytes_make_one_artifact(
     assert manifests == ["models/1f3a/manifest.json"]
 
 
-def test_of_two_that_publish_different_bytes_both_get_the_one_artifact_that_is_whole(
-    pair: ProcessPoolExecutor, store_uri: str, tmp_path: Path
-) -> None:
+def test_of_two_that_publish_different_bytes_both_get_the_one_artifact_that_is_whole(pair, store_uri, tmp_path):
     folders = [folder_of(tmp_path / name, name[:1].encode()) for name in ("first", "second")]
     results = at_once(pair, publish, store_uri, *folders)
     assert len({manifest for pair in results for manifest in pair}) == 1
@@ -110,7 +106,7 @@ def test_of_two_that_publish_different_bytes_both_get_the_one_artifact_that_is_w
     assert held in [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
 
 
-def test_of_two_that_promote_one_wins_and_the_other_is_told_who(pair: ProcessPoolExecutor, store_uri: str) -> None:
+def test_of_two_that_promote_one_wins_and_the_other_is_told_who(pair, store_uri):
     store = open_store(store_uri)
     promote(store, ChampionTerm("before"), ChampionHistory((), None))
     winners = ["before"]

@@ -1,7 +1,5 @@
 """Several writers against a model of what a store may hold."""
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -89,7 +87,7 @@ class Writers(RuleBasedStateMachine):
             assert list(store.list("")) == expected
 
 
-def test_any_interleaving_of_writers_agrees_with_the_model(new_store_uri: Callable[[], str]) -> None:
+def test_any_interleaving_of_writers_agrees_with_the_model(new_store_uri):
     class WritersOfNewStore(Writers):
         def __init__(self) -> None:
             super().__init__(new_store_uri())
@@ -97,9 +95,6 @@ def test_any_interleaving_of_writers_agrees_with_the_model(new_store_uri: Callab
     run_state_machine_as_test(
         WritersOfNewStore,
         settings=settings(
-            max_examples=25,
-            stateful_step_count=25,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow],
+            max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),
     )

@@ -82,7 +82,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return rows
 
 
-def test_the_best_on_validation_is_chosen_by_a_metric_that_is_fit(scene: Scene, shown: list[dict[str, Any]]) -> None:
+def test_the_best_on_validation_is_chosen_by_a_metric_that_is_fit(scene, shown):
     choice = choose.fn(scene.places, scene.split, scene.validated, SelectionOptions(), EvaluationOptions())
     assert (choice.scored.candidate, choice.metric) == (KNN, Metric("ndcg", 10))
     assert (choice.guard.is_fit, choice.lead.winner) == (True, KNN.label)
@@ -94,9 +94,7 @@ def test_the_best_on_validation_is_chosen_by_a_metric_that_is_fit(scene: Scene, 
     assert [row["chosen"] for row in shown] == ["", "", "yes"]
 
 
-def test_a_metric_that_no_model_can_fail_may_not_choose_unless_that_is_asked_for(
-    scene: Scene, shown: list[dict[str, Any]]
-) -> None:
+def test_a_metric_that_no_model_can_fail_may_not_choose_unless_that_is_asked_for(scene, shown):
     options = SelectionOptions(select_by="held_out_only_precision_10")
     with pytest.raises(InvalidInput, match=r"--select-by held_out_only_precision_10 choose a model: .* --guard warn"):
         choose.fn(scene.places, scene.split, scene.validated, options, EvaluationOptions())
@@ -129,9 +127,7 @@ def publish_models(scene: Scene) -> list[Manifest]:
 
 
 @pytest.mark.parametrize(("is_better", "unmet"), [(True, []), (False, ["not worse than the champion"])])
-def test_the_gate_lets_the_better_model_pass_and_publishes_its_reasons(
-    scene: Scene, is_better: bool, unmet: list[str]
-) -> None:
+def test_the_gate_lets_the_better_model_pass_and_publishes_its_reasons(scene, is_better, unmet):
     champion, challenger = publish_models(scene) if is_better else publish_models(scene)[::-1]
     challenge = Challenge(challenger, champion, scene.split, ChampionHistory((), None), ())
     asked = (SelectionOptions(), EvaluationOptions(), PromotionOptions())
@@ -148,7 +144,7 @@ def test_the_gate_lets_the_better_model_pass_and_publishes_its_reasons(
     assert (again.is_new, again.artifact) == (False, decision.artifact)
 
 
-def test_models_are_not_compared_by_a_metric_that_is_not_kept_for_each_user(scene: Scene) -> None:
+def test_models_are_not_compared_by_a_metric_that_is_not_kept_for_each_user(scene):
     challenger = publish_models(scene)[1]
     challenge = Challenge(challenger, None, scene.split, ChampionHistory((), None), ())
     options = SelectionOptions(select_by="held_out_only_ndcg_10")

@@ -1,7 +1,6 @@
 """Which reviews are those of the run before."""
 
 import json
-from pathlib import Path
 
 import pytest
 from sample_artifacts import publish, replace_object
@@ -26,22 +25,22 @@ def store() -> Store:
     return MemoryStore("drift")
 
 
-def test_first_delivery_has_none_before_it(store: Store) -> None:
+def test_first_delivery_has_none_before_it(store):
     assert find_before(store, *deliver(store, 1)) is None
 
 
-def test_newest_of_the_earlier_ones_is_taken_and_a_rerun_finds_the_same(store: Store) -> None:
+def test_newest_of_the_earlier_ones_is_taken_and_a_rerun_finds_the_same(store):
     deliveries = [deliver(store, number) for number in (1, 2, 3)]
     before = [find_before(store, *one) for one in deliveries]
     assert [one and one.id for one in before] == [None, "00000001", "00000002"]
 
 
-def test_other_categories_are_left_alone(store: Store) -> None:
+def test_other_categories_are_left_alone(store):
     deliver(store, 1, "reviews_Books.json.gz")
     assert find_before(store, *deliver(store, 2, "reviews_Electronics.json.gz")) is None
 
 
-def test_refused_delivery_is_no_measure_for_the_next(store: Store) -> None:
+def test_refused_delivery_is_no_measure_for_the_next(store):
     deliver(store, 1)
     deliver(store, 2, is_used=False)
     found = find_before(store, *deliver(store, 3))
@@ -49,7 +48,7 @@ def test_refused_delivery_is_no_measure_for_the_next(store: Store) -> None:
     assert found.id == "00000001"
 
 
-def test_reviews_whose_manifest_or_raw_file_is_gone_are_passed_over(store: Store) -> None:
+def test_reviews_whose_manifest_or_raw_file_is_gone_are_passed_over(store):
     deliver(store, 1)
     deliver(store, 2)
     deliver(store, 3)
@@ -71,11 +70,11 @@ def test_reviews_whose_manifest_or_raw_file_is_gone_are_passed_over(store: Store
         ("ml-100000.csv", "ml-100000.csv"),
     ],
 )
-def test_deliveries_of_several_days_have_one_name(file: str, name: str, store: Store) -> None:
+def test_deliveries_of_several_days_have_one_name(file, name, store):
     assert data_name(deliver(store, 1, file)[0]) == name
 
 
-def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:
+def test_figures_are_read_as_they_were_written(tmp_path):
     row = {"name": "rows", "unit": "rows", "before": 2, "now": 1, "measure": "times as many", "change": 0.5}
     row |= {"limit": 0.6, "setting": "drift_min_row_ratio", "is_beyond": True}
     path = tmp_path / "drift.json"

@@ -7,11 +7,11 @@ from tasks.report import report_of_training
 
 
 @pytest.mark.parametrize("write", [write_model, write_evaluation])
-def test_nothing_that_only_shows_decides_the_id_of_a_model_or_an_evaluation(write: object) -> None:
+def test_nothing_that_only_shows_decides_the_id_of_a_model_or_an_evaluation(write):
     assert callable(write)
     assert sorted(module for module, _ in reached_symbols([write]) if module.startswith("reports")) == []
 
 
-def test_what_the_report_shows_decides_its_id() -> None:
+def test_what_the_report_shows_decides_its_id():
     reached = {module for module, _ in reached_symbols([report_of_training, render_report])}
     assert {"reports.report_input", "reports.data_summary", "tasks.evidence", "evaluation.checks"} <= reached

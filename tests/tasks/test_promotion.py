@@ -64,7 +64,7 @@ def challenge(places: PlaceOptions, model_id: str | None = None) -> Challenge:
     return found
 
 
-def test_the_newest_model_is_the_challenger_where_none_is_named(places: PlaceOptions) -> None:
+def test_the_newest_model_is_the_challenger_where_none_is_named(places):
     for name, moment in (("b", 1e9), ("c", 3e9), ("a", 2e9)):
         add_model(places, name)
         os.utime(Path(places.store_uri) / layout.manifest_key(layout.MODELS, name), (moment, moment))
@@ -72,7 +72,7 @@ def test_the_newest_model_is_the_challenger_where_none_is_named(places: PlaceOpt
     assert challenge(places, "b").challenger.id == "b"
 
 
-def test_a_model_that_was_left_by_a_rollback_is_not_the_challenger_again(places: PlaceOptions) -> None:
+def test_a_model_that_was_left_by_a_rollback_is_not_the_challenger_again(places):
     for name, moment in (("old", 1e9), ("refused", 2e9), ("left", 3e9)):
         add_model(places, name)
         os.utime(Path(places.store_uri) / layout.manifest_key(layout.MODELS, name), (moment, moment))
@@ -82,14 +82,14 @@ def test_a_model_that_was_left_by_a_rollback_is_not_the_challenger_again(places:
     assert challenge(places).challenger.id == "refused"
 
 
-def test_where_all_models_gave_way_there_is_no_challenger(places: PlaceOptions) -> None:
+def test_where_all_models_gave_way_there_is_no_challenger(places):
     add_model(places, "left")
     serve(places, "left", "gone")
     with pytest.raises(InvalidInput, match="has no model to promote that did not serve before; 1 did"):
         challenge(places)
 
 
-def test_a_model_that_was_left_can_be_named_and_is_told(places: PlaceOptions) -> None:
+def test_a_model_that_was_left_can_be_named_and_is_told(places):
     add_model(places, "old")
     add_model(places, "left", "item-knn")
     serve(places, "old", "left")
@@ -107,7 +107,7 @@ def going_back(places: PlaceOptions, name: str) -> tuple[Manifest, ChampionTerm,
     return model, ChampionTerm(name, "now", "it repeats itself"), read_history(places.open_store())
 
 
-def test_the_split_is_the_challengers(places: PlaceOptions) -> None:
+def test_the_split_is_the_challengers(places):
     add_model(places, "old")
     add_model(places, "new", "item-knn")
     serve(places, "old")
@@ -116,7 +116,7 @@ def test_the_split_is_the_challengers(places: PlaceOptions) -> None:
     assert [one.model for one in found.candidates] == ["item-knn", "popularity"]
 
 
-def test_a_challenger_of_older_data_is_told(places: PlaceOptions) -> None:
+def test_a_challenger_of_older_data_is_told(places):
     add_model(places, "july", last=JULY)
     add_model(places, "may", "item-knn", last=MAY)
     serve(places, "july")
@@ -126,14 +126,14 @@ def test_a_challenger_of_older_data_is_told(places: PlaceOptions) -> None:
     assert "the champion's of 2014-07-01" in say_finding(finding)
 
 
-def test_a_challenger_of_newer_data_is_none_of_older_data(places: PlaceOptions) -> None:
+def test_a_challenger_of_newer_data_is_none_of_older_data(places):
     add_model(places, "may", last=MAY)
     add_model(places, "july", "item-knn", last=JULY)
     serve(places, "may")
     assert challenge(places, "july").findings == ()
 
 
-def test_the_same_parameters_on_other_data_are_told(places: PlaceOptions) -> None:
+def test_the_same_parameters_on_other_data_are_told(places):
     add_model(places, "may", last=MAY)
     add_model(places, "july", last=JULY)
     serve(places, "may")
@@ -143,19 +143,19 @@ def test_the_same_parameters_on_other_data_are_told(places: PlaceOptions) -> Non
 
 
 @pytest.mark.parametrize("model_id", [None, "nobody"])
-def test_without_such_a_model_there_is_no_challenge(model_id: str | None, places: PlaceOptions) -> None:
+def test_without_such_a_model_there_is_no_challenge(model_id, places):
     with pytest.raises(InvalidInput, match="has no model"):
         challenge(places, model_id)
 
 
-def test_a_champion_that_is_gone_is_told_with_what_to_do(places: PlaceOptions) -> None:
+def test_a_champion_that_is_gone_is_told_with_what_to_do(places):
     add_model(places, "new")
     serve(places, "gone")
     with pytest.raises(InvalidInput, match=r"models/gone, is no longer in .* --rollback --model ID --reason TEXT"):
         challenge(places, "new")
 
 
-def test_a_champion_that_needs_ratings_is_not_compared_without_them(places: PlaceOptions) -> None:
+def test_a_champion_that_needs_ratings_is_not_compared_without_them(places):
     add_model(places, "old", "bias")
     add_model(places, "new", has_ratings=False)
     serve(places, "old")
@@ -163,7 +163,7 @@ def test_a_champion_that_needs_ratings_is_not_compared_without_them(places: Plac
         challenge(places, "new")
 
 
-def test_a_model_that_is_not_whole_is_not_promoted(places: PlaceOptions) -> None:
+def test_a_model_that_is_not_whole_is_not_promoted(places):
     model = add_model(places, "new")
     serve(places, "old")
     history = read_history(places.open_store())
@@ -178,7 +178,7 @@ def test_a_model_that_is_not_whole_is_not_promoted(places: PlaceOptions) -> None
     assert read_history(places.open_store()) == history
 
 
-def test_of_two_that_decided_against_the_same_champion_the_second_is_told_who_won(places: PlaceOptions) -> None:
+def test_of_two_that_decided_against_the_same_champion_the_second_is_told_who_won(places):
     _, first, second = (add_model(places, name) for name in ("old", "first", "second"))
     serve(places, "old")
     histories = [challenge(places, name).history for name in ("first", "second")]
@@ -188,7 +188,7 @@ def test_of_two_that_decided_against_the_same_champion_the_second_is_told_who_wo
     assert [entry.model_id for entry in read_history(places.open_store()).terms] == ["first", "old"]
 
 
-def test_one_goes_back_to_the_champion_before_or_to_a_model_that_is_named(places: PlaceOptions) -> None:
+def test_one_goes_back_to_the_champion_before_or_to_a_model_that_is_named(places):
     for name in ("one", "two", "other"):
         add_model(places, name)
     serve(places, "one", "two")
@@ -199,7 +199,7 @@ def test_one_goes_back_to_the_champion_before_or_to_a_model_that_is_named(places
         find_predecessor.fn(places, ModelChoice(model_id="nobody"), history)
 
 
-def test_the_first_champion_has_none_to_go_back_to(places: PlaceOptions) -> None:
+def test_the_first_champion_has_none_to_go_back_to(places):
     nothing = ModelChoice(model_id=None)
     with pytest.raises(InvalidInput, match="its champion is none"):
         find_predecessor.fn(places, nothing, read_history(places.open_store()))

@@ -51,7 +51,7 @@ def names(folder: Path) -> list[str]:
     return [experiment.name for experiment in client.search_experiments()]
 
 
-def test_database_of_a_run_that_dies_while_making_it_is_never_seen(tmp_path: Path) -> None:
+def test_database_of_a_run_that_dies_while_making_it_is_never_seen(tmp_path):
     assert run(DIE_WHILE_MAKING + MAKE, tmp_path) == -9
     assert not (tmp_path / "mlflow.db").exists()
     assert [path for path in tmp_path.iterdir() if path.is_file()], "it had not begun"
@@ -60,7 +60,7 @@ def test_database_of_a_run_that_dies_while_making_it_is_never_seen(tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mlflow.db"]
 
 
-def test_database_of_runs_that_start_at_once_is_made_by_one(tmp_path: Path) -> None:
+def test_database_of_runs_that_start_at_once_is_made_by_one(tmp_path):
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(lambda _: run(MAKE, tmp_path), range(3))) == [0, 0, 0]
     assert names(tmp_path) == ["Default"]
@@ -111,9 +111,7 @@ def track(tracking: TrackingOptions, tmp_path: Path) -> Callable[[str], TrackedT
     return run
 
 
-def test_training_that_is_repeated_goes_on_with_its_run_and_another_model_gets_a_run_of_its_own(
-    tracking: TrackingOptions, track: Callable[[str], TrackedTraining]
-) -> None:
+def test_training_that_is_repeated_goes_on_with_its_run_and_another_model_gets_a_run_of_its_own(tracking, track):
     first, again, other, other_again = (track(model) for model in ("aaaa", "aaaa", "bbbb", "bbbb"))
     assert first.id == again.id != other.id == other_again.id
     client = MlflowClient(tracking_uri=tracking.mlflow_tracking_uri)
