@@ -1,8 +1,9 @@
 """Render one self-contained HTML page on a training or an evaluation: what went in, what came out, how good it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -123,27 +124,22 @@ def _name_contents(report: ReportInput, fit_charts: object, tradeoff: object) ->
 def _draw_fit(report: ReportInput) -> dict[str, str]:
     """Return the charts on the chosen model by name; those without numbers are left out."""
     evidence = report.evidence
-    drawings = {}
-    if evidence.ndcg_histogram:
-        drawings["histogram"] = small_charts.draw_histogram(evidence.ndcg_histogram, "histogram")
-    if report.curve:
-        drawings["curve"] = small_charts.draw_curve(report.curve, "curve")
-    if evidence.calibration:
-        label = evidence.calibration_label
-        drawings["calibration"] = small_charts.draw_calibration(evidence.calibration, "calibration", label)
-    return drawings
+    calibrate = partial(small_charts.draw_calibration, label=evidence.calibration_label)
+    drawings: list[tuple[str, Sequence[Any], Callable[[Any, str], str]]] = [
+        ("histogram", evidence.ndcg_histogram, small_charts.draw_histogram),
+        ("curve", report.curve, small_charts.draw_curve),
+        ("calibration", evidence.calibration, calibrate),
+    ]
+    return {name: draw(values, name) for name, values, draw in drawings if values}
 
 
 def _draw_distributions(shapes: Distributions) -> list[tuple[str, str]]:
     """Return titles and charts of the data; those without numbers are left out."""
-    drawings = []
-    if shapes.ratings:
-        drawings.append(("Ratings", small_charts.draw_bars(shapes.ratings, "ratings", "interactions", "rating")))
-    if shapes.activity:
-        bars = small_charts.draw_bars(shapes.activity, "activity", "users", "interactions per user")
-        drawings.append(("How active users are", bars))
-    if shapes.popularity:
-        drawings.append(("The long tail", small_charts.draw_popularity(shapes.popularity, "popularity")))
-    if shapes.months:
-        drawings.append(("Through time", small_charts.draw_months(shapes.months, "months")))
-    return drawings
+    bars = small_charts.draw_bars
+    drawings: list[tuple[str, str, Callable[[Any, str], str]]] = [
+        ("Ratings", "ratings", partial(bars, what="interactions", per="rating")),
+        ("How active users are", "activity", partial(bars, what="users", per="interactions per user")),
+        ("The long tail", "popularity", small_charts.draw_popularity),
+        ("Through time", "months", small_charts.draw_months),
+    ]
+    return [(title, draw(values, name)) for title, name, draw in drawings if (values := getattr(shapes, name))]

@@ -53,7 +53,10 @@ def remove_stale(folder: Path) -> None:
         return
     abandoned = time.time() - ABANDONED_AGE.total_seconds()
     for path in folder.iterdir():
-        if _is_left(path, abandoned):
+        is_alive = _has_living_writer(path.name)
+        if is_alive is None and _writer_of(path.name):
+            is_alive = _last_written(path) >= abandoned
+        if is_alive is False:
             _remove(path)
 
 
@@ -71,13 +74,6 @@ def left_behind(folder: Path, before: datetime) -> Iterator[Path]:
         is_old_file = found and stat.S_ISREG(found.st_mode) and found.st_mtime < before.timestamp()
         if is_old_file and _has_living_writer(path.name) is not True:
             yield path
-
-
-def _is_left(path: Path, abandoned: float) -> bool:
-    is_alive = _has_living_writer(path.name)
-    if is_alive is None:
-        return _writer_of(path.name) is not None and _last_written(path) < abandoned
-    return not is_alive
 
 
 def _has_living_writer(name: str) -> bool | None:
