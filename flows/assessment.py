@@ -1,7 +1,7 @@
 """Test a model, lists from elsewhere or the original's sweeps on one split."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,7 +27,7 @@ from tasks.ingest import keep_file
 from tasks.model import Evaluation, Lineage, find_lineage, find_model, find_windows, publish_evaluation
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, ReviewsInput, SubjectOptions
 from tasks.report import publish_evaluation_report, row_of_original
-from tasks.score import Scored, read_rows, score_as_is, score_lists
+from tasks.score import Scored, metric_records, score_as_is, score_lists
 from tasks.store import LEARNT
 
 
@@ -159,7 +159,7 @@ def evaluation_record(
     logger.info("Report: {}", page)
     return record | {
         "evaluated": evaluation.counts["label"],
-        "metrics": [asdict(row) for one in scored for row in read_rows(places, one.scores)],
-        "held_out_only": [asdict(row) for one in scored for row in read_rows(places, one.scores, "held_out_only")],
+        "metrics": metric_records(places, scored),
+        "held_out_only": metric_records(places, scored, "held_out_only"),
         "uris": {"report": page},
     }

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,7 +35,7 @@ from tasks.options import (
     SelectionOptions,
 )
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
-from tasks.score import Scored, read_rows, score
+from tasks.score import Scored, metric_records, score
 from tasks.store import LEARNT, scratch_folder
 from tasks.tracking import hide_user
 
@@ -234,7 +233,7 @@ def training_record(
     store = places.open_store()
     return record | {
         "chosen": candidate_of(model).model_dump(mode="json"),
-        "metrics": [asdict(row) for one in (*validated, *tested) for row in read_rows(places, one.scores)],
+        "metrics": metric_records(places, (*validated, *tested)),
         "uris": {
             "report": uri_of(store, report, layout.REPORT),
             "model": store.locate(layout.artifact_prefix(model.kind, model.id)),

@@ -21,7 +21,7 @@ from storage import layout
 from storage.champion import ChampionTerm, read_history
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
 from tasks.promotion import Challenge, Decision, decide, find_challenge, find_predecessor, make_champion
-from tasks.score import Scored, read_rows
+from tasks.score import Scored, metric_records
 
 REFUSED = "Refused"
 
@@ -124,7 +124,7 @@ def promotion_record(
             "promotion": decision.artifact.id,
         },
         "decision": decision.record,
-        "metrics": [asdict(row) for one in scored for row in read_rows(places, one.scores)],
+        "metrics": metric_records(places, scored),
         "uris": {
             "promotion": places.open_store().locate(
                 layout.artifact_prefix(decision.artifact.kind, decision.artifact.id)

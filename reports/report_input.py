@@ -137,6 +137,11 @@ class DataSummary:
     distributions: Distributions
     notes: Sequence[str] = ()
 
+    @property
+    def input_name(self) -> str:
+        """What the input is called in a title."""
+        return "sample data" if self.is_sample_data else self.source.name
+
 
 @dataclass(frozen=True)
 class Evidence:
