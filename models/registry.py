@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, Field, create_model
 from pydantic.alias_generators import to_snake
 
 from models.als import ExplicitAls, ImplicitAls
@@ -13,6 +13,7 @@ from models.chance import Chance
 from models.item_knn import ItemKnn
 from models.popularity import Popularity, RecentPopularity
 from schema.errors import InvalidInput
+from schema.options import FrozenModel
 
 Kind = ModelKind[Any]
 
@@ -31,10 +32,8 @@ _kinds: dict[str, Kind] = {
 }
 
 
-class Candidate(BaseModel):
+class Candidate(FrozenModel):
     """A kind of model with its parameters, JSON values."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
     parameters: Mapping[str, Any]
@@ -100,7 +99,7 @@ def _compose_options() -> None:
     fields: dict[str, Any] = {name: (group, Field(default_factory=group)) for name, group in option_groups().items()}
     globals()["ModelOptions"] = create_model(
         "ModelOptions",
-        __config__=ConfigDict(frozen=True, extra="forbid"),
+        __base__=FrozenModel,
         __doc__="What the kinds of model obey: a field for each group of options.",
         __module__=__name__,
         **fields,

@@ -49,8 +49,7 @@ class TextTable:
 
     def to_rich(self, title: str | None = None) -> Table:
         """Return the table for a terminal; no cell is cut."""
-        shown = Text(title) if title else None
-        table = Table(title=shown, box=box.SIMPLE_HEAD, title_justify="left")
+        table = Table(title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left")
         for place, name in enumerate(self.columns):
             table.add_column(text(name), justify="left" if place < self.n_left else "right", overflow="fold")
         for number, row in enumerate(self.rows):
@@ -74,9 +73,8 @@ class TextTable:
 
     def to_records(self) -> list[dict[str, str]]:
         """Return a mapping of each row's cells by the names of their columns."""
-        return [
-            dict(zip(self.columns, (self._text(cell, "{} ({})") for cell in row), strict=True)) for row in self.rows
-        ]
+        cells = ([self._text(cell, "{} ({})") for cell in row] for row in self.rows)
+        return [dict(zip(self.columns, row, strict=True)) for row in cells]
 
     def _text(self, cell: Cell, form: str) -> str:
         if isinstance(cell, str):

@@ -33,10 +33,7 @@ ORIGINAL = (
 def terminal_table(report: ReportInput, width: int = 100, has_colour: bool = False) -> str:
     """Return the test metrics of the chosen model and the baselines, and the verdict, as lines of text.
 
-    Args:
-        report: What the HTML report shows.
-        width: Columns of the terminal.
-        has_colour: Whether to add colour codes; for a terminal only, never for a file or a pipe.
+    Colour codes are for a terminal only, never for a file or a pipe.
     """
     console = open_console(width, has_colour=has_colour)
     console.print(_test_table(report))
@@ -56,12 +53,7 @@ def terminal_table(report: ReportInput, width: int = 100, has_colour: bool = Fal
 
 
 def original_table(models: Sequence[ScoredModel], width: int = 100) -> str:
-    """Return RMSE, the two metrics over held-out rows only, and the same two over the full catalogue, as text.
-
-    Args:
-        models: Rows in the order of the table, a random scorer among them.
-        width: Columns of the terminal.
-    """
+    """Return RMSE, the two metrics over held-out rows only, and the same two over the full catalogue, as text."""
     return tabulate_models(models, ORIGINAL).to_text(width)
 
 
