@@ -25,8 +25,8 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 
 from deployments.stack.placement import HEARTBEAT_SECONDS, WORK_POOL
-from flows.promotion import REFUSED
-from flows.terminal import stdout, table_of, text
+from flows.promote import REFUSED
+from reports.tables import stdout, table_of, text
 from schema.errors import InvalidInput, RecommenderError, Unavailable
 from tasks.tracking import hide_user
 

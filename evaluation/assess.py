@@ -8,7 +8,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from evaluation.beyond_accuracy import (
-    Estimate,
     coverage_at_k,
     gini_at_k,
     intra_list_diversity,
@@ -17,14 +16,7 @@ from evaluation.beyond_accuracy import (
     self_information,
 )
 from evaluation.held_out_only import held_out_only
-from evaluation.ranking import (
-    DEFAULT_KS,
-    About,
-    Scores,
-    evaluate_lists,
-    rank_held_out,
-    summarise,
-)
+from evaluation.ranking import DEFAULT_KS, About, Scores, evaluate_lists, rank_held_out, summarise
 from evaluation.rating import Predict, rating_errors
 from evaluation.segments import (
     score_item_segments,
@@ -136,12 +128,7 @@ def measure_lists(
 ) -> None:
     """Measure the lists of the users to evaluate, and keep them with what each user gets from them.
 
-    Args:
-        measured: Takes what is measured.
-        items: Shape (len(held_out.users), max(ks)), best first, unseen only, -1 where none is left.
-        held_out: The users to evaluate, and what is held out of them.
-        about: The model and the part that the rows are about.
-        ks: Cut-offs.
+    The items have the shape (len(held_out.users), max(ks)), best first, unseen only, -1 where none is left.
 
     Raises:
         ValueError: If nobody is left to evaluate, or lists have seen or repeated items.
@@ -154,24 +141,18 @@ def measure_lists(
     ):
         scores |= {Metric(metric, k): values for k, values in by_k.items()}
     measured.rows += summarise(scores, about)
-    measured.rows += _catalogue_rows(items, held_out, ks, about)
+    if (items >= 0).any(axis=1).sum() >= 2:  # how lists use the catalogue shows in two at least
+        for metric, measure in CATALOGUE_METRICS.items():
+            found = (measure(items, k, held_out.n_items) for k in ks)
+            measured.rows += [
+                MetricRow(*about, metric, k, one.value, one.low, one.high, len(items))
+                for k, one in zip(ks, found, strict=True)
+            ]
     measured.rows += _diversity_rows(items, held_out, ks, about)
     measured.segments += _segments(items, held_out, scores)
     per_user = {str(metric): values for metric, values in scores.items() if metric.k == USERS_K}
     measured.users = pa.table({"user_idx": held_out.users.astype(np.int32), **per_user})
     measured.ranked = items
-
-
-def _catalogue_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: About) -> list[MetricRow]:
-    """Measure how the lists use the catalogue, which takes two lists at least."""
-    rows: list[MetricRow] = []
-    if (items >= 0).any(axis=1).sum() < 2:
-        return rows
-    for metric, measure in CATALOGUE_METRICS.items():
-        for k in ks:
-            found: Estimate = measure(items, k, held_out.n_items)
-            rows.append(MetricRow(*about, metric, k, found.value, found.low, found.high, len(items)))
-    return rows
 
 
 def _diversity_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: About) -> list[MetricRow]:

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from schema.arrays import Indices, mix
 from schema.items_by_user import pair_keys
 
 TRAIN, VALIDATION, TEST, LEFT_OUT = 0, 1, 2, 3
@@ -16,13 +17,7 @@ SMALL_HISTORY = 10
 ROUNDING = 1e-9  # so that 8 * (0.3 / 0.4), a little below 6 as floating-point numbers go, is 6
 
 
-def leave_last(
-    user_idx: NDArray[np.integer],
-    item_idx: NDArray[np.integer],
-    timestamp: NDArray[np.integer],
-    n: int,
-    seed: int,
-) -> NDArray[np.int8]:
+def leave_last(user_idx: Indices, item_idx: Indices, timestamp: Indices, n: int, seed: int) -> NDArray[np.int8]:
     """Assign the last n rows of each user to test and the n before them to validation.
 
     A user with fewer than 2 n + 1 rows stays wholly in train. Rows of one user with the same timestamp are
@@ -43,7 +38,7 @@ def leave_last(
 
 
 def split_at_time(
-    timestamp: NDArray[np.integer],
+    timestamp: Indices,
     test_share: float,
     validation_share: float,
     test_from: int | None = None,
@@ -82,7 +77,7 @@ def split_at_time(
     return part
 
 
-def rolling_windows(timestamp: NDArray[np.integer], n_windows: int, test_share: float) -> list[tuple[int, int]]:
+def rolling_windows(timestamp: Indices, n_windows: int, test_share: float) -> list[tuple[int, int]]:
     """Return the test parts of n_windows successive time splits: first second, first second after, oldest first.
 
     Each window holds int(test_share * n) of the n rows, the newest ends with the last row, and each begins where
@@ -114,11 +109,7 @@ def rolling_windows(timestamp: NDArray[np.integer], n_windows: int, test_share: 
 
 
 def split_random(
-    user_idx: NDArray[np.integer],
-    item_idx: NDArray[np.integer],
-    test_share: float,
-    validation_share: float,
-    seed: int,
+    user_idx: Indices, item_idx: Indices, test_share: float, validation_share: float, seed: int
 ) -> NDArray[np.int8]:
     """Assign round(test_share * n) rows to test and round(validation_share * rest) of the rest to validation.
 
@@ -139,11 +130,7 @@ def split_random(
 
 
 def split_random_per_user(
-    user_idx: NDArray[np.integer],
-    item_idx: NDArray[np.integer],
-    test_share: float,
-    validation_share: float,
-    seed: int,
+    user_idx: Indices, item_idx: Indices, test_share: float, validation_share: float, seed: int
 ) -> NDArray[np.int8]:
     """Assign the last rows of each user, shuffled by a seeded hash of the pair, to validation and then to test.
 
@@ -153,13 +140,6 @@ def split_random_per_user(
 
     With both shares at 0.1 this is the protocol of the MMRec tables (Zhou, "MMRec: Simplifying multimodal
     recommendation", 2023): int(0.2 * n) held out, half of them (rounded down) for validation.
-
-    Args:
-        user_idx: User of each row.
-        item_idx: Item of each row.
-        test_share: Share of the rows of each user.
-        validation_share: Share of the rows of each user too, not of what test leaves.
-        seed: Of the shuffle.
 
     Raises:
         ValueError: If a share is not above 0, or both together are not below 1.
@@ -187,8 +167,8 @@ def split_random_per_user(
 
 
 def assign_from_pairs(
-    user_idx: NDArray[np.integer],
-    item_idx: NDArray[np.integer],
+    user_idx: Indices,
+    item_idx: Indices,
     validation_keys: NDArray[np.int64],
     test_keys: NDArray[np.int64],
     train_keys: NDArray[np.int64] | None = None,
@@ -224,35 +204,28 @@ def assign_from_pairs(
     return part, int((n_named > 1).sum())
 
 
-def hash_pairs(user_idx: NDArray[np.integer], item_idx: NDArray[np.integer], seed: int) -> NDArray[np.uint64]:
+def hash_pairs(user_idx: Indices, item_idx: Indices, seed: int) -> NDArray[np.uint64]:
     """Return a seeded 64-bit hash of each pair, different for different pairs.
 
-    The mixing function of SplitMix64 (Steele, Lea and Flood, 2014), a bijection of 64-bit numbers.
+    SplitMix64 (Steele, Lea and Flood, 2014), a bijection of 64-bit numbers.
     """
-    mixed = _mix(pair_keys(user_idx, item_idx).view(np.uint64))
-    return _mix(mixed ^ _mix(np.array([seed], dtype=np.uint64)))
+    mixed = mix(pair_keys(user_idx, item_idx).view(np.uint64))
+    return mix(mixed ^ mix(np.array([seed], dtype=np.uint64)))
 
 
-def _mix(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
-
-
-def _places(users_in_order: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _places(users_in_order: Indices) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the number of rows of each row's user and how many of them follow it; rows grouped by user."""
     counts = np.bincount(users_in_order)
     last_position = np.cumsum(counts)[users_in_order] - 1
     return counts[users_in_order], last_position - np.arange(len(users_in_order))
 
 
-def _start_of_last(timestamp: NDArray[np.integer], share: float) -> int:
+def _start_of_last(timestamp: Indices, share: float) -> int:
     """Return the first second of the longest stretch up to the end that holds at most share of the rows."""
     return _start_of_last_rows(np.sort(timestamp), int(share * len(timestamp)))
 
 
-def _start_of_last_rows(ordered: NDArray[np.integer], n_last: int) -> int:
+def _start_of_last_rows(ordered: Indices, n_last: int) -> int:
     """Return the first second of the longest stretch up to the end that holds at most n_last rows."""
     if not len(ordered):
         return 0

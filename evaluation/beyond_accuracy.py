@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from evaluation.ranking import check_lists
+from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser, pair_keys
 
 BLOCK_CELLS = 1 << 22
@@ -45,9 +46,7 @@ class _Exposure(NamedTuple):
         return np.bincount(self.rows, values, minlength=len(self.lengths)).astype(np.int64)
 
 
-def self_information(
-    items: NDArray[np.integer], ks: Sequence[int], item_counts: NDArray[np.integer], n_train_users: int
-) -> dict[int, NDArray[np.float64]]:
+def self_information(items: Indices, ks: Sequence[int], item_counts: Indices, n_train_users: int) -> dict[int, Floats]:
     """Return the mean surprise of each list: -log2 of the share of users who have the item, in bits.
 
     Vargas and Castells, RecSys 2011. An item that nobody has in train counts as one that a single user has, so that its
@@ -69,13 +68,16 @@ def self_information(
         >>> {k: v.tolist() for k, v in self_information(np.array([[0, 1]]), [1, 2], np.array([8, 2]), 8).items()}
         {1: [0.0], 2: [1.0]}
     """
-    _check_counts(item_counts, n_train_users)
+    most = int(item_counts.max(initial=1))
+    if most > n_train_users or item_counts.min(initial=0) < 0:
+        raise ValueError(
+            f"item counts run from {item_counts.min(initial=0)} to {most} with {n_train_users} users in train; "
+            "expected 0 to the number of users. Count each pair of user and item once, in the same train part."
+        )
     return _mean_over_lists(items, ks, np.log2(n_train_users / np.maximum(item_counts, 1)))
 
 
-def mean_popularity(
-    items: NDArray[np.integer], ks: Sequence[int], item_counts: NDArray[np.integer]
-) -> dict[int, NDArray[np.float64]]:
+def mean_popularity(items: Indices, ks: Sequence[int], item_counts: Indices) -> dict[int, Floats]:
     """Return the mean number of training interactions of the items of each list.
 
     Average recommendation popularity (Yin et al., VLDB 2012); arguments as in self_information. An empty list
@@ -94,9 +96,7 @@ def mean_popularity(
     return _mean_over_lists(items, ks, item_counts.astype(np.float64))
 
 
-def intra_list_diversity(
-    items: NDArray[np.integer], ks: Sequence[int], seen: ItemsByUser, n_items: int
-) -> dict[int, NDArray[np.float64]]:
+def intra_list_diversity(items: Indices, ks: Sequence[int], seen: ItemsByUser, n_items: int) -> dict[int, Floats]:
     """Return 1 - the mean cosine over all pairs of items of each list (Ziegler et al., WWW 2005).
 
     An item's vector marks the users who have it, so the cosine of items a and b is the number of users who
@@ -133,7 +133,7 @@ def intra_list_diversity(
     return {k: _mean_diversity(cosines, is_pair, second < k) for k in ks}
 
 
-def coverage_at_k(items: NDArray[np.integer], k: int, n_items: int) -> Estimate:
+def coverage_at_k(items: Indices, k: int, n_items: int) -> Estimate:
     """Return the share of the catalogue that stands in one list at least (Herlocker et al., 2004).
 
     Without user u it falls by the items that u alone is shown.
@@ -156,7 +156,7 @@ def coverage_at_k(items: NDArray[np.integer], k: int, n_items: int) -> Estimate:
     return _jackknife(n_shown / n_items, (n_shown - only_here) / n_items)
 
 
-def gini_at_k(items: NDArray[np.integer], k: int, n_items: int) -> Estimate:
+def gini_at_k(items: Indices, k: int, n_items: int) -> Estimate:
     """Return the Gini coefficient of c_i over the whole catalogue; arguments and errors as in coverage_at_k.
 
     Σ_ij |c_i - c_j| / (2 n S), with n the number of items (Fleder and Hosanagar, Management Science, 2009):
@@ -179,7 +179,7 @@ def gini_at_k(items: NDArray[np.integer], k: int, n_items: int) -> Estimate:
     )
 
 
-def personalisation_at_k(items: NDArray[np.integer], k: int, n_items: int) -> Estimate:
+def personalisation_at_k(items: Indices, k: int, n_items: int) -> Estimate:
     """Return how little two users' lists have in common; arguments and errors as in coverage_at_k.
 
     1 - Σ c_i (c_i - 1) / ((U - 1) S). Where all lists hold k items, S is U k, and this is one less the mean
@@ -202,9 +202,7 @@ def personalisation_at_k(items: NDArray[np.integer], k: int, n_items: int) -> Es
     return _jackknife(value, 1 - common_left / ((n_lists - 2) * (n_entries - shown.lengths)))
 
 
-def _mean_over_lists(
-    items: NDArray[np.integer], ks: Sequence[int], per_item: NDArray[np.float64]
-) -> dict[int, NDArray[np.float64]]:
+def _mean_over_lists(items: Indices, ks: Sequence[int], per_item: Floats) -> dict[int, Floats]:
     """Return the mean of per_item over each list at each cut-off, 0.0 for an empty list."""
     check_lists(items, ks, len(per_item))
     is_filled = items >= 0
@@ -212,18 +210,7 @@ def _mean_over_lists(
     return {k: values[:, :k].sum(axis=1) / np.maximum(is_filled[:, :k].sum(axis=1), 1) for k in ks}
 
 
-def _check_counts(item_counts: NDArray[np.integer], n_train_users: int) -> None:
-    most = int(item_counts.max(initial=1))
-    if most > n_train_users or item_counts.min(initial=0) < 0:
-        raise ValueError(
-            f"item counts run from {item_counts.min(initial=0)} to {most} with {n_train_users} users in train; "
-            "expected 0 to the number of users. Count each pair of user and item once, in the same train part."
-        )
-
-
-def _mean_diversity(
-    cosines: NDArray[np.float64], is_pair: NDArray[np.bool_], is_within: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _mean_diversity(cosines: Floats, is_pair: NDArray[np.bool_], is_within: NDArray[np.bool_]) -> Floats:
     n_pairs = (is_pair & is_within).sum(axis=1)
     mean = (cosines * is_within).sum(axis=1) / np.maximum(n_pairs, 1)
     return np.where(n_pairs > 0, np.maximum(1 - mean, 0.0), 0.0)
@@ -243,9 +230,7 @@ def _mark_holders(seen: ItemsByUser, n_items: int) -> sparse.csr_array:
     return by_user.T.tocsr()
 
 
-def _find_cosines(
-    holders: sparse.csr_array, first: NDArray[np.integer], second: NDArray[np.integer]
-) -> NDArray[np.float64]:
+def _find_cosines(holders: sparse.csr_array, first: Indices, second: Indices) -> Floats:
     """Return the cosine of each pair of items; a pair asked for many times is worked out once."""
     listed, numbers = np.unique(np.concatenate([first, second]), return_inverse=True)
     low = np.minimum(numbers[: len(first)], numbers[len(first) :])
@@ -254,7 +239,7 @@ def _find_cosines(
     n_users = np.diff(holders.indptr)[listed].astype(np.float64)
     low, high = pairs // max(len(listed), 1), pairs % max(len(listed), 1)
     n_both = _count_common_users(holders[listed], low, high)
-    return cast("NDArray[np.float64]", (n_both / np.sqrt(np.maximum(n_users[low] * n_users[high], 1)))[place])
+    return cast(Floats, (n_both / np.sqrt(np.maximum(n_users[low] * n_users[high], 1)))[place])
 
 
 def _count_common_users(
@@ -272,7 +257,7 @@ def _count_common_users(
     return n_both
 
 
-def _expose(items: NDArray[np.integer], k: int, n_items: int) -> _Exposure:
+def _expose(items: Indices, k: int, n_items: int) -> _Exposure:
     check_lists(items, [k], n_items)
     lists = items[:, :k]
     lists = lists[(lists >= 0).any(axis=1)]
@@ -292,7 +277,7 @@ def _count_level_pairs(shown: _Exposure) -> NDArray[np.int64]:
     return np.bincount(levels >> 32, sizes**2, minlength=len(shown.lengths)).astype(np.int64)
 
 
-def _jackknife(value: float, left_out: NDArray[np.float64]) -> Estimate:
+def _jackknife(value: float, left_out: Floats) -> Estimate:
     """Return the interval from the values without each of the users in turn, clipped to [0, 1]."""
     n_users = len(left_out)
     error = float(np.sqrt((n_users - 1) / n_users * ((left_out - left_out.mean()) ** 2).sum()))

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from schema.arrays import Indices
 from schema.items_by_user import pair_keys
 from schema.verdicts import Comparison, Finding, figures_of
 
@@ -35,10 +35,7 @@ def find_cold_items(n_cold: int, n_test_items: int) -> Finding:
 
 
 def find_leaks(
-    train_user_idx: NDArray[np.integer],
-    train_item_idx: NDArray[np.integer],
-    held_user_idx: NDArray[np.integer],
-    held_item_idx: NDArray[np.integer],
+    train_user_idx: Indices, train_item_idx: Indices, held_user_idx: Indices, held_item_idx: Indices
 ) -> Finding:
     """Warn when a pair of user and item is both in train and held out; repeated pairs count once.
 
@@ -63,21 +60,12 @@ def find_mixed_parts(n_mixed: int) -> Finding:
 
 
 def find_time_travel(
-    train_user: NDArray[np.integer],
-    train_timestamp: NDArray[np.integer],
-    held_user: NDArray[np.integer],
-    held_timestamp: NDArray[np.integer],
+    train_user: Indices, train_timestamp: Indices, held_user: Indices, held_timestamp: Indices
 ) -> Finding:
     """Warn when train holds rows later than a held-out one: of the same user, or else of any user.
 
     A random split has both kinds, leave-last only the second, a split at a moment neither. Rows of the same
-    timestamp are not later.
-
-    Args:
-        train_user: Dense user index of each row in train, shape (n_train).
-        train_timestamp: Its time as an integer, in any unit, shape (n_train).
-        held_user: The same of the held-out rows, shape (n_held).
-        held_timestamp: The same, in the same unit, shape (n_held).
+    timestamp are not later. Users are dense indices; times are integers of one unit, any.
 
     Example:
         >>> train = np.array([0, 1]), np.array([10, 40])
@@ -141,7 +129,7 @@ def find_too_good(value: float, oracle: float) -> Finding:
     return Finding("too good", value >= MAX_ORACLE_SHARE * oracle, {"value": value, "oracle": oracle})
 
 
-def overlap_at_k(items: NDArray[np.integer], other_items: NDArray[np.integer], k: int) -> float:
+def overlap_at_k(items: Indices, other_items: Indices, k: int) -> float:
     """Return the mean share of items that two lists of the same user have in common, by the longer of the two.
 
     Args:
@@ -185,7 +173,7 @@ def _check_count(name: str, n_part: int, n_all: int) -> None:
         )
 
 
-def _check_columns(*columns: NDArray[np.integer]) -> None:
+def _check_columns(*columns: Indices) -> None:
     lengths = [len(column) for column in columns]
     if lengths[0] != lengths[1] or lengths[2] != lengths[3]:
         raise ValueError(

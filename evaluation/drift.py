@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from evaluation.options import DriftLimits
+from schema.arrays import Floats
 from schema.drift import DriftFigure, Unit
 
 COLUMNS = ("user_id", "item_id", "rating", "timestamp")
@@ -77,16 +78,11 @@ def profile_reviews(batches: Iterable[pa.RecordBatch], n_quarantined: int) -> Re
 
 
 def compare_reviews(before: ReviewProfile, now: ReviewProfile, limits: DriftLimits) -> list[DriftFigure]:
-    """Return every figure of two deliveries of the same data.
-
-    Args:
-        before: The earlier reviews.
-        now: The later ones.
-        limits: How far they may be apart.
-    """
+    """Return every figure of two deliveries of the same data, the earlier one first."""
     psi = limits.drift_max_psi
+    ratio, least = _divide(now.n_rows, before.n_rows), limits.drift_min_row_ratio
     return [
-        _row_ratio(before, now, limits.drift_min_row_ratio),
+        DriftFigure("rows", "rows", before.n_rows, now.n_rows, "times as many", ratio, least, "drift_min_row_ratio"),
         _rating_shift(before, now, psi),
         _activity_shift(before, now, psi),
         *_turnover("user", before.users, now.users, limits.drift_max_new_user_share, limits.drift_max_gone_share),
@@ -94,11 +90,6 @@ def compare_reviews(before: ReviewProfile, now: ReviewProfile, limits: DriftLimi
         _newest(before.newest, now.newest, limits.drift_max_days_back),
         _quarantine(before.quarantined_share, now.quarantined_share, limits.drift_max_quarantine_rise),
     ]
-
-
-def _row_ratio(before: ReviewProfile, now: ReviewProfile, limit: float) -> DriftFigure:
-    ratio = now.n_rows / before.n_rows if before.n_rows else None
-    return DriftFigure("rows", "rows", before.n_rows, now.n_rows, "times as many", ratio, limit, "drift_min_row_ratio")
 
 
 def _rating_shift(before: ReviewProfile, now: ReviewProfile, limit: float) -> DriftFigure:
@@ -208,7 +199,7 @@ def bin_activity(rows_per_user: ArrayLike) -> list[int]:
     return [int(count) for count in counts]
 
 
-def _shares(counts: ArrayLike) -> NDArray[np.float64]:
+def _shares(counts: ArrayLike) -> Floats:
     values = np.asarray(counts, dtype=np.float64)
     if (values < 0).any():
         raise ValueError(f"a histogram has the count {values.min():g}; expected 0 or more in every bin.")

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from evaluation.assess import HeldOut
 from evaluation.ranking import contains_pairs
+from schema.arrays import places_within
 from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
 
@@ -68,8 +69,7 @@ def _in_order(ids: pa.Table, row: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _places(row: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the place, from 0, of each entry in its list; entries of one list stand together."""
-    _, first, count = np.unique(row, return_index=True, return_counts=True)
-    return np.arange(len(row)) - np.repeat(first, count)
+    return places_within(np.unique_counts(row).counts)
 
 
 def _matrix(

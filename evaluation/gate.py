@@ -1,9 +1,9 @@
 """Whether a challenger may take the champion's place: each condition is judged by itself."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.significance import compare_paired, ratio_interval
+from schema.arrays import Floats
 from schema.metric import Metric
 from schema.verdicts import Finding, Guard, NonInferiority, Verdict
 
@@ -12,9 +12,9 @@ CHALLENGER, CHAMPION, POPULARITY = "the challenger", "the champion", "popularity
 
 def judge_challenger(
     metric: Metric,
-    values: NDArray[np.float64],
-    champion_values: NDArray[np.float64] | None,
-    popularity_values: NDArray[np.float64],
+    values: Floats,
+    champion_values: Floats | None,
+    popularity_values: Floats,
     guard: Guard,
     leaks: tuple[Finding, ...],
     margin_share: float,
@@ -23,15 +23,9 @@ def judge_challenger(
 ) -> Verdict:
     """Return the verdict of the gate.
 
-    Args:
-        metric: The metric that decides; higher is better.
-        values: The challenger's values, shape (n).
-        champion_values: The champion's values of the same users in the same order, shape (n); None if there is none.
-        popularity_values: The same of popularity.
-        guard: Whether the metric may decide on this split.
-        leaks: What the searches for leaks found.
-        margin_share: Share of the champion's mean that may be lost.
-        may_warn: Whether a metric that is not fit is let through.
+    The metric that decides is one of which higher is better; all values are of the same users in the same order, shape
+    (n), those of a champion None if there is none. The margin is the share of the champion's mean that may be lost; a
+    metric that is not fit is let through if the caller may warn.
 
     Raises:
         ValueError: As `judge_non_inferiority` does.
@@ -44,7 +38,7 @@ def judge_challenger(
 
 
 def judge_non_inferiority(
-    metric: Metric, values: NDArray[np.float64], champion_values: NDArray[np.float64], margin_share: float
+    metric: Metric, values: Floats, champion_values: Floats, margin_share: float
 ) -> NonInferiority:
     """Compare a challenger with the champion, user by user.
 

@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.ranking import Scores
+from schema.arrays import Indices, places_within
 from schema.metric import HELD_OUT_ONLY, Metric
 
 PRECISION, NDCG = f"{HELD_OUT_ONLY}precision", f"{HELD_OUT_ONLY}ndcg"
 
 
 def held_out_only(
-    user_idx: NDArray[np.integer],
+    user_idx: Indices,
     score: NDArray[np.floating],
     is_relevant: NDArray[np.bool_],
     ks: Sequence[int],
     *,
-    item_idx: NDArray[np.integer],
+    item_idx: Indices,
 ) -> Scores:
     """Rank the held-out rows of each user by score, equal scores by item, and measure the first k of them.
 
@@ -30,12 +31,8 @@ def held_out_only(
     and Kekäläinen, 2002). A user without a relevant row scores 0 in both and counts in the mean, so an
     oracle may stay below 1.
 
-    Args:
-        user_idx: User of each held-out row, in any order, shape (n_rows).
-        score: What the model gives the row, higher is better, shape (n_rows).
-        is_relevant: Whether the row counts as a hit, such as a rating of 4 or more, shape (n_rows).
-        ks: Cut-offs, each at least 1.
-        item_idx: Item of each row, shape (n_rows).
+    The four columns have the shape (n_rows), rows in any order; a higher score is better, and a relevant row counts
+    as a hit, such as one rated 4 or more. Cut-offs are at least 1.
 
     Returns:
         Metric -> value in [0, 1] of each user, the users in ascending order.
@@ -51,12 +48,10 @@ def held_out_only(
         ([0.5], [0.3869])
     """
     _check_rows(user_idx, score, is_relevant, item_idx, ks)
-    order = np.lexsort((item_idx, -score, user_idx))
-    users, first_row, n_rows = np.unique(user_idx[order], return_index=True, return_counts=True)
-    user = np.repeat(np.arange(len(users)), n_rows)
-    rank = np.arange(len(order)) - np.repeat(first_row, n_rows)
-    is_hit = is_relevant[order]
-    return _measure(user[is_hit], rank[is_hit], n_rows, ks)
+    is_hit = is_relevant[np.lexsort((item_idx, -score, user_idx))]
+    n_rows = np.unique_counts(user_idx).counts
+    user = np.repeat(np.arange(len(n_rows)), n_rows)
+    return _measure(user[is_hit], places_within(n_rows)[is_hit], n_rows, ks)
 
 
 def _measure(
@@ -77,11 +72,7 @@ def _measure(
 
 
 def _check_rows(
-    user_idx: NDArray[np.integer],
-    score: NDArray[np.floating],
-    is_relevant: NDArray[np.bool_],
-    item_idx: NDArray[np.integer],
-    ks: Sequence[int],
+    user_idx: Indices, score: NDArray[np.floating], is_relevant: NDArray[np.bool_], item_idx: Indices, ks: Sequence[int]
 ) -> None:
     lengths = [len(column) for column in (user_idx, score, is_relevant, item_idx)]
     if not lengths[0] or len(set(lengths)) > 1:

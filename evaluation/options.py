@@ -3,15 +3,15 @@
 from datetime import date, datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from schema.options import FrozenModel
 
 SplitMethod = Literal["leave-last", "time", "random", "random-per-user", "files"]
 
 
-class SplitOptions(BaseModel):
+class SplitOptions(FrozenModel):
     """How to hold interactions out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     split: SplitMethod | None = Field(
         None,
@@ -23,17 +23,13 @@ class SplitOptions(BaseModel):
         1, ge=1, description="leave-last: interactions per user in the test part, and as many in validation"
     )
     split_at: datetime | date | None = Field(
-        None,
-        description="time: first day, or moment, of the test part (UTC); left out: as test_share says",
+        None, description="time: first day, or moment, of the test part (UTC); left out: as test_share says"
     )
     split_until: datetime | date | None = Field(
-        None,
-        description="time: first day, or moment, after the test part (UTC); later rows are in no part",
+        None, description="time: first day, or moment, after the test part (UTC); later rows are in no part"
     )
     split_gap_days: int = Field(
-        0,
-        ge=0,
-        description="time: days before validation and before the test part whose rows are in no part",
+        0, ge=0, description="time: days before validation and before the test part whose rows are in no part"
     )
     test_share: float = Field(
         0.2,
@@ -60,10 +56,8 @@ class SplitOptions(BaseModel):
     split_test_file: str | None = Field(None, description="files: CSV, TSV or Parquet of user and item ids to test on")
 
 
-class DriftLimits(BaseModel):
+class DriftLimits(FrozenModel):
     """How far reviews may be from those of the run before."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     drift_max_psi: float = Field(
         0.25,

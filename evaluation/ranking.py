@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.significance import mean_interval
+from schema.arrays import Floats, Indices, places_within
 from schema.items_by_user import ItemsByUser, pair_keys
 from schema.metric import Metric, MetricRow
 from schema.scores import HistogramBin
@@ -28,7 +29,7 @@ RANKING_METRICS = ("ndcg", "recall", "precision", "hit_rate", "mrr", "map")
 BLOCK_USERS = 8192
 HISTOGRAM_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
-Scores = dict[Metric, NDArray[np.float64]]
+Scores = dict[Metric, Floats]
 """One value of each user by metric."""
 
 
@@ -76,7 +77,7 @@ def evaluate_lists(
     return {metric: np.concatenate([block[metric] for block in blocks]) for metric in blocks[0]}
 
 
-def evaluate_ranking(items: NDArray[np.integer], relevant: ItemsByUser, ks: Sequence[int]) -> Scores:
+def evaluate_ranking(items: Indices, relevant: ItemsByUser, ks: Sequence[int]) -> Scores:
     """Return each metric of each user at each cut-off.
 
     Args:
@@ -98,16 +99,19 @@ def evaluate_ranking(items: NDArray[np.integer], relevant: ItemsByUser, ks: Sequ
         {'ndcg': 0.3869, 'recall': 0.5, 'precision': 0.3333, 'hit_rate': 1.0, 'mrr': 0.5, 'map': 0.25}
     """
     check_lists(items, ks)
-    _check_relevant(relevant, len(items))
+    if len(relevant.counts) != len(items):
+        raise ValueError(
+            f"{len(items)} lists for {len(relevant.counts)} users with held-out items; expected one list each. "
+            "Take the rows of the users that were recommended to."
+        )
+    if not relevant.counts.all():
+        row = int(np.argmin(relevant.counts))
+        raise ValueError(f"user in row {row} has nothing held out; expected one item or more. Leave such users out.")
     hits = contains_pairs(relevant, items)
-    scores: Scores = {}
-    for k in ks:
-        by_name = _score_hits(hits[:, :k], relevant.counts)
-        scores |= {Metric(name, k): values for name, values in by_name.items()}
-    return scores
+    return {Metric(name, k): values for k in ks for name, values in _score_hits(hits[:, :k], relevant.counts).items()}
 
 
-def contains_pairs(table: ItemsByUser, items: NDArray[np.integer]) -> NDArray[np.bool_]:
+def contains_pairs(table: ItemsByUser, items: Indices) -> NDArray[np.bool_]:
     """Return for each place of items whether its item is in the same row of table.
 
     The key of -1 is negative in every row, so an empty place is never in the table.
@@ -128,14 +132,13 @@ def rank_held_out(relevant: ItemsByUser, users: NDArray[np.int64], k: int) -> ND
         [[7, -1], [2, 4]]
     """
     theirs = relevant.take(users)
-    place = np.arange(len(theirs.items)) - np.repeat(theirs.indptr[:-1], theirs.counts)
-    row = np.repeat(np.arange(len(users)), theirs.counts)
+    place = places_within(theirs.counts)
     items = np.full((len(users), k), -1, dtype=np.int32)
-    items[row[place < k], place[place < k]] = theirs.items[place < k]
+    items[theirs.rows[place < k], place[place < k]] = theirs.items[place < k]
     return items
 
 
-def spread_of_scores(values: NDArray[np.float64]) -> list[HistogramBin]:
+def spread_of_scores(values: Floats) -> list[HistogramBin]:
     """Return how many users get nothing, and how many a score in each fifth of the range.
 
     Args:
@@ -153,7 +156,7 @@ def spread_of_scores(values: NDArray[np.float64]) -> list[HistogramBin]:
     ]
 
 
-def check_lists(items: NDArray[np.integer], ks: Sequence[int], n_items: int | None = None) -> None:
+def check_lists(items: Indices, ks: Sequence[int], n_items: int | None = None) -> None:
     """Refuse cut-offs that lists do not reach, items outside the catalogue and repeats within a list.
 
     Raises:
@@ -183,18 +186,7 @@ def check_lists(items: NDArray[np.integer], ks: Sequence[int], n_items: int | No
         )
 
 
-def _check_relevant(relevant: ItemsByUser, n_lists: int) -> None:
-    if len(relevant.counts) != n_lists:
-        raise ValueError(
-            f"{n_lists} lists for {len(relevant.counts)} users with held-out items; expected one list each. "
-            "Take the rows of the users that were recommended to."
-        )
-    if (relevant.counts == 0).any():
-        row = int(np.flatnonzero(relevant.counts == 0)[0])
-        raise ValueError(f"user in row {row} has nothing held out; expected one item or more. Leave such users out.")
-
-
-def _score_hits(hits: NDArray[np.bool_], n_relevant: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+def _score_hits(hits: NDArray[np.bool_], n_relevant: NDArray[np.int64]) -> dict[str, Floats]:
     """Return each metric from the hits of the top k, shape (n, k)."""
     k = hits.shape[1]
     ranks = np.arange(1, k + 1)

@@ -7,20 +7,21 @@ from numpy.typing import NDArray
 
 from evaluation.ranking import About
 from evaluation.significance import ratio_interval
+from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser
 from schema.metric import MetricRow
 from schema.scores import CalibrationBin
 
 CALIBRATION_BINS = 10
 
-Predict = Callable[[NDArray[np.integer], NDArray[np.integer]], NDArray[np.floating]]
+Predict = Callable[[Indices, Indices], NDArray[np.floating]]
 """predict(user_idx, item_idx) -> predicted rating of each pair."""
 
 
 def rating_errors(
     predict: Predict,
-    user_idx: NDArray[np.integer],
-    item_idx: NDArray[np.integer],
+    user_idx: Indices,
+    item_idx: Indices,
     rating: NDArray[np.floating],
     seen: ItemsByUser,
     about: About,
@@ -57,12 +58,8 @@ def rating_errors(
     ]
 
 
-def calibrate(predicted: NDArray[np.float64], actual: NDArray[np.float64]) -> list[CalibrationBin]:
+def calibrate(predicted: Floats, actual: Floats) -> list[CalibrationBin]:
     """Return mean predicted and actual ratings of ten groups of rows of nearly equal size, by predicted rating.
-
-    Args:
-        predicted: Predicted rating of each row, shape (n_rows).
-        actual: Its rating, shape (n_rows).
 
     Example:
         >>> [one] = calibrate(np.array([4.0]), np.array([5.0]))
@@ -83,7 +80,7 @@ def calibrate(predicted: NDArray[np.float64], actual: NDArray[np.float64]) -> li
     ]
 
 
-def _differences(predicted: NDArray[np.floating], actual: NDArray[np.floating]) -> NDArray[np.float64]:
+def _differences(predicted: NDArray[np.floating], actual: NDArray[np.floating]) -> Floats:
     if predicted.shape != actual.shape:
         raise ValueError(f"{len(predicted)} predictions for {len(actual)} ratings; expected one of each held-out row.")
     difference = predicted.astype(np.float64) - actual.astype(np.float64)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from evaluation.ranking import Scores, contains_pairs, evaluate_ranking
 from evaluation.significance import mean_interval
+from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser
 from schema.metric import Metric
 from schema.scores import SegmentScore
@@ -18,7 +19,7 @@ Segments = Mapping[str, NDArray[np.bool_]]
 """Which of the items, or of the users, are in each segment."""
 
 
-def segment_items(item_counts: NDArray[np.integer]) -> Segments:
+def segment_items(item_counts: Indices) -> Segments:
     """Return the head, torso, tail and cold items, from their numbers of training interactions.
 
     The fewest most popular items that hold at least 50 % of all interactions are the head, those that bring it
@@ -42,7 +43,7 @@ def segment_items(item_counts: NDArray[np.integer]) -> Segments:
     }
 
 
-def segment_users_by_activity(counts: NDArray[np.integer]) -> Segments:
+def segment_users_by_activity(counts: Indices) -> Segments:
     """Return as light the users with at most the median number of training rows, as heavy the others.
 
     Raises:
@@ -56,7 +57,7 @@ def segment_users_by_activity(counts: NDArray[np.integer]) -> Segments:
     return {"light": is_light, "heavy": ~is_light}
 
 
-def segment_users_by_age(first_timestamp: NDArray[np.integer]) -> Segments:
+def segment_users_by_age(first_timestamp: Indices) -> Segments:
     """Return as old the users whose first training row is before the median one, as new the others.
 
     Raises:
@@ -73,13 +74,9 @@ def segment_users_by_age(first_timestamp: NDArray[np.integer]) -> Segments:
 def score_user_segments(
     scores: Scores, group: str, segments: Segments, metrics: Sequence[Metric] = DEFAULT_METRICS
 ) -> list[SegmentScore]:
-    """Return each metric over the users of each segment; segments without users are left out.
+    """Return each metric over the users of each segment, in the order of the scores; empty segments are left out.
 
-    Args:
-        scores: Metrics of each user.
-        group: What the segments part, such as "activity".
-        segments: Which users are in each, in the order of the scores.
-        metrics: Each of them in scores.
+    The group is what the segments part, such as "activity".
     """
     return [
         _summarise(group, name, metric, scores[metric][is_in])
@@ -90,10 +87,7 @@ def score_user_segments(
 
 
 def score_item_segments(
-    items: NDArray[np.integer],
-    relevant: ItemsByUser,
-    segments: Segments,
-    metrics: Sequence[Metric] = DEFAULT_METRICS,
+    items: Indices, relevant: ItemsByUser, segments: Segments, metrics: Sequence[Metric] = DEFAULT_METRICS
 ) -> list[SegmentScore]:
     """Return each metric for each segment of items, as if only its held-out items were held out.
 
@@ -121,13 +115,10 @@ def score_item_segments(
     return found
 
 
-def _narrow(
-    items: NDArray[np.integer], relevant: ItemsByUser, is_own: NDArray[np.bool_]
-) -> tuple[NDArray[np.integer], ItemsByUser]:
+def _narrow(items: Indices, relevant: ItemsByUser, is_own: NDArray[np.bool_]) -> tuple[Indices, ItemsByUser]:
     """Return lists and held-out items of users who have one of their own, other held-out items taken out of both."""
-    user = np.repeat(np.arange(len(relevant.counts)), relevant.counts)
     is_kept = is_own[relevant.items]
-    own = ItemsByUser.from_pairs(user[is_kept], relevant.items[is_kept], len(relevant.counts))
+    own = ItemsByUser.from_pairs(relevant.rows[is_kept], relevant.items[is_kept], len(relevant.counts))
     users = np.flatnonzero(own.counts)
     lists, own = items[users], own.take(users)
     is_other = contains_pairs(relevant.take(users), lists) & ~contains_pairs(own, lists)
@@ -135,17 +126,17 @@ def _narrow(
     return np.take_along_axis(lists, np.argsort(lists < 0, axis=1, kind="stable"), axis=1), own
 
 
-def _summarise(group: str, name: str, metric: Metric, values: NDArray[np.float64]) -> SegmentScore:
+def _summarise(group: str, name: str, metric: Metric, values: Floats) -> SegmentScore:
     return SegmentScore(group, name, metric, float(values.mean()), *mean_interval(values), len(values))
 
 
-def _median(values: NDArray[np.integer]) -> float:
+def _median(values: Indices) -> float:
     if len(values) == 0:
         raise ValueError("there are no users to part; expected one or more. Choose another split.")
     return float(np.median(values))
 
 
-def _check_items(items: NDArray[np.integer], relevant: ItemsByUser, n_items: int) -> None:
+def _check_items(items: Indices, relevant: ItemsByUser, n_items: int) -> None:
     if len(items) != len(relevant.counts):
         raise ValueError(
             f"{len(items)} lists for {len(relevant.counts)} rows of held-out items; expected one list each."

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evaluation.held_out_only import held_out_only
 from evaluation.ranking import Scores
 from evaluation.significance import adjust, compare_paired, mean_interval
+from schema.arrays import Floats, Indices
 from schema.metric import Metric
 from schema.verdicts import Flaw, Guard, Lead, MetricTrial, Yardstick
 
@@ -26,8 +27,8 @@ def try_metrics(random: Scores, popularity: Scores, oracle: Scores) -> list[Metr
 
 
 def try_held_out_only(
-    user_idx: NDArray[np.integer],
-    item_idx: NDArray[np.integer],
+    user_idx: Indices,
+    item_idx: Indices,
     rating: NDArray[np.floating],
     is_relevant: NDArray[np.bool_],
     random: NDArray[np.floating],
@@ -36,32 +37,19 @@ def try_held_out_only(
 ) -> list[MetricTrial]:
     """Try the metrics for which each user's held-out rows alone are ranked; the oracle ranks by the true ratings.
 
-    Args:
-        user_idx: User of each held-out row, shape (n_rows).
-        item_idx: Item of each row.
-        rating: True rating of each row.
-        is_relevant: Whether the row counts as a hit.
-        random: What the random scorer gives each row, higher is better.
-        popularity: What popularity gives each row.
-        k: Cut-off.
+    All columns have the shape (n_rows): of each held-out row the user, the item, the rating, whether it counts as a
+    hit, and what the random scorer and popularity give it, higher is better.
     """
     scorers = (random, popularity, rating)
     return try_metrics(*(held_out_only(user_idx, score, is_relevant, (k,), item_idx=item_idx) for score in scorers))
 
 
-def try_metric(
-    metric: Metric, random: NDArray[np.float64], popularity: NDArray[np.float64], oracle: NDArray[np.float64]
-) -> MetricTrial:
+def try_metric(metric: Metric, random: Floats, popularity: Floats, oracle: Floats) -> MetricTrial:
     """Score the three yardsticks by a metric, which may choose a model if it can tell them apart.
 
     It can if paired tests (Holm over the two) show the oracle to be better than popularity and popularity better
-    than chance, and chance gets less than MAX_CHANCE_SHARE of what the oracle gets.
-
-    Args:
-        metric: The metric; higher is better.
-        random: The metric of each user for a random scorer, shape (n).
-        popularity: For popularity, the same users, shape (n).
-        oracle: For a scorer that knows what is held out, the same users, shape (n).
+    than chance, and chance gets less than MAX_CHANCE_SHARE of what the oracle gets. The values are of the same users
+    in the same order, shape (n), higher is better.
 
     Raises:
         ValueError: If the values are not of the same users, or are not finite.
@@ -104,7 +92,7 @@ def judge_metrics(wanted: Metric, trials: Sequence[MetricTrial]) -> Guard:
     return Guard(found[0], tuple(trial for trial in trials if trial.metric != wanted))
 
 
-def judge_lead(values: NDArray[np.float64], names: Sequence[str], n_resamples: int = 1000, seed: int = 42) -> Lead:
+def judge_lead(values: Floats, names: Sequence[str], n_resamples: int = 1000, seed: int = 42) -> Lead:
     """Compare the winner's lead with the leads that chance gives the best of equally good models.
 
     Users are drawn with replacement (Efron, 1979), the same ones for all models. With each model's mean taken
@@ -132,17 +120,19 @@ def judge_lead(values: NDArray[np.float64], names: Sequence[str], n_resamples: i
     means = values.mean(axis=0)
     winner, runner_up = (int(model) for model in np.argsort(-means, kind="stable")[:2])
     resampled = _resample_differences(values, n_resamples, seed)
-    spread = _spread_of_best(resampled - (means - means[0]))
-    win_share = _share_of_wins(resampled, winner)
+    best_two = np.partition(resampled - (means - means[0]), -2, axis=1)[:, -2:]
+    spread = float(np.percentile(best_two[:, 1] - best_two[:, 0], SPREAD_PERCENTILE))
+    is_first = resampled == resampled.max(axis=1, keepdims=True)
+    win_share = float((is_first[:, winner] / is_first.sum(axis=1)).mean())  # a shared first place counts its share
     lead = float(means[winner] - means[runner_up])
     return Lead(names[winner], names[runner_up], lead, spread, win_share, len(names))
 
 
-def _measure(name: str, values: NDArray[np.float64]) -> Yardstick:
+def _measure(name: str, values: Floats) -> Yardstick:
     return Yardstick(name, float(values.mean()), *mean_interval(values))
 
 
-def _resample_differences(values: NDArray[np.float64], n_resamples: int, seed: int) -> NDArray[np.float64]:
+def _resample_differences(values: Floats, n_resamples: int, seed: int) -> Floats:
     """Return means over drawn users of each model less the first model, shape (n_resamples, n_models).
 
     Users for whom all models are equal add nothing to a difference: only how many of the others are drawn
@@ -160,18 +150,7 @@ def _resample_differences(values: NDArray[np.float64], n_resamples: int, seed: i
     return sums / n_users
 
 
-def _spread_of_best(centred: NDArray[np.float64]) -> float:
-    best_two = np.partition(centred, -2, axis=1)[:, -2:]
-    return float(np.percentile(best_two[:, 1] - best_two[:, 0], SPREAD_PERCENTILE))
-
-
-def _share_of_wins(resampled: NDArray[np.float64], winner: int) -> float:
-    """Return how often the winner comes first; a first place shared by n counts 1 / n."""
-    is_first = resampled == resampled.max(axis=1, keepdims=True)
-    return float((is_first[:, winner] / is_first.sum(axis=1)).mean())
-
-
-def _check_values(values: NDArray[np.float64], names: Sequence[str], n_resamples: int) -> None:
+def _check_values(values: Floats, names: Sequence[str], n_resamples: int) -> None:
     if values.ndim != 2 or not values.size or values.shape[1] != len(names):
         raise ValueError(
             f"values have the shape {values.shape} for {len(names)} names; expected (users, models) with one name "

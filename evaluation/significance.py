@@ -8,9 +8,10 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtr
 
+from schema.arrays import Floats
 from schema.metric import Metric
 from schema.verdicts import Comparison
 
@@ -21,7 +22,7 @@ ROUNDING = 1e-12
 """Two values whose distance is within this share of the larger are the same value, summed in another order."""
 
 
-def mean_interval(values: NDArray[np.float64], seed: int = 42) -> tuple[float, float]:
+def mean_interval(values: Floats, seed: int = 42) -> tuple[float, float]:
     """Return the interval of the mean of one value per user.
 
     Metrics take few distinct values, so how often each is drawn is one multinomial draw per resample: the
@@ -44,9 +45,7 @@ def mean_interval(values: NDArray[np.float64], seed: int = 42) -> tuple[float, f
     return float(low), float(high)
 
 
-def ratio_interval(
-    numerator: NDArray[np.float64], denominator: NDArray[np.float64], seed: int = 42
-) -> tuple[float, float]:
+def ratio_interval(numerator: Floats, denominator: Floats, seed: int = 42) -> tuple[float, float]:
     """Return the interval of sum(numerator) / sum(denominator), one value of each per user.
 
     Where there are more than 4,000 users, random groups of them are resampled instead: the spread of a sum over
@@ -67,21 +66,10 @@ def ratio_interval(
     return float(low), float(high)
 
 
-def compare_paired(
-    model: str,
-    against: str,
-    metric: Metric,
-    values: NDArray[np.float64],
-    other_values: NDArray[np.float64],
-) -> Comparison:
+def compare_paired(model: str, against: str, metric: Metric, values: Floats, other_values: Floats) -> Comparison:
     """Compare two models by one value of each user; p_adjusted is p_value until `adjust` is called.
 
-    Args:
-        model: Name of the model.
-        against: Name of the other model.
-        metric: The metric; higher is better.
-        values: The model's values, shape (n).
-        other_values: The other's values of the same users in the same order, shape (n).
+    Values are of the same users in the same order, shape (n); higher is better.
 
     Raises:
         ValueError: If the values are not of the same users, there are none, or some are not finite.
@@ -101,7 +89,7 @@ def compare_paired(
     return Comparison(model, against, metric, mean, low, high, p_value, p_value, n_users=len(differences))
 
 
-def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+def holm(p_values: ArrayLike) -> Floats:
     """Return p-values corrected for testing all of them at once, in the order given (Holm, 1979).
 
     The i-th smallest of m is multiplied by m - i + 1, is never below the one before it, and is at most 1.
@@ -128,7 +116,7 @@ def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
     return [replace(comparison, p_adjusted=float(p)) for comparison, p in zip(comparisons, adjusted, strict=True)]
 
 
-def _gather(seed: int, *columns: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+def _gather(seed: int, *columns: Floats) -> tuple[Floats, ...]:
     """Return the columns summed over at most 4,000 groups of users drawn at random, of nearly equal size."""
     n_users = len(columns[0])
     if n_users <= MOST_UNITS:
@@ -138,7 +126,7 @@ def _gather(seed: int, *columns: NDArray[np.float64]) -> tuple[NDArray[np.float6
 
 
 @lru_cache(maxsize=2)
-def _draw_units(n_units: int, seed: int) -> NDArray[np.float64]:
+def _draw_units(n_units: int, seed: int) -> Floats:
     """Return how often each resample drew each unit: shape (1,000, n_units), the same for every metric."""
     shares = np.full(n_units, 1 / n_units)
     return np.random.default_rng(seed).multinomial(n_units, shares, size=N_RESAMPLES).astype(np.float64)
@@ -152,7 +140,7 @@ def _check_users(n_users: int) -> None:
         )
 
 
-def _paired_t_test(differences: NDArray[np.float64]) -> float:
+def _paired_t_test(differences: Floats) -> float:
     """Return the two-sided p; 1 for one user, and 1 or 0 where all users differ by the same (0 or not)."""
     if len(differences) == 1:
         return 1.0
@@ -162,7 +150,7 @@ def _paired_t_test(differences: NDArray[np.float64]) -> float:
     return float(2 * stdtr(len(differences) - 1, -abs(t)))
 
 
-def _check_values(model: str, values: NDArray[np.float64], against: str, other: NDArray[np.float64]) -> None:
+def _check_values(model: str, values: Floats, against: str, other: Floats) -> None:
     if values.ndim != 1 or values.shape != other.shape or not len(values):
         raise ValueError(
             f"values of {model!r} have the shape {values.shape} and those of {against!r} {other.shape}; expected "

@@ -136,8 +136,12 @@ def _assign(
     """Return the part of each row, and how many rows are named for several."""
     user_idx, item_idx = interactions["user_idx"].to_numpy(), interactions["item_idx"].to_numpy()
     if method == "files":
-        pairs = _require_pairs(named)
-        return assign_from_pairs(user_idx, item_idx, pairs.validation, pairs.test, pairs.train)
+        if named is None:
+            raise ValueError(
+                "split 'files' has no named pairs; expected those of validation and of test. Name the files with "
+                "--split-validation-file and --split-test-file, or use another --split."
+            )
+        return assign_from_pairs(user_idx, item_idx, named.validation, named.test, named.train)
     if method in NEED_TIMESTAMPS:
         return _assign_by_time(interactions, method, options), 0
     draw = split_random if method == "random" else split_random_per_user
@@ -154,15 +158,6 @@ def _assign_by_time(interactions: pa.Table, method: SplitMethod, options: SplitO
     return split_at_time(
         timestamp, options.test_share, options.validation_share, test_from, until=until, gap_seconds=gap_seconds
     )
-
-
-def _require_pairs(named: NamedPairs | None) -> NamedPairs:
-    if named is None:
-        raise ValueError(
-            "split 'files' has no named pairs; expected those of validation and of test. Name the files with "
-            "--split-validation-file and --split-test-file, or use another --split."
-        )
-    return named
 
 
 def _unix_seconds(moment: date) -> int:

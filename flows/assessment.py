@@ -1,14 +1,14 @@
 """Test a model, lists from elsewhere or the original's sweeps on one split."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from loguru import logger
 
 from evaluation.options import SplitOptions
-from flows.pipeline import baselines, dataset_record, fit_and_score, make_split, split_as_asked, uri_of
+from flows.pipeline import Trials, baselines, make_split, place_of, record_of, split_as_asked
 from flows.settings import Environment
 from models.original import SPLIT, original_sweeps
 from models.registry import Candidate, ModelOptions
@@ -25,10 +25,9 @@ from tasks.evidence import find_what_was_taken_out, look_for_leaks
 from tasks.fit import candidate_of
 from tasks.ingest import keep_file
 from tasks.model import Evaluation, Lineage, find_lineage, find_model, find_windows, publish_evaluation
-from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, ReviewsInput, SubjectOptions
+from tasks.options import EvaluationOptions, ModelChoice, ReviewsInput, SubjectOptions
 from tasks.report import publish_evaluation_report, row_of_original
-from tasks.score import Scored, read_rows, score_as_is, score_lists
-from tasks.store import LEARNT
+from tasks.score import Scored, metric_records, score_as_is, score_lists
 
 
 @dataclass(frozen=True)
@@ -86,10 +85,18 @@ class Assessment:
         self, evaluation: Evaluation, scored: Sequence[Scored], findings: Sequence[Finding] = ()
     ) -> dict[str, Any]:
         """Publish an evaluation and its report, and return the result record."""
-        places = self.environment.places
+        places, lineage = self.environment.places, evaluation.lineage
         published = publish_evaluation(places, evaluation)
         report = publish_evaluation_report(places, evaluation, published, findings)
-        return evaluation_record(places, evaluation.lineage, scored, published, report)
+        record, page = record_of(vars(lineage)), place_of(places, report, layout.REPORT)
+        record["ids"] |= {"evaluation": published.id, "report": report.id}
+        logger.info("Report: {}", page)
+        return record | {
+            "evaluated": published.counts["label"],
+            "metrics": metric_records(places, scored),
+            "held_out_only": metric_records(places, scored, "held_out_only"),
+            "uris": {"report": page},
+        }
 
     def _make_split(self, split: SplitOptions | None = None) -> Lineage:
         return make_split(self.environment, self.reviews, self.ingest, self.dataset, split or self.split)
@@ -103,7 +110,7 @@ class Assessment:
         return model, find_lineage(places, dataset, split_as_asked(places, dataset, self.split))
 
     def _test(self, split: Manifest, competing: Sequence[Candidate]) -> list[Scored]:
-        return fit_and_score(self.environment, split, competing, LEARNT, "test", self.evaluation)
+        return Trials(self.environment, split, self.evaluation).on_test(competing)
 
     def _test_model(
         self, lineage: Lineage, model: Manifest, subject: SubjectOptions
@@ -146,20 +153,3 @@ class Assessment:
             split = split_dataset(places, lineage.dataset, self.split.model_copy(update=chosen))
             scored.append((window.label, self._test(split, competing)))
         return scored
-
-
-def evaluation_record(
-    places: PlaceOptions, lineage: Lineage, scored: Sequence[Scored], evaluation: Manifest, report: Manifest
-) -> dict[str, Any]:
-    """Return the ids, counts, metrics and report of an evaluation."""
-    record = dataset_record(lineage.raw, lineage.reviews, lineage.dataset)
-    record["ids"] |= {"split": lineage.split.id, "evaluation": evaluation.id, "report": report.id}
-    record["counts"] |= {"split": dict(lineage.split.counts)}
-    page = uri_of(places.open_store(), report, layout.REPORT)
-    logger.info("Report: {}", page)
-    return record | {
-        "evaluated": evaluation.counts["label"],
-        "metrics": [asdict(row) for one in scored for row in read_rows(places, one.scores)],
-        "held_out_only": [asdict(row) for one in scored for row in read_rows(places, one.scores, "held_out_only")],
-        "uris": {"report": page},
-    }

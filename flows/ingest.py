@@ -20,14 +20,15 @@ def ingest(
     drift: DriftOptions = DEFAULT.drift,
 ) -> dict[str, Any]:
     """Fetch, read, check and index the reviews."""
-    from flows.pipeline import compare_reviews, dataset_record, ingest_reviews
+    from flows.pipeline import compare_reviews, ingest_reviews, record_of
     from tasks.dataset import build_dataset
 
     environment = read(Environment)
     raw, checked = ingest_reviews(environment, reviews, ingest)
     found = compare_reviews(environment, raw, checked, drift)
     built = build_dataset(environment.places, checked, dataset, environment.spark)
-    return dataset_record(raw, checked, built) | {"drift": found and found.to_record()}
+    record = record_of({"raw": raw, "reviews": checked, "dataset": built})
+    return record | {"drift": found and found.to_record()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,8 +1,8 @@
-"""What flows are composed of: which task after which, and what runs side by side."""
+"""Parts that flows are composed of: which task after which, and what runs side by side."""
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,12 +19,11 @@ from spark.options import DatasetOptions
 from storage import layout
 from storage.artifacts import entry
 from storage.manifest import Manifest
-from storage.protocol import Store
-from tasks.choose import NDCG, Choice, choose
+from tasks.choose import NDCG
 from tasks.dataset import SPLIT_FILES, build_dataset, split_dataset
 from tasks.drift import Drift, compare_with_before
 from tasks.execution import Advance, progress
-from tasks.fit import Parts, candidate_of, fit
+from tasks.fit import Parts, fit
 from tasks.ingest import check_reviews, fetch_raw, find_reviews, keep_file, publish_reviews, read_raw
 from tasks.model import Lineage
 from tasks.options import (
@@ -33,10 +32,9 @@ from tasks.options import (
     PlaceOptions,
     RecommendOptions,
     ReviewsInput,
-    SelectionOptions,
 )
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
-from tasks.score import Scored, read_rows, score
+from tasks.score import Scored, score
 from tasks.store import LEARNT, scratch_folder
 from tasks.tracking import hide_user
 
@@ -87,25 +85,59 @@ def split_as_asked(places: PlaceOptions, dataset: Manifest, options: SplitOption
     return split_dataset(places, dataset, options, files)
 
 
-def fit_and_score(
-    environment: Environment,
-    split: Manifest,
-    competing: Sequence[Candidate],
-    parts: Parts,
-    part: str,
-    evaluation: EvaluationOptions,
-) -> list[Scored]:
-    """Fit candidates one after the other, by Spark, while those fitted are scored, by Dask."""
-    places = environment.places
-    fits, pending = [], []
-    with progress(f"Fitting on {' + '.join(parts)}", key=f"fit-for-{part}", unit=" candidates") as advance:
-        for candidate in competing:
-            fits.append(fit(places, split, parts, candidate, environment.spark))
-            pending.append(score.submit(places, split, fits[-1], candidate, part, evaluation))
-            advance(len(fits), len(competing))
-    with progress(f"Scoring on {part}", key=f"score-on-{part}", unit=" candidates") as advance:
-        scores = collect(pending, advance)
-    return [Scored(*one) for one in zip(competing, fits, scores, strict=True)]
+@dataclass(frozen=True)
+class Trials:
+    """Fits and scores candidates on a split.
+
+    Attributes:
+        environment: Where, and by which engines.
+        split: Its parts are what is fitted and scored on.
+        evaluation: How candidates are scored.
+    """
+
+    environment: Environment
+    split: Manifest
+    evaluation: EvaluationOptions
+
+    def on_validation(self, competing: Sequence[Candidate]) -> list[Scored]:
+        """Score candidates on validation, fitted to train."""
+        return self._fit_and_score(competing, ("train",), "validation")
+
+    def on_test(self, competing: Sequence[Candidate]) -> list[Scored]:
+        """Score candidates on test, fitted to train and validation."""
+        return self._fit_and_score(competing, LEARNT, "test")
+
+    def beside_yardsticks(self, competing: Sequence[Candidate]) -> list[Scored]:
+        """Score a random scorer, popularity and other candidates, each once, on test."""
+        others = [one for place, one in enumerate(competing) if one not in (*yardsticks(), *competing[:place])]
+        return self.on_test([*yardsticks(), *others])
+
+    def _fit_and_score(self, competing: Sequence[Candidate], parts: Parts, part: str) -> list[Scored]:
+        """Fit candidates one after the other, by Spark, while those fitted are scored, by Dask."""
+        places, fits, pending = self.environment.places, [], []
+        with progress(f"Fitting on {' + '.join(parts)}", key=f"fit-for-{part}", unit=" candidates") as advance:
+            for candidate in competing:
+                fits.append(fit(places, self.split, parts, candidate, self.environment.spark))
+                pending.append(score.submit(places, self.split, fits[-1], candidate, part, self.evaluation))
+                advance(len(fits), len(competing))
+        with progress(f"Scoring on {part}", key=f"score-on-{part}", unit=" candidates") as advance:
+            scores = collect(pending, advance)
+        return [Scored(*one) for one in zip(competing, fits, scores, strict=True)]
+
+    def trace_learning(self, validated: Sequence[Scored], models: ModelOptions) -> list[Scored]:
+        """Score the best trained candidate on validation after fewer and more iterations, itself among them."""
+        best = best_trained(validated)
+        points = learning_curve(best.candidate, models)
+        others = [one for one in points if one != best.candidate]
+        scored = self.on_validation(others) if others else []
+        return [next(one for one in (*scored, best) if one.candidate == point) for point in points]
+
+    def fit_on_all(self, chosen: Scored, tested: Sequence[Scored]) -> Scored:
+        """Fit the chosen candidate on all parts; its scores are those on test before that."""
+        places, parts, candidate = self.environment.places, (*LEARNT, "test"), chosen.candidate
+        fitted = fit(places, self.split, parts, candidate, self.environment.spark, keep_spark_model=True)
+        on_test = next(one for one in tested if one.candidate == candidate)
+        return Scored(candidate, fitted, on_test.scores)
 
 
 def collect(futures: Sequence[PrefectFuture[Result]], advance: Advance) -> list[Result]:
@@ -119,51 +151,13 @@ def collect(futures: Sequence[PrefectFuture[Result]], advance: Advance) -> list[
 
 def competitors(models: ModelOptions, split: Manifest) -> tuple[Candidate, ...]:
     """Return the baselines that the data allow, and the grid."""
-    return candidates(
-        models,
-        has_ratings=bool(split.counts["has_ratings"]),
-        has_timestamps=bool(split.counts["has_timestamps"]),
-    )
+    has_ratings, has_timestamps = bool(split.counts["has_ratings"]), bool(split.counts["has_timestamps"])
+    return candidates(models, has_ratings=has_ratings, has_timestamps=has_timestamps)
 
 
 def baselines(models: ModelOptions, split: Manifest) -> list[Candidate]:
     """Return the baselines that the data allow."""
     return [one for one in competitors(models, split) if one.kind.is_baseline]
-
-
-def search(
-    environment: Environment,
-    split: Manifest,
-    models: ModelOptions,
-    selection: SelectionOptions,
-    evaluation: EvaluationOptions,
-) -> tuple[list[Scored], Choice]:
-    """Return every candidate on validation, and the one chosen."""
-    competing = competitors(models, split)
-    validated = fit_and_score(environment, split, competing, ("train",), "validation", evaluation)
-    return validated, choose(environment.places, split, validated, selection, evaluation)
-
-
-def measure_on_test(
-    environment: Environment,
-    split: Manifest,
-    validated: Sequence[Scored],
-    chosen: Scored,
-    evaluation: EvaluationOptions,
-) -> list[Scored]:
-    """Return the chosen candidate, the best trained one and the baselines on test, refitted on train and validation."""
-    shown = [
-        one.candidate for one in validated if one.candidate.kind.is_baseline or one in (best_trained(validated), chosen)
-    ]
-    return fit_and_score(environment, split, shown, LEARNT, "test", evaluation)
-
-
-def compare_on_test(
-    environment: Environment, split: Manifest, competing: Sequence[Candidate], evaluation: EvaluationOptions
-) -> list[Scored]:
-    """Return a random scorer, popularity and other candidates, each once, on test, fitted to train and validation."""
-    others = [one for place, one in enumerate(competing) if one not in (*yardsticks(), *competing[:place])]
-    return fit_and_score(environment, split, [*yardsticks(), *others], LEARNT, "test", evaluation)
 
 
 def best_trained(validated: Sequence[Scored]) -> Scored:
@@ -172,27 +166,10 @@ def best_trained(validated: Sequence[Scored]) -> Scored:
     return max(trained, key=lambda one: one.value(NDCG) or 0.0)
 
 
-def trace_learning(
-    environment: Environment,
-    split: Manifest,
-    validated: Sequence[Scored],
-    models: ModelOptions,
-    evaluation: EvaluationOptions,
-) -> list[Scored]:
-    """Return the best trained candidate on validation after fewer or more iterations, itself among them, in order."""
+def finalists(validated: Sequence[Scored], chosen: Scored) -> list[Candidate]:
+    """Return the chosen candidate, the best trained one and the baselines."""
     best = best_trained(validated)
-    points = learning_curve(best.candidate, models)
-    others = [one for one in points if one != best.candidate]
-    scored = fit_and_score(environment, split, others, ("train",), "validation", evaluation) if others else []
-    return [next(one for one in (*scored, best) if one.candidate == point) for point in points]
-
-
-def fit_on_all(environment: Environment, split: Manifest, chosen: Scored, tested: Sequence[Scored]) -> Scored:
-    """Return the chosen candidate fitted on all parts, with its scores on test before that."""
-    parts = (*LEARNT, "test")
-    fitted = fit(environment.places, split, parts, chosen.candidate, environment.spark, keep_spark_model=True)
-    on_test = next(one for one in tested if one.candidate == chosen.candidate)
-    return Scored(chosen.candidate, fitted, on_test.scores)
+    return [one.candidate for one in validated if one.candidate.kind.is_baseline or one in (best, chosen)]
 
 
 def recommend_to_all(places: PlaceOptions, model: Manifest, dataset: Manifest, options: RecommendOptions) -> Manifest:
@@ -207,46 +184,18 @@ def recommend_to_all(places: PlaceOptions, model: Manifest, dataset: Manifest, o
     return publish_recommendations(places, model, options, parts)
 
 
-def dataset_record(raw: Manifest, reviews: Manifest, dataset: Manifest) -> dict[str, Any]:
-    """Return the ids and counts from the raw file to the dataset."""
-    made = {"raw": raw, "reviews": reviews, "dataset": dataset}
+def record_of(made: Mapping[str, Manifest]) -> dict[str, Any]:
+    """Return the ids and counts of artifacts by their roles."""
     return {
         "ids": {role: artifact.id for role, artifact in made.items()},
         "counts": {role: dict(artifact.counts) for role, artifact in made.items()},
     }
 
 
-def training_record(
-    places: PlaceOptions,
-    lineage: Lineage,
-    validated: Sequence[Scored],
-    tested: Sequence[Scored],
-    model: Manifest,
-    report: Manifest,
-    recommendations: Manifest,
-    mlflow_run: str,
-) -> dict[str, Any]:
-    """Return the ids, counts, chosen model, metrics and places of a training."""
-    record = dataset_record(lineage.raw, lineage.reviews, lineage.dataset)
-    later = {"split": lineage.split, "model": model, "report": report, "recommendations": recommendations}
-    record["ids"] |= {role: artifact.id for role, artifact in later.items()} | {"mlflow_run": mlflow_run}
-    record["counts"] |= {role: dict(artifact.counts) for role, artifact in later.items()}
-    store = places.open_store()
-    return record | {
-        "chosen": candidate_of(model).model_dump(mode="json"),
-        "metrics": [asdict(row) for one in (*validated, *tested) for row in read_rows(places, one.scores)],
-        "uris": {
-            "report": uri_of(store, report, layout.REPORT),
-            "model": store.locate(layout.artifact_prefix(model.kind, model.id)),
-            "recommendations": store.locate(layout.artifact_prefix(recommendations.kind, recommendations.id)),
-        },
-    }
-
-
-def uri_of(store: Store, artifact: Manifest, name: str) -> str:
-    """Return where a file of an artifact is."""
+def place_of(places: PlaceOptions, artifact: Manifest, name: str | None = None) -> str:
+    """Return where an artifact is, or a file of it."""
     prefix = layout.artifact_prefix(artifact.kind, artifact.id)
-    return store.locate(f"{prefix}/{entry(artifact, name).path}")
+    return places.open_store().locate(f"{prefix}/{entry(artifact, name).path}" if name else prefix)
 
 
 def log_places(uris: Mapping[str, str], tracking_uri: str) -> None:

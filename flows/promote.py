@@ -2,12 +2,29 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, cast
 
-from flows.cli import Result, run_stage, stage
+from loguru import logger
+
+from flows.cli import Result, StageFailed, run_stage, stage
 from flows.settings import DEFAULT, Environment, read
 from spark.options import SparkOptions
-from tasks.options import EvaluationOptions, ModelChoice, PromotionOptions, SelectionOptions
+from storage.champion import ChampionTerm, read_history
+from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
+
+REFUSED = "Refused"
+
+
+class PromotionRefused(StageFailed):
+    """The gate kept a challenger out; ``record["decision"]`` says by which condition and figures.
+
+    Attributes:
+        event: The event of its notice.
+    """
+
+    event = "promotion_refused"
 
 
 def name_run(model: ModelChoice, promotion: PromotionOptions, **_: object) -> str:
@@ -32,8 +49,6 @@ def promote(
     run ends in a state of the type Failed, named Refused, the exit code is 1, and the record is written. Where no model
     was named, so that nobody asked for this one, and it was refused before in the same words, nothing is to be done.
     """
-    from flows.promotion import compare_with_champion, go_back, show_history
-
     environment = read(Environment)
     if promotion.show_history:
         return show_history(environment.places)
@@ -42,13 +57,119 @@ def promote(
     return compare_with_champion(environment, model, promotion, selection, evaluation)
 
 
+def compare_with_champion(
+    environment: Environment,
+    model: ModelChoice,
+    options: PromotionOptions,
+    selection: SelectionOptions,
+    evaluation: EvaluationOptions,
+) -> dict[str, Any]:
+    """Compare a challenger with the champion, and make it the champion if the gate agrees."""
+    from prefect.artifacts import create_markdown_artifact
+
+    from flows.pipeline import Trials, place_of
+    from reports.promotion import decision_markdown, decision_view, reason_of
+    from reports.tables import stdout
+    from tasks.promotion import decide, find_challenge, make_champion
+    from tasks.score import metric_records
+
+    places = environment.places
+    challenge = find_challenge(places, model)
+    challenger, champion = challenge.challenger, challenge.champion
+    _rename_run(f"promote {challenger.id}")
+    if challenger.id == challenge.history.champion_id:
+        return _unchanged({"challenger": challenger.id, "champion": challenger.id})
+    scored = Trials(environment, challenge.split, evaluation).beside_yardsticks(challenge.candidates)
+    decision = decide(places, challenge, scored, selection, evaluation, options)
+    published, sentence = decision.artifact, decision.record["sentence"]
+    stdout().print(decision_view(decision.record))
+    page = decision_markdown(decision.record, published.id)
+    create_markdown_artifact(page, key="promotion", description="The decision")
+    record = {
+        "outcome": "promoted" if decision.record["promoted"] else "refused",
+        "ids": {
+            "challenger": challenger.id,
+            "champion": champion.id if champion else None,
+            "split": challenge.split.id,
+            "promotion": published.id,
+        },
+        "decision": decision.record,
+        "metrics": metric_records(places, scored),
+        "uris": {"promotion": place_of(places, published)},
+    }
+    if decision.record["promoted"]:
+        term = _new_term(challenger.id, options.promotion_reason or reason_of(decision.record), published.id)
+        return record | {"pointer": make_champion(places, challenger, term, challenge.history)}
+    if model.model_id is None and not decision.is_new:
+        before = f"models/{challenger.id} was refused before ({published.name})"
+        logger.info("{}, and nothing has changed: nothing to do", before)
+        return record | {"outcome": "unchanged"}
+    return end_refused(sentence, record)
+
+
+def end_refused(message: str, record: dict[str, Any]) -> dict[str, Any]:
+    """Return what a flow returns to end refused: whoever called it gets PromotionRefused raised.
+
+    For Prefect it is a state of the type Failed, so that automations and hooks for failures see it, under the name
+    Refused, with the reason as its message and the exception as its result.
+    """
+    from prefect.states import Failed
+
+    state: Any = Failed(name=REFUSED, message=message, data=PromotionRefused(message, record))
+    return cast("dict[str, Any]", state)  # Prefect takes a state that a flow returns for how the flow ended
+
+
+def go_back(places: PlaceOptions, choice: ModelChoice, options: PromotionOptions) -> dict[str, Any]:
+    """Make the champion before this one, or a model that is named, the champion, if it is whole."""
+    from tasks.promotion import find_predecessor, make_champion
+
+    history = read_history(places.open_store())
+    model = find_predecessor(places, choice, history)
+    _rename_run(f"roll back to {model.id}")
+    ids = {"champion": model.id, "previous": history.champion_id}
+    if model.id == history.champion_id:
+        return _unchanged(ids)
+    term = _new_term(model.id, options.promotion_reason)
+    pointer = make_champion(places, model, term, history)
+    _print_history(places.store_uri, (term, *history.terms))
+    return {"outcome": "rolled back", "ids": ids, "pointer": pointer}
+
+
+def show_history(places: PlaceOptions) -> dict[str, Any]:
+    """Print who was the champion when and why."""
+    store = places.open_store()
+    history = read_history(store)
+    _print_history(store.uri, history.terms)
+    return {"store": store.uri, "champion": history.champion_id, "history": [asdict(one) for one in history.terms]}
+
+
 def show_history_only(promotion: PromotionOptions, **_: object) -> Result | None:
     """Print the history if that is asked for, which needs no flow."""
-    if not promotion.show_history:
-        return None
-    from flows.promotion import show_history
+    return show_history(read(Environment).places) if promotion.show_history else None
 
-    return show_history(read(Environment).places)
+
+def _print_history(uri: str, terms: Sequence[ChampionTerm]) -> None:
+    from reports.promotion import history_view
+    from reports.tables import stdout
+
+    stdout().print(history_view(uri, [asdict(one) for one in terms]))
+
+
+def _rename_run(name: str) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.runtime import flow_run
+
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(flow_run.id, name=name)
+
+
+def _unchanged(ids: dict[str, str | None]) -> dict[str, Any]:
+    logger.info("models/{} is the champion already: nothing to do", ids["champion"])
+    return {"outcome": "unchanged", "ids": ids}
+
+
+def _new_term(model_id: str, reason: str | None, promotion: str | None = None) -> ChampionTerm:
+    return ChampionTerm(model_id, datetime.now(UTC).isoformat(), reason, promotion)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,19 +12,15 @@ from tasks.options import ModelChoice, RecommendOptions
 @stage(lambda model, **_: f"recommend from {model.model_id or 'the champion'}")
 def recommend(*, model: ModelChoice = DEFAULT.model, recommend: RecommendOptions = DEFAULT.recommend) -> dict[str, Any]:
     """Score every user with a model and publish the lists."""
-    from flows.pipeline import recommend_to_all
-    from storage import layout
+    from flows.pipeline import place_of, recommend_to_all, record_of
     from tasks.model import find_model
 
     places = read(Environment).places
     chosen, dataset = find_model(places, model)
-    recommendations = recommend_to_all(places, chosen, dataset, recommend)
-    prefix = layout.artifact_prefix(recommendations.kind, recommendations.id)
-    return {
-        "ids": {"model": chosen.id, "dataset": dataset.id, "recommendations": recommendations.id},
-        "counts": {"recommendations": dict(recommendations.counts)},
-        "uris": {"recommendations": places.open_store().locate(prefix)},
-    }
+    made = recommend_to_all(places, chosen, dataset, recommend)
+    record = record_of({"recommendations": made})
+    record["ids"] |= {"model": chosen.id, "dataset": dataset.id}
+    return record | {"uris": {"recommendations": place_of(places, made)}}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from flows.cli import Command, StageFailed, run_one_of
 from flows.store_view import Row, copies, details, garbage_view, listing, verdict
-from flows.terminal import number, progress_bar, stdout
+from reports.tables import number, progress_bar, stdout
 from schema.errors import CorruptObject
 from storage import layout
 from storage.artifacts import entry

@@ -8,7 +8,7 @@ from rich.filesize import decimal
 from rich.text import Text
 from rich.tree import Tree
 
-from flows.terminal import MOST_ROWS, heading, more, number, pairs, short, table_of, text
+from reports.tables import MOST_ROWS, heading, more, number, pairs, short, table_of, text
 from storage import canonical
 from storage.copying import Copied
 from storage.garbage import Garbage

@@ -37,10 +37,13 @@ def train(
 ) -> dict[str, Any]:
     """Ingest, build, split, search, test, publish, recommend and track; what is done already is left as it is."""
     from flows import pipeline
-    from flows.pipeline import log_places, training_record
+    from storage import layout
+    from tasks.choose import choose
+    from tasks.fit import candidate_of
     from tasks.ingest import keep_file
     from tasks.model import Training, publish_model
     from tasks.report import publish_training_report
+    from tasks.score import metric_records
     from tasks.tracking import check_tracking, close_training, open_training, summarise
 
     environment = read(Environment)
@@ -50,17 +53,28 @@ def train(
     lineage = pipeline.make_split(environment, reviews, ingest, dataset, split, drift)
     choices = {**flat_values(models), **flat_values(selection), "evaluate_users": evaluation.evaluate_users}
     run = open_training(tracking, lineage, environment.run.environment, choices)
-    validated, choice = pipeline.search(environment, lineage.split, models, selection, evaluation)
-    curve = pipeline.trace_learning(environment, lineage.split, validated, models, evaluation)
-    tested = pipeline.measure_on_test(environment, lineage.split, validated, choice.scored, evaluation)
-    final = pipeline.fit_on_all(environment, lineage.split, choice.scored, tested)
-    training = Training(lineage, validated, choice, tested, final, curve)
+    trials = pipeline.Trials(environment, lineage.split, evaluation)
+    validated = trials.on_validation(pipeline.competitors(models, lineage.split))
+    choice = choose(places, lineage.split, validated, selection, evaluation)
+    curve = trials.trace_learning(validated, models)
+    tested = trials.on_test(pipeline.finalists(validated, choice.scored))
+    training = Training(lineage, validated, choice, tested, trials.fit_on_all(choice.scored, tested), curve)
     model = publish_model(places, training)
     report = publish_training_report(places, training, model, titles)
     recommendations = pipeline.recommend_to_all(places, model, lineage.dataset, recommend)
     run = close_training(tracking, places, run, training, model, report)
-    record = training_record(places, lineage, validated, tested, model, report, recommendations, run.id)
-    log_places(record["uris"], tracking.mlflow_tracking_uri)
+    made = {**vars(lineage), "model": model, "report": report, "recommendations": recommendations}
+    record = pipeline.record_of(made) | {
+        "chosen": candidate_of(model).model_dump(mode="json"),
+        "metrics": metric_records(places, (*validated, *tested)),
+        "uris": {
+            "report": pipeline.place_of(places, report, layout.REPORT),
+            "model": pipeline.place_of(places, model),
+            "recommendations": pipeline.place_of(places, recommendations),
+        },
+    }
+    record["ids"]["mlflow_run"] = run.id
+    pipeline.log_places(record["uris"], tracking.mlflow_tracking_uri)
     summarise(input_name(reviews), record, tracking.mlflow_tracking_uri, run.experiment)
     return record
 

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import NoDecode
 
 from models.base import Interactions, ModelKind, Parameters
 from models.factors import FactorModel
 from schema.errors import InvalidInput
+from schema.options import FrozenModel
 
 SPARK_FOLDER = "als_model"
 
@@ -27,10 +28,8 @@ AlsKinds = Annotated[
 ]
 
 
-class AlsOptions(BaseModel):
+class AlsOptions(FrozenModel):
     """The grid of ALS models; several values are separated by commas."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     als_models: AlsKinds = Field(
         ("implicit", "explicit"),
@@ -44,14 +43,11 @@ class AlsOptions(BaseModel):
         json_schema_extra={"flag": "--reg"},
     )
     als_alpha: Weights = Field(
-        (10.0,),
-        description="Confidence of an interaction in implicit ALS.",
-        json_schema_extra={"flag": "--alpha"},
+        (10.0,), description="Confidence of an interaction in implicit ALS.", json_schema_extra={"flag": "--alpha"}
     )
     als_maxiter: PositiveInt = Field(10, description="Iterations of ALS.", json_schema_extra={"flag": "--maxiter"})
     curve_iterations: Iterations = Field(
-        (),
-        description="Also fit the best ALS model with so many iterations, such as 1,2,5, for a learning curve.",
+        (), description="Also fit the best ALS model with so many iterations, such as 1,2,5, for a learning curve."
     )
     als_blocks: PositiveInt = Field(
         4, description="Blocks into which ALS parts users and items; it decides the order of sums."
@@ -70,6 +66,14 @@ class _Als(ModelKind[AlsOptions]):
     iterations = "maxiter"
     shown = ("rank", "reg", "alpha")
     is_implicit: ClassVar[bool]
+    usual_reg: ClassVar[tuple[float, ...]]
+
+    def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
+        """Yield the points of the grid; alpha is no parameter of explicit ALS."""
+        if self.name.removeprefix("als-") in options.als_models:
+            alphas = [{"alpha": alpha} for alpha in options.als_alpha] if self.is_implicit else [{}]
+            for rank, reg, alpha in product(options.als_rank, options.als_reg or self.usual_reg, alphas):
+                yield {"rank": rank, "reg": reg, **alpha, **options.fixed}
 
     def curve(self, options: AlsOptions) -> Sequence[int]:
         """Return the numbers of iterations that a learning curve is asked to show."""
@@ -88,12 +92,7 @@ class ImplicitAls(_Als):
     name = "als-implicit"
     needs = frozenset({"spark"})
     is_implicit = True
-
-    def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
-        """Yield the points of the grid."""
-        if "implicit" in options.als_models:
-            for rank, reg, alpha in product(options.als_rank, options.als_reg or (1.0, 5.0), options.als_alpha):
-                yield {"rank": rank, "reg": reg, "alpha": alpha, **options.fixed}
+    usual_reg = (1.0, 5.0)
 
 
 class ExplicitAls(_Als):
@@ -103,12 +102,7 @@ class ExplicitAls(_Als):
     needs = frozenset({"ratings", "spark"})
     predicts_ratings = True
     is_implicit = False
-
-    def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
-        """Yield the points of the grid."""
-        if "explicit" in options.als_models:
-            for rank, reg in product(options.als_rank, options.als_reg or (0.1,)):
-                yield {"rank": rank, "reg": reg, **options.fixed}
+    usual_reg = (0.1,)
 
     def leave_out(self, options: AlsOptions) -> None:
         """Refuse data without ratings where no other model of the grid is asked for."""

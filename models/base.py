@@ -8,24 +8,23 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, run
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
+from schema.arrays import Indices
 from schema.columns import Columns
 from schema.items_by_user import ItemsByUser
+from schema.options import FrozenModel
 
 Need = Literal["ratings", "timestamps", "spark", "torch"]
 Role = Literal["chance", "popular"]
 
 Parameters = Mapping[str, Any]
-Indices = NDArray[np.integer]
 Factors = NDArray[np.float32]
 Ranked = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
-class NoOptions(BaseModel):
+class NoOptions(FrozenModel):
     """The options of a kind of model that has none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 Options = TypeVar("Options", bound=BaseModel)

@@ -2,16 +2,16 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from models.base import Indices, Interactions, ModelKind, NoOptions, Parameters
+from models.base import Interactions, ModelKind, NoOptions, Parameters
 from models.factors import SharedOrder
+from schema.arrays import Floats, Indices
+from schema.options import FrozenModel
 
 
-class BiasOptions(BaseModel):
+class BiasOptions(FrozenModel):
     """How strongly biases of users and items with few ratings are drawn to zero."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     item_damping: float = Field(25.0, ge=0, description="bias baseline: ratings of 0 bias added to each item")
     user_damping: float = Field(10.0, ge=0, description="bias baseline: ratings of 0 bias added to each user")
@@ -85,7 +85,7 @@ def mean_rating(rating: NDArray[np.floating]) -> float:
     return float(rating.mean(dtype=np.float64))
 
 
-def _damped_mean(index: Indices, values: NDArray[np.floating], n: int, damping: float) -> NDArray[np.float64]:
+def _damped_mean(index: Indices, values: NDArray[np.floating], n: int, damping: float) -> Floats:
     """Return sum(values) / (damping + count) of each index, 0 where there is nothing to divide."""
     total = np.bincount(index, values, minlength=n)
     weight = damping + np.bincount(index, minlength=n)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Indices, Interactions, ModelKind, NoOptions, Parameters, Ranked
+from models.base import Interactions, ModelKind, NoOptions, Parameters, Ranked
 from models.unseen import check_request, find_free_places
+from schema.arrays import Indices, mix
 from schema.items_by_user import ItemsByUser
 
 DEFAULT_SEED = 42
@@ -50,8 +51,7 @@ class ChanceModel:
         """Return the first k items of each user's order that the user has not seen, without scoring the others."""
         check_request(users, seen, k, self.n_items)
         unused = np.arange(self.n_items, self._prime)
-        rows = np.repeat(np.arange(len(users)), seen.counts)
-        rows = np.concatenate([rows, np.repeat(np.arange(len(users)), len(unused))])
+        rows = np.concatenate([seen.rows, np.repeat(np.arange(len(users)), len(unused))])
         start, step = self._start_and_step(users)
         taken = (start[rows] + step[rows] * np.concatenate([seen.items, np.tile(unused, len(users))])) % self._prime
         places = find_free_places(rows, taken, len(users), self._prime, k)
@@ -79,8 +79,8 @@ class ChanceModel:
 
     def _start_and_step(self, users: Indices) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the start, from 0 to prime - 1, and the step, from 1 to prime - 1, of each user."""
-        numbers = _mix(_mix(np.array([self.seed], np.int64).astype(np.uint64)) + users.astype(np.uint64))
-        start, step = numbers % np.uint64(self._prime), _mix(numbers) % np.uint64(self._prime - 1)
+        numbers = mix(mix(np.array([self.seed], np.int64).astype(np.uint64)) + users.astype(np.uint64))
+        start, step = numbers % np.uint64(self._prime), mix(numbers) % np.uint64(self._prime - 1)
         return start.astype(np.int64), step.astype(np.int64) + 1
 
 
@@ -102,14 +102,6 @@ class Chance(ModelKind[NoOptions]):
     def fit(self, interactions: Interactions, parameters: Parameters) -> ChanceModel:
         """Learn nothing but how many users and items there are."""
         return ChanceModel(interactions.n_users, interactions.n_items, int(parameters["seed"]))
-
-
-def _mix(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return a hash of 64 bits of each number: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
-    mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
 
 
 def _invert(numbers: NDArray[np.int64], prime: int) -> NDArray[np.int64]:

@@ -8,9 +8,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Indices, Ranked
+from models.base import Ranked
 from models.top_k import top_k
 from models.unseen import check_request, find_free_places
+from schema.arrays import Indices
 from schema.items_by_user import ItemsByUser
 
 USER_FACTORS_FILE = "user_factors.npy"
@@ -116,15 +117,12 @@ class SharedOrder(FactorModel):
 
     @cached_property
     def _place_of(self) -> NDArray[np.int64]:
-        place = np.empty(self.n_items, dtype=np.int64)
-        place[self.order] = np.arange(self.n_items)
-        return place
+        return np.argsort(self.order)
 
     def rank(self, users: Indices, seen: ItemsByUser, k: int) -> Ranked:
         """Return the first k items of the order that each user has not seen, without scoring the others."""
         check_request(users, seen, k, self.n_items)
-        rows = np.repeat(np.arange(len(users)), seen.counts)
-        places = find_free_places(rows, self._place_of[seen.items], len(users), self.n_items, k)
+        places = find_free_places(seen.rows, self._place_of[seen.items], len(users), self.n_items, k)
         items = np.append(self.order, np.int32(-1))[places]
         is_item = items >= 0
         scores = np.full(items.shape, -np.inf, dtype=np.float32)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from models.base import Indices, Interactions, ModelKind, Parameters, Ranked
+from models.base import Interactions, ModelKind, Parameters, Ranked
 from models.unseen import check_request
+from schema.arrays import Indices
 from schema.items_by_user import ItemsByUser
+from schema.options import FrozenModel
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array  # imported where it is used: the options are read where nothing is fitted
@@ -35,10 +37,8 @@ HIGH = np.uint64(32)
 Keys = NDArray[np.uint64]
 
 
-class ItemKnnOptions(BaseModel):
+class ItemKnnOptions(FrozenModel):
     """How many neighbours an item has, and how similarities of rare items are shrunk."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     knn_neighbours: int = Field(100, ge=1, description="item neighbours: most similar items kept of each item")
     knn_shrinkage: float = Field(

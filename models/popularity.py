@@ -2,18 +2,18 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from models.base import Indices, Interactions, ModelKind, NoOptions, Parameters
+from models.base import Interactions, ModelKind, NoOptions, Parameters
 from models.factors import SharedOrder
+from schema.arrays import Floats, Indices
+from schema.options import FrozenModel
 
 SECONDS_PER_DAY = 86_400
 
 
-class PopularityOptions(BaseModel):
+class PopularityOptions(FrozenModel):
     """How recent popularity forgets."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     popularity_half_life_days: float = Field(
         90.0, gt=0, description="recent popularity: age in days at which an interaction counts half"
@@ -68,7 +68,7 @@ def count_interactions(
     return np.bincount(item_idx, weights, minlength=n_items)
 
 
-def weigh_by_age(timestamp: Indices, half_life_days: float) -> NDArray[np.float64]:
+def weigh_by_age(timestamp: Indices, half_life_days: float) -> Floats:
     """Return 0.5 ** (age / half-life) of each interaction, its age counted from the latest of all.
 
     Args:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, Field, create_model
 from pydantic.alias_generators import to_snake
 
 from models.als import ExplicitAls, ImplicitAls
@@ -13,6 +13,7 @@ from models.chance import Chance
 from models.item_knn import ItemKnn
 from models.popularity import Popularity, RecentPopularity
 from schema.errors import InvalidInput
+from schema.options import FrozenModel
 
 Kind = ModelKind[Any]
 
@@ -31,10 +32,8 @@ _kinds: dict[str, Kind] = {
 }
 
 
-class Candidate(BaseModel):
+class Candidate(FrozenModel):
     """A kind of model with its parameters, JSON values."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
     parameters: Mapping[str, Any]
@@ -90,8 +89,9 @@ def register(kind: Kind) -> None:
 
 
 def option_groups() -> dict[str, type[BaseModel]]:
-    """Return the groups of options of all kinds, each once, by the names of their fields in `ModelOptions`."""
-    groups = dict.fromkeys(kind.options for kind in _kinds.values() if kind.options.model_fields)
+    """Return the options of all kinds, baselines last, each once, by the names of their fields in `ModelOptions`."""
+    kinds = sorted(_kinds.values(), key=lambda kind: kind.is_baseline)
+    groups = dict.fromkeys(kind.options for kind in kinds if kind.options.model_fields)
     return {to_snake(group.__name__.removesuffix("Options")): group for group in groups}
 
 
@@ -99,7 +99,7 @@ def _compose_options() -> None:
     fields: dict[str, Any] = {name: (group, Field(default_factory=group)) for name, group in option_groups().items()}
     globals()["ModelOptions"] = create_model(
         "ModelOptions",
-        __config__=ConfigDict(frozen=True, extra="forbid"),
+        __base__=FrozenModel,
         __doc__="What the kinds of model obey: a field for each group of options.",
         __module__=__name__,
         **fields,

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from models.base import Ranked
 from models.selection import find_largest, group_layout
+from schema.arrays import Floats
 
 BLOCK_USERS = 256
 BLOCK_SCORES = 1 << 24
 SPARE_CANDIDATES = 8
 FLOAT32_ROUNDING = 2.0**-24
-
-Ranked = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
 def top_k(
@@ -90,7 +90,7 @@ def _rank_block(
     user_factors: NDArray[np.float32],
     item_factors: NDArray[np.float32],
     k: int,
-    errors: NDArray[np.float64],
+    errors: Floats,
 ) -> Ranked:
     """Return the exact top k of each row of rough scores, each of which is off by at most its row's error."""
     n_rows, n_items = len(block), len(item_factors)
@@ -123,7 +123,7 @@ def _rank_candidates(
     return np.take_along_axis(columns, best, axis=1).astype(np.int32), np.take_along_axis(exact, best, axis=1)
 
 
-def _bound_errors(user_factors: NDArray[np.float32], item_factors: NDArray[np.float32]) -> NDArray[np.float64]:
+def _bound_errors(user_factors: NDArray[np.float32], item_factors: NDArray[np.float32]) -> Floats:
     """Return how far a float32 product of each user can be off: rank + 2 roundings (Higham, 2002, 3.1)."""
     longest_item = np.sqrt(np.einsum("ir,ir->i", item_factors, item_factors).max())
     lengths = np.sqrt(np.einsum("ur,ur->u", user_factors, user_factors)).astype(np.float64)
@@ -131,10 +131,7 @@ def _bound_errors(user_factors: NDArray[np.float32], item_factors: NDArray[np.fl
 
 
 def _check_arguments(
-    user_factors: NDArray[np.float32],
-    item_factors: NDArray[np.float32],
-    seen_indptr: NDArray[np.int64],
-    k: int,
+    user_factors: NDArray[np.float32], item_factors: NDArray[np.float32], seen_indptr: NDArray[np.int64], k: int
 ) -> None:
     if k < 1:
         raise ValueError(f"k is {k}; expected at least 1. Ask for one recommendation or more.")

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Indices
+from schema.arrays import Indices
 from schema.items_by_user import ItemsByUser
 
 

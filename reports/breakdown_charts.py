@@ -59,30 +59,17 @@ def group_segments(scores: Mapping[str, Sequence[SegmentScore]], labels: Sequenc
         [('Activity', 7)]
     """
     found = {(label, one.group, one.segment): one for label in labels for one in scores[label] if one.metric == PRIMARY}
-    groups: dict[str, dict[str, None]] = {}
-    for _, group, segment in found:
-        groups.setdefault(group, {})[segment] = None
-    return [
-        SegmentGroup(
-            group[:1].upper() + group[1:],
-            tuple(_row(segment, [found.get((label, group, segment)) for label in labels]) for segment in segments),
-        )
-        for group, segments in groups.items()
-    ]
-
-
-def _row(segment: str, scores: Sequence[SegmentScore | None]) -> SegmentRow:
-    return SegmentRow(segment, max(one.n_users for one in scores if one), tuple(scores))
+    groups: dict[str, list[SegmentRow]] = {}
+    for group, segment in dict.fromkeys((group, segment) for _, group, segment in found):
+        row = tuple(found.get((label, group, segment)) for label in labels)
+        groups.setdefault(group, []).append(SegmentRow(segment, max(one.n_users for one in row if one), row))
+    return [SegmentGroup(group[:1].upper() + group[1:], tuple(rows)) for group, rows in groups.items()]
 
 
 def draw_segments(groups: Sequence[SegmentGroup], labels: Sequence[str], name: str, width: float = WIDE_INCHES) -> str:
     """Draw scores by segment with their 95 % intervals, the segments of a group together; "" if there are none.
 
-    Args:
-        groups: As `group_segments` gives them.
-        labels: The models of the groups' scores: the chosen one, and the baseline that it is held against, hollow.
-        name: Prefix of the SVG's ids.
-        width: Inches.
+    The first label is that of the chosen model, the second that of the baseline it is held against, drawn hollow.
     """
     if not groups or not labels:
         return ""
@@ -96,11 +83,10 @@ def draw_segments(groups: Sequence[SegmentGroup], labels: Sequence[str], name: s
                 draw_whisker(axes, place + shift, (one.low, one.value, one.high), colour, marker, not number)
         axes.plot([], [], marker=marker, color=colour, label=clean_text(label, limit=40), **face(not number, colour))
     names = [clean_text(name, limit=label_limit(width)) for name, _ in lines]
-    name_rows(axes, names, [row is None for _, row in lines], bottom=len(lines) - 0.4)
+    name_rows(axes, names, [row is None for _, row in lines])
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(6 if width > NARROW_INCHES else 3))
-    metric = metric_label(PRIMARY)
-    axes.set_xlabel(metric)
+    axes.set_xlabel(metric := metric_label(PRIMARY))
     columns = 2 if width > NARROW_INCHES else 1
     figure.legend(
         loc="outside upper left", ncols=columns, frameon=False, labelcolor=INK, fontsize=POINTS, handlelength=1.6
@@ -162,12 +148,11 @@ def draw_windows(rows: Sequence[WindowRow], labels: Sequence[str], name: str, wi
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_ylabel(metric_label(PRIMARY))
     _label_ends(axes, ends)
-    said = "; ".join(f"{clean_text(row.model.label)} {_say_window(row)}" for row in rows)
+    said = "; ".join(
+        f"{clean_text(row.model.label)} " + ", ".join(format_metric(one.value if one else None) for one in row.scores)
+        for row in rows
+    )
     return to_svg(figure, name, f"{metric_label(PRIMARY)} by window, oldest first: {said}.")
-
-
-def _say_window(row: WindowRow) -> str:
-    return ", ".join(format_metric(score.value if score else None) for score in row.scores)
 
 
 def _draw_line(axes: Axes, row: WindowRow, number: int, limit: int) -> tuple[float, str, bool] | None:

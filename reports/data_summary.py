@@ -29,12 +29,7 @@ class FunnelStep:
 def funnel_steps(reviews: ReviewCounts, dataset: DatasetCounts, k: int) -> list[FunnelStep]:
     """Return the steps from raw lines to interactions.
 
-    Blank lines and sampling are steps only where they took something away.
-
-    Args:
-        reviews: Counts of an ingest.
-        dataset: Counts of a dataset made of its reviews.
-        k: The k of the k-core.
+    Blank lines and sampling are steps only where they took something away; `k` is that of the k-core.
 
     Raises:
         ValueError: If the counts do not belong together.
@@ -93,12 +88,11 @@ class Distributions:
 def summarise_interactions(interactions: pa.Table) -> Distributions:
     """Summarise a table of interactions for the charts.
 
+    The size of what is returned does not grow with the table.
+
     Args:
         interactions: Columns `user_idx`, `item_idx`, `rating` and `timestamp` (Unix seconds), one row per
             pair; the last two may be all null.
-
-    Returns:
-        Counts of a size that does not grow with the table.
     """
     return Distributions(
         ratings=_count_ratings(_present(interactions, "rating")),

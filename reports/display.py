@@ -29,7 +29,7 @@ _METRIC_NAMES = {
 }
 _ERRORS = frozenset({"rmse", "mae"})
 # These say what the lists are like; none of their values is good or bad by itself.
-_DESCRIPTIONS = {
+DESCRIPTIONS = {
     "coverage": "share of the catalogue that is recommended to anybody",
     "gini": "0: every item is recommended as often as any other; 1: all lists hold the same items",
     "popularity": "how popular the recommended items are on average; lower is less concentrated",
@@ -38,7 +38,7 @@ _DESCRIPTIONS = {
     "personalisation": "how unlike each other the lists of two users are",
 }
 # Ranking nothing but what was held out is done well by chance, so that the best of it is no merit.
-_SENSELESS = frozenset({*_DESCRIPTIONS, "held_out_only_precision", "held_out_only_ndcg"})
+_SENSELESS = frozenset({*DESCRIPTIONS, "held_out_only_precision", "held_out_only_ndcg"})
 _EMOJI_JOINERS = "\u200c\u200d"
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
@@ -53,16 +53,6 @@ def better_sense(metric: str) -> Sense | None:
     if metric in _SENSELESS:
         return None
     return "lower" if metric in _ERRORS else "higher"
-
-
-def is_descriptive(metric: str) -> bool:
-    """Return whether the metric says what the lists are like, not how good they are."""
-    return metric in _DESCRIPTIONS
-
-
-def describe_metric(metric: str) -> str:
-    """Return what a descriptive metric stands for, in a few words; nothing for the others."""
-    return _DESCRIPTIONS.get(metric, "")
 
 
 def metric_label(metric: Metric) -> str:

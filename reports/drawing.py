@@ -99,13 +99,7 @@ def _adopt(document: str, name: str, alt: str) -> str:
 
 
 def draw_whisker(
-    axes: Axes,
-    place: float,
-    ends: tuple[float, float, float],
-    colour: str,
-    marker: str,
-    is_filled: bool,
-    size: float = 7,
+    axes: Axes, place: float, ends: tuple[float, float, float], colour: str, marker: str, is_filled: bool, size: int = 7
 ) -> None:
     """Draw the low end, value and high end of an interval at a place of the y axis."""
     low, value, high = ends
@@ -118,13 +112,13 @@ def face(is_filled: bool, colour: str) -> dict[str, Any]:
     return {"markerfacecolor": colour if is_filled else SURFACE, "markeredgecolor": colour, "markeredgewidth": 1.6}
 
 
-def name_rows(axes: Axes, names: Sequence[str], strong: Sequence[bool], bottom: float, top: float = -0.6) -> None:
+def name_rows(axes: Axes, names: Sequence[str], strong: Sequence[bool]) -> None:
     """Write names at the rows of the y axis, from the top, those of strong ones in bold; the grid stands across."""
     axes.set_yticks(range(len(names)), list(names))
     for tick, is_strong in zip(axes.get_yticklabels(), strong, strict=True):
         tick.set_color(INK if is_strong else MUTED)
         tick.set_fontweight("bold" if is_strong else "normal")
-    axes.set_ylim(bottom, top)
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=True, axis="x")
     axes.grid(visible=False, axis="y")
 
@@ -141,19 +135,17 @@ def spread_apart(places: Sequence[float], gap: float) -> list[float]:
         >>> [round(place, 2) for place in spread_apart([0.5, 0.52, 0.1], gap=0.1)]
         [0.46, 0.56, 0.1]
     """
+
+    def start(block: Sequence[int]) -> float:
+        return sum(places[at] for at in block) / len(block) - (len(block) - 1) * gap / 2
+
     blocks: list[list[int]] = []
     for at in sorted(range(len(places)), key=lambda at: places[at]):
         blocks.append([at])
-        while len(blocks) > 1 and _start(blocks[-2], places, gap) + len(blocks[-2]) * gap > _start(
-            blocks[-1], places, gap
-        ):
+        while len(blocks) > 1 and start(blocks[-2]) + len(blocks[-2]) * gap > start(blocks[-1]):
             blocks[-2:] = [blocks[-2] + blocks[-1]]
-    moved = {at: _start(block, places, gap) + step * gap for block in blocks for step, at in enumerate(block)}
+    moved = {at: start(block) + step * gap for block in blocks for step, at in enumerate(block)}
     return [moved[at] for at in range(len(places))]
-
-
-def _start(block: Sequence[int], places: Sequence[float], gap: float) -> float:
-    return sum(places[at] for at in block) / len(block) - (len(block) - 1) * gap / 2
 
 
 def place_labels(spots: Sequence[tuple[float, float]], labels: Sequence[str], frame: Box) -> list[tuple[float, float]]:
@@ -162,10 +154,7 @@ def place_labels(spots: Sequence[tuple[float, float]], labels: Sequence[str], fr
     A place is free if no dot, no label placed before and no edge of the frame is there; where none is, the
     nearest is taken. A label right of its spot starts there, one left of it ends there, others are centred.
 
-    Args:
-        spots: (x, y) of the dots, in points.
-        labels: Their names.
-        frame: What the labels have to stay within.
+    Spots, which are (x, y), and the frame are in points.
 
     Example:
         >>> place_labels([(80, 50), (82, 50)], ["als", "item-knn"], frame=(0, 0, 200, 100))
@@ -175,11 +164,8 @@ def place_labels(spots: Sequence[tuple[float, float]], labels: Sequence[str], fr
     chosen: list[tuple[float, float]] = []
     for (x, y), label in zip(spots, labels, strict=True):
         boxes = {shift: _box(x + shift[0], y + shift[1], shift[0], len(label)) for shift in _SHIFTS}
-        free = (
-            shift
-            for shift, box in boxes.items()
-            if _is_within(box, frame) and not any(_touch(box, other) for other in taken)
-        )
+        inside = {shift: box for shift, box in boxes.items() if _is_within(box, frame)}
+        free = (shift for shift, box in inside.items() if not any(_touch(box, other) for other in taken))
         shift = next(free, _SHIFTS[0])
         taken.append(boxes[shift])
         chosen.append(shift)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from reports.display import (
+    DESCRIPTIONS,
     better_sense,
     format_difference,
     format_interval,
@@ -23,8 +24,7 @@ ABOUT_THE_SAME = 0.1
 """Two values that differ by no more than this share are called about the same."""
 _ORIGINAL = ("held_out_only_ndcg", "held_out_only_precision")
 _QUALITY = ("ndcg", "recall", "hit_rate", "precision", "mrr", "map")
-_DESCRIPTION = ("coverage", "gini", "popularity", "novelty", "diversity", "personalisation")
-_COLUMN_ORDER = (*_QUALITY, *_ORIGINAL, "rmse", "mae", *_DESCRIPTION)
+_ORDER = {name: place for place, name in enumerate((*_QUALITY, *_ORIGINAL, "rmse", "mae", *DESCRIPTIONS))}
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,8 @@ def say_popularity(models: Sequence[ScoredModel]) -> str:
 
 def gather_warnings(report: ReportInput) -> list[str]:
     """Return what a reader must know before any number: the warnings among the findings, and an unfit metric."""
-    found = [say_finding(one) for one in report.evidence.findings if one.is_warning]
-    unfit = [say_guard(report.guard)] if report.guard is not None and not report.guard.is_fit else []
-    return unfit + found
+    unfit = [say_guard(report.guard)] if report.guard and not report.guard.is_fit else []
+    return unfit + [say_finding(one) for one in report.evidence.findings if one.is_warning]
 
 
 def _find(models: Iterable[ScoredModel], is_wanted: Callable[[ScoredModel], bool]) -> ScoredModel | None:
@@ -131,19 +130,10 @@ def rank_models(models: Sequence[ScoredModel]) -> list[ScoredModel]:
 
 
 def metric_columns(models: Iterable[ScoredModel], k: int | None = None) -> list[Metric]:
-    """Return the metrics measured for any of the models, the commonest metrics first.
-
-    Args:
-        models: Models of one split.
-        k: Keep only this cut-off, and the metrics that have none; None keeps all.
-    """
+    """Return the metrics measured for any of the models, the commonest first: all, or those at k or without a k."""
     found = {row.key for model in models for row in model.metrics}
     kept = [metric for metric in found if k is None or metric.k in (None, k)]
-    return sorted(kept, key=lambda metric: (_position(metric.name), metric.name, metric.k or 0))
-
-
-def _position(metric: str) -> int:
-    return _COLUMN_ORDER.index(metric) if metric in _COLUMN_ORDER else len(_COLUMN_ORDER)
+    return sorted(kept, key=lambda metric: (_ORDER.get(metric.name, len(_ORDER)), metric.name, metric.k or 0))
 
 
 def best_value(models: Iterable[ScoredModel], metric: Metric) -> float | None:

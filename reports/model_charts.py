@@ -47,7 +47,7 @@ def draw_candidates(models: Sequence[ScoredModel], name: str, width: float = WID
         ends = (score.low, score.value, score.high)
         draw_whisker(axes, row, ends, colour, marker, not model.is_baseline, size)
     labels = [clean_text(model.label, limit=34) for model, _ in drawn]
-    name_rows(axes, labels, [model.is_chosen for model, _ in drawn], bottom=len(drawn) - 0.4)
+    name_rows(axes, labels, [model.is_chosen for model, _ in drawn])
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(5 if width > NARROW_INCHES else 3))
     label = metric_label(PRIMARY)
@@ -81,7 +81,7 @@ def draw_differences(comparisons: Sequence[Comparison], name: str, width: float 
         is_shown = one.outcome in ("better", "worse")
         draw_whisker(axes, row, (one.low, one.difference, one.high), ACCENT if is_shown else BASELINE, "o", is_shown)
     names = [clean_text(one.against, limit=label_limit(width)) for one in comparisons]
-    name_rows(axes, names, [False] * len(names), bottom=len(names) - 0.4)
+    name_rows(axes, names, [False] * len(names))
     axes.margins(x=0.08)
     axes.xaxis.set_major_locator(MaxNLocator(6 if width > NARROW_INCHES else 3))
     axes.xaxis.set_major_formatter(

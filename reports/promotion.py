@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from reports.display import clean_text, format_figure, format_share, metric_label
-from reports.tables import TextTable
+from reports.tables import MOST_ROWS, TextTable, more, text
 from reports.verdicts import conditions_of, say_finding, say_verdict
 from schema.metric import Metric
 from schema.verdicts import Finding, NonInferiority, Verdict
 
 MOST_CHARACTERS = 1000
-MOST_ROWS = 100
 
 Decision = Mapping[str, Any]
 
@@ -58,9 +56,11 @@ def _margin(found: NonInferiority) -> dict[str, float]:
 
 def decision_view(decision: Decision) -> RenderableType:
     """Return the decision for the terminal: tables of the models and of the conditions, and what came of them."""
-    notes = [_text(one["sentence"], "yellow" if one["is_warning"] else "") for one in decision["findings"]]
-    outcome = _text(_say_outcome(decision), "green" if decision["promoted"] else "red")
-    difference = _text(_say_difference(decision))
+    notes = [
+        text(one["sentence"], "yellow" if one["is_warning"] else "", MOST_CHARACTERS) for one in decision["findings"]
+    ]
+    outcome = text(_say_outcome(decision), "green" if decision["promoted"] else "red")
+    difference = text(_say_difference(decision), limit=MOST_CHARACTERS)
     return Group(_models(decision).to_rich(), difference, _conditions(decision).to_rich(), *notes, outcome)
 
 
@@ -86,7 +86,7 @@ def reason_of(decision: Decision) -> str:
 def history_view(uri: str, terms: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Return a table of the champions: model_id, promoted_at, promotion and reason, the one that serves first."""
     if not terms:
-        return _text(f"No champion in {uri} yet")
+        return text(f"No champion in {uri} yet", limit=MOST_CHARACTERS)
     columns = ("champion since (UTC)", "model", "promotion", "reason")
     rows = [
         [
@@ -97,9 +97,7 @@ def history_view(uri: str, terms: Sequence[Mapping[str, Any]]) -> RenderableType
         ]
         for term in terms[:MOST_ROWS]
     ]
-    left_out = len(terms) - MOST_ROWS
-    more = [_text(f"… and {left_out:,} more; --json has them all")] if left_out > 0 else []
-    return Group(TextTable(columns, rows, n_left=4, limit=MOST_CHARACTERS).to_rich(), *more)
+    return Group(TextTable(columns, rows, n_left=4, limit=MOST_CHARACTERS).to_rich(), *more(len(terms)))
 
 
 def _models(decision: Decision) -> TextTable:
@@ -134,7 +132,3 @@ def _say_difference(decision: Decision) -> str:
     kept = f"Above what must be kept: {format_figure(margin['above'])}, "
     kept += f"95 % interval {format_figure(margin['low'])} to {format_figure(margin['high'])}"
     return f"{difference}; {allowed}. {kept}"
-
-
-def _text(value: str, style: str = "") -> Text:
-    return Text(clean_text(value, MOST_CHARACTERS), style=style)

@@ -1,8 +1,9 @@
 """Render one self-contained HTML page on a training or an evaluation: what went in, what came out, how good it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -13,17 +14,7 @@ from reports.report_input import PRIMARY, ReportInput
 from schema.metric import Metric
 
 FOLDER = Path(__file__).parent
-TEMPLATES = tuple(
-    FOLDER / name
-    for name in (
-        "report.html.j2",
-        "report_evidence.html.j2",
-        "report_data.html.j2",
-        "report_macros.html.j2",
-        "report_proof.html.j2",
-        "report.css",
-    )
-)
+TEMPLATES = (*sorted(FOLDER.glob("*.j2")), FOLDER / "report.css")
 WIDTHS = {"wide": WIDE_INCHES, "narrow": NARROW_INCHES}
 
 
@@ -35,33 +26,30 @@ def render_report(report: ReportInput) -> str:
     """
     columns = findings.metric_columns(report.test)
     labels, charts, fit = _segment_labels(report), _draw_pairs(report), _draw_fit(report)
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            report=report,
-            verdict=findings.judge(report),
-            steps=funnel_steps(report.data.reviews, report.data.dataset, report.data.min_interactions),
-            candidates=findings.rank_models(report.candidates),
-            tested=findings.rank_models(report.test),
-            candidate_columns=findings.metric_columns(report.candidates, PRIMARY.k),
-            test_columns=columns,
-            described=list(dict.fromkeys(Metric(one.name) for one in columns if display.is_descriptive(one.name))),
-            headline=report.chosen_on_test.find(PRIMARY),
-            primary=PRIMARY,
-            popularity=findings.say_popularity(report.test),
-            warnings=findings.gather_warnings(report),
-            contents=_name_contents(report, fit, charts["tradeoff"]["wide"]),
-            segment_labels=labels,
-            segment_groups=breakdown_charts.group_segments(report.evidence.segments, labels),
-            windows=breakdown_charts.compare_windows(report.windows),
-            original_columns=findings.original_columns(report.original),
-            chance=findings.say_random(report.original),
-            charts=charts,
-            fit_charts=fit,
-            data_charts=_draw_distributions(report.data.distributions),
-            most_drawn=model_charts.MOST_DRAWN,
-        )
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        report=report,
+        verdict=findings.judge(report),
+        steps=funnel_steps(report.data.reviews, report.data.dataset, report.data.min_interactions),
+        candidates=findings.rank_models(report.candidates),
+        tested=findings.rank_models(report.test),
+        candidate_columns=findings.metric_columns(report.candidates, PRIMARY.k),
+        test_columns=columns,
+        described=list(dict.fromkeys(Metric(one.name) for one in columns if one.name in display.DESCRIPTIONS)),
+        headline=report.chosen_on_test.find(PRIMARY),
+        primary=PRIMARY,
+        popularity=findings.say_popularity(report.test),
+        warnings=findings.gather_warnings(report),
+        contents=_name_contents(report, fit, charts["tradeoff"]["wide"]),
+        segment_labels=labels,
+        segment_groups=breakdown_charts.group_segments(report.evidence.segments, labels),
+        windows=breakdown_charts.compare_windows(report.windows),
+        original_columns=findings.original_columns(report.original),
+        chance=findings.say_random(report.original),
+        charts=charts,
+        fit_charts=fit,
+        data_charts=_draw_distributions(report.data.distributions),
+        most_drawn=model_charts.MOST_DRAWN,
     )
 
 
@@ -74,30 +62,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"clean": display.clean_text}
     environment.filters |= {
-        "bytes": display.format_bytes,
-        "clean": display.clean_text,
-        "count": display.format_count,
-        "difference": display.format_difference,
-        "metric": display.format_metric,
-        "p_value": display.format_p_value,
-        "share": display.format_share,
+        name.removeprefix("format_"): show for name, show in vars(display).items() if name.startswith("format_")
     }
-    environment.globals |= {
-        "best_value": findings.best_value,
-        "better_sense": display.better_sense,
-        "describe_metric": display.describe_metric,
-        "interval": display.format_interval,
-        "is_descriptive": display.is_descriptive,
-        "metric_label": display.metric_label,
-        "metric_over": verdicts.metric_over,
-        "percent": display.percent_of,
-        "range_of": display.format_range,
-        "say_finding": verdicts.say_finding,
-        "say_guard": verdicts.say_guard,
-        "say_lead": verdicts.say_lead,
-        "say_trial": verdicts.say_trial,
-    }
+    environment.globals |= {"display": display, "findings": findings, "verdicts": verdicts}
     return environment
 
 
@@ -147,35 +116,30 @@ def _name_contents(report: ReportInput, fit_charts: object, tradeoff: object) ->
         ("origin", "Origin"): True,
     }
     shown = [name for name, is_there in evidence.items() if is_there]
-    return (
-        [("test", "Result"), *shown, *(name for name, is_there in data.items() if is_there)] if len(shown) > 1 else []
-    )
+    if len(shown) < 2:
+        return []
+    return [("test", "Result"), *shown, *(name for name, is_there in data.items() if is_there)]
 
 
 def _draw_fit(report: ReportInput) -> dict[str, str]:
     """Return the charts on the chosen model by name; those without numbers are left out."""
     evidence = report.evidence
-    drawings = {}
-    if evidence.ndcg_histogram:
-        drawings["histogram"] = small_charts.draw_histogram(evidence.ndcg_histogram, "histogram")
-    if report.curve:
-        drawings["curve"] = small_charts.draw_curve(report.curve, "curve")
-    if evidence.calibration:
-        label = evidence.calibration_label
-        drawings["calibration"] = small_charts.draw_calibration(evidence.calibration, "calibration", label)
-    return drawings
+    calibrate = partial(small_charts.draw_calibration, label=evidence.calibration_label)
+    drawings: list[tuple[str, Sequence[Any], Callable[[Any, str], str]]] = [
+        ("histogram", evidence.ndcg_histogram, small_charts.draw_histogram),
+        ("curve", report.curve, small_charts.draw_curve),
+        ("calibration", evidence.calibration, calibrate),
+    ]
+    return {name: draw(values, name) for name, values, draw in drawings if values}
 
 
 def _draw_distributions(shapes: Distributions) -> list[tuple[str, str]]:
     """Return titles and charts of the data; those without numbers are left out."""
-    drawings = []
-    if shapes.ratings:
-        drawings.append(("Ratings", small_charts.draw_bars(shapes.ratings, "ratings", "interactions", "rating")))
-    if shapes.activity:
-        bars = small_charts.draw_bars(shapes.activity, "activity", "users", "interactions per user")
-        drawings.append(("How active users are", bars))
-    if shapes.popularity:
-        drawings.append(("The long tail", small_charts.draw_popularity(shapes.popularity, "popularity")))
-    if shapes.months:
-        drawings.append(("Through time", small_charts.draw_months(shapes.months, "months")))
-    return drawings
+    bars = small_charts.draw_bars
+    drawings: list[tuple[str, str, Callable[[Any, str], str]]] = [
+        ("Ratings", "ratings", partial(bars, what="interactions", per="rating")),
+        ("How active users are", "activity", partial(bars, what="users", per="interactions per user")),
+        ("The long tail", "popularity", small_charts.draw_popularity),
+        ("Through time", "months", small_charts.draw_months),
+    ]
+    return [(title, draw(values, name)) for title, name, draw in drawings if (values := getattr(shapes, name))]

@@ -122,13 +122,8 @@ class DataSummary:
 
     Attributes:
         is_sample_data: Whether the input is the project's generated sample; shown as a banner.
-        source: The raw file.
-        reviews: Counts from raw lines to reviews.
-        dataset: Counts from reviews to interactions, and the passes of the k-core.
         min_interactions: The k of the k-core.
         quarantine: Reasons with counts, commonest first; empty if nothing was put aside.
-        split: How the interactions were split.
-        distributions: Shapes of the dataset for the charts.
         notes: What the input lacks, in plain words.
     """
 
@@ -141,6 +136,11 @@ class DataSummary:
     split: SplitSummary
     distributions: Distributions
     notes: Sequence[str] = ()
+
+    @property
+    def input_name(self) -> str:
+        """What the input is called in a title."""
+        return "sample data" if self.is_sample_data else self.source.name
 
 
 @dataclass(frozen=True)
@@ -169,19 +169,14 @@ class ReportInput:
     """Everything the report shows.
 
     Attributes:
-        title: Heading of the page.
-        ids: Ids of the artifacts.
-        data: Summary of the data.
         test: The chosen model and the baselines, measured on test.
         candidates: All models compared on validation, baselines among them, exactly one chosen; none where nothing was
             chosen but one model evaluated.
-        evidence: Evidence on the tested models beside their metrics.
         guard: Whether the metric that chooses can tell a good model from a bad one.
         lead: Whether the choice could be luck of the validation split.
         curve: (iteration, NDCG@10 on validation) of the chosen candidate, in order.
         windows: Rolling windows, oldest first.
         original: Models by the original project's protocol, a random one among them, with honest metrics beside.
-        examples: A few users.
         sampled_users: Users drawn for the evaluation; None if all were evaluated.
     """
 
@@ -201,10 +196,8 @@ class ReportInput:
 
     def __post_init__(self) -> None:
         for split, models in (("validation", self.candidates), ("test", self.test)):
-            if split == "validation" and not models:
-                continue
             chosen = [model.label for model in models if model.is_chosen]
-            if len(chosen) != 1:
+            if len(chosen) != 1 and (models or split == "test"):
                 raise ValueError(
                     f"the {split} table marks {len(chosen)} models as chosen ({chosen}), expected exactly 1. "
                     "Set is_chosen on the model that the search picked, and on no other."

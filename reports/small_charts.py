@@ -19,14 +19,7 @@ _CUT_ABOVE = 3.0
 
 
 def draw_bars(counts: Sequence[tuple[str, int]], name: str, what: str, per: str) -> str:
-    """Draw counts as bars, one for each label, with the counts above them.
-
-    Args:
-        counts: (label, count), in the order to draw.
-        name: Prefix of the SVG's ids.
-        what: What is counted, such as "interactions".
-        per: What the labels are, such as "rating".
-    """
+    """Draw counts of `what` ("interactions") as bars, one for each label of what they are counted `per` ("rating")."""
     figure, axes = new_axes(SMALL_INCHES, 2.7)
     positions = range(len(counts))
     bars = axes.bar(positions, [count for _, count in counts], color=ACCENT, width=0.72)
@@ -68,13 +61,9 @@ def draw_popularity(curve: Sequence[tuple[float, float]], name: str) -> str:
     share = share_of_top(curve)
     axes.plot([0.2], [share], marker="o", markersize=6, color=ACCENT)
     axes.annotate(
-        f"top 20 % of items:\n{format_share(share)} of interactions",
-        (0.2, share),
-        xytext=(0.44, 0.1),
-        color=INK,
-        fontsize=10,
-        arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.8},
-    )
+        f"top 20 % of items:\n{format_share(share)} of interactions", (0.2, share), xytext=(0.44, 0.1), color=INK,
+        fontsize=10, arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.8},
+    )  # fmt: skip
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
         axis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
@@ -105,9 +94,8 @@ def draw_curve(curve: Sequence[tuple[int, MetricRow]], name: str) -> str:
     """Draw validation NDCG@10 by iteration as a line with the band of its 95 % intervals."""
     steps = [step for step, _ in curve]
     figure, axes = new_axes(*INCHES)
-    axes.fill_between(
-        steps, [row.low for _, row in curve], [row.high for _, row in curve], color=ACCENT, alpha=0.16, linewidth=0
-    )
+    low, high = [row.low for _, row in curve], [row.high for _, row in curve]
+    axes.fill_between(steps, low, high, color=ACCENT, alpha=0.16, linewidth=0)
     axes.plot(steps, [row.value for _, row in curve], color=ACCENT, linewidth=2.2, marker="o", markersize=5)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -151,7 +139,10 @@ def draw_histogram(bins: Sequence[HistogramBin], name: str) -> str:
     top = _top([n for _, n in counts])
     for place, (_, n_users) in enumerate(counts):
         axes.bar([place], [min(n_users, top)], color=ACCENT, width=0.72)
-        _label_bar(axes, place, min(n_users, top), format_share(n_users / total) if total else "")
+        axes.annotate(
+            format_share(n_users / total) if total else "", (place, min(n_users, top)), xytext=(0, 3),
+            textcoords="offset points", ha="center", color=MUTED, fontsize=9,
+        )  # fmt: skip
         if n_users > top:
             _mark_cut(axes, place, top)
     labels = [clean_text(label, limit=12) for label, _ in counts]
@@ -170,12 +161,6 @@ def _top(counts: Sequence[int]) -> float:
     highest, *others = sorted(counts, reverse=True)
     following = others[0] if others else 0
     return float(max(following * _CUT_ABOVE / 2 if highest > following * _CUT_ABOVE > 0 else highest, 1))
-
-
-def _label_bar(axes: Axes, place: int, height: float, text: str) -> None:
-    axes.annotate(
-        text, (place, height), xytext=(0, 3), textcoords="offset points", ha="center", color=MUTED, fontsize=9
-    )
 
 
 def _mark_cut(axes: Axes, place: int, top: float) -> None:

@@ -1,18 +1,29 @@
-"""Tables of text cells, shown on a terminal, in Markdown, or as the rows of a Prefect table."""
+"""Text and tables for a terminal, for Markdown and for Prefect; text that others wrote is shown, never interpreted."""
 
-from collections.abc import Collection, Iterable, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 from rich.text import Text
 
 from reports.display import clean_text, format_interval, format_metric, metric_label
-from reports.report_input import ScoredModel
 from schema.metric import Metric, MetricRow
+
+if TYPE_CHECKING:
+    from reports.report_input import ScoredModel
+
+MOST_ROWS = 100
+DIGITS = 16
+PIPE_COLUMNS = 200
+
+_RIGHT = frozenset({"files", "size"})
 
 Cell = str | tuple[str, str]
 """Text, or a figure with its interval, which stands below it on a terminal and behind it elsewhere."""
@@ -38,12 +49,9 @@ class TextTable:
 
     def to_rich(self, title: str | None = None) -> Table:
         """Return the table for a terminal; no cell is cut."""
-        shown = Text(title) if title else None
-        table = Table(title=shown, box=box.SIMPLE_HEAD, title_justify="left")
+        table = Table(title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left")
         for place, name in enumerate(self.columns):
-            table.add_column(
-                Text(clean_text(name)), justify="left" if place < self.n_left else "right", overflow="fold"
-            )
+            table.add_column(text(name), justify="left" if place < self.n_left else "right", overflow="fold")
         for number, row in enumerate(self.rows):
             cells = (Text(self._text(cell, "{}\n{}")) for cell in row)
             table.add_row(*cells, style="bold" if number in self.strong else "")
@@ -65,9 +73,8 @@ class TextTable:
 
     def to_records(self) -> list[dict[str, str]]:
         """Return a mapping of each row's cells by the names of their columns."""
-        return [
-            dict(zip(self.columns, (self._text(cell, "{} ({})") for cell in row), strict=True)) for row in self.rows
-        ]
+        cells = ([self._text(cell, "{} ({})") for cell in row] for row in self.rows)
+        return [dict(zip(self.columns, row, strict=True)) for row in cells]
 
     def _text(self, cell: Cell, form: str) -> str:
         if isinstance(cell, str):
@@ -75,7 +82,7 @@ class TextTable:
         return form.format(*cell) if cell[1] else cell[0]
 
 
-def tabulate_models(models: Iterable[ScoredModel], metrics: Sequence[Metric], head: str = "Model") -> TextTable:
+def tabulate_models(models: "Iterable[ScoredModel]", metrics: Sequence[Metric], head: str = "Model") -> TextTable:
     """Return a row for each model, in the order given: its label, and its metrics with their 95 % intervals."""
     listed = list(models)
     rows = [[model.label, *(measured_cell(model.find(metric)) for metric in metrics)] for model in listed]
@@ -116,3 +123,77 @@ def printed(console: Console) -> str:
     """Return what was printed, without spaces at the ends of lines."""
     target: Any = console.file
     return "\n".join(line.rstrip() for line in target.getvalue().splitlines()) + "\n"
+
+
+def stdout() -> Console:
+    """Return a console on stdout, as wide as the terminal, or wide enough for a pipe."""
+    width = None if sys.stdout.isatty() else PIPE_COLUMNS
+    return Console(width=width, markup=False, emoji=False, highlight=False)
+
+
+@contextmanager
+def progress_bar(what: str, n_bytes: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on stderr if that is a terminal; yield a function to call with the bytes done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    screen = Console(stderr=True)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=screen, transient=True, disable=not screen.is_terminal
+    ) as bar:
+        task = bar.add_task(what, total=n_bytes)
+        yield lambda n_done: bar.advance(task, n_done)
+
+
+def text(value: str, style: str = "", limit: int = 120) -> Text:
+    """Return text on one line, cut to a length, in which every character shows."""
+    return Text(clean_text(value, limit), style=style)
+
+
+def heading(value: str) -> Text:
+    """Return a heading with an empty line before it."""
+    return Text("\n").append_text(text(value, "bold"))
+
+
+def table_of(*columns: str) -> Table:
+    """Return a table without rows; none of its columns is ever cut."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        table.add_column(text(name), justify="right" if name in _RIGHT else "left", overflow="fold")
+    return table
+
+
+def pairs(values: Mapping[str, str]) -> Table:
+    """Return names with their values, the first hundred in order of their names."""
+    grid = Table.grid(padding=(0, 2))
+    for name, value in sorted(values.items())[:MOST_ROWS]:
+        grid.add_row(text(name, "cyan"), text(value, limit=400))
+    for note in more(len(values)):
+        grid.add_row("", note)
+    if not values:
+        grid.add_row(text("none", "dim"))
+    return grid
+
+
+def more(n_rows: int) -> Iterator[Text]:
+    """Yield a line that says how many rows are not shown, if some are not."""
+    if n_rows > MOST_ROWS:
+        yield text(f"… and {n_rows - MOST_ROWS:,} more; --json has them all")
+
+
+def short(digest: str) -> str:
+    """Return the first digits of an id or a digest.
+
+    Example:
+        >>> short("0123456789abcdef"), short("0123456789abcdef0")
+        ('0123456789abcdef', '0123456789abcdef…')
+    """
+    return digest if len(digest) <= DIGITS else digest[:DIGITS] + "…"
+
+
+def number(n_things: int, noun: str) -> str:
+    """Return how many there are.
+
+    Example:
+        >>> number(1, "file"), number(2000, "file")
+        ('1 file', '2,000 files')
+    """
+    return f"{n_things:,} {noun}{'' if n_things == 1 else 's'}"

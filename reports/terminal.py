@@ -5,12 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from reports.display import clean_text, format_count
 from reports.findings import gather_warnings, judge, metric_columns, rank_models, say_popularity
 from reports.report_input import HEADLINES, PRIMARY, ReportInput, ScoredModel
-from reports.tables import escape_markdown, open_console, printed, tabulate_models
+from reports.tables import escape_markdown, open_console, printed, tabulate_models, text
 from reports.verdicts import say_lead
 from schema.metric import HELD_OUT_ONLY, Metric
 
@@ -34,35 +33,27 @@ ORIGINAL = (
 def terminal_table(report: ReportInput, width: int = 100, has_colour: bool = False) -> str:
     """Return the test metrics of the chosen model and the baselines, and the verdict, as lines of text.
 
-    Args:
-        report: What the HTML report shows.
-        width: Columns of the terminal.
-        has_colour: Whether to add colour codes; for a terminal only, never for a file or a pipe.
+    Colour codes are for a terminal only, never for a file or a pipe.
     """
     console = open_console(width, has_colour=has_colour)
     console.print(_test_table(report))
     tone = {"good": "green", "even": "yellow", "bad": "red"}
     verdict = judge(report)
-    console.print(Text(clean_text(verdict.sentence, limit=600), style=tone[verdict.tone]))
+    console.print(text(verdict.sentence, tone[verdict.tone], limit=600))
     for sentence in (say_popularity(report.test), say_lead(report.lead) if report.lead else ""):
         if sentence:
-            console.print(Text(clean_text(sentence, limit=600)))
+            console.print(text(sentence, limit=600))
     for warning in gather_warnings(report):
-        console.print(Text("Warning: " + clean_text(warning, limit=600), style="yellow"))
+        console.print(text(f"Warning: {warning}", "yellow", limit=600))
     if report.data.is_sample_data:
-        console.print(Text("Sample data: these figures say nothing about real shoppers.", style="yellow"))
+        console.print(text("Sample data: these figures say nothing about real shoppers.", "yellow"))
     for note in report.data.notes:
-        console.print(Text("Note: " + clean_text(note, limit=400)))
+        console.print(text(f"Note: {note}", limit=400))
     return printed(console)
 
 
 def original_table(models: Sequence[ScoredModel], width: int = 100) -> str:
-    """Return RMSE, the two metrics over held-out rows only, and the same two over the full catalogue, as text.
-
-    Args:
-        models: Rows in the order of the table, a random scorer among them.
-        width: Columns of the terminal.
-    """
+    """Return RMSE, the two metrics over held-out rows only, and the same two over the full catalogue, as text."""
     return tabulate_models(models, ORIGINAL).to_text(width)
 
 

@@ -46,10 +46,7 @@ class Check:
 def run_check(check: Check, table: pa.Table, options: IngestOptions) -> pa.Table:
     """Return line and reason of every row that fails the check, in line order; a row may fail by several reasons.
 
-    Args:
-        check: One of CHECKS.
-        table: The reviews of a partition: the check's column where the file has it, and line.
-        options: The limits.
+    The table has the reviews of a partition: the check's column where the file has it, and line.
     """
     if check.name not in table.column_names or not table.num_rows:
         return FAILURE_SCHEMA.empty_table()

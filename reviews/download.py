@@ -68,25 +68,14 @@ def use_local(path: Path, *, sha256: str | None = None) -> Download:
 
 
 def download(
-    url: str,
-    target: Path,
-    *,
-    sha256: str | None,
-    progress: Progress,
-    timeout_seconds: float = 60,
+    url: str, target: Path, *, sha256: str | None, progress: Progress, timeout_seconds: float = 60
 ) -> Download:
     """Return the file at target, fetched from url unless it is there with the right digest.
 
     Right is: the pinned `sha256`; else the digest that an earlier download of the same URL recorded in
     `<name>.download.json`. A file without such a record was put there by hand: it is used, never replaced.
-    An interrupted transfer stays in `<name>.part` and is continued; target appears whole or not at all.
-
-    Args:
-        url: http or https.
-        target: The local file; its folder is made.
-        sha256: The digest that the file must have, or None.
-        progress: Called with bytes so far and the size of the whole (None where unknown).
-        timeout_seconds: Longest silence of the server.
+    An interrupted transfer stays in `<name>.part` and is continued; target appears whole or not at all, in a folder
+    that is made. Progress and the timeout are as for `transfer`.
 
     Raises:
         InvalidInput: A bad URL, a refusal (404 …), a web page, a broken gzip, another digest than pinned.
@@ -145,11 +134,7 @@ def _finish(part: Path, target: Path, state: PartState, sha256: str | None) -> D
 
 
 def _require_digest(digest: str, sha256: str | None, subject: str) -> None:
-    """Refuse a digest other than the pinned one; no pin allows any.
-
-    Raises:
-        InvalidInput: Naming both digests; `subject` begins the message.
-    """
+    """Refuse a digest other than the pinned one; no pin allows any."""
     if sha256 and digest != sha256.lower():
         raise InvalidInput(
             f"{subject} has SHA-256 {digest}; expected {sha256.lower()}. "
@@ -158,11 +143,7 @@ def _require_digest(digest: str, sha256: str | None, subject: str) -> None:
 
 
 def _require_size(part: Path, state: PartState) -> int:
-    """Return the size of a fetched file in bytes.
-
-    Raises:
-        Unavailable: It is not as long as the server announced; what came is kept, to be continued.
-    """
+    """Return the size of a fetched file in bytes; what came of one that is too short is kept, to be continued."""
     size_bytes = part.stat().st_size
     if state.size_bytes not in (None, size_bytes):
         raise Unavailable(
@@ -191,18 +172,14 @@ def _require_gzip(part: Path, name: str, state: PartState) -> None:
             while unpacked.read(_BLOCK_BYTES):
                 pass
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise _broken_gzip(state, error) from error
-
-
-def _broken_gzip(state: PartState, error: Exception) -> InvalidInput | Unavailable:
-    if state.size_bytes is None:
-        return Unavailable(
-            f"{shown(state.url)} came as a broken gzip ({error}); its size was not announced. Try again."
-        )
-    return InvalidInput(
-        f"{shown(state.url)} is a broken gzip: {error}; all {state.size_bytes:,} announced bytes came. "
-        "The file on the server is damaged: look for another copy."
-    )
+        if state.size_bytes is None:
+            raise Unavailable(
+                f"{shown(state.url)} came as a broken gzip ({error}); its size was not announced. Try again."
+            ) from error
+        raise InvalidInput(
+            f"{shown(state.url)} is a broken gzip: {error}; all {state.size_bytes:,} announced bytes came. "
+            "The file on the server is damaged: look for another copy."
+        ) from error
 
 
 def _require_url(url: str) -> None:

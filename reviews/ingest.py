@@ -39,16 +39,9 @@ _MAX_EXAMPLE_CHARACTERS = 120
 
 @dataclass(frozen=True)
 class PartitionFile:
-    """The files and the counts of a partition that was written.
+    """The Parquet files of a partition: n_rows reviews and n_rejected lines, out of n_lines, blank ones included.
 
-    Attributes:
-        number: Counts from 0 in file order.
-        path: Parquet file of its reviews.
-        rejected_path: Parquet file of its rejected lines.
-        n_lines: Lines, blank ones included.
-        n_blank: Blank lines.
-        n_rows: Rows in path.
-        n_rejected: Rows in rejected_path.
+    Partitions are numbered from 0 in file order.
     """
 
     number: int
@@ -71,13 +64,7 @@ class CheckFile:
 
 
 def write_partition(partition: Partition, folder: Path, write_parquet: WriteParquet) -> PartitionFile:
-    """Write a partition into a folder; a second time, the same bytes take the place of the first.
-
-    Args:
-        partition: One of those that read_partitions yields.
-        folder: Where to; made if it is not there.
-        write_parquet: Writes each file, which appears whole.
-    """
+    """Write a partition into a folder, which is made; a second time, the same bytes take the place of the first."""
     path = folder / f"partition-{partition.number:05d}.parquet"
     rejected_path = folder / f"partition-{partition.number:05d}.rejected.parquet"
     return PartitionFile(
@@ -94,13 +81,7 @@ def write_partition(partition: Partition, folder: Path, write_parquet: WriteParq
 def check_partition(
     partition: PartitionFile, check_name: str, options: IngestOptions, write_parquet: WriteParquet
 ) -> CheckFile:
-    """Run one check over one partition and write its failures beside it.
-
-    Args:
-        partition: What write_partition returned.
-        check_name: The name of one of CHECKS.
-        options: The limits.
-        write_parquet: Writes the file, which appears whole.
+    """Run one of CHECKS, by its name, over one partition and write its failures beside it.
 
     Raises:
         InvalidInput: When there is no check of that name.
@@ -122,14 +103,7 @@ def merge_partitions(
     options: IngestOptions,
     write_parquet: WriteParquet,
 ) -> ReviewCounts:
-    """Write QUARANTINE and REVIEWS of all partitions into a folder, with one partition in memory at a time.
-
-    Args:
-        partitions: All partitions of a file, in any order.
-        checks: The failures of each check over each partition, in any order.
-        folder: Where to.
-        options: The timestamp unit, and the share of bad rows at which to stop.
-        write_parquet: Writes each file, which appears whole.
+    """Write QUARANTINE and REVIEWS of all partitions, given in any order, with one partition in memory at a time.
 
     Raises:
         InvalidInput: When no review is left, or the share of bad rows is over options.max_bad_share; the reviews are

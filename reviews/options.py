@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from schema.options import FrozenModel
 
 TimestampUnit = Literal["s", "ms", "us"]
 UNITS_PER_SECOND: dict[TimestampUnit, int] = {"s": 1, "ms": 1_000, "us": 1_000_000}
 
 
-class IngestOptions(BaseModel):
+class IngestOptions(FrozenModel):
     """How a reviews file is read, and which of its rows are rejected."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     input_columns: str | None = Field(
         None,
@@ -29,9 +29,7 @@ class IngestOptions(BaseModel):
     max_bad_share: float = Field(0.05, ge=0, le=1, description="Share of bad rows, 0 to 1, above which the run stops.")
     timestamp_unit: TimestampUnit = Field("s", description="Unit of the file's timestamps since 1970: s, ms or us.")
     latest_timestamp: int | None = Field(
-        None,
-        gt=0,
-        description="Unix seconds after which a timestamp is refused; the moment of the run if unset.",
+        None, gt=0, description="Unix seconds after which a timestamp is refused; the moment of the run if unset."
     )
     partition_bytes: int = Field(
         64 * 2**20, ge=1, le=2**30, description="Uncompressed bytes that are read and checked at a time."
@@ -51,10 +49,8 @@ class IngestOptions(BaseModel):
         return self.model_copy(update={"latest_timestamp": self.latest_timestamp or now})
 
 
-class DownloadOptions(BaseModel):
+class DownloadOptions(FrozenModel):
     """Which raw reviews file a run reads."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     raw_reviews_path: Path = Field(
         Path("data/raw/reviews_electronics.json.gz"),
@@ -71,10 +67,8 @@ class DownloadOptions(BaseModel):
     )
 
 
-class SampleOptions(BaseModel):
+class SampleOptions(FrozenModel):
     """How much sample data to make."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_users: int = Field(3000, ge=1, description="people who write reviews")
     n_items: int = Field(1500, ge=1, description="products in the invented shop")

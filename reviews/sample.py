@@ -7,7 +7,7 @@ lines are broken, as in real files.
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -83,7 +83,7 @@ def write_sample(folder: Path, options: SampleOptions | None = None) -> SampleFi
     folder.mkdir(parents=True, exist_ok=True)
     files = folder / "sample-reviews.json.gz", folder / "sample-products.json.gz"
     _write_lines(files[0], lines)
-    _write_lines(files[1], _product_lines(catalogue))
+    _write_lines(files[1], (json.dumps(product_record(catalogue, item)) for item in range(options.n_items)))
     return SampleFiles(*files, len(lines), len(lines) - n_distinct, n_malformed)
 
 
@@ -102,12 +102,8 @@ def add_duplicates(reviews: Reviews, share: float, rng: np.random.Generator) -> 
     is_changed = np.arange(len(rows)) % 2 == 1
     rating = np.where(is_changed, 1 + again.rating % 5, again.rating)
     day = np.where(is_changed, np.minimum(again.day + 30, FIRST_DAY + N_DAYS - 1), again.day)
-    return Reviews(
-        np.concatenate([reviews.user, again.user]),
-        np.concatenate([reviews.item, again.item]),
-        np.concatenate([reviews.rating, rating]),
-        np.concatenate([reviews.day, day]),
-    )
+    pairs = (reviews.user, again.user), (reviews.item, again.item), (reviews.rating, rating), (reviews.day, day)
+    return Reviews(*map(np.concatenate, pairs))
 
 
 def _attention(n_items: int, rng: np.random.Generator) -> Floats:
@@ -198,11 +194,6 @@ def _broken(line: str, way: int) -> str:
         case _:
             record["reviewerID"] = " "
     return json.dumps(record)
-
-
-def _product_lines(catalogue: Catalogue) -> Iterator[str]:
-    for item in range(len(catalogue.item_ids)):
-        yield json.dumps(product_record(catalogue, item))
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:

@@ -6,8 +6,6 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from gzip import GzipFile
-from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
@@ -96,24 +94,16 @@ def _parse(line: bytes) -> object:
 
 def _lines(path: Path) -> Iterator[bytes | None]:
     """Yield the lines that are not blank; None stands for one that is too long to be looked at."""
-    with _open(path) as file:
+    with path.open("rb") as file:
+        is_gzip = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    with gzip.open(path, "rb") if is_gzip else path.open("rb") as file:
         while line := file.readline(MAX_LINE_BYTES):
             if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
-                _skip_to_line_end(file)
+                while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+                    pass
                 yield None
             elif line.strip():
                 yield line
-
-
-def _skip_to_line_end(file: GzipFile | BufferedReader) -> None:
-    while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-        pass
-
-
-def _open(path: Path) -> GzipFile | BufferedReader:
-    with path.open("rb") as file:
-        is_gzip = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-    return gzip.open(path, "rb") if is_gzip else path.open("rb")
 
 
 def read_pairs(path: Path) -> pa.Table:

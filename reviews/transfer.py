@@ -38,13 +38,9 @@ class PartState:
 def transfer(url: str, part: Path, progress: Progress, timeout_seconds: float) -> PartState:
     """Bring part to the whole content behind url; a part of the same version is continued.
 
-    The bytes are kept as sent: no content encoding is asked for or undone.
-
-    Args:
-        url: http or https.
-        part: File to write; `<part>.json` beside it keeps its PartState.
-        progress: Called with bytes so far and the size of the whole (None where unknown).
-        timeout_seconds: Longest silence of the server.
+    The bytes are kept as sent: no content encoding is asked for or undone. `<part>.json` keeps the PartState; progress
+    is called with the bytes so far and the size of the whole (None where unknown); the timeout is the longest silence
+    of the server.
 
     Raises:
         InvalidInput: The server refuses (4xx), or answers with nothing or a web page.

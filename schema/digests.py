@@ -1,6 +1,7 @@
 """Digests of files, which names and checks are made of."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,9 +14,11 @@ def file_sha256(path: Path) -> str:
         return stream_sha256(stream)
 
 
-def stream_sha256(stream: BinaryIO) -> str:
-    """Return the SHA-256 of the rest of a stream as 64 hexadecimal digits."""
+def stream_sha256(stream: BinaryIO, advance: Callable[[int], object] | None = None) -> str:
+    """Return the SHA-256 of the rest of a stream as 64 hexadecimal digits, and report bytes as they are done."""
     digest = hashlib.sha256()
     while block := stream.read(_BLOCK_BYTES):
         digest.update(block)
+        if advance:
+            advance(len(block))
     return digest.hexdigest()

@@ -5,6 +5,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from schema.arrays import Indices, places_within
+
 
 class ItemsByUser(NamedTuple):
     """The items of each user: those of user u are items[indptr[u]:indptr[u + 1]], in ascending order.
@@ -18,7 +20,7 @@ class ItemsByUser(NamedTuple):
     items: NDArray[np.int32]
 
     @classmethod
-    def from_pairs(cls, user_idx: NDArray[np.integer], item_idx: NDArray[np.integer], n_users: int) -> Self:
+    def from_pairs(cls, user_idx: Indices, item_idx: Indices, n_users: int) -> Self:
         """Return the items per user of pairs in any order.
 
         Raises:
@@ -41,11 +43,16 @@ class ItemsByUser(NamedTuple):
         return np.diff(self.indptr)
 
     @property
+    def rows(self) -> NDArray[np.int64]:
+        """User of each item."""
+        return np.repeat(np.arange(len(self.indptr) - 1), self.counts)
+
+    @property
     def keys(self) -> NDArray[np.int64]:
         """One ascending number for each pair, user << 32 | item, to look pairs up by."""
-        return pair_keys(np.repeat(np.arange(len(self.indptr) - 1), self.counts), self.items)
+        return pair_keys(self.rows, self.items)
 
-    def take(self, users: NDArray[np.integer]) -> Self:
+    def take(self, users: Indices) -> Self:
         """Return the rows of these users, in the order given, numbered from 0.
 
         Example:
@@ -55,16 +62,15 @@ class ItemsByUser(NamedTuple):
         """
         counts = self.counts[users]
         indptr = np.concatenate([[0], np.cumsum(counts)])
-        offsets = np.arange(indptr[-1]) - np.repeat(indptr[:-1], counts)
-        return type(self)(indptr, self.items[np.repeat(self.indptr[users], counts) + offsets])
+        return type(self)(indptr, self.items[np.repeat(self.indptr[users], counts) + places_within(counts)])
 
 
-def pair_keys(user_idx: NDArray[np.integer], item_idx: NDArray[np.integer]) -> NDArray[np.int64]:
+def pair_keys(user_idx: Indices, item_idx: Indices) -> NDArray[np.int64]:
     """Return user << 32 | item; unique for each pair and ordered by user, then item."""
     return (user_idx.astype(np.int64) << 32) | item_idx.astype(np.int64)
 
 
-def _check_pairs(user_idx: NDArray[np.integer], item_idx: NDArray[np.integer], n_users: int) -> None:
+def _check_pairs(user_idx: Indices, item_idx: Indices, n_users: int) -> None:
     if len(user_idx) != len(item_idx):
         raise ValueError(
             f"{len(user_idx)} user indices and {len(item_idx)} item indices; expected as many of one as of "

@@ -28,13 +28,7 @@ END_OF_ZIP_BYTES = 22
 
 
 def configuration(options: SparkOptions, app_name: str, *, needs_s3: bool = False) -> SparkConf:
-    """Return the configuration of a session.
-
-    Args:
-        options: Where Spark runs and how much it takes there.
-        app_name: Name of the session.
-        needs_s3: Whether Spark needs the jars that reach an S3 server.
-    """
+    """Return the configuration of a session, with the jars that reach an S3 server where it needs them."""
     log_flag = f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}"
     settings = {
         "spark.driver.memory": driver_memory(options, machine_bytes()),
@@ -100,11 +94,7 @@ def jar_settings(options: SparkOptions, ivy: Path = IVY) -> dict[str, str]:
     """Return the settings for the jars that reach an S3 server: fetched before, or to be fetched by Spark.
 
     A Spark that is on this machine alone, local or a cluster, reads them in place. To executors elsewhere the
-    driver sends them, 690 MB to each for every session.
-
-    Args:
-        options: Where Spark runs.
-        ivy: Where Spark keeps what it fetched from Maven Central.
+    driver sends them, 690 MB to each for every session. Spark keeps what it fetched from Maven Central in `ivy`.
     """
     jars = [ivy / "jars" / name for name in JARS]
     if not all(_is_whole(jar) for jar in jars):

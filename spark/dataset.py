@@ -32,13 +32,9 @@ def build_dataset(
     The rows and their order depend on the reviews and the options alone, not on how the reviews lie in files or on
     machines.
 
-    Args:
-        session: An open session.
-        reviews: URI of a Parquet table: user_id, item_id, rating (nullable), timestamp (nullable), line.
-        folder: A local folder, made where it is missing; files of the same names are replaced.
-        options: Which reviews are kept.
-        write_parquet: Writes each table.
-        on_pass: Called after each pass of the k-core.
+    Reviews are the URI of a Parquet table: user_id, item_id, rating (nullable), timestamp (nullable), line. The folder
+    is local, and made where it is missing; files of the same names are replaced. `on_pass` is called after each pass of
+    the k-core.
 
     Returns:
         The counts of what was written. Nothing is written where the k-core leaves nothing.
@@ -90,11 +86,7 @@ def sample_users(reviews: DataFrame, fraction: float, seed: int) -> DataFrame:
 
 
 def _number_rows(reviews: DataFrame) -> tuple[DataFrame, DataFrame, DataFrame]:
-    """Replace the ids of reviews by numbers.
-
-    Returns:
-        The reviews with `user_key` and `item_key`; the users (`user_id`, `user_key`); the items likewise.
-    """
+    """Return reviews with `user_key` and `item_key` instead of ids; users (`user_id`, `user_key`); items likewise."""
     users = number_ids(reviews, Columns.USER_ID, USER_KEY)
     items = number_ids(reviews, Columns.ITEM_ID, ITEM_KEY)
     numbered = (

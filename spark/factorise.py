@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pyspark import StorageLevel
 from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame, SparkSession
@@ -16,6 +16,7 @@ from pyspark.sql import functions as sf
 
 from schema.columns import Columns
 from schema.errors import InvalidInput
+from schema.options import FrozenModel
 from schema.parquet import WriteParquet
 from spark.hadoop import delete, local_files, parquet_batches, scratch_uri
 
@@ -28,10 +29,8 @@ FIXED_METADATA = {"timestamp": 0, "uid": "als"}
 Factors = npt.NDArray[np.float32]
 
 
-class Factorisation(BaseModel):
+class Factorisation(FrozenModel):
     """Parameters of one factorisation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     implicit: bool = Field(description="learn from which items a user has (True) or from the ratings (False)")
     rank: int = Field(ge=1, description="length of a factor vector")
@@ -45,10 +44,7 @@ class Factorisation(BaseModel):
 def factorise(session: SparkSession, train: Sequence[str], parameters: Factorisation) -> ALSModel:
     """Fit ALS on interactions: implicit counts each with weight 1, explicit takes its rating.
 
-    Args:
-        session: An open session.
-        train: URIs of Parquet tables with user_idx, item_idx and rating; their rows are put together.
-        parameters: What to fit.
+    `train` are URIs of Parquet tables with user_idx, item_idx and rating, whose rows are put together.
 
     Raises:
         InvalidInput: If there are no interactions, or an explicit fit finds some without rating.
@@ -77,12 +73,8 @@ def save_model(model: ALSModel, folder: Path, write_parquet: WriteParquet) -> No
 
     Part files are numbered instead of named at random, and rewritten, because Spark's Parquet writer lists the
     encodings of a column in an order that differs from one JVM to the next. The time and the random uid in the
-    metadata are fixed, and Hadoop's checksum and marker files are left out.
-
-    Args:
-        model: A fitted model of a session that is open.
-        folder: A local folder, made where it is missing; a model that is in it is replaced.
-        write_parquet: Writes each part.
+    metadata are fixed, and Hadoop's checksum and marker files are left out. The model's session is open; the local
+    folder is made where it is missing, and a model that is in it is replaced.
     """
     session = model.userFactors.sparkSession
     uri = scratch_uri(session, "als-model")

@@ -28,11 +28,8 @@ def delete(session: SparkSession, uri: str) -> None:
 def stored_batches(frame: DataFrame, cache: Path) -> Iterator[pa.Table]:
     """Yield the rows of a frame in its order, through files in the session's scratch folder.
 
-    Neither the driver's JVM nor this process holds more than a part of them.
-
-    Args:
-        frame: The rows.
-        cache: A local folder for one file at a time.
+    Neither the driver's JVM nor this process holds more than a part of them; `cache` is a local folder for one file at
+    a time.
     """
     session = frame.sparkSession
     uri = scratch_uri(session, "rows")

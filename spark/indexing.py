@@ -11,24 +11,14 @@ PARTITION_BITS: Final = 33  # monotonically_increasing_id puts the partition abo
 
 
 def number_ids(rows: DataFrame, column: str, key: str) -> DataFrame:
-    """Return the distinct ids of a column, each with a unique long that differs from run to run.
-
-    Returns:
-        `column`, `key`; one row per id, materialised.
-    """
+    """Return the distinct ids of a column (one row each, materialised), with a unique long that differs by run."""
     return rows.select(column).distinct().withColumn(key, sf.monotonically_increasing_id()).localCheckpoint()
 
 
 def index_ids(ids: DataFrame, column: str, index: str) -> DataFrame:
-    """Add the dense index of each row in the order of an id: 0, 1, 2, … by the bytes of its UTF-8 text.
+    """Add the dense index (int) of each id, one a row: 0, 1, 2, … by the bytes of its UTF-8 text.
 
-    Args:
-        ids: One row per id.
-        column: The id.
-        index: Name of the int column to add.
-
-    Returns:
-        The rows in order of the index, materialised.
+    The rows are returned in the order of the index, materialised.
     """
     ordered = ids.orderBy(column).withColumn("position", sf.monotonically_increasing_id()).localCheckpoint()
     partition = sf.shiftrightunsigned("position", PARTITION_BITS).cast("int")

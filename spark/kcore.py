@@ -27,12 +27,8 @@ def k_core(
 
     A pass counts both sides at once and drops every low node; what is left in the end does not depend on the order.
 
-    Args:
-        edges: One row per user and item; materialised, since each pass reads it twice.
-        user: Column of the user, a long.
-        item: Column of the item, a long.
-        k: Interactions that each user and item must have, at least 1.
-        on_pass: Called after each pass with what it left.
+    Edges have one row per user and item, named by columns of longs, and are materialised, since each pass reads them
+    twice. k is 1 or more; `on_pass` is called after each pass with what it left.
 
     Returns:
         The edges left, materialised, with all their columns; and what each pass left.

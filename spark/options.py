@@ -3,9 +3,10 @@
 import os
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from schema.errors import InvalidInput
+from schema.options import FrozenModel
 
 GIB = 1024**3
 MEMORY = r"^[1-9]\d*[mg]$"
@@ -13,10 +14,8 @@ STANDALONE = "spark://"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-class SparkOptions(BaseModel):
+class SparkOptions(FrozenModel):
     """Where Spark runs and how much of the machine, or of the cluster, it takes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     spark_master: str = Field("local[*]", description="Spark master: local[N], spark://host:port, yarn or k8s://…")
     spark_driver_memory: str | None = Field(
@@ -124,10 +123,8 @@ def describe_sizes(options: SparkOptions, machine_bytes: int) -> str:
     return f"Spark {options.spark_master}: driver {heap}; {executors}"
 
 
-class DatasetOptions(BaseModel):
+class DatasetOptions(FrozenModel):
     """Which reviews become interactions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_interactions: int = Field(
         5, ge=1, description="interactions that each user and item keeps at least (the k of the k-core)"

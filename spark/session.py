@@ -45,11 +45,7 @@ def open_session(
     (KeyboardInterrupt and the like, in the main thread), its jobs are cancelled; a JVM that does not come to an end
     within 10 s is killed.
 
-    Args:
-        options: Where Spark runs and how much of the machine it takes.
-        app_name: Name of the session.
-        s3: The S3 server that it has to reach, if any.
-        listener: Called, from a thread of its own, with each warning of Spark.
+    The listener is called, from a thread of its own, with each warning of Spark.
 
     Raises:
         InvalidInput: If no suitable Java is found, the JVM does not start, or SPARK_MASTER is no address.

@@ -30,18 +30,10 @@ POPULAR_ITEMS = pa.schema(
 def write_tables(
     core: DataFrame, users: DataFrame, items: DataFrame, left: KCorePass, folder: Path, write_parquet: WriteParquet
 ) -> dict[str, int]:
-    """Write the four tables of a dataset, one file each.
+    """Write the four tables of a dataset, one file each, and return the rows written by name of the table.
 
-    Args:
-        core: The pairs of the k-core: user_key, item_key, rating, timestamp; materialised.
-        users: user_id and user_key of at least the users in the core.
-        items: The same of the items.
-        left: The sizes of the core.
-        folder: A local folder that exists.
-        write_parquet: Writes each table.
-
-    Returns:
-        The rows written by name of the table.
+    The core has user_key, item_key, rating and timestamp, and is materialised; users (user_id, user_key) and items
+    hold those in the core at least; the local folder exists.
     """
     user_map = index_ids(_left(users, core, USER_KEY, left.n_users), Columns.USER_ID, Columns.USER_IDX)
     item_map = index_ids(_left(items, core, ITEM_KEY, left.n_items), Columns.ITEM_ID, Columns.ITEM_IDX)

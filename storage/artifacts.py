@@ -1,18 +1,27 @@
 """Publish artifacts, files first and the manifest last, and check them out with every byte verified."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import TypedDict, Unpack
 
 from schema.digests import file_sha256, stream_sha256
 from schema.errors import CorruptObject, InvalidInput, ObjectExists, ObjectNotFound
 from storage import canonical, layout
 from storage.files import TEMPORARY, remove_stale, whole_file
-from storage.identity import ID_LENGTH
+from storage.identity import short_digest
 from storage.manifest import MANIFEST_LIMIT_BYTES, FileEntry, JsonScalar, Manifest, parse_manifest
 from storage.protocol import Store
+
+
+class Origin(TypedDict):
+    """The part of a manifest that its maker says of it; see `Manifest`."""
+
+    inputs: Mapping[str, str]
+    parameters: Mapping[str, object]
+    code_version: str
+    counts: Mapping[str, JsonScalar]
 
 
 def find(store: Store, kind: str, artifact_id: str) -> Manifest | None:
@@ -32,33 +41,15 @@ def find(store: Store, kind: str, artifact_id: str) -> Manifest | None:
     return manifest
 
 
-def publish(
-    store: Store,
-    kind: str,
-    artifact_id: str,
-    folder: Path,
-    *,
-    inputs: Mapping[str, str],
-    parameters: Mapping[str, object],
-    code_version: str,
-    counts: Mapping[str, JsonScalar],
-) -> Manifest:
+def publish(store: Store, kind: str, artifact_id: str, folder: Path, **origin: Unpack[Origin]) -> Manifest:
     """Store a folder as an artifact; one that exists already is returned as it is.
 
     Raises:
         InvalidInput: If the folder has no files.
         InvalidKey: If a file's name cannot be a key.
     """
-    return find(store, kind, artifact_id) or seal(
-        store,
-        kind,
-        artifact_id,
-        inputs=inputs,
-        parameters=parameters,
-        code_version=code_version,
-        files=add_files(store, kind, artifact_id, folder),
-        counts=counts,
-    )
+    found = find(store, kind, artifact_id)
+    return found or seal(store, kind, artifact_id, add_files(store, kind, artifact_id, folder), **origin)
 
 
 def add_files(store: Store, kind: str, artifact_id: str, folder: Path) -> tuple[FileEntry, ...]:
@@ -82,7 +73,7 @@ def add_files(store: Store, kind: str, artifact_id: str, folder: Path) -> tuple[
     has_one_winner = store.race_flaw() is None
     if has_one_winner and all(put_file(store, f"{prefix}/{file.path}", folder / file.path, file) for file in entries):
         return entries
-    digest = _digest([[file.path, file.size_bytes, file.sha256] for file in entries])
+    digest = short_digest(canonical.encode([[file.path, file.size_bytes, file.sha256] for file in entries]))
     moved = tuple(replace(file, path=layout.file_set_path(digest, file.path)) for file in entries)
     for file, target in zip(entries, moved, strict=True):
         key = f"{prefix}/{target.path}"
@@ -120,17 +111,7 @@ def adopt_file(store: Store, key: str, file: FileEntry) -> bool:
     return is_equal
 
 
-def seal(
-    store: Store,
-    kind: str,
-    artifact_id: str,
-    *,
-    inputs: Mapping[str, str],
-    parameters: Mapping[str, object],
-    code_version: str,
-    files: Iterable[FileEntry],
-    counts: Mapping[str, JsonScalar],
-) -> Manifest:
+def seal(store: Store, kind: str, artifact_id: str, files: Iterable[FileEntry], **origin: Unpack[Origin]) -> Manifest:
     """Create the manifest, which makes the artifact exist; if another writer did so first, return that one.
 
     Raises:
@@ -138,7 +119,7 @@ def seal(
         CorruptObject: If a file has another size, or the manifest would be one that no reader accepts.
     """
     ordered = tuple(sorted(files, key=lambda file: file.path))
-    data = Manifest(kind, artifact_id, inputs, parameters, code_version, ordered, counts).to_bytes()
+    data = Manifest(kind, artifact_id, files=ordered, **origin).to_bytes()
     manifest = parse_manifest(data, f"the manifest of {kind}/{artifact_id}")
     require_files(store, manifest)
     try:
@@ -183,14 +164,8 @@ def checkout(store: Store, manifest: Manifest, name: str, cache: Path) -> Path:
     """Return a local file, or for a name like 'als_model' a local folder, that holds what the manifest says.
 
     A local store hands out its own path after a look at the size; never write to it. Anything else is copied
-    into the cache and checked against its SHA-256; a copy that is there already and right is used again. A
-    folder holds the manifest's files and no others.
-
-    Args:
-        store: Where the artifact is.
-        manifest: The artifact's manifest.
-        name: A file's name, or that of a folder of files, in `storage.layout`.
-        cache: Folder for copies; may be shared by processes.
+    into the cache, which processes may share, and checked against its SHA-256; a copy that is there already and right
+    is used again. A folder holds the manifest's files and no others.
 
     Raises:
         ObjectNotFound: If the manifest has no such name, or the store lacks the object.
@@ -203,8 +178,7 @@ def checkout(store: Store, manifest: Manifest, name: str, cache: Path) -> Path:
     inside = {other: file for other, file in named.items() if other.startswith(f"{name}/")}
     if not inside:
         raise _unknown(manifest, name)
-    own_folder = _own_folder(store, manifest, name, inside)
-    if own_folder is not None:
+    if own_folder := _own_folder(store, manifest, name, inside):
         return own_folder
     for file in inside.values():
         _cached(store, manifest, file, cache)
@@ -226,14 +200,14 @@ def check_digest(location: str, path: Path, file: FileEntry) -> None:
 
 
 def _describe(folder: Path) -> tuple[FileEntry, ...]:
-    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    paths = _files_below(folder)
     if not paths:
         raise InvalidInput(f"{folder} has no files; an artifact needs at least one.")
     return tuple(FileEntry(name, path.stat().st_size, file_sha256(path)) for name, path in sorted(paths.items()))
 
 
-def _digest(value: object) -> str:
-    return hashlib.sha256(canonical.encode(value)).hexdigest()[:ID_LENGTH]
+def _files_below(folder: Path) -> dict[str, Path]:
+    return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
 
 
 def _by_name(manifest: Manifest) -> dict[str, FileEntry]:
@@ -258,28 +232,24 @@ def _own_file(store: Store, manifest: Manifest, file: FileEntry) -> Path | None:
 
 def _own_folder(store: Store, manifest: Manifest, name: str, inside: Mapping[str, FileEntry]) -> Path | None:
     """Return the store's own folder if it holds exactly the files named, in the sizes named."""
-    sizes = {PurePosixPath(other).relative_to(name): file.size_bytes for other, file in inside.items()}
     first, file = next(iter(inside.items()))
     path = store.local_path(manifest.key_of(file))
     if path is None:
         return None
-    folder = path.parents[len(PurePosixPath(first).relative_to(name).parts) - 1]
-    found = {
-        PurePosixPath(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()
-    }
-    return folder if found == sizes else None
+    folder = path.parents[first.removeprefix(f"{name}/").count("/")]
+    sizes = {f"{name}/{each}": path.stat().st_size for each, path in _files_below(folder).items()}
+    return folder if sizes == {each: file.size_bytes for each, file in inside.items()} else None
 
 
 def _cache_folder(manifest: Manifest, cache: Path) -> Path:
-    digest = hashlib.sha256(manifest.to_bytes()).hexdigest()[:ID_LENGTH]
-    return cache / manifest.kind / manifest.id / digest
+    return cache / manifest.kind / manifest.id / short_digest(manifest.to_bytes())
 
 
 def _cached(store: Store, manifest: Manifest, file: FileEntry, cache: Path) -> Path:
-    target = _cache_folder(manifest, cache) / layout.logical_name(file.path)
+    target, key = _cache_folder(manifest, cache) / layout.logical_name(file.path), manifest.key_of(file)
     if not target.is_file() or file_sha256(target) != file.sha256:
         remove_stale(cache / TEMPORARY)
         with whole_file(target, needed_bytes=file.size_bytes, staging=cache / TEMPORARY) as partial:
-            store.fetch(manifest.key_of(file), partial)
-            check_digest(store.locate(manifest.key_of(file)), partial, file)
+            store.fetch(key, partial)
+            check_digest(store.locate(key), partial, file)
     return target

@@ -27,11 +27,7 @@ def encode(value: object, indent: int | None = None) -> bytes:
 
 
 def decode_object(data: bytes, source: str) -> dict[str, object]:
-    """Return the JSON object in the bytes.
-
-    Args:
-        data: UTF-8 JSON text.
-        source: Name of the bytes, for the message.
+    """Return the JSON object in the UTF-8 bytes; `source` is what messages call them.
 
     Raises:
         CorruptObject: If it is not one JSON object, or has a repeated name, NaN, an infinity, half a

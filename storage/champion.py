@@ -35,12 +35,7 @@ class ChampionTerm:
 
 
 class ChampionHistory(NamedTuple):
-    """The champions, and the version of the pointer that they were read from.
-
-    Attributes:
-        terms: The one that serves first; empty if there is none.
-        version: Version of the pointer, which `promote` expects; None if there is none.
-    """
+    """The champions, the one that serves first, and the version of their pointer; () and None if there is none."""
 
     terms: tuple[ChampionTerm, ...]
     version: str | None
@@ -110,9 +105,6 @@ def predecessors(history: Sequence[ChampionTerm]) -> list[str]:
     A rollback (an entry without a promotion, to a model that served before) takes away what came after that model,
     so that a second rollback goes further back and never forth again to what was abandoned.
 
-    Args:
-        history: The newest first.
-
     Example:
         >>> one, two, three = (ChampionTerm(name, promotion="p") for name in ("one", "two", "three"))
         >>> predecessors([three, two, one])
@@ -132,11 +124,6 @@ def predecessors(history: Sequence[ChampionTerm]) -> list[str]:
 
 def promote(store: Store, term: ChampionTerm, history: ChampionHistory) -> Mapping[str, object]:
     """Make a model the champion, if the pointer still has the version with which the history was read.
-
-    Args:
-        store: Where the pointer is.
-        term: The model, and why.
-        history: The champions until now.
 
     Returns:
         The record that the pointer has now.

@@ -15,6 +15,7 @@ import ast
 import hashlib
 import importlib.util
 import inspect
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -56,6 +57,10 @@ def code_version(*roots: Root, files: tuple[Path, ...] = ()) -> str:
         LookupError: If a name that leads into the project is not defined there.
     """
     return version_of(frozenset(_symbol(root) for root in roots), files)
+
+
+# Below 3.11.8, two threads that parse at once can fail: https://github.com/python/cpython/issues/106905.
+_PARSING = threading.Lock()
 
 
 @cache
@@ -115,7 +120,9 @@ def _module(name: str) -> _Module:
     if spec is None or spec.origin is None:
         raise LookupError(f"The source of module {name} is not found; expected a file. Root functions stand in files.")
     module = _Module(name)
-    for statement in _top_level(ast.parse(Path(spec.origin).read_text("utf-8")).body):
+    with _PARSING:
+        tree = ast.parse(Path(spec.origin).read_text("utf-8"))
+    for statement in _top_level(tree.body):
         if isinstance(statement, ast.Import | ast.ImportFrom):
             module.imports |= dict(_imported(statement))
             continue

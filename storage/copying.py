@@ -18,12 +18,7 @@ from storage.verify import Advance, ignore
 
 @dataclass(frozen=True)
 class Copied:
-    """An artifact that the target now has.
-
-    Attributes:
-        manifest: Its manifest.
-        is_new: True if it was copied, False if it was there already.
-    """
+    """An artifact that the target now has; `is_new` if it was copied, and was not there already."""
 
     manifest: Manifest
     is_new: bool
@@ -45,7 +40,14 @@ def artifacts_to_copy(source: Store, artifact: Artifact, *, alone: bool = False)
         if isinstance(ancestor.manifest, CorruptObject):
             raise ancestor.manifest
         if ancestor.manifest is None:
-            raise _no_ancestor(source, artifact, ancestor.name, ancestor.role)
+            role = ancestor.role[:80]
+            if role not in layout.INPUT_KINDS:
+                raise CorruptObject(
+                    f"{artifact.name} goes back to {ancestor.name} as {role!r}, which is no kind that is known."
+                )
+            raise ObjectNotFound(
+                f"{artifact.name} goes back to {ancestor.name} ({role}), which {source.uri} lacks; copy it alone."
+            )
         found[ancestor.name] = ancestor.manifest
     return [found[name] for name in _oldest_first(found)]
 
@@ -74,7 +76,7 @@ def copy_artifacts(
         OutOfSpace: If the target or the scratch folder is full.
     """
     plan = [(manifest, _manifest_bytes(source, manifest)) for manifest in manifests]
-    is_there = [_has(target, manifest, data) for manifest, data in plan]
+    is_there = [_has(target, *each) for each in plan]
     for (manifest, data), is_old in zip(plan, is_there, strict=True):
         if is_old:
             advance(manifest.size_bytes)
@@ -96,12 +98,6 @@ def _oldest_first(found: dict[str, Manifest]) -> Iterator[str]:
     except CycleError as error:
         around = " from ".join(error.args[1])[:300]
         raise CorruptObject(f"the manifests say that an artifact was made from itself: {around}.") from error
-
-
-def _no_ancestor(source: Store, artifact: Artifact, name: str, role: str) -> ObjectNotFound | CorruptObject:
-    if role not in layout.INPUT_KINDS:
-        return CorruptObject(f"{artifact.name} goes back to {name} as {role[:80]!r}, which is no kind that is known.")
-    return ObjectNotFound(f"{artifact.name} goes back to {name} ({role}), which {source.uri} lacks; copy it alone.")
 
 
 def _manifest_bytes(source: Store, manifest: Manifest) -> bytes:

@@ -1,6 +1,7 @@
 """Files that appear whole, and temporary files: their names, and the removal of those that dead writers left."""
 
 import errno
+import io
 import os
 import shutil
 import socket
@@ -52,7 +53,10 @@ def remove_stale(folder: Path) -> None:
         return
     abandoned = time.time() - ABANDONED_AGE.total_seconds()
     for path in folder.iterdir():
-        if _is_left(path, abandoned):
+        is_alive = _has_living_writer(path.name)
+        if is_alive is None and _writer_of(path.name):
+            is_alive = _last_written(path) >= abandoned
+        if is_alive is False:
             _remove(path)
 
 
@@ -70,13 +74,6 @@ def left_behind(folder: Path, before: datetime) -> Iterator[Path]:
         is_old_file = found and stat.S_ISREG(found.st_mode) and found.st_mtime < before.timestamp()
         if is_old_file and _has_living_writer(path.name) is not True:
             yield path
-
-
-def _is_left(path: Path, abandoned: float) -> bool:
-    is_alive = _has_living_writer(path.name)
-    if is_alive is None:
-        return _writer_of(path.name) is not None and _last_written(path) < abandoned
-    return not is_alive
 
 
 def _has_living_writer(name: str) -> bool | None:
@@ -246,18 +243,11 @@ def temporary_copy(root: Path, source: Path | bytes) -> Iterator[Path]:
     with explained(root, needed_bytes):
         make_folder(root / TEMPORARY)
         with temporary_path(root / TEMPORARY) as path:
-            _write_durably(path, source)
-            yield path
-
-
-def _write_durably(path: Path, source: Path | bytes) -> None:
-    with path.open("xb") as stream:
-        if isinstance(source, bytes):
-            stream.write(source)
-        else:
-            with source.open("rb") as content:
+            content = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+            with content, path.open("xb") as stream:
                 shutil.copyfileobj(content, stream, COPY_BYTES)
-        stream.flush()
-        now = time.time_ns()  # the clock of file systems ticks too seldom to tell two versions apart
-        os.utime(stream.fileno(), ns=(now, now))
-        os.fsync(stream.fileno())
+                stream.flush()
+                now = time.time_ns()  # the clock of file systems ticks too seldom to tell two versions apart
+                os.utime(stream.fileno(), ns=(now, now))
+                os.fsync(stream.fileno())
+            yield path

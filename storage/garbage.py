@@ -1,6 +1,6 @@
 """Garbage collection: find, and remove if asked, old objects that no manifest names."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -13,7 +13,7 @@ from storage.manifest import Manifest
 from storage.protocol import ObjectInfo, Store
 
 # The reason to keep an artifact even without a manifest, by kind and id; '' means every kind, or every id.
-Kept = Mapping[tuple[str, str], str]
+Kept = dict[tuple[str, str], str]
 
 LEAST_AGE = timedelta(hours=1)
 DEFAULT_AGE = timedelta(days=7)
@@ -21,13 +21,7 @@ DEFAULT_AGE = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Orphan:
-    """An object that no manifest names.
-
-    Attributes:
-        key: Its key.
-        size_bytes: Length of its content.
-        written_at: When it was last written or renewed.
-    """
+    """An object that no manifest names, and when it was last written or renewed."""
 
     key: str
     size_bytes: int
@@ -83,7 +77,7 @@ def collect_garbage(
     """
     before = _before(older_than, now)
     garbage = Garbage(before)
-    kept = _named_elsewhere(store)
+    kept = _named_by_artifacts(store) | _named_by_pointer(store)
     for place, infos in groupby(store.list(""), lambda info: _folder_of(info.key)):
         if isinstance(place, str):
             if place != layout.CHAMPION:
@@ -143,15 +137,13 @@ def _folder_of(key: str) -> tuple[str, str] | str:
     return key if top in layout.KINDS else top
 
 
-def _named_elsewhere(store: Store) -> Kept:
-    """Return what other artifacts or the pointer name."""
-    kept: dict[tuple[str, str], str] = {}
-    for artifact in list_artifacts(store):
-        if isinstance(artifact.manifest, Manifest):
-            for role, one in artifact.manifest.inputs.items():
-                kept[layout.INPUT_KINDS.get(role, ""), one] = f"{artifact.name} was made from it"
-    kept.update(_named_by_pointer(store))
-    return kept
+def _named_by_artifacts(store: Store) -> Kept:
+    return {
+        (layout.INPUT_KINDS.get(role, ""), one): f"{artifact.name} was made from it"
+        for artifact in list_artifacts(store)
+        if isinstance(artifact.manifest, Manifest)
+        for role, one in artifact.manifest.inputs.items()
+    }
 
 
 def _named_by_pointer(store: Store) -> Kept:

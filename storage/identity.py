@@ -25,10 +25,10 @@ def artifact_id(kind: str, inputs: Mapping[str, str], parameters: Mapping[str, o
         >>> artifact_id("splits", {"dataset": "1f3a"}, {"split": "leave-last"}, "0.1.0+0")
         '988a1c9179cdde92'
     """
-    identity = {
-        "kind": kind,
-        "inputs": dict(inputs),
-        "parameters": dict(parameters),
-        "code_version": code_version,
-    }
-    return hashlib.sha256(canonical.encode(identity)).hexdigest()[:ID_LENGTH]
+    identity = {"kind": kind, "inputs": {**inputs}, "parameters": {**parameters}, "code_version": code_version}
+    return short_digest(canonical.encode(identity))
+
+
+def short_digest(data: bytes) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of some bytes."""
+    return hashlib.sha256(data).hexdigest()[:ID_LENGTH]

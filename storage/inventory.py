@@ -14,13 +14,7 @@ _MOST_NAMES = 10
 
 @dataclass(frozen=True)
 class Artifact:
-    """An artifact and what its manifest says.
-
-    Attributes:
-        kind: One of `storage.layout.KINDS`.
-        id: Its id within its kind.
-        manifest: The manifest, or why it cannot be read.
-    """
+    """The kind and id of an artifact, and its manifest, or why that cannot be read."""
 
     kind: str
     id: str
@@ -87,8 +81,7 @@ def list_artifacts(store: Store, kind: str | None = None) -> Iterator[Artifact]:
         layout.artifact_prefix(kind, "any")  # refuses a kind that there is not
     for each in layout.KINDS if kind is None else (kind,):
         for artifact_id in _ids(store, each):
-            manifest = look_up(store, each, artifact_id)
-            if manifest is not None:
+            if manifest := look_up(store, each, artifact_id):
                 yield Artifact(each, artifact_id, manifest)
 
 
@@ -145,14 +138,7 @@ def find_artifact(store: Store, name: str) -> Artifact:
 
 
 def find_report(store: Store, manifest: Manifest) -> Manifest | None:
-    """Return the newest report of a model or an evaluation, or None if it has none.
-
-    Reports are recognised by their manifests' inputs; a broken manifest hides no other.
-
-    Args:
-        store: Where to look.
-        manifest: The model or the evaluation that the report is about.
-    """
+    """Return the newest report on a model or an evaluation, or None; a broken manifest hides no other."""
     reports = [
         report
         for report in list_artifacts(store, layout.REPORTS)

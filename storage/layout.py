@@ -81,7 +81,7 @@ MAX_KEY_BYTES = 900
 MAX_SEGMENT_BYTES = 255
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]*")
-_FILE_SET = re.compile(r"set-[0-9a-f]{16}/")
+_FILE_SET = re.compile(r"^set-[0-9a-f]{16}/")
 
 
 def artifact_prefix(kind: str, artifact_id: str) -> str:
@@ -150,7 +150,7 @@ def logical_name(path: str) -> str:
         >>> logical_name("set-0123456789abcdef/train.parquet"), logical_name("train.parquet")
         ('train.parquet', 'train.parquet')
     """
-    return _FILE_SET.sub("", path, count=1) if _FILE_SET.match(path) else path
+    return _FILE_SET.sub("", path)
 
 
 def check_key(key: str) -> str:

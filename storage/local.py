@@ -5,26 +5,13 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from schema.errors import (
-    InvalidInput,
-    InvalidKey,
-    ObjectExists,
-)
-from storage.files import (
-    TEMPORARY,
-    explained,
-    file_stat,
-    left_behind,
-    make_folder,
-    remove_stale,
-    sync,
-    temporary_copy,
-)
+from schema.errors import InvalidInput, InvalidKey, ObjectExists
+from storage.files import TEMPORARY, explained, file_stat, left_behind, make_folder, remove_stale, sync, temporary_copy
 from storage.layout import check_key, check_prefix
 from storage.protocol import ObjectInfo, Store
 
@@ -58,9 +45,7 @@ class LocalStore(Store):
         """See `Store.replace`."""
         path = self._path(key)
         with temporary_copy(self._root, data) as staged, self._locked():
-            info = self.head(key)
-            if (info.version if info else None) != expected:
-                raise self._conflict(key, expected)
+            self._require_version(key, expected)
             replaced = _info(key, staged.stat())
             if expected is None:
                 try:
@@ -142,15 +127,9 @@ class LocalStore(Store):
         for folder, _, files in os.walk(start):
             for name in files:
                 key = (Path(folder) / name).relative_to(self._root).as_posix()
-                if self._is_key(key):
+                with suppress(InvalidKey):  # another program's file
+                    self._path(key)
                     yield key
-
-    def _is_key(self, key: str) -> bool:
-        try:
-            self._path(key)
-        except InvalidKey:
-            return False
-        return True
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

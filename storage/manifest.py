@@ -102,11 +102,7 @@ _SCALAR = "a number, text, true, false or null"
 
 
 def parse_manifest(data: bytes, source: str = "manifest") -> Manifest:
-    """Return the manifest that the bytes spell.
-
-    Args:
-        data: UTF-8 JSON as `Manifest.to_bytes` writes it.
-        source: Where the bytes come from, for the message.
+    """Return the manifest in bytes that `Manifest.to_bytes` wrote; `source` is what messages call them.
 
     Raises:
         CorruptObject: If anything is missing, unknown, of another type or out of bounds; the message names

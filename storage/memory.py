@@ -41,9 +41,7 @@ class MemoryStore(Store):
     def replace(self, key: str, data: bytes, expected: str | None) -> ObjectInfo:
         """See `Store.replace`."""
         with self._lock:
-            info = self.head(key)
-            if (info.version if info else None) != expected:
-                raise self._conflict(key, expected)
+            self._require_version(key, expected)
             return self._put(key, data)
 
     def open(self, key: str) -> BinaryIO:

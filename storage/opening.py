@@ -12,8 +12,6 @@ from storage.s3_options import S3Options
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")
 _EXPECTED = "Expected a folder, file:///absolute/folder, s3://bucket/prefix or memory://name."
-
-
 _NO_OPTIONS = S3Options()
 
 
@@ -22,10 +20,6 @@ def open_store(uri: str, s3: S3Options = _NO_OPTIONS) -> Store:
 
     A folder need not be there yet; a bucket must. `memory://name` is the same store for every caller in this
     process, and empty in any other process.
-
-    Args:
-        uri: Where the store is.
-        s3: How an S3 server is reached.
 
     Raises:
         InvalidInput: If the URI is empty, names something that is no folder, or has an unknown scheme, or the
@@ -44,14 +38,10 @@ def open_store(uri: str, s3: S3Options = _NO_OPTIONS) -> Store:
         case "memory":
             return shared_memory_store(_memory_name(uri))
         case "s3":
-            return _open_bucket(uri, s3)
+            from storage.s3 import S3Store  # boto3 takes half a second that local stores need not spend
+
+            return S3Store(uri, s3)
     raise InvalidInput(f"the store {uri!r} has the unknown scheme {scheme[1]!r}. {_EXPECTED}")
-
-
-def _open_bucket(uri: str, s3: S3Options) -> Store:
-    from storage.s3 import S3Store  # boto3 takes half a second that local stores need not spend
-
-    return S3Store(uri, s3)
 
 
 def _open_folder(uri: str, folder: Path) -> LocalStore:

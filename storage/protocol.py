@@ -57,12 +57,7 @@ class Store(ABC):
 
     @abstractmethod
     def replace(self, key: str, data: bytes, expected: str | None) -> ObjectInfo:
-        """Store bytes if the object still has the expected version; durable when it returns.
-
-        Args:
-            key: Where to store.
-            data: The new content.
-            expected: The version to be replaced; None means that the key must be free.
+        """Store bytes if the object still has the expected version (None: if the key is free); durable on return.
 
         Raises:
             VersionConflict: If it has another version, is absent, or (expected None) is there.
@@ -171,6 +166,11 @@ class Store(ABC):
 
     def _two_roles(self, key: str) -> InvalidKey:
         return InvalidKey(f"{self.locate(key)} would be both an object and a folder of objects.")
+
+    def _require_version(self, key: str, expected: str | None) -> None:
+        found = self.head(key)
+        if (found.version if found else None) != expected:
+            raise self._conflict(key, expected)
 
     def _conflict(self, key: str, expected: str | None) -> VersionConflict:
         found = self.head(key)

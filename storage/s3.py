@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from botocore.exceptions import ClientError
 
-from schema.errors import (
-    InvalidInput,
-    Unavailable,
-)
+from schema.errors import InvalidInput, Unavailable
 from schema.s3 import S3Access
 from storage.files import save_stream
 from storage.layout import check_key, check_prefix, is_key
@@ -60,9 +57,7 @@ class S3Store(Store):
         check_key(key)
         size_bytes = len(source) if isinstance(source, bytes) else source.stat().st_size
         self._refuse_two_roles(key)
-        if self.head(key):
-            raise self._exists(key)
-        info = self._write(key, source, size_bytes, {"IfNoneMatch": "*"})
+        info = None if self.head(key) else self._write(key, source, size_bytes, {"IfNoneMatch": "*"})
         if info is None:
             raise self._exists(key)
         return info
@@ -80,9 +75,7 @@ class S3Store(Store):
                 f"{self.locate(key)} is not written: {flaw} Two promotions at once could both seem to win. "
                 "Keep the champion on a server that honours conditional writes, as AWS and MinIO do."
             )
-        found = self.head(key)
-        if (found.version if found else None) != expected:
-            raise self._conflict(key, expected)
+        self._require_version(key, expected)
         if expected is None:
             self._refuse_two_roles(key)
         info = self._write(key, data, len(data), {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected})
@@ -113,7 +106,9 @@ class S3Store(Store):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See `Store.list`."""
         check_prefix(prefix)
-        return self._list(prefix)
+        start = len(self._full(""))
+        infos = (ObjectInfo(one["Key"][start:], one["Size"], one["ETag"]) for one in self._objects(prefix))
+        return (info for info in infos if is_key(info.key))
 
     def delete(self, key: str) -> None:
         """See `Store.delete`."""
@@ -190,14 +185,6 @@ class S3Store(Store):
     def _stream(self, key: str) -> S3Stream:
         return S3Stream(self._client, self._at(key), self.locate(key))
 
-    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
-        start = len(self._full(""))
-        with self._explained():
-            for found in self._objects(prefix):
-                key = found["Key"][start:]
-                if is_key(key):
-                    yield ObjectInfo(key, found["Size"], found["ETag"])
-
     def _full(self, key: str) -> str:
         """Return a key, or the beginning of keys, as the server knows it."""
         return f"{self._prefix}/{key}" if self._prefix else key
@@ -220,10 +207,12 @@ class S3Store(Store):
 
     def _objects(self, prefix: str) -> "Iterator[ObjectTypeDef]":
         """Yield all objects below a beginning of keys, in the order of their keys' bytes, page by page."""
-        for page in self._client.get_paginator("list_objects_v2").paginate(
+        pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=self._full(prefix), PaginationConfig={"PageSize": PAGE_OBJECTS}
-        ):
-            yield from page.get("Contents", [])
+        )
+        with self._explained():
+            for page in pages:
+                yield from page.get("Contents", [])
 
     def _unfinished_uploads(self) -> "Iterator[MultipartUploadTypeDef]":
         """Yield the multipart uploads that were begun and neither completed nor aborted.
@@ -239,7 +228,7 @@ class S3Store(Store):
         """Hold what a folder holds by itself: a key is an object or has others below it, never both."""
         folders = [str(parent) for parent in PurePosixPath(key).parents][:-1]
         unknown = [folder for folder in folders if folder not in self._known_folders]
-        if any(self.head(folder) for folder in unknown) or next(self._list(f"{key}/"), None):
+        if any(self.head(folder) for folder in unknown) or next(self.list(f"{key}/"), None):
             raise self._two_roles(key)
         self._known_folders.update(unknown)
 

@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError
 from schema.errors import InvalidInput, OutOfSpace, RecommenderError, Unavailable
 from schema.s3 import S3Access
 from storage.layout import is_key
-from storage.s3_options import S3Options, check_options
+from storage.s3_options import S3Options, check_options, refuse_password
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -73,11 +73,7 @@ def code_of(error: ClientError) -> str:
 
 @contextmanager
 def explained(location: str, server: str) -> Iterator[None]:
-    """Turn what goes wrong between here and an S3 server into errors that say what to do.
-
-    Args:
-        location: URI of the object or the store, for the message.
-        server: Address of the server, for the message.
+    """Turn what goes wrong between here and the object or store at an S3 server into errors that say what to do.
 
     Raises:
         InvalidInput: If the bucket, the region, the credentials or their rights are not what they must be.
@@ -134,7 +130,6 @@ def _from_transport(error: Exception, location: str, server: str) -> Recommender
 
 
 MAX_PREFIX_BYTES = 100
-
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 DEFAULT_REGION = "us-east-1"
@@ -155,11 +150,7 @@ def parse_uri(uri: str) -> tuple[str, str]:
         ('reviews', 'electronics/v1')
     """
     bucket, _, prefix = uri.partition("://")[2].partition("/")
-    if "@" in bucket:  # not repeated in the message: it may be a password
-        raise InvalidInput(
-            "the store's URI has a user name or password in it; give those as AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY or in an AWS profile, and take them out of the URI."
-        )
+    refuse_password(bucket, "the store's URI", "the URI")
     prefix = prefix.removesuffix("/")
     if not _BUCKET.fullmatch(bucket) or (prefix and not is_key(prefix)) or len(prefix) > MAX_PREFIX_BYTES:
         raise InvalidInput(

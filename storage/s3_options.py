@@ -51,12 +51,21 @@ def check_options(options: S3Options) -> None:
     if options.s3_endpoint_url is None:
         return
     parts = urlsplit(options.s3_endpoint_url)
-    if "@" in parts.netloc:  # not repeated in the message: it may be a password
-        raise InvalidInput(
-            "S3_ENDPOINT_URL has a user name or password in it; give those as AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY or in an AWS profile, and take them out of the address."
-        )
+    refuse_password(parts.netloc, "S3_ENDPOINT_URL", "the address")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise InvalidInput(
             f"S3_ENDPOINT_URL is {options.s3_endpoint_url!r}; expected an address such as http://127.0.0.1:9000."
+        )
+
+
+def refuse_password(host: str, name: str, noun: str) -> None:
+    """Refuse an address with a user name or a password in it, and do not repeat it.
+
+    Raises:
+        InvalidInput: If there is one.
+    """
+    if "@" in host:
+        raise InvalidInput(
+            f"{name} has a user name or password in it; give those as AWS_ACCESS_KEY_ID and "
+            f"AWS_SECRET_ACCESS_KEY or in an AWS profile, and take them out of {noun}."
         )

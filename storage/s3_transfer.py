@@ -56,15 +56,7 @@ def upload(
     """Store a file's content, or bytes, and return the ETag; nothing is seen of it before it is whole.
 
     What arrives is what was sent: boto signs the SHA-256 of a body that brings no checksum of its own, and the server
-    refuses one with another.
-
-    Args:
-        client: A client of the server.
-        at: Where to.
-        source: The content.
-        size_bytes: Its length.
-        condition: Under which condition.
-        writer: Token of this very write, kept in the object's metadata.
+    refuses one with another. `writer` is a token of this very write, kept in the object's metadata.
 
     Raises:
         ClientError: If the condition does not hold or the server refuses.
@@ -126,12 +118,6 @@ def _read_part(source: Path | bytes, start: int, size_bytes: int) -> bytes:
 
 class S3Stream(io.RawIOBase):
     """The content of one version of an object; a broken connection is taken up at the same byte.
-
-    Args:
-        client: A client of the server.
-        at: Where the object is.
-        location: Its URI, for messages.
-        wait: Lets seconds pass.
 
     Raises:
         ObjectNotFound: If there is no such object.

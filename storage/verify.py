@@ -1,13 +1,12 @@
 """Verification that a store holds what its manifests say, down to the last byte."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from schema.digests import stream_sha256
 from schema.errors import CorruptObject, ObjectNotFound
 from storage import layout
 from storage.champion import read_history
-from storage.files import COPY_BYTES
 from storage.inventory import Artifact, look_up, unreadable_is_corrupt
 from storage.manifest import FileEntry, Manifest
 from storage.protocol import Store
@@ -17,12 +16,7 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is not as it should be.
-
-    Attributes:
-        where: The artifact, as kind/id, or the name of the pointer.
-        what: The problem, what was found and what was expected.
-    """
+    """What is not as it should be, and where: in an artifact, as kind/id, or in the pointer."""
 
     where: str
     what: str
@@ -35,12 +29,8 @@ def ignore(_: int) -> None:
 def verify_artifact(store: Store, artifact: Artifact, advance: Advance = ignore) -> Iterator[Problem]:
     """Yield the problems of an artifact: its manifest, each file's size and SHA-256, each input's existence.
 
-    Files are read as streams. None of them hides what is wrong with another.
-
-    Args:
-        store: The store that holds it.
-        artifact: The artifact to verify.
-        advance: Called with a number of bytes as they are done; in sum about those that the manifest names.
+    Files are read as streams; none of them hides what is wrong with another. `advance` is called with a number of
+    bytes as they are done, in sum about those that the manifest names.
 
     Raises:
         Unavailable: If the store does not answer.
@@ -89,23 +79,16 @@ def _file_problems(store: Store, manifest: Manifest, file: FileEntry, advance: A
     elif info.size_bytes != file.size_bytes:
         yield f"{file.path} has {info.size_bytes} bytes; its manifest says {file.size_bytes}."
     else:
-        yield from _digest_problems(store, key, file, advance)
+        try:
+            with store.open(key) as stream:
+                digest = stream_sha256(stream, advance)
+        except ObjectNotFound:
+            yield f"{file.path} was removed while it was read."
+            return
+        if digest != file.sha256:
+            yield f"{file.path} has the SHA-256 {digest}; its manifest says {file.sha256}."
         return
     advance(file.size_bytes)
-
-
-def _digest_problems(store: Store, key: str, file: FileEntry, advance: Advance) -> Iterator[str]:
-    digest = hashlib.sha256()
-    try:
-        with store.open(key) as stream:
-            while block := stream.read(COPY_BYTES):
-                digest.update(block)
-                advance(len(block))
-    except ObjectNotFound:
-        yield f"{file.path} was removed while it was read."
-        return
-    if digest.hexdigest() != file.sha256:
-        yield f"{file.path} has the SHA-256 {digest.hexdigest()}; its manifest says {file.sha256}."
 
 
 def _input_problems(store: Store, role: str, artifact_id: str) -> Iterator[str]:

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from loguru import logger
-from numpy.typing import NDArray
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
 from evaluation.assess import GOOD_RATING, USERS_K, hold_out, score_oracle
 from evaluation.selection import judge_lead, judge_metrics, try_held_out_only, try_metrics
 from models.base import Scorer
+from models.registry import Candidate
 from reports.report_input import HEADLINES, ScoredModel
 from reports.tables import tabulate_models
 from reports.verdicts import say_guard, say_lead
@@ -58,13 +59,15 @@ def choose(
         InvalidInput: If the guard does not let the metric choose, in numbers, with one that it would let.
     """
     metric = options.metric
-    guard = _ask_guard(places, split, scored, options, evaluation)
+    if metric.is_held_out_only and not split.counts["has_ratings"]:
+        raise InvalidInput(f"--select-by {metric} needs ratings, and the input has none. Use ndcg_10.")
+    guard = _ask_guard(options, try_yardsticks(places, split, scored, evaluation))
     ranked = [one for one in scored if one.candidate.kind.ranks and one.value(metric) is not None]
     best = max(ranked, key=lambda one: one.value(metric) or 0.0)
-    shown = [scored_model(places, one, is_chosen=one is best) for one in scored]
+    shown = scored_models(places, scored, best.candidate)
     rows = tabulate_models(shown, HEADLINES, head="candidate").to_records()
     create_table_artifact(
-        [{**row, "chosen": "yes" if one is best else ""} for one, row in zip(scored, rows, strict=True)],
+        [{**row, "chosen": "yes" if one.is_chosen else ""} for one, row in zip(shown, rows, strict=True)],
         key="candidates",
         description="Candidates on validation, all items ranked, seen items excluded; 95 % intervals over users",
     )
@@ -79,22 +82,13 @@ def choose(
     return Choice(best, metric, guard, lead)
 
 
-def _ask_guard(
-    places: PlaceOptions,
-    split: Manifest,
-    scored: Sequence[Scored],
-    options: SelectionOptions,
-    evaluation: EvaluationOptions,
-) -> Guard:
-    metric = options.metric
-    if metric.is_held_out_only and not split.counts["has_ratings"]:
-        raise InvalidInput(f"--select-by {metric} needs ratings, and the input has none. Use ndcg_10.")
-    guard = judge_metrics(metric, try_yardsticks(places, split, scored, evaluation))
+def _ask_guard(options: SelectionOptions, trials: Sequence[MetricTrial]) -> Guard:
+    guard = judge_metrics(options.metric, trials)
     if guard.is_fit:
         logger.info("Guard: {}", say_guard(guard))
     elif options.guard == "refuse":
         raise InvalidInput(
-            f"The guard does not let --select-by {metric} choose a model: {say_guard(guard)} To go on all "
+            f"The guard does not let --select-by {options.metric} choose a model: {say_guard(guard)} To go on all "
             "the same, knowing that the choice is arbitrary: --guard warn."
         )
     else:
@@ -120,19 +114,20 @@ def try_yardsticks(
     if not split.counts["has_ratings"]:
         return trials
     users, items, rating = (np.asarray(held_rows[name]) for name in ("user_idx", "item_idx", "rating"))
-    guessed, popular = (_predict(places, one, users, items) for one in yardsticks)
+    guessed, popular = (cast("Scorer", load_model(places, one.fitted)).score(users, items) for one in yardsticks)
     return trials + try_held_out_only(users, items, rating, rating >= GOOD_RATING, guessed, popular, USERS_K)
 
 
-def _predict(
-    places: PlaceOptions, one: Scored, users: NDArray[np.integer], items: NDArray[np.integer]
-) -> NDArray[np.floating]:
-    model = load_model(places, one.fitted)
-    assert isinstance(model, Scorer), f"{one.candidate.label} scores pairs"  # noqa: S101 - for the type checker
-    return model.score(users, items)
-
-
-def scored_model(places: PlaceOptions, one: Scored, *, is_chosen: bool) -> ScoredModel:
-    """Return a candidate with its metrics as it is shown."""
-    candidate, rows, kind = one.candidate, read_rows(places, one.scores), one.candidate.kind
-    return ScoredModel(candidate.label, dict(candidate.parameters), rows, kind.is_baseline, is_chosen, kind.role)
+def scored_models(places: PlaceOptions, scored: Sequence[Scored], chosen: Candidate) -> list[ScoredModel]:
+    """Return candidates with their metrics as they are shown."""
+    return [
+        ScoredModel(
+            one.candidate.label,
+            dict(one.candidate.parameters),
+            read_rows(places, one.scores),
+            one.candidate.kind.is_baseline,
+            one.candidate == chosen,
+            one.candidate.kind.role,
+        )
+        for one in scored
+    ]

@@ -1,7 +1,7 @@
 """Build a dataset from reviews with Spark, and split it; each is published before anything uses it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -54,23 +54,12 @@ def build_dataset(
         create_table_artifact(list(passes), key="k-core", description="What each pass of the k-core left")
         return flat | {name: reviews.counts[name] for name in ("has_ratings", "has_timestamps")}
 
-    return publish_once(
-        places,
-        layout.DATASETS,
-        inputs={"reviews": reviews.id},
-        parameters=options.model_dump(mode="json"),
-        build=build,
-    )
+    parameters = options.model_dump(mode="json")
+    return publish_once(places, layout.DATASETS, inputs={"reviews": reviews.id}, parameters=parameters, build=build)
 
 
 def _log_pass(core: KCorePass) -> None:
-    logger.info(
-        "k-core pass {}: {:,} users, {:,} items, {:,} interactions",
-        core.number,
-        core.n_users,
-        core.n_items,
-        core.n_interactions,
-    )
+    logger.info("k-core pass {}: {:,} users, {:,} items, {:,} interactions", *astuple(core))
 
 
 def _require_interactions(counts: DatasetCounts, k: int) -> None:
@@ -140,12 +129,8 @@ def _pair_keys(places: PlaceOptions, dataset: Manifest, raw: Manifest) -> NDArra
     user_idx, item_idx = find_indices(places, dataset, read_pairs(path))
     is_known = (user_idx >= 0) & (item_idx >= 0)
     if not is_known.all():
-        logger.warning(
-            "{}: {:,} of {:,} rows name a user or an item that is not in the dataset",
-            path.name,
-            (~is_known).sum(),
-            len(is_known),
-        )
+        counts = (path.name, (~is_known).sum(), len(is_known))
+        logger.warning("{}: {:,} of {:,} rows name a user or an item that is not in the dataset", *counts)
     return pair_keys(user_idx[is_known], item_idx[is_known])
 
 

@@ -49,7 +49,7 @@ class Drift:
 
     def to_record(self) -> dict[str, Any]:
         """Return JSON values: the ids, and every figure with its verdict."""
-        return {"id": self.artifact.id, **self.artifact.inputs, "figures": [_record(figure) for figure in self.figures]}
+        return {"id": self.artifact.id, **self.artifact.inputs, "figures": list(map(_record, self.figures))}
 
 
 @task(name="compare with the reviews before", **COMPUTE_RETRIES)
@@ -62,23 +62,14 @@ def compare_with_before(places: PlaceOptions, raw: Manifest, reviews: Manifest, 
     store = places.open_store()
     before = find_before(store, raw, reviews)
     if before is None:
-        logger.info(
-            "Drift: {} has no reviews of {} older than {}: nothing to compare with",
-            store.uri,
-            data_name(raw),
-            reviews.name,
-        )
+        sought = (store.uri, data_name(raw), reviews.name)
+        logger.info("Drift: {} has no reviews of {} older than {}: nothing to compare with", *sought)
         return None
     drift = _publish(places, reviews, before, options)
     table = tabulate_drift(drift.figures)
-    logger.info(
-        "Drift: {} beside {}, the reviews of the run before\n{}", reviews.name, before.name, table.to_text(width=120)
-    )
-    create_table_artifact(
-        table.to_records(),
-        key="data-drift",
-        description=f"{reviews.name} of {raw.files[0].path} beside {before.name}, the reviews of the run before",
-    )
+    about = f"{reviews.name} beside {before.name}, the reviews of the run before"
+    logger.info("Drift: {}\n{}", about, table.to_text(width=120))
+    create_table_artifact(table.to_records(), key="data-drift", description=f"Of {raw.files[0].path}: {about}")
     _judge(drift, reviews, before, options)
     return drift
 
@@ -89,14 +80,13 @@ def find_before(store: Store, raw: Manifest, reviews: Manifest) -> Manifest | No
     The same data is what has the same `data_name`. Reviews that no dataset was made of were refused, or their run
     was cut off: they set no measure for the next ones.
     """
-    own = store.written_at(layout.manifest_key(reviews.kind, reviews.id))
+    own = store.written_at(reviews.key)
     used = {one.inputs.get("reviews") for one in _readable(store, layout.DATASETS)}
     older: list[tuple[datetime, str, Manifest]] = []
     for one in _readable(store, layout.REVIEWS_KIND):
-        written_at = store.written_at(layout.manifest_key(one.kind, one.id))
-        is_older = own is not None and written_at is not None and (written_at, one.id) < (own, reviews.id)
-        if is_older and one.id in used and _name_of_raw(store, one) == data_name(raw):
-            assert written_at is not None  # noqa: S101 - for the type checker
+        written_at = store.written_at(one.key)
+        is_older = own and written_at and (written_at, one.id) < (own, reviews.id)
+        if written_at and is_older and one.id in used and _name_of_raw(store, one) == data_name(raw):
             older.append((written_at, one.id, one))
     return max(older, default=(None, "", None))[2]
 
@@ -125,8 +115,7 @@ def _name_of_raw(store: Store, reviews: Manifest) -> str | None:
 def _publish(places: PlaceOptions, reviews: Manifest, before: Manifest, limits: DriftLimits) -> Drift:
     def build(folder: Path) -> dict[str, Any]:
         figures = compare_reviews(_profile(places, before), _profile(places, reviews), limits)
-        record = [_record(figure) for figure in figures]
-        (folder / layout.DRIFT).write_bytes(canonical.encode({"figures": record}, indent=2))
+        (folder / layout.DRIFT).write_bytes(canonical.encode({"figures": list(map(_record, figures))}, indent=2))
         return {"n_figures": len(figures), "n_beyond": len(beyond(figures))}
 
     published = publish_once(
@@ -159,9 +148,8 @@ def _judge(drift: Drift, reviews: Manifest, before: Manifest, options: DriftOpti
     if not passed:
         logger.info("Drift: {} is within all limits of {}, the reviews of the run before", reviews.name, before.name)
         return
-    sentence = f"{reviews.name} differs from {before.name}, the reviews of the run before: " + "; ".join(
-        say_beyond(figure) for figure in passed
-    )
+    figures = "; ".join(map(say_beyond, passed))
+    sentence = f"{reviews.name} differs from {before.name}, the reviews of the run before: {figures}"
     look = f"Look at both ('python flows/store.py show {drift.artifact.name}'; table data-drift in the Prefect UI)"
     if options.drift == "refuse":
         raise DriftRefused(f"{sentence}. {look}, and run again with --drift warn if these reviews are right.")

@@ -1,13 +1,11 @@
 """Gather the evidence of a report on the tested models: differences, findings, segments and a few users."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 from prefect import task
 
 from evaluation.assess import USERS_K, items_by_user
@@ -46,8 +44,6 @@ N_EXAMPLES = 4
 N_HISTORY = 12
 N_RECOMMENDED = 10
 
-Rows = list[dict[str, Any]]
-
 
 def gather_evidence(places: PlaceOptions, split: Manifest, tested: Sequence[Scored], chosen: Scored) -> Evidence:
     """Return the evidence on the models that were tested.
@@ -72,20 +68,9 @@ def gather_evidence(places: PlaceOptions, split: Manifest, tested: Sequence[Scor
 
 
 def _compare(places: PlaceOptions, ranked: Sequence[Scored], chosen: Scored) -> list[Comparison]:
-    values = read_users(places, chosen.scores, PRIMARY)
-    return adjust(
-        [
-            compare_paired(
-                chosen.candidate.label,
-                one.candidate.label,
-                PRIMARY,
-                values,
-                read_users(places, one.scores, PRIMARY),
-            )
-            for one in ranked
-            if one is not chosen
-        ]
-    )
+    values, label = read_users(places, chosen.scores, PRIMARY), chosen.candidate.label
+    others = [(one.candidate.label, read_users(places, one.scores, PRIMARY)) for one in ranked if one is not chosen]
+    return adjust([compare_paired(label, other, PRIMARY, values, theirs) for other, theirs in others])
 
 
 def _findings(
@@ -146,13 +131,11 @@ def look_for_leaks(places: PlaceOptions, split: Manifest, model: Manifest) -> Fi
     its_split = artifacts.find(store, layout.SPLITS, model.inputs["split"])
     if fitted is None or its_split is None:
         raise InvalidInput(f"{store.uri} no longer has the fit or the split of models/{model.id}; evaluate without it.")
-    learnt = _keys(read_parts(places, its_split, learnt_parts(fitted), ["user_idx", "item_idx"]))
-    held = _keys(read_parts(places, split, ("test",), ["user_idx", "item_idx"]))
+    columns = ["user_idx", "item_idx"]
+    parts = ((its_split, learnt_parts(fitted)), (split, ("test",)))
+    tables = (read_parts(places, of, names, columns) for of, names in parts)
+    learnt, held = (pair_keys(*(np.asarray(rows[name]) for name in columns)) for rows in tables)
     return find_known_leak(int(np.isin(held, learnt).sum()), len(held))
-
-
-def _keys(rows: pa.Table) -> NDArray[np.int64]:
-    return pair_keys(np.asarray(rows["user_idx"]), np.asarray(rows["item_idx"]))
 
 
 def find_what_was_taken_out(lists: Scored) -> Finding:
@@ -187,27 +170,20 @@ def find_examples(
         item_id = str(item_ids[row["item_idx"]])
         return titles.get(item_id, item_id)
 
-    return [
-        _example(str(user_ids[user]), name_item, *(_of_user(rows, user) for rows in (learnt, held_out, lists)))
-        for user in users.tolist()
-    ]
+    def show(user: int) -> ExampleUser:
+        past, wanted, listed = (
+            rows.filter(pc.equal(rows["user_idx"], user)).to_pylist() for rows in (learnt, held_out, lists)
+        )
+        latest = sorted(past, key=lambda row: -(row["timestamp"] or 0))[:N_HISTORY]
+        hits = {row["item_idx"] for row in wanted}
+        return ExampleUser(
+            str(user_ids[user]),
+            [HistoryEntry(name_item(row), row["rating"], _day(row["timestamp"])) for row in latest],
+            [name_item(row) for row in wanted],
+            [RecommendedItem(row["rank"], name_item(row), row["score"], row["item_idx"] in hits) for row in listed],
+        )
 
-
-def _of_user(rows: pa.Table, user: int) -> Rows:
-    return list(rows.filter(pc.equal(rows["user_idx"], user)).to_pylist())
-
-
-def _example(
-    user_id: str, name_item: Callable[[Mapping[str, Any]], str], learnt: Rows, held_out: Rows, lists: Rows
-) -> ExampleUser:
-    wanted = {row["item_idx"] for row in held_out}
-    latest = sorted(learnt, key=lambda row: -(row["timestamp"] or 0))[:N_HISTORY]
-    return ExampleUser(
-        user_id,
-        [HistoryEntry(name_item(row), row["rating"], _day(row["timestamp"])) for row in latest],
-        [name_item(row) for row in held_out],
-        [RecommendedItem(row["rank"], name_item(row), row["score"], row["item_idx"] in wanted) for row in lists],
-    )
+    return [show(user) for user in users.tolist()]
 
 
 def _day(timestamp: int | None) -> date | None:

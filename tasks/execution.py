@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from functools import cache
 from typing import Any, TypedDict
-from uuid import UUID
 
 from distributed.scheduler import KilledWorker
 from loguru import logger
@@ -24,7 +23,7 @@ from pyspark.sql import SparkSession
 from tqdm import tqdm
 
 from schema.s3 import S3Access
-from spark.jvm import JvmLine, Listener
+from spark.jvm import Listener
 from spark.options import SparkOptions, describe_sizes, machine_bytes
 from spark.session import open_session
 from storage import artifacts, layout
@@ -35,6 +34,7 @@ from tasks.store import local_file, scratch_folder
 
 TRANSIENT = (ConnectionError, TimeoutError, KilledWorker, Py4JNetworkError)
 UPDATE_SECONDS = 2.0
+LEASE_SECONDS = 60.0  # after which the place of a process that was killed is free again
 
 Advance = Callable[[int, int | None], None]
 
@@ -67,60 +67,36 @@ def progress(title: str, *, key: str, unit: str) -> Iterator[Advance]:
         key: Key of the artifact, which begins with ``progress-`` on the page: lower-case letters, digits and dashes.
         unit: What is counted; ``B`` is shown in powers of 1024.
     """
-    artifact = _Artifact(key, title)
-    with tqdm(
-        desc=title,
-        unit=unit,
-        unit_scale=unit == "B",
-        unit_divisor=1024,
-        leave=False,
-        disable=not sys.stderr.isatty(),
-    ) as bar:
+    is_in_run = bool(TaskRunContext.get() or FlowRunContext.get())
+    artifact: Any = create_progress_artifact(0.0, key=f"progress-{key}", description=title) if is_in_run else None
+    n_done, shown_at = 0, time.monotonic()
+
+    def show(percent: float) -> None:
+        if is_in_run:
+            update_progress_artifact(artifact, percent, description=f"{title}: {n_done:,} done")
+
+    is_hidden = not sys.stderr.isatty()
+    with tqdm(desc=title, unit=unit, unit_scale=unit == "B", unit_divisor=1024, leave=False, disable=is_hidden) as bar:
 
         def advance(done: int, total: int | None) -> None:
+            nonlocal n_done, shown_at
             bar.total = total
-            bar.update(done - bar.n)
-            artifact.show(done, total)
+            bar.update(done - n_done)
+            n_done, now = done, time.monotonic()
+            if now - shown_at >= UPDATE_SECONDS:
+                shown_at = now
+                show(100.0 * min(done, total) / total if total else 0.0)
 
         yield advance
-        artifact.finish()
-
-
-class _Artifact:
-    """A progress artifact of the running task or flow, updated at most every few seconds."""
-
-    def __init__(self, key: str, title: str) -> None:
-        self._title = title
-        self._shown_at = time.monotonic()
-        self._n_done = 0
-        self._id: UUID | None = None
-        if TaskRunContext.get() or FlowRunContext.get():
-            made: Any = create_progress_artifact(0.0, key=f"progress-{key}", description=title)
-            self._id = made
-
-    def show(self, done: int, total: int | None) -> None:
-        """Show how far the work is: as a share where the total is known, in words either way."""
-        self._n_done = done
-        now = time.monotonic()
-        if now - self._shown_at >= UPDATE_SECONDS:
-            self._shown_at = now
-            self._update(100.0 * min(done, total) / total if total else 0.0)
-
-    def finish(self) -> None:
-        """Show that the work is done."""
-        self._update(100.0)
-
-    def _update(self, percent: float) -> None:
-        if self._id is not None:
-            update_progress_artifact(self._id, percent, description=f"{self._title}: {self._n_done:,} done")
-
-
-LEASE_SECONDS = 60.0  # after which the place of a process that was killed is free again
+    show(100.0)
 
 
 @contextmanager
 def open_spark(options: SparkOptions, places: PlaceOptions, name: str) -> Iterator[SparkSession]:
     """Yield a Spark session that reaches the store, and close it at the end, whatever happens.
+
+    Spark's driver is the process of the flow, and a process has one session at a time. A global concurrency limit of
+    Prefect named ``spark-on-HOST``, where there is one, says how many processes of a machine may have one.
 
     Raises:
         InvalidInput: If no suitable Java is found, or the JVM does not start.
@@ -156,12 +132,8 @@ def _wait_for_place(stack: ExitStack) -> None:
 
 def _listener() -> Listener:
     """Return a listener that logs Spark's warnings as those of the run that opens it now."""
-    run = copy_context()
-
-    def log(line: JvmLine) -> None:
-        logger.bind(source="spark").log(line.level, "{}: {}", line.logger, line.message)
-
-    return lambda line: run.run(log, line)
+    run, log = copy_context(), logger.bind(source="spark").log
+    return lambda line: run.run(log, line.level, "{}: {}", line.logger, line.message)
 
 
 @cache

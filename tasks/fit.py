@@ -1,7 +1,6 @@
 """Fit a candidate on some parts of a split, and load what was fitted."""
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +56,11 @@ def fit(
     """
     kind = candidate.kind
     needs_spark = "spark" in kind.needs
-    interactions = Interactions(
-        split.count("n_users"), split.count("n_items"), partial(_read_column, places, split, parts)
-    )
+
+    def read(name: str) -> NDArray[Any]:
+        return np.asarray(read_parts(places, split, parts, [name])[name])
+
+    interactions = Interactions(split.count("n_users"), split.count("n_items"), read)
 
     def build(folder: Path) -> dict[str, Any]:
         if not needs_spark:
@@ -73,23 +74,15 @@ def fit(
         logger.info("BLAS that Spark found: {}", blas)
         return {"blas": blas}
 
+    about = {"model": candidate.model, "keep_spark_model": keep_spark_model}
     return publish_once(
         places,
         layout.FITS,
         inputs={"split": split.id},
-        parameters={
-            "parts": list(parts),
-            "model": candidate.model,
-            "keep_spark_model": keep_spark_model,
-            **candidate.parameters,
-        },
+        parameters={"parts": list(parts), **about, **candidate.parameters},
         build=build,
         uses=[type(kind)],
     )
-
-
-def _read_column(places: PlaceOptions, split: Manifest, parts: Parts, name: str) -> NDArray[Any]:
-    return np.asarray(read_parts(places, split, parts, [name])[name])
 
 
 def _factorise_with(

@@ -1,9 +1,7 @@
 """Fetch the raw file, and ingest it into reviews and quarantine: in partitions, each check a task of its own."""
 
-import os
 import re
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.runtime import task_run
 
 from reviews.download import Download, download, is_url, use_local
-from reviews.formats import Format, detect_format
+from reviews.formats import detect_format
 from reviews.ingest import CheckFile, PartitionFile, check_partition, count_reasons, merge_partitions, write_partition
 from reviews.options import DownloadOptions, IngestOptions
 from reviews.parse import read_partitions
@@ -26,9 +24,9 @@ from storage.code_version import Root, code_version
 from storage.identity import artifact_id
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
-from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES, Advance, progress
+from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES, progress
 from tasks.options import PlaceOptions, ReviewsInput
-from tasks.store import local_file, publish_once, scratch_folder
+from tasks.store import find_published, link_or_copy, local_file, publish_once, scratch_folder
 
 
 def name_fetch() -> str:
@@ -76,16 +74,10 @@ def _keep(places: PlaceOptions, got: Download) -> Manifest:
         logger.info("{} is already kept as raw/{}", path.name, digest[:16])
         return found
     with scratch_folder(places, layout.RAW) as folder:
-        _link_or_copy(path, folder / key_name(path.name))
+        link_or_copy(path, folder / key_name(path.name))
+        counts = {"size_bytes": got.size_bytes}
         kept = artifacts.publish(
-            store,
-            layout.RAW,
-            digest,
-            folder,
-            inputs={},
-            parameters={},
-            code_version="",
-            counts={"size_bytes": got.size_bytes},
+            store, layout.RAW, digest, folder, inputs={}, parameters={}, code_version="", counts=counts
         )
     logger.info("{} kept as raw/{}", path.name, digest[:16])
     return kept
@@ -94,13 +86,6 @@ def _keep(places: PlaceOptions, got: Download) -> Manifest:
 def key_name(name: str) -> str:
     """Return a file name that any store can hold as a key."""
     return re.sub(r"[^A-Za-z0-9._=+-]", "_", name).lstrip(".")[-200:] or "reviews"
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _identity(raw: Manifest, options: IngestOptions) -> tuple[dict[str, str], dict[str, Any]]:
@@ -113,10 +98,7 @@ def find_reviews(places: PlaceOptions, raw: Manifest, options: IngestOptions) ->
     """Return the reviews of a raw file if they are published already."""
     code = code_version(read_raw, check_reviews, publish_reviews)
     identity = artifact_id(layout.REVIEWS_KIND, *_identity(raw, options), code)
-    found = artifacts.find(places.open_store(), layout.REVIEWS_KIND, identity)
-    if found:
-        logger.info("reviews/{} is already there: nothing to do", identity)
-    return found
+    return find_published(places.open_store(), layout.REVIEWS_KIND, identity)
 
 
 @task(name="read raw file", task_run_name="read raw file {raw.files[0].path}", **COMPUTE_RETRIES)
@@ -126,7 +108,11 @@ def read_raw(places: PlaceOptions, raw: Manifest, options: IngestOptions, folder
     found = detect_format(path, options.input_columns)
     logger.info("{} is {}", raw.files[0].path, found.describe())
     with progress(f"Reading {raw.files[0].path}", key="read", unit=" lines") as advance:
-        return list(_write_partitions(path, found, options, folder, advance))
+        written: list[PartitionFile] = []
+        for partition in read_partitions(path, found, options.partition_bytes):
+            written.append(write_partition(partition, folder, write_parquet))
+            advance(sum(one.n_lines for one in written), None)
+        return written
 
 
 @task(name="check", task_run_name="check {check} of partition {partition.number}", **COMPUTE_RETRIES)
@@ -153,14 +139,9 @@ def publish_reviews(
 
     def build(folder: Path) -> dict[str, Any]:
         counts = merge_partitions(partitions, checked, folder, options, write_parquet)
-        logger.info(
-            "{:,} reviews of {:,} lines; {:,} in quarantine",
-            counts.n_reviews,
-            counts.n_lines,
-            counts.n_quarantined,
-        )
-        reasons = count_reasons(folder / layout.QUARANTINE)
-        show_reasons(reasons, counts.n_reviews + counts.n_quarantined)
+        sizes = (counts.n_reviews, counts.n_lines, counts.n_quarantined)
+        logger.info("{:,} reviews of {:,} lines; {:,} in quarantine", *sizes)
+        show_reasons(count_reasons(folder / layout.QUARANTINE), counts.n_reviews + counts.n_quarantined)
         return asdict(counts)
 
     return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, build=build, uses=earlier)
@@ -173,24 +154,8 @@ def show_reasons(reasons: Sequence[QuarantineReason], n_rows: int) -> None:
         reasons: Nothing is made where there is none.
         n_rows: Rows read, those that passed and those that did not.
     """
-    rows = [
-        {
-            "reason": row.reason,
-            "rows": row.count,
-            "share": f"{row.count / max(n_rows, 1):.2%}",
-            "example line": row.example_line,
-        }
-        for row in reasons
-    ]
+    columns = ("reason", "rows", "share", "example line")
+    cells = ((row.reason, row.count, f"{row.count / max(n_rows, 1):.2%}", row.example_line) for row in reasons)
+    rows = [dict(zip(columns, row, strict=True)) for row in cells]
     if rows:
         create_table_artifact(rows, key="quarantine", description=f"Why lines were put aside, of {n_rows:,} rows read")
-
-
-def _write_partitions(
-    path: Path, found: Format, options: IngestOptions, folder: Path, advance: Advance
-) -> Iterator[PartitionFile]:
-    n_lines = 0
-    for partition in read_partitions(path, found, options.partition_bytes):
-        yield write_partition(partition, folder, write_parquet)
-        n_lines += partition.n_lines
-        advance(n_lines, None)

@@ -1,9 +1,7 @@
 """Publish models and evaluations with the numbers that were measured, and find published models."""
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +20,8 @@ from storage.protocol import Store
 from tasks.choose import Choice
 from tasks.execution import COMPUTE_RETRIES
 from tasks.options import ModelChoice, PlaceOptions
-from tasks.score import Scored, headline, read_rows
-from tasks.store import local_file, publish_once, read_table
+from tasks.score import Scored, headline, metric_records, read_rows
+from tasks.store import link_or_copy, local_file, publish_once, read_table
 
 
 @dataclass(frozen=True)
@@ -89,15 +87,11 @@ class Window:
 def publish_model(places: PlaceOptions, training: Training) -> Manifest:
     """Publish the chosen candidate, fitted on all data, with its ids, metadata and metrics."""
     lineage, final = training.lineage, training.final
+    dataset, split = lineage.dataset, lineage.split
     return publish_once(
         places,
         layout.MODELS,
-        inputs={
-            "dataset": lineage.dataset.id,
-            "split": lineage.split.id,
-            "fit": final.fitted.id,
-            "test": final.scores.id,
-        },
+        inputs={"dataset": dataset.id, "split": split.id, "fit": final.fitted.id, "test": final.scores.id},
         parameters={
             "model": final.candidate.model,
             **final.candidate.parameters,
@@ -112,28 +106,17 @@ def publish_model(places: PlaceOptions, training: Training) -> Manifest:
 def write_model(places: PlaceOptions, training: Training, folder: Path) -> dict[str, Any]:
     """Write the files of a model into a folder and return the counts for its manifest."""
     dataset, choice = training.lineage.dataset, training.choice
-    _take_fit(places, training.final.fitted, folder)
+    fitted = training.final.fitted
+    for name in (layout.logical_name(file.path) for file in fitted.files):
+        link_or_copy(local_file(places, fitted, name), folder / name)
     for name, target in ((layout.USER_MAP, layout.USER_IDS), (layout.ITEM_MAP, layout.ITEM_IDS)):
-        (folder / target).parent.mkdir(exist_ok=True)
-        shutil.copyfile(local_file(places, dataset, name), folder / target)
-    measured = _rows(places, [*training.validated, *training.tested])
+        link_or_copy(local_file(places, dataset, name), folder / target)
+    measured = metric_records(places, [*training.validated, *training.tested])
     verdicts = {"guard": figures_of(choice.guard), "lead": figures_of(choice.lead)}
     _write_json(folder / layout.METRICS, {"rows": measured, **verdicts})
     _write_json(folder / layout.METADATA, _metadata(training.lineage, training.final))
     sizes = {name: dataset.counts[name] for name in ("n_users", "n_items")}
     return sizes | headline(read_rows(places, training.final.scores))
-
-
-def _take_fit(places: PlaceOptions, fitted: Manifest, folder: Path) -> None:
-    for file in fitted.files:
-        name = layout.logical_name(file.path)
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source = local_file(places, fitted, name)
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copyfile(source, target)
 
 
 def _metadata(lineage: Lineage, final: Scored) -> Mapping[str, Any]:
@@ -175,19 +158,15 @@ def publish_evaluation(places: PlaceOptions, evaluation: Evaluation) -> Manifest
 def write_evaluation(places: PlaceOptions, evaluation: Evaluation, folder: Path) -> dict[str, Any]:
     """Write the metrics of an evaluation into a folder and return the counts for its manifest."""
     record = {
-        "rows": _rows(places, evaluation.tested),
-        "windows": [{"label": label, "rows": _rows(places, scored)} for label, scored in evaluation.windows],
+        "rows": metric_records(places, evaluation.tested),
+        "windows": [{"label": label, "rows": metric_records(places, scored)} for label, scored in evaluation.windows],
         "original": [
-            {"label": label, "rows": [*_rows(places, [one]), *_rows(places, [one], "held_out_only")]}
+            {"label": label, "rows": [*metric_records(places, [one]), *metric_records(places, [one], "held_out_only")]}
             for label, one in evaluation.original
         ],
     }
     _write_json(folder / layout.METRICS, record)
     return headline(read_rows(places, evaluation.subject.scores)) | {"label": evaluation.subject.candidate.label}
-
-
-def _rows(places: PlaceOptions, scored: Sequence[Scored], kind: str = "rows") -> list[dict[str, Any]]:
-    return [asdict(row) for one in scored for row in read_rows(places, one.scores, kind)]
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -220,7 +199,10 @@ def find_model(places: PlaceOptions, choice: ModelChoice) -> tuple[Manifest, Man
         InvalidInput: If no such model is published, or none is named and there is no champion.
     """
     store = places.open_store()
-    return require_model(store, choice.model_id or _champion_id(store))
+    chosen = choice.model_id or champion_id(store)
+    if chosen is None:
+        raise InvalidInput(f"{store.uri} has no champion yet. Name a published model with --model ID.")
+    return require_model(store, chosen)
 
 
 def require_model(store: Store, model_id: str) -> tuple[Manifest, Manifest]:
@@ -285,10 +267,3 @@ def find_lineage(places: PlaceOptions, dataset: Manifest, split: Manifest) -> Li
             f"{store.uri} no longer has what datasets/{dataset.id} came from. Name the reviews with --input."
         )
     return Lineage(raw, reviews, dataset, split)
-
-
-def _champion_id(store: Store) -> str:
-    found = champion_id(store)
-    if found is None:
-        raise InvalidInput(f"{store.uri} has no champion yet. Name a published model with --model ID.")
-    return found

@@ -28,10 +28,14 @@ def without_secrets(source: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-class LogOptions(BaseModel):
-    """What is logged, and how it is written."""
+class Options(BaseModel):
+    """Options that are set once; unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LogOptions(Options):
+    """What is logged, and how it is written."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level of log lines.")
     log_format: LogFormat = Field(
@@ -45,10 +49,8 @@ class RunOptions(LogOptions):
     environment: str = Field("development", description="Name of this installation; a tag of Prefect and MLflow runs.")
 
 
-class StoreOptions(BaseModel):
+class StoreOptions(Options):
     """Where artifacts are."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     store_uri: str = Field(
         "data/store",
@@ -76,10 +78,8 @@ class PlaceOptions(StoreOptions):
         return self.work_dir / "cache"
 
 
-class ReviewsInput(BaseModel):
+class ReviewsInput(Options):
     """Reviews to read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     input_reviews: str | None = Field(
         None,
@@ -94,10 +94,8 @@ class ReviewsInput(BaseModel):
         return source and without_secrets(source)
 
 
-class ProductsInput(BaseModel):
+class ProductsInput(Options):
     """Products to name in the report."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     input_products: Path | None = Field(
         None,
@@ -128,10 +126,8 @@ SelectionMetric = Literal[
 ]
 
 
-class SelectionOptions(BaseModel):
+class SelectionOptions(Options):
     """How the model is chosen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     select_by: SelectionMetric = Field(
         "ndcg_10",
@@ -148,10 +144,8 @@ class SelectionOptions(BaseModel):
         return Metric.parse(self.select_by)
 
 
-class EvaluationOptions(BaseModel):
+class EvaluationOptions(Options):
     """Which users are evaluated."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     evaluate_users: PositiveInt | None = Field(
         None, description="Evaluate a seeded sample of so many users; without it, all. Marked wherever shown."
@@ -161,10 +155,8 @@ class EvaluationOptions(BaseModel):
     )
 
 
-class SubjectOptions(BaseModel):
+class SubjectOptions(Options):
     """What is evaluated."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     recommendations_file: Path | None = Field(
         None,
@@ -192,10 +184,8 @@ class SubjectOptions(BaseModel):
     )
 
 
-class RecommendOptions(BaseModel):
+class RecommendOptions(Options):
     """Recommendations."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     top_n: PositiveInt = Field(10, description="Recommendations per user.")
     recommend_block_users: PositiveInt = Field(
@@ -203,10 +193,8 @@ class RecommendOptions(BaseModel):
     )
 
 
-class PromotionOptions(BaseModel):
+class PromotionOptions(Options):
     """Promotion, rollback and history."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     promotion_margin: float = Field(
         0.05,
@@ -249,10 +237,8 @@ class PromotionOptions(BaseModel):
         return self
 
 
-class ModelChoice(BaseModel):
+class ModelChoice(Options):
     """Which published model is used."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model_id: str | None = Field(
         None,
@@ -261,10 +247,8 @@ class ModelChoice(BaseModel):
     )
 
 
-class TrackingOptions(BaseModel):
+class TrackingOptions(Options):
     """Where runs are tracked."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mlflow_tracking_uri: str = Field(
         "sqlite:///mlflow.db", description="MLflow tracking server, or an SQLite file in the working folder."

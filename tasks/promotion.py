@@ -17,7 +17,6 @@ from models.registry import Candidate
 from reports.promotion import decision_record
 from reports.verdicts import say_finding
 from schema.errors import CorruptObject, InvalidInput
-from schema.metric import Metric
 from schema.verdicts import Finding, Guard, Verdict
 from storage import artifacts, canonical, layout
 from storage.champion import ChampionHistory, ChampionTerm, predecessors, promote, read_history
@@ -29,7 +28,7 @@ from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES
 from tasks.fit import candidate_of
 from tasks.model import newest_model, require_model
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
-from tasks.score import Scored, read_rows, read_users
+from tasks.score import Scored, metric_records, read_users
 from tasks.store import LEARNT, local_file, publish_once, read_parts, read_table
 
 PART = "test"
@@ -54,9 +53,15 @@ class Challenge:
     findings: tuple[Finding, ...]
 
     @property
+    def models(self) -> dict[str, Manifest]:
+        """Challenger and, where there is one, champion by their roles."""
+        found = {"challenger": self.challenger, "champion": self.champion}
+        return {role: model for role, model in found.items() if model}
+
+    @property
     def candidates(self) -> tuple[Candidate, ...]:
         """What challenger and champion are fits of."""
-        return tuple(candidate_of(model) for model in (self.challenger, self.champion) if model)
+        return tuple(map(candidate_of, self.models.values()))
 
 
 @dataclass(frozen=True)
@@ -89,32 +94,28 @@ def find_challenge(places: PlaceOptions, choice: ModelChoice) -> Challenge:
         raise InvalidInput(f"{store.uri} no longer has the split of models/{challenger.id}: train a challenger again.")
     if history.champion_id in (None, challenger.id):
         return Challenge(challenger, challenger if history.champion_id else None, split, history, ())
-    champion = _find_champion(store, str(history.champion_id))
-    _require_columns(candidate_of(champion), split)
+    champion = _find_champion(store, str(history.champion_id), split)
     findings = tuple(_find_differences(places, challenger, champion, dataset, history.terms))
     for finding in findings:
         logger.log("WARNING" if finding.is_warning else "INFO", "{}", say_finding(finding))
     return Challenge(challenger, champion, split, history, findings)
 
 
-def _find_champion(store: Store, champion_id: str) -> Manifest:
+def _find_champion(store: Store, champion_id: str, split: Manifest) -> Manifest:
     champion = artifacts.find(store, layout.MODELS, champion_id)
     if champion is None:
         raise InvalidInput(
             f"The champion, models/{champion_id}, is no longer in {store.uri}: nothing can be compared with it. Put a "
             "model in its place with --rollback --model ID --reason TEXT."
         )
+    candidate = candidate_of(champion)
+    for column in sorted(candidate.kind.needs & {"ratings", "timestamps"}):
+        if not split.counts[f"has_{column}"]:
+            raise InvalidInput(
+                f"The champion, {candidate.label}, needs {column}, and splits/{split.id} of the challenger has none: "
+                "the two cannot be compared. Train a challenger on data that have them."
+            )
     return champion
-
-
-def _require_columns(candidate: Candidate, split: Manifest) -> None:
-    needed = candidate.kind.needs & {"ratings", "timestamps"}
-    missing = [name for name in sorted(needed) if not split.counts[f"has_{name}"]]
-    if missing:
-        raise InvalidInput(
-            f"The champion, {candidate.label}, needs {missing[0]}, and splits/{split.id} of the challenger has none: "
-            "the two cannot be compared. Train a challenger on data that have them."
-        )
 
 
 def _find_differences(
@@ -166,17 +167,18 @@ def decide(
         InvalidInput: If the metric is not kept for each user.
     """
     is_new = False
-    roles = {"challenger": challenge.challenger, "champion": challenge.champion}
-    models = {role: model for role, model in roles.items() if model}
 
     def build(folder: Path) -> dict[str, Any]:
         nonlocal is_new
         is_new = True
-        rows = [row for one in scored for row in read_rows(places, one.scores)]
-        metrics = {"rows": [asdict(row) for row in rows]}
+        metrics = {"rows": metric_records(places, scored)}
         (folder / layout.METRICS).write_bytes(canonical.encode(metrics, indent=2))
         verdict = _judge(places, challenge, scored, selection, evaluation, options.promotion_margin)
-        about = {role: _describe(model, scored, selection.metric) for role, model in models.items()}
+        about = {
+            role: {"model_id": model.id, "label": one.candidate.label, "value": one.value(selection.metric)}
+            for role, model in challenge.models.items()
+            for one in [_find(scored, model)]
+        }
         record = decision_record(verdict, about, challenge.findings)
         for one in record["conditions"]:
             logger.log("INFO" if one["met"] else "WARNING", "{}: {}", one["name"].capitalize(), one["sentence"])
@@ -186,7 +188,7 @@ def decide(
     promotion = publish_once(
         places,
         layout.PROMOTIONS,
-        inputs={**{role: model.id for role, model in models.items()}, "split": challenge.split.id},
+        inputs={**{role: model.id for role, model in challenge.models.items()}, "split": challenge.split.id},
         parameters={
             **selection.model_dump(mode="json"),
             "margin": options.promotion_margin,
@@ -195,7 +197,7 @@ def decide(
             "findings": [asdict(finding) for finding in challenge.findings],
         },
         build=build,
-        uses=[decision_record],
+        uses=[decision_record, Challenge],
     )
     path = local_file(places, promotion, layout.DECISION)
     return Decision(promotion, canonical.decode_object(path.read_bytes(), str(path)), is_new)
@@ -218,14 +220,13 @@ def _judge(
         )
     guard = judge_metrics(metric, try_yardsticks(places, challenge.split, scored, evaluation, LEARNT, PART))
     challenger = _find(scored, challenge.challenger)
+    champion = _find(scored, challenge.champion) if challenge.champion else None
     popularity = next(one for one in scored if one.candidate.kind.role == "popular")
-    competing = [challenger, popularity, *([_find(scored, challenge.champion)] if challenge.champion else [])]
-    values, popularity_values, *champion_values = (read_users(places, one.scores, metric) for one in competing)
     return judge_challenger(
         metric,
-        values,
-        champion_values[0] if champion_values else None,
-        popularity_values,
+        read_users(places, challenger.scores, metric),
+        read_users(places, champion.scores, metric) if champion else None,
+        read_users(places, popularity.scores, metric),
         guard,
         tuple(_look_for_leaks(places, challenge.split, challenger.value(metric) or 0.0, guard)),
         margin_share,
@@ -247,11 +248,6 @@ def _look_for_leaks(places: PlaceOptions, split: Manifest, value: float, guard: 
 def _find(scored: Sequence[Scored], model: Manifest) -> Scored:
     candidate = candidate_of(model)
     return next(one for one in scored if one.candidate == candidate)
-
-
-def _describe(model: Manifest, scored: Sequence[Scored], metric: Metric) -> dict[str, Any]:
-    one = _find(scored, model)
-    return {"model_id": model.id, "label": one.candidate.label, "value": one.value(metric)}
 
 
 @task(name="find predecessor")

@@ -26,7 +26,7 @@ from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES
 from tasks.fit import candidate_of, load_model
 from tasks.options import PlaceOptions, RecommendOptions
-from tasks.store import read_parts, read_table, scratch_folder
+from tasks.store import find_published, read_parts, read_table, scratch_folder
 
 WORTH_SENDING = 1024
 READING = Lock()
@@ -60,10 +60,7 @@ def _code_of(model: Manifest) -> str:
 @task(name="find recommendations", task_run_name="find recommendations of model {model.id}")
 def find_recommendations(places: PlaceOptions, model: Manifest, options: RecommendOptions) -> Manifest | None:
     """Return the recommendations if they are published already."""
-    found = artifacts.find(places.open_store(), layout.RECOMMENDATIONS, recommendations_id(model, options))
-    if found:
-        logger.info("recommendations/{} is already there: nothing to do", found.id)
-    return found
+    return find_published(places.open_store(), layout.RECOMMENDATIONS, recommendations_id(model, options))
 
 
 @task(name="recommend", task_run_name="recommend to users from {first_user}", **COMPUTE_RETRIES)
@@ -84,7 +81,9 @@ def recommend_block(
         lists = folder / layout.LISTS
         lists.mkdir()
         name = f"part-{first_user // options.recommend_block_users:05d}.parquet"
-        table = _with_ids(rows, places, dataset)
+        user_ids, item_ids = (read_table(places, dataset, name) for name in (layout.USER_MAP, layout.ITEM_MAP))
+        table = rows.add_column(1, "user_id", user_ids["user_id"].take(rows["user_idx"]))
+        table = table.add_column(4, "item_id", item_ids["item_id"].take(rows["item_idx"]))
         write_parquet([table], lists / name, table.schema)
         identity = recommendations_id(model, options)
         files = artifacts.add_files(places.open_store(), layout.RECOMMENDATIONS, identity, folder)
@@ -129,21 +128,6 @@ def recommended_rows(ranking: FittedModel, users: np.ndarray, seen: ItemsByUser,
             "rank": ranks[is_item],
             "item_idx": items[is_item],
             "score": scores[is_item],
-        }
-    )
-
-
-def _with_ids(rows: pa.Table, places: PlaceOptions, dataset: Manifest) -> pa.Table:
-    user_ids = read_table(places, dataset, layout.USER_MAP)["user_id"]
-    item_ids = read_table(places, dataset, layout.ITEM_MAP)["item_id"]
-    return pa.table(
-        {
-            "user_idx": rows["user_idx"],
-            "user_id": user_ids.take(rows["user_idx"]),
-            "rank": rows["rank"],
-            "item_idx": rows["item_idx"],
-            "item_id": item_ids.take(rows["item_idx"]),
-            "score": rows["score"],
         }
     )
 
@@ -207,17 +191,13 @@ def _blocks(users: NDArray[np.int64], block_users: int, n_threads: int = 1) -> l
 
 
 def _rank_block(source: _Source, k: int, users: NDArray[np.int64]) -> Lists:
-    model, seen = _read(source)
+    with READING:  # of the threads of a worker that want the same model, one reads it
+        model, seen = _read(source)
     return model.rank(users, seen.take(users), k)[0]
 
 
-def _read(source: _Source) -> tuple[FittedModel, ItemsByUser]:
-    with READING:  # of the threads of a worker that want the same model, one reads it
-        return _read_once(source)
-
-
 @lru_cache(maxsize=2)
-def _read_once(source: _Source) -> tuple[FittedModel, ItemsByUser]:
+def _read(source: _Source) -> tuple[FittedModel, ItemsByUser]:
     """Return a model and the items that users have seen, once for all blocks that a worker gets."""
     split = _found(source.places, layout.SPLITS, source.split_id)
     model = _found(source.places, source.kind, source.model_id)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ from loguru import logger
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
-from models.registry import Candidate
 from reports.data_summary import summarise_interactions
 from reports.report import TEMPLATES, render_report
 from reports.report_input import (
@@ -34,7 +33,7 @@ from schema.verdicts import Finding
 from storage import layout
 from storage.code_version import Root
 from storage.manifest import Manifest
-from tasks.choose import scored_model
+from tasks.choose import scored_models
 from tasks.evidence import find_examples, gather_evidence
 from tasks.execution import COMPUTE_RETRIES
 from tasks.ingest import raw_file, show_reasons
@@ -132,23 +131,24 @@ def report_of_training(
     titles = read_titles(raw_file(places, products)).titles if products else {}
     data = summarise_data(places, lineage)
     return ReportInput(
-        title=f"Recommender trained on {_input_name(data)}",
+        title=f"Recommender trained on {data.input_name}",
         ids=_ids(lineage, model.id, {"validation": training.validated, "test": training.tested}),
         data=data,
-        test=_scored_models(places, training.tested, chosen),
-        candidates=_scored_models(places, training.validated, chosen),
+        test=scored_models(places, training.tested, chosen),
+        candidates=scored_models(places, training.validated, chosen),
         evidence=gather_evidence(places, lineage.split, training.tested, refit),
         guard=choice.guard,
         lead=choice.lead,
-        curve=[(_iterations(one.candidate), _primary(places, one)) for one in training.curve],
+        curve=[_curve_point(places, one) for one in training.curve],
         examples=find_examples(places, lineage.dataset, lineage.split, refit.fitted, titles),
         sampled_users=_sampled_users(refit.scores),
     )
 
 
-def _iterations(candidate: Candidate) -> int:
-    name = candidate.kind.iterations
-    return int(candidate.parameters[name]) if name else 0
+def _curve_point(places: PlaceOptions, one: Scored) -> tuple[int, MetricRow]:
+    """Return the iterations of a candidate and what it reached."""
+    name, rows = one.candidate.kind.iterations, read_rows(places, one.scores)
+    return int(one.candidate.parameters[name]) if name else 0, next(row for row in rows if row.key == PRIMARY)
 
 
 def report_of_evaluation(places: PlaceOptions, evaluation: Evaluation, findings: Sequence[Finding]) -> ReportInput:
@@ -157,13 +157,13 @@ def report_of_evaluation(places: PlaceOptions, evaluation: Evaluation, findings:
     evidence = gather_evidence(places, lineage.split, tested, subject)
     data = summarise_data(places, lineage)
     return ReportInput(
-        title=f"{subject.candidate.label} on {_input_name(data)}",
+        title=f"{subject.candidate.label} on {data.input_name}",
         ids=_ids(lineage, subject.fitted.id, {"test": tested}),
         data=data,
-        test=_scored_models(places, tested, subject.candidate),
+        test=scored_models(places, tested, subject.candidate),
         evidence=replace(evidence, findings=[*findings, *evidence.findings]),
         windows=[
-            WindowScores(label, _scored_models(places, scored, subject.candidate))
+            WindowScores(label, scored_models(places, scored, subject.candidate))
             for label, scored in evaluation.windows
         ],
         original=[row_of_original(places, label, one) for label, one in evaluation.original],
@@ -177,7 +177,7 @@ def summarise_data(places: PlaceOptions, lineage: Lineage) -> DataSummary:
     return DataSummary(
         is_sample_data=bool(len(user_ids)) and is_sample_user(user_ids[0].as_py()),
         source=Source(raw.path.rsplit("/", 1)[-1], raw.sha256, raw.size_bytes),
-        reviews=_review_counts(lineage.reviews),
+        reviews=ReviewCounts(**_counts(lineage.reviews, ReviewCounts)),
         dataset=_dataset_counts(places, lineage.dataset),
         min_interactions=int(str(lineage.dataset.parameters["min_interactions"])),
         quarantine=count_reasons(local_file(places, lineage.reviews, layout.QUARANTINE)),
@@ -187,17 +187,15 @@ def summarise_data(places: PlaceOptions, lineage: Lineage) -> DataSummary:
     )
 
 
-def _review_counts(reviews: Manifest) -> ReviewCounts:
-    names = ("n_lines", "n_blank", "n_reviews", "n_quarantined", "has_ratings", "has_timestamps", "n_distinct_ratings")
-    counts: dict[str, Any] = {name: reviews.counts[name] for name in names}
-    return ReviewCounts(**counts)
-
-
 def _dataset_counts(places: PlaceOptions, dataset: Manifest) -> DatasetCounts:
     record = json.loads(local_file(places, dataset, layout.K_CORE).read_bytes())
-    names = ("n_reviews", "n_sampled", "n_duplicates", "n_interactions", "n_users", "n_items")
-    counts: dict[str, Any] = {name: dataset.count(name) for name in names}
+    counts = _counts(dataset, DatasetCounts, without=("passes", "left_by_k"))
     return DatasetCounts(**counts, passes=tuple(KCorePass(**core) for core in record["passes"]))
+
+
+def _counts(artifact: Manifest, record: type, without: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the counts of an artifact that a record has fields for."""
+    return {one.name: artifact.counts[one.name] for one in fields(record) if one.name not in without}
 
 
 def _split_summary(split: Manifest) -> SplitSummary:
@@ -220,29 +218,16 @@ def _notes(lineage: Lineage) -> list[str]:
     return notes
 
 
-def _input_name(data: DataSummary) -> str:
-    return "sample data" if data.is_sample_data else data.source.name
-
-
 def _ids(lineage: Lineage, model_id: str, scored: Mapping[str, Sequence[Scored]]) -> ArtifactIds:
     scores = {f"{one.candidate.label} on {part}": one.scores.id for part, some in scored.items() for one in some}
-    return ArtifactIds(
-        lineage.raw.id, lineage.reviews.id, lineage.dataset.id, lineage.split.id, model_id, scores=scores
-    )
+    made = {role: one.id for role, one in vars(lineage).items()}
+    return ArtifactIds(**made, model=model_id, scores=scores)
 
 
 def _sampled_users(scores: Manifest) -> int | None:
     """Return how many users were evaluated, where that is a sample."""
     n_users = scores.count("n_users")
     return n_users if n_users < scores.count("n_warm_users") else None
-
-
-def _primary(places: PlaceOptions, one: Scored) -> MetricRow:
-    return next(row for row in read_rows(places, one.scores) if row.key == PRIMARY)
-
-
-def _scored_models(places: PlaceOptions, scored: Sequence[Scored], chosen: Candidate) -> list[ScoredModel]:
-    return [scored_model(places, one, is_chosen=one.candidate == chosen) for one in scored]
 
 
 def row_of_original(places: PlaceOptions, label: str, one: Scored) -> ScoredModel:

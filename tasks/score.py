@@ -1,7 +1,8 @@
 """Score candidates on a held-out part of a split: full catalogue, seen items excluded, 95 % intervals over users."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,52 @@ class Scored:
 
 
 Measure = Callable[[Measured, HeldOut, pa.Table], Mapping[str, Any] | None]
-"""Measures what is held out, and returns more counts for the manifest, if there are any."""
+"""Measures what is held out, and returns more counts for the manifest, if there are any; defined in its step."""
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A measurement of a candidate on one part of a split, with the parts that users have seen items of."""
+
+    places: PlaceOptions
+    split: Manifest
+    candidate: Candidate
+    part: str
+    learnt: tuple[str, ...]
+    options: EvaluationOptions
+
+    @property
+    def about(self) -> About:
+        """Model, parameters and part, as metric rows name them."""
+        return self.candidate.model, dict(self.candidate.parameters), self.part
+
+    def hold_out(self, held_rows: pa.Table) -> HeldOut:
+        """Return who is evaluated on what.
+
+        Raises:
+            InvalidInput: If no user has rows both in what is learnt from and in the part.
+        """
+        rows = read_parts(self.places, self.split, self.learnt, ["user_idx", "item_idx", "timestamp"])
+        n_users, n_items = self.split.count("n_users"), self.split.count("n_items")
+        held_out = hold_out(rows, held_rows, n_users, n_items, self.options.evaluate_users)
+        if not len(held_out.users):
+            raise InvalidInput(
+                f"None of {len(held_out.cold)} users with rows in {self.part} has a row to learn from; expected one or "
+                "more. Choose another split (--split, --split-at)."
+            )
+        return held_out
+
+    def measure_model(self, model: Manifest, measured: Measured, held_out: HeldOut, held_rows: pa.Table) -> None:
+        """Measure the lists of a model if it ranks, and its scores of held-out rows if it scores pairs."""
+        kind, block_users = self.candidate.kind, self.options.evaluate_block_users
+        rank = partial(rank_users, self.places, self.split, model, self.learnt, block_users=block_users)
+        if kind.ranks:
+            measure_lists(measured, rank(held_out.users, max(DEFAULT_KS)), held_out, self.about)
+        if kind.ranks and kind.is_impersonal:
+            measured.segments += assess_cold_users(rank(held_out.cold, USERS_K), held_out, USERS_K)
+        loaded = load_model(self.places, model)
+        if self.split.counts["has_ratings"] and isinstance(loaded, Scorer):
+            measure_scores(measured, loaded.score, held_rows, held_out, self.about, are_ratings=kind.predicts_ratings)
 
 
 @task(name="score", task_run_name="score {candidate.label} on {part}", **COMPUTE_RETRIES)
@@ -69,16 +115,8 @@ def score(
     Raises:
         InvalidInput: If no user has rows both in what was fitted and in the part.
     """
-    about = (candidate.model, dict(candidate.parameters), part)
-
-    def measure(measured: Measured, held_out: HeldOut, held_rows: pa.Table) -> None:
-        if candidate.kind.ranks:
-            _measure_ranking(measured, places, split, fitted, candidate, held_out, about, options.evaluate_block_users)
-        if split.counts["has_ratings"]:
-            _measure_ratings(measured, places, fitted, candidate, held_out, held_rows, about)
-
-    inputs = {"split": split.id, "fit": fitted.id}
-    return _publish(places, split, inputs, part, learnt_parts(fitted), options, measure, candidate)
+    trial = _Trial(places, split, candidate, part, learnt_parts(fitted), options)
+    return _publish(trial, {"split": split.id, "fit": fitted.id}, lambda *held: trial.measure_model(fitted, *held))
 
 
 @task(name="score published model", task_run_name="score {model.id} as it is on test", **COMPUTE_RETRIES)
@@ -90,16 +128,9 @@ def score_as_is(
     Raises:
         InvalidInput: If no user of the test part has rows in train or validation.
     """
-    about = (candidate.model, dict(candidate.parameters), PART)
-
-    def measure(measured: Measured, held_out: HeldOut, held_rows: pa.Table) -> None:
-        ranked = rank_users(places, split, model, LEARNT, held_out.users, max(DEFAULT_KS), options.evaluate_block_users)
-        measure_lists(measured, ranked, held_out, about)
-        if split.counts["has_ratings"]:
-            _measure_ratings(measured, places, model, candidate, held_out, held_rows, about)
-
+    trial = _Trial(places, split, candidate, PART, LEARNT, options)
     inputs = {"split": split.id, "model": model.id}
-    return Scored(candidate, model, _publish(places, split, inputs, PART, LEARNT, options, measure, candidate))
+    return Scored(candidate, model, _publish(trial, inputs, lambda *held: trial.measure_model(model, *held)))
 
 
 @task(name="score lists", task_run_name="score {candidate.label} on test", **COMPUTE_RETRIES)
@@ -127,102 +158,37 @@ def score_lists(
     Raises:
         InvalidInput: If the file cannot be read, repeats an item in a list, or knows none of the users.
     """
+    trial = _Trial(places, split, candidate, PART, LEARNT, options)
 
     def measure(measured: Measured, held_out: HeldOut, _: pa.Table) -> dict[str, int]:
         ids = read_pairs(raw_file(places, lists))
         ranked, counts = arrange(ids, *find_indices(places, dataset, ids), held_out, max(DEFAULT_KS))
         logger.info("Lists: {}", ", ".join(f"{name} {value:,}" for name, value in counts.items()))
-        measure_lists(measured, ranked, held_out, (candidate.model, {}, PART))
+        measure_lists(measured, ranked, held_out, trial.about)
         return counts
 
-    inputs = {"split": split.id, "lists": lists.id}
-    return Scored(candidate, lists, _publish(places, split, inputs, PART, LEARNT, options, measure, candidate))
+    return Scored(candidate, lists, _publish(trial, {"split": split.id, "lists": lists.id}, measure))
 
 
-def _publish(
-    places: PlaceOptions,
-    split: Manifest,
-    inputs: Mapping[str, str],
-    part: str,
-    learnt: tuple[str, ...],
-    options: EvaluationOptions,
-    measure: Measure,
-    candidate: Candidate,
-) -> Manifest:
+def _publish(trial: _Trial, inputs: Mapping[str, str], measure: Measure) -> Manifest:
     def build(folder: Path) -> dict[str, Any]:
-        held_rows, measured = read_parts(places, split, (part,)), Measured()
-        held_out = hold_out_part(places, split, learnt, held_rows, options, part)
+        held_rows, measured = read_parts(trial.places, trial.split, (trial.part,)), Measured()
+        held_out = trial.hold_out(held_rows)
         counts = measure(measured, held_out, held_rows) or {}
         _write(measured, folder)
         users = {"n_users": len(held_out.users), "n_warm_users": held_out.n_warm, "n_cold_users": len(held_out.cold)}
         return {**counts, **users, **headline([*measured.rows, *measured.held_out_only])}
 
-    named = {"model": candidate.model} if "lists" in inputs else {}
+    named = {"model": trial.candidate.model} if "lists" in inputs else {}
+    users = trial.options.evaluate_users
     return publish_once(
-        places,
+        trial.places,
         layout.SCORES,
         inputs=inputs,
-        parameters={"part": part, "ks": list(DEFAULT_KS), "evaluate_users": options.evaluate_users, **named},
+        parameters={"part": trial.part, "ks": list(DEFAULT_KS), "evaluate_users": users, **named},
         build=build,
-        uses=[measure, type(candidate.kind)],
+        uses=[measure, type(trial.candidate.kind)],
     )
-
-
-def hold_out_part(
-    places: PlaceOptions,
-    split: Manifest,
-    learnt: tuple[str, ...],
-    held_rows: pa.Table,
-    options: EvaluationOptions,
-    part: str,
-) -> HeldOut:
-    """Return who is evaluated on what.
-
-    Raises:
-        InvalidInput: If no user has rows both in what is learnt from and in the part.
-    """
-    rows = read_parts(places, split, learnt, ["user_idx", "item_idx", "timestamp"])
-    held_out = hold_out(rows, held_rows, split.count("n_users"), split.count("n_items"), options.evaluate_users)
-    if not len(held_out.users):
-        raise InvalidInput(
-            f"None of {len(held_out.cold)} users with rows in {part} has a row to learn from; expected one or more. "
-            "Choose another split (--split, --split-at)."
-        )
-    return held_out
-
-
-def _measure_ranking(
-    measured: Measured,
-    places: PlaceOptions,
-    split: Manifest,
-    fitted: Manifest,
-    candidate: Candidate,
-    held_out: HeldOut,
-    about: About,
-    block_users: int,
-) -> None:
-    """Rank the whole catalogue for each user, and measure the lists."""
-    learnt = learnt_parts(fitted)
-    ranked = rank_users(places, split, fitted, learnt, held_out.users, max(DEFAULT_KS), block_users)
-    measure_lists(measured, ranked, held_out, about)
-    if candidate.kind.is_impersonal:
-        cold = rank_users(places, split, fitted, learnt, held_out.cold, USERS_K, block_users)
-        measured.segments += assess_cold_users(cold, held_out, USERS_K)
-
-
-def _measure_ratings(
-    measured: Measured,
-    places: PlaceOptions,
-    fitted: Manifest,
-    candidate: Candidate,
-    held_out: HeldOut,
-    held_rows: pa.Table,
-    about: About,
-) -> None:
-    """Measure the scores of held-out rows, if the model scores pairs."""
-    model = load_model(places, fitted)
-    if isinstance(model, Scorer):
-        measure_scores(measured, model.score, held_rows, held_out, about, are_ratings=candidate.kind.predicts_ratings)
 
 
 def _write(measured: Measured, folder: Path) -> None:
@@ -245,6 +211,11 @@ def headline(rows: Sequence[MetricRow]) -> dict[str, float]:
 def read_rows(places: PlaceOptions, scores: Manifest, kind: str = "rows") -> list[MetricRow]:
     """Return the metrics of a scores artifact: its ``rows``, or its ``held_out_only``."""
     return [MetricRow(**row) for row in _read_metrics(places, scores, kind)]
+
+
+def metric_records(places: PlaceOptions, scored: Iterable[Scored], kind: str = "rows") -> list[dict[str, Any]]:
+    """Return the metrics of candidates as JSON values."""
+    return [asdict(row) for one in scored for row in read_rows(places, one.scores, kind)]
 
 
 def read_segments(places: PlaceOptions, scores: Manifest) -> list[SegmentScore]:

@@ -1,5 +1,6 @@
 """Artifacts as tasks use them: built once in a scratch folder and published, read wherever the store keeps them."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from storage.code_version import Root, code_version
 from storage.files import remove_stale, temporary_name
 from storage.identity import artifact_id
 from storage.manifest import Manifest
+from storage.protocol import Store
 from tasks.options import PlaceOptions
 
 Counts = Mapping[str, Any]
@@ -64,24 +66,32 @@ def publish_once(
     """
     store, code = places.open_store(), code_version(build, *uses, files=files)
     identity = artifact_id(kind, inputs, parameters, code)
-    found = artifacts.find(store, kind, identity)
+    found = find_published(store, kind, identity)
     if found:
-        logger.info("{}/{} is already there: nothing to do", kind, identity)
         return found
     with scratch_folder(places, kind) as folder:
         counts = build(folder)
-        published = artifacts.publish(
-            store,
-            kind,
-            identity,
-            folder,
-            inputs=inputs,
-            parameters=parameters,
-            code_version=code,
-            counts=counts,
-        )
-    logger.info("{}/{} published", kind, identity)
+        about: dict[str, Any] = {"inputs": inputs, "parameters": parameters, "code_version": code, "counts": counts}
+        published = artifacts.publish(store, kind, identity, folder, **about)
+    logger.info("{} published", published.name)
     return published
+
+
+def find_published(store: Store, kind: str, identity: str) -> Manifest | None:
+    """Return an artifact if it is published already, and say so."""
+    found = artifacts.find(store, kind, identity)
+    if found:
+        logger.info("{} is already there: nothing to do", found.name)
+    return found
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Put a file, which is not written to again, under another name too; folders are made as needed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def local_file(places: PlaceOptions, artifact: Manifest, name: str) -> Path:

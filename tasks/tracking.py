@@ -71,10 +71,14 @@ def check_tracking(options: TrackingOptions) -> None:
         InvalidInput: If the address is of no kind that MLflow knows.
     """
     uri = options.mlflow_tracking_uri
+    kind = uri.split(":", 1)[0]
     if uri.startswith(WEB):
         _require_answer(uri)
-    elif not uri.startswith("sqlite:"):
-        _require_known_kind(uri)
+    elif kind != "sqlite" and kind.split("+")[0] not in {"postgresql", "mysql", "mssql"}:
+        raise InvalidInput(
+            f"MLFLOW_TRACKING_URI is of an unknown kind, {kind!r}; expected http://…, https://…, sqlite:///FILE or a "
+            "database URI. MLflow has dropped its file store: use sqlite:///mlflow.db."
+        )
 
 
 @task(name="open tracked run", **NETWORK_RETRIES)
@@ -230,7 +234,7 @@ def _experiment(client: Any, options: TrackingOptions) -> str:
     found = client.get_experiment_by_name(options.mlflow_experiment)
     if found:
         return str(found.experiment_id)
-    is_server = options.mlflow_tracking_uri.startswith("http")
+    is_server = options.mlflow_tracking_uri.startswith(WEB)
     local = None if is_server else options.mlflow_artifact_dir.absolute().as_uri()
     return str(client.create_experiment(options.mlflow_experiment, artifact_location=local))
 
@@ -275,12 +279,3 @@ def _require_answer(uri: str) -> None:
             f"MLflow does not answer at {str(shown)!r} ({type(error).__name__}). Start the tracking server, or set "
             "MLFLOW_TRACKING_URI (--mlflow-tracking-uri) to one that runs, or to sqlite:///mlflow.db."
         ) from error
-
-
-def _require_known_kind(uri: str) -> None:
-    kind = uri.split(":", 1)[0]
-    if kind not in {"postgresql", "mysql", "mssql"} and not kind.startswith(("postgresql+", "mysql+", "mssql+")):
-        raise InvalidInput(
-            f"MLFLOW_TRACKING_URI is of an unknown kind, {kind!r}; expected http://…, https://…, sqlite:///FILE or a "
-            "database URI. MLflow has dropped its file store: use sqlite:///mlflow.db."
-        )

@@ -19,7 +19,7 @@ from deployments.stack.settings import StackSettings
 from deployments.stack.state import STATE_FILE, StackState, read_state
 from deployments.stack.supervisor import CHILDREN_GRACE_SECONDS, STOP_GRACE_SECONDS, USABLE
 from flows.child_server import free_port
-from flows.terminal import stdout, table_of, text
+from reports.tables import stdout, table_of, text
 from schema.errors import InvalidInput, Unavailable
 
 HEALTHY, NOT_HEALTHY = 0, 1

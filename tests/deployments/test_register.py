@@ -32,7 +32,7 @@ from deployments.stack.supervisor import Supervisor
 from deployments.stack.worker import end_cut_off_runs
 from flows import evaluate, ingest, promote, recommend, train
 from flows.child_server import free_port
-from flows.promotion import REFUSED
+from flows.promote import REFUSED
 from flows.settings import Environment, Settings, flat_fields
 from reviews.options import SampleOptions
 from reviews.sample import SampleFiles, write_sample

@@ -12,7 +12,7 @@ from prefect import flow
 from workplace import Workplace
 
 from flows import promote
-from flows.promotion import PromotionRefused, end_refused
+from flows.promote import PromotionRefused, end_refused
 from storage import artifacts, layout
 from storage.champion import read_champion, read_history
 from storage.inventory import list_artifacts

@@ -47,7 +47,7 @@ def test_yardsticks_are_chance_and_popularity():
 
 
 def test_options_of_kinds_are_fields_of_one_model_without_a_name_twice():
-    assert list(option_groups()) == ["item_knn", "popularity", "bias", "als"]
+    assert list(option_groups()) == ["als", "item_knn", "popularity", "bias"]
     names = [name for group in option_groups().values() for name in group.model_fields]
     assert len(names) == len(set(names))
     assert ModelOptions(als={"als_rank": "8,16"}).als.als_rank == (8, 16)

@@ -5,6 +5,7 @@ import pytest
 from sample_report import with_data
 
 from reports.display import (
+    DESCRIPTIONS,
     better_sense,
     clean_text,
     format_bytes,
@@ -14,7 +15,6 @@ from reports.display import (
     format_p_value,
     format_range,
     format_share,
-    is_descriptive,
 )
 from reports.tables import TextTable
 from reports.terminal import original_table, terminal_table
@@ -95,7 +95,7 @@ def test_table_says_popularity_the_lead_the_warnings_and_the_sample(full_input):
             [better_sense(metric) for metric in ("ndcg", "rmse", "gini", "held_out_only_ndcg")],
             ["higher", "lower", None, None],
         ),
-        ([is_descriptive(metric) for metric in ("coverage", "held_out_only_ndcg")], [True, False]),
+        ([metric in DESCRIPTIONS for metric in ("coverage", "held_out_only_ndcg")], [True, False]),
         ([format_difference(value) for value in (0.01, -0.01, math.nan)], ["+0.0100", "\u22120.0100", "\u2013"]),
         (format_range(-0.01, 0.02), "\u22120.0100 to +0.0200"),
         ([format_p_value(value) for value in (0.0, 0.0009, 0.001, 1.0)], ["<0.001", "<0.001", "0.001", "1.000"]),

@@ -1,0 +1,25 @@
+"""Types of arrays, and operations on them that several folders share."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.integer]
+Floats = NDArray[np.float64]
+
+
+def mix(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return a hash of 64 bits of each number, a bijection: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+    mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def places_within(counts: Indices) -> NDArray[np.int64]:
+    """Return the place, from 0, of each entry in its group; groups of these sizes stand one after the other.
+
+    Example:
+        >>> places_within(np.array([2, 0, 3])).tolist()
+        [0, 1, 0, 1, 2]
+    """
+    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
