@@ -70,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(chosen: argparse.Namespace) -> int:
     from flows.prefect_server import open_prefect_api
 
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # it removes the semaphores of killed trainings
     with tempfile.TemporaryDirectory(prefix="recommender-faults-") as folder, ExitStack() as stack:
         os.environ |= {"PREFECT_HOME": f"{folder}/prefect", "TMPDIR": folder, "SPARK_LOCAL_DIRS": folder}
         os.environ["PREFECT_API_URL"] = stack.enter_context(open_prefect_api())  # before the first training is forked
@@ -199,7 +200,7 @@ def summarise(name: str, done: "Sequence[Round]") -> harness.Figures:
 
 def _show(rounds: "Mapping[str, list[Round]]", machine: str) -> None:
     figures = {(name,): summarise(name, done) for name, done in rounds.items()}
-    console = harness.open_console(130)
+    console = harness.open_console(150)
     console.print(harness.make_table("Killed and recovered", ["store"], COLUMNS, figures))
     console.print(f"Machine: {machine}")
     stages = Counter(stage for one in figures.values() for _, stage in one.parameters["kill_seconds_and_stage"])
