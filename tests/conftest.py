@@ -14,7 +14,8 @@ from spark.options import GIB, machine_bytes
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
-collect_ignore_glob = ["*conftest.py"]  # --doctest-modules would import them all under one name
+# --doctest-modules would import the first all under one name, and the second adds a kind of model
+collect_ignore_glob = ["*conftest.py", "*added_kind.py"]
 BYTES_PER_TEST_PROCESS = 6 * GIB  # a training, with its JVM, beside the servers of the process's own
 # Files that take minutes: begun first, they leave no process alone with one of them at the end.
 LONGEST = (

@@ -107,7 +107,7 @@ def test_second_run_does_no_work_and_says_so(trained, sample_flags):
     assert "published" not in second["stderr"]
     for kind in ("reviews", "datasets", "splits", "models", "reports", "recommendations"):
         assert re.search(rf"{kind}/\w+ is already there: nothing to do", second["stderr"]), kind
-    assert "is complete already: nothing to do" in second["stderr"]
+    assert "shows this training already: nothing to do" in second["stderr"]
 
 
 def test_changed_top_n_scores_again_and_fits_nothing(trained, sample_flags):
