@@ -153,7 +153,7 @@ def summarise(name: str, record: Mapping[str, Any], tracking_uri: str, experimen
         experiment: Id of the MLflow experiment.
     """
     address = mlflow_address(tracking_uri, experiment, str(record["ids"]["mlflow_run"]))
-    tested = tested_models(record["metrics"], Candidate(**record["chosen"]))
+    tested = scored_on_test(record["metrics"], Candidate(**record["chosen"]))
     create_markdown_artifact(
         training_markdown(name, record, tested, address, hide_user(tracking_uri)),
         key="training",
@@ -163,7 +163,7 @@ def summarise(name: str, record: Mapping[str, Any], tracking_uri: str, experimen
         create_link_artifact(address, link_text="MLflow run", key="mlflow", description="The training in MLflow")
 
 
-def tested_models(rows: Sequence[Mapping[str, Any]], chosen: Candidate) -> list[ScoredModel]:
+def scored_on_test(rows: Sequence[Mapping[str, Any]], chosen: Candidate) -> list[ScoredModel]:
     """Return the models on the test part with their metrics, from the metric rows of a result record."""
     tested: dict[str, list[MetricRow]] = {}
     for row in (MetricRow(**row) for row in rows if row["split"] == "test"):

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 from workplace import Workplace
 
-from flows import evaluate as evaluate_flow
 from storage import layout
 
 Trained = tuple[Workplace, dict[str, Any]]
@@ -121,11 +120,12 @@ def test_original_protocol_gives_a_random_scorer_what_it_gives_als(trained, samp
         ("user_id,item_id,rank\nnobody,nothing,first\n", "column rank is not numbers"),
     ],
 )
-def test_lists_that_cannot_be_evaluated_are_refused_in_one_message(text, message, trained, in_folder, capfd):
-    Path("lists.csv").write_text(text)
-    flags = ["--store", trained[0].store_uri, "--model", trained[1]["ids"]["model"], "--recommendations", "lists.csv"]
-    assert evaluate_flow.main(flags) == 1
-    [error] = [line for line in capfd.readouterr().err.splitlines() if "| ERROR" in line]
+def test_lists_that_cannot_be_evaluated_are_refused_in_one_message(text, message, trained, tmp_path):
+    path = tmp_path / "lists.csv"
+    path.write_text(text)
+    refused = trained[0].run("evaluate", "--model", trained[1]["ids"]["model"], "--recommendations", str(path))
+    assert refused.code == 1
+    [error] = [line for line in refused.stderr.splitlines() if "| ERROR" in line]
     assert message in error
 
 

@@ -19,7 +19,7 @@ from reports.findings import rank_models
 from reports.report_input import HEADLINES
 from reports.tables import escape_markdown, tabulate_models
 from reports.terminal import training_markdown
-from tasks.tracking import tested_models
+from tasks.tracking import scored_on_test
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_names_of_flow_and_task_runs_tell_the_data(run_id, training, prefect_api
 
 def test_summary_shows_what_a_file_is_called_and_obeys_none_of_it(training):
     record = training[1]
-    tested = tested_models(record["metrics"], Candidate(**record["chosen"]))
+    tested = scored_on_test(record["metrics"], Candidate(**record["chosen"]))
     shown = training_markdown("a|b [c](d) <e>", record, tested, "https://host/#/experiments/1/runs/x", "https://host")
     assert shown.startswith("# a\\|b \\[c\\](d) \\<e\\>: ")
     assert "[https://host/#/experiments/1/runs/x](https://host/#/experiments/1/runs/x)" in shown
@@ -113,7 +113,7 @@ def test_result_table_puts_the_best_first_and_a_dash_for_what_was_not_measured()
         return {"model": model, "parameters": {}, "split": "test", "metric": metric, **figures}
 
     rows = [row("popularity", 0.2), row("item-knn", 0.3), row("item-knn", 0.5, "recall")]
-    tested = tested_models(rows, Candidate(model="item-knn", parameters={}))
+    tested = scored_on_test(rows, Candidate(model="item-knn", parameters={}))
     table = tabulate_models(rank_models(tested), HEADLINES, head="model")
     head, rule, best, worst = table.to_markdown().splitlines()
     assert set(rule) == set("| -")
