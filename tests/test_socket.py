@@ -27,7 +27,6 @@ OTHER_MEANINGS = {
     ("evaluation/gate.py", "popularity"): "the gate's yardstick",
     ("evaluation/assess.py", "popularity"): "the metric",
     ("reports/display.py", "popularity"): "the metric",
-    ("reports/findings.py", "popularity"): "the metric",
     ("reports/report.py", "popularity"): "the figure of the metric",
 }
 
