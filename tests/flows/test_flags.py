@@ -158,7 +158,7 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "als_reg": lambda odd: als(odd, "reg") == {0.5},
     "als_alpha": lambda odd: als(odd, "alpha") == {3},
     "als_maxiter": lambda odd: als(odd, "maxiter") == {1, 2},
-    "curve_iterations": lambda odd: len(odd.artifact(layout.MODELS, "model").parameters["curve_scores"]) == 2,
+    "curve_iterations": lambda odd: len(parameters(odd, layout.REPORTS, "report", "curve_scores")) == 2,
     "als_blocks": lambda odd: als(odd, "n_blocks") == {2},
     "als_seed": lambda odd: als(odd, "seed") == {9},
     "popularity_half_life_days": lambda odd: (
