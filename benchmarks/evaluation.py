@@ -98,7 +98,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 def _require_java() -> None:
     """Check that there is a fit Java before minutes are spent on the others."""
-    from spark.java import require_java
+    from spark.jvm import require_java
 
     try:
         require_java()

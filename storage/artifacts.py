@@ -9,8 +9,8 @@ from typing import TypedDict, Unpack
 from schema.digests import file_sha256, stream_sha256
 from schema.errors import CorruptObject, InvalidInput, ObjectExists, ObjectNotFound
 from storage import canonical, layout
+from storage.canonical import short_digest
 from storage.files import TEMPORARY, remove_stale, whole_file
-from storage.identity import short_digest
 from storage.manifest import MANIFEST_LIMIT_BYTES, FileEntry, JsonScalar, Manifest, parse_manifest
 from storage.protocol import Store
 

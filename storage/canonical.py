@@ -1,13 +1,16 @@
-"""Canonical JSON: one text for one value, and a strict reader of untrusted text."""
+"""Canonical JSON: one text for one value, a strict reader of untrusted text, and ids that are digests of it."""
 
+import hashlib
 import json
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import NoReturn
 
 from schema.errors import CorruptObject
 
 MAX_DEPTH = 32
+ID_LENGTH = 16
 
 
 def encode(value: object, indent: int | None = None) -> bytes:
@@ -24,6 +27,32 @@ def encode(value: object, indent: int | None = None) -> bytes:
     separators = (",", ":") if indent is None else (",", ": ")
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
     return (text if indent is None else text + "\n").encode()
+
+
+def artifact_id(kind: str, inputs: Mapping[str, str], parameters: Mapping[str, object], code_version: str) -> str:
+    """Return the id of an artifact: the first 16 hexadecimal digits of the SHA-256 of all that went in.
+
+    Args:
+        kind: One of `storage.layout.KINDS`.
+        inputs: For each role, the id of the artifact that goes in.
+        parameters: The settings that shape it, JSON values.
+        code_version: Version of the code that makes it, from `storage.code_version`.
+
+    Raises:
+        TypeError: If a parameter is not a JSON value.
+        ValueError: If a parameter is NaN or infinite.
+
+    Example:
+        >>> artifact_id("splits", {"dataset": "1f3a"}, {"split": "leave-last"}, "0.1.0+0")
+        '988a1c9179cdde92'
+    """
+    identity = {"kind": kind, "inputs": {**inputs}, "parameters": {**parameters}, "code_version": code_version}
+    return short_digest(encode(identity))
+
+
+def short_digest(data: bytes) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of some bytes."""
+    return hashlib.sha256(data).hexdigest()[:ID_LENGTH]
 
 
 def decode_object(data: bytes, source: str) -> dict[str, object]:

@@ -67,7 +67,7 @@ _PARSING = threading.Lock()
 def version_of(roots: frozenset[Symbol], files: tuple[Path, ...] = ()) -> str:
     """Return the version of what symbols reach, which need not be imported for it; as `code_version`."""
     reached = sorted(_reached(roots))
-    parts = [ast.dump(node) for module, name in reached for node in _module(module).statements(name)]
+    parts = [ast.dump(node) for module, name in reached for node in _module(module).definitions.get(name, ())]
     parts += [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
     digest = hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:DIGEST_LENGTH]
     return f"{version(_DISTRIBUTION)}+{digest}"
@@ -108,10 +108,6 @@ class _Module:
     name: str
     definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
     imports: dict[str, Import] = field(default_factory=dict)
-
-    def statements(self, name: str) -> list[ast.stmt]:
-        """Return the statements that bind a name."""
-        return self.definitions.get(name, [])
 
 
 @cache
@@ -167,7 +163,7 @@ def _uses(symbol: Symbol, closed: tuple[str, ...]) -> Iterator[Symbol]:
     module = _module(name)
     if "" in module.definitions and bound:
         yield name, ""
-    for statement in module.statements(bound):
+    for statement in module.definitions.get(bound, ()):
         own = [node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom)]
         imports = module.imports | {alias: target for node in own for alias, target in _imported(node)}
         for chain in _chains(statement):

@@ -32,31 +32,6 @@ class LocalStore(Store):
         self.uri = self._root.as_uri()
         remove_stale(self._root / TEMPORARY)
 
-    def create(self, key: str, source: Path | bytes) -> ObjectInfo:
-        """See `Store.create`."""
-        path = self._path(key)
-        if self.head(key):
-            raise self._taken(path, key)
-        with temporary_copy(self._root, source) as staged:
-            self._link(staged, path, key)
-            return _info(key, staged.stat())
-
-    def replace(self, key: str, data: bytes, expected: str | None) -> ObjectInfo:
-        """See `Store.replace`."""
-        path = self._path(key)
-        with temporary_copy(self._root, data) as staged, self._locked():
-            self._require_version(key, expected)
-            replaced = _info(key, staged.stat())
-            if expected is None:
-                try:
-                    self._link(staged, path, key)
-                except ObjectExists:
-                    raise self._conflict(key, None) from None
-            else:
-                staged.replace(path)
-                sync(path.parent)
-            return replaced
-
     def open(self, key: str) -> BinaryIO:
         """See `Store.open`."""
         try:
@@ -108,7 +83,7 @@ class LocalStore(Store):
     def sweep(self, before: datetime, *, remove: bool) -> Iterator[str]:
         """See `Store.sweep`; what is left behind here are files in `.tmp`, of any host."""
         with explained(self._root):
-            for path in left_behind(self._root / TEMPORARY, before):
+            for path in filter(Path.is_file, left_behind(self._root / TEMPORARY, before)):
                 if remove:
                     path.unlink(missing_ok=True)
                 yield path.relative_to(self._root).as_posix()
@@ -137,7 +112,21 @@ class LocalStore(Store):
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _link(self, staged: Path, path: Path, key: str) -> None:
+    def _write(self, key: str, source: Path | bytes, expected: str | None) -> ObjectInfo | None:
+        path = self._path(key)
+        with temporary_copy(self._root, source) as staged:
+            info = _info(key, staged.stat())
+            if expected is None:
+                return info if self._is_linked(staged, path, key) else None
+            with self._locked():
+                if not self._has_version(key, expected):
+                    return None
+                staged.replace(path)
+                sync(path.parent)
+                return info
+
+    def _is_linked(self, staged: Path, path: Path, key: str) -> bool:
+        """Give a file its name, durably, and return whether that was free."""
         try:
             make_folder(path.parent)
         except (FileExistsError, NotADirectoryError):
@@ -145,7 +134,9 @@ class LocalStore(Store):
         try:
             os.link(staged, path)
         except FileExistsError:
-            raise (self._two_roles(key) if path.is_dir() else self._taken(path, key)) from None
+            if path.is_dir():
+                raise self._two_roles(key) from None
+            return False
         except OSError as error:
             if error.errno in _NO_LINKS:
                 raise InvalidInput(
@@ -154,10 +145,11 @@ class LocalStore(Store):
                 ) from error
             raise
         sync(path.parent)
+        return True
 
-    def _taken(self, path: Path, key: str) -> ObjectExists:
-        sync(path.parent)  # the other writer may not have come to it yet
-        return self._exists(key)
+    def _exists(self, key: str) -> ObjectExists:
+        sync(self._path(key).parent)  # the other writer may not have come to it yet
+        return super()._exists(key)
 
 
 def _info(key: str, found: os.stat_result) -> ObjectInfo:

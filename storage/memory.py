@@ -27,22 +27,7 @@ class MemoryStore(Store):
         self.uri = f"memory://{name}"
         self._objects: dict[str, _Object] = {}
         self._versions = itertools.count(1)
-        self._lock = threading.RLock()
-
-    def create(self, key: str, source: Path | bytes) -> ObjectInfo:
-        """See `Store.create`."""
-        check_key(key)
-        data = source if isinstance(source, bytes) else source.read_bytes()
-        with self._lock:
-            if key in self._objects:
-                raise self._exists(key)
-            return self._put(key, data)
-
-    def replace(self, key: str, data: bytes, expected: str | None) -> ObjectInfo:
-        """See `Store.replace`."""
-        with self._lock:
-            self._require_version(key, expected)
-            return self._put(key, data)
+        self._lock = threading.Lock()
 
     def open(self, key: str) -> BinaryIO:
         """See `Store.open`."""
@@ -80,12 +65,16 @@ class MemoryStore(Store):
             raise self._absent(key)
         return found
 
-    def _put(self, key: str, data: bytes) -> ObjectInfo:
+    def _write(self, key: str, source: Path | bytes, expected: str | None) -> ObjectInfo | None:
+        data = source if isinstance(source, bytes) else source.read_bytes()
         folders = {str(parent) for parent in PurePosixPath(key).parents}
-        if any(other in folders or other.startswith(f"{key}/") for other in self._objects):
-            raise self._two_roles(key)
-        self._objects[key] = _Object(bytes(data), str(next(self._versions)), datetime.now(UTC))
-        return ObjectInfo(key, len(data), self._objects[key].version)
+        with self._lock:
+            if not self._has_version(key, expected):
+                return None
+            if any(other in folders or other.startswith(f"{key}/") for other in self._objects):
+                raise self._two_roles(key)
+            self._objects[key] = _Object(data, str(next(self._versions)), datetime.now(UTC))
+            return self.head(key)
 
 
 _shared: dict[str, MemoryStore] = {}

@@ -44,7 +44,6 @@ class Store(ABC):
 
     uri: str
 
-    @abstractmethod
     def create(self, key: str, source: Path | bytes) -> ObjectInfo:
         """Store a file's content, or bytes, under a key that is free; durable when it returns.
 
@@ -54,8 +53,12 @@ class Store(ABC):
             ObjectExists: If the key is taken; that object is then durable, and left as it is.
             OutOfSpace: If the backend is full.
         """
+        check_key(key)
+        info = None if self.head(key) else self._write(key, source, None)
+        if info is None:
+            raise self._exists(key)
+        return info
 
-    @abstractmethod
     def replace(self, key: str, data: bytes, expected: str | None) -> ObjectInfo:
         """Store bytes if the object still has the expected version (None: if the key is free); durable on return.
 
@@ -63,6 +66,14 @@ class Store(ABC):
             VersionConflict: If it has another version, is absent, or (expected None) is there.
             OutOfSpace: If the backend is full.
         """
+        info = self._write(key, data, expected) if self._has_version(key, expected) else None
+        if info is None:
+            raise self._conflict(key, expected)
+        return info
+
+    @abstractmethod
+    def _write(self, key: str, source: Path | bytes, expected: str | None) -> ObjectInfo | None:
+        """Store an object if it has the expected version (None: if the key is free), in one step; else return None."""
 
     def race_flaw(self) -> str | None:
         """Return what lets more than one of several writers win on this backend, or None if one always does.
@@ -167,10 +178,9 @@ class Store(ABC):
     def _two_roles(self, key: str) -> InvalidKey:
         return InvalidKey(f"{self.locate(key)} would be both an object and a folder of objects.")
 
-    def _require_version(self, key: str, expected: str | None) -> None:
+    def _has_version(self, key: str, expected: str | None) -> bool:
         found = self.head(key)
-        if (found.version if found else None) != expected:
-            raise self._conflict(key, expected)
+        return (found.version if found else None) == expected
 
     def _conflict(self, key: str, expected: str | None) -> VersionConflict:
         found = self.head(key)

@@ -2,17 +2,16 @@
 
 import io
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 from botocore.exceptions import ClientError
 
 from schema.errors import InvalidInput, Unavailable
 from schema.s3 import S3Access
-from storage.files import save_stream
 from storage.layout import check_key, check_prefix, is_key
 from storage.protocol import ObjectInfo, Store
 from storage.s3_client import ABSENT, REFUSED, access_of, code_of, explained, open_client, parse_uri
@@ -52,16 +51,6 @@ class S3Store(Store):
         self._known_folders: set[str] = set()
         self.uri = S3_SCHEME + "/".join(filter(None, (self._bucket, self._prefix)))
 
-    def create(self, key: str, source: Path | bytes) -> ObjectInfo:
-        """See `Store.create`."""
-        check_key(key)
-        size_bytes = len(source) if isinstance(source, bytes) else source.stat().st_size
-        self._refuse_two_roles(key)
-        info = None if self.head(key) else self._write(key, source, size_bytes, {"IfNoneMatch": "*"})
-        if info is None:
-            raise self._exists(key)
-        return info
-
     def replace(self, key: str, data: bytes, expected: str | None) -> ObjectInfo:
         """See `Store.replace`.
 
@@ -75,13 +64,7 @@ class S3Store(Store):
                 f"{self.locate(key)} is not written: {flaw} Two promotions at once could both seem to win. "
                 "Keep the champion on a server that honours conditional writes, as AWS and MinIO do."
             )
-        self._require_version(key, expected)
-        if expected is None:
-            self._refuse_two_roles(key)
-        info = self._write(key, data, len(data), {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected})
-        if info is None:
-            raise self._conflict(key, expected)
-        return info
+        return super().replace(key, data, expected)
 
     def race_flaw(self) -> str | None:
         """See `Store.race_flaw`; the server is tried once in a process."""
@@ -91,12 +74,8 @@ class S3Store(Store):
     def open(self, key: str) -> BinaryIO:
         """See `Store.open`."""
         with self._explained(key):
-            return io.BufferedReader(self._stream(key), BUFFER_BYTES)
-
-    def fetch(self, key: str, target: Path) -> None:
-        """See `Store.fetch`."""
-        with self._explained(key), self._stream(key) as stream:
-            save_stream(cast("BinaryIO", stream), target, stream.size_bytes)
+            stream = S3Stream(self._client, self._at(key), self.locate(key))
+        return io.BufferedReader(stream, BUFFER_BYTES)
 
     def head(self, key: str) -> ObjectInfo | None:
         """See `Store.head`."""
@@ -120,7 +99,8 @@ class S3Store(Store):
         found = self._head(key)
         if found is None:
             return None
-        return max(found["LastModified"].astimezone(UTC), _renewed_at(found["Metadata"]))
+        renewed = found["Metadata"].get(RENEWED)
+        return max(found["LastModified"].astimezone(UTC), datetime.fromisoformat(renewed) if renewed else NEVER)
 
     def renew(self, key: str) -> None:
         """See `Store.renew`; the server copies the object onto itself. One above 5 GiB keeps its moment.
@@ -165,8 +145,11 @@ class S3Store(Store):
         scratch = f"{S3A_SCHEME}{self._bucket}/{self._full(SPARK_SCRATCH)}"
         return access_of(self._client, self._options, scratch)
 
-    def _write(self, key: str, source: Path | bytes, size_bytes: int, condition: Condition) -> ObjectInfo | None:
-        """Return what was stored, or None if the condition did not hold."""
+    def _write(self, key: str, source: Path | bytes, expected: str | None) -> ObjectInfo | None:
+        condition: Condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
+        if expected is None:
+            self._refuse_two_roles(key)
+        size_bytes = len(source) if isinstance(source, bytes) else source.stat().st_size
         writer = uuid.uuid4().hex
         with self._explained(key):
             try:
@@ -178,12 +161,9 @@ class S3Store(Store):
                 found = self._head(key)
                 if found and found["Metadata"].get(WRITER) == writer:  # an answer was lost
                     return ObjectInfo(key, size_bytes, found["ETag"])
-                if found is None and "IfMatch" not in condition:
+                if found is None and expected is None:
                     raise Unavailable(f"{self.locate(key)} was written by two at once, and neither stayed.") from error
                 return None
-
-    def _stream(self, key: str) -> S3Stream:
-        return S3Stream(self._client, self._at(key), self.locate(key))
 
     def _full(self, key: str) -> str:
         """Return a key, or the beginning of keys, as the server knows it."""
@@ -231,11 +211,3 @@ class S3Store(Store):
         if any(self.head(folder) for folder in unknown) or next(self.list(f"{key}/"), None):
             raise self._two_roles(key)
         self._known_folders.update(unknown)
-
-
-def _renewed_at(metadata: Mapping[str, str]) -> datetime:
-    try:
-        moment = datetime.fromisoformat(metadata[RENEWED])
-    except (KeyError, ValueError):
-        return NEVER
-    return moment if moment.tzinfo else NEVER

@@ -97,11 +97,7 @@ def _input_problems(store: Store, role: str, artifact_id: str) -> Iterator[str]:
         known = ", ".join(sorted(layout.INPUT_KINDS))
         yield f"its input {role[:80]!r} is of no kind that is known; expected one of {known}."
         return
-    found = look_up(store, kind, artifact_id)
-    if found is None:
-        yield f"its input {kind}/{artifact_id} ({role}) does not exist."
-    elif isinstance(found, CorruptObject):
-        yield f"its input {kind}/{artifact_id[:80]} ({role}) is broken: {found}"
+    yield from _absent_or_broken(store, kind, artifact_id, f"its input {kind}/{artifact_id[:80]} ({role})")
 
 
 def _champion_problems(store: Store) -> Iterator[str]:
@@ -110,8 +106,12 @@ def _champion_problems(store: Store) -> Iterator[str]:
     promotions = dict.fromkeys(entry.promotion for entry in history if entry.promotion)
     named += [(layout.PROMOTIONS, "promotion", promotion) for promotion in promotions]
     for kind, noun, one in named:
-        found = look_up(store, kind, one)
-        if found is None:
-            yield f"it names the {noun} {one!r}, which does not exist."
-        elif isinstance(found, CorruptObject):
-            yield f"it names a {noun} that is broken: {found}"
+        yield from _absent_or_broken(store, kind, one, f"it names the {noun} {one[:80]!r}, which")
+
+
+def _absent_or_broken(store: Store, kind: str, artifact_id: str, reference: str) -> Iterator[str]:
+    found = look_up(store, kind, artifact_id)
+    if found is None:
+        yield f"{reference} does not exist."
+    elif isinstance(found, CorruptObject):
+        yield f"{reference} is broken: {found}"

@@ -20,8 +20,8 @@ from reviews.parse import read_partitions
 from reviews.transfer import without_credentials
 from schema.dataset import QuarantineReason
 from storage import artifacts, layout
+from storage.canonical import artifact_id
 from storage.code_version import Root, code_version
-from storage.identity import artifact_id
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES, progress

@@ -19,8 +19,8 @@ from models.base import FittedModel
 from schema.errors import ObjectNotFound
 from schema.items_by_user import ItemsByUser
 from storage import artifacts, layout
+from storage.canonical import artifact_id
 from storage.code_version import code_version
-from storage.identity import artifact_id
 from storage.manifest import FileEntry, Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES

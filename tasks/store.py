@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from loguru import logger
 
 from storage import artifacts, layout
+from storage.canonical import artifact_id
 from storage.code_version import Root, code_version
 from storage.files import remove_stale, temporary_name
-from storage.identity import artifact_id
 from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.options import PlaceOptions

@@ -22,8 +22,8 @@ from reports.terminal import training_markdown
 from schema.errors import InvalidInput, Unavailable
 from schema.metric import MetricRow
 from storage import layout
+from storage.canonical import artifact_id
 from storage.files import remove_stale, whole_file
-from storage.identity import artifact_id
 from storage.manifest import Manifest
 from tasks.execution import NETWORK_RETRIES
 from tasks.model import Lineage, Training

@@ -9,8 +9,7 @@ from pyspark import SparkConf
 
 import spark.configuration
 from spark.configuration import JARS, PACKAGE, configuration, jar_settings, require_master
-from spark.java import find_java, java_version, require_java
-from spark.jvm import launch_jvm
+from spark.jvm import find_java, java_version, launch_jvm, require_java
 from spark.options import GIB, SparkOptions, driver_memory
 
 

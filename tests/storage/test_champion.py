@@ -5,7 +5,6 @@ from storage.champion import (
     MOST_ENTRIES,
     ChampionHistory,
     ChampionTerm,
-    champion_id,
     predecessors,
     promote,
     read_champion,
@@ -36,16 +35,16 @@ def test_a_broken_pointer_is_named(store, data):
 
 
 def test_the_champions_id_is_read_from_the_record(store):
-    assert champion_id(store) is None
+    assert read_history(store).champion_id is None
     replace_champion(store, {"model_id": "1f3a", "scores": []}, None)
-    assert champion_id(store) == "1f3a"
+    assert read_history(store).champion_id == "1f3a"
 
 
 @pytest.mark.parametrize("record", [{}, {"model_id": None}, {"model_id": ["1f3a"]}, {"model": "1f3a"}])
 def test_a_record_that_names_no_model_is_corrupt(store, record):
     replace_champion(store, record, None)
-    with pytest.raises(CorruptObject, match=r"champion\.json has model_id .*; expected the id of a model"):
-        champion_id(store)
+    with pytest.raises(CorruptObject, match=r"champion\.json: history\.0\.model_id is .*; expected: "):
+        read_history(store)
 
 
 def promoted(store: Store, *model_ids: str) -> tuple[ChampionTerm, ...]:
@@ -65,7 +64,7 @@ def test_the_record_names_the_model_the_one_before_and_all_that_served(store):
         "previous_model_id": "one",
         "history": [entry, {**entry, "model_id": "one", "promotion": "p-one"}],
     }
-    assert champion_id(store) == "two"
+    assert read_history(store).champion_id == "two"
 
 
 def test_the_history_is_bounded_and_keeps_the_newest(store):
@@ -119,12 +118,15 @@ def test_a_swap_that_was_made_and_is_tried_again_is_no_conflict(store):
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ({"model_id": "a", "history": {}}, "history '{}'; expected a list"),
+        ({"model_id": "a", "history": {}}, "history is '{}'; expected: .* tuple"),
         ({"model_id": "a", "history": []}, "its history None first; expected the same"),
         ({"model_id": "a", "history": [{"model_id": "b"}]}, "its history 'b' first; expected the same"),
-        ({"model_id": "a", "history": ["a"]}, r"history\[0\] is 'a'; expected an object"),
-        ({"model_id": "a", "history": [{"model_id": "a", "reason": 1}]}, "reason '1'; expected text"),
-        ({"model_id": "a", "promotion": ["p"]}, "promotion .*; expected text"),
+        ({"model_id": "a", "history": ["a"]}, "history.0 is 'a'; expected: .* dict"),
+        (
+            {"model_id": "a", "history": [{"model_id": "a", "reason": 1}]},
+            "0.reason is '1'; expected: .* string",
+        ),
+        ({"model_id": "a", "promotion": ["p"]}, "promotion is .*; expected: .* string"),
     ],
 )
 def test_a_broken_history_is_named(store, record, message):

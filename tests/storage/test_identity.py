@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from schema.digests import file_sha256
-from storage.identity import artifact_id
+from storage.canonical import artifact_id
 
 
 def test_artifact_id_is_sixteen_hexadecimal_digits():
