@@ -4,6 +4,8 @@ import math
 import unicodedata
 from typing import Literal
 
+from rich import filesize
+
 from schema.metric import Metric
 
 EN_DASH = "\u2013"
@@ -117,12 +119,7 @@ def format_bytes(size_bytes: int) -> str:
         >>> format_bytes(1_340_000_000)
         '1.3\xa0GB'
     """
-    size = float(size_bytes)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f}\u00a0{unit}" if unit == "bytes" else f"{size:.1f}\u00a0{unit}"
-        size /= 1000
-    return f"{size:.1f}\u00a0TB"
+    return filesize.decimal(size_bytes).replace(" ", "\u00a0")
 
 
 def format_metric(value: float | None) -> str:

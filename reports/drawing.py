@@ -7,10 +7,12 @@ from io import StringIO
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.typing import RcKeyType
+from scipy.optimize import isotonic_regression
 
 WIDE_INCHES, NARROW_INCHES, SMALL_INCHES = 10.4, 4.2, 4.6
 POINTS = 10.5
@@ -135,17 +137,11 @@ def spread_apart(places: Sequence[float], gap: float) -> list[float]:
         >>> [round(place, 2) for place in spread_apart([0.5, 0.52, 0.1], gap=0.1)]
         [0.46, 0.56, 0.1]
     """
-
-    def start(block: Sequence[int]) -> float:
-        return sum(places[at] for at in block) / len(block) - (len(block) - 1) * gap / 2
-
-    blocks: list[list[int]] = []
-    for at in sorted(range(len(places)), key=lambda at: places[at]):
-        blocks.append([at])
-        while len(blocks) > 1 and start(blocks[-2]) + len(blocks[-2]) * gap > start(blocks[-1]):
-            blocks[-2:] = [blocks[-2] + blocks[-1]]
-    moved = {at: start(block) + step * gap for block in blocks for step, at in enumerate(block)}
-    return [moved[at] for at in range(len(places))]
+    order = np.argsort(places, kind="stable")
+    steps = gap * np.arange(len(places))
+    moved = np.empty(len(places))
+    moved[order] = isotonic_regression(np.asarray(places)[order] - steps).x + steps
+    return [float(place) for place in moved]
 
 
 def place_labels(spots: Sequence[tuple[float, float]], labels: Sequence[str], frame: Box) -> list[tuple[float, float]]:

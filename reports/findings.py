@@ -1,8 +1,10 @@
 """Read the metrics of a report: the verdict in words, the order of models, the columns of a table."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from reports.display import (
     DESCRIPTIONS,
@@ -15,9 +17,10 @@ from reports.display import (
     format_share,
     metric_label,
 )
-from reports.report_input import PRIMARY, ReportInput, ScoredModel
+from reports.report_input import PRIMARY, ReportInput, ScoredModel, WindowScores
 from reports.verdicts import say_finding, say_guard
 from schema.metric import Metric, MetricRow
+from schema.scores import SegmentScore
 from schema.verdicts import Comparison, Outcome
 
 ABOUT_THE_SAME = 0.1
@@ -85,14 +88,14 @@ def _say_proof(paired: Comparison) -> str:
 
 def say_popularity(models: Sequence[ScoredModel]) -> str:
     """Return what the same list of popular items for everyone would have got; nothing if that was not measured."""
-    own, popular = _find(models, lambda model: model.is_chosen), _find(models, lambda model: model.role == "popular")
+    popular = next((model for model in models if model.role == "popular"), None)
     score = find_primary(popular) if popular and not popular.is_chosen else None
     if score is None:
         return ""
     interval = format_interval(score.low, score.high)
     got = f"{metric_label(PRIMARY)} {format_metric(score.value)}"
     got += f" (95\u00a0% interval {interval})" if interval else ""
-    best = find_primary(own) if own else None
+    best = next((find_primary(model) for model in models if model.is_chosen), None)
     share = f", {format_share(score.value / best.value)} of the chosen model\u2019s" if best and best.value > 0 else ""
     return f"Popularity alone, the same items for everyone, would have got {got}{share}."
 
@@ -101,10 +104,6 @@ def gather_warnings(report: ReportInput) -> list[str]:
     """Return what a reader must know before any number: the warnings among the findings, and an unfit metric."""
     unfit = [say_guard(report.guard)] if report.guard and not report.guard.is_fit else []
     return unfit + [say_finding(one) for one in report.evidence.findings if one.is_warning]
-
-
-def _find(models: Iterable[ScoredModel], is_wanted: Callable[[ScoredModel], bool]) -> ScoredModel | None:
-    return next(filter(is_wanted, models), None)
 
 
 def strongest_baseline(models: Iterable[ScoredModel]) -> ScoredModel | None:
@@ -156,7 +155,7 @@ def original_columns(models: Sequence[ScoredModel]) -> tuple[list[Metric], list[
 
 def say_random(models: Sequence[ScoredModel]) -> list[str]:
     """Return, for each ranking metric of the original table, what a random scorer gets of the best model's value."""
-    scorer = _find(models, lambda model: model.role == "chance")
+    scorer = next((model for model in models if model.role == "chance"), None)
     if scorer is None:
         return []
     theirs, ours = original_columns(models)
@@ -176,3 +175,64 @@ def _say_chance(scorer: ScoredModel, others: Sequence[ScoredModel], metric: Metr
     like = "gets about the same as" if abs(share - 1) <= ABOUT_THE_SAME else f"gets {format_share(share)} of"
     numbers = f"{format_metric(row.value)} against {format_metric(best)}"
     return f"{name}: a random scorer {like} the best of the others, {numbers}."
+
+
+@dataclass(frozen=True)
+class SegmentRow:
+    """One segment: its users, and the score of each model in the order asked for; None where it has none."""
+
+    segment: str
+    n_users: int
+    scores: tuple[SegmentScore | None, ...]
+
+
+@dataclass(frozen=True)
+class SegmentGroup:
+    """The segments that part the items or the users in one way, such as by activity."""
+
+    name: str
+    rows: tuple[SegmentRow, ...]
+
+
+def group_segments(scores: Mapping[str, Sequence[SegmentScore]], labels: Sequence[str]) -> list[SegmentGroup]:
+    """Return the NDCG@10 of these models by group and segment, in the order in which they were measured.
+
+    Example:
+        >>> score = SegmentScore("activity", "light", PRIMARY, 0.1, 0.0, 0.2, n_users=7)
+        >>> [(group.name, group.rows[0].n_users) for group in group_segments({"als": [score]}, ["als"])]
+        [('Activity', 7)]
+    """
+    found = {(label, one.group, one.segment): one for label in labels for one in scores[label] if one.metric == PRIMARY}
+    groups: dict[str, list[SegmentRow]] = {}
+    for group, segment in dict.fromkeys((group, segment) for _, group, segment in found):
+        row = tuple(found.get((label, group, segment)) for label in labels)
+        groups.setdefault(group, []).append(SegmentRow(segment, max(one.n_users for one in row if one), row))
+    return [SegmentGroup(group[:1].upper() + group[1:], tuple(rows)) for group, rows in groups.items()]
+
+
+@dataclass(frozen=True)
+class WindowRow:
+    """A model's NDCG@10 by window (None where it was not measured), its mean and standard deviation.
+
+    The standard deviation is that of a sample (n - 1), None for fewer than two windows.
+    """
+
+    model: ScoredModel
+    scores: tuple[MetricRow | None, ...]
+    mean: float | None
+    spread: float | None
+
+
+def compare_windows(windows: Sequence[WindowScores]) -> list[WindowRow]:
+    """Return one row for each model of any window, the highest mean first."""
+    models = {model.label: model for window in reversed(windows) for model in window.models}
+    rows = [_window_row(model, windows) for model in models.values()]
+    return sorted(rows, key=lambda row: (math.inf if row.mean is None else -row.mean, row.model.label))
+
+
+def _window_row(model: ScoredModel, windows: Sequence[WindowScores]) -> WindowRow:
+    found = [next((one for one in window.models if one.label == model.label), None) for window in windows]
+    scores = tuple(None if one is None else find_primary(one) for one in found)
+    values = [score.value for score in scores if score is not None]
+    mean = float(np.mean(values)) if values else None
+    return WindowRow(model, scores, mean, float(np.std(values, ddof=1)) if len(values) > 1 else None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import breakdown_charts, display, findings, model_charts, small_charts, verdicts
+from reports import charts, display, findings, small_charts, verdicts
 from reports.data_summary import Distributions, funnel_steps
 from reports.drawing import NARROW_INCHES, WIDE_INCHES
 from reports.report_input import PRIMARY, ReportInput
@@ -25,7 +25,7 @@ def render_report(report: ReportInput) -> str:
     the data is escaped. The same input gives the same text.
     """
     columns = findings.metric_columns(report.test)
-    labels, charts, fit = _segment_labels(report), _draw_pairs(report), _draw_fit(report)
+    labels, pairs, fit = _segment_labels(report), _draw_pairs(report), _draw_fit(report)
     template = _environment().get_template("report.html.j2")
     return template.render(
         report=report,
@@ -40,16 +40,16 @@ def render_report(report: ReportInput) -> str:
         primary=PRIMARY,
         popularity=findings.say_popularity(report.test),
         warnings=findings.gather_warnings(report),
-        contents=_name_contents(report, fit, charts["tradeoff"]["wide"]),
+        contents=_name_contents(report, fit, pairs["tradeoff"]["wide"]),
         segment_labels=labels,
-        segment_groups=breakdown_charts.group_segments(report.evidence.segments, labels),
-        windows=breakdown_charts.compare_windows(report.windows),
+        segment_groups=findings.group_segments(report.evidence.segments, labels),
+        windows=findings.compare_windows(report.windows),
         original_columns=findings.original_columns(report.original),
         chance=findings.say_random(report.original),
-        charts=charts,
+        charts=pairs,
         fit_charts=fit,
         data_charts=_draw_distributions(report.data.distributions),
-        most_drawn=model_charts.MOST_DRAWN,
+        most_drawn=charts.MOST_DRAWN,
     )
 
 
@@ -76,14 +76,14 @@ def _draw_pairs(report: ReportInput) -> dict[str, dict[str, str]]:
     rival = findings.strongest_baseline(report.test)
     pair = dict.fromkeys(model.label for model in (report.chosen_on_test, rival) if model)
     labels = [label for label in pair if label in evidence.segments]
-    groups = breakdown_charts.group_segments(evidence.segments, labels)
-    windows = breakdown_charts.compare_windows(report.windows), [window.label for window in report.windows]
+    groups = findings.group_segments(evidence.segments, labels)
+    windows = findings.compare_windows(report.windows), [window.label for window in report.windows]
     drawn: dict[str, Callable[[str, float], str]] = {
-        "candidates": partial(model_charts.draw_candidates, report.candidates),
-        "differences": partial(model_charts.draw_differences, evidence.comparisons),
-        "segments": partial(breakdown_charts.draw_segments, groups, labels),
-        "tradeoff": partial(model_charts.draw_tradeoff, tested),
-        "windows": partial(breakdown_charts.draw_windows, *windows),
+        "candidates": partial(charts.draw_candidates, report.candidates),
+        "differences": partial(charts.draw_differences, evidence.comparisons),
+        "segments": partial(charts.draw_segments, groups, labels),
+        "tradeoff": partial(charts.draw_tradeoff, tested),
+        "windows": partial(charts.draw_windows, *windows),
     }
     return {
         name: {size: draw(f"{name}-{size}", inches) for size, inches in WIDTHS.items()} for name, draw in drawn.items()

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_report import table
 
+from reports.charts import MOST_DRAWN, draw_candidates, draw_differences, draw_tradeoff
 from reports.data_summary import summarise_interactions
 from reports.drawing import new_axes, spread_apart, to_svg
-from reports.model_charts import MOST_DRAWN, draw_candidates, draw_differences, draw_tradeoff
 from reports.report_input import ScoredModel
 from reports.small_charts import draw_bars, draw_histogram, draw_months, draw_popularity, share_of_top
 from schema.scores import HistogramBin

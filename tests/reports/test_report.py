@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from sample_report import with_data, with_evidence
 
 from reports import report_input as report
-from reports.breakdown_charts import compare_windows
 from reports.data_summary import Distributions, FunnelStep, funnel_steps
-from reports.findings import gather_warnings, judge, say_popularity, say_random
+from reports.findings import compare_windows, gather_warnings, judge, say_popularity, say_random
 from reports.report import render_report
 from reports.report_input import ReportInput
 from reports.verdicts import say_finding, say_guard

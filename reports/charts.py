@@ -1,8 +1,8 @@
-"""Charts that hold models against each other: on validation, by paired differences, and by what coverage costs."""
+"""Charts that hold models against each other, for a wide and a narrow page."""
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,13 +23,15 @@ from reports.drawing import (
     name_rows,
     new_axes,
     place_labels,
+    spread_apart,
     to_svg,
 )
-from reports.findings import find_primary, rank_models
+from reports.findings import SegmentGroup, SegmentRow, WindowRow, find_primary, rank_models
 from reports.report_input import PRIMARY, ScoredModel
 from schema.metric import Metric, MetricRow
 from schema.verdicts import Comparison
 
+_MARKERS = "osv^PX"
 MOST_DRAWN = 24
 
 
@@ -46,8 +48,7 @@ def draw_candidates(models: Sequence[ScoredModel], name: str, width: float = WID
         marker, size = ("D", 8) if model.is_chosen else ("o", 7)
         ends = (score.low, score.value, score.high)
         draw_whisker(axes, row, ends, colour, marker, not model.is_baseline, size)
-    labels = [clean_text(model.label, limit=34) for model, _ in drawn]
-    name_rows(axes, labels, [model.is_chosen for model, _ in drawn])
+    name_rows(axes, [clean_text(model.label, limit=34) for model, _ in drawn], [model.is_chosen for model, _ in drawn])
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(5 if width > NARROW_INCHES else 3))
     label = metric_label(PRIMARY)
@@ -80,8 +81,7 @@ def draw_differences(comparisons: Sequence[Comparison], name: str, width: float 
     for row, one in enumerate(comparisons):
         is_shown = one.outcome in ("better", "worse")
         draw_whisker(axes, row, (one.low, one.difference, one.high), ACCENT if is_shown else BASELINE, "o", is_shown)
-    names = [clean_text(one.against, limit=label_limit(width)) for one in comparisons]
-    name_rows(axes, names, [False] * len(names))
+    name_rows(axes, [clean_text(one.against, label_limit(width)) for one in comparisons], [False] * len(comparisons))
     axes.margins(x=0.08)
     axes.xaxis.set_major_locator(MaxNLocator(6 if width > NARROW_INCHES else 3))
     axes.xaxis.set_major_formatter(
@@ -137,15 +137,102 @@ def _label_points(figure: Figure, axes: Axes, points: Sequence[tuple[ScoredModel
     shifts = place_labels(spots, labels, (left, bottom, right, top))
     for (model, x, y), label, shift in zip(points, labels, shifts, strict=True):
         note = axes.annotate(
-            label, (x, y), xytext=shift, textcoords="offset points", va="center", ha=_side(shift[0]),
-            color=INK if model.is_chosen else MUTED, fontsize=POINTS,
-            fontweight="bold" if model.is_chosen else "normal",
+            label, (x, y), xytext=shift, textcoords="offset points", ha=_side(shift[0]), **_lettering(model.is_chosen),
             arrowprops={"arrowstyle": "-", "color": BASELINE, "linewidth": 0.6} if math.hypot(*shift) > 20 else None,
         )  # fmt: skip
         note.set_in_layout(False)
+
+
+def _lettering(is_chosen: bool) -> dict[str, Any]:
+    weight = "bold" if is_chosen else "normal"
+    return {"va": "center", "color": INK if is_chosen else MUTED, "fontsize": POINTS, "fontweight": weight}
 
 
 def _side(shift: float) -> Literal["left", "center", "right"]:
     if shift == 0:
         return "center"
     return "left" if shift > 0 else "right"
+
+
+def draw_segments(groups: Sequence[SegmentGroup], labels: Sequence[str], name: str, width: float = WIDE_INCHES) -> str:
+    """Draw scores by segment with their 95 % intervals, the segments of a group together; "" if there are none.
+
+    The first label is that of the chosen model, the second that of the baseline it is held against, drawn hollow.
+    """
+    if not groups or not labels:
+        return ""
+    lines = [line for group in groups for line in ((group.name, None), *((row.segment, row) for row in group.rows))]
+    figure, axes = new_axes(width, 1.15 + 0.3 * len(lines))
+    for number, label in enumerate(labels):
+        colour, marker = ((ACCENT, "D"), (BASELINE, "o"))[min(number, 1)]
+        shift = 0.32 * (number - (len(labels) - 1) / 2)
+        for place, (_, row) in enumerate(lines):
+            if row and (one := row.scores[number]):
+                draw_whisker(axes, place + shift, (one.low, one.value, one.high), colour, marker, not number)
+        axes.plot([], [], marker=marker, color=colour, label=clean_text(label, limit=40), **face(not number, colour))
+    name_rows(axes, [clean_text(name, label_limit(width)) for name, _ in lines], [row is None for _, row in lines])
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(6 if width > NARROW_INCHES else 3))
+    axes.set_xlabel(metric := metric_label(PRIMARY))
+    columns = 2 if width > NARROW_INCHES else 1
+    figure.legend(
+        loc="outside upper left", ncols=columns, frameon=False, labelcolor=INK, fontsize=POINTS, handlelength=1.6
+    )
+    said = "; ".join(f"{clean_text(group.name)}, {_say(row, labels)}" for group in groups for row in group.rows)
+    return to_svg(figure, name, f"{metric} on test by segment: {said}.")
+
+
+def _say(row: SegmentRow, labels: Sequence[str]) -> str:
+    pairs = zip(labels, row.scores, strict=True)
+    values = ", ".join(f"{clean_text(label)} {format_metric(one.value if one else None)}" for label, one in pairs)
+    return f"{clean_text(row.segment)}: {values}"
+
+
+def draw_windows(rows: Sequence[WindowRow], labels: Sequence[str], name: str, width: float = WIDE_INCHES) -> str:
+    """Draw each model's NDCG@10 through the windows as a line with its name at the end; "" without rows.
+
+    The chosen model has the strong line with diamonds; the others are grey and differ by their marks.
+    """
+    if not rows:
+        return ""
+    is_wide = width > NARROW_INCHES
+    limits = (28, 24) if is_wide else (15, 8)
+    figure, axes = new_axes(width, 3.2 if is_wide else 3.0)
+    ends = [end for number, row in enumerate(rows) if (end := _draw_line(axes, row, number, limits[0]))]
+    axes.set_xticks(range(len(labels)), [clean_text(label, limit=limits[1]) for label in labels])
+    if sum(map(len, labels)) > (80 if is_wide else 26):
+        axes.tick_params("x", rotation=25)
+    axes.set_xlim(-0.25 if is_wide else -0.6, len(labels) - 0.9)
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.set_ylabel(metric_label(PRIMARY))
+    _label_ends(axes, ends)
+    said = "; ".join(
+        f"{clean_text(row.model.label)} " + ", ".join(format_metric(one.value if one else None) for one in row.scores)
+        for row in rows
+    )
+    return to_svg(figure, name, f"{metric_label(PRIMARY)} by window, oldest first: {said}.")
+
+
+def _draw_line(axes: Axes, row: WindowRow, number: int, limit: int) -> tuple[float, str, bool] | None:
+    is_chosen = row.model.is_chosen
+    values = [math.nan if score is None else score.value for score in row.scores]
+    colour, marker = (ACCENT, "D") if is_chosen else (BASELINE, _MARKERS[number % len(_MARKERS)])
+    axes.plot(
+        range(len(values)), values, color=colour, marker=marker, markersize=7, linewidth=2.4 if is_chosen else 1.3,
+        zorder=3 if is_chosen else 2, **face(is_chosen, colour),
+    )  # fmt: skip
+    drawn = [value for value in values if math.isfinite(value)]
+    return (drawn[-1], clean_text(row.model.label, limit=limit), is_chosen) if drawn else None
+
+
+def _label_ends(axes: Axes, ends: Sequence[tuple[float, str, bool]]) -> None:
+    """Write names right of the axes, each at its line's end, pushed apart where they would touch."""
+    top = axes.get_ylim()[1]
+    places = spread_apart([value / top for value, _, _ in ends], gap=0.085)
+    for place, (value, label, is_chosen) in zip(places, ends, strict=True):
+        axes.annotate(
+            label, (1, value / top), xytext=(1.03, place), xycoords="axes fraction", textcoords="axes fraction",
+            **_lettering(is_chosen),
+            arrowprops={"arrowstyle": "-", "color": BASELINE, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 3},
+        )  # fmt: skip
