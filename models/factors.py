@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,7 @@ class FactorModel:
             >>> model.rank(np.array([1]), ItemsByUser(np.array([0, 0]), np.array([], np.int32)), k=2)[0].tolist()
             [[1, 0]]
         """
+        check_request(users, seen, k, self.n_items)
         return top_k(self.user_factors[users], self.item_factors, seen.indptr, seen.items, k)
 
     def save(self, folder: Path) -> None:
@@ -83,18 +84,15 @@ class FactorModel:
         np.save(folder / ITEM_FACTORS_FILE, np.ascontiguousarray(self.item_factors, dtype="<f4"))
 
     @classmethod
-    def load(cls, folder: Path, *, mmap: bool = True) -> Self:
-        """Return the model that save wrote; with mmap its factors stay in the file until they are used.
+    def load(cls, folder: Path) -> Self:
+        """Return the model that save wrote; its factors stay in the file until they are used.
 
         Raises:
             FileNotFoundError: If either file is not there.
             ValueError: If a file is not a finite float32 matrix.
         """
-        mode: Any = "r" if mmap else None
-        return cls(
-            np.load(folder / USER_FACTORS_FILE, mmap_mode=mode, allow_pickle=False),
-            np.load(folder / ITEM_FACTORS_FILE, mmap_mode=mode, allow_pickle=False),
-        )
+        files = folder / USER_FACTORS_FILE, folder / ITEM_FACTORS_FILE
+        return cls(*(np.load(path, mmap_mode="r", allow_pickle=False) for path in files))
 
 
 class SharedOrder(FactorModel):

@@ -146,16 +146,15 @@ class ItemKnnModel:
         np.save(folder / SIMILARITIES_FILE, self.similarities.astype("<f4"))
 
     @classmethod
-    def load(cls, folder: Path, *, mmap: bool = True) -> Self:
-        """Return the model that save wrote; with mmap its neighbours stay in the files until they are used.
+    def load(cls, folder: Path) -> Self:
+        """Return the model that save wrote; its neighbours stay in the files until they are used.
 
         Raises:
             FileNotFoundError: If a file is not there.
             ValueError: If a file is not what save writes.
         """
-        names = (INDPTR_FILE, NEIGHBOURS_FILE, SIMILARITIES_FILE)
-        indptr, neighbours, similarities = (_read_array(folder / name, mmap) for name in names)
-        shape = _read_array(folder / SHAPE_FILE, mmap=False)
+        names = (INDPTR_FILE, NEIGHBOURS_FILE, SIMILARITIES_FILE, SHAPE_FILE)
+        indptr, neighbours, similarities, shape = (_read_array(folder / name) for name in names)
         _check_array(SHAPE_FILE, shape, np.dtype(np.int64), 2)
         return cls(indptr, neighbours, similarities, *shape.tolist())
 
@@ -260,9 +259,9 @@ def _smallest(keys: Keys, k: int) -> Keys:
     return kept[: int(np.searchsorted(kept, NOTHING))]
 
 
-def _read_array(path: Path, mmap: bool) -> NDArray[Any]:
+def _read_array(path: Path) -> NDArray[Any]:
     try:
-        return np.asanyarray(np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False))
+        return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (EOFError, ValueError) as error:
         raise ValueError(f"{path} is not a whole .npy file ({error}); expected what save wrote. Fit again.") from error
 

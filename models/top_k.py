@@ -1,12 +1,12 @@
 """The k best unseen items of each user, over the full catalogue, in bounded memory."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.base import Ranked
-from models.selection import find_largest, group_layout
 from schema.arrays import Floats
 
 BLOCK_USERS = 256
@@ -40,16 +40,12 @@ def top_k(
         Items and scores, both of shape (n, k), best first; where fewer than k items are left, a row is filled
         up with item -1 and score -inf.
 
-    Raises:
-        ValueError: If k < 1 or the shapes do not fit one another.
-
     Example:
         >>> users, catalogue = np.array([[1]], np.float32), np.array([[2], [3], [2]], np.float32)
         >>> items, scores = top_k(users, catalogue, np.array([0, 1]), np.array([1], np.int32), k=3)
         >>> items.tolist(), scores.tolist()
         ([[0, 2, -1]], [[2.0, 2.0, -inf]])
     """
-    _check_arguments(user_factors, item_factors, seen_indptr, k)
     n_users, n_kept = len(user_factors), min(k, len(item_factors))
     items = np.full((n_users, k), -1, dtype=np.int32)
     scores = np.full((n_users, k), -np.inf, dtype=np.float32)
@@ -130,18 +126,42 @@ def _bound_errors(user_factors: NDArray[np.float32], item_factors: NDArray[np.fl
     return np.asarray((user_factors.shape[1] + 2) * FLOAT32_ROUNDING * float(longest_item) * lengths)
 
 
-def _check_arguments(
-    user_factors: NDArray[np.float32], item_factors: NDArray[np.float32], seen_indptr: NDArray[np.int64], k: int
-) -> None:
-    if k < 1:
-        raise ValueError(f"k is {k}; expected at least 1. Ask for one recommendation or more.")
-    if user_factors.ndim != 2 or item_factors.ndim != 2 or user_factors.shape[1] != item_factors.shape[1]:
-        raise ValueError(
-            f"user_factors has shape {user_factors.shape} and item_factors {item_factors.shape}; expected "
-            "two matrices with the same number of columns. Take both from one model."
-        )
-    if len(seen_indptr) != len(user_factors) + 1:
-        raise ValueError(
-            f"seen_indptr has {len(seen_indptr)} entries for {len(user_factors)} users; expected one more "
-            "than users. Take the seen rows of the same users as the factors."
-        )
+def group_layout(n_columns: int, k: int) -> tuple[int, int]:
+    """Return (n_members, n_groups) with n_members * n_groups >= n_columns and n_groups >= k, for k <= n_columns.
+
+    About 2 sqrt(k * n_columns) groups make both searches of find_largest short: one over all groups, one over
+    the members of k groups.
+    """
+    wanted = 2 * math.isqrt(k * n_columns)
+    n_groups = min(n_columns, -(-wanted // 16) * 16)
+    return -(-n_columns // n_groups), n_groups
+
+
+def find_largest(scores: NDArray[np.float32], k: int) -> NDArray[np.intp]:
+    """Return the columns of k largest values of each row, in no order; which of equal values is left open.
+
+    A row is laid out as members by groups: column j is member j // n_groups of group j % n_groups, so the
+    maxima of all groups take one pass over contiguous memory. The k largest values lie in the k groups with
+    the largest maxima: only these are searched.
+
+    Args:
+        scores: Shape (n, n_members, n_groups), as group_layout says; no NaN.
+        k: From 1 to n_groups.
+
+    Returns:
+        Columns, shape (n, k).
+
+    Example:
+        >>> sorted(find_largest(np.array([[[1, 5, 2], [7, 0, 3]]], np.float32), k=2)[0].tolist())
+        [1, 3]
+    """
+    n_rows, n_members, n_groups = scores.shape
+    groups = _partition(scores.max(axis=1), k)
+    members = np.arange(n_members) * n_groups
+    candidates = (members[:, None] + groups[:, None, :]).reshape(n_rows, -1)
+    values = np.take_along_axis(scores.reshape(n_rows, -1), candidates, axis=1)
+    return np.take_along_axis(candidates, _partition(values, k), axis=1)
+
+
+def _partition(values: NDArray[np.float32], k: int) -> NDArray[np.intp]:
+    return np.argpartition(values, values.shape[1] - k, axis=1)[:, -k:]

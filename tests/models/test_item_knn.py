@@ -163,12 +163,11 @@ def test_blocks_stay_bounded_where_one_user_has_every_item(monkeypatch):
     assert model.neighbours.reshape(1000, 3)[[0, 500]].tolist() == [[1, 2, 3], [0, 1, 2]]
 
 
-@pytest.mark.parametrize("mmap", [True, False])
-def test_load_gives_back_what_save_wrote(checkerboard, tmp_path, mmap):
+def test_load_gives_back_what_save_wrote(checkerboard, tmp_path):
     model, seen = checkerboard
     model.save(tmp_path / "knn")
-    loaded = ItemKnnModel.load(tmp_path / "knn", mmap=mmap)
-    assert isinstance(loaded.neighbours, np.memmap) is mmap
+    loaded = ItemKnnModel.load(tmp_path / "knn")
+    assert isinstance(loaded.neighbours, np.memmap)
     assert (loaded.n_users, loaded.n_items) == (12, 20)
     for name in ("indptr", "neighbours", "similarities"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(model, name))
@@ -213,15 +212,14 @@ def test_save_writes_little_endian_arrays(checkerboard, tmp_path):
         (INDPTR_FILE, b"\x93NUMPY", "indptr.npy is not a whole .npy file"),
     ],
 )
-@pytest.mark.parametrize("mmap", [True, False])
-def test_load_refuses_files_that_save_does_not_write(tmp_path, name, values, message, mmap):
+def test_load_refuses_files_that_save_does_not_write(tmp_path, name, values, message):
     fit({(0, 0), (0, 1)}, 2, 3, ItemKnnOptions()).save(tmp_path)
     if isinstance(values, bytes):
         (tmp_path / name).write_bytes(values)
     else:
         np.save(tmp_path / name, values, allow_pickle=True)
     with pytest.raises(ValueError, match=message):
-        ItemKnnModel.load(tmp_path, mmap=mmap)
+        ItemKnnModel.load(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.selection import find_largest, group_layout
+from models.top_k import find_largest, group_layout
 
 
 @settings(deadline=None)

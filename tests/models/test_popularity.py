@@ -38,13 +38,9 @@ def test_recent_popularity_with_an_endless_half_life_is_popularity():
     np.testing.assert_allclose(model.item_factors, popularity(0, 1, 1).item_factors)
 
 
-@pytest.mark.parametrize(
-    ("timestamp", "half_life", "message"),
-    [([1.0, np.nan], 5, "1 of 2 interactions have no timestamp"), ([1], 0, "half-life is 0 days")],
-)
-def test_ages_that_cannot_be_weighed_are_refused(timestamp, half_life, message):
-    with pytest.raises(ValueError, match=message):
-        weigh_by_age(np.array(timestamp), half_life)
+def test_ages_that_cannot_be_weighed_are_refused():
+    with pytest.raises(ValueError, match="1 of 2 interactions have no timestamp"):
+        weigh_by_age(np.array([1.0, np.nan]), 5)
 
 
 def test_half_life_option_is_positive():

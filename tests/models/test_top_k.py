@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -108,17 +107,3 @@ def test_top_k_of_no_users_or_no_items_is_empty():
     one, none = np.ones((1, 2), np.float32), np.ones((0, 2), np.float32)
     assert top_k(none, one, np.array([0]), NOTHING_SEEN, 3)[0].shape == (0, 3)
     assert top_k(one, none, np.array([0, 0]), NOTHING_SEEN, 3)[0].tolist() == [[-1, -1, -1]]
-
-
-@pytest.mark.parametrize(
-    ("rank", "indptr", "k", "message"),
-    [
-        (2, [0, 0], 0, "k is 0; expected at least 1"),
-        (3, [0, 0], 1, r"\(1, 2\) and item_factors \(4, 3\)"),
-        (2, [0, 0, 0], 1, "3 entries for 1 users"),
-    ],
-)
-def test_top_k_refuses_what_does_not_fit(rank, indptr, k, message):
-    users, items = np.ones((1, 2), np.float32), np.ones((4, rank), np.float32)
-    with pytest.raises(ValueError, match=message):
-        top_k(users, items, np.array(indptr), NOTHING_SEEN, k)
