@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, temporary_settings
-from servers import Proxy, Toxiproxy, need_program, open_toxiproxy, open_versitygw
+from servers import Proxy, add_proxy, need_program, open_toxiproxy, open_versitygw
 
 from deployments.s3_server import S3Server, open_minio
 from flows.prefect_server import open_prefect_api
@@ -84,14 +85,14 @@ def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture(scope="session")
-def toxiproxy() -> Iterator[Toxiproxy]:
-    """A real toxiproxy, in front of which a test puts proxies of its own."""
+def toxiproxy() -> Iterator[httpx.Client]:
+    """The API of a real toxiproxy, with which a test makes proxies of its own."""
     need_program("toxiproxy-server")
     with open_toxiproxy() as opened:
         yield opened
 
 
 @pytest.fixture
-def proxy(toxiproxy: Toxiproxy, minio: S3Server) -> Proxy:
+def proxy(toxiproxy: httpx.Client, minio: S3Server) -> Proxy:
     """A way to the test run's MinIO that nobody else goes."""
-    return toxiproxy.add_proxy(minio.address)
+    return add_proxy(toxiproxy, minio.address)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from storage import artifacts
+from storage.inventory import list_artifacts
 from storage.manifest import Manifest
 from storage.protocol import Store
+from storage.verify import verify_artifact
 
 RAW, REVIEWS, DATASET, SPLIT = "ab" * 32, "1111aaaa", "2222aaaa", "3333aaaa"
 FIT, SCORES, MODEL, LISTS = "4444aaaa", "5555aaaa", "6666aaaa", "7777aaaa"
@@ -41,16 +43,17 @@ def publish(
             target = Path(name) / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-        return artifacts.publish(
-            store,
-            kind,
-            artifact_id,
-            Path(name),
-            inputs=inputs or {},
-            parameters=parameters or {},
-            code_version="0.1.0+abc",
-            counts={"n_users": 3},
-        )
+        origin = {"inputs": inputs, "parameters": parameters, "code_version": "0.1.0+abc"}
+        return publish_folder(store, Path(name), kind, artifact_id, **origin, counts={"n_users": 3})
+
+
+def publish_folder(
+    store: Store, folder: Path, kind: str = "models", artifact_id: str = "1f3a", **origin: Any
+) -> Manifest:
+    """Publish the files of a folder; what is not said of their origin is left empty."""
+    nothing: dict[str, Any] = {"inputs": {}, "parameters": {}, "code_version": "", "counts": {}}
+    said = {name: value for name, value in origin.items() if value is not None}
+    return artifacts.publish(store, kind, artifact_id, folder, **nothing | said)
 
 
 def publish_lineage(store: Store) -> None:
@@ -74,3 +77,9 @@ def replace_object(store: Store, key: str, data: bytes) -> None:
 def contents(store: Store) -> dict[str, bytes]:
     """Return the bytes of every object."""
     return {info.key: store.read(info.key) for info in store.list("")}
+
+
+def problems(store: Store) -> list[str]:
+    """Return what is wrong with the artifacts of a store."""
+    found = [problem for artifact in list_artifacts(store) for problem in verify_artifact(store, artifact)]
+    return [f"{problem.where}: {problem.what}" for problem in found]

@@ -15,7 +15,6 @@ import pytest
 from botocore.config import Config
 
 from deployments.s3_server import (
-    Credentials,
     S3Server,
     minio_command,
     minio_credentials,
@@ -31,6 +30,7 @@ from flows.child_server import LOOPBACK, Check, ChildServer, find_program, free_
 from schema.errors import InvalidInput
 
 BASH = shutil.which("bash") or "/bin/bash"
+with_minio = pytest.mark.skipif(find_program("minio") is None, reason="no minio: make services")
 # No bucket can be called this, so it hides none.
 VERSITYGW_HEALTH = "/_health"
 
@@ -55,11 +55,11 @@ def sourced(path: Path) -> dict[str, str]:
     return {name: value for name, value in pairs.items() if name not in ("PWD", "SHLVL", "_")}
 
 
-def s3_client(variables: Mapping[str, str], endpoint_url: str | None = None) -> Any:
+def s3_client(variables: Mapping[str, str]) -> Any:
     """Return an S3 client that knows only the variables by which a child process finds a server."""
     return boto3.client(
         "s3",
-        endpoint_url=endpoint_url or variables["S3_ENDPOINT_URL"],
+        endpoint_url=variables["S3_ENDPOINT_URL"],
         region_name=variables["AWS_REGION"],
         aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
@@ -111,39 +111,20 @@ def open_custom_minio(
         minio_environment(folder) | minio_credentials(credentials) | ({"MINIO_DOMAIN": domain} if domain else {}),
         [AnyCertificateCheck(f"{scheme}://{address}/minio/health/cluster")],
     )
-    server = S3Server(
-        f"{scheme}://{address}", None, bucket, credentials, process, certs / "public.crt" if certs else None
-    )
+    ca_bundle = certs / "public.crt" if certs else None
+    server = S3Server(f"{scheme}://{address}", None, bucket, credentials, process, ca_bundle)
     with serving(server):
         yield server
 
 
 @contextmanager
-def open_versitygw(
-    folder: Path,
-    *,
-    bucket: str,
-    port: int | None = None,
-    credentials: Credentials | None = None,
-    one_at_a_time: bool = True,
-) -> Iterator[S3Server]:
-    """Yield a versitygw that keeps its objects as plain files in a folder, and stop it in the end.
+def open_versitygw(folder: Path, *, bucket: str, one_at_a_time: bool = True) -> Iterator[S3Server]:
+    """Yield a versitygw that keeps its objects as plain files in a new folder.
 
-    Args:
-        folder: Made if absent, on a file system with extended attributes.
-        bucket: Made if absent.
-        port: By default any that is free.
-        credentials: By default random ones.
-        one_at_a_time: Whether it carries out one request after the other. With several at once, version 1.7.0 looks
-            at the condition of a write first and writes later, so that two writers may both win.
-
-    Raises:
-        InvalidInput: If versitygw is not installed, or the port cannot be had.
-        Unavailable: If it does not start.
+    With several requests at once, version 1.7.0 looks at the condition of a write first and writes later, so that two
+    writers may both win.
     """
-    address = f"{LOOPBACK}:{free_port(port)}"
-    folder = folder.resolve()  # a relative one it does not find
-    credentials = credentials or random_credentials()
+    address, credentials = f"{LOOPBACK}:{free_port()}", random_credentials()
     process = ChildServer(
         [
             *("versitygw", "--quiet", "--health", VERSITYGW_HEALTH, "--port", address, "posix"),
@@ -166,109 +147,60 @@ Stream = Literal["downstream", "upstream"]
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy in front of one address; connections to it go on to there while it is enabled.
+    """A way to a server that can be made to suffer: connections to it go on to there while it is enabled."""
 
-    Attributes:
-        address: Host and port that the proxy listens on; they stay the same when it is disabled and enabled.
-    """
-
-    address: str
+    url: str
     _name: str = field(repr=False)
     _api: httpx.Client = field(repr=False)
 
-    @property
-    def url(self) -> str:
-        """The address for HTTP clients."""
-        return f"http://{self.address}"
-
-    def add_toxic(
-        self, toxic: Toxic, *, stream: Stream = "downstream", toxicity: float = 1.0, **attributes: int
-    ) -> str:
-        """Make connections suffer, and return the name by which `remove_toxic` knows it.
-
-        Args:
-            toxic: ``latency`` (latency and jitter in ms), ``bandwidth`` (rate in KB/s), ``limit_data`` (closes
-                after so many bytes), ``timeout`` (lets nothing through and closes after timeout in ms, 0 for never)
-                or ``reset_peer`` (resets after timeout in ms).
-            stream: Which way: from the server, or to it.
-            toxicity: Share of connections that suffer.
-            attributes: What the toxic is given.
-
-        Raises:
-            InvalidInput: If Toxiproxy knows no such toxic, or the proxy has the same one on the same stream.
-        """
-        wanted = {"type": toxic, "stream": stream, "toxicity": toxicity, "attributes": attributes}
+    def add_toxic(self, toxic: Toxic, *, stream: Stream = "downstream", **attributes: int) -> str:
+        """Make connections suffer from the server or to it, and return the name for `remove_toxic`."""
+        wanted = {"type": toxic, "stream": stream, "attributes": attributes}
         name: str = _answer(self._api.post(f"/proxies/{self._name}/toxics", json=wanted))["name"]
         return name
 
     def remove_toxic(self, name: str) -> None:
-        """Let connections be as they were before that toxic.
-
-        Raises:
-            InvalidInput: If there is none of that name.
-        """
+        """Let connections be as they were before that toxic."""
         _answer(self._api.delete(f"/proxies/{self._name}/toxics/{name}"))
+
+    def enable(self, *, is_enabled: bool = True) -> None:
+        """Take connections, or cut all and refuse new ones."""
+        _answer(self._api.post(f"/proxies/{self._name}", json={"enabled": is_enabled}))
 
     def disable(self) -> None:
         """Cut all connections and refuse new ones."""
-        _answer(self._api.post(f"/proxies/{self._name}", json={"enabled": False}))
-
-    def enable(self) -> None:
-        """Take connections again."""
-        _answer(self._api.post(f"/proxies/{self._name}", json={"enabled": True}))
-
-
-@dataclass(frozen=True)
-class Toxiproxy:
-    """A Toxiproxy that runs."""
-
-    process: ChildServer = field(repr=False)
-    _api: httpx.Client = field(repr=False)
-
-    def add_proxy(self, upstream: str) -> Proxy:
-        """Return a new proxy, on a free port, in front of an address: host and port.
-
-        Raises:
-            InvalidInput: If Toxiproxy refuses the address.
-        """
-        name = f"proxy-{len(_answer(self._api.get('/proxies')))}"
-        wanted = {"name": name, "listen": f"{LOOPBACK}:0", "upstream": upstream, "enabled": True}
-        return Proxy(_answer(self._api.post("/proxies", json=wanted))["listen"], name, self._api)
+        self.enable(is_enabled=False)
 
 
 @contextmanager
-def open_toxiproxy() -> Iterator[Toxiproxy]:
-    """Yield a Toxiproxy without proxies, and stop it, and with it all proxies, in the end.
-
-    Raises:
-        InvalidInput: If Toxiproxy is not installed.
-        Unavailable: If it does not start.
-    """
+def open_toxiproxy() -> Iterator[httpx.Client]:
+    """Yield the API of a Toxiproxy without proxies."""
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"
     process = ChildServer(["toxiproxy-server", "-host", LOOPBACK, "-port", str(port)], {}, [Check(f"{url}/version")])
     process.start()
     try:
         with httpx.Client(base_url=url, trust_env=False) as api:
-            yield Toxiproxy(process, api)
+            yield api
     finally:
         process.stop()
 
 
+def add_proxy(toxiproxy: httpx.Client, upstream: str) -> Proxy:
+    """Return a new proxy, on a free port, in front of an address: host and port."""
+    name = f"proxy-{len(_answer(toxiproxy.get('/proxies')))}"
+    wanted = {"name": name, "listen": f"{LOOPBACK}:0", "upstream": upstream, "enabled": True}
+    return Proxy(f"http://{_answer(toxiproxy.post('/proxies', json=wanted))['listen']}", name, toxiproxy)
+
+
 def _answer(response: httpx.Response) -> Any:
-    if response.is_error:
-        raise InvalidInput(f"Toxiproxy refuses {response.request.method} {response.request.url}: {response.text}")
+    response.raise_for_status()
     return response.json() if response.content else None
 
 
 @dataclass(frozen=True)
 class SparkCluster:
-    """A standalone cluster that runs.
-
-    Attributes:
-        master_url: The value for ``SPARK_MASTER``.
-        web_url: The master's page.
-    """
+    """A standalone cluster that runs: the value for ``SPARK_MASTER``, and the master's page."""
 
     master_url: str
     web_url: str
@@ -281,11 +213,7 @@ class SparkCluster:
 
 @contextmanager
 def open_spark_cluster(folder: Path, *, n_workers: int = 2) -> Iterator[SparkCluster]:
-    """Yield the Spark of a process stack, a master and registered workers of one core and 1 GiB each, and stop it.
-
-    Raises:
-        Unavailable: If one of them does not start.
-    """
+    """Yield the Spark of a process stack: a master and registered workers of one core and 1 GiB each."""
     settings = StackSettings(
         _env_file=None,
         folder=folder,

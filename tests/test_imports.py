@@ -66,10 +66,6 @@ def strangers(root: Path) -> list[str]:
     ]
 
 
-def names_of(node: ast.ImportFrom) -> set[str]:
-    return {alias.name for alias in node.names}
-
-
 def path_edits(root: Path) -> list[str]:
     """List the modules that touch ``sys.path``, by any of its names; the project is installed instead."""
     folders = [*MAY_IMPORT, "tests"]

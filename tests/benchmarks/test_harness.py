@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import with_minio
 
 from benchmarks import evaluation, throughput
 from benchmarks.harness import FIELDS, Figures, describe_machine, rows_of, run_command, write_rows
 from benchmarks.measuring import Measurement, Spread, measure_in_child, peak_bytes, reset_peak
-from flows.child_server import find_program
 from schema.errors import InvalidInput, Unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,6 @@ FLAGS = {
     "outages": ["--only", "--json"],
     "throughput": ["--megabytes", "--repetitions", "--json"],
 }
-with_minio = pytest.mark.skipif(find_program("minio") is None, reason="no minio: make services")
 TRANSFERS = {
     *(("upload", method) for method in ("boto3", "store")),
     *(("download", method) for method in ("boto3", "store", "store_verified")),

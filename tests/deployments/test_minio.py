@@ -14,14 +14,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from servers import free_ports_in_a_row, s3_client, sourced
+from servers import free_ports_in_a_row, s3_client, sourced, with_minio
 
 from deployments import minio
 from deployments.s3_server import Credentials
-from flows.child_server import find_program, free_port
+from flows.child_server import free_port
 from schema.errors import InvalidInput
-
-with_minio = pytest.mark.skipif(find_program("minio") is None, reason="no minio: make services")
 
 
 @dataclass

@@ -15,12 +15,12 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from servers import s3_client, sourced
+from servers import s3_client, sourced, with_minio
 
 from deployments.stack.process_tree import find_processes
 from deployments.stack.settings import StackSettings
 from deployments.stack.state import StackState, read_state
-from flows.child_server import find_program, free_port
+from flows.child_server import free_port
 
 PORTS = sorted(name for name in StackSettings.model_fields if name.endswith("_port"))
 SERVICES = {
@@ -28,10 +28,7 @@ SERVICES = {
     *("spark-master", "spark-worker-1", "mlflow"),
 }
 
-pytestmark = [
-    pytest.mark.skipif(find_program("minio") is None, reason="no minio: make services"),
-    pytest.mark.timeout(1500),
-]
+pytestmark = [with_minio, pytest.mark.timeout(1500)]
 
 
 @dataclass(frozen=True)
@@ -269,9 +266,7 @@ def test_setting_that_does_not_fit_is_one_line(tmp_path, variables, message):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_state_of_a_process_id_that_was_given_to_another_process_is_not_taken_for_the_supervisor(
-    tmp_path,
-):
+def test_state_of_a_process_id_that_was_given_to_another_process_is_not_taken_for_the_supervisor(tmp_path):
     stack = new_stack(tmp_path)
     stack.folder.mkdir()
     identity = {"pid": os.getpid(), "began": 1.0}

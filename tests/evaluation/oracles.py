@@ -1,6 +1,11 @@
-"""The metrics of one user's list by their definitions, in plain Python."""
+"""The metrics of one user's list by their definitions, in plain Python; and lists as the arrays that are measured."""
 
 import math
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from schema.items_by_user import ItemsByUser
 
 
 def measure(ranked: list[int], relevant: set[int], k: int) -> dict[str, float]:
@@ -15,3 +20,14 @@ def measure(ranked: list[int], relevant: set[int], k: int) -> dict[str, float]:
         "mrr": 1 / hits[0] if hits else 0.0,
         "map": sum(n_hits / rank for n_hits, rank in enumerate(hits, start=1)) / len(relevant),
     }
+
+
+def as_matrix(lists: Sequence[Sequence[int]], width: int = 6) -> np.ndarray:
+    """Return lists as rows that are filled up with -1."""
+    return np.array([[*items, *[-1] * (width - len(items))] for items in lists], dtype=np.int32).reshape(-1, width)
+
+
+def as_table(relevant: Sequence[Collection[int]]) -> ItemsByUser:
+    """Return the items of each user."""
+    pairs = np.array([(user, item) for user, items in enumerate(relevant) for item in items], dtype=int).reshape(-1, 2)
+    return ItemsByUser.from_pairs(pairs[:, 0], pairs[:, 1], len(relevant))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import as_matrix
 
 from evaluation import beyond_accuracy
 from evaluation.beyond_accuracy import (
@@ -22,10 +23,6 @@ from schema.items_by_user import ItemsByUser
 METRICS = (coverage_at_k, gini_at_k, personalisation_at_k)
 MEASURES = pytest.mark.parametrize("measure", METRICS, ids=lambda measure: measure.__name__)
 COUNTS = np.array([16, 8, 4, 1, 0])
-
-
-def as_matrix(lists, width=6):
-    return np.array([[*items, *[-1] * (width - len(items))] for items in lists], dtype=np.int32).reshape(-1, width)
 
 
 def test_self_information_is_the_mean_of_bits_by_hand():

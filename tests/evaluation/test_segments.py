@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import measure
+from oracles import as_table, measure
 
 from evaluation.segments import (
     score_item_segments,
@@ -12,7 +12,6 @@ from evaluation.segments import (
     segment_users_by_age,
 )
 from evaluation.significance import mean_interval
-from schema.items_by_user import ItemsByUser
 from schema.metric import Metric
 from schema.scores import SegmentScore
 
@@ -30,22 +29,10 @@ def names_of(segments):
     ]
 
 
-def as_table(relevant):
-    pairs = np.array([(user, item) for user, items in enumerate(relevant) for item in items], dtype=int).reshape(-1, 2)
-    return ItemsByUser.from_pairs(pairs[:, 0], pairs[:, 1], len(relevant))
-
-
 def test_items_are_parted_where_half_and_four_fifths_of_the_interactions_are_reached():
     """Of 100 interactions: 30 + 20 are half, with 18 + 12 more four fifths."""
-    assert names_of(segment_items(np.array([10, 30, 20, 0, 18, 12, 10]))) == [
-        TAIL,
-        HEAD,
-        HEAD,
-        COLD,
-        TORSO,
-        TORSO,
-        TAIL,
-    ]
+    expected = [TAIL, HEAD, HEAD, COLD, TORSO, TORSO, TAIL]
+    assert names_of(segment_items(np.array([10, 30, 20, 0, 18, 12, 10]))) == expected
 
 
 def test_an_item_that_reaches_across_a_bound_belongs_to_the_more_popular_part():
@@ -64,10 +51,8 @@ def test_items_without_training_rows_are_cold():
 
 @given(st.lists(st.integers(0, 6), max_size=12))
 def test_segments_of_items_are_the_fewest_that_hold_their_share(counts):
-    segment, order = (
-        segment_items(np.array(counts, dtype=np.int64)),
-        sorted(range(len(counts)), key=lambda i: (-counts[i], i)),
-    )
+    segment = segment_items(np.array(counts, dtype=np.int64))
+    order = sorted(range(len(counts)), key=lambda i: (-counts[i], i))
     held, wanted = 0, {}
     for item in order:
         wanted[item] = HEAD if held < 0.5 * sum(counts) else TORSO if 5 * held < 4 * sum(counts) else TAIL

@@ -5,10 +5,10 @@ import pytest
 import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import as_matrix, as_table
 
 from evaluation.ranking import evaluate_ranking
 from models.top_k import top_k
-from schema.items_by_user import ItemsByUser
 
 KS = (5, 10, 20)
 TREC_NAMES = {"ndcg": "ndcg_cut", "recall": "recall", "precision": "P", "hit_rate": "success", "map": "map_cut"}
@@ -49,9 +49,7 @@ def ask_trec_for_reciprocal_ranks(lists, qrels, k):
 
 
 def ask_ours(lists, relevant):
-    pairs = np.array([(user, item) for user, items in enumerate(relevant) for item in items])
-    items = np.array([[*each, *[-1] * (20 - len(each))] for each in lists], dtype=np.int32)
-    return evaluate_ranking(items, ItemsByUser.from_pairs(pairs[:, 0], pairs[:, 1], len(lists)), KS)
+    return evaluate_ranking(as_matrix(lists, 20), as_table(relevant), KS)
 
 
 def assert_equal_to_trec(lists, relevant):

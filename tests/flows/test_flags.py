@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +103,20 @@ def als(odd: Odd, name: str) -> set[Any]:
     return {fit.parameters[name] for fit in odd.fits("als-implicit")}
 
 
-def ratings(odd: Odd) -> np.ndarray:
-    return np.asarray(pq.read_table(odd.path(layout.REVIEWS_KIND, "reviews", layout.REVIEWS))["rating"])
+def reviews(odd: Odd, column: str) -> np.ndarray:
+    return np.asarray(pq.read_table(odd.path(layout.REVIEWS_KIND, "reviews", layout.REVIEWS))[column])
+
+
+def count(odd: Odd, stage: str, name: str) -> float:
+    return float(odd.record["counts"][stage][name])
+
+
+def ids(odd: Odd) -> Any:
+    return pq.read_table(odd.path(layout.DATASETS, "dataset", layout.USER_MAP))["user_id"]
 
 
 def shares(odd: Odd) -> tuple[float, float]:
-    counts = odd.record["counts"]["split"]
-    train, validation, test = (counts[f"{part}_n_rows"] for part in ("train", "validation", "test"))
+    train, validation, test = (count(odd, "split", f"{part}_n_rows") for part in ("train", "validation", "test"))
     return test / (train + validation + test), validation / (train + validation)
 
 
@@ -121,10 +129,12 @@ def lists(odd: Odd) -> Path:
     return odd.path(layout.RECOMMENDATIONS, "recommendations", layout.LISTS)
 
 
-def tracked(odd: Odd) -> Any:
+def tracked(odd: Odd, *, is_experiment: bool = False) -> Any:
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=odd.workplace.tracking_uri).get_run(odd.record["ids"]["mlflow_run"])
+    client = MlflowClient(tracking_uri=odd.workplace.tracking_uri)
+    run = client.get_run(odd.record["ids"]["mlflow_run"])
+    return client.get_experiment(run.info.experiment_id) if is_experiment else run
 
 
 def parameters(odd: Odd, kind: str, role: str, name: str) -> Any:
@@ -141,13 +151,13 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "input_reviews": lambda odd: "sample-reviews" in odd.artifact(layout.RAW, "raw").files[0].path,
     "input_products": lambda odd: "products" in odd.artifact(layout.REPORTS, "report").inputs,
     "input_columns": lambda odd: not str(ids(odd)[0]).startswith("ASAMPLE"),
-    "min_rating": lambda odd: ratings(odd).min() == 2,
-    "max_rating": lambda odd: ratings(odd).max() == 4,
-    "max_bad_share": lambda odd: 0.05 < bad_share(odd) < 0.9,
-    "latest_timestamp": lambda odd: latest(odd) <= 1_400_000_000,
+    "min_rating": lambda odd: reviews(odd, "rating").min() == 2,
+    "max_rating": lambda odd: reviews(odd, "rating").max() == 4,
+    "max_bad_share": lambda odd: 0.05 < count(odd, "reviews", "n_quarantined") / count(odd, "reviews", "n_lines") < 0.9,
+    "latest_timestamp": lambda odd: reviews(odd, "timestamp").max() <= 1_400_000_000,
     "partition_bytes": lambda odd: "check user_id of partition 2" in task_names(odd),
     "min_interactions": lambda odd: 3 <= degrees(odd) < 5,
-    "sample_fraction": lambda odd: 0.5 < sampled_share(odd) < 0.9,
+    "sample_fraction": lambda odd: 0.5 < count(odd, "dataset", "n_sampled") / count(odd, "dataset", "n_reviews") < 0.9,
     "sample_seed": lambda odd: parameters(odd, layout.DATASETS, "dataset", "sample_seed") == 7,
     "split": lambda odd: odd.record["counts"]["split"]["method"] == "random",
     "test_share": lambda odd: abs(shares(odd)[0] - 0.1) < 0.01,
@@ -173,56 +183,63 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "top_n": lambda odd: np.asarray(pq.read_table(lists(odd))["rank"]).max() == 3,
     "recommend_block_users": lambda odd: len(list(lists(odd).iterdir())) == -(-len(ids(odd)) // 100) > 1,
     "mlflow_tracking_uri": lambda odd: tracked(odd).info.status == "FINISHED",
-    "mlflow_experiment": lambda odd: experiment_of(odd) == "Odd",
+    "mlflow_experiment": lambda odd: tracked(odd, is_experiment=True).name == "Odd",
     "mlflow_artifact_dir": lambda odd: list((odd.workplace.folder / "artifacts").rglob(layout.REPORT)),
     "environment": lambda odd: tracked(odd).data.tags["environment"] == "laboratory",
     "log_level": lambda odd: "INFO" not in odd.outcome.stderr,
     "store_uri": lambda odd: (odd.workplace.folder / "store" / "models").is_dir(),
     "work_dir": lambda odd: (odd.workplace.folder / "work").is_dir(),
 }
-# Proved by tests of their own, of these names.
+# Proved by tests of their own.
 ELSEWHERE = {
-    "raw_reviews_path": "test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest",
-    "raw_reviews_url": "test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest",
-    "drift": "test_delivery_is_accepted_with_a_warning_and_without_one_where_drift_is_off",
-    **dict.fromkeys(DriftLimits.model_fields, "test_each_limit_that_is_set_is_held_and_kept_with_its_figure"),
-    "notice_webhook_url": "test_failing_training_is_told_with_the_step_that_failed",
-    "raw_reviews_sha256": "test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest",
-    "timestamp_unit": "test_timestamps_in_milliseconds_are_read_as_such",
-    "leave_last_n": "test_leave_last_n_and_split_at_decide_the_split",
-    "split_at": "test_leave_last_n_and_split_at_decide_the_split",
-    "split_until": "test_gap_and_end_of_a_time_split_leave_rows_out",
-    "split_gap_days": "test_gap_and_end_of_a_time_split_leave_rows_out",
-    "split_train_file": "test_files_say_what_is_held_out_and_pairs_in_two_of_them_are_a_leak",
-    "split_validation_file": "test_files_say_what_is_held_out_and_pairs_in_two_of_them_are_a_leak",
-    "split_test_file": "test_files_say_what_is_held_out_and_pairs_in_two_of_them_are_a_leak",
-    "guard": "test_guard_refuses_a_metric_that_tells_nothing_apart_unless_told_to_warn",
-    "evaluate_block_users": "test_blocks_of_users_are_ranked_on_the_workers_and_change_nothing",
-    "rolling_windows": "test_windows_are_evaluated_one_by_one",
-    "recommendations_file": "test_lists_from_elsewhere_are_put_to_the_same_test",
-    "as_is": "test_published_model_as_it_is_is_caught_remembering_the_test_part",
-    "protocol": "test_original_protocol_gives_a_random_scorer_what_it_gives_als",
-    "promotion_margin": "test_a_promotion_margin_lets_a_worse_challenger_through_for_a_reason",
-    "promotion_reason": "test_a_promotion_margin_lets_a_worse_challenger_through_for_a_reason",
-    "roll_back": "test_a_rollback_goes_back_and_keeps_its_reason",
-    "show_history": "test_the_history_is_printed_and_recorded",
-    "model_id": "test_recommend_flow_serves_a_published_model_by_its_id",
-    "log_format": "test_every_line_of_a_training_is_json_where_asked_for",
-    "dask_scheduler_address": "test_tasks_run_on_the_scheduler_that_is_named",
-    "dask_workers": "test_own_workers_are_processes_where_asked_for",
-    "dask_worker_memory": "test_workers_have_the_memory_that_is_named",
-    "spark_master": "test_spark_is_opened_as_the_flags_say",
-    "spark_driver_memory": "test_spark_is_opened_as_the_flags_say",
-    "spark_executor_memory": "test_executors_are_as_large_as_the_flags_say",
-    "spark_executor_cores": "test_executors_are_as_large_as_the_flags_say",
-    "spark_max_cores": "test_executors_are_as_large_as_the_flags_say",
-    "spark_shuffle_partitions": "test_spark_is_opened_as_the_flags_say",
-    "spark_scratch": "test_spark_is_opened_as_the_flags_say",
-    "s3_endpoint_url": "test_flags_of_s3_reach_the_store_and_spark",
-    "s3_region": "test_flags_of_s3_reach_the_store_and_spark",
-    "s3_addressing": "test_flags_of_s3_reach_the_store_and_spark",
-    "s3_ca_bundle": "test_flags_of_s3_reach_the_store_and_spark",
-    "s3_verify_tls": "test_flags_of_s3_reach_the_store_and_spark",
+    "test_reviews_are_downloaded_from_the_url_to_the_path_and_held_to_the_digest": [
+        "raw_reviews_path",
+        "raw_reviews_url",
+        "raw_reviews_sha256",
+    ],
+    "test_delivery_is_accepted_with_a_warning_and_without_one_where_drift_is_off": ["drift"],
+    "test_failing_training_is_told_with_the_step_that_failed": ["notice_webhook_url"],
+    "test_timestamps_in_milliseconds_are_read_as_such": ["timestamp_unit"],
+    "test_leave_last_n_and_split_at_decide_the_split": ["leave_last_n", "split_at"],
+    "test_gap_and_end_of_a_time_split_leave_rows_out": ["split_until", "split_gap_days"],
+    "test_files_say_what_is_held_out_and_pairs_in_two_of_them_are_a_leak": [
+        "split_train_file",
+        "split_validation_file",
+        "split_test_file",
+    ],
+    "test_guard_refuses_a_metric_that_tells_nothing_apart_unless_told_to_warn": ["guard"],
+    "test_blocks_of_users_are_ranked_on_the_workers_and_change_nothing": ["evaluate_block_users"],
+    "test_windows_are_evaluated_one_by_one": ["rolling_windows"],
+    "test_lists_from_elsewhere_are_put_to_the_same_test": ["recommendations_file"],
+    "test_published_model_as_it_is_is_caught_remembering_the_test_part": ["as_is"],
+    "test_original_protocol_gives_a_random_scorer_what_it_gives_als": ["protocol"],
+    "test_a_promotion_margin_lets_a_worse_challenger_through_for_a_reason": ["promotion_margin", "promotion_reason"],
+    "test_a_rollback_goes_back_and_keeps_its_reason": ["roll_back"],
+    "test_the_history_is_printed_and_recorded": ["show_history"],
+    "test_recommend_flow_serves_a_published_model_by_its_id": ["model_id"],
+    "test_every_line_of_a_training_is_json_where_asked_for": ["log_format"],
+    "test_tasks_run_on_the_scheduler_that_is_named": ["dask_scheduler_address"],
+    "test_own_workers_are_processes_where_asked_for": ["dask_workers"],
+    "test_workers_have_the_memory_that_is_named": ["dask_worker_memory"],
+    "test_spark_is_opened_as_the_flags_say": [
+        "spark_master",
+        "spark_driver_memory",
+        "spark_shuffle_partitions",
+        "spark_scratch",
+    ],
+    "test_executors_are_as_large_as_the_flags_say": [
+        "spark_executor_memory",
+        "spark_executor_cores",
+        "spark_max_cores",
+    ],
+    "test_flags_of_s3_reach_the_store_and_spark": [
+        "s3_endpoint_url",
+        "s3_region",
+        "s3_addressing",
+        "s3_ca_bundle",
+        "s3_verify_tls",
+    ],
+    "test_each_limit_that_is_set_is_held_and_kept_with_its_figure": [*DriftLimits.model_fields],
 }
 
 
@@ -238,32 +255,6 @@ def test_every_flag_has_a_proof(capsys):
     accepted = set(re.findall(r"^  (--[a-z0-9-]+)", capsys.readouterr().out, re.MULTILINE)) - {"--json"}
     fields = flat_fields(Settings)
     assert accepted == {flag_of(name, field) for name, field in fields.items() if not is_secret(field)}
-    assert set(fields) == set(PROOFS) | set(ELSEWHERE)
+    assert set(fields) == {*PROOFS, *chain.from_iterable(ELSEWHERE.values())}
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
-    assert not [test for test in ELSEWHERE.values() if f"def {test}(" not in tests]
-
-
-def ids(odd: Odd) -> Any:
-    return pq.read_table(odd.path(layout.DATASETS, "dataset", layout.USER_MAP))["user_id"]
-
-
-def bad_share(odd: Odd) -> float:
-    counts = odd.record["counts"]["reviews"]
-    return float(counts["n_quarantined"] / counts["n_lines"])
-
-
-def latest(odd: Odd) -> int:
-    rows = pq.read_table(odd.path(layout.REVIEWS_KIND, "reviews", layout.REVIEWS))
-    return int(np.asarray(rows["timestamp"]).max())
-
-
-def sampled_share(odd: Odd) -> float:
-    counts = odd.record["counts"]["dataset"]
-    return float(counts["n_sampled"] / counts["n_reviews"])
-
-
-def experiment_of(odd: Odd) -> str:
-    from mlflow import MlflowClient
-
-    client = MlflowClient(tracking_uri=odd.workplace.tracking_uri)
-    return str(client.get_experiment(tracked(odd).info.experiment_id).name)
+    assert not [test for test in ELSEWHERE if f"def {test}(" not in tests]

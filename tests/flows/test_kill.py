@@ -58,9 +58,7 @@ def test_killed_training_leaves_one_mlflow_run_that_is_complete(killed):
     assert client.get_run(record["ids"]["mlflow_run"]).info.status == "FINISHED"
 
 
-def test_killed_training_leaves_no_scratch_files_behind_after_the_next_run(
-    killed,
-):
+def test_killed_training_leaves_no_scratch_files_behind_after_the_next_run(killed):
     workplace, _ = killed
     assert not [path for path in (workplace.folder / "work").iterdir() if path.name != "cache"]
     assert not [path for path in (workplace.folder / "store" / ".tmp").glob("*") if path.is_file()]

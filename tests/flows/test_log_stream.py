@@ -58,9 +58,7 @@ def test_warning_of_spark_names_the_task_that_has_it_open(lines):
     assert any(name.startswith("fit als-implicit") for name in tasks)
 
 
-def test_text_names_run_and_task_on_every_line_of_a_run_and_stays_terse(
-    trained,
-):
+def test_text_names_run_and_task_on_every_line_of_a_run_and_stays_terse(trained):
     said = trained[1]["stderr"].splitlines()
     published = [line for line in said if line.endswith("published") and "fits/" in line]
     assert published

@@ -27,12 +27,7 @@ FIELDS = {
 }
 
 
-def test_failing_training_is_told_with_the_step_that_failed(
-    in_folder,
-    monkeypatch,
-    capfd,
-    caplog,
-):
+def test_failing_training_is_told_with_the_step_that_failed(in_folder, monkeypatch, capfd, caplog):
     (in_folder / "input.csv").write_text("height,weight\n1,2\n3,4\n")
     flags = ["--input", "input.csv", "--store", "store", "--mlflow-tracking-uri", f"sqlite:///{in_folder / 'm.db'}"]
     with receiving(status(200)) as (url, received):
@@ -66,12 +61,7 @@ def test_run_that_succeeds_is_not_told(in_folder, monkeypatch):
     assert received == []
 
 
-def test_server_that_refuses_the_notice_changes_nothing_and_is_logged(
-    in_folder,
-    monkeypatch,
-    capfd,
-    caplog,
-):
+def test_server_that_refuses_the_notice_changes_nothing_and_is_logged(in_folder, monkeypatch, capfd, caplog):
     with receiving(status(404)) as (url, received):
         monkeypatch.setenv("NOTICE_WEBHOOK_URL", url)
         code = ingest.main(["--input", "nothing.csv", "--store", "store"])

@@ -9,11 +9,12 @@ from typing import Any
 import httpx
 import pytest
 from prefect import flow
+from sample_artifacts import publish_folder
 from workplace import Workplace
 
 from flows import promote
 from flows.promote import PromotionRefused, end_refused
-from storage import artifacts, layout
+from storage import layout
 from storage.champion import read_champion, read_history
 from storage.inventory import list_artifacts
 from storage.verify import verify_artifact, verify_champion
@@ -79,16 +80,10 @@ def ids(workplace: Workplace) -> set[tuple[str, str]]:
 def publish_popularity(workplace: Workplace, record: dict[str, Any]) -> None:
     """Publish the popularity baseline of the training as a model."""
     fits = [one for one in workplace.manifests() if one.kind == layout.FITS and one.parameters["model"] == "popularity"]
-    artifacts.publish(
-        workplace.store,
-        layout.MODELS,
-        WORSE,
-        workplace.folder / "store" / layout.FITS / fits[0].id / "factors",
-        inputs={"dataset": record["ids"]["dataset"], "split": record["ids"]["split"], "fit": fits[0].id},
-        parameters={"model": "popularity", "select_by": "ndcg_10"},
-        code_version="",
-        counts={},
-    )
+    inputs = {"dataset": record["ids"]["dataset"], "split": record["ids"]["split"], "fit": fits[0].id}
+    origin = {"inputs": inputs, "parameters": {"model": "popularity", "select_by": "ndcg_10"}}
+    factors = workplace.folder / "store" / layout.FITS / fits[0].id / "factors"
+    publish_folder(workplace.store, factors, layout.MODELS, WORSE, **origin)
 
 
 def ask(what: str, **having: Any) -> list[dict[str, Any]]:

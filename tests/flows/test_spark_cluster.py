@@ -66,9 +66,7 @@ def test_training_on_a_cluster_gives_the_metrics_of_a_local_one(on_cluster, trai
         assert math.isclose(found["value"], expected["value"], abs_tol=1e-4), (found, expected)
 
 
-def test_training_on_a_cluster_says_what_it_takes_and_leaves_no_scratch(
-    on_cluster,
-):
+def test_training_on_a_cluster_says_what_it_takes_and_leaves_no_scratch(on_cluster):
     workplace, record = on_cluster
     assert "executors of 1g, all cores of a worker each" in record["stderr"]
     assert not [path for path in (workplace.folder / "work").iterdir() if path.name != "cache"]

@@ -3,11 +3,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from sample_artifacts import publish_folder
 
 from evaluation.options import SplitOptions
 from flows.pipeline import split_as_asked
 from flows.settings import read
-from storage import artifacts, layout
+from storage import layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.dataset import split_dataset
@@ -41,9 +42,7 @@ def dataset(places: PlaceOptions, tmp_path: Path) -> Manifest:
         table = pa.table(ids)
         write_parquet([table], folder / name, table.schema)
     counts = {"n_users": 6, "n_items": 5, "has_ratings": True, "has_timestamps": True}
-    return artifacts.publish(
-        places.open_store(), layout.DATASETS, "0" * 16, folder, inputs={}, parameters={}, code_version="", counts=counts
-    )
+    return publish_folder(places.open_store(), folder, layout.DATASETS, "0" * 16, counts=counts)
 
 
 @pytest.mark.parametrize(

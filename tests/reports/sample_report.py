@@ -32,9 +32,6 @@ def make_row(metric: str, k: int | None, value: float, half_width: float) -> Met
     return MetricRow("any", {}, "any", metric, k, value, low, high, n_users=2871)
 
 
-ROLES = {"Popularity": "popular", "Random": "chance"}
-
-
 def make_candidates() -> list[report.ScoredModel]:
     grid = [(rank, reg, 0.0712 + rank / 4000 - abs(reg - 1) / 60) for rank in (32, 64) for reg in (0.1, 1.0, 3.0)]
     searched = [

@@ -1,17 +1,16 @@
 """How old objects are, how they become young again, and what dead writers leave behind."""
 
 import os
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from test_protocol import watched
 
 from schema.errors import ObjectNotFound
 from storage.files import temporary_name
 from storage.local import LocalStore
-from storage.opening import open_store
 from storage.protocol import Store
 
 MINUTE = timedelta(minutes=1)
@@ -93,25 +92,9 @@ def test_renewing_a_free_key_says_so_and_stores_nothing(store):
 
 def test_no_reader_misses_an_object_that_is_being_renewed(store, store_uri):
     store.create("a", b"content" * 10_000)
-    has_begun, is_done = threading.Event(), threading.Event()
-    seen: set[bytes | str] = set()
-
-    def watch() -> None:
-        own = open_store(store_uri)
-        while not is_done.is_set():
-            try:
-                seen.add(own.read("a"))
-            except ObjectNotFound:
-                seen.add("nothing")
-            has_begun.set()
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    assert has_begun.wait(PATIENCE_SECONDS)
-    for _ in range(30):
-        store.renew("a")
-    is_done.set()
-    watcher.join()
+    with watched(store_uri, "a") as seen:
+        for _ in range(30):
+            store.renew("a")
     assert seen == {b"content" * 10_000}
 
 

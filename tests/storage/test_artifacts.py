@@ -1,15 +1,14 @@
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sample_artifacts import publish_folder, replace_object
 
 from schema.errors import CorruptObject, ObjectNotFound
 from storage import artifacts, layout
-from storage.manifest import FileEntry, Manifest
+from storage.manifest import FileEntry
 from storage.memory import MemoryStore
-from storage.opening import open_store
-from storage.protocol import ObjectInfo, Store
+from storage.protocol import ObjectInfo
 
 ORIGIN: dict[str, Any] = {
     "inputs": {"split": "77aa"},
@@ -40,13 +39,9 @@ class FailingStore(MemoryStore):
         return info
 
 
-def publish(store: Store, folder: Path, n_users: int = 3) -> Manifest:
-    return artifacts.publish(store, "models", "1f3a", folder, **ORIGIN, counts={"n_users": n_users})
-
-
 def test_publish_makes_an_artifact_that_find_finds(store, artifact_folder):
     assert artifacts.find(store, "models", "1f3a") is None
-    manifest = publish(store, artifact_folder)
+    manifest = publish_folder(store, artifact_folder, **ORIGIN, counts={"n_users": 3})
     assert artifacts.find(store, "models", "1f3a") == manifest
     assert store.read("models/1f3a/manifest.json") == manifest.to_bytes()
     assert (manifest.kind, manifest.id, manifest.counts) == ("models", "1f3a", {"n_users": 3})
@@ -61,10 +56,10 @@ def test_publish_makes_an_artifact_that_find_finds(store, artifact_folder):
 
 
 def test_publish_again_returns_the_first_and_writes_nothing(store, artifact_folder):
-    first = publish(store, artifact_folder)
+    first = publish_folder(store, artifact_folder, **ORIGIN)
     before = list(store.list(""))
     (artifact_folder / "metadata.json").write_bytes(b"other")
-    assert publish(store, artifact_folder, n_users=4) == first
+    assert publish_folder(store, artifact_folder, **ORIGIN, counts={"n_users": 4}) == first
     assert list(store.list("")) == before
 
 
@@ -72,51 +67,24 @@ def test_publish_again_returns_the_first_and_writes_nothing(store, artifact_fold
 @pytest.mark.parametrize("is_last_done", [False, True])
 def test_publish_cut_anywhere_ends_the_same_when_done_again(artifact_folder, n_creates, is_last_done):
     whole = MemoryStore("whole")
-    expected = publish(whole, artifact_folder)
+    expected = publish_folder(whole, artifact_folder, **ORIGIN)
     store = FailingStore(n_creates, is_last_done)
     with pytest.raises(PowerCutError):
-        publish(store, artifact_folder)
+        publish_folder(store, artifact_folder, **ORIGIN)
     is_sealed = n_creates == 5 and is_last_done
     assert artifacts.find(store, "models", "1f3a") == (expected if is_sealed else None)
-    assert publish(store, artifact_folder) == expected
+    assert publish_folder(store, artifact_folder, **ORIGIN) == expected
     assert [info.key for info in store.list("")] == [info.key for info in whole.list("")]
 
 
 def test_a_cut_writer_with_other_bytes_never_gets_into_the_manifest(artifact_folder):
     store = FailingStore(n_creates=4, is_last_done=True)
     with pytest.raises(PowerCutError):
-        publish(store, artifact_folder)
+        publish_folder(store, artifact_folder, **ORIGIN)
     (artifact_folder / "als_model" / "itemFactors" / "part-00000").write_bytes(b"another order of sums")
-    manifest = publish(store, artifact_folder)
+    manifest = publish_folder(store, artifact_folder, **ORIGIN)
     for file in manifest.files:
         assert store.read(f"models/1f3a/{file.path}") == (artifact_folder / layout.logical_name(file.path)).read_bytes()
-
-
-def test_of_writers_with_different_bytes_one_wins_and_all_get_its_manifest(store, store_uri, tmp_path):
-    n_writers, n_files = 4, 6
-    folders = [tmp_path / f"writer-{number}" for number in range(n_writers)]
-    for number, folder in enumerate(folders):
-        folder.mkdir()
-        for file in range(n_files):
-            (folder / f"file-{file}").write_bytes(b"%d" % number * 1000)
-    start = threading.Barrier(n_writers)
-    manifests: list[Manifest] = []
-
-    def write(folder: Path) -> None:
-        own = open_store(store_uri)
-        start.wait()
-        manifests.append(publish(own, folder))
-
-    threads = [threading.Thread(target=write, args=(folder,)) for folder in folders]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    (manifest,) = {made.to_bytes(): made for made in manifests}.values()
-    assert len(manifests) == n_writers
-    contents = {store.read(f"models/1f3a/{file.path}") for file in manifest.files}
-    assert len(contents) == 1, "the manifest mixes the bytes of several writers"
-    assert len(manifest.files) == n_files
 
 
 def test_seal_returns_the_manifest_of_whoever_sealed_first(store, artifact_folder):
@@ -147,8 +115,7 @@ def test_seal_refuses_a_missing_file(store, artifact_folder):
 
 def test_seal_refuses_a_file_of_another_size(store, artifact_folder):
     files = artifacts.add_files(store, "models", "1f3a", artifact_folder)
-    store.delete("models/1f3a/metadata.json")
-    store.create("models/1f3a/metadata.json", b"short")
+    replace_object(store, "models/1f3a/metadata.json", b"short")
     with pytest.raises(CorruptObject, match=r"metadata\.json has 5 bytes; expected 12"):
         artifacts.seal(store, "models", "1f3a", **ORIGIN, files=files, counts={})
     assert artifacts.find(store, "models", "1f3a") is None
@@ -162,7 +129,7 @@ def test_seal_refuses_a_manifest_that_no_reader_accepts(store):
 
 
 def test_find_refuses_the_manifest_of_another_artifact(store, artifact_folder):
-    store.create("models/beef/manifest.json", publish(store, artifact_folder).to_bytes())
+    store.create("models/beef/manifest.json", publish_folder(store, artifact_folder).to_bytes())
     with pytest.raises(CorruptObject, match=r"is the manifest of models/1f3a; expected models/beef"):
         artifacts.find(store, "models", "beef")
 

@@ -1,17 +1,18 @@
 from pathlib import Path
 
 import pytest
+from sample_artifacts import publish_folder, replace_object
 
 from schema.errors import CorruptObject, ObjectNotFound
-from storage import artifacts
 from storage.artifacts import checkout, entry
 from storage.local import LocalStore
 from storage.manifest import Manifest
 from storage.protocol import Store
 
 
-def publish(store: Store, folder: Path) -> Manifest:
-    return artifacts.publish(store, "models", "1f3a", folder, inputs={}, parameters={}, code_version="1", counts={})
+def place_of(manifest: Manifest) -> str:
+    """Return the key of one of its files."""
+    return f"models/1f3a/{entry(manifest, 'als_model/metadata').path}"
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -25,7 +26,7 @@ def manifest(request: pytest.FixtureRequest, store: Store, artifact_folder: Path
     if request.param != "plain":
         store.create("models/1f3a/metadata.json", b"not ours")
         store.create("models/1f3a/als_model/itemFactors/part-00001", b"not ours")
-    return publish(store, artifact_folder)
+    return publish_folder(store, artifact_folder)
 
 
 def test_entry_finds_a_file_by_its_logical_name(manifest):
@@ -55,7 +56,7 @@ def test_checkout_gives_a_folder_of_exactly_the_files(store, manifest, tmp_path,
 
 def test_checkout_from_a_local_store_copies_nothing(artifact_folder, tmp_path):
     store = LocalStore(tmp_path / "store")
-    manifest = publish(store, artifact_folder)
+    manifest = publish_folder(store, artifact_folder)
     folder = tmp_path / "store" / "models" / "1f3a"
     for name in ("metadata.json", "als_model", "als_model/itemFactors"):
         assert checkout(store, manifest, name, tmp_path / "cache") == folder / name
@@ -64,12 +65,12 @@ def test_checkout_from_a_local_store_copies_nothing(artifact_folder, tmp_path):
 
 def test_checkout_leaves_foreign_files_out_of_a_folder(store, artifact_folder, tmp_path):
     store.create("models/1f3a/als_model/itemFactors/part-00001", b"of a dead writer")
-    folder = checkout(store, publish(store, artifact_folder), "als_model", tmp_path / "cache")
+    folder = checkout(store, publish_folder(store, artifact_folder), "als_model", tmp_path / "cache")
     assert contents(folder) == contents(artifact_folder / "als_model")
 
 
 def test_checkout_again_needs_no_store_for_what_is_cached(remote_store, tmp_path, artifact_folder):
-    manifest = publish(remote_store, artifact_folder)
+    manifest = publish_folder(remote_store, artifact_folder)
     checkout(remote_store, manifest, "als_model", tmp_path / "cache")
     for info in remote_store.list(""):
         remote_store.delete(info.key)
@@ -80,7 +81,7 @@ def test_checkout_again_needs_no_store_for_what_is_cached(remote_store, tmp_path
 
 
 def test_checkout_replaces_a_cached_copy_that_has_rotted(remote_store, tmp_path, artifact_folder):
-    manifest = publish(remote_store, artifact_folder)
+    manifest = publish_folder(remote_store, artifact_folder)
     path = checkout(remote_store, manifest, "metadata.json", tmp_path / "cache")
     path.write_bytes(b'{"rank": 9}\n')
     assert checkout(remote_store, manifest, "metadata.json", tmp_path / "cache") == path
@@ -89,28 +90,22 @@ def test_checkout_replaces_a_cached_copy_that_has_rotted(remote_store, tmp_path,
 
 @pytest.mark.parametrize("name", ["als_model/metadata", "als_model"])
 def test_checkout_refuses_an_object_of_another_size(store, manifest, tmp_path, name):
-    replace_object(store, manifest, b"forged!")
+    replace_object(store, place_of(manifest), b"forged!")
     with pytest.raises(CorruptObject, match=r"als_model/metadata has .*; its manifest says .* make it again"):
         checkout(store, manifest, name, tmp_path / "cache")
     assert "als_model/metadata" not in contents(tmp_path)
 
 
 def test_checkout_refuses_other_bytes_of_the_same_size(remote_store, tmp_path, artifact_folder):
-    manifest = publish(remote_store, artifact_folder)
-    replace_object(remote_store, manifest, b"[]\n")
+    manifest = publish_folder(remote_store, artifact_folder)
+    replace_object(remote_store, place_of(manifest), b"[]\n")
     with pytest.raises(CorruptObject, match=r"has the SHA-256 .*; its manifest says"):
         checkout(remote_store, manifest, "als_model/metadata", tmp_path / "cache")
     assert contents(tmp_path / "cache") == {}
 
 
-def replace_object(store: Store, manifest: Manifest, data: bytes) -> None:
-    key = f"models/1f3a/{entry(manifest, 'als_model/metadata').path}"
-    store.delete(key)
-    store.create(key, data)
-
-
 def test_checkout_of_a_missing_object_says_so(store, manifest, tmp_path):
-    store.delete(f"models/1f3a/{entry(manifest, 'als_model/metadata').path}")
+    store.delete(place_of(manifest))
     for name in ("als_model/metadata", "als_model"):
         with pytest.raises(ObjectNotFound, match="als_model/metadata does not exist"):
             checkout(store, manifest, name, tmp_path / "cache")

@@ -14,6 +14,7 @@ from sample_artifacts import (
     SPLIT,
     contents,
     forge_manifest,
+    problems,
     publish,
     publish_lineage,
     replace_object,
@@ -25,7 +26,6 @@ from storage.inventory import find_artifact, list_artifacts
 from storage.memory import MemoryStore
 from storage.opening import open_store
 from storage.protocol import ObjectInfo, Store
-from storage.verify import verify_artifact
 
 
 @pytest.fixture
@@ -43,10 +43,6 @@ def scratch(tmp_path: Path) -> Path:
 def copy(source: Store, target: Store, scratch: Path, name: str, *, alone: bool = False) -> list[Copied]:
     manifests = artifacts_to_copy(source, find_artifact(source, name), alone=alone)
     return list(copy_artifacts(source, target, manifests, scratch))
-
-
-def problems(store: Store) -> list[str]:
-    return [problem.what for artifact in list_artifacts(store) for problem in verify_artifact(store, artifact)]
 
 
 def test_a_copy_is_the_artifact_and_all_it_was_made_from_byte_for_byte(store, target, scratch):

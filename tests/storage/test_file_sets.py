@@ -1,6 +1,7 @@
 from typing import BinaryIO
 
 import pytest
+from sample_artifacts import contents, replace_object
 
 from schema.digests import file_sha256
 from schema.errors import CorruptObject, InvalidInput, InvalidKey
@@ -8,7 +9,7 @@ from storage import layout
 from storage.artifacts import add_files
 from storage.manifest import FileEntry
 from storage.memory import MemoryStore
-from storage.protocol import ObjectInfo, Store
+from storage.protocol import ObjectInfo
 
 NAMES = ["als_model/itemFactors/part-00000", "als_model/metadata", "metadata.json", "metrics.json"]
 
@@ -40,14 +41,10 @@ class Observed(MemoryStore):
             self.delete(key)
 
 
-def held(store: Store) -> dict[str, bytes]:
-    return {info.key: store.read(info.key) for info in store.list("")}
-
-
 def test_add_files_puts_every_file_under_its_relative_path(store, artifact_folder):
     entries = add_files(store, "models", "1f3a", artifact_folder)
     assert [entry.path for entry in entries] == NAMES
-    assert held(store) == {f"models/1f3a/{name}": (artifact_folder / name).read_bytes() for name in NAMES}
+    assert contents(store) == {f"models/1f3a/{name}": (artifact_folder / name).read_bytes() for name in NAMES}
     for entry in entries:
         path = artifact_folder / entry.path
         assert entry == FileEntry(entry.path, path.stat().st_size, file_sha256(path))
@@ -75,7 +72,7 @@ def test_add_files_stores_anew_what_is_taken_away_while_it_is_adopted(artifact_f
     first = add_files(store, "models", "1f3a", artifact_folder)
     store.taken_away_before = verb
     assert add_files(store, "models", "1f3a", artifact_folder) == first
-    assert held(store) == {f"models/1f3a/{name}": (artifact_folder / name).read_bytes() for name in NAMES}
+    assert contents(store) == {f"models/1f3a/{name}": (artifact_folder / name).read_bytes() for name in NAMES}
 
 
 @pytest.mark.parametrize("other", [b"other bytes", b'{"rank": 9}\n'], ids=["other size", "same size"])
@@ -102,8 +99,7 @@ def test_sets_of_different_bytes_go_to_different_folders(store, artifact_folder)
 def test_add_files_refuses_a_set_folder_that_lies(store, artifact_folder):
     store.create("models/1f3a/metadata.json", b"other")
     path = add_files(store, "models", "1f3a", artifact_folder)[0].path
-    store.delete(f"models/1f3a/{path}")
-    store.create(f"models/1f3a/{path}", b"forged")
+    replace_object(store, f"models/1f3a/{path}", b"forged")
     with pytest.raises(CorruptObject, match=f"{path} does not hold the bytes of its digest; delete its folder"):
         add_files(store, "models", "1f3a", artifact_folder)
 
@@ -119,4 +115,4 @@ def test_add_files_refuses_a_name_that_is_no_key(store, artifact_folder):
     (artifact_folder / "als_model" / ".metadata.crc").write_bytes(b"")
     with pytest.raises(InvalidKey, match=r"\.metadata\.crc"):
         add_files(store, "models", "1f3a", artifact_folder)
-    assert held(store) == {}
+    assert contents(store) == {}

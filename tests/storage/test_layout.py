@@ -82,11 +82,24 @@ def test_check_key_accepts_every_join_of_segments(parts):
     assert check_prefix(f"{key}/") == f"{key}/"
 
 
-@given(st.text(max_size=40))
-def test_check_key_accepts_only_safe_text(text):
+# What another program would take for a way out or for another name, and what moves a terminal.
+LOOK_ALIKES = [
+    *("models/\uff0e\uff0e/a", "..\u2215a", "models/\u202egpj.exe", "mod\u200bels/a", "mode\u0301ls/a"),
+    *("m\u043edels/a", "models/a%2f..%2fetc", "C:/Windows/a", "\\\\server\\share\\a", "models/a::$DATA", "~/a"),
+    *("models/a?versionId=1", "models/*", "models/a\n", "models/\x1b[2Ja", "models/\ud800"),
+]
+
+
+@given(st.text(max_size=40) | st.sampled_from(LOOK_ALIKES))
+def test_check_key_accepts_only_safe_text_and_repeats_no_other(text):
+    refusal = ""
     try:
         check_key(text)
-    except InvalidKey:
+    except InvalidKey as refused:
+        refusal = str(refused)
+    assert refusal.isprintable(), "the message would do to a terminal what the key does"
+    refusal.encode()
+    if refusal:
         return
     assert re.fullmatch(r"[A-Za-z0-9._=+/-]+", text)
     assert not any(part == "" or part.startswith(".") for part in text.split("/"))

@@ -1,7 +1,8 @@
 """What every backend must do: the conformance suite of the store protocol."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -148,23 +149,35 @@ def test_replace_loses_no_update_of_many_writers(store, store_uri):
     assert store.read("counter") == b"40"
 
 
-def test_replace_is_never_seen_half_done(store, store_uri):
-    blocks = [bytes([number]) * 300_000 for number in range(8)]
-    version = store.replace("pointer", blocks[0], None).version
-    is_done = threading.Event()
-    seen: set[bytes] = set()
+@contextmanager
+def watched(uri: str, key: str) -> Iterator[set[bytes | None]]:
+    """Yield what another reader sees of a key all the while; None where it finds nothing."""
+    has_begun, is_done = threading.Event(), threading.Event()
+    seen: set[bytes | None] = set()
 
     def watch() -> None:
-        own = open_store(store_uri)
+        own = open_store(uri)
         while not is_done.is_set():
-            seen.add(own.read("pointer"))
+            try:
+                seen.add(own.read(key))
+            except ObjectNotFound:
+                seen.add(None)
+            has_begun.set()
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    for block in blocks[1:]:
-        version = store.replace("pointer", block, version).version
+    assert has_begun.wait(10)
+    yield seen
     is_done.set()
     watcher.join()
+
+
+def test_replace_is_never_seen_half_done(store, store_uri):
+    blocks = [bytes([number]) * 300_000 for number in range(8)]
+    version = store.replace("pointer", blocks[0], None).version
+    with watched(store_uri, "pointer") as seen:
+        for block in blocks[1:]:
+            version = store.replace("pointer", block, version).version
     assert seen <= set(blocks)
 
 

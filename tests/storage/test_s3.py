@@ -14,6 +14,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
+from sample_artifacts import publish_folder
 from servers import need_program, open_custom_minio, open_versitygw, set_variables
 
 import storage.s3
@@ -253,13 +254,11 @@ def test_artifacts_of_racing_writers_are_whole_even_on_such_a_server(racy, tmp_p
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "factors").write_bytes(bytes([number]) * MEBIBYTE)
-        artifacts.publish(
-            racy, "models", "1", folder, inputs={}, parameters={}, code_version="", counts={"writer": number}
-        )
+        publish_folder(racy, folder, counts={"writer": number})
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(publish, range(6)))
-    manifest = artifacts.find(racy, "models", "1")
+    manifest = artifacts.find(racy, "models", "1f3a")
     assert manifest is not None
     held = artifacts.checkout(racy, manifest, "factors", tmp_path / "cache").read_bytes()
     assert held == bytes([manifest.count("writer")]) * MEBIBYTE

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from disks import mounted_disk, remount
+from sample_artifacts import publish_folder
 from servers import Proxy, make_certificate, open_custom_minio, set_variables
 
 import storage.s3
@@ -156,15 +157,9 @@ def place(minio: S3Server, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Place(minio, monkeypatch)
 
 
-def publish(store: S3Store, folder: Path) -> Manifest:
-    return artifacts.publish(
-        store, "models", "1f3a", folder, inputs={}, parameters={}, code_version="", counts={"n_users": 3}
-    )
-
-
 def assert_rerun_completes(store: S3Store, folder: Path) -> None:
     """Publish again, and hold that the store then has the folder's bytes, and after a sweep nothing besides."""
-    manifest = publish(store, folder)
+    manifest = publish_folder(store, folder)
     assert artifacts.find(store, "models", "1f3a") == manifest
     assert_has_bytes(store, manifest, folder)
     list(store.sweep(FUTURE, remove=True))
@@ -224,7 +219,7 @@ def test_server_killed_in_the_middle_of_an_upload_and_soon_back(own_minio, folde
     store, is_killed = place.store(), threading.Event()
     on_event(store, "after-call.s3.UploadPart", lambda: (own_minio.process.kill(), is_killed.set()))
     with place.watched(), ThreadPoolExecutor(1) as pool:
-        publishing = pool.submit(publish, store, folder)
+        publishing = pool.submit(publish_folder, store, folder)
         assert is_killed.wait(60)
         own_minio.process.start()
         with suppress(Unavailable):
@@ -240,7 +235,7 @@ def test_server_killed_in_the_middle_of_an_upload_and_back_too_late(own_minio, f
         with pytest.raises(
             Unavailable, match=rf"{own_minio.endpoint_url} does not answer for .*{LARGE} .*run this again"
         ):
-            publish(store, folder)
+            publish_folder(store, folder)
         own_minio.process.start()
         assert_is_absent(store)
         # After a restart MinIO tells of an upload only if asked for its very key; it removes the parts after a day.
@@ -257,7 +252,7 @@ def test_server_whose_disk_is_read_only(disk, folder, monkeypatch):
         with place.watched():
             remount(disk, "ro")
             with pytest.raises(InvalidInput, match=r"AccessDenied.*its own disk is read-only: make that writable"):
-                publish(store, folder)
+                publish_folder(store, folder)
             assert store.read("raw/1/before") == b"content"
             assert [info.key for info in store.list("")] == ["raw/1/before"]
             remount(disk, "rw")
@@ -272,7 +267,7 @@ def test_server_whose_disk_is_full(disk, folder, monkeypatch):
         with place.watched():
             started = time.monotonic()
             with pytest.raises(OutOfSpace, match=rf"no space left on {server.endpoint_url} for .*{LARGE} .*Free some"):
-                publish(store, folder)
+                publish_folder(store, folder)
             assert time.monotonic() - started < 60
             assert_is_absent(store)
             list(store.sweep(FUTURE, remove=True))
@@ -302,7 +297,7 @@ def test_server_whose_disk_rots(own_minio, folder, tmp_path, own_minio_folder, m
     monkeypatch.setattr(storage.s3_transfer, "RESUMPTIONS", 1)
     place = Place(own_minio, monkeypatch)
     store = place.store()
-    manifest = publish(store, folder)
+    manifest = publish_folder(store, folder)
     (part,) = (own_minio_folder / own_minio.bucket / place.prefix).rglob("part.2")
     with part.open("r+b") as stream:
         stream.seek(5 * MEBIBYTE)
@@ -357,7 +352,7 @@ def test_slow_way(place, proxy, folder):
         proxy.add_toxic("latency", stream=stream, latency=50, jitter=20)
     with place.watched():
         started = time.monotonic()
-        publish(store, folder)
+        publish_folder(store, folder)
         assert time.monotonic() - started > 2, "the way was not slow; the test shows nothing"
         assert_rerun_completes(store, folder)
 
@@ -368,7 +363,7 @@ def test_upload_goes_on_when_a_way_that_resets_connections_is_mended(place, prox
     on_event(store, "after-call.s3.CreateMultipartUpload", lambda: names.append(break_upload(proxy)))
     on_event(store, "needs-retry.s3.UploadPart", lambda: proxy.remove_toxic(names.pop()), failures(2))
     with place.watched():
-        publish(store, folder)
+        publish_folder(store, folder)
         assert names == [], "no connection was reset; the test shows nothing"
         assert_rerun_completes(store, folder)
 
@@ -379,7 +374,7 @@ def test_upload_over_a_way_that_resets_connections_is_unavailable(place, proxy, 
     on_event(store, "after-call.s3.CreateMultipartUpload", lambda: names.append(break_upload(proxy)))
     with place.watched():
         with pytest.raises(Unavailable, match="does not answer"):
-            publish(store, folder)
+            publish_folder(store, folder)
         assert_is_absent(place.reader())
         proxy.remove_toxic(names.pop())
         assert_rerun_completes(store, folder)
@@ -395,7 +390,7 @@ def test_upload_goes_on_when_a_server_that_was_away_is_back(place, proxy, folder
     on_event(store, "after-call.s3.CreateMultipartUpload", proxy.disable)
     on_event(store, "needs-retry.s3.UploadPart", lambda: (proxy.enable(), is_back.set()), failures(4))
     with place.watched():
-        publish(store, folder)
+        publish_folder(store, folder)
         assert is_back.is_set(), "no request met a closed door; the test shows nothing"
         assert_rerun_completes(store, folder)
 
@@ -406,7 +401,7 @@ def test_way_that_swallows_answers_is_unavailable(place, proxy, folder):
     on_event(store, "before-send.s3.UploadPart", lambda: names.append(proxy.add_toxic("timeout", timeout=0)))
     with place.watched():
         with pytest.raises(Unavailable, match=r"does not answer .*ReadTimeout"):
-            publish(store, folder)
+            publish_folder(store, folder)
         assert_is_absent(place.reader())
         proxy.remove_toxic(names.pop())
         assert_rerun_completes(place.store(proxy.url), folder)
@@ -432,7 +427,7 @@ def test_download_goes_on_where_it_was_cut(place, proxy, folder, tmp_path):
         "before-send.s3.GetObject", lambda request, **_: ranges.append(str(request.headers.get("Range")))
     )
     with place.watched():
-        manifest = publish(store, folder)
+        manifest = publish_folder(store, folder)
         ranges.clear()
         proxy.add_toxic("limit_data", bytes=1_000_000)
         held = artifacts.checkout(store, manifest, "large", tmp_path / "cache")

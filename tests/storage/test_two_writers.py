@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sample_artifacts import publish_folder
 
 from schema.errors import VersionConflict
 from storage import artifacts
 from storage.champion import ChampionHistory, ChampionTerm, promote, read_history
 from storage.inventory import find_artifact
-from storage.manifest import Manifest
+from storage.layout import logical_name
 from storage.opening import open_store
 from storage.protocol import Store
 from storage.verify import verify_artifact
@@ -53,9 +54,7 @@ def in_step(environment: dict[str, str], work: Callable[..., Any], uri: str, arg
 
 def publish(store: Store, folder: Path) -> tuple[bytes, bytes]:
     """Return the manifest that this writer got, and the one that it found afterwards."""
-    made = artifacts.publish(
-        store, "models", "1f3a", folder, inputs={}, parameters={}, code_version="", counts={"n_users": 3}
-    )
+    made = publish_folder(store, folder, counts={"n_users": 3})
     found = artifacts.find(store, "models", "1f3a")
     return made.to_bytes(), found.to_bytes() if found else b""
 
@@ -78,13 +77,6 @@ def folder_of(folder: Path, content: bytes) -> Path:
     return folder
 
 
-def contents(store: Store, manifest: Manifest) -> dict[str, bytes]:
-    return {
-        file.path.rpartition("/")[2]: store.read(f"{manifest.kind}/{manifest.id}/{file.path}")
-        for file in manifest.files
-    }
-
-
 def test_two_that_publish_equal_bytes_make_one_artifact(pair, store_uri, tmp_path):
     folders = [folder_of(tmp_path / name, b"x") for name in ("first", "second")]
     results = at_once(pair, publish, store_uri, *folders)
@@ -102,7 +94,8 @@ def test_of_two_that_publish_different_bytes_both_get_the_one_artifact_that_is_w
     store = open_store(store_uri)
     artifact = find_artifact(store, "models/1f3a")
     assert list(verify_artifact(store, artifact)) == []
-    held = contents(store, artifact.require_manifest())
+    files = artifact.require_manifest().files
+    held = {logical_name(file.path): store.read(f"models/1f3a/{file.path}") for file in files}
     assert held in [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
 
 

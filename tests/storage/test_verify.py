@@ -2,22 +2,17 @@ import re
 from typing import BinaryIO
 
 import pytest
-from sample_artifacts import DATASET, FIT, MODEL, forge_manifest, publish, publish_lineage, replace_object
+from sample_artifacts import DATASET, FIT, MODEL, forge_manifest, problems, publish, publish_lineage, replace_object
 
 from schema.errors import Unavailable
 from storage import layout
 from storage.champion import ChampionHistory, ChampionTerm, promote, replace_champion
-from storage.inventory import find_artifact, list_artifacts
+from storage.inventory import find_artifact
 from storage.local import LocalStore
 from storage.manifest import FileEntry
 from storage.memory import MemoryStore
 from storage.protocol import Store
 from storage.verify import verify_artifact, verify_champion
-
-
-def problems(store: Store) -> list[str]:
-    found = [problem for artifact in list_artifacts(store) for problem in verify_artifact(store, artifact)]
-    return [f"{problem.where}: {problem.what}" for problem in found]
 
 
 def pointer_problems(store: Store) -> list[str]:

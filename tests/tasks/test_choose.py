@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from sample_artifacts import publish, publish_folder
 
 from evaluation.options import SplitOptions
 from models.registry import Candidate, yardsticks
 from schema.errors import InvalidInput
 from schema.metric import Metric
 from spark.options import SparkOptions
-from storage import artifacts, layout
+from storage import layout
 from storage.champion import ChampionHistory
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
@@ -69,9 +70,7 @@ def publish_dataset(places: PlaceOptions, folder: Path) -> Manifest:
     folder.mkdir()
     write_parquet([table], folder / layout.INTERACTIONS, table.schema)
     counts = {"n_users": N_USERS, "n_items": N_ITEMS, "has_ratings": True, "has_timestamps": True}
-    return artifacts.publish(
-        places.open_store(), layout.DATASETS, "d", folder, inputs={}, parameters={}, code_version="", counts=counts
-    )
+    return publish_folder(places.open_store(), folder, layout.DATASETS, "d", counts=counts)
 
 
 @pytest.fixture
@@ -108,21 +107,9 @@ def publish_models(scene: Scene) -> list[Manifest]:
     """Publish the two candidates that are no yardstick of chance as models."""
     found = []
     for one in scene.tested[1:]:
-        folder = scene.places.work_dir / one.candidate.model
-        folder.mkdir(exist_ok=True)
-        (folder / "empty").write_bytes(b"")
-        found.append(
-            artifacts.publish(
-                scene.places.open_store(),
-                layout.MODELS,
-                one.candidate.model,
-                folder,
-                inputs={"split": scene.split.id},
-                parameters={"model": one.candidate.model, **one.candidate.parameters},
-                code_version="",
-                counts={},
-            )
-        )
+        name, parameters = one.candidate.model, {"model": one.candidate.model, **one.candidate.parameters}
+        inputs = {"split": scene.split.id}
+        found.append(publish(scene.places.open_store(), layout.MODELS, name, inputs, {"a": b""}, parameters))
     return found
 
 

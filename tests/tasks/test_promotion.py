@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from sample_artifacts import publish_folder
 
 from reports.verdicts import say_finding
 from schema.errors import CorruptObject, InvalidInput, VersionConflict
@@ -32,16 +33,9 @@ def publish(places: PlaceOptions, kind: str, name: str, inputs: dict[str, str], 
     moment = int(about.get("last", JULY).timestamp())
     rows = pa.table({"user_idx": [0], "item_idx": [0], "timestamp": [moment]})
     write_parquet([rows], folder / layout.INTERACTIONS, rows.schema)
-    return artifacts.publish(
-        places.open_store(),
-        kind,
-        name,
-        folder,
-        inputs=inputs,
-        parameters=about.get("parameters", {}),
-        code_version="",
-        counts={"has_timestamps": True, "has_ratings": about.get("has_ratings", True)},
-    )
+    counts = {"has_timestamps": True, "has_ratings": about.get("has_ratings", True)}
+    origin = {"inputs": inputs, "parameters": about.get("parameters"), "counts": counts}
+    return publish_folder(places.open_store(), folder, kind, name, **origin)
 
 
 def add_model(places: PlaceOptions, name: str, model: str = "popularity", **about: Any) -> Manifest:

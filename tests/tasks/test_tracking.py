@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from sample_artifacts import publish
 
 from models.registry import Candidate
 from schema.metric import Metric
-from storage import artifacts, layout
+from storage import layout
 from storage.manifest import FileEntry, Manifest
 from tasks.choose import Choice, Scored
 from tasks.model import Lineage, Training
@@ -88,12 +89,7 @@ def tracking(tmp_path: Path) -> TrackingOptions:
 @pytest.fixture
 def track(tracking: TrackingOptions, tmp_path: Path) -> Callable[[str], TrackedTraining]:
     places = PlaceOptions(store_uri=str(tmp_path / "store"), work_dir=tmp_path / "work")
-    page = tmp_path / "page"
-    page.mkdir()
-    (page / layout.REPORT).write_text("<p>report</p>")
-    report = artifacts.publish(
-        places.open_store(), layout.REPORTS, "0" * 16, page, inputs={}, parameters={}, code_version="", counts={}
-    )
+    report = publish(places.open_store(), layout.REPORTS, "0" * 16, files={layout.REPORT: b"<p>report</p>"})
     names = (layout.RAW, layout.REVIEWS_KIND, layout.DATASETS, layout.SPLITS)
     lineage = Lineage(*(artifact(kind, kind[0] * 16) for kind in names))
     one, other = (
