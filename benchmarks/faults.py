@@ -31,8 +31,9 @@ from schema.errors import RecommenderError
 from storage.s3_options import S3_SCHEME, S3Options
 
 if TYPE_CHECKING:
-    from benchmarks.kills import Place, Round
+    from benchmarks.kills import Round
     from benchmarks.reader import Digests
+    from benchmarks.trainings import Place
 
 LOCAL, MINIO = "local", "minio"
 AWAY_SECONDS = (1.0, 3.0)
@@ -95,22 +96,19 @@ def _kill_on(name: str, chosen: argparse.Namespace, folder: Path) -> "list[Round
 
 @contextmanager
 def _open_place(name: str, scratch: Path) -> "Iterator[Place]":
-    from benchmarks.kills import Place
-    from benchmarks.trainings import SAMPLE
+    from benchmarks.trainings import Place, prepare_parameters
     from deployments.s3_server import open_minio
-    from reviews.sample import write_sample
 
-    sample = write_sample(scratch / "sample", SAMPLE)
-    inputs = ("--input", str(sample.reviews), "--products", str(sample.products))
+    parameters = prepare_parameters(scratch / "sample")
     if name == LOCAL:
-        yield Place(LOCAL, str(scratch / "store"), inputs, scratch)
+        yield Place(LOCAL, str(scratch / "store"), parameters, scratch)
     elif name == MINIO:
         with open_minio(scratch / "minio", bucket="faults") as server:
             options, variables = S3Options(s3_endpoint_url=server.endpoint_url), server.environment()
-            yield Place(MINIO, f"{S3_SCHEME}{server.bucket}", inputs, scratch, options, variables, server)
+            yield Place(MINIO, f"{S3_SCHEME}{server.bucket}", parameters, scratch, options, variables, server)
     else:
         options = S3Options(s3_endpoint_url=os.environ.get("S3_ENDPOINT_URL"))
-        yield Place(name, f"{name.rstrip('/')}/faults-{uuid.uuid4().hex[:8]}", inputs, scratch, options)
+        yield Place(name, f"{name.rstrip('/')}/faults-{uuid.uuid4().hex[:8]}", parameters, scratch, options)
 
 
 def _undisturbed(place: "Place") -> "tuple[Digests, float]":
@@ -118,13 +116,11 @@ def _undisturbed(place: "Place") -> "tuple[Digests, float]":
 
     The first one on the place writes the archive of the JVM's classes, and so is not timed.
     """
-    from benchmarks.reader import digests
-
     uris = [f"{place.root}/undisturbed", str(place.scratch / "reference"), f"{place.root}/timed"]
     endings = [place.run(uri) for uri in uris]
     if any(ending.code for ending in endings):
         raise RecommenderError(f"an undisturbed training failed: {[ending.last_error for ending in endings]}")
-    first, *others = (digests(place.open_store(uri)) for uri in uris)
+    first, *others = (place.digests(uri) for uri in uris)
     if any(first != other for other in others):
         raise RecommenderError("undisturbed trainings left different bytes, so nothing can be compared with them")
     return first, endings[-1].seconds

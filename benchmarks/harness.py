@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import psutil
+
 from benchmarks.measuring import Spread
 from schema.errors import InvalidInput, RecommenderError
 from schema.metric import Metric
@@ -129,18 +131,13 @@ def make_table(title: str, labels: Sequence[str], columns: Sequence[Column], row
         columns: Heading, metric and number of digits of each figure; without digits the range of repetitions is shown.
         rows: Figures by their labels.
     """
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+    from reports.tables import TextTable
 
-    table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
-    for name in labels:
-        table.add_column(name, no_wrap=True)
-    for name, _, _ in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    for own_labels, figures in rows.items():
-        table.add_row(*own_labels, *(_cell(figures.values.get(metric), digits) for _, metric, digits in columns))
-    return table
+    shown = [
+        [*own_labels, *(_cell(figures.values.get(metric), digits) for _, metric, digits in columns)]
+        for own_labels, figures in rows.items()
+    ]
+    return TextTable([*labels, *(name for name, _, _ in columns)], shown, n_left=len(labels)).to_rich(title)
 
 
 def _cell(found: Spread | None, digits: int | None) -> str:
@@ -182,8 +179,7 @@ def write_rows(path: Path | None, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def describe_machine() -> str:
     """Return the CPU's model, the cores that this process may use, the memory and the kernel."""
-    n_cores = len(os.sched_getaffinity(0))
-    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    n_cores, gib = len(os.sched_getaffinity(0)), psutil.virtual_memory().total / 1024**3
     cores = f"{n_cores} core{'s' if n_cores > 1 else ''}"
     return f"{_cpu_model()}, {cores}, {gib:.0f} GiB of memory, {platform.system()} {platform.release()}"
 

@@ -1,21 +1,14 @@
 """Rounds of trainings on one store: killed, run to the end, and compared with an undisturbed one."""
 
-import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from benchmarks.reader import Digests, compare, digests, watching
-from benchmarks.trainings import FLAGS, Ending, Training
+from benchmarks.reader import Digests, compare, watching
+from benchmarks.trainings import Ending, Place
 from deployments.s3_server import S3Server
 from schema.errors import Unavailable
-from storage.opening import open_store
-from storage.protocol import Store
-from storage.s3_options import S3Options
-
-SPARK_FLAGS = ("--spark-master", "local[2]", "--spark-shuffle-partitions", "1")
 
 
 @dataclass
@@ -50,52 +43,6 @@ class Round:
         return not self.problems
 
 
-@dataclass(frozen=True)
-class Place:
-    """A backend on which trainings are killed.
-
-    Attributes:
-        name: For the tables.
-        root: URI below which each round has a store of its own.
-        inputs: Flags that name the reviews and products of a training.
-        scratch: Folder for working folders and logs.
-        options: Options of its stores.
-        environment: Variables that a training needs to write there.
-        server: The server, if it is the benchmark's own and may be killed.
-    """
-
-    name: str
-    root: str
-    inputs: Sequence[str]
-    scratch: Path
-    options: S3Options = field(default_factory=S3Options)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    server: S3Server | None = None
-
-    def start(self, uri: str) -> Training:
-        """Start a training on a store.
-
-        An archive of the JVM's classes, which the first one writes, halves the start of Spark.
-        """
-        folder = self.scratch / f"{uri.rsplit('/', 1)[-1]}-{hashlib.sha256(uri.encode()).hexdigest()[:8]}"
-        folder.mkdir(exist_ok=True)
-        where = ("--store", uri, "--work-dir", str(folder / "work"), "--mlflow-artifact-dir", str(folder / "mlflow"))
-        tracking = ("--mlflow-tracking-uri", f"sqlite:///{folder}/mlflow.db")
-        archive = self.scratch / "classes.jsa"
-        option = "SharedArchiveFile" if archive.exists() else "ArchiveClassesAtExit"
-        environment = {**self.environment, "JAVA_TOOL_OPTIONS": f"-XX:{option}={archive}"}
-        return Training([*self.inputs, *FLAGS, *SPARK_FLAGS, *where, *tracking], folder, environment)
-
-    def run(self, uri: str, kill_after: float | None = None) -> Ending:
-        """Run a training on a store; with a number of seconds, kill it if it still runs then."""
-        with self.start(uri) as training:
-            return training.wait(kill_after) or training.kill()
-
-    def open_store(self, uri: str) -> Store:
-        """Return a store, opened for another reader."""
-        return open_store(uri, self.options)
-
-
 def kill_in_round(place: Place, uri: str, expected: Digests, moments: Sequence[float]) -> Round:
     """Kill trainings on an empty store, each at a moment after its start, and let the last one come to its end.
 
@@ -109,7 +56,7 @@ def kill_in_round(place: Place, uri: str, expected: Digests, moments: Sequence[f
     """
     with _watched_round(place, uri) as done:
         for moment in (*moments, None):
-            ending = place.run(uri, moment)
+            ending = place.run(uri, kill_after=moment)
             if not ending.was_killed:
                 break
             done.kills.append(ending)
@@ -155,7 +102,7 @@ def _finish(place: Place, done: Round, ending: Ending, expected: Digests) -> Non
     if ending.code != 0:
         done.problems.append(f"the training ended with code {ending.code}: {ending.last_error}")
     try:
-        found = digests(place.open_store(done.uri))
+        found = place.digests(done.uri)
     except Unavailable as error:
         done.problems.append(str(error))
         return

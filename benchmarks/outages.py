@@ -45,45 +45,38 @@ def judge(outcomes: Sequence[Outcome]) -> int:
 
 
 def _try_all(only: Sequence[str], folder: Path) -> Iterator[Outcome]:
-    from benchmarks.command_outages import Job, try_command
+    from benchmarks.command_outages import try_commands
     from benchmarks.stack_outages import try_on_stack
-    from benchmarks.trainings import FLAGS, SAMPLE
-    from reviews.sample import write_sample
+    from benchmarks.trainings import Place, prepare_parameters
 
-    sample = write_sample(folder / "sample", SAMPLE)
-    reviews, products = str(sample.reviews), str(sample.products)
+    parameters = prepare_parameters(folder / "sample")
     chosen = [one for name, one in SCENARIOS.items() if name in only]
     if on_stack := [one for one in chosen if one.step]:
-        yield from try_on_stack(on_stack, {"input_reviews": reviews, "input_products": products}, folder)
-    for scenario in (one for one in chosen if not one.step):
-        scratch = folder / scenario.name
-        scratch.mkdir()
-        yield try_command(scenario, Job(("--input", reviews, "--products", products, *FLAGS), scratch))
+        yield from try_on_stack(on_stack, parameters, folder)
+    if commands := [one for one in chosen if not one.step]:
+        yield from try_commands(commands, Place("local", str(folder / "store"), parameters, folder))
 
 
 def _show(outcomes: Sequence[Outcome]) -> None:
-    from rich.table import Table
+    from reports.tables import TextTable
 
-    from reports.display import clean_text
-
-    table = Table(title="Outages under a training", caption=harness.describe_machine())
-    for name in ("outage", "training", "s", "message", "run again", "lost", "stuck", ""):
-        table.add_column(name, overflow="fold")
-    for one in outcomes:
-        seconds = "" if one.seconds is None else f"{one.seconds:.0f}"
-        message = clean_text(one.message.splitlines()[0] if one.message else "", 160)
-        table.add_row(
+    rows = [
+        (
             one.scenario.what,
             one.state,
-            seconds,
-            message,
+            "" if one.seconds is None else f"{one.seconds:.0f}",
+            one.message.partition("\n")[0],
             one.rerun,
             str(len(one.lost)),
             str(int(one.is_stuck)),
             one.verdict,
         )
+        for one in outcomes
+    ]
+    columns = ("outage", "training", "s", "message", "run again", "lost", "stuck", "")
     console = harness.open_console(150)
-    console.print(table)
+    console.print(TextTable(columns, rows, n_left=len(columns), limit=160).to_rich("Outages under a training"))
+    console.print(f"Machine: {harness.describe_machine()}")
     for one in outcomes:
         for trouble in one.lost:
             console.print(f"{one.scenario.name}: {trouble}", style="red")

@@ -1,11 +1,25 @@
-"""The outages that are tried, and what comes of each."""
+"""The outages that are tried, the damage that each does to a stack, and the outcome of one."""
 
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+
+    from benchmarks.stack_outages import OwnStack
 
 STUCK, NOT_TRIED = "still Running", "not tried"
 COMPLETED, FAILED, CRASHED = "Completed", "Failed", "Crashed"
 EXIT_0 = "exit code 0"
+RUN = "run"
+AWAY_SECONDS = 30.0
+
+Damage = Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -17,12 +31,16 @@ class Scenario:
         what: What is done, and when.
         expected: States of Prefect's, or exit codes, in which the training may end.
         step: For an outage of a stack the name of a task, or its beginning, during which it is done; else "".
+        damage: Does an outage of a stack: called with the stack, the run and the targets.
+        targets: Names of the services that it is done to, or `RUN`.
     """
 
     name: str
     what: str
     expected: tuple[str, ...]
     step: str = ""
+    damage: Damage | None = None
+    targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,29 +85,65 @@ class Outcome:
         return {"model": self.scenario.name, "parameters": about, "metric": "is_right", "value": int(self.is_right)}
 
 
-def _on_stack(name: str, what: str, step: str, *expected: str) -> Scenario:
-    return Scenario(name, f"{what} during '{step}'", expected or (COMPLETED,), step)
+def kill(stack: "OwnStack", run: "FlowRun", *targets: str) -> None:
+    """Kill the processes of services, and that of the run where it is named."""
+    for target in targets:
+        if target == RUN:
+            signal_run(stack, run, signal.SIGKILL)
+        else:
+            stack.process(target).kill()
+
+
+def kill_jvms(stack: "OwnStack", _: "FlowRun", service: str, word: str) -> None:
+    """Kill what a service started and whose command line has a word, a second after it is there."""
+    stack.jvms(service, word)
+    time.sleep(1.0)  # so that it is at work
+    for process in stack.jvms(service, word):
+        process.kill()
+
+
+def suspend(stack: "OwnStack", _: "FlowRun", service: str) -> None:
+    """Stop a service for a while, so that it does not answer."""
+    process = stack.process(service)
+    process.suspend()
+    time.sleep(AWAY_SECONDS)
+    process.resume()
+
+
+def signal_run(_: "OwnStack", run: "FlowRun", number: signal.Signals = signal.SIGTERM) -> None:
+    """Send the process of the run a signal."""
+    with suppress(ProcessLookupError):
+        os.kill(int(str(run.infrastructure_pid)), number)
+
+
+def _on_stack(name: str, what: str, step: str, expected: tuple[str, ...], damage: Damage, *targets: str) -> Scenario:
+    return Scenario(name, f"{what} during '{step}'", expected, step, damage, targets)
 
 
 DATASET, FIT, SCORE = "build dataset", "fit als", "score"
+ENDS, CRASHES, FAILS = (COMPLETED,), (CRASHED,), ("exit code 1",)
+SPARK_EXECUTOR = ("spark-worker-1", "CoarseGrainedExecutorBackend")
+SPARK_DRIVER = ("prefect-worker", "org.apache.spark.deploy.SparkSubmit")
 SCENARIOS = {
     one.name: one
     for one in (
-        _on_stack("dask-worker", "a Dask worker is killed", "check"),
-        _on_stack("dask-workers", "all Dask workers are killed", SCORE),
-        _on_stack("dask-scheduler", "the Dask scheduler is killed", DATASET, COMPLETED, FAILED),
-        _on_stack("spark-executor", "Spark's executor is killed", DATASET),
-        _on_stack("spark-driver", "the JVM of Spark's driver is killed", FIT),
-        _on_stack("prefect-server", "the Prefect server is killed", DATASET),
-        _on_stack("prefect-worker", "the Prefect worker is killed", DATASET, CRASHED),
-        _on_stack("worker-and-run", "the Prefect worker and its run are killed", FIT, CRASHED),
-        _on_stack("run", "the process of the run is killed", FIT, CRASHED),
-        _on_stack("minio", "MinIO does not answer for 30 s", DATASET),
-        _on_stack("mlflow", "MLflow is killed", "open tracked run"),
-        _on_stack("mlflow-away", "MLflow does not answer for 30 s", SCORE),
-        _on_stack("sigterm", "the process of the run gets SIGTERM", FIT, CRASHED),
-        Scenario("disk-full", "the store's disk has 400k; the next run finds more room", ("exit code 1",)),
-        Scenario("memory-limit", "a Dask worker may take 150 MB; the next run has no such limit", ("exit code 1",)),
+        _on_stack("dask-worker", "a Dask worker is killed", "check", ENDS, kill, "dask-worker-1"),
+        _on_stack("dask-workers", "all Dask workers are killed", SCORE, ENDS, kill, "dask-worker-1", "dask-worker-2"),
+        _on_stack("dask-scheduler", "the Dask scheduler is killed", DATASET, (*ENDS, FAILED), kill, "dask-scheduler"),
+        _on_stack("spark-executor", "Spark's executor is killed", DATASET, ENDS, kill_jvms, *SPARK_EXECUTOR),
+        _on_stack("spark-driver", "the JVM of Spark's driver is killed", FIT, ENDS, kill_jvms, *SPARK_DRIVER),
+        _on_stack("prefect-server", "the Prefect server is killed", DATASET, ENDS, kill, "prefect-server"),
+        _on_stack("prefect-worker", "the Prefect worker is killed", DATASET, CRASHES, kill, "prefect-worker"),
+        _on_stack(
+            "worker-and-run", "the Prefect worker and its run are killed", FIT, CRASHES, kill, "prefect-worker", RUN
+        ),
+        _on_stack("run", "the process of the run is killed", FIT, CRASHES, kill, RUN),
+        _on_stack("minio", "MinIO does not answer for 30 s", DATASET, ENDS, suspend, "minio"),
+        _on_stack("mlflow", "MLflow is killed", "open tracked run", ENDS, kill, "mlflow"),
+        _on_stack("mlflow-away", "MLflow does not answer for 30 s", SCORE, ENDS, suspend, "mlflow"),
+        _on_stack("sigterm", "the process of the run gets SIGTERM", FIT, CRASHES, signal_run),
+        Scenario("disk-full", "the store's disk has 400k; the next run finds more room", FAILS),
+        Scenario("memory-limit", "a Dask worker may take 150 MB; the next run has no such limit", FAILS),
         Scenario(
             "sigterm-command", "python flows/train.py gets SIGTERM while Spark takes the k-core", ("exit code 143",)
         ),

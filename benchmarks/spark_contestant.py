@@ -3,30 +3,27 @@
 Spark leaves the items that a user has seen in the lists, so that its metrics are not those of the pipeline.
 """
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-import pyspark
-from numpy.typing import NDArray
+from pyarrow.dataset import write_dataset
 from pyspark.ml.recommendation import ALSModel
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
 from benchmarks.measuring import Run
 from evaluation.ranking import DEFAULT_KS
 from models.factors import FactorModel
 from schema.columns import Columns
-from spark.factorise import FACTORS, FIXED_METADATA, METADATA
+from spark.factorise import FACTORS
 from spark.options import GIB, SparkOptions
 from spark.session import open_session
 
+JAVA_MODEL = "org.apache.spark.ml.recommendation.ALSModel"
 MOST_GIB = 16
 N_PARTS = 4  # as many as ALS has blocks, so that Spark reads and joins them side by side
 
@@ -38,16 +35,15 @@ def open_spark_lists(model: FactorModel, test: Path, folder: Path) -> Iterator[R
     Args:
         model: What recommends.
         test: Parquet table of the test rows.
-        folder: For the model in Spark's layout.
+        folder: For the model as Spark reads it.
     """
-    uri = (folder / "als_model").as_uri()
-    write_spark_model(model, folder / "als_model")
     half_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 // GIB
     options = SparkOptions(spark_driver_memory=f"{min(max(half_gib, 1), MOST_GIB)}g")
     with open_session(options, "evaluation") as session:
+        own = load_model(session, model, folder / "als_model")
 
         def run() -> float:
-            recommended = ALSModel.load(uri).recommendForAllUsers(max(DEFAULT_KS))
+            recommended = own.recommendForAllUsers(max(DEFAULT_KS))
             return measure_lists(recommended, session.read.parquet(test.as_uri()), DEFAULT_KS)["ndcg_10"]
 
         yield run
@@ -97,36 +93,16 @@ def _sum(values: Column) -> Column:
     return sf.aggregate(values, sf.lit(0.0), lambda total, value: total + value)
 
 
-def write_spark_model(model: FactorModel, folder: Path) -> None:
-    """Write a model so that `ALSModel.load(folder)` reads it."""
+def load_model(session: SparkSession, model: FactorModel, folder: Path) -> ALSModel:
+    """Return a model as Spark's own, its factors in Parquet files in a folder as Spark's `ALSModel.load` reads them."""
+    frames = []
     for name, factors in zip(FACTORS, (model.user_factors, model.item_factors), strict=True):
-        (folder / name).mkdir(parents=True)
-        for number, rows in enumerate(np.array_split(np.arange(len(factors), dtype=np.int32), N_PARTS)):
-            table = factor_table(rows, factors[rows])
-            pq.write_table(table, folder / name / f"part-{number:05d}.parquet", compression="zstd")
-    (folder / METADATA).mkdir()
-    metadata = json.dumps(describe_model(model.user_factors.shape[1]))
-    (folder / METADATA / "part-00000").write_text(metadata + "\n", "utf-8")
-
-
-def factor_table(rows: NDArray[np.int32], factors: NDArray[np.float32]) -> pa.Table:
-    """Return a table of ``id`` and ``features``, none of which may be null."""
-    starts = pa.array(np.arange(len(rows) + 1, dtype=np.int32) * factors.shape[1])
-    element = pa.field("element", pa.float32(), nullable=False)
-    features = pa.ListArray.from_arrays(starts, pa.array(factors.reshape(-1)), type=pa.list_(element))
-    schema = pa.schema([pa.field("id", pa.int32(), nullable=False), pa.field("features", pa.list_(element))])
-    return pa.table([pa.array(rows), features], schema=schema)
-
-
-def describe_model(rank: int) -> dict[str, Any]:
-    """Return the metadata of an ALS model with the columns of this project."""
-    names = {"userCol": str(Columns.USER_IDX), "itemCol": str(Columns.ITEM_IDX)}
-    defaults = {"coldStartStrategy": "nan", "itemCol": "item", "predictionCol": "prediction", "userCol": "user"}
-    return {
-        "class": "org.apache.spark.ml.recommendation.ALSModel",
-        "sparkVersion": pyspark.__version__,
-        "paramMap": {"blockSize": 4096, "coldStartStrategy": "drop", **names},
-        "defaultParamMap": {"blockSize": 4096, **defaults},
-        "rank": rank,
-        **FIXED_METADATA,
-    }
+        n_rows = len(factors)
+        features = pa.FixedSizeListArray.from_arrays(factors.reshape(-1), factors.shape[1]).cast(pa.list_(pa.float32()))
+        table = pa.table({"id": np.arange(n_rows, dtype=np.int32), "features": features})
+        of_part = -(-n_rows // N_PARTS)
+        write_dataset(table, folder / name, format="parquet", max_rows_per_file=of_part, max_rows_per_group=of_part)
+        frames.append(session.read.parquet((folder / name).as_uri()))
+    rank, of_spark = model.item_factors.shape[1], [frame._jdf for frame in frames]
+    java = ALSModel._new_java_obj(JAVA_MODEL, "als", rank, *of_spark)
+    return ALSModel(java.setUserCol(Columns.USER_IDX).setItemCol(Columns.ITEM_IDX))

@@ -1,7 +1,6 @@
 """A process stack of the benchmark's own, and its outages, each during a step of a training that the stack runs."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -37,21 +36,8 @@ from storage.s3_options import S3Options
 FOREIGN = ("STACK_", "MINIO_", "PREFECT_", "AWS_", "STORE_", "S3_", "DASK_", "SPARK_", "MLFLOW_")
 SIZES = {"STACK_DASK_WORKERS": "2", "STACK_SPARK_WORKERS": "1", "STACK_DASK_WORKER_MEMORY": "1g"}
 DEPLOYMENT = "train/nightly"
-RUN = "run"
-# The flags of `benchmarks.trainings`, and parts of the file that are small enough for all Dask workers to have one.
-PARAMETERS: Mapping[str, Any] = {
-    "partition_bytes": 65536,
-    "split": "random",
-    "knn_neighbours": 1,
-    "als_models": ["implicit"],
-    "als_rank": [32],
-    "als_reg": [0.2],
-    "als_alpha": [0.5],
-    "als_maxiter": 3,
-    "als_blocks": 1,
-}
+SMALL_PARTS = 65536  # of the file, so that all Dask workers have one
 LOOK_SECONDS = 0.2
-AWAY_SECONDS = 30.0
 JVM_SECONDS, WHOLE_SECONDS, STEP_SECONDS, END_SECONDS = 60.0, 120.0, 180.0, 300.0
 
 Found = TypeVar("Found")
@@ -82,13 +68,21 @@ class OwnStack:
         return process
 
     def jvms(self, service: str, word: str) -> list[psutil.Process]:
-        """Return the processes that a service started and whose command line has a word."""
-        found = []
-        for process in find_processes(self.folder, service):
-            with suppress(psutil.Error):
-                if word in " ".join(process.cmdline()):
-                    found.append(process)
-        return found
+        """Return the processes that a service started and whose command line has a word, once there are some.
+
+        Raises:
+            Unavailable: If that takes too long.
+        """
+
+        def look() -> list[psutil.Process]:
+            found = []
+            for process in find_processes(self.folder, service):
+                with suppress(psutil.Error):
+                    if word in " ".join(process.cmdline()):
+                        found.append(process)
+            return found
+
+        return wait_for(look, JVM_SECONDS, f"{service} has no process with {word!r}")
 
     def wait_until_whole(self) -> None:
         """Return when every service can be used.
@@ -160,64 +154,19 @@ def wait_for(look: Callable[[], Found | None], seconds: float, otherwise: str) -
     return found
 
 
-def _kill(stack: OwnStack, run: FlowRun, *services: str) -> None:
-    """Kill the processes of services, and that of the run where it is named."""
-    for service in services:
-        if service == RUN:
-            with suppress(ProcessLookupError):
-                os.kill(int(str(run.infrastructure_pid)), signal.SIGKILL)
-        else:
-            stack.process(service).kill()
-
-
-def _terminate_run(_: OwnStack, run: FlowRun) -> None:
-    os.kill(int(str(run.infrastructure_pid)), signal.SIGTERM)
-
-
-def _suspend(stack: OwnStack, _: FlowRun, service: str) -> None:
-    process = stack.process(service)
-    process.suspend()
-    time.sleep(AWAY_SECONDS)
-    process.resume()
-
-
-def _kill_jvms(stack: OwnStack, _: FlowRun, service: str, word: str) -> None:
-    wait_for(lambda: stack.jvms(service, word), JVM_SECONDS, f"{service} has no process with {word!r}")
-    time.sleep(1.0)  # so that it is at work
-    for process in stack.jvms(service, word):
-        process.kill()
-
-
-DAMAGES: Mapping[str, tuple[Any, ...]] = {
-    "dask-worker": (_kill, "dask-worker-1"),
-    "dask-workers": (_kill, "dask-worker-1", "dask-worker-2"),
-    "dask-scheduler": (_kill, "dask-scheduler"),
-    "spark-executor": (_kill_jvms, "spark-worker-1", "CoarseGrainedExecutorBackend"),
-    "spark-driver": (_kill_jvms, "prefect-worker", "org.apache.spark.deploy.SparkSubmit"),
-    "prefect-server": (_kill, "prefect-server"),
-    "prefect-worker": (_kill, "prefect-worker"),
-    "worker-and-run": (_kill, "prefect-worker", RUN),
-    "run": (_kill, RUN),
-    "minio": (_suspend, "minio"),
-    "mlflow": (_kill, "mlflow"),
-    "mlflow-away": (_suspend, "mlflow"),
-    "sigterm": (_terminate_run,),
-}
-
-
-def try_on_stack(scenarios: Sequence[Scenario], inputs: Mapping[str, str], folder: Path) -> Iterator[Outcome]:
+def try_on_stack(scenarios: Sequence[Scenario], parameters: Mapping[str, Any], folder: Path) -> Iterator[Outcome]:
     """Yield the outcome of each scenario on a stack, started for them in a folder and stopped in the end.
 
     Args:
         scenarios: Outages of a stack.
-        inputs: Parameters that name the reviews and products.
+        parameters: Of each training.
         folder: For all that the stack keeps.
 
     Raises:
         Unavailable: If the stack does not start.
         RecommenderError: If an undisturbed training does not complete.
     """
-    with _open_stack(folder, nest(Settings, {**PARAMETERS, **inputs})) as stack:
+    with _open_stack(folder, nest(Settings, {**parameters, "partition_bytes": SMALL_PARTS})) as stack:
         os.environ |= {name: stack.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
         options = S3Options(s3_endpoint_url=stack.environment["S3_ENDPOINT_URL"])
         store, began = open_store(stack.environment["STORE_URI"], options), time.monotonic()
@@ -236,8 +185,8 @@ def _try(stack: OwnStack, scenario: Scenario, store: Store, expected: Digests) -
     try:
         run = stack.wait_for_step(stack.start_training(), scenario.step)
         began = time.monotonic()
-        damage, *words = DAMAGES[scenario.name]
-        damage(stack, run, *words)
+        if scenario.damage:
+            scenario.damage(stack, run, *scenario.targets)
         ended = stack.wait_for_end(run.id)
         seconds = round(time.monotonic() - began, 1) if ended else None
         stack.wait_until_whole()

@@ -5,6 +5,7 @@ still has to do. The process that it is forked from ends with the benchmark, and
 """
 
 import ctypes
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -13,31 +14,43 @@ import traceback
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import psutil
 
+from benchmarks.reader import Digests, digests
+from deployments.s3_server import S3Server
 from reviews.options import SampleOptions
+from reviews.sample import write_sample
+from storage.opening import open_store
+from storage.protocol import Store
+from storage.s3_options import S3Options
 
 SAMPLE = SampleOptions(n_users=600, n_items=250)
 # With a random split and a weak kNN, ALS wins, so that the files of a Spark model are at stake too.
 # One block, so that sums have one order.
-FLAGS = (
-    *("--split", "random", "--knn-neighbours", "1", "--models", "implicit", "--rank", "32", "--reg", "0.2"),
-    *("--alpha", "0.5", "--maxiter", "3", "--als-blocks", "1", "--spark-driver-memory", "1g"),
-)
+PARAMETERS: Mapping[str, Any] = {
+    "split": "random",
+    "knn_neighbours": 1,
+    "als_models": ["implicit"],
+    "als_rank": [32],
+    "als_reg": [0.2],
+    "als_alpha": [0.5],
+    "als_maxiter": 3,
+    "als_blocks": 1,
+}
+FLAGS = ("--spark-driver-memory", "1g", "--spark-master", "local[2]", "--spark-shuffle-partitions", "1")
 # What a training imports, early or late; importing it opens nothing.
 IMPORTS = [
-    *(
-        "flows.train",
-        "flows.pipeline",
-        "mlflow.store.tracking.sqlalchemy_store",
-        "pandera",
-        "pyspark.ml.recommendation",
-    ),
-    *("pyspark.sql.pandas.conversion", "storage.s3"),
+    "flows.train",
+    "flows.pipeline",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "pandera",
+    "pyspark.ml.recommendation",
+    "pyspark.sql.pandas.conversion",
+    "storage.s3",
 ]
 CRASHED = 70
 EXIT_SECONDS = 60.0  # for what a killed training started, its JVM above all, to end by itself
@@ -73,9 +86,14 @@ class Ending:
 
     @property
     def last_error(self) -> str:
-        """The last error in its log, else its last line."""
-        errors = [line for line in self.log if "| ERROR" in line]
-        return errors[-1] if errors else self.last_line
+        """The last ERROR in its log with the lines after it; if there is none, the last line.
+
+        Example:
+            >>> Ending(1, 2.0, ["12:00:00.000 | ERROR   | No space", "Try again"]).last_error
+            'No space Try again'
+        """
+        start = max((place for place, line in enumerate(self.log) if "| ERROR" in line), default=-1)
+        return " ".join(self.log[start:]).split(" | ")[-1].strip()
 
 
 class Training:
@@ -106,6 +124,15 @@ class Training:
         self._process.join(seconds)
         return None if self._process.exitcode is None else self._ending()
 
+    def read_log(self) -> list[str]:
+        """Return the lines of its log until now."""
+        lines = self._log.read_text("utf-8", errors="replace").splitlines() if self._log.exists() else []
+        return [line for line in lines if line.strip()]
+
+    def terminate(self) -> None:
+        """Send it SIGTERM."""
+        self._process.terminate()
+
     def kill(self) -> Ending:
         """Kill it with SIGKILL, if it still runs, and return its end."""
         self._process.kill()
@@ -115,8 +142,65 @@ class Training:
     def _ending(self) -> Ending:
         seconds = time.monotonic() - self._started
         survivors = _end_session(self._process.pid or 0)
-        lines = self._log.read_text("utf-8", errors="replace").splitlines() if self._log.exists() else []
-        return Ending(self._process.exitcode or 0, seconds, [line for line in lines if line.strip()], survivors)
+        return Ending(self._process.exitcode or 0, seconds, self.read_log(), survivors)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A backend on which trainings run.
+
+    Attributes:
+        name: For the tables.
+        root: URI below which there is room for stores.
+        parameters: Of each training.
+        scratch: Folder for working folders and logs.
+        options: Options of its stores.
+        environment: Variables that a training needs to write there.
+        server: The server, if it is the benchmark's own and may be killed.
+    """
+
+    name: str
+    root: str
+    parameters: Mapping[str, Any]
+    scratch: Path
+    options: S3Options = field(default_factory=S3Options)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    server: S3Server | None = None
+
+    def start(self, uri: str, *flags: str) -> Training:
+        """Start a training on a store, with more flags.
+
+        An archive of the JVM's classes, which the first one writes, halves the start of Spark.
+        """
+        folder = self.scratch / f"{uri.rsplit('/', 1)[-1]}-{hashlib.sha256(uri.encode()).hexdigest()[:8]}"
+        folder.mkdir(exist_ok=True)
+        where = ("--store", uri, "--work-dir", str(folder / "work"), "--mlflow-artifact-dir", str(folder / "mlflow"))
+        tracking = ("--mlflow-tracking-uri", f"sqlite:///{folder}/mlflow.db")
+        archive = self.scratch / "classes.jsa"
+        option = "SharedArchiveFile" if archive.exists() else "ArchiveClassesAtExit"
+        environment = {**self.environment, "JAVA_TOOL_OPTIONS": f"-XX:{option}={archive}"}
+        for name, value in self.parameters.items():
+            environment[name.upper()] = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        return Training([*FLAGS, *where, *tracking, *flags], folder, environment)
+
+    def run(self, uri: str, *flags: str, kill_after: float | None = None) -> Ending:
+        """Run a training on a store; with a number of seconds, kill it if it still runs then."""
+        with self.start(uri, *flags) as training:
+            return training.wait(kill_after) or training.kill()
+
+    def open_store(self, uri: str) -> Store:
+        """Return a store, opened for another reader."""
+        return open_store(uri, self.options)
+
+    def digests(self, uri: str) -> Digests:
+        """Return the SHA-256 of every object of a store by its key."""
+        return digests(self.open_store(uri))
+
+
+def prepare_parameters(folder: Path) -> dict[str, Any]:
+    """Write the sample into a folder, and return the parameters of a training on it."""
+    sample = write_sample(folder, SAMPLE)
+    return {**PARAMETERS, "input_reviews": str(sample.reviews), "input_products": str(sample.products)}
 
 
 def _train(arguments: list[str], folder: Path, log: Path, environment: dict[str, str]) -> NoReturn:

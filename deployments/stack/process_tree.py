@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Self
 
 import psutil
-from pydantic import BaseModel, ConfigDict
 
 from deployments.stack.services import Service
 from flows.child_server import inherited, last_words, require_program, search_path
+from schema.options import FrozenModel
 
 STACK_MARK, SERVICE_MARK = "RECOMMENDER_STACK", "RECOMMENDER_STACK_SERVICE"
 HIDDEN_FROM_FLOWS = ("STACK_", "MINIO_")  # the database's password, and the root user of the store
@@ -25,7 +25,7 @@ MAX_ROUNDS = 20
 KILL_TIMEOUT_SECONDS = 10.0
 
 
-class ProcessIdentity(BaseModel):
+class ProcessIdentity(FrozenModel):
     """A process, told apart from a later one of the same number by its start.
 
     Attributes:
@@ -33,8 +33,6 @@ class ProcessIdentity(BaseModel):
         began: When it started: clock ticks since the machine did where ``/proc`` has them, which nobody can set back
             as they can the clock; else Unix seconds.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     pid: int
     began: float

@@ -38,7 +38,6 @@ class Service:
     Attributes:
         name: Its name in the table and of its log, and its host in compose.
         command: Program, looked for on PATH, and arguments.
-        about: One line.
         checks: Answers that show that it can be used; without any, it is a job, which is done when it ends with 0.
         address: Where to use it or look at it.
         ports: Ports that it listens on, by the setting that each comes from.
@@ -52,7 +51,6 @@ class Service:
 
     name: str
     command: tuple[str, ...]
-    about: str
     checks: tuple[Check, ...] = ()
     address: str = ""
     ports: Mapping[str, int] = field(default_factory=dict)
@@ -89,7 +87,6 @@ def _minio(at: Placement) -> Service:
     return Service(
         MINIO,
         minio_command(at.minio_folder, f"{at.bind}:{port}", f"{at.bind}:{console}"),
-        "the artifact store, with a console",
         (Check(at.url(MINIO, port, "/minio/health/cluster")), Check(at.url(MINIO, console))),
         address=at.url(MINIO, console),
         ports={"STACK_MINIO_PORT": port, "STACK_MINIO_CONSOLE_PORT": console},
@@ -103,7 +100,6 @@ def _bucket(at: Placement) -> Service:
     return Service(
         BUCKET_JOB,
         ("python", "-m", "deployments.s3_server"),
-        "makes the store's bucket",
         depends_on=(MINIO,),
         environment={"S3_ENDPOINT_URL": at.flow_variables()["S3_ENDPOINT_URL"]},
         secrets=ACCESS_KEYS,
@@ -117,7 +113,6 @@ def _prefect_server(at: Placement) -> Service:
     return Service(
         PREFECT_SERVER,
         ("prefect", "server", "start", "--host", at.bind, "--port", str(port)),
-        "schedules and shows flow runs",
         (Check(at.url(PREFECT_SERVER, port, "/api/health"), "true"),),
         address=at.url(PREFECT_SERVER, port),
         ports={"STACK_PREFECT_PORT": port},
@@ -143,7 +138,6 @@ def _dask_scheduler(at: Placement) -> Service:
     return Service(
         DASK_SCHEDULER,
         ("dask", "scheduler", *listen),
-        "hands row-parallel tasks out",
         (Check(at.url(DASK_SCHEDULER, page, "/health"), "ok"),),
         address=at.flow_variables()["DASK_SCHEDULER_ADDRESS"],
         ports={"STACK_DASK_PORT": port, "STACK_DASK_DASHBOARD_PORT": page},
@@ -163,7 +157,6 @@ def _dask_worker(at: Placement, number: int) -> Service:
     return Service(
         name,
         ("dask", "worker", scheduler, "--name", name, *size, *listen, *scratch, "--death-timeout", "60"),
-        "runs row-parallel tasks",
         (Check(known_workers, rf'"id": "{name}"'),),
         address=f"one thread, {at.sizes.dask_memory}",
         depends_on=(DASK_SCHEDULER, PREFECT_SERVER, BUCKET_JOB),
@@ -179,7 +172,6 @@ def _spark_master(at: Placement) -> Service:
     return Service(
         SPARK_MASTER,
         ("spark-class", "org.apache.spark.deploy.master.Master", *listen),
-        "hands Spark's executors out",
         (Check(at.url(SPARK_MASTER, page, "/json/"), '"status" : "ALIVE"'),),
         address=at.url(SPARK_MASTER, page),
         ports={"STACK_SPARK_PORT": port, "STACK_SPARK_UI_PORT": page},
@@ -197,7 +189,6 @@ def _spark_worker(at: Placement, number: int) -> Service:
     return Service(
         name,
         ("spark-class", "org.apache.spark.deploy.worker.Worker", *listen, *size, master),
-        "runs Spark's executors",
         (Check(at.url(name, page, "/json/"), '"masterurl" : "spark://'),),
         address=at.url(name, page),
         ports={setting if number == 1 else f"{setting}+{number - 1}": page},
@@ -221,7 +212,6 @@ def _mlflow(at: Placement) -> Service:
     return Service(
         MLFLOW,
         ("mlflow", "server", *store, *artifacts, *listen, "--allowed-hosts", allowed),
-        "keeps the record of trainings",
         (Check(at.url(MLFLOW, port, "/health"), "OK"),),
         address=at.url(MLFLOW, port),
         ports={"STACK_MLFLOW_PORT": port},
@@ -245,7 +235,6 @@ def _prefect_worker(at: Placement) -> Service:
     return Service(
         PREFECT_WORKER,
         ("python", "-m", "deployments.stack.worker", *polling, "--with-healthcheck", "--install-policy", "never"),
-        "runs scheduled flows",
         (Check(at.url(PREFECT_WORKER, port, "/health")),),
         address=f"work pool {WORK_POOL}",
         ports={"STACK_PREFECT_WORKER_PORT": port},

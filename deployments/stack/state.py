@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from deployments.stack.process_tree import ProcessIdentity
 from flows.child_server import Check, first_problem
 from schema.errors import InvalidInput
+from schema.options import FrozenModel
 from storage.files import write_whole
 
 STATE_FILE = "state.json"
@@ -16,10 +17,8 @@ Phase = Literal["starting", "running", "failed"]
 Condition = Literal["waiting", "starting", "healthy", "done", "restarting"]
 
 
-class ServiceState(BaseModel):
+class ServiceState(FrozenModel):
     """One service as its supervisor last saw it."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     address: str
@@ -38,10 +37,8 @@ class ServiceState(BaseModel):
         return first_problem(self.checks)
 
 
-class StackState(BaseModel):
+class StackState(FrozenModel):
     """The whole stack as its supervisor last saw it."""
-
-    model_config = ConfigDict(frozen=True)
 
     supervisor: ProcessIdentity
     phase: Phase

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from loguru import logger
 
@@ -29,7 +30,7 @@ from deployments.stack.process_tree import (
 )
 from deployments.stack.services import Service, services
 from deployments.stack.settings import StackSettings
-from deployments.stack.state import Condition, Phase, ServiceState, StackState
+from deployments.stack.state import Phase, ServiceState, StackState
 from flows.child_server import first_problem
 from schema.errors import InvalidInput, RecommenderError, Unavailable
 
@@ -48,10 +49,8 @@ class _Supervised:
     """A service and what becomes of it."""
 
     service: Service
+    state: ServiceState
     process: "subprocess.Popen[bytes] | None" = None
-    condition: Condition = "waiting"
-    identity: ProcessIdentity | None = None
-    n_restarts: int = 0
     backoff_seconds: float = FIRST_BACKOFF_SECONDS
     started_at: float = 0.0
     retry_at: float = 0.0
@@ -89,7 +88,13 @@ class Supervisor:
         secrets: Mapping[str, str],
         on_change: Callable[[tuple[ServiceState, ...]], None] = lambda _: None,
     ) -> None:
-        self._all = [_Supervised(service) for service in services]
+        self._all = [
+            _Supervised(
+                one,
+                ServiceState(name=one.name, address=one.address, log=str(log_of(folder, one.name)), checks=one.checks),
+            )
+            for one in services
+        ]
         self._folder = folder
         self._secrets = secrets
         self._on_change = on_change
@@ -111,7 +116,7 @@ class Supervisor:
             Unavailable: If one dies or cannot be used within START_TIMEOUT_SECONDS; with what it said last.
             InvalidInput: If a program is not installed.
         """
-        while not all(one.condition in USABLE for one in self._all):
+        while not all(one.state.condition in USABLE for one in self._all):
             for one in self._all:
                 self._advance(one)
             if self._stop.wait(POLL_SECONDS):
@@ -141,36 +146,24 @@ class Supervisor:
 
     def states(self) -> tuple[ServiceState, ...]:
         """Return the state of each service."""
-        return tuple(
-            ServiceState(
-                name=one.service.name,
-                address=one.service.address,
-                log=str(log_of(self._folder, one.service.name)),
-                checks=one.service.checks,
-                condition=one.condition,
-                process=one.identity,
-                n_restarts=one.n_restarts,
-            )
-            for one in self._all
-        )
+        return tuple(one.state for one in self._all)
 
     def _advance(self, one: _Supervised) -> None:
-        if one.condition == "waiting" and self._can_start(one.service):
+        if one.state.condition == "waiting" and self._can_start(one.service):
             self._start(one)
-        elif one.condition == "starting" and not self._has_become_usable(one):
+        elif one.state.condition == "starting" and not self._has_become_usable(one):
             if one.exit_code is not None:
                 raise self._unavailable(one, f"ended at its start, with exit code {one.exit_code}")
             if one.age_seconds > START_TIMEOUT_SECONDS:
                 raise self._unavailable(one, f"cannot be used after {START_TIMEOUT_SECONDS:.0f} s")
 
     def _can_start(self, service: Service) -> bool:
-        return {one.service.name for one in self._all if one.condition in USABLE} >= set(service.depends_on)
+        return {one.service.name for one in self._all if one.state.condition in USABLE} >= set(service.depends_on)
 
     def _start(self, one: _Supervised) -> None:
         one.process = start_service(one.service, self._folder, self._secrets)
-        one.identity = ProcessIdentity.of(one.process.pid)
         one.started_at = time.monotonic()
-        self._set_condition(one, "starting")
+        self._change(one, condition="starting", process=ProcessIdentity.of(one.process.pid))
 
     def _has_become_usable(self, one: _Supervised) -> bool:
         """Check whether a service can be used by now or a job is done, and note it if so."""
@@ -179,17 +172,17 @@ class Supervisor:
         else:
             is_usable = one.exit_code is None and first_problem(one.service.checks) is None
         if is_usable:
-            self._set_condition(one, "done" if one.service.is_job else "healthy")
-            logger.info("{} is {} after {:.1f} s", one.service.name, one.condition, one.age_seconds)
+            self._change(one, condition="done" if one.service.is_job else "healthy")
+            logger.info("{} is {} after {:.1f} s", one.service.name, one.state.condition, one.age_seconds)
         return is_usable
 
     def _look_after(self, one: _Supervised) -> None:
-        if one.condition == "restarting":
+        if one.state.condition == "restarting":
             if time.monotonic() >= one.retry_at:
                 self._restart(one)
-        elif one.condition != "done" and one.exit_code is not None:
+        elif one.state.condition != "done" and one.exit_code is not None:
             self._plan_restart(one)
-        elif one.condition == "starting":
+        elif one.state.condition == "starting":
             self._has_become_usable(one)
 
     def _restart(self, one: _Supervised) -> None:
@@ -205,17 +198,16 @@ class Supervisor:
         end_service(self._folder, name)
         if one.age_seconds > STEADY_SECONDS:
             one.backoff_seconds = FIRST_BACKOFF_SECONDS
-        pause = one.put_off()
-        one.n_restarts += 1
+        pause, n_restarts = one.put_off(), one.state.n_restarts + 1
         said = last_log_lines(self._folder, name, self._secrets)
         logger.warning(
             "{} ended with exit code {}; it is started again in {:.0f} s (restart {}). It said last: {}",
-            *(name, one.exit_code, pause, one.n_restarts, said),
+            *(name, one.exit_code, pause, n_restarts, said),
         )
-        self._set_condition(one, "restarting")
+        self._change(one, condition="restarting", n_restarts=n_restarts)
 
-    def _set_condition(self, one: _Supervised, condition: Condition) -> None:
-        one.condition = condition
+    def _change(self, one: _Supervised, **changed: Any) -> None:
+        one.state = one.state.model_copy(update=changed)
         self._on_change(self.states())
 
     def _unavailable(self, one: _Supervised, problem: str) -> Unavailable:

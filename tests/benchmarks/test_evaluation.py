@@ -1,7 +1,5 @@
 """``benchmarks.evaluation``: input as uneven as real data, the work measured, figures and aims."""
 
-import json
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +11,6 @@ from benchmarks.contestants import find_input, publish_input
 from benchmarks.evaluation import COLUMNS, measure_contestant, scale, summarise, verdicts
 from benchmarks.harness import make_table, rows_of
 from benchmarks.measuring import Measurement
-from benchmarks.spark_contestant import write_spark_model
 from benchmarks.synthetic import (
     PERCENTS,
     ROWS_PER_ITEM,
@@ -44,14 +41,17 @@ def measured(*seconds: float, gigabytes: float = 1, product: float = 1.0) -> eva
     }
 
 
-def test_the_pipeline_measures_the_lists_that_a_naive_ranking_gives(tmp_path):
+@pytest.mark.parametrize("contestant", ["evaluation", "spark"])
+def test_contestants_measure_the_lists_that_a_naive_ranking_gives(tmp_path, contestant):
     publish_input(tmp_path / "input", SMALL, seed=3)
-    found = measure_contestant("evaluation", tmp_path / "input")
+    found = measure_contestant(contestant, tmp_path / "input")
     split, fit = find_input(tmp_path / "input")
     places = PlaceOptions(store_uri=str(tmp_path / "input" / "store"), work_dir=tmp_path)
+    learnt, test = (read_parts(places, split, parts) for parts in (("train", "validation"), ("test",)))
+    left_out = learnt if contestant == "evaluation" else learnt.slice(0, 0)  # Spark leaves seen items in
     seen, relevant = (
         ItemsByUser.from_pairs(np.asarray(rows["user_idx"]), np.asarray(rows["item_idx"]), SMALL.users)
-        for rows in (read_parts(places, split, ("train", "validation")), read_parts(places, split, ("test",)))
+        for rows in (left_out, test)
     )
     model = FactorModel.load(local_file(places, fit, "factors"))
     scores = model.user_factors.astype(float) @ model.item_factors.astype(float).T
@@ -150,7 +150,7 @@ def test_ratios_are_to_the_median_of_the_product():
     assert (evaluated["peak_megabytes"].value, evaluated["peak_above_idle_megabytes"].value) == (2000.0, 1700.0)
     assert (spark["ratio_to_product"].value, set(spark)) == (9.0, {"seconds", "ratio_to_product", "ndcg_10"})
     cells = [
-        list(column.cells)
+        [str(cell) for cell in column.cells]
         for column in make_table("x", ["By"], COLUMNS, {(one.model,): one for one in figures}).columns
     ]
     assert (cells[1], cells[3]) == (["1.00", "3.00", "9.00"], ["1.00", "3.00", "9.00"])
@@ -181,21 +181,3 @@ def test_spark_without_java_is_refused_before_anything_is_measured(monkeypatch, 
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert evaluation.main([]) == 2
     assert "--without-spark" in capsys.readouterr().err
-
-
-def test_spark_gets_the_factors_in_the_layout_that_it_saves_itself(tmp_path):
-    model = draw_factors(SMALL, np.arange(200), seed=1)
-    write_spark_model(model, tmp_path)
-    for name, factors in (("userFactors", model.user_factors), ("itemFactors", model.item_factors)):
-        table = pq.read_table(tmp_path / name)
-        assert [str(field).replace(" ", "") for field in table.schema] == [
-            "pyarrow.Field<id:int32notnull>",
-            "pyarrow.Field<features:list<element:floatnotnull>>",
-        ]
-        assert np.asarray(table["id"]).tolist() == list(range(len(factors)))
-        assert table["features"].to_pylist() == factors.tolist()
-    metadata = json.loads((tmp_path / "metadata" / "part-00000").read_text("utf-8"))
-    assert (metadata["rank"], metadata["paramMap"]["userCol"], metadata["paramMap"]["itemCol"]) == (
-        *(8, "user_idx"),
-        "item_idx",
-    )

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import outages
-from benchmarks.command_outages import COMMANDS, last_error
+from benchmarks.command_outages import COMMANDS
 from benchmarks.outages import judge, main
 from benchmarks.reader import compare
 from benchmarks.scenarios import NOT_TRIED, SCENARIOS, STUCK, Outcome
-from benchmarks.stack_outages import DAMAGES, PARAMETERS
+from benchmarks.trainings import PARAMETERS, Ending
 from flows.settings import Settings, nest
 from flows.train import train
 
@@ -84,7 +84,7 @@ def test_unknown_outage_is_refused_with_those_that_there_are(capsys):
 
 
 def test_every_outage_can_be_done_and_parameters_are_those_of_the_flow():
-    assert {name for name, one in SCENARIOS.items() if one.step} == DAMAGES.keys()
+    assert {name for name, one in SCENARIOS.items() if one.damage} | COMMANDS.keys() == SCENARIOS.keys()
     assert {name for name, one in SCENARIOS.items() if not one.step} == COMMANDS.keys()
     parameters = nest(Settings, {**PARAMETERS, "input_reviews": "a", "input_products": "b"})
     assert parameters.keys() <= inspect.signature(train.fn).parameters.keys()
@@ -100,4 +100,4 @@ def test_every_outage_can_be_done_and_parameters_are_those_of_the_flow():
     ],
 )
 def test_last_error_of_a_log_is_found(log, error):
-    assert last_error(log) == error
+    assert Ending(1, 2.0, log.splitlines()).last_error == error

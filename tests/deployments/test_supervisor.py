@@ -52,7 +52,7 @@ class AtWork(Check):
 def test_work_ends_before_what_watches_over_it_where_that_is_asked_for(tmp_path, *, ends_children_first, said):
     told = tmp_path / "told"
     command = (sys.executable, "-c", PARENT, CHILD, str(told))
-    service = Service("watching", command, "waits", (AtWork(url=str(told)),), ends_children_first=ends_children_first)
+    service = Service("watching", command, (AtWork(url=str(told)),), ends_children_first=ends_children_first)
     supervisor = Supervisor([service], tmp_path / "stack", secrets={})
     supervisor.start()
     supervisor.stop()
@@ -73,7 +73,7 @@ def test_service_that_cannot_be_started_again_now_is_started_later(tmp_path, mon
 
     monkeypatch.setattr(supervisor_module, "start_service", start_the_fourth_time)
     monkeypatch.setattr(supervisor_module, "FIRST_BACKOFF_SECONDS", 0.1)
-    service = Service("waiting", (sys.executable, "-c", "import time; time.sleep(600)"), "waits", (AtWork(url="/"),))
+    service = Service("waiting", (sys.executable, "-c", "import time; time.sleep(600)"), (AtWork(url="/"),))
     healthy = threading.Event()
     supervisor = Supervisor([service], tmp_path, {}, lambda states: healthy.set() if is_up_again(states) else None)
     supervisor.start()
@@ -101,7 +101,7 @@ def test_flows_do_not_see_what_only_the_stack_and_its_servers_are_to_know(monkey
     monkeypatch.setenv("STACK_PREFECT_DATABASE_URL", "postgresql+asyncpg://somebody:open-sesame@host/x")
     monkeypatch.setenv("MINIO_ROOT_PASSWORD", "open-sesame")
     monkeypatch.setenv("INPUT_REVIEWS", "reviews.csv")
-    flows, server = (Service("one", ("python",), "runs", runs_flows=runs_flows) for runs_flows in (True, False))
+    flows, server = (Service("one", ("python",), runs_flows=runs_flows) for runs_flows in (True, False))
     seen = environment_of(flows, {})
     assert seen["INPUT_REVIEWS"] == "reviews.csv"
     assert "open-sesame" not in "".join(seen.values())
@@ -109,7 +109,7 @@ def test_flows_do_not_see_what_only_the_stack_and_its_servers_are_to_know(monkey
 
 
 def test_supervisor_that_is_asked_to_stop_while_it_starts_says_so(tmp_path):
-    supervisor = Supervisor([Service("never", (sys.executable, "-c", "input()"), "ends")], tmp_path, secrets={})
+    supervisor = Supervisor([Service("never", (sys.executable, "-c", "input()"))], tmp_path, secrets={})
     supervisor.ask_to_stop()
     supervisor.start()
     assert supervisor.is_asked_to_stop
@@ -126,7 +126,7 @@ def test_full_disk_does_not_end_a_stack_that_runs(tmp_path, monkeypatch):
             raise OutOfSpace("the disk is full")
         n_written += 1
 
-    waiting = Service("waiting", (sys.executable, "-c", "import time; time.sleep(600)"), "waits", (AtWork(url="/"),))
+    waiting = Service("waiting", (sys.executable, "-c", "import time; time.sleep(600)"), (AtWork(url="/"),))
     monkeypatch.setattr(supervisor_module, "services", lambda _: [waiting])
     monkeypatch.setattr(StackState, "write", write)
     placement = place_on_this_machine(StackSettings(_env_file=None, folder=tmp_path, minio_folder=tmp_path / "minio"))
