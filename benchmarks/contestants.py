@@ -27,7 +27,6 @@ from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.store import LEARNT, PART_FILES
 
-PRODUCT, EVALUATION, SPARK = "product", "evaluation", "spark"
 SPLIT_ID, FIT_ID = "made-split", "made-fit"
 STORE = "store"
 FIRST_TIMESTAMP = 1_000_000_000
@@ -81,17 +80,9 @@ def read_factors(folder: Path) -> FactorModel:
 
 
 @contextmanager
-def prepare(contestant: str, folder: str) -> Iterator[Run]:
-    """Yield the work of a contestant on the input in a folder, with its threads, workers or JVM started."""
-    openers = {PRODUCT: _open_product, EVALUATION: _open_pipeline, SPARK: _open_spark}
-    with openers[contestant](Path(folder)) as run:
-        yield run
-
-
-@contextmanager
-def _open_product(folder: Path) -> Iterator[Run]:
+def open_product(folder: str) -> Iterator[Run]:
     """Yield the floor: the scores of all users for all items, in blocks, on all cores, computed and thrown away."""
-    model = read_factors(folder)
+    model = read_factors(Path(folder))
     n_threads = len(os.sched_getaffinity(0))
     blocks = range(0, model.n_users, BLOCK_USERS)
 
@@ -110,7 +101,7 @@ def _open_product(folder: Path) -> Iterator[Run]:
 
 
 @contextmanager
-def _open_pipeline(folder: Path) -> Iterator[Run]:
+def open_pipeline(folder: str) -> Iterator[Run]:
     """Yield the pipeline's task that publishes all metrics of the fit on the test rows, and its NDCG@10.
 
     It runs within a Dask task, so that the blocks of users go to all workers, and without a Prefect run.
@@ -126,9 +117,9 @@ def _open_pipeline(folder: Path) -> Iterator[Run]:
 
     log = RunOptions(log_level="WARNING")
     prepare_process(log)
-    split, fit = find_input(folder)
+    split, fit = find_input(Path(folder))
     n_users = split.count("n_users")
-    places = PlaceOptions(store_uri=str(folder / STORE), work_dir=folder / "work")
+    places = PlaceOptions(store_uri=f"{folder}/{STORE}", work_dir=Path(folder, "work"))
     candidate = Candidate(model=ImplicitAls.name, parameters={"rank": fit.parameters["rank"]})
 
     def run() -> float:
@@ -139,14 +130,4 @@ def _open_pipeline(folder: Path) -> Iterator[Run]:
         return float(scores.counts["ndcg_10"])
 
     with open_dask(Environment(run=log)) as address, Client(address) as client:
-        yield run
-
-
-@contextmanager
-def _open_spark(folder: Path) -> Iterator[Run]:
-    from benchmarks.spark_contestant import open_spark_lists
-
-    split, _ = find_input(folder)
-    test = artifacts.checkout(LocalStore(folder / STORE), split, layout.TEST, folder)
-    with open_spark_lists(read_factors(folder), test, folder) as run:
         yield run

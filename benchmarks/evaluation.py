@@ -32,6 +32,7 @@ from benchmarks import harness
 from benchmarks.harness import Figures
 from benchmarks.measuring import MEGABYTE, Measurement, Spread, measure_in_child
 from benchmarks.synthetic import Size
+from flows.child_server import inherited
 from schema.errors import InvalidInput
 
 PRODUCT, EVALUATION, SPARK = "product", "evaluation", "spark"
@@ -121,33 +122,27 @@ def _measure_rounds(size: Size, contestants: Sequence[str], chosen: argparse.Nam
 def measure_contestant(contestant: str, folder: Path) -> Measurement:
     """Run a contestant on a copy of the input in a folder; its answer is the NDCG@10 that it found.
 
-    All that its process leaves is removed, such as the scores that it published.
+    It sees none of the user's own settings, and all that its process leaves is removed, such as the scores that it
+    published. The project's sessions restrict the JVM to its quick compiler, which suits short jobs; a long one is
+    faster with the thorough one, so Spark gets that here.
 
     Raises:
         Unavailable: If it fails.
     """
-    from benchmarks.contestants import prepare
+    from benchmarks.contestants import open_pipeline, open_product
+    from benchmarks.spark_contestant import open_spark
 
+    openers = {PRODUCT: open_product, EVALUATION: open_pipeline, SPARK: open_spark}
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{contestant}-") as scratch:
         own = shutil.copytree(folder, Path(scratch, "input"), copy_function=os.link)
-        arguments = {"contestant": contestant, "folder": str(own)}
-        return measure_in_child(prepare, arguments, _environment(scratch))
-
-
-def _environment(folder: str) -> dict[str, str]:
-    """Return the variables of a contestant, without the user's own settings and with all scratch in a folder.
-
-    The project's sessions restrict the JVM to its quick compiler, which suits short jobs. A long one is faster with
-    the thorough one, so Spark gets that here.
-    """
-    java = {name: os.environ[name] for name in ("JAVA_HOME",) if name in os.environ}
-    return {
-        **java,
-        "PREFECT_HOME": f"{folder}/prefect",
-        "TMPDIR": folder,
-        "SPARK_LOCAL_DIRS": folder,
-        "_JAVA_OPTIONS": f"-XX:TieredStopAtLevel=4 -Djava.io.tmpdir={folder}",
-    }
+        environment = {
+            **inherited("JAVA_HOME"),
+            "PREFECT_HOME": f"{scratch}/prefect",
+            "TMPDIR": scratch,
+            "SPARK_LOCAL_DIRS": scratch,
+            "_JAVA_OPTIONS": f"-XX:TieredStopAtLevel=4 -Djava.io.tmpdir={scratch}",
+        }
+        return measure_in_child(openers[contestant], {"folder": str(own)}, environment)
 
 
 def summarise(measurements: Measurements) -> list[Figures]:

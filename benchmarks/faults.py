@@ -71,7 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(chosen: argparse.Namespace) -> int:
     from flows.prefect_server import open_prefect_api
 
-    sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # it removes the semaphores of killed trainings
     with tempfile.TemporaryDirectory(prefix="recommender-faults-") as folder, ExitStack() as stack:
         os.environ |= {"PREFECT_HOME": f"{folder}/prefect", "TMPDIR": folder, "SPARK_LOCAL_DIRS": folder}
         os.environ["PREFECT_API_URL"] = stack.enter_context(open_prefect_api())  # before the first training is forked

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from flows.child_server import INHERITED
+from flows.child_server import inherited
 from schema.errors import RecommenderError, Unavailable
 
 MEGABYTE = 1_000_000
@@ -94,8 +94,7 @@ def measure_in_child(
         f"from {prepare.__module__} import {prepare.__name__}; from benchmarks.measuring import answer_parent; "
         f"answer_parent({prepare.__name__})"
     )
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    with _child([sys.executable, "-c", code, json.dumps(arguments)], inherited | dict(environment)) as process:
+    with _child([sys.executable, "-c", code, json.dumps(arguments)], inherited() | dict(environment)) as process:
         output, _ = process.communicate()
     if process.returncode:
         work = " ".join(str(value) for value in arguments.values())

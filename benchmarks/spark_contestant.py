@@ -15,6 +15,7 @@ from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
+from benchmarks.contestants import STORE, find_input, read_factors
 from benchmarks.measuring import Run
 from evaluation.ranking import DEFAULT_KS
 from models.factors import FactorModel
@@ -22,6 +23,8 @@ from schema.columns import Columns
 from spark.factorise import FACTORS
 from spark.options import GIB, SparkOptions
 from spark.session import open_session
+from storage import artifacts, layout
+from storage.local import LocalStore
 
 JAVA_MODEL = "org.apache.spark.ml.recommendation.ALSModel"
 MOST_GIB = 16
@@ -29,18 +32,14 @@ N_PARTS = 4  # as many as ALS has blocks, so that Spark reads and joins them sid
 
 
 @contextmanager
-def open_spark_lists(model: FactorModel, test: Path, folder: Path) -> Iterator[Run]:
-    """Yield what recommends to all users, measures the lists and returns their NDCG@10; the JVM is up by then.
-
-    Args:
-        model: What recommends.
-        test: Parquet table of the test rows.
-        folder: For the model as Spark reads it.
-    """
+def open_spark(folder: str) -> Iterator[Run]:
+    """Yield what recommends to all users, measures the lists and returns their NDCG@10; the JVM is up by then."""
+    place = Path(folder)
+    test = artifacts.checkout(LocalStore(place / STORE), find_input(place)[0], layout.TEST, place)
     half_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 // GIB
     options = SparkOptions(spark_driver_memory=f"{min(max(half_gib, 1), MOST_GIB)}g")
     with open_session(options, "evaluation") as session:
-        own = load_model(session, model, folder / "als_model")
+        own = load_model(session, read_factors(place), place / "als_model")
 
         def run() -> float:
             recommended = own.recommendForAllUsers(max(DEFAULT_KS))

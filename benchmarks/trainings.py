@@ -9,12 +9,15 @@ import hashlib
 import multiprocessing
 import os
 import signal
+import sys
 import time
 import traceback
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -107,9 +110,7 @@ class Training:
 
     def __init__(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
         self._log = folder / f"training-{uuid.uuid4().hex[:8]}.log"
-        forks = multiprocessing.get_context("forkserver")
-        forks.set_forkserver_preload(IMPORTS)
-        self._process = forks.Process(target=_train, args=(list(arguments), folder, self._log, dict(environment)))
+        self._process = _forks().Process(target=_train, args=(list(arguments), folder, self._log, dict(environment)))
         self._process.start()
         self._started = time.monotonic()
 
@@ -143,6 +144,15 @@ class Training:
         seconds = time.monotonic() - self._started
         survivors = _end_session(self._process.pid or 0)
         return Ending(self._process.exitcode or 0, seconds, self.read_log(), survivors)
+
+
+@cache
+def _forks() -> ForkServerContext:
+    """Return what forks trainings, from a process that has done the imports."""
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # it removes the semaphores of killed trainings
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(IMPORTS)
+    return forks
 
 
 @dataclass(frozen=True)

@@ -53,16 +53,21 @@ def compose(dask_workers: int = 2, spark_workers: int = 1) -> dict[str, Any]:
 
 
 def _container(service: Service, jobs: set[str]) -> dict[str, Any]:
+    database = service.environment.get(DATABASE_URL)  # the user may name another one than this file
+    replaced = {DATABASE_URL: f"${{STACK_PREFECT_DATABASE_URL:-{database}}}"} if database else {}
+    is_minio = service.name == MINIO
     return {
         "image": IMAGE,
         "build": {"context": "..", "dockerfile": "Dockerfile", "target": "stack"},
         "entrypoint": [],
         "command": list(service.command),
         "user": USER,
-        "environment": {**service.environment, **_database(service)},
+        "environment": {**service.environment, **replaced},
         **({"env_file": ["../data/compose.env"]} if service.secrets else {}),
-        "ports": [_published(setting, port) for setting, port in service.ports.items()],
-        "volumes": _volumes(service),
+        "ports": [
+            f"127.0.0.1:${{{setting.replace('+', '_')}:-{port}}}:{port}" for setting, port in service.ports.items()
+        ],
+        "volumes": [f"minio:{folder}" for folder in service.folders] if is_minio else [f"data:{CONTAINER_DATA}"],
         "depends_on": {
             name: {"condition": "service_completed_successfully" if name in jobs else "service_healthy"}
             for name in service.depends_on
@@ -73,22 +78,6 @@ def _container(service: Service, jobs: set[str]) -> dict[str, Any]:
         "cap_drop": ["ALL"],
         "init": True,
     }
-
-
-def _volumes(service: Service) -> list[str]:
-    if service.name == MINIO:
-        return [f"minio:{folder}" for folder in service.folders]
-    return [f"data:{CONTAINER_DATA}"]
-
-
-def _database(service: Service) -> dict[str, str]:
-    """Let the user name another database than the file that is the default."""
-    default = service.environment.get(DATABASE_URL)
-    return {DATABASE_URL: f"${{STACK_PREFECT_DATABASE_URL:-{default}}}"} if default else {}
-
-
-def _published(setting: str, port: int) -> str:
-    return f"127.0.0.1:${{{setting.replace('+', '_')}:-{port}}}:{port}"
 
 
 def _healthcheck(service: Service) -> dict[str, Any]:

@@ -65,16 +65,8 @@ def choose_credentials(environment: Mapping[str, str], variables: Path) -> Crede
         return Credentials(*given)
     if any(given):
         raise InvalidInput("only one of MINIO_ROOT_USER and MINIO_ROOT_PASSWORD is set; set both, or neither")
-    return _kept_credentials(variables) if variables.exists() else random_credentials()
-
-
-def read_variables(path: Path) -> dict[str, str]:
-    """Return the variables of a file that `write_variables` wrote."""
-    lines = (shlex.split(line, comments=True) for line in path.read_text("utf-8").splitlines())
-    return dict(words[1].split("=", 1) for words in lines if words[:1] == ["export"])
-
-
-def _kept_credentials(variables: Path) -> Credentials:
+    if not variables.exists():
+        return random_credentials()
     kept = read_variables(variables)
     try:
         return Credentials(kept["AWS_ACCESS_KEY_ID"], kept["AWS_SECRET_ACCESS_KEY"])
@@ -83,6 +75,12 @@ def _kept_credentials(variables: Path) -> Credentials:
             f"{variables} sets no {error.args[0]}, which an earlier start wrote there. Put it back, "
             "or remove the file to get new credentials."
         ) from error
+
+
+def read_variables(path: Path) -> dict[str, str]:
+    """Return the variables of a file that `write_variables` wrote."""
+    lines = (shlex.split(line, comments=True) for line in path.read_text("utf-8").splitlines())
+    return dict(words[1].split("=", 1) for words in lines if words[:1] == ["export"])
 
 
 def write_variables(path: Path, variables: Mapping[str, str]) -> None:

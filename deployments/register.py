@@ -33,7 +33,6 @@ from tasks.tracking import hide_user
 ROOT = Path(__file__).parents[1]
 DONE, FAILED = 0, 1
 TRAINING_QUEUE = "training"
-ONE_TRAINING = 1
 AUTOMATION = "runs that fell silent have crashed"
 ABOUT_AUTOMATION = (
     "A run whose process or machine is gone would stay Running for ever, and keep its place in the queue."
@@ -50,8 +49,7 @@ def main() -> int:
         with get_client(sync_client=True) as client:
             make_work_pool(client)
             make_automation(client)
-        deploy_all()
-        with get_client(sync_client=True) as client:
+            deploy_all()
             show(client)
     except RecommenderError as error:
         sys.stderr.write(f"{error}\n")
@@ -88,7 +86,7 @@ def make_work_pool(client: SyncPrefectClient) -> None:
         client.create_work_queue(
             TRAINING_QUEUE,
             description="Trainings, one after the other",
-            concurrency_limit=ONE_TRAINING,
+            concurrency_limit=1,
             work_pool_name=WORK_POOL,
         )
 

@@ -76,13 +76,7 @@ class S3Server:
 
 
 def minio_command(folder: PurePath, address: str, console: str) -> tuple[str, ...]:
-    """Return the command of a MinIO that keeps its objects in a folder.
-
-    Args:
-        folder: Where it keeps them.
-        address: Host and port of the S3 API.
-        console: Host and port of the console.
-    """
+    """Return the command of a MinIO that keeps its objects in a folder; addresses are hosts and ports."""
     return ("minio", "server", str(folder), "--address", address, "--console-address", console)
 
 

@@ -90,11 +90,9 @@ class StackSettings(BaseSettings):
 
     def ports(self) -> dict[str, int]:
         """Return every port that is listened on, by the setting that it comes from."""
-        alone = {name for name in type(self).model_fields if name.endswith("_port")} - {"spark_worker_ui_port"}
-        ports = {variable(name): int(getattr(self, name)) for name in type(self).model_fields if name in alone}
+        ports = {variable(name): int(port) for name, port in self if name.endswith("_port")}
         first = variable("spark_worker_ui_port")
-        more = {f"{first}+{n}": self.spark_worker_ui_port + n for n in range(1, self.spark_workers)}
-        return ports | {first: self.spark_worker_ui_port} | more
+        return ports | {f"{first}+{n}": ports[first] + n for n in range(1, self.spark_workers)}
 
 
 def variable(name: str) -> str:

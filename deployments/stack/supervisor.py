@@ -104,13 +104,11 @@ class Supervisor:
         """Have `start` and `watch` return soon; may be called from a signal handler."""
         self._stop.set()
 
-    @property
-    def is_asked_to_stop(self) -> bool:
-        """Whether `ask_to_stop` was called."""
-        return self._stop.is_set()
-
-    def start(self) -> None:
+    def start(self) -> bool:
         """Start every service as soon as those that it depends on can be used.
+
+        Returns:
+            True if all can be used, False if it was asked to stop before.
 
         Raises:
             Unavailable: If one dies or cannot be used within START_TIMEOUT_SECONDS; with what it said last.
@@ -120,7 +118,8 @@ class Supervisor:
             for one in self._all:
                 self._advance(one)
             if self._stop.wait(POLL_SECONDS):
-                return
+                return False
+        return not self._stop.is_set()
 
     def watch(self) -> None:
         """Restart services that die, each time after a longer pause, until `ask_to_stop`."""
@@ -149,16 +148,15 @@ class Supervisor:
         return tuple(one.state for one in self._all)
 
     def _advance(self, one: _Supervised) -> None:
-        if one.state.condition == "waiting" and self._can_start(one.service):
-            self._start(one)
+        if one.state.condition == "waiting":
+            usable = {other.service.name for other in self._all if other.state.condition in USABLE}
+            if usable.issuperset(one.service.depends_on):
+                self._start(one)
         elif one.state.condition == "starting" and not self._has_become_usable(one):
             if one.exit_code is not None:
                 raise self._unavailable(one, f"ended at its start, with exit code {one.exit_code}")
             if one.age_seconds > START_TIMEOUT_SECONDS:
                 raise self._unavailable(one, f"cannot be used after {START_TIMEOUT_SECONDS:.0f} s")
-
-    def _can_start(self, service: Service) -> bool:
-        return {one.service.name for one in self._all if one.state.condition in USABLE} >= set(service.depends_on)
 
     def _start(self, one: _Supervised) -> None:
         one.process = start_service(one.service, self._folder, self._secrets)
@@ -234,8 +232,7 @@ def supervise(placement: Placement, folder: Path) -> int:
         signal.signal(number, lambda *_: supervisor.ask_to_stop())
     write_state(supervisor.states())
     try:
-        supervisor.start()
-        if not supervisor.is_asked_to_stop:
+        if supervisor.start():
             phase = "running"
             write_state(supervisor.states())
         supervisor.watch()

@@ -56,19 +56,14 @@ def end_cut_off_runs(client: SyncPrefectClient) -> list[FlowRun]:
 
     A run that was being cancelled becomes Cancelled, any other Crashed. Runs of workers of other names are left alone.
     """
-    cut_off = [
-        run for run in _read_unfinished(client) if run.labels.get(WORKER_LABEL, PREFECT_WORKER) == PREFECT_WORKER
-    ]
-    for run in cut_off:
-        _end(client, run)
-    return cut_off
-
-
-def _read_unfinished(client: SyncPrefectClient) -> list[FlowRun]:
-    return client.read_flow_runs(
+    unfinished = client.read_flow_runs(
         flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNFINISHED))),
         work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[WORK_POOL])),
     )
+    cut_off = [run for run in unfinished if run.labels.get(WORKER_LABEL, PREFECT_WORKER) == PREFECT_WORKER]
+    for run in cut_off:
+        _end(client, run)
+    return cut_off
 
 
 def _end(client: SyncPrefectClient, run: FlowRun) -> None:

@@ -111,8 +111,7 @@ def test_flows_do_not_see_what_only_the_stack_and_its_servers_are_to_know(monkey
 def test_supervisor_that_is_asked_to_stop_while_it_starts_says_so(tmp_path):
     supervisor = Supervisor([Service("never", (sys.executable, "-c", "input()"))], tmp_path, secrets={})
     supervisor.ask_to_stop()
-    supervisor.start()
-    assert supervisor.is_asked_to_stop
+    assert not supervisor.start()
     supervisor.stop()
 
 
