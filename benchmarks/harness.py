@@ -73,12 +73,7 @@ def take_turns(names: Sequence[str], repetitions: int) -> Iterator[str]:
 
 
 def command_parser(name: str, text: str) -> argparse.ArgumentParser:
-    """Return the parser of a benchmark's command line, with ``--json``.
-
-    Args:
-        name: Of the benchmark's module.
-        text: Its docstring, whose first line becomes the description and the rest the epilog.
-    """
+    """Return the parser of a benchmark's command line, with ``--json`` and the docstring of its module as the help."""
     description, _, epilog = text.partition("\n")
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}",
@@ -165,11 +160,9 @@ def rows_of(figures: Sequence[Figures], parameters: Mapping[str, Any]) -> list[d
 
 
 def write_rows(path: Path | None, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows of model, parameters, split, metric, k, value, low and high; a missing field becomes null.
+    """Write rows of model, parameters, split, metric, k, value, low and high to a file, made with its folders.
 
-    Args:
-        path: Where to, made with its folders; None writes nothing.
-        rows: One per figure.
+    A missing field becomes null; without a path nothing is written.
     """
     if path:
         complete = [{name: row.get(name) for name in FIELDS} for row in rows]

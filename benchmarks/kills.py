@@ -46,13 +46,8 @@ class Round:
 def kill_in_round(place: Place, uri: str, expected: Digests, moments: Sequence[float]) -> Round:
     """Kill trainings on an empty store, each at a moment after its start, and let the last one come to its end.
 
-    The round ends early if a training is done before its moment comes: that one is the recovery.
-
-    Args:
-        place: Where the store is.
-        uri: Root of the store.
-        expected: SHA-256 by key of what the store must hold in the end.
-        moments: Seconds after the start of each training that is killed.
+    A moment is in seconds after the start of its training. The round ends early if a training is done before its
+    moment comes: that one is the recovery. In the end the store must hold what is expected.
     """
     with _watched_round(place, uri) as done:
         for moment in (*moments, None):

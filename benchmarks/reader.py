@@ -75,16 +75,13 @@ class Reader:
     def run(self, stop: threading.Event) -> None:
         """Look until `stop` is set, and then read everything again."""
         while not stop.wait(LOOK_SECONDS):
-            self._tolerate_silence()
+            try:
+                self.look()
+            except Unavailable:
+                self.n_unanswered += 1
+            except RecommenderError as error:
+                self._report(f"a reader gets an error: {error}")
         self.look_again()
-
-    def _tolerate_silence(self) -> None:
-        try:
-            self.look()
-        except Unavailable:
-            self.n_unanswered += 1
-        except RecommenderError as error:
-            self._report(f"a reader gets an error: {error}")
 
     def _look_at(self, info: ObjectInfo) -> None:
         before = self._seen.get(info.key)

@@ -27,8 +27,6 @@ COPIES = 4  # the source, one object of each method, and the one that comes back
 # Nobody's own settings for AWS may change what is measured.
 NO_AWS_FILES = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 MODULE = re.compile(rb"\nmod\tgithub\.com/minio/minio\t(v[^\t\n]+)")
-
-
 METHODS = {UPLOAD: (BOTO3, STORE), DOWNLOAD: (BOTO3, STORE, STORE_VERIFIED)}
 
 Measurements = dict[tuple[str, str], list[Measurement]]
@@ -64,11 +62,7 @@ def transfer(direction: str, method: str, bucket: str, key: str, path: str, sha2
 def run_rounds(server: S3Server, source: Path, sha256: str, repetitions: int) -> Measurements:
     """Return the measurements of each direction and method; who comes first changes from repetition to repetition.
 
-    Args:
-        server: Asked for nothing else meanwhile.
-        source: The file that goes up.
-        sha256: Of its content.
-        repetitions: Transfers by each method.
+    The server is asked for nothing else meanwhile.
 
     Raises:
         Unavailable: If a transfer fails.

@@ -34,9 +34,6 @@ ROOT = Path(__file__).parents[1]
 DONE, FAILED = 0, 1
 TRAINING_QUEUE = "training"
 AUTOMATION = "runs that fell silent have crashed"
-ABOUT_AUTOMATION = (
-    "A run whose process or machine is gone would stay Running for ever, and keep its place in the queue."
-)
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDS = ("Completed", "Failed", "TimedOut", REFUSED, "Cancelled", "Crashed")  # names of the states that a run ends in
 SILENCE = timedelta(seconds=10 * HEARTBEAT_SECONDS)  # no busy server, or one that starts again, is so slow
@@ -110,7 +107,8 @@ def make_automation(client: SyncPrefectClient, silence: timedelta = SILENCE) -> 
     crash = ChangeFlowRunState(
         state=StateType.CRASHED, name="Crashed", message=f"Nothing was heard of it for {silence}."
     )
-    automation = AutomationCore(name=AUTOMATION, description=ABOUT_AUTOMATION, trigger=trigger, actions=[crash])
+    why = "A run whose process or machine is gone would stay Running for ever, and keep its place in the queue."
+    automation = AutomationCore(name=AUTOMATION, description=why, trigger=trigger, actions=[crash])
     for found in client.read_automations_by_name(AUTOMATION):
         client.delete_automation(found.id)
     client.create_automation(automation)

@@ -148,12 +148,10 @@ def end_service(folder: Path, service: str | None = None, grace_seconds: float =
     Returns:
         How many there were.
     """
-    found = find_processes(folder, service)
-    n_found = len(found)
+    n_found = len(found := find_processes(folder, service))
     end_processes(found, grace_seconds)
-    for _ in range(MAX_ROUNDS):  # what they started meanwhile
-        found = find_processes(folder, service)
-        if not found:
+    for _ in range(MAX_ROUNDS):
+        if not (found := find_processes(folder, service)):  # what they started meanwhile
             break
         end_processes(found)
     return n_found

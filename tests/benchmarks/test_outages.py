@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import outages
-from benchmarks.command_outages import COMMANDS
-from benchmarks.outages import judge, main
+from benchmarks.outages import COMMANDS, judge, main
 from benchmarks.reader import compare
 from benchmarks.scenarios import NOT_TRIED, SCENARIOS, STUCK, Outcome
 from benchmarks.trainings import PARAMETERS, Ending
