@@ -95,10 +95,13 @@ def take_down(settings: StackSettings) -> int:
     """Stop the stack and every process that belongs to it, whatever is left of it."""
     folder = settings.folder.resolve()
     with _lock(folder):
-        state = _last_state(folder)
+        try:
+            state = read_state(folder)
+        except InvalidInput as error:  # the processes are found without it
+            _say(str(error))
+            state = None
         n_running = len(find_processes(folder))
-        supervisor = state.supervisor.process() if state else None
-        if supervisor and state:
+        if state and (supervisor := state.supervisor.process()):
             end_processes([supervisor], _stop_seconds(len(state.services)))
         for service in reversed(state.services if state else ()):
             end_service(folder, service.name, STOP_GRACE_SECONDS)
@@ -158,8 +161,10 @@ def _wait_for_start(has_supervisor_ended: Callable[[], bool], folder: Path, secr
     while True:
         has_ended = has_supervisor_ended()
         state = read_state(folder)
-        if state:
-            _print_progress(state, shown)
+        for service in state.services if state else ():
+            if service.condition in USABLE and service.name not in shown:
+                _say(f"  {service.name:<16} {service.condition}")
+                shown.add(service.name)
         if state and state.phase == "running":
             return
         if state and state.phase == "failed":
@@ -180,15 +185,6 @@ def _give_up(supervisor: "subprocess.Popen[bytes]", folder: Path, n_services: in
 def _stop_seconds(n_services: int) -> float:
     """Return how long a supervisor may take to stop its services one after the other."""
     return CHILDREN_GRACE_SECONDS + STOP_GRACE_SECONDS * (n_services + 1)
-
-
-def _last_state(folder: Path) -> StackState | None:
-    """Return the last state, or None where its file cannot be read: the processes are found without it."""
-    try:
-        return read_state(folder)
-    except InvalidInput as error:
-        _say(str(error))
-        return None
 
 
 @contextmanager
@@ -212,14 +208,6 @@ def _lock(folder: Path) -> Iterator[None]:
 def _say(message: str) -> None:
     sys.stdout.write(f"{message}\n")
     sys.stdout.flush()
-
-
-def _print_progress(state: StackState, shown: set[str]) -> None:
-    """Print a line for each service that has become usable since, and add its name to those shown."""
-    for service in state.services:
-        if service.condition in USABLE and service.name not in shown:
-            _say(f"  {service.name:<16} {service.condition}")
-            shown.add(service.name)
 
 
 def _print_table(state: StackState, problems: Mapping[str, str | None]) -> None:

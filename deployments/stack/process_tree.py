@@ -157,12 +157,6 @@ def end_service(folder: Path, service: str | None = None, grace_seconds: float =
     return n_found
 
 
-def end_children(pid: int, grace_seconds: float) -> None:
-    """End the processes that a process has started itself, with SIGTERM, and after the grace with SIGKILL."""
-    with suppress(psutil.NoSuchProcess):
-        end_processes(psutil.Process(pid).children(), grace_seconds)
-
-
 def end_processes(processes: Sequence[psutil.Process], grace_seconds: float = 0.0) -> None:
     """End processes: with SIGTERM, and after the grace with SIGKILL; without a grace with SIGKILL at once."""
     alive = list(processes)

@@ -13,16 +13,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from loguru import logger
 
 from deployments.stack.placement import Placement, place_on_this_machine
 from deployments.stack.process_tree import (
     ProcessIdentity,
-    end_children,
+    end_processes,
     end_service,
     last_log_lines,
     log_of,
@@ -133,7 +135,8 @@ class Supervisor:
             if one.process is None:
                 continue
             if one.service.ends_children_first:
-                end_children(one.process.pid, CHILDREN_GRACE_SECONDS)
+                with suppress(psutil.NoSuchProcess):
+                    end_processes(psutil.Process(one.process.pid).children(), CHILDREN_GRACE_SECONDS)
             one.process.terminate()
             try:
                 one.process.wait(STOP_GRACE_SECONDS)
