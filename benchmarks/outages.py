@@ -30,7 +30,7 @@ from schema.errors import Unavailable
 if TYPE_CHECKING:
     from benchmarks.trainings import Ending, Place
 
-LOOK_SECONDS = 0.1
+LOOK_SECONDS, END_SECONDS = 0.1, 300.0
 SMALL_DISK = "400k"  # less than the training publishes
 LEADING_ELSEWHERE = ("STORE_", "S3_", "PREFECT_API", "DASK_", "SPARK_", "MLFLOW_", "WORK_DIR")
 
@@ -74,7 +74,8 @@ def _try_all(only: Sequence[str], folder: Path) -> Iterator[Outcome]:
 def _try_commands(scenarios: Sequence[Scenario], place: "Place") -> Iterator[Outcome]:
     """Yield the outcome of each scenario: the training ends, runs again, and leaves what an undisturbed one does.
 
-    Variables of this process that lead trainings elsewhere are removed.
+    One that does not end in time is killed, and so has a wrong exit code. Variables of this process that lead
+    trainings elsewhere are removed.
 
     Raises:
         Unavailable: If the undisturbed training fails, or this user may not mount a disk.
@@ -84,13 +85,13 @@ def _try_commands(scenarios: Sequence[Scenario], place: "Place") -> Iterator[Out
     for name in [name for name in os.environ if name.startswith(LEADING_ELSEWHERE)]:
         del os.environ[name]
     undisturbed = f"{place.root}/undisturbed"
-    ending = place.run(undisturbed)
+    ending = place.run(undisturbed, kill_after=END_SECONDS)
     if ending.code:
         raise Unavailable(f"an undisturbed training failed: {ending.last_error}")
     expected = place.digests(undisturbed)
     for scenario in scenarios:
         with COMMANDS[scenario.name](place) as (uri, ending):
-            rerun = place.run(uri)
+            rerun = place.run(uri, kill_after=END_SECONDS)
             lost = compare(place.digests(uri), expected)
         state, again = (f"exit code {one.code}" for one in (ending, rerun))
         yield Outcome(scenario, state, ending.seconds, ending.last_error, again, lost)
@@ -107,7 +108,7 @@ def _fill_disk(place: "Place") -> "Iterator[tuple[str, Ending]]":
     disk.mkdir()
     _mount("-t", "tmpfs", "-o", f"size={SMALL_DISK}", "tmpfs", str(disk))
     try:
-        ending = place.run(f"{disk}/store")
+        ending = place.run(f"{disk}/store", kill_after=END_SECONDS)
         _mount("-o", "remount,size=200m", str(disk))
         yield f"{disk}/store", ending
     finally:
@@ -125,7 +126,7 @@ def _limit_memory(place: "Place") -> "Iterator[tuple[str, Ending]]":
     """Train with a Dask worker that may take less than Python and its libraries; yield the store and the end."""
     uri = f"{place.root}/limited"
     with _starved_dask(place.scratch) as address:
-        ending = place.run(uri, "--dask-scheduler-address", address)
+        ending = place.run(uri, "--dask-scheduler-address", address, kill_after=END_SECONDS)
     yield uri, ending
 
 
@@ -138,7 +139,7 @@ def _terminate_command(place: "Place") -> "Iterator[tuple[str, Ending]]":
             pass
         began = time.monotonic()
         training.terminate()
-        ending = ending or training.wait() or training.kill()
+        ending = ending or training.wait(END_SECONDS) or training.kill()
     yield uri, replace(ending, seconds=time.monotonic() - began)
 
 

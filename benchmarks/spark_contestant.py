@@ -3,7 +3,6 @@
 Spark leaves the items that a user has seen in the lists, so that its metrics are not those of the pipeline.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from evaluation.ranking import DEFAULT_KS
 from models.factors import FactorModel
 from schema.columns import Columns
 from spark.factorise import FACTORS
-from spark.options import GIB, SparkOptions
+from spark.options import GIB, SparkOptions, machine_bytes
 from spark.session import open_session
 from storage import artifacts, layout
 from storage.local import LocalStore
@@ -36,8 +35,8 @@ def open_spark(folder: str) -> Iterator[Run]:
     """Yield what recommends to all users, measures the lists and returns their NDCG@10; the JVM is up by then."""
     place = Path(folder)
     test = artifacts.checkout(LocalStore(place / STORE), find_input(place)[0], layout.TEST, place)
-    half_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 // GIB
-    options = SparkOptions(spark_driver_memory=f"{min(max(half_gib, 1), MOST_GIB)}g")
+    gib = min(max(machine_bytes() // 2 // GIB, 1), MOST_GIB)
+    options = SparkOptions(spark_driver_memory=f"{gib}g")
     with open_session(options, "evaluation") as session:
         own = load_model(session, read_factors(place), place / "als_model")
 
