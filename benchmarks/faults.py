@@ -64,8 +64,7 @@ STAGES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; 0 if everything was recovered and no reader saw anything half-done, else 1."""
-    chosen = _parser().parse_args(arguments)
-    return harness.run_command(lambda: _run(chosen))
+    return harness.run_command(_parser(), _run, arguments)
 
 
 def _run(chosen: argparse.Namespace) -> int:

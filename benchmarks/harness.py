@@ -92,11 +92,14 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-def run_command(work: Callable[[], int]) -> int:
+def run_command(
+    parser: argparse.ArgumentParser, work: Callable[[argparse.Namespace], int], arguments: Sequence[str] | None
+) -> int:
     """Return the exit code of a benchmark: its own, or that of the error that ended it. SIGTERM acts as Ctrl-C does."""
+    chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return work()
+        return work(chosen)
     except (RecommenderError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_USAGE if isinstance(error, InvalidInput) else FAILED

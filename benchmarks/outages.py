@@ -37,8 +37,7 @@ LEADING_ELSEWHERE = ("STORE_", "S3_", "PREFECT_API", "DASK_", "SPARK_", "MLFLOW_
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; 0 if every training ended as it should and nothing was lost or stuck, else 1."""
-    chosen = _parser().parse_args(arguments)
-    return harness.run_command(lambda: _run(chosen))
+    return harness.run_command(_parser(), _run, arguments)
 
 
 def _run(chosen: argparse.Namespace) -> int:

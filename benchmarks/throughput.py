@@ -35,8 +35,7 @@ LABELS = {"boto3": "boto3 alone", "store": "store", "store_verified": "store, SH
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table and return 0, whether or not the aims are met."""
-    chosen = _parser().parse_args(arguments)
-    return harness.run_command(lambda: _run(chosen))
+    return harness.run_command(_parser(), _run, arguments)
 
 
 def _run(chosen: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -133,10 +134,10 @@ def test_nothing_to_measure_is_bad_usage(main, flag):
 
 @pytest.mark.parametrize(("error", "code"), [(InvalidInput("no"), 2), (Unavailable("no"), 1), (OSError("no"), 1)])
 def test_error_gives_its_message_and_an_exit_code(error, code, capsys):
-    def fail() -> int:
+    def fail(_: Namespace) -> int:
         raise error
 
-    assert (run_command(fail), capsys.readouterr().err) == (code, "no\n")
+    assert (run_command(ArgumentParser(), fail, []), capsys.readouterr().err) == (code, "no\n")
 
 
 def test_rows_name_each_metric_with_its_cut_off_and_lack_no_field(tmp_path):
