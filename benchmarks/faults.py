@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from flows.prefect_server import open_prefect_api
+    from flows.runtime import open_prefect_api
 
     with tempfile.TemporaryDirectory(prefix="recommender-faults-") as folder, ExitStack() as stack:
         os.environ |= {"PREFECT_HOME": f"{folder}/prefect", "TMPDIR": folder, "SPARK_LOCAL_DIRS": folder}

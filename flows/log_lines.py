@@ -4,125 +4,119 @@ Everything that logs during a run (the project, Prefect, Dask and Spark's JVM) i
 """
 
 import json
+import logging
 import sys
-import traceback
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from loguru import logger
 
+from schema.errors import RecommenderError
 from tasks.options import LogFormat, LogOptions
 
 if TYPE_CHECKING:
     from loguru import Message
 
 OURS = (
-    *(
-        "benchmarks",
-        "deployments",
-        "evaluation",
-        "flows",
-        "models",
-        "reports",
-        "reviews",
-        "serving",
-        "storage",
-        "tasks",
-    ),
-    "__main__",
+    *("__main__", "benchmarks", "deployments", "evaluation", "flows", "models", "reports", "reviews", "serving"),
+    *("storage", "tasks"),
 )
+LIBRARIES = {"prefect": "prefect", "distributed": "dask", "dask": "dask"}
+RUN = ("flow_run_name", "flow_run_id", "task_run_name")
 SHORT_ID = 8
 
 
-@dataclass(frozen=True)
-class LogLine:
-    """One line of the log.
+class LineFormatter(logging.Formatter):
+    """Writes records of Python's logging as lines of the log.
 
-    Attributes:
-        time: When it was logged.
-        level: DEBUG, INFO, WARNING, ERROR or CRITICAL.
-        source: A module of the project, ``prefect``, ``dask``, ``spark``, or the name of a logger.
-        message: May have several lines.
-        flow_run: Name of the flow run that it belongs to, if any.
-        flow_run_id: Its id.
-        task_run: Name of the task run that it belongs to, if any.
-        exception: The traceback, if an error is reported.
+    A line of JSON has ``time`` (ISO 8601 in UTC), ``level``, ``source`` (see `source_of`), ``message``, ``flow_run``,
+    ``flow_run_id`` and ``task_run`` (names and id of the run that it belongs to) and ``exception`` (the traceback,
+    except for an error whose message is enough); null where there is none.
+
+    Example:
+        >>> slow = {"msg": "ALS: slow", "source": "spark", "flow_run_id": "b7d91a0e-8ff3", "task_run_name": "fit"}
+        >>> print(LineFormatter("text").format(logging.makeLogRecord(slow | {"levelname": "INFO"})).split(" | ", 1)[1])
+        INFO    | b7d91a0e Task run 'fit' - spark: ALS: slow
     """
 
-    time: datetime
-    level: str
-    source: str
-    message: str
-    flow_run: str | None = None
-    flow_run_id: str | None = None
-    task_run: str | None = None
-    exception: str | None = None
+    def __init__(self, log_format: LogFormat) -> None:
+        super().__init__()
+        self.log_format = log_format
 
-    def write(self, log_format: LogFormat) -> str:
-        """Return the line as it is written, without a line break at its end.
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, without a line break at its end."""
+        named = (getattr(record, name, None) for name in RUN)
+        flow_run, flow_run_id, task_run = (None if value is None else str(value) for value in named)
+        time, source, message = datetime.fromtimestamp(record.created, UTC), source_of(record), record.getMessage()
+        has_trace = record.exc_info and record.exc_info[0] and not can_be_acted_on(record)
+        exception = self.formatException(record.exc_info) if record.exc_info and has_trace else None
+        if self.log_format == "json":
+            line = {
+                "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "level": record.levelname,
+                "source": source,
+                "message": message,
+                "flow_run": flow_run,
+                "flow_run_id": flow_run_id,
+                "task_run": task_run,
+                "exception": exception,
+            }
+            return json.dumps(line, ensure_ascii=False)
+        run = f"Task run {task_run!r}" if task_run else f"Flow run {flow_run!r}"
+        run = f"{flow_run_id[:SHORT_ID]} {run} - " if flow_run_id else ""
+        # Only strangers are named: not the project, and not Prefect about a run.
+        is_expected = source.split(".")[0] in OURS or (source == "prefect" and flow_run_id)
+        stranger = "" if is_expected else f"{source}: "
+        text = f"{time.astimezone():%H:%M:%S.%f}"[:-3] + f" | {record.levelname:<7} | {run}{stranger}{message}"
+        return f"{text}\n{exception}" if exception else text
 
-        Example:
-            >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
-            >>> line = LogLine(noon, "INFO", "spark", "ALS: slow", "train on x", "b7d91a0e-8ff3", "fit")
-            >>> print(line.write("json"))  # doctest: +ELLIPSIS
-            {"time": "2026-01-01T12:00:00.000Z", "level": "INFO", "source": "spark", "message": "ALS: slow", ...}
-            >>> print(line.write("text").split(" | ", 1)[1])
-            INFO    | b7d91a0e Task run 'fit' - spark: ALS: slow
-        """
-        return self._as_json() if log_format == "json" else self._as_text()
 
-    def _as_json(self) -> str:
-        time = self.time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return json.dumps(asdict(self) | {"time": time}, ensure_ascii=False)
+def source_of(record: logging.LogRecord) -> str:
+    """Return the source of a record: a module of ours, ``prefect``, ``dask``, ``spark``, or the name of a logger.
 
-    def _as_text(self) -> str:
-        time = self.time.astimezone().strftime("%H:%M:%S.%f")[:-3]
-        text = f"{time} | {self.level:<7} | {self._run()}{self._source_prefix()}{self.message}"
-        return f"{text}\n{self.exception}" if self.exception else text
+    Example:
+        >>> source_of(logging.makeLogRecord({"name": "distributed.nanny"}))
+        'dask'
+    """
+    named: str | None = getattr(record, "source", None)
+    return named or LIBRARIES.get(record.name.split(".")[0], record.name)
 
-    def _run(self) -> str:
-        if self.flow_run_id is None:
-            return ""
-        run = f"Task run {self.task_run!r}" if self.task_run else f"Flow run {self.flow_run!r}"
-        return f"{self.flow_run_id[:SHORT_ID]} {run} - "
 
-    def _source_prefix(self) -> str:
-        """Return the source where it is neither the project nor Prefect about a run."""
-        is_expected = self.source.split(".")[0] in OURS or (self.source == "prefect" and self.flow_run_id)
-        return "" if is_expected else f"{self.source}: "
+def can_be_acted_on(record: logging.LogRecord) -> bool:
+    """Tell whether a record reports an error of the project's own, whose message says what to do."""
+    return isinstance(record.exc_info[1] if record.exc_info else None, RecommenderError)
 
 
 def start_log(options: LogOptions) -> None:
     """Send the project's log to standard error until a run is prepared, and in JSON uncaught errors as well."""
-    logger.remove()
-    logger.add(
-        lambda message: write_loguru(message, options.log_format),
-        level=options.log_level,
-        format="{message}",
-        backtrace=False,
-        diagnose=False,
-    )
+    formatter = LineFormatter(options.log_format)
+
+    def log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        about = {"name": __name__, "levelname": "CRITICAL", "msg": f"{kind.__name__}: {error}"}
+        record = logging.makeLogRecord(about | {"exc_info": (kind, error, trace)})
+        sys.stderr.write(f"{formatter.format(record)}\n")
+
+    take_loguru(lambda message: write_loguru(message, formatter), options)
     if options.log_format == "json":
-        sys.excepthook = _log_uncaught
+        sys.excepthook = log_uncaught
 
 
-def write_loguru(message: "Message", log_format: LogFormat) -> None:
+def take_loguru(sink: Callable[["Message"], None], options: LogOptions) -> None:
+    """Send what Loguru is told to one place."""
+    logger.remove()
+    logger.add(sink, level=options.log_level, format="{message}", backtrace=False, diagnose=False)
+
+
+def write_loguru(message: "Message", formatter: LineFormatter) -> None:
     """Write a line of Loguru's, which belongs to no run, to standard error."""
-    record = message.record
-    found = record["exception"]
-    line = LogLine(
-        record["time"],
-        record["level"].name,
-        str(record["extra"].get("source", record["name"])),
-        record["message"],
-        exception="".join(traceback.format_exception(found.value)).rstrip() if found and found.value else None,
-    )
-    sys.stderr.write(f"{line.write(log_format)}\n")
-
-
-def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    text = "".join(traceback.format_exception(kind, error, trace)).rstrip()
-    line = LogLine(datetime.now(UTC), "CRITICAL", __name__, f"{kind.__name__}: {error}", exception=text)
-    sys.stderr.write(f"{line.write('json')}\n")
+    said, error = message.record, message.record["exception"]
+    about = {
+        "created": said["time"].timestamp(),
+        "levelname": said["level"].name,
+        "source": said["extra"].get("source", said["name"]),
+        "msg": said["message"],
+        "exc_info": error and (error.type, error.value, error.traceback),
+    }
+    sys.stderr.write(f"{formatter.format(logging.makeLogRecord(about))}\n")

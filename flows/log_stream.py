@@ -6,19 +6,16 @@ The project's lines go through Prefect's logger of the run that they belong to, 
 import logging
 import os
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from distributed import Worker, WorkerPlugin
-from loguru import logger
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.logging.handlers import PrefectConsoleHandler
 from threadpoolctl import threadpool_limits
 
-from flows.log_lines import LogLine, write_loguru
-from schema.errors import RecommenderError
-from tasks.options import LogFormat, LogOptions
+from flows.log_lines import LineFormatter, can_be_acted_on, take_loguru, write_loguru
+from tasks.options import LogOptions
 
 if TYPE_CHECKING:
     from loguru import Message
@@ -64,57 +61,16 @@ def prepare_process(log: LogOptions, *, has_caller: bool = False) -> None:
     threadpool_limits(limits=1, user_api="blas")
 
 
-class LineFormatter(logging.Formatter):
-    """Writes records of Python's logging as lines of the log."""
-
-    def __init__(self, log_format: LogFormat) -> None:
-        super().__init__()
-        self.log_format = log_format
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record, with the run that it belongs to."""
-        flow_run, flow_run_id, task_run = run_of(record)
-        return LogLine(
-            datetime.fromtimestamp(record.created, UTC),
-            record.levelname,
-            source_of(record),
-            record.getMessage(),
-            flow_run,
-            flow_run_id,
-            task_run,
-            self._exception(record),
-        ).write(self.log_format)
-
-    def _exception(self, record: logging.LogRecord) -> str | None:
-        """Return the traceback, except for an error whose message is enough."""
-        if not record.exc_info or not record.exc_info[0] or _can_be_acted_on(record):
-            return None
-        return self.formatException(record.exc_info)
-
-
-def run_of(record: logging.LogRecord) -> tuple[str | None, str | None, str | None]:
-    """Return name and id of the flow run, and name of the task run, that a record belongs to: named, or going on."""
+def name_run(record: logging.LogRecord) -> bool:
+    """Name the run that is going on in a record that names none; a filter that lets every record pass."""
     flow, task = FlowRunContext.get(), TaskRunContext.get()
     at_hand = {
         "flow_run_name": flow.flow_run.name if flow and flow.flow_run else None,
         "flow_run_id": flow.flow_run.id if flow and flow.flow_run else None,
         "task_run_name": task.task_run.name if task else None,
     }
-    named = (getattr(record, name, value) for name, value in at_hand.items())
-    flow_run, flow_run_id, task_run = (None if value is None else str(value) for value in named)
-    return flow_run, flow_run_id, task_run
-
-
-def source_of(record: logging.LogRecord) -> str:
-    """Return the source of a record as a line of the log names it.
-
-    Example:
-        >>> source_of(logging.makeLogRecord({"name": "distributed.nanny"}))
-        'dask'
-    """
-    named: str | None = getattr(record, "source", None)
-    library = {"prefect": "prefect", "distributed": "dask", "dask": "dask"}
-    return named or library.get(record.name.split(".")[0], record.name)
+    vars(record).update(at_hand | vars(record))
+    return True
 
 
 def configure_logging(options: LogOptions, *, has_caller: bool = False) -> None:
@@ -124,24 +80,19 @@ def configure_logging(options: LogOptions, *, has_caller: bool = False) -> None:
         options: What is logged, and how.
         has_caller: Whether a caller shows the errors that the user can act on, so that the stream need not.
     """
+    formatter = LineFormatter(options.log_format)
 
     def forward(message: "Message") -> None:
-        record = message.record
+        record, error = message.record, message.record["exception"]
         if not (TaskRunContext.get() or FlowRunContext.get()):
-            write_loguru(message, options.log_format)
+            write_loguru(message, formatter)
             return
-        found = record["exception"]
-        source = record["extra"].get("source", record["name"])
-        get_run_logger().log(
-            record["level"].no,
-            record["message"],
-            exc_info=found.value if found else None,
-            extra={"source": source},
-        )
+        source = {"source": record["extra"].get("source", record["name"])}
+        exc_info = error.value if error else None
+        get_run_logger().log(record["level"].no, record["message"], exc_info=exc_info, extra=source)
 
-    logger.remove()
-    logger.add(forward, level=options.log_level, format="{message}", backtrace=False, diagnose=False)
-    _make_stream(options.log_format, has_caller=has_caller)
+    take_loguru(forward, options)
+    _make_stream(formatter, has_caller=has_caller)
     logging.captureWarnings(True)
     for name in QUIET:
         logging.getLogger(name).setLevel("WARNING")
@@ -150,16 +101,17 @@ def configure_logging(options: LogOptions, *, has_caller: bool = False) -> None:
         logging.getLogger(name).addFilter(_is_needed)
 
 
-def _make_stream(log_format: LogFormat, *, has_caller: bool) -> None:
+def _make_stream(formatter: LineFormatter, *, has_caller: bool) -> None:
     """Install one handler at the root that writes to standard error: Prefect's own where it gives colours."""
     root = logging.getLogger()
     ours = [one for one in root.handlers if isinstance(one, PrefectConsoleHandler) or one.get_name() == STREAM]
     prefects = next((one for one in ours if isinstance(one, PrefectConsoleHandler)), None)
-    stream = prefects if prefects and log_format == "text" else logging.StreamHandler(sys.stderr)
+    stream = prefects if prefects and formatter.log_format == "text" else logging.StreamHandler(sys.stderr)
     for handler in ours:
         root.removeHandler(handler)
     stream.set_name(STREAM)
-    stream.setFormatter(LineFormatter(log_format))
+    stream.setFormatter(formatter)
+    stream.addFilter(name_run)
     stream.removeFilter(_is_not_shown_by_caller)
     if has_caller:
         stream.addFilter(_is_not_shown_by_caller)
@@ -171,11 +123,7 @@ def _make_stream(log_format: LogFormat, *, has_caller: bool) -> None:
 
 def _is_not_shown_by_caller(record: logging.LogRecord) -> bool:
     """Leave out errors that the user can act on, which the caller shows in one message."""
-    return not _can_be_acted_on(record) and not record.getMessage().startswith("Finished in state Failed")
-
-
-def _can_be_acted_on(record: logging.LogRecord) -> bool:
-    return isinstance(record.exc_info[1] if record.exc_info else None, RecommenderError)
+    return not can_be_acted_on(record) and not record.getMessage().startswith("Finished in state Failed")
 
 
 def _is_needed(record: logging.LogRecord) -> bool:

@@ -1,33 +1,50 @@
 """The edge of a run: its Prefect flow, the Prefect API that it reports to and the Dask workers that it runs on."""
 
 import inspect
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from typing import Any
 
 import dask.config
+import httpx
 from distributed import Client, LocalCluster
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker, NoValidWorkerError, NoWorkerError
 from loguru import logger
 from prefect import Flow, tags
+from prefect.logging.handlers import APILogHandler
 from prefect.runtime import deployment, flow_run
+from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, temporary_settings
 from prefect_dask.task_runners import DaskTaskRunner
 from pydantic import BaseModel
 
+from flows.child_server import LOOPBACK, Check, ChildServer, free_port
 from flows.log_stream import PreparedWorker, prepare_process
 from flows.notices import send_notice
-from flows.prefect_server import open_prefect_api
-from flows.settings import DaskOptions, Environment, InvalidSettings, fill_open, read, read_variables
+from flows.settings import Environment, InvalidSettings, fill_open, read, read_variables
 from schema.errors import Unavailable
 from spark.options import GIB, driver_memory, machine_bytes
+from tasks.tracking import hide_user
 
 # Without these a run would wait without end: for a worker that pauses for want of memory, which Dask cannot give back
 # (one that takes too much is killed instead, and reported), or for workers that are gone.
 NO_ENDLESS_WAIT = {"distributed.worker.memory.pause": False, "distributed.scheduler.no-workers-timeout": "120s"}
 GO_ON = "Run the same again: it goes on from what is done."
+# What a server does in the background for deployments and past runs; one that lives for a single run has neither.
+IDLE_SERVICES = (
+    "CANCELLATION_CLEANUP",
+    "CLEANUP_RECONCILER",
+    "FOREMAN",
+    "LATE_RUNS",
+    "PAUSE_EXPIRATIONS",
+    "REPOSSESSOR",
+    "SCHEDULER",
+    "TRIGGERS",
+)
 
 Result = Mapping[str, Any]
 
@@ -107,6 +124,65 @@ def _has_caller() -> bool:
 
 
 @contextmanager
+def open_prefect_api() -> Iterator[str]:
+    """Yield the address of the Prefect API, starting a server of the run's own where none is set.
+
+    Every process of a run shares the one server by its URL; without one, each Dask worker would start its own.
+
+    Raises:
+        Unavailable: If the API at ``PREFECT_API_URL`` does not answer, or no server could be started.
+    """
+    configured = PREFECT_API_URL.value()
+    if configured:
+        _require_answer(configured)
+        with temporary_settings({PREFECT_LOGGING_INTERNAL_LEVEL: "ERROR"}):
+            yield configured
+        return
+    port = free_port()
+    url = f"http://{LOOPBACK}:{port}/api"
+    server = _child_server(port, url)
+    try:
+        server.start()
+    except Unavailable as error:
+        start = "The run's own Prefect server did not start; start one with 'make ui' and set PREFECT_API_URL."
+        raise Unavailable(f"{start} {error}") from error
+    try:
+        logger.info("Prefect UI while this run lasts: http://{}:{}", LOOPBACK, port)
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_INTERNAL_LEVEL: "ERROR"}):
+            try:
+                yield url
+            finally:
+                APILogHandler().flush()  # the last lines of the run, while there is a server to send them to
+    finally:
+        server.stop()
+
+
+def _require_answer(url: str) -> None:
+    try:
+        httpx.get(f"{url}/health", timeout=10).raise_for_status()
+    except httpx.HTTPError as error:
+        shown = hide_user(url)
+        raise Unavailable(
+            f"The Prefect API does not answer: PREFECT_API_URL is {shown!r} ({str(error).replace(url, shown)}). "
+            "Start it with 'make ui', or unset PREFECT_API_URL to let the run start its own."
+        ) from error
+
+
+def _child_server(port: int, url: str) -> ChildServer:
+    quiet = {
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_UI_API_URL": url,
+        "PREFECT__SERVER_FINAL": "true",
+        **{f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in IDLE_SERVICES},
+    }
+    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+    command += ["--host", LOOPBACK, "--port", str(port), "--log-level", "critical", "--lifespan", "on"]
+    return ChildServer(command, {**os.environ, **quiet}, [Check(f"{url}/health")])
+
+
+@contextmanager
 def explaining_lost_dask() -> Iterator[None]:
     """Explain that Dask's scheduler or its workers were lost during the run.
 
@@ -142,18 +218,13 @@ def open_dask(environment: Environment | None = None) -> Iterator[str]:
     Raises:
         Unavailable: If no scheduler answers at the address that is set.
     """
-    environment, has_caller = environment or read(Environment), _has_caller()
+    environment = environment or read(Environment)
     address = environment.dask.dask_scheduler_address
-    if address:
-        with _connect(address) as client:
-            client.register_plugin(PreparedWorker(environment.run, has_caller=has_caller))
-        yield address
-        return
-    heap = driver_memory(environment.spark, machine_bytes())
-    with _local_cluster(environment.dask, heap) as cluster:
-        with Client(cluster, set_as_default=False) as client:
-            client.register_plugin(PreparedWorker(environment.run, has_caller=has_caller))
-        yield cluster.scheduler_address
+    with nullcontext(address) if address else _local_cluster(environment) as place:
+        with _connect(address) if address else Client(place, set_as_default=False) as client:
+            client.register_plugin(PreparedWorker(environment.run, has_caller=_has_caller()))
+            found = client.scheduler.address
+        yield found
 
 
 def _connect(address: str) -> Client:
@@ -166,8 +237,9 @@ def _connect(address: str) -> Client:
         ) from error
 
 
-def _local_cluster(options: DaskOptions, heap: str) -> LocalCluster:
-    n_processes, each = options.dask_workers, options.worker_bytes(machine_bytes(), heap)
+def _local_cluster(environment: Environment) -> LocalCluster:
+    heap = driver_memory(environment.spark, machine_bytes())
+    n_processes, each = environment.dask.dask_workers, environment.dask.worker_bytes(machine_bytes(), heap)
     workers = f"{n_processes} worker processes, each" if n_processes else "threads of this process,"
     logger.info("Dask: {} with {:.1f} GiB", workers, each / GIB)
     with dask.config.set(NO_ENDLESS_WAIT):

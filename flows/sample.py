@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from loguru import logger
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from flows.cli import Command, run
 from reviews.options import SampleOptions
+from schema.options import FrozenModel
 
 
-class OutputOptions(BaseModel):
+class OutputOptions(FrozenModel):
     """Where the sample goes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     output: Path = Field(Path("data/sample"), description="Folder for the two files; what is there is replaced.")
 

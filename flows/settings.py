@@ -15,7 +15,7 @@ from functools import cache
 from typing import Annotated, Any, TypeGuard, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import ErrorDetails
@@ -25,6 +25,7 @@ from evaluation.options import SplitOptions
 from models.registry import ModelOptions
 from reviews.options import DownloadOptions, IngestOptions
 from schema.errors import InvalidInput
+from schema.options import FrozenModel
 from spark.options import GIB, MEMORY, DatasetOptions, SparkOptions, memory_bytes
 from tasks.options import (
     DriftOptions,
@@ -59,10 +60,8 @@ WorkerMemory = Annotated[str, Field(pattern=MEMORY), AfterValidator(_enough_to_s
 """Memory of a Dask worker, as Java writes it; with less, one is killed before it has done anything, again and again."""
 
 
-class DaskOptions(BaseModel):
+class DaskOptions(FrozenModel):
     """Dask: where row-parallel tasks run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dask_scheduler_address: str | None = Field(
         None,
@@ -106,10 +105,8 @@ def _web_address(secret: SecretStr) -> SecretStr:
     return secret
 
 
-class NoticeOptions(BaseModel):
+class NoticeOptions(FrozenModel):
     """Who gets a notice when a run fails."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     # Left out of every dump and schema, because it may hold a token.
     notice_webhook_url: SkipJsonSchema[Annotated[SecretStr, AfterValidator(_web_address)] | None] = Field(
@@ -120,10 +117,8 @@ class NoticeOptions(BaseModel):
     )
 
 
-class Environment(BaseModel):
+class Environment(FrozenModel):
     """Where a run reads and writes, what it runs on and how it reports; never a parameter of a flow."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     places: PlaceOptions = PlaceOptions()
     download: DownloadOptions = DownloadOptions()

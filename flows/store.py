@@ -8,12 +8,13 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from flows.cli import Command, StageFailed, run_one_of
 from flows.store_view import Row, copies, details, garbage_view, listing, verdict
 from reports.tables import number, progress_bar, stdout
 from schema.errors import CorruptObject
+from schema.options import FrozenModel
 from storage import layout
 from storage.artifacts import entry
 from storage.champion import read_history
@@ -68,10 +69,8 @@ def _known_kind(kind: str) -> str:
 Age = Annotated[timedelta, BeforeValidator(read_age)]
 
 
-class KindChoice(BaseModel):
+class KindChoice(FrozenModel):
     """Which kind of artifact."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Annotated[str, AfterValidator(_known_kind)] = Field(
         "",
@@ -80,10 +79,8 @@ class KindChoice(BaseModel):
     )
 
 
-class OneChoice(BaseModel):
+class OneChoice(FrozenModel):
     """Which artifact."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(
         description="Id of an artifact or its first digits, with or without the kind before it, as in models/1f3a.",
@@ -91,10 +88,8 @@ class OneChoice(BaseModel):
     )
 
 
-class VerifyChoice(BaseModel):
+class VerifyChoice(FrozenModel):
     """Which artifacts to verify."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     ids: tuple[str, ...] = Field(
         (),
@@ -103,10 +98,8 @@ class VerifyChoice(BaseModel):
     )
 
 
-class GarbageChoice(BaseModel):
+class GarbageChoice(FrozenModel):
     """Which garbage to find, and whether to delete it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     older_than: Age = Field(
         DEFAULT_AGE,
@@ -119,10 +112,8 @@ class GarbageChoice(BaseModel):
     )
 
 
-class CopyChoice(BaseModel):
+class CopyChoice(FrozenModel):
     """Where to copy to, and how much."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     to: str = Field(
         description="Root of the store that gets the copy, as for --store.",

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_serializer, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_serializer, field_validator, model_validator
 
 from evaluation.options import DriftLimits
 from schema.metric import Metric
+from schema.options import FrozenModel
 from storage.opening import open_store
 from storage.protocol import Store
 from storage.s3_options import S3Options
@@ -28,13 +29,7 @@ def without_secrets(source: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-class Options(BaseModel):
-    """Options that are set once; unknown names are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LogOptions(Options):
+class LogOptions(FrozenModel):
     """What is logged, and how it is written."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level of log lines.")
@@ -49,7 +44,7 @@ class RunOptions(LogOptions):
     environment: str = Field("development", description="Name of this installation; a tag of Prefect and MLflow runs.")
 
 
-class StoreOptions(Options):
+class StoreOptions(FrozenModel):
     """Where artifacts are."""
 
     store_uri: str = Field(
@@ -78,7 +73,7 @@ class PlaceOptions(StoreOptions):
         return self.work_dir / "cache"
 
 
-class ReviewsInput(Options):
+class ReviewsInput(FrozenModel):
     """Reviews to read."""
 
     input_reviews: str | None = Field(
@@ -94,7 +89,7 @@ class ReviewsInput(Options):
         return source and without_secrets(source)
 
 
-class ProductsInput(Options):
+class ProductsInput(FrozenModel):
     """Products to name in the report."""
 
     input_products: Path | None = Field(
@@ -126,7 +121,7 @@ SelectionMetric = Literal[
 ]
 
 
-class SelectionOptions(Options):
+class SelectionOptions(FrozenModel):
     """How the model is chosen."""
 
     select_by: SelectionMetric = Field(
@@ -144,7 +139,7 @@ class SelectionOptions(Options):
         return Metric.parse(self.select_by)
 
 
-class EvaluationOptions(Options):
+class EvaluationOptions(FrozenModel):
     """Which users are evaluated."""
 
     evaluate_users: PositiveInt | None = Field(
@@ -155,7 +150,7 @@ class EvaluationOptions(Options):
     )
 
 
-class SubjectOptions(Options):
+class SubjectOptions(FrozenModel):
     """What is evaluated."""
 
     recommendations_file: Path | None = Field(
@@ -184,7 +179,7 @@ class SubjectOptions(Options):
     )
 
 
-class RecommendOptions(Options):
+class RecommendOptions(FrozenModel):
     """Recommendations."""
 
     top_n: PositiveInt = Field(10, description="Recommendations per user.")
@@ -193,7 +188,7 @@ class RecommendOptions(Options):
     )
 
 
-class PromotionOptions(Options):
+class PromotionOptions(FrozenModel):
     """Promotion, rollback and history."""
 
     promotion_margin: float = Field(
@@ -237,7 +232,7 @@ class PromotionOptions(Options):
         return self
 
 
-class ModelChoice(Options):
+class ModelChoice(FrozenModel):
     """Which published model is used."""
 
     model_id: str | None = Field(
@@ -247,7 +242,7 @@ class ModelChoice(Options):
     )
 
 
-class TrackingOptions(Options):
+class TrackingOptions(FrozenModel):
     """Where runs are tracked."""
 
     mlflow_tracking_uri: str = Field(

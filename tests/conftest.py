@@ -10,7 +10,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, te
 from servers import Proxy, add_proxy, need_program, open_toxiproxy, open_versitygw
 
 from deployments.s3_server import S3Server, open_minio
-from flows.prefect_server import open_prefect_api
+from flows.runtime import open_prefect_api
 from spark.options import GIB, machine_bytes
 
 ROOT = Path(__file__).parents[1]

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from loguru import logger
 
-from flows.log_lines import LogLine, start_log
-from flows.log_stream import LineFormatter, source_of
+from flows.log_lines import RUN, LineFormatter, source_of, start_log
 from tasks.options import LogOptions
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 5000, UTC)
@@ -18,7 +17,9 @@ KEYS = {"time", "level", "source", "message", "flow_run", "flow_run_id", "task_r
 
 
 def test_json_line_has_every_key_and_stays_one_line():
-    written = LogLine(NOON, "ERROR", "spark", "two\nlines “quoted”", exception="Traceback\n…").write("json")
+    error = KeyError("lost")
+    said = {"msg": "two\nlines “quoted”", "created": NOON.timestamp(), "exc_info": (KeyError, error, None)}
+    written = LineFormatter("json").format(logging.makeLogRecord(said))
     assert "\n" not in written
     found = json.loads(written)
     assert set(found) == KEYS
@@ -37,7 +38,8 @@ def test_json_line_has_every_key_and_stays_one_line():
     ],
 )
 def test_text_line_names_the_run_and_only_strangers(source, run, expected):
-    assert LogLine(NOON, "INFO", source, "said", *run).write("text").split(" | ", 1)[1] == expected
+    said = {"msg": "said", "levelname": "INFO", "source": source, **dict(zip(RUN, run, strict=True))}
+    assert LineFormatter("text").format(logging.makeLogRecord(said)).split(" | ", 1)[1] == expected
 
 
 @pytest.mark.parametrize(
