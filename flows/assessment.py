@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from loguru import logger
@@ -147,9 +146,8 @@ class Assessment:
                 "--windows fits a model again for each window, which --recommendations and --as-is do not."
             )
         scored: list[tuple[str, Sequence[Scored]]] = []
-        for window in find_windows(places, lineage.dataset, subject.rolling_windows, self.split.test_share):
-            first, after = (datetime.fromtimestamp(second, tz=UTC) for second in (window.first, window.after))
+        for first, after in find_windows(places, lineage.dataset, subject.rolling_windows, self.split.test_share):
             chosen = {"split": "time", "split_at": first, "split_until": after, "leave_last_n": 1}
             split = split_dataset(places, lineage.dataset, self.split.model_copy(update=chosen))
-            scored.append((window.label, self._test(split, competing)))
+            scored.append((f"from {first:%Y-%m-%d}", self._test(split, competing)))
         return scored

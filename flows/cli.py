@@ -101,7 +101,7 @@ def run_stage(
     arguments: Sequence[str] | None = None,
     *,
     uses: Sequence[type[BaseModel]] = (),
-    preload: Callable[[], object] = lambda: None,
+    preload: Sequence[str] = (),
     instead: Callable[..., Result | None] = lambda **_: None,
 ) -> int:
     """Run the flow that `stage` made, with the groups of the command line, and return the exit code as `run` does.
@@ -110,7 +110,7 @@ def run_stage(
         stage: The function, or the flow.
         arguments: The command line; None takes the process's own.
         uses: Groups of the environment that it obeys, beside those that every flow does.
-        preload: What takes seconds and can be done while the Prefect server starts, such as a slow import.
+        preload: Modules that take seconds to import, which can be done while the Prefect server starts.
         instead: Takes the same groups; what it returns, if anything, is the result, and the flow does not run.
     """
     body: Callable[..., Result] = getattr(stage, "fn", stage)

@@ -1,7 +1,7 @@
 """Evaluate: how good a published model is, or recommendations made elsewhere, on any split of any reviews."""
 
 import sys
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from evaluation.options import SplitOptions
@@ -41,9 +41,7 @@ def evaluate(
     return assessment.of_original() if subject.protocol == "original" else assessment.of_subject(model, subject)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the flow from the command line."""
-    return run_stage(evaluate, arguments, uses=(DownloadOptions, SparkOptions))
+main = partial(run_stage, evaluate, uses=(DownloadOptions, SparkOptions))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Ingest: from a reviews file to a dataset of interactions, with a quarantine of the rows that are refused."""
 
 import sys
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from flows.cli import run_stage, stage
@@ -31,9 +31,7 @@ def ingest(
     return record | {"drift": found and found.to_record()}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the flow from the command line."""
-    return run_stage(ingest, arguments, uses=(DownloadOptions, SparkOptions))
+main = partial(run_stage, ingest, uses=(DownloadOptions, SparkOptions))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 from loguru import logger
@@ -172,9 +173,7 @@ def _new_term(model_id: str, reason: str | None, promotion: str | None = None) -
     return ChampionTerm(model_id, datetime.now(UTC).isoformat(), reason, promotion)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the flow from the command line."""
-    return run_stage(promote, arguments, uses=(SparkOptions,), instead=show_history_only)
+main = partial(run_stage, promote, uses=(SparkOptions,), instead=show_history_only)
 
 
 if __name__ == "__main__":

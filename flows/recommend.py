@@ -1,7 +1,7 @@
 """Recommend: the top N of every user from a published model."""
 
 import sys
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from flows.cli import run_stage, stage
@@ -23,9 +23,7 @@ def recommend(*, model: ModelChoice = DEFAULT.model, recommend: RecommendOptions
     return record | {"uris": {"recommendations": place_of(places, made)}}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the flow from the command line."""
-    return run_stage(recommend, arguments)
+main = partial(run_stage, recommend)
 
 
 if __name__ == "__main__":

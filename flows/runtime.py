@@ -4,9 +4,10 @@ import inspect
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import wraps
+from importlib import import_module
 from typing import Any
 
 import dask.config
@@ -86,31 +87,23 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str]) -> Flow
     )
 
 
-def run_flow(
-    flow: Flow[..., Any], groups: Mapping[str, BaseModel], preload: Callable[[], object] = lambda: None
-) -> Result:
+def run_flow(flow: Flow[..., Any], groups: Mapping[str, BaseModel], preload: Sequence[str] = ()) -> Result:
     """Run a flow with nothing started beforehand, and return its result record.
 
     Args:
         flow: What to run.
         groups: Its parameters.
-        preload: What takes seconds and can be done while the Prefect server starts, such as a slow import.
+        preload: Modules that take seconds to import, beside those that every flow needs.
     """
     options = read(Environment).run
     prepare_process(options, has_caller=True)
-    loading = threading.Thread(target=_load, args=[preload], daemon=True)
+    modules = ("flows.pipeline", *preload)
+    loading = threading.Thread(target=lambda: list(map(import_module, modules)), daemon=True)
     loading.start()
     with open_prefect_api(), tags(options.environment):
         loading.join()  # Prefect imports parts of itself late, and two threads must not import the same at once
         record: Any = flow(**groups)
         return dict(record)
-
-
-def _load(preload: Callable[[], object]) -> None:
-    """Import what every flow needs."""
-    import flows.pipeline  # noqa: F401
-
-    preload()
 
 
 def _filled(groups: Mapping[str, BaseModel]) -> dict[str, BaseModel]:

@@ -1,8 +1,8 @@
 """Write sample data: Amazon-shaped reviews and products of an invented shop, the same bytes for the same seed."""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,7 @@ def write(output: OutputOptions, sample: SampleOptions) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(made).items()}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the sample from the command line."""
-    return run(Command(write, __doc__ or ""), arguments)
+main = partial(run, Command(write, __doc__ or ""))
 
 
 if __name__ == "__main__":

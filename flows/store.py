@@ -3,9 +3,9 @@
 import re
 import shlex
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -149,10 +149,7 @@ def show(choice: OneChoice, place: StoreOptions) -> dict[str, Any]:
     report = find_report(store, manifest)
     page = store.locate(f"{report.name}/{entry(report, layout.REPORT).path}") if report else None
     stdout().print(details(store.locate(prefix), row, manifest, ancestors, page))
-    steps = [
-        {"depth": step.depth, "role": step.role, "kind": step.kind, "id": step.id, "state": step.state}
-        for step in ancestors
-    ]
+    steps = [{name: getattr(step, name) for name in ("depth", "role", "kind", "id", "state")} for step in ancestors]
     return {"store": store.uri, **asdict(row), "manifest": asdict(manifest), "lineage": steps, "report": page}
 
 
@@ -184,22 +181,12 @@ def collect(choice: GarbageChoice, place: StoreOptions) -> dict[str, Any]:
     """Print what no reader can reach, and delete it if asked."""
     store = place.open_store()
     garbage = collect_garbage(store, choice.older_than, remove=choice.delete)
-    command = command_to_delete(choice.older_than, place.store_uri)
+    to_delete = ["gc", "--older-than", write_age(choice.older_than), "--delete", "--store", place.store_uri]
+    command = shlex.join(["python", "flows/store.py", *to_delete])
     stdout().print(garbage_view(store.uri, garbage, command, is_deleted=choice.delete))
-    orphans = [
-        {"key": one.key, "size_bytes": one.size_bytes, "written_at": one.written_at.isoformat()}
-        for one in garbage.orphans
-    ]
-    return {
-        "store": store.uri,
-        "is_deleted": choice.delete,
-        "before": garbage.before.isoformat(),
-        "orphans": orphans,
-        "size_bytes": garbage.size_bytes,
-        "leftovers": garbage.leftovers,
-        "n_young": garbage.n_young,
-        "left_alone": garbage.left_alone,
-    }
+    orphans = [asdict(one) | {"written_at": one.written_at.isoformat()} for one in garbage.orphans]
+    found = asdict(garbage) | {"before": garbage.before.isoformat(), "orphans": orphans}
+    return found | {"store": store.uri, "is_deleted": choice.delete, "size_bytes": garbage.size_bytes}
 
 
 def copy(choice: OneChoice, destination: CopyChoice, places: PlaceOptions) -> dict[str, Any]:
@@ -241,12 +228,6 @@ def _row(store: Store, artifact: Artifact, champion: str | None) -> Row:
     )
 
 
-def command_to_delete(older_than: timedelta, store_uri: str) -> str:
-    """Return what to type to delete the garbage that was found."""
-    words = ["python", "flows/store.py", "gc", "--older-than", write_age(older_than), "--delete", "--store", store_uri]
-    return shlex.join(words)
-
-
 COMMANDS = {
     "ls": Command(list_store, "List what the store has."),
     "show": Command(show, "Show what an artifact is, and is made from."),
@@ -256,9 +237,7 @@ COMMANDS = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command from the command line."""
-    return run_one_of(COMMANDS, __doc__ or "", arguments)
+main = partial(run_one_of, COMMANDS, __doc__ or "")
 
 
 if __name__ == "__main__":

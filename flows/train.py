@@ -1,7 +1,7 @@
 """Train: from a reviews file to a published model, its report and recommendations for every user."""
 
 import sys
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from evaluation.options import SplitOptions
@@ -79,16 +79,7 @@ def train(
     return record
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the flow from the command line."""
-    uses = (DownloadOptions, TrackingOptions, SparkOptions)
-    return run_stage(train, arguments, uses=uses, preload=_load_mlflow)
-
-
-def _load_mlflow() -> None:
-    from tasks.tracking import load_mlflow
-
-    load_mlflow()
+main = partial(run_stage, train, uses=(DownloadOptions, TrackingOptions, SparkOptions), preload=["mlflow"])
 
 
 if __name__ == "__main__":

@@ -22,13 +22,13 @@ from schema.dataset import DatasetCounts, KCorePass
 from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
 from spark.options import DatasetOptions, SparkOptions
-from storage import canonical, layout
+from storage import layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES, open_spark, spark_uri
 from tasks.ingest import raw_file
 from tasks.options import PlaceOptions
-from tasks.store import PART_FILES, publish_once, read_table
+from tasks.store import PART_FILES, publish_once, read_table, write_record
 
 SPLIT_FILES = {f"{part}_file": f"split_{part}_file" for part in PART_FILES}
 
@@ -50,7 +50,7 @@ def build_dataset(
         _require_interactions(counts, options.min_interactions)
         flat = asdict(counts)
         passes, _ = flat.pop("passes"), flat.pop("left_by_k")
-        (folder / layout.K_CORE).write_bytes(canonical.encode({"passes": passes}, indent=2))
+        write_record(folder / layout.K_CORE, {"passes": passes})
         create_table_artifact(list(passes), key="k-core", description="What each pass of the k-core left")
         return flat | {name: reviews.counts[name] for name in ("has_ratings", "has_timestamps")}
 

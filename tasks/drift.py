@@ -18,13 +18,13 @@ from evaluation.options import DriftLimits
 from reports.drift_table import say_beyond, tabulate_drift
 from schema.drift import DriftFigure
 from schema.errors import InvalidInput
-from storage import canonical, layout
+from storage import layout
 from storage.inventory import list_artifacts, look_up
 from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.execution import COMPUTE_RETRIES
 from tasks.options import DriftOptions, PlaceOptions
-from tasks.store import local_file, publish_once
+from tasks.store import local_file, publish_once, write_record
 
 _DATE = re.compile(r"(?<!\d)(19|20)\d{2}([-_.]?)(0[1-9]|1[0-2])(\2(0[1-9]|[12]\d|3[01]))?(?!\d)")
 
@@ -115,7 +115,7 @@ def _name_of_raw(store: Store, reviews: Manifest) -> str | None:
 def _publish(places: PlaceOptions, reviews: Manifest, before: Manifest, limits: DriftLimits) -> Drift:
     def build(folder: Path) -> dict[str, Any]:
         figures = compare_reviews(_profile(places, before), _profile(places, reviews), limits)
-        (folder / layout.DRIFT).write_bytes(canonical.encode({"figures": list(map(_record, figures))}, indent=2))
+        write_record(folder / layout.DRIFT, {"figures": list(map(_record, figures))})
         return {"n_figures": len(figures), "n_beyond": len(beyond(figures))}
 
     published = publish_once(

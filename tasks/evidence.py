@@ -26,18 +26,17 @@ from evaluation.rating import calibrate
 from evaluation.significance import adjust, compare_paired
 from models.base import Scorer
 from reports.report_input import PRIMARY, Evidence, ExampleUser, HistoryEntry, RecommendedItem
-from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
 from schema.metric import Metric
 from schema.scores import CalibrationBin
 from schema.verdicts import Comparison, Finding
-from storage import artifacts, layout
+from storage import layout
 from storage.manifest import Manifest
 from tasks.fit import load_model
 from tasks.options import PlaceOptions
 from tasks.recommend import recommended_rows
 from tasks.score import Scored, read_ranked, read_segments, read_users
-from tasks.store import LEARNT, learnt_parts, read_parts, read_table
+from tasks.store import LEARNT, find_again, learnt_parts, read_parts, read_table
 
 ORACLE_NDCG = 1.0
 N_EXAMPLES = 4
@@ -127,10 +126,9 @@ def look_for_leaks(places: PlaceOptions, split: Manifest, model: Manifest) -> Fi
         InvalidInput: If the store no longer has what the model learnt from.
     """
     store = places.open_store()
-    fitted = artifacts.find(store, layout.FITS, model.inputs["fit"])
-    its_split = artifacts.find(store, layout.SPLITS, model.inputs["split"])
-    if fitted is None or its_split is None:
-        raise InvalidInput(f"{store.uri} no longer has the fit or the split of models/{model.id}; evaluate without it.")
+    advice = f"models/{model.id} came from it: evaluate without --as-is."
+    fitted = find_again(store, layout.FITS, model.inputs["fit"], advice)
+    its_split = find_again(store, layout.SPLITS, model.inputs["split"], advice)
     columns = ["user_idx", "item_idx"]
     parts = ((its_split, learnt_parts(fitted)), (split, ("test",)))
     tables = (read_parts(places, of, names, columns) for of, names in parts)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from prefect import task
 from evaluation.assignment import rolling_windows
 from schema.errors import InvalidInput
 from schema.verdicts import figures_of
-from storage import artifacts, canonical, layout
+from storage import artifacts, layout
 from storage.champion import ChampionTerm, read_history
 from storage.inventory import list_artifacts
 from storage.manifest import Manifest
@@ -21,7 +22,7 @@ from tasks.choose import Choice
 from tasks.execution import COMPUTE_RETRIES
 from tasks.options import ModelChoice, PlaceOptions
 from tasks.score import Scored, headline, metric_records, read_rows
-from tasks.store import link_or_copy, local_file, publish_once, read_table
+from tasks.store import find_again, link_or_copy, local_file, publish_once, read_table, write_record
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,6 @@ class Evaluation:
     original: Sequence[tuple[str, Scored]] = ()
 
 
-@dataclass(frozen=True)
-class Window:
-    """A stretch of time that is tested on: its name, its first second and the first one after it."""
-
-    label: str
-    first: int
-    after: int
-
-
 @task(name="publish model", task_run_name="publish model of dataset {training.lineage.dataset.id}", **COMPUTE_RETRIES)
 def publish_model(places: PlaceOptions, training: Training) -> Manifest:
     """Publish the chosen candidate, fitted on all data, with its ids, metadata and metrics."""
@@ -113,8 +105,8 @@ def write_model(places: PlaceOptions, training: Training, folder: Path) -> dict[
         link_or_copy(local_file(places, dataset, name), folder / target)
     measured = metric_records(places, [*training.validated, *training.tested])
     verdicts = {"guard": figures_of(choice.guard), "lead": figures_of(choice.lead)}
-    _write_json(folder / layout.METRICS, {"rows": measured, **verdicts})
-    _write_json(folder / layout.METADATA, _metadata(training.lineage, training.final))
+    write_record(folder / layout.METRICS, {"rows": measured, **verdicts})
+    write_record(folder / layout.METADATA, _metadata(training.lineage, training.final))
     sizes = {name: dataset.counts[name] for name in ("n_users", "n_items")}
     return sizes | headline(read_rows(places, training.final.scores))
 
@@ -165,17 +157,15 @@ def write_evaluation(places: PlaceOptions, evaluation: Evaluation, folder: Path)
             for label, one in evaluation.original
         ],
     }
-    _write_json(folder / layout.METRICS, record)
+    write_record(folder / layout.METRICS, record)
     return headline(read_rows(places, evaluation.subject.scores)) | {"label": evaluation.subject.candidate.label}
 
 
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_bytes(canonical.encode(dict(value), indent=2))
-
-
 @task(name="find windows")
-def find_windows(places: PlaceOptions, dataset: Manifest, n_windows: int, test_share: float) -> list[Window]:
-    """Return successive test parts of equally many rows that end with the data.
+def find_windows(
+    places: PlaceOptions, dataset: Manifest, n_windows: int, test_share: float
+) -> list[tuple[datetime, datetime]]:
+    """Return the first moment of each of successive test parts of equally many rows, and the first one after it.
 
     Raises:
         InvalidInput: If the data have no timestamps, or so many windows leave nothing to learn from.
@@ -184,11 +174,11 @@ def find_windows(places: PlaceOptions, dataset: Manifest, n_windows: int, test_s
         raise InvalidInput("--windows needs timestamps, and the input has none. Ingest again with a timestamp column.")
     timestamp = np.asarray(read_table(places, dataset, layout.INTERACTIONS, ["timestamp"])["timestamp"])
     try:
-        found = rolling_windows(timestamp, n_windows, test_share)
+        windows = rolling_windows(timestamp, n_windows, test_share)
     except ValueError as error:
         raise InvalidInput(str(error)) from error
-    days = np.array(found).astype("datetime64[s]").astype("datetime64[D]")
-    return [Window(f"from {day}", first, after) for (first, after), day in zip(found, days[:, 0], strict=True)]
+    moments = [datetime.fromtimestamp(second, tz=UTC) for window in windows for second in window]
+    return list(zip(moments[::2], moments[1::2], strict=True))
 
 
 @task(name="find model")
@@ -259,11 +249,6 @@ def find_lineage(places: PlaceOptions, dataset: Manifest, split: Manifest) -> Li
     Raises:
         InvalidInput: If the store no longer has it.
     """
-    store = places.open_store()
-    reviews = artifacts.find(store, layout.REVIEWS_KIND, dataset.inputs["reviews"])
-    raw = artifacts.find(store, layout.RAW, reviews.inputs["raw"]) if reviews else None
-    if reviews is None or raw is None:
-        raise InvalidInput(
-            f"{store.uri} no longer has what datasets/{dataset.id} came from. Name the reviews with --input."
-        )
-    return Lineage(raw, reviews, dataset, split)
+    store, advice = places.open_store(), f"datasets/{dataset.id} came from it: name the reviews with --input."
+    reviews = find_again(store, layout.REVIEWS_KIND, dataset.inputs["reviews"], advice)
+    return Lineage(find_again(store, layout.RAW, reviews.inputs["raw"], advice), reviews, dataset, split)

@@ -29,7 +29,7 @@ from tasks.fit import candidate_of
 from tasks.model import newest_model, require_model
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
 from tasks.score import Scored, metric_records, read_users
-from tasks.store import LEARNT, local_file, publish_once, read_parts, read_table
+from tasks.store import LEARNT, find_again, local_file, publish_once, read_parts, read_table, write_record
 
 PART = "test"
 
@@ -89,9 +89,8 @@ def find_challenge(places: PlaceOptions, choice: ModelChoice) -> Challenge:
     store = places.open_store()
     history = read_history(store)
     challenger, dataset = require_model(store, choice.model_id or newest_model(store, history.terms))
-    split = artifacts.find(store, layout.SPLITS, challenger.inputs["split"])
-    if split is None:
-        raise InvalidInput(f"{store.uri} no longer has the split of models/{challenger.id}: train a challenger again.")
+    advice = f"It is the split of models/{challenger.id}: train a challenger again."
+    split = find_again(store, layout.SPLITS, challenger.inputs["split"], advice)
     if history.champion_id in (None, challenger.id):
         return Challenge(challenger, challenger if history.champion_id else None, split, history, ())
     champion = _find_champion(store, str(history.champion_id), split)
@@ -102,12 +101,8 @@ def find_challenge(places: PlaceOptions, choice: ModelChoice) -> Challenge:
 
 
 def _find_champion(store: Store, champion_id: str, split: Manifest) -> Manifest:
-    champion = artifacts.find(store, layout.MODELS, champion_id)
-    if champion is None:
-        raise InvalidInput(
-            f"The champion, models/{champion_id}, is no longer in {store.uri}: nothing can be compared with it. Put a "
-            "model in its place with --rollback --model ID --reason TEXT."
-        )
+    advice = "It is the champion: put a model in its place with --rollback --model ID --reason TEXT."
+    champion = find_again(store, layout.MODELS, champion_id, advice)
     candidate = candidate_of(champion)
     for column in sorted(candidate.kind.needs & {"ratings", "timestamps"}):
         if not split.counts[f"has_{column}"]:
@@ -172,7 +167,7 @@ def decide(
         nonlocal is_new
         is_new = True
         metrics = {"rows": metric_records(places, scored)}
-        (folder / layout.METRICS).write_bytes(canonical.encode(metrics, indent=2))
+        write_record(folder / layout.METRICS, metrics)
         verdict = _judge(places, challenge, scored, selection, evaluation, options.promotion_margin)
         about = {
             role: {"model_id": model.id, "label": one.candidate.label, "value": one.value(selection.metric)}
@@ -182,7 +177,7 @@ def decide(
         record = decision_record(verdict, about, challenge.findings)
         for one in record["conditions"]:
             logger.log("INFO" if one["met"] else "WARNING", "{}: {}", one["name"].capitalize(), one["sentence"])
-        (folder / layout.DECISION).write_bytes(canonical.encode(record, indent=2))
+        write_record(folder / layout.DECISION, record)
         return {"is_promoted": verdict.is_promoted, "n_users": scored[0].scores.counts["n_users"]}
 
     promotion = publish_once(

@@ -16,7 +16,6 @@ from prefect import task
 from evaluation.assess import items_by_user
 from evaluation.external_lists import Lists
 from models.base import FittedModel
-from schema.errors import ObjectNotFound
 from schema.items_by_user import ItemsByUser
 from storage import artifacts, layout
 from storage.canonical import artifact_id
@@ -26,7 +25,7 @@ from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES
 from tasks.fit import candidate_of, load_model
 from tasks.options import PlaceOptions, RecommendOptions
-from tasks.store import find_published, read_parts, read_table, scratch_folder
+from tasks.store import find_again, find_published, read_parts, read_table, scratch_folder
 
 WORTH_SENDING = 1024
 READING = Lock()
@@ -199,17 +198,11 @@ def _rank_block(source: _Source, k: int, users: NDArray[np.int64]) -> Lists:
 @lru_cache(maxsize=2)
 def _read(source: _Source) -> tuple[FittedModel, ItemsByUser]:
     """Return a model and the items that users have seen, once for all blocks that a worker gets."""
-    split = _found(source.places, layout.SPLITS, source.split_id)
-    model = _found(source.places, source.kind, source.model_id)
+    store, advice = source.places.open_store(), "Run the same command again."
+    split = find_again(store, layout.SPLITS, source.split_id, advice)
+    model = find_again(store, source.kind, source.model_id, advice)
     rows = read_parts(source.places, split, source.seen_parts, ["user_idx", "item_idx"])
     return load_model(source.places, model), items_by_user(rows, split.count("n_users"))
-
-
-def _found(places: PlaceOptions, kind: str, artifact_id: str) -> Manifest:
-    found = artifacts.find(places.open_store(), kind, artifact_id)
-    if found is None:
-        raise ObjectNotFound(f"{places.store_uri} has no {kind}/{artifact_id} any more; run the same command again.")
-    return found
 
 
 def _is_on_a_worker() -> bool:

@@ -30,7 +30,7 @@ from tasks.fit import load_model
 from tasks.ingest import raw_file
 from tasks.options import EvaluationOptions, PlaceOptions
 from tasks.recommend import rank_users
-from tasks.store import LEARNT, learnt_parts, local_file, publish_once, read_parts, read_table
+from tasks.store import LEARNT, learnt_parts, local_file, publish_once, read_parts, read_table, write_record
 
 PART = "test"
 
@@ -197,7 +197,7 @@ def _write(measured: Measured, folder: Path) -> None:
         "segments": [segment.as_row() for segment in measured.segments],
         "held_out_only": [asdict(row) for row in measured.held_out_only],
     }
-    (folder / layout.METRICS).write_bytes(canonical.encode(record, indent=2))
+    write_record(folder / layout.METRICS, record)
     if measured.users is not None and measured.ranked is not None:
         write_parquet([measured.users], folder / layout.USERS, measured.users.schema)
         np.save(folder / layout.RANKED, measured.ranked.astype("<i4"))

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from loguru import logger
 
-from storage import artifacts, layout
+from schema.errors import InvalidInput
+from storage import artifacts, canonical, layout
 from storage.canonical import artifact_id
 from storage.code_version import Root, code_version
 from storage.files import remove_stale, temporary_name
@@ -83,6 +84,23 @@ def find_published(store: Store, kind: str, identity: str) -> Manifest | None:
     if found:
         logger.info("{} is already there: nothing to do", found.name)
     return found
+
+
+def find_again(store: Store, kind: str, artifact_id: str, advice: str) -> Manifest:
+    """Return an artifact that another one names.
+
+    Raises:
+        InvalidInput: If the store no longer has it; the advice says what to do then.
+    """
+    found = artifacts.find(store, kind, artifact_id)
+    if found is None:
+        raise InvalidInput(f"{store.uri} no longer has {kind}/{artifact_id}. {advice}")
+    return found
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write JSON values, such as metrics, as a file of an artifact."""
+    path.write_bytes(canonical.encode({**record}, indent=2))
 
 
 def link_or_copy(source: Path, target: Path) -> None:

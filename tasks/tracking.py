@@ -36,7 +36,6 @@ KEY_TAG = "recommender.key"
 BEST_TAG = "recommender.best"
 MODEL_TAG = "model_id"
 FINISHED = "FINISHED"
-MAX_BATCH = 100
 SQLITE = "sqlite:///"
 WEB = ("http://", "https://")
 
@@ -194,19 +193,13 @@ def hide_user(address: str) -> str:
     return re.sub(r"//[^/@]*@", "//", address)
 
 
-def load_mlflow() -> type[Any]:
-    """Import MLflow, which takes seconds that only tracked runs need, and return its client."""
-    from mlflow import MlflowClient
-
-    return MlflowClient
-
-
 def _client(options: TrackingOptions) -> Any:
-    client = load_mlflow()
+    from mlflow import MlflowClient  # which takes seconds that only tracked runs need
+
     if options.mlflow_tracking_uri.startswith(SQLITE):
         path = options.mlflow_tracking_uri.removeprefix(SQLITE).partition("?")[0]
         make_database(Path(path), options.mlflow_artifact_dir)
-    return client(tracking_uri=options.mlflow_tracking_uri)
+    return MlflowClient(tracking_uri=options.mlflow_tracking_uri)
 
 
 def make_database(path: Path, artifact_dir: Path) -> None:
@@ -265,8 +258,7 @@ def _log_metrics(client: Any, run: str, part: str, scores: Manifest) -> None:
 
     counts = scores.counts.items()
     rows = [Metric(f"{part}_{name}", float(value), 0, 0) for name, value in counts if value is not None]
-    for start in range(0, len(rows), MAX_BATCH):
-        client.log_batch(run, metrics=rows[start : start + MAX_BATCH])
+    client.log_batch(run, metrics=rows)
 
 
 def _require_answer(uri: str) -> None:

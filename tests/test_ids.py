@@ -64,7 +64,7 @@ def before() -> dict[str, str]:
         ("evaluation/significance.py", '    """Return', '    """Give', set()),
         ("flows/log_lines.py", "SHORT_ID = 8", "SHORT_ID = 9", set()),
         ("tasks/dataset.py", '"k-core pass {}:', '"pass {} of the k-core:', set()),
-        ("tasks/options.py", "SelectionOptions(Options):", "SelectionOptions(Options):  # by what", set()),
+        ("tasks/options.py", "SelectionOptions(FrozenModel):", "SelectionOptions(FrozenModel):  # by what", set()),
         ("reports/report.css", "color", "colour", set()),
     ],
 )
