@@ -108,7 +108,7 @@ def run_stage(
 
     Args:
         stage: The function, or the flow.
-        arguments: The command line; None takes the process's own.
+        arguments: The command line; by default the process's own.
         uses: Groups of the environment that it obeys, beside those that every flow does.
         preload: Modules that take seconds to import, which can be done while the Prefect server starts.
         instead: Takes the same groups; what it returns, if anything, is the result, and the flow does not run.

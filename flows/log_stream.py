@@ -46,7 +46,9 @@ class PreparedWorker(WorkerPlugin):
 
 
 def prepare_process(log: LogOptions, *, has_caller: bool = False) -> None:
-    """Route log lines and hold BLAS to one thread: row-parallel tasks share the cores, and sums keep their order.
+    """Hold BLAS to one thread, and send all that this process logs to standard error, a run's lines to Prefect too.
+
+    Row-parallel tasks share the cores, and with one thread sums keep their order.
 
     Args:
         log: What is logged, and how.
@@ -57,8 +59,26 @@ def prepare_process(log: LogOptions, *, has_caller: bool = False) -> None:
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
     # Read by the Dask workers that this process starts, which log before they are prepared.
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
-    configure_logging(log, has_caller=has_caller)
     threadpool_limits(limits=1, user_api="blas")
+    formatter = LineFormatter(log.log_format)
+
+    def forward(message: "Message") -> None:
+        record, error = message.record, message.record["exception"]
+        if not (TaskRunContext.get() or FlowRunContext.get()):
+            write_loguru(message, formatter)
+            return
+        source = {"source": record["extra"].get("source", record["name"])}
+        exc_info = error.value if error else None
+        get_run_logger().log(record["level"].no, record["message"], exc_info=exc_info, extra=source)
+
+    take_loguru(forward, log)
+    _make_stream(formatter, has_caller=has_caller)
+    logging.captureWarnings(True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel("WARNING")
+    for name in RUN_LOGGERS:
+        logging.getLogger(name).setLevel(log.log_level)
+        logging.getLogger(name).addFilter(_is_needed)
 
 
 def name_run(record: logging.LogRecord) -> bool:
@@ -71,34 +91,6 @@ def name_run(record: logging.LogRecord) -> bool:
     }
     vars(record).update(at_hand | vars(record))
     return True
-
-
-def configure_logging(options: LogOptions, *, has_caller: bool = False) -> None:
-    """Send all that this process logs to one stream on standard error, and the lines of a run to Prefect as well.
-
-    Args:
-        options: What is logged, and how.
-        has_caller: Whether a caller shows the errors that the user can act on, so that the stream need not.
-    """
-    formatter = LineFormatter(options.log_format)
-
-    def forward(message: "Message") -> None:
-        record, error = message.record, message.record["exception"]
-        if not (TaskRunContext.get() or FlowRunContext.get()):
-            write_loguru(message, formatter)
-            return
-        source = {"source": record["extra"].get("source", record["name"])}
-        exc_info = error.value if error else None
-        get_run_logger().log(record["level"].no, record["message"], exc_info=exc_info, extra=source)
-
-    take_loguru(forward, options)
-    _make_stream(formatter, has_caller=has_caller)
-    logging.captureWarnings(True)
-    for name in QUIET:
-        logging.getLogger(name).setLevel("WARNING")
-    for name in RUN_LOGGERS:
-        logging.getLogger(name).setLevel(options.log_level)
-        logging.getLogger(name).addFilter(_is_needed)
 
 
 def _make_stream(formatter: LineFormatter, *, has_caller: bool) -> None:

@@ -82,15 +82,7 @@ def send_notice(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> N
 def build_notice(
     flow: Flow[..., Any], flow_run: FlowRun, state: State[Any], store_uri: str, secrets: Iterable[str]
 ) -> dict[str, Any]:
-    """Return the document, JSON values.
-
-    Args:
-        flow: What ran.
-        flow_run: The run that failed or crashed.
-        state: The state that it ended in.
-        store_uri: Where the store is.
-        secrets: What must not stand in it, beside the values of variables whose names speak of secrets.
-    """
+    """Return the document, JSON values, without these secrets and the values of variables whose names speak of any."""
     error = state.result(raise_on_failure=False) if state.is_failed() else None
     event = "flow_crashed" if state.is_crashed() else str(getattr(error, "event", "flow_failed"))
     known = [*secrets, *_secret_variables()]
@@ -191,7 +183,10 @@ class Patience:
     total_seconds: float = 20.0
 
 
-def post_json(url: str, document: Mapping[str, Any], patience: Patience | None = None) -> None:
+PATIENCE = Patience()
+
+
+def post_json(url: str, document: Mapping[str, Any], patience: Patience = PATIENCE) -> None:
     """Post a document until a server takes it (2xx), from a thread that is left behind when time is up.
 
     An answer of 5xx, 408, 425 or 429, and none at all, are tried again; other answers, redirects among them, are not.
@@ -199,20 +194,19 @@ def post_json(url: str, document: Mapping[str, Any], patience: Patience | None =
     Args:
         url: http or https; of it only the host shows in messages.
         document: JSON values.
-        patience: How long; by default `Patience()`.
+        patience: How long.
 
     Raises:
         Unavailable: If no try succeeded, or time was up.
     """
-    chosen = patience or Patience()
     is_over, outcome = threading.Event(), list[str]()
     sender = threading.Thread(
-        target=lambda: outcome.append(_post(url, document, chosen, is_over)), name="post-json", daemon=True
+        target=lambda: outcome.append(_post(url, document, patience, is_over)), name="post-json", daemon=True
     )
     sender.start()
-    sender.join(chosen.total_seconds)
+    sender.join(patience.total_seconds)
     is_over.set()
-    failure = outcome[0] if outcome else f"no answer within {chosen.total_seconds:g} s in all"
+    failure = outcome[0] if outcome else f"no answer within {patience.total_seconds:g} s in all"
     if failure:
         raise Unavailable(f"{host_of(url)} did not take what was posted to it: {failure}")
 

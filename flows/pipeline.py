@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from loguru import logger
 from prefect import unmapped
 from prefect.futures import PrefectFuture
 
@@ -26,17 +25,10 @@ from tasks.execution import Advance, progress
 from tasks.fit import Parts, fit
 from tasks.ingest import check_reviews, fetch_raw, find_reviews, keep_file, publish_reviews, read_raw
 from tasks.model import Lineage
-from tasks.options import (
-    DriftOptions,
-    EvaluationOptions,
-    PlaceOptions,
-    RecommendOptions,
-    ReviewsInput,
-)
+from tasks.options import DriftOptions, EvaluationOptions, PlaceOptions, RecommendOptions, ReviewsInput
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
 from tasks.score import Scored, score
 from tasks.store import LEARNT, scratch_folder
-from tasks.tracking import hide_user
 
 Result = TypeVar("Result")
 
@@ -87,13 +79,7 @@ def split_as_asked(places: PlaceOptions, dataset: Manifest, options: SplitOption
 
 @dataclass(frozen=True)
 class Trials:
-    """Fits and scores candidates on a split.
-
-    Attributes:
-        environment: Where, and by which engines.
-        split: Its parts are what is fitted and scored on.
-        evaluation: How candidates are scored.
-    """
+    """Fits and scores candidates on the parts of a split."""
 
     environment: Environment
     split: Manifest
@@ -196,10 +182,3 @@ def place_of(places: PlaceOptions, artifact: Manifest, name: str | None = None) 
     """Return where an artifact is, or a file of it."""
     prefix = layout.artifact_prefix(artifact.kind, artifact.id)
     return places.open_store().locate(f"{prefix}/{entry(artifact, name).path}" if name else prefix)
-
-
-def log_places(uris: Mapping[str, str], tracking_uri: str) -> None:
-    """Log where the outcome of a training is."""
-    for name, uri in uris.items():
-        logger.info("{}: {}", name.capitalize(), uri)
-    logger.info("MLflow: {}", hide_user(tracking_uri))

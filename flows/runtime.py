@@ -56,9 +56,7 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str]) -> Flow
     It is the same flow from the command line and as a deployment: its tasks run on the Dask of the environment, and
     failures send notices. A field that a group leaves open (None) has the value of the environment.
 
-    Args:
-        body: The function; flow and parameters have its name and theirs.
-        name_run: Takes the same groups and returns the name of a run.
+    ``name_run`` takes the same groups and returns the name of a run.
     """
 
     @wraps(body)

@@ -95,14 +95,7 @@ def verdict(uri: str, counts: Mapping[str, int], problems: Sequence[Problem]) ->
 
 
 def garbage_view(uri: str, garbage: Garbage, command: str, *, is_deleted: bool) -> RenderableType:
-    """Return what was found, what became of it, and what to type to delete it.
-
-    Args:
-        uri: The store.
-        garbage: What was found.
-        command: What to type.
-        is_deleted: Whether it is gone.
-    """
+    """Return what was found, whether it is deleted, and the command to type to delete it."""
     found = f"{number(len(garbage.orphans), 'orphan')} ({decimal(garbage.size_bytes)})"
     found += f" and {number(len(garbage.leftovers), 'leftover')} of dead writers"
     if not (garbage.orphans or garbage.leftovers):

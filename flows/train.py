@@ -4,6 +4,8 @@ import sys
 from functools import partial
 from typing import Any
 
+from loguru import logger
+
 from evaluation.options import SplitOptions
 from flows.cli import run_stage, stage
 from flows.settings import DEFAULT, Environment, flat_values, input_name, read
@@ -44,7 +46,7 @@ def train(
     from tasks.model import Training, publish_model
     from tasks.report import publish_training_report
     from tasks.score import metric_records
-    from tasks.tracking import check_tracking, close_training, open_training, summarise
+    from tasks.tracking import check_tracking, close_training, hide_user, open_training, summarise
 
     environment = read(Environment)
     places, tracking = environment.places, environment.tracking
@@ -74,7 +76,9 @@ def train(
         },
     }
     record["ids"]["mlflow_run"] = run.id
-    pipeline.log_places(record["uris"], tracking.mlflow_tracking_uri)
+    for name, uri in record["uris"].items():
+        logger.info("{}: {}", name.capitalize(), uri)
+    logger.info("MLflow: {}", hide_user(tracking.mlflow_tracking_uri))
     summarise(input_name(reviews), record, tracking.mlflow_tracking_uri, run.experiment)
     return record
 

@@ -81,13 +81,7 @@ def _require_interactions(counts: DatasetCounts, k: int) -> None:
 def split_dataset(
     places: PlaceOptions, dataset: Manifest, options: SplitOptions, files: Mapping[str, Manifest] | None = None
 ) -> Manifest:
-    """Publish train, validation and test.
-
-    Args:
-        places: The store.
-        dataset: The interactions to split.
-        options: How to split them.
-        files: For a split by files, the raw file of each part that has one: ``train_file`` and so on.
+    """Publish train, validation and test; files are the raw ones of a split by files: ``train_file`` and so on.
 
     Raises:
         InvalidInput: If the data cannot be split so, for want of timestamps or of rows.

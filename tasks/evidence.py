@@ -45,14 +45,7 @@ N_RECOMMENDED = 10
 
 
 def gather_evidence(places: PlaceOptions, split: Manifest, tested: Sequence[Scored], chosen: Scored) -> Evidence:
-    """Return the evidence on the models that were tested.
-
-    Args:
-        places: The store.
-        split: The split whose test part they were tested on.
-        tested: The chosen model and the baselines.
-        chosen: Which of them was chosen; it ranks.
-    """
+    """Return the evidence on models that were tested on a split: the chosen one, which ranks, and the baselines."""
     ranked = [one for one in tested if one.candidate.kind.ranks]
     comparisons = _compare(places, ranked, chosen)
     rated = _best_at_ratings(ranked, chosen)
@@ -148,12 +141,7 @@ def find_examples(
 ) -> list[ExampleUser]:
     """Return users at even distances through those tested; they are not picked by how well the model does.
 
-    Args:
-        places: The store.
-        dataset: Whose ids users and items have.
-        split: What the model learnt from, and what is held out.
-        fitted: The model, which knows train and validation.
-        titles: Item id to title, where products are known.
+    The model was fitted to train and validation; titles are by item id, where products are known.
     """
     model = load_model(places, fitted)
     learnt, held_out = read_parts(places, split, LEARNT), read_parts(places, split, ("test",))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from functools import cache
-from typing import Any, TypedDict
+from typing import Any
 
 from distributed.scheduler import KilledWorker
 from loguru import logger
@@ -44,16 +44,12 @@ def is_transient(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> boo
     return isinstance(state.result(raise_on_failure=False), TRANSIENT)
 
 
-class Retries(TypedDict):
-    """The keyword arguments of ``task`` that say how it is retried."""
-
-    retries: int
-    retry_delay_seconds: list[float]
-    retry_condition_fn: Any
-
-
-NETWORK_RETRIES = Retries(retries=4, retry_delay_seconds=[1.0, 4.0, 15.0, 60.0], retry_condition_fn=is_transient)
-COMPUTE_RETRIES = Retries(retries=2, retry_delay_seconds=[1.0, 10.0], retry_condition_fn=is_transient)
+NETWORK_RETRIES: dict[str, Any] = {
+    "retries": 4,
+    "retry_delay_seconds": [1.0, 4.0, 15.0, 60.0],
+    "retry_condition_fn": is_transient,
+}
+COMPUTE_RETRIES: dict[str, Any] = NETWORK_RETRIES | {"retries": 2, "retry_delay_seconds": [1.0, 10.0]}
 
 
 @contextmanager

@@ -44,16 +44,7 @@ def fit(
     *,
     keep_spark_model: bool = False,
 ) -> Manifest:
-    """Publish a candidate fitted on some parts of a split.
-
-    Args:
-        places: The store.
-        split: Where the parts are.
-        parts: Of ``train``, ``validation`` and ``test``, those to learn from.
-        candidate: What to fit.
-        spark_options: Where Spark runs, for a kind of model that needs it.
-        keep_spark_model: Whether a model that Spark fits is kept in Spark's own format too.
-    """
+    """Publish a candidate fitted on some parts of a split; if asked, what Spark fits in Spark's own format too."""
     kind = candidate.kind
     needs_spark = "spark" in kind.needs
 

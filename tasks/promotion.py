@@ -150,13 +150,7 @@ def decide(
 ) -> Decision:
     """Publish and return the decision: ``decision.json``, with ``metrics.json`` of all that were compared.
 
-    Args:
-        places: The store.
-        challenge: Challenger and champion.
-        scored: They, a random scorer and popularity, fitted to train and validation of the split, on its test part.
-        selection: The metric that decides, and what the guard may do.
-        evaluation: Who is evaluated.
-        options: What may be lost.
+    Scored are the two, a random scorer and popularity, fitted to train and validation of the split, on its test part.
 
     Raises:
         InvalidInput: If the metric is not kept for each user.

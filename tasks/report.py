@@ -57,18 +57,29 @@ def publish_training_report(
 ) -> Manifest:
     """Publish ``report.html`` of a training, and show its result in the log and on Prefect's pages.
 
-    Args:
-        places: The store.
-        training: Results of the training.
-        model: The model that it published.
-        products: The raw products file, for titles.
+    Titles of items are those of the raw products file.
     """
+    lineage, choice = training.lineage, training.choice
+    chosen = choice.scored.candidate
+    refit = next(one for one in training.tested if one.candidate == chosen)
 
     def gather() -> ReportInput:
-        report = report_of_training(places, training, model, products)
-        counts = report.data.reviews
-        show_reasons(report.data.quarantine, counts.n_reviews + counts.n_quarantined)
-        return report
+        titles = read_titles(raw_file(places, products)).titles if products else {}
+        data = summarise_data(places, lineage)
+        show_reasons(data.quarantine, data.reviews.n_reviews + data.reviews.n_quarantined)
+        return ReportInput(
+            title=f"Recommender trained on {data.input_name}",
+            ids=_ids(lineage, model.id, {"validation": training.validated, "test": training.tested}),
+            data=data,
+            test=scored_models(places, training.tested, chosen),
+            candidates=scored_models(places, training.validated, chosen),
+            evidence=gather_evidence(places, lineage.split, training.tested, refit),
+            guard=choice.guard,
+            lead=choice.lead,
+            curve=[_curve_point(places, one) for one in training.curve],
+            examples=find_examples(places, lineage.dataset, lineage.split, refit.fitted, titles),
+            sampled_users=_sampled_users(refit.scores),
+        )
 
     return _publish(
         places,
@@ -85,19 +96,29 @@ def publish_evaluation_report(
 ) -> Manifest:
     """Publish ``report.html`` of an evaluation, and show its result in the log and on Prefect's pages.
 
-    Args:
-        places: The store.
-        evaluation: Results of the evaluation.
-        published: The evaluation as it was published.
-        findings: Findings beside those that every evaluation looks for.
+    The findings given stand before those that every evaluation looks for.
     """
-    return _publish(
-        places,
-        {"evaluation": published.id},
-        {"findings": [asdict(finding) for finding in findings]},
-        lambda: report_of_evaluation(places, evaluation, findings),
-        key="evaluation",
-    )
+    lineage, subject, tested = evaluation.lineage, evaluation.subject, evaluation.tested
+
+    def gather() -> ReportInput:
+        evidence = gather_evidence(places, lineage.split, tested, subject)
+        data = summarise_data(places, lineage)
+        return ReportInput(
+            title=f"{subject.candidate.label} on {data.input_name}",
+            ids=_ids(lineage, subject.fitted.id, {"test": tested}),
+            data=data,
+            test=scored_models(places, tested, subject.candidate),
+            evidence=replace(evidence, findings=[*findings, *evidence.findings]),
+            windows=[
+                WindowScores(label, scored_models(places, scored, subject.candidate))
+                for label, scored in evaluation.windows
+            ],
+            original=[row_of_original(places, label, one) for label, one in evaluation.original],
+            sampled_users=_sampled_users(subject.scores),
+        )
+
+    parameters = {"findings": [asdict(finding) for finding in findings]}
+    return _publish(places, {"evaluation": published.id}, parameters, gather, key="evaluation")
 
 
 def _publish(
@@ -121,54 +142,10 @@ def _publish(
     )
 
 
-def report_of_training(
-    places: PlaceOptions, training: Training, model: Manifest, products: Manifest | None
-) -> ReportInput:
-    """Return everything that the report on a training shows."""
-    lineage, choice = training.lineage, training.choice
-    chosen = choice.scored.candidate
-    refit = next(one for one in training.tested if one.candidate == chosen)
-    titles = read_titles(raw_file(places, products)).titles if products else {}
-    data = summarise_data(places, lineage)
-    return ReportInput(
-        title=f"Recommender trained on {data.input_name}",
-        ids=_ids(lineage, model.id, {"validation": training.validated, "test": training.tested}),
-        data=data,
-        test=scored_models(places, training.tested, chosen),
-        candidates=scored_models(places, training.validated, chosen),
-        evidence=gather_evidence(places, lineage.split, training.tested, refit),
-        guard=choice.guard,
-        lead=choice.lead,
-        curve=[_curve_point(places, one) for one in training.curve],
-        examples=find_examples(places, lineage.dataset, lineage.split, refit.fitted, titles),
-        sampled_users=_sampled_users(refit.scores),
-    )
-
-
 def _curve_point(places: PlaceOptions, one: Scored) -> tuple[int, MetricRow]:
     """Return the iterations of a candidate and what it reached."""
     name, rows = one.candidate.kind.iterations, read_rows(places, one.scores)
     return int(one.candidate.parameters[name]) if name else 0, next(row for row in rows if row.key == PRIMARY)
-
-
-def report_of_evaluation(places: PlaceOptions, evaluation: Evaluation, findings: Sequence[Finding]) -> ReportInput:
-    """Return everything that the report on an evaluation shows."""
-    lineage, subject, tested = evaluation.lineage, evaluation.subject, evaluation.tested
-    evidence = gather_evidence(places, lineage.split, tested, subject)
-    data = summarise_data(places, lineage)
-    return ReportInput(
-        title=f"{subject.candidate.label} on {data.input_name}",
-        ids=_ids(lineage, subject.fitted.id, {"test": tested}),
-        data=data,
-        test=scored_models(places, tested, subject.candidate),
-        evidence=replace(evidence, findings=[*findings, *evidence.findings]),
-        windows=[
-            WindowScores(label, scored_models(places, scored, subject.candidate))
-            for label, scored in evaluation.windows
-        ],
-        original=[row_of_original(places, label, one) for label, one in evaluation.original],
-        sampled_users=_sampled_users(subject.scores),
-    )
 
 
 def summarise_data(places: PlaceOptions, lineage: Lineage) -> DataSummary:

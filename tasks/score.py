@@ -144,16 +144,9 @@ def score_lists(
 ) -> Scored:
     """Publish the metrics of recommendations that were made elsewhere, on the test part of a split.
 
-    Users of the test part without a list count with an empty one. Items that the dataset does not know, and items
-    that the user has in train or validation, are taken out of the lists; the manifest counts them.
-
-    Args:
-        places: The store.
-        split: What is held out.
-        dataset: Whose ids the lists name.
-        lists: The raw file: user_id, item_id, and rank or score unless the rows are in order.
-        candidate: What the lists are called.
-        options: Who is evaluated.
+    Their raw file has user_id, item_id, and rank or score unless the rows are in order. Users of the test part without
+    a list count with an empty one. Items that the dataset does not know, and items that the user has in train or
+    validation, are taken out of the lists; the manifest counts them.
 
     Raises:
         InvalidInput: If the file cannot be read, repeats an item in a list, or knows none of the users.

@@ -86,11 +86,7 @@ def open_training(
 ) -> TrackedTraining:
     """Return the run of a training with these choices: the one that it had when it was cut off, or a new one.
 
-    Args:
-        options: Where runs are tracked.
-        lineage: What the training reads.
-        environment: Name of the installation.
-        choices: What decides the search, JSON values.
+    The choices are what decides the search, JSON values; the environment is the name of the installation.
     """
     client = _client(options)
     parameters = {
@@ -143,14 +139,7 @@ def close_training(
 
 @task(name="summarise", task_run_name="summarise the training on {name}")
 def summarise(name: str, record: Mapping[str, Any], tracking_uri: str, experiment: str) -> None:
-    """Show the outcome of a training on Prefect's pages, as ``training``, and where MLflow has pages, a link to them.
-
-    Args:
-        name: What was trained on.
-        record: The training's result record.
-        tracking_uri: Where MLflow keeps its runs.
-        experiment: Id of the MLflow experiment.
-    """
+    """Show the result record of a training on Prefect's pages, as ``training``, and if MLflow has pages, a link."""
     address = mlflow_address(tracking_uri, experiment, str(record["ids"]["mlflow_run"]))
     tested = scored_on_test(record["metrics"], Candidate(**record["chosen"]))
     create_markdown_artifact(
@@ -206,11 +195,7 @@ def make_database(path: Path, artifact_dir: Path) -> None:
     """Make MLflow's SQLite database if it is not there: whole or not at all.
 
     MLflow makes its tables in dozens of steps that SQLite cannot undo, and never gets over having been killed
-    between two of them.
-
-    Args:
-        path: The database.
-        artifact_dir: Where runs of MLflow's own default experiment would keep files.
+    between two of them. Runs of its own default experiment would keep files in ``artifact_dir``.
     """
     if path.exists():
         return

@@ -145,9 +145,7 @@ def test_without_such_a_model_there_is_no_challenge(model_id, places):
 def test_a_champion_that_is_gone_is_told_with_what_to_do(places):
     add_model(places, "new")
     serve(places, "gone")
-    with pytest.raises(
-        InvalidInput, match=r"no longer has models/gone\. .* --rollback --model ID --reason TEXT"
-    ):
+    with pytest.raises(InvalidInput, match=r"no longer has models/gone\. .* --rollback --model ID --reason TEXT"):
         challenge(places, "new")
 
 
