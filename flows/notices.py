@@ -10,8 +10,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -37,6 +36,7 @@ from schema.errors import RecommenderError, Unavailable
 from tasks.options import StoreOptions
 
 TELLTALES = ("httpx", *(f"httpcore.{layer}" for layer in ("connection", "http11", "http2", "proxy", "socks")))
+SENDER = "post-json"
 VERSION: Final = 1
 MOST_CHARACTERS = 2000
 LOOK_AGAIN_SECONDS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5)
@@ -201,7 +201,7 @@ def post_json(url: str, document: Mapping[str, Any], patience: Patience = PATIEN
     """
     is_over, outcome = threading.Event(), list[str]()
     sender = threading.Thread(
-        target=lambda: outcome.append(_post(url, document, patience, is_over)), name="post-json", daemon=True
+        target=lambda: outcome.append(_post(url, document, patience, is_over)), name=SENDER, daemon=True
     )
     sender.start()
     sender.join(patience.total_seconds)
@@ -225,7 +225,9 @@ def _post(url: str, document: Mapping[str, Any], patience: Patience, is_over: th
     """Return '' once the document is taken, else what came of the last try."""
     failure, n_tries = "", len(patience.pauses_seconds) + 1
     timeout = httpx.Timeout(patience.silence_seconds)
-    with _unlogged(), httpx.Client(timeout=timeout, headers={"User-Agent": "amazon-recommender"}) as client:
+    for name in TELLTALES:
+        logging.getLogger(name).addFilter(_is_of_another_thread)
+    with httpx.Client(timeout=timeout, headers={"User-Agent": "amazon-recommender"}) as client:
         for number, pause in enumerate((0.0, *patience.pauses_seconds), start=1):
             if is_over.wait(pause):
                 break
@@ -248,19 +250,6 @@ def _try_once(client: httpx.Client, url: str, document: Mapping[str, Any]) -> tu
     return f"it answered {status} {reason}".rstrip(), status < 500 and status not in RETRYABLE_STATUS
 
 
-@contextmanager
-def _unlogged() -> Iterator[None]:
-    """Keep httpx from logging the addresses that this thread asks for, and the headers that it gets."""
-    own = threading.get_ident()
-
-    def is_elsewhere(record: logging.LogRecord) -> bool:
-        return record.thread != own
-
-    loggers = [logging.getLogger(name) for name in TELLTALES]
-    for logger in loggers:
-        logger.addFilter(is_elsewhere)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeFilter(is_elsewhere)
+def _is_of_another_thread(record: logging.LogRecord) -> bool:
+    """Leave out what httpx logs of a sender: the addresses that it asks for, and the headers that it gets."""
+    return record.threadName != SENDER

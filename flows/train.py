@@ -79,7 +79,7 @@ def train(
     for name, uri in record["uris"].items():
         logger.info("{}: {}", name.capitalize(), uri)
     logger.info("MLflow: {}", hide_user(tracking.mlflow_tracking_uri))
-    summarise(input_name(reviews), record, tracking.mlflow_tracking_uri, run.experiment)
+    summarise(places, input_name(reviews), record, tested, tracking.mlflow_tracking_uri, run.experiment)
     return record
 
 

@@ -204,8 +204,7 @@ def require_model(store: Store, model_id: str) -> tuple[Manifest, Manifest]:
     model = artifacts.find(store, layout.MODELS, model_id)
     dataset = artifacts.find(store, layout.DATASETS, model.inputs["dataset"]) if model else None
     if model is None or dataset is None:
-        keys = (info.key for info in store.list(f"{layout.MODELS}/"))
-        known = sorted({key.split("/")[1] for key in keys if key.endswith(layout.MANIFEST)})
+        known = [one.id for one in list_artifacts(store, layout.MODELS)]
         raise InvalidInput(
             f"{store.uri} has no model {model_id!r}; it has {known or 'none'}. Name one of them with --model, or "
             "train one with 'python flows/train.py'."

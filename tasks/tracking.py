@@ -17,17 +17,17 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from models.registry import Candidate
 from reports.display import clean_text
-from reports.report_input import ScoredModel
 from reports.terminal import training_markdown
 from schema.errors import InvalidInput, Unavailable
-from schema.metric import MetricRow
 from storage import layout
 from storage.canonical import artifact_id
 from storage.files import remove_stale, whole_file
 from storage.manifest import Manifest
+from tasks.choose import scored_models
 from tasks.execution import NETWORK_RETRIES
 from tasks.model import Lineage, Training
 from tasks.options import PlaceOptions, TrackingOptions
+from tasks.score import Scored
 from tasks.store import local_file
 
 PARENT_TAG = "mlflow.parentRunId"
@@ -138,25 +138,24 @@ def close_training(
 
 
 @task(name="summarise", task_run_name="summarise the training on {name}")
-def summarise(name: str, record: Mapping[str, Any], tracking_uri: str, experiment: str) -> None:
+def summarise(
+    places: PlaceOptions,
+    name: str,
+    record: Mapping[str, Any],
+    tested: Sequence[Scored],
+    tracking_uri: str,
+    experiment: str,
+) -> None:
     """Show the result record of a training on Prefect's pages, as ``training``, and if MLflow has pages, a link."""
     address = mlflow_address(tracking_uri, experiment, str(record["ids"]["mlflow_run"]))
-    tested = scored_on_test(record["metrics"], Candidate(**record["chosen"]))
+    shown = scored_models(places, tested, Candidate(**record["chosen"]))
     create_markdown_artifact(
-        training_markdown(name, record, tested, address, hide_user(tracking_uri)),
+        training_markdown(name, record, shown, address, hide_user(tracking_uri)),
         key="training",
         description=f"The training on {clean_text(name)}: its result, where it is, and the ids of everything",
     )
     if address:
         create_link_artifact(address, link_text="MLflow run", key="mlflow", description="The training in MLflow")
-
-
-def scored_on_test(rows: Sequence[Mapping[str, Any]], chosen: Candidate) -> list[ScoredModel]:
-    """Return the models on the test part with their metrics, from the metric rows of a result record."""
-    tested: dict[str, list[MetricRow]] = {}
-    for row in (MetricRow(**row) for row in rows if row["split"] == "test"):
-        tested.setdefault(Candidate(model=row.model, parameters=row.parameters).label, []).append(row)
-    return [ScoredModel(label, {}, measured, is_chosen=label == chosen.label) for label, measured in tested.items()]
 
 
 def mlflow_address(tracking_uri: str, experiment: str, run: str) -> str | None:

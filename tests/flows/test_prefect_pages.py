@@ -16,10 +16,10 @@ from workplace import Workplace
 
 from models.registry import Candidate
 from reports.findings import rank_models
-from reports.report_input import HEADLINES
+from reports.report_input import HEADLINES, ScoredModel
 from reports.tables import escape_markdown, tabulate_models
 from reports.terminal import training_markdown
-from tasks.tracking import scored_on_test
+from schema.metric import MetricRow
 
 
 @pytest.fixture(scope="module")
@@ -100,20 +100,23 @@ def test_names_of_flow_and_task_runs_tell_the_data(run_id, training, prefect_api
 
 
 def test_summary_shows_what_a_file_is_called_and_obeys_none_of_it(training):
-    record = training[1]
-    tested = scored_on_test(record["metrics"], Candidate(**record["chosen"]))
-    shown = training_markdown("a|b [c](d) <e>", record, tested, "https://host/#/experiments/1/runs/x", "https://host")
+    tested = [ScoredModel("popularity", {}, [], is_chosen=True)]
+    shown = training_markdown(
+        "a|b [c](d) <e>", training[1], tested, "https://host/#/experiments/1/runs/x", "https://host"
+    )
     assert shown.startswith("# a\\|b \\[c\\](d) \\<e\\>: ")
     assert "[https://host/#/experiments/1/runs/x](https://host/#/experiments/1/runs/x)" in shown
 
 
 def test_result_table_puts_the_best_first_and_a_dash_for_what_was_not_measured():
-    def row(model: str, value: float, metric: str = "ndcg") -> dict[str, Any]:
+    def row(metric: str, value: float) -> MetricRow:
         figures = {"value": value, "low": value - 0.1, "high": value + 0.1, "k": 10, "n_users": 9}
-        return {"model": model, "parameters": {}, "split": "test", "metric": metric, **figures}
+        return MetricRow(model="", parameters={}, split="test", metric=metric, **figures)
 
-    rows = [row("popularity", 0.2), row("item-knn", 0.3), row("item-knn", 0.5, "recall")]
-    tested = scored_on_test(rows, Candidate(model="item-knn", parameters={}))
+    tested = [
+        ScoredModel("popularity", {}, [row("ndcg", 0.2)]),
+        ScoredModel("item-knn", {}, [row("ndcg", 0.3), row("recall", 0.5)], is_chosen=True),
+    ]
     table = tabulate_models(rank_models(tested), HEADLINES, head="model")
     head, rule, best, worst = table.to_markdown().splitlines()
     assert set(rule) == set("| -")
