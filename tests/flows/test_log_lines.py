@@ -18,7 +18,12 @@ KEYS = {"time", "level", "source", "message", "flow_run", "flow_run_id", "task_r
 
 def test_json_line_has_every_key_and_stays_one_line():
     error = KeyError("lost")
-    said = {"msg": "two\nlines “quoted”", "created": NOON.timestamp(), "exc_info": (KeyError, error, None)}
+    said = {
+        "name": "py.warnings",
+        "msg": "two\nlines “quoted”",
+        "created": NOON.timestamp(),
+        "exc_info": (KeyError, error, None),
+    }
     written = LineFormatter("json").format(logging.makeLogRecord(said))
     assert "\n" not in written
     found = json.loads(written)
