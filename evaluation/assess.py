@@ -143,10 +143,8 @@ def measure_lists(
     measured.rows += summarise(scores, about)
     if (items >= 0).any(axis=1).sum() >= 2:  # how lists use the catalogue shows in two at least
         for metric, measure in CATALOGUE_METRICS.items():
-            found = (measure(items, k, held_out.n_items) for k in ks)
             measured.rows += [
-                MetricRow(*about, metric, k, one.value, one.low, one.high, len(items))
-                for k, one in zip(ks, found, strict=True)
+                MetricRow(*about, metric, k, *measure(items, k, held_out.n_items), len(items)) for k in ks
             ]
     measured.rows += _diversity_rows(items, held_out, ks, about)
     measured.segments += _segments(items, held_out, scores)
@@ -189,5 +187,5 @@ def measure_scores(
     if are_ratings:
         measured.rows += rating_errors(score, user_idx, item_idx, rating, held_out.seen, about)
     is_good = rating >= GOOD_RATING
-    by_metric = held_out_only(user_idx, score(user_idx, item_idx), is_good, (USERS_K,), item_idx=item_idx)
+    by_metric = held_out_only(user_idx, score(user_idx, item_idx), is_good, USERS_K, item_idx=item_idx)
     measured.held_out_only += summarise(by_metric, about)

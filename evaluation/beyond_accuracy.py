@@ -9,7 +9,6 @@ for another U users: coverage would be larger, and Gini lower, for more of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -24,8 +23,7 @@ BLOCK_CELLS = 1 << 22
 NORMAL_975 = 1.96
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(NamedTuple):
     """A value in [0, 1] and its 95 % interval over users."""
 
     value: float
@@ -62,18 +60,12 @@ def self_information(items: Indices, ks: Sequence[int], item_counts: Indices, n_
         Cut-off -> float64 of shape (n), from 0 to log2(n_train_users).
 
     Raises:
-        ValueError: If a cut-off, a list or a count is not as described.
+        ValueError: If a cut-off or a list is not as described.
 
     Example:
         >>> {k: v.tolist() for k, v in self_information(np.array([[0, 1]]), [1, 2], np.array([8, 2]), 8).items()}
         {1: [0.0], 2: [1.0]}
     """
-    most = int(item_counts.max(initial=1))
-    if most > n_train_users or item_counts.min(initial=0) < 0:
-        raise ValueError(
-            f"item counts run from {item_counts.min(initial=0)} to {most} with {n_train_users} users in train; "
-            "expected 0 to the number of users. Count each pair of user and item once, in the same train part."
-        )
     return _mean_over_lists(items, ks, np.log2(n_train_users / np.maximum(item_counts, 1)))
 
 
@@ -116,7 +108,7 @@ def intra_list_diversity(items: Indices, ks: Sequence[int], seen: ItemsByUser, n
         Cut-off -> float64 of shape (n), in [0, 1].
 
     Raises:
-        ValueError: If a cut-off, a list or a seen item is not as described.
+        ValueError: If a cut-off or a list is not as described.
 
     Example:
         >>> seen = ItemsByUser.from_pairs(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 2]), n_users=2)
@@ -218,11 +210,6 @@ def _mean_diversity(cosines: Floats, is_pair: NDArray[np.bool_], is_within: NDAr
 
 def _mark_holders(seen: ItemsByUser, n_items: int) -> sparse.csr_array:
     """Return items by users, int32: 1 where the user has the item."""
-    if seen.items.max(initial=-1) >= n_items:
-        raise ValueError(
-            f"seen holds item {seen.items.max()}; expected items from 0 to {n_items - 1}. Take the lists, the seen "
-            "items and the catalogue from one dataset."
-        )
     ones = np.ones(len(seen.items), dtype=np.int32)
     by_user = sparse.csr_array((ones, seen.items, seen.indptr), shape=(len(seen.counts), n_items))
     by_user.sum_duplicates()

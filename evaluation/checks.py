@@ -1,7 +1,5 @@
 """Checks for what may make the figures of a split misleading."""
 
-import math
-
 import numpy as np
 
 from schema.arrays import Indices
@@ -18,9 +16,6 @@ _INTERVAL_STANDARD_ERRORS = 2 * 1.96
 
 def find_cold_users(n_cold: int, n_test_users: int) -> Finding:
     """Warn when more than MAX_COLD_SHARE of the users with test rows have none to learn from.
-
-    Raises:
-        ValueError: If n_cold is not from 0 to n_test_users, or there are no users; so for the counts below.
 
     Example:
         >>> find_cold_users(0, 50)
@@ -43,7 +38,6 @@ def find_leaks(
         >>> find_leaks(np.array([0, 0]), np.array([1, 2]), np.array([0, 1]), np.array([2, 2])).is_warning
         True
     """
-    _check_columns(train_user_idx, train_item_idx, held_user_idx, held_item_idx)
     held = np.unique(pair_keys(held_user_idx, held_item_idx))
     train = pair_keys(train_user_idx, train_item_idx)
     return _judge_count("leaks", int(np.isin(held, train).sum()), len(held))
@@ -72,13 +66,11 @@ def find_time_travel(
         >>> find_time_travel(*train, np.array([0, 1]), np.array([30, 50])).figures
         {'n_same_user': 0, 'n_found': 1, 'n_all': 2}
     """
-    _check_columns(train_user, train_timestamp, held_user, held_timestamp)
     never = np.iinfo(np.int64).min
     latest = np.full(max(train_user.max(initial=-1), held_user.max(initial=-1)) + 1, never)
     np.maximum.at(latest, train_user, train_timestamp)
     n_same = int((latest[held_user] > held_timestamp).sum())
     n_any = int((latest.max(initial=never) > held_timestamp).sum())
-    _check_count("time travel", n_any, len(held_user))
     return Finding("time travel", n_any > 0, {"n_same_user": n_same, "n_found": n_any, "n_all": len(held_user)})
 
 
@@ -112,20 +104,12 @@ def find_chance(comparison_with_random: Comparison) -> Finding:
 
 
 def find_too_good(value: float, oracle: float) -> Finding:
-    """Warn when a model reaches MAX_ORACLE_SHARE or more of what an oracle gets; higher is better.
-
-    Raises:
-        ValueError: If the values are not finite or the oracle's is not above 0.
+    """Warn when a model reaches MAX_ORACLE_SHARE or more of what an oracle gets, which is above 0; higher is better.
 
     Example:
         >>> find_too_good(0.05, 1.0).is_warning, find_too_good(0.7, 1.0).is_warning
         (False, True)
     """
-    if not (math.isfinite(value) and math.isfinite(oracle) and oracle > 0):
-        raise ValueError(
-            f"the model gets {value} and the oracle {oracle}; expected finite values, the oracle's above 0. Choose "
-            "a metric of which higher is better, on users with something held out."
-        )
     return Finding("too good", value >= MAX_ORACLE_SHARE * oracle, {"value": value, "oracle": oracle})
 
 
@@ -162,21 +146,4 @@ def overlap_at_k(items: Indices, other_items: Indices, k: int) -> float:
 
 
 def _judge_count(name: str, n_found: int, n_all: int, max_share: float = 0.0) -> Finding:
-    _check_count(name, n_found, n_all)
     return Finding(name, n_found / n_all > max_share, {"n_found": n_found, "n_all": n_all})
-
-
-def _check_count(name: str, n_part: int, n_all: int) -> None:
-    if not 0 <= n_part <= n_all or n_all == 0:
-        raise ValueError(
-            f"{name}: {n_part} of {n_all}; expected from 0 to all of one or more. Count both in the same part."
-        )
-
-
-def _check_columns(*columns: Indices) -> None:
-    lengths = [len(column) for column in columns]
-    if lengths[0] != lengths[1] or lengths[2] != lengths[3]:
-        raise ValueError(
-            f"the columns have {lengths[:2]} rows in train and {lengths[2:]} held out; expected as many in both "
-            "columns of a part. Take them from one table."
-        )

@@ -41,7 +41,7 @@ def try_held_out_only(
     hit, and what the random scorer and popularity give it, higher is better.
     """
     scorers = (random, popularity, rating)
-    return try_metrics(*(held_out_only(user_idx, score, is_relevant, (k,), item_idx=item_idx) for score in scorers))
+    return try_metrics(*(held_out_only(user_idx, score, is_relevant, k, item_idx=item_idx) for score in scorers))
 
 
 def try_metric(metric: Metric, random: Floats, popularity: Floats, oracle: Floats) -> MetricTrial:
@@ -105,16 +105,12 @@ def judge_lead(values: Floats, names: Sequence[str], n_resamples: int = 1000, se
         n_resamples: How often users are drawn.
         seed: Of the draws.
 
-    Raises:
-        ValueError: If there are no users or models, names do not match, or a value is not finite.
-
     Example:
         >>> values = np.random.default_rng(1).normal([0.0, 0.1, 5.0], size=(200, 3))
         >>> found = judge_lead(values, ["als", "bpr", "knn"])
         >>> found.winner, found.is_within_noise, found.win_share
         ('knn', False, 1.0)
     """
-    _check_values(values, names, n_resamples)
     if len(names) == 1:
         return Lead(names[0], None, 0.0, 0.0, 1.0, 1)
     means = values.mean(axis=0)
@@ -148,18 +144,3 @@ def _resample_differences(values: Floats, n_resamples: int, seed: int) -> Floats
         draws = np.bincount(users, minlength=n_varied).astype(np.float64)
         sums[resample] = np.einsum("u,mu->m", draws, differences)
     return sums / n_users
-
-
-def _check_values(values: Floats, names: Sequence[str], n_resamples: int) -> None:
-    if values.ndim != 2 or not values.size or values.shape[1] != len(names):
-        raise ValueError(
-            f"values have the shape {values.shape} for {len(names)} names; expected (users, models) with one name "
-            "for each model and a user or more. Evaluate all models on the same users."
-        )
-    if not np.isfinite(values).all():
-        raise ValueError(
-            f"{int((~np.isfinite(values)).sum())} values are not finite; expected a number for each user and model. "
-            "Leave out users for whom the metric has no value."
-        )
-    if n_resamples < 1:
-        raise ValueError(f"n_resamples is {n_resamples}; expected 1 or more. Choose 1000.")

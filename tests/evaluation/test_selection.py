@@ -216,23 +216,3 @@ def test_one_model_leaves_nothing_to_judge():
     lead = judge_lead(models(0.3), ["als"])
     assert (lead.winner, lead.runner_up, lead.lead, lead.is_within_noise) == ("als", None, 0.0, False)
     assert say_lead(lead) == "Only als was tried: there is no choice to judge."
-
-
-@pytest.mark.parametrize(
-    ("values", "names", "message"),
-    [
-        (np.zeros((3, 2)), ["als"], r"shape \(3, 2\) for 1 names"),
-        (np.zeros((0, 1)), ["als"], "a user or more"),
-        (np.zeros((3, 0)), [], "a user or more"),
-        (np.zeros(3), ["als"], "expected"),
-        (np.array([[0.1, np.nan]]), ["als", "knn"], "1 values are not finite"),
-    ],
-)
-def test_values_that_are_not_of_users_and_models_are_refused(values, names, message):
-    with pytest.raises(ValueError, match=message):
-        judge_lead(values, names)
-
-
-def test_no_resamples_are_refused():
-    with pytest.raises(ValueError, match="n_resamples is 0"):
-        judge_lead(models(0, 1), ["als", "knn"], n_resamples=0)
