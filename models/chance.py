@@ -55,7 +55,8 @@ class ChanceModel:
         start, step = self._start_and_step(users)
         taken = (start[rows] + step[rows] * np.concatenate([seen.items, np.tile(unused, len(users))])) % self._prime
         places = find_free_places(rows, taken, len(users), self._prime, k)
-        items = (places - start[:, None]) % self._prime * _invert(step, self._prime)[:, None] % self._prime
+        back = np.array([pow(one, -1, self._prime) for one in step.tolist()], np.int64)
+        items = (places - start[:, None]) % self._prime * back[:, None] % self._prime
         is_item = places >= 0
         scores = np.where(is_item, self._score_places(places), np.float32(-np.inf))
         return np.where(is_item, items, -1).astype(np.int32), scores
@@ -102,21 +103,6 @@ class Chance(ModelKind[NoOptions]):
     def fit(self, interactions: Interactions, parameters: Parameters) -> ChanceModel:
         """Learn nothing but how many users and items there are."""
         return ChanceModel(interactions.n_users, interactions.n_items, int(parameters["seed"]))
-
-
-def _invert(numbers: NDArray[np.int64], prime: int) -> NDArray[np.int64]:
-    """Return the inverse of each number modulo a prime, by Fermat: number ** (prime - 2).
-
-    Example:
-        >>> _invert(np.array([1, 2, 3]), prime=7).tolist()
-        [1, 4, 5]
-    """
-    inverse, power = np.ones_like(numbers), numbers
-    for bit in reversed(f"{prime - 2:b}"):
-        if bit == "1":
-            inverse = inverse * power % prime
-        power = power * power % prime
-    return inverse
 
 
 def _next_prime(number: int) -> int:

@@ -101,13 +101,14 @@ def invent_item_ids(n_items: int, rng: np.random.Generator) -> tuple[str, ...]:
     """Return unique ids: most like B000K3XQ7Z, every 25th ten digits that begin with 0, as a book's."""
     codes = _distinct_codes(n_items, 10**9, rng)
     return tuple(
-        f"0{code:09d}" if position % 25 == 0 else f"B00{_base36(code, 7)}" for position, code in enumerate(codes)
+        f"0{code:09d}" if position % 25 == 0 else f"B00{np.base_repr(code, 36):0>7}"
+        for position, code in enumerate(codes)
     )
 
 
 def invent_user_ids(n_users: int, rng: np.random.Generator) -> tuple[str, ...]:
     """Return unique ids like ASAMPLE8Q0ZP4, which no shop gives out."""
-    return tuple(f"{SAMPLE_PREFIX}{_base36(code, 6)}" for code in _distinct_codes(n_users, 36**6, rng))
+    return tuple(f"{SAMPLE_PREFIX}{np.base_repr(code, 36):0>6}" for code in _distinct_codes(n_users, 36**6, rng))
 
 
 def is_sample_user(user_id: str) -> bool:
@@ -132,12 +133,3 @@ def _distinct_codes(n: int, limit: int, rng: np.random.Generator) -> list[int]:
     while len(codes) < n:
         codes.update(dict.fromkeys(rng.integers(0, limit, size=n - len(codes)).tolist()))
     return list(codes)
-
-
-def _base36(number: int, width: int) -> str:
-    """Write a number in base 36, padded with zeros to width."""
-    digits = []
-    for _ in range(width):
-        number, digit = divmod(number, 36)
-        digits.append("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[digit])
-    return "".join(reversed(digits))

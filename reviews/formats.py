@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from reviews.columns import choose_by_name, choose_by_position, is_number, match_names, parse_columns
-from reviews.lines import BOM, GZIP_MAGIC, open_bytes
+from reviews.lines import BOM, is_gzipped, open_bytes
 from schema.errors import InvalidInput
 
 _SAMPLE_BYTES = 2**20
@@ -50,16 +50,6 @@ class Format:
     delimiter: str = ","
     header_line: int = 0
 
-    @property
-    def has_ratings(self) -> bool:
-        """Whether the file has a rating column."""
-        return "rating" in self.roles
-
-    @property
-    def has_timestamps(self) -> bool:
-        """Whether the file has a timestamp column."""
-        return "timestamp" in self.roles
-
     def position(self, role: str) -> int:
         """Return the 0-based column of a role in a delimited file."""
         return self.names.index(self.roles[role])
@@ -84,34 +74,32 @@ def detect_format(path: Path, columns: str | None = None) -> Format:
         InvalidInput: When there is no such file, or it is empty, binary, damaged, or without a user or item.
     """
     wanted = parse_columns(columns) if columns is not None else None
-    is_gzipped = _is_gzipped(path)
-    lines = _sample_lines(path, is_gzipped=is_gzipped)
+    _require_content(path)
+    lines = _sample_lines(path)
     first = next(line for line in lines if line.strip())
     n_objects = sum(line.lstrip().startswith("{") for line in lines)
     if n_objects * 2 > sum(bool(line.strip()) for line in lines):
-        return _json_format(lines, wanted, str(path), is_gzipped=is_gzipped)
+        return _json_format(lines, wanted, path)
     if first.lstrip().startswith(("[", "{")):
         raise InvalidInput(
             f"{path} looks like JSON that is not one object per line, beginning {first.strip()[:40]!r}; "
             f"expected a line per review. Write it out as JSON lines, for instance with `jq -c '.[]'`."
         )
-    return _delimited_format(lines, wanted, str(path), is_gzipped=is_gzipped)
+    return _delimited_format(lines, wanted, path)
 
 
-def _is_gzipped(path: Path) -> bool:
+def _require_content(path: Path) -> None:
     if not path.exists():
         raise InvalidInput(f"{path} does not exist. Give --input the path of a reviews file; {_EXPECTED}.")
     if not path.is_file():
         raise InvalidInput(f"{path} is not a file but a folder or device. Give --input one file; {_EXPECTED}.")
     if path.stat().st_size == 0:
         raise InvalidInput(f"{path} is empty (0 bytes); {_EXPECTED}.")
-    with open_bytes(path, is_gzipped=False) as stream:
-        return stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
 
 
-def _sample_lines(path: Path, *, is_gzipped: bool) -> list[str]:
+def _sample_lines(path: Path) -> list[str]:
     """Return the first lines, without their ends; at least one of them is not blank."""
-    with open_bytes(path, is_gzipped=is_gzipped) as stream:
+    with open_bytes(path) as stream:
         sample = stream.read(_SAMPLE_BYTES)
     if not sample:
         raise InvalidInput(f"{path} is a gzip file of nothing; {_EXPECTED}.")
@@ -135,21 +123,21 @@ def _is_text(line: bytes) -> bool:
         return False
 
 
-def _json_format(lines: Sequence[str], wanted: Mapping[str, str] | None, source: str, *, is_gzipped: bool) -> Format:
+def _json_format(lines: Sequence[str], wanted: Mapping[str, str] | None, path: Path) -> Format:
     records = [record for line in lines if isinstance(record := _json_or_none(line), dict)]
     if not records:
         raise InvalidInput(
-            f"{source} looks like JSON lines, but none of its first {len(lines)} lines is a JSON object; "
+            f"{path} looks like JSON lines, but none of its first {len(lines)} lines is a JSON object; "
             f"the first is {lines[0][:80]!r}. Expected one object with double-quoted names per line."
         )
     names = list(dict.fromkeys(name for record in records for name in record))
-    roles = choose_by_name(names, wanted, source)
+    roles = choose_by_name(names, wanted, str(path))
     kinds = {
         role: Counter(isinstance(r[name], int | float) for r in records if r.get(name) is not None)
         for role, name in roles.items()
     }
     numeric = frozenset(role for role, votes in kinds.items() if votes[True] > votes[False])
-    return Format("json", is_gzipped, roles, numeric=numeric)
+    return Format("json", is_gzipped(path), roles, numeric=numeric)
 
 
 def _json_or_none(line: str) -> object:
@@ -159,10 +147,8 @@ def _json_or_none(line: str) -> object:
         return None
 
 
-def _delimited_format(
-    lines: Sequence[str], wanted: Mapping[str, str] | None, source: str, *, is_gzipped: bool
-) -> Format:
-    found = _delimiter_and_width(lines)
+def _delimited_format(lines: Sequence[str], wanted: Mapping[str, str] | None, path: Path) -> Format:
+    source, found = str(path), _delimiter_and_width(lines)
     if found is None:
         first = next(line for line in lines if line.strip())
         raise InvalidInput(
@@ -176,10 +162,10 @@ def _delimited_format(
     numbers = tuple(str(i) for i in range(1, width + 1))
     if not _has_header(header, rows, wanted):
         roles = choose_by_name(numbers, wanted, source) if wanted else choose_by_position(rows, delimiter, source)
-        return Format("delimited", is_gzipped, roles, numbers, delimiter=delimiter)
+        return Format("delimited", is_gzipped(path), roles, numbers, delimiter=delimiter)
     names = numbers if wanted and not set(wanted.values()) <= set(header) and _are_numbers(wanted) else header
     roles = choose_by_name(names, wanted, source)
-    return Format("delimited", is_gzipped, roles, names, delimiter=delimiter, header_line=header_line)
+    return Format("delimited", is_gzipped(path), roles, names, delimiter=delimiter, header_line=header_line)
 
 
 def _delimiter_and_width(lines: Sequence[str]) -> tuple[str, int] | None:

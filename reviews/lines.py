@@ -127,15 +127,21 @@ def split_lines(block: bytes, first_number: int) -> Lines:
     return Lines(pa.py_buffer(block), offsets, numbers)
 
 
+def is_gzipped(path: Path) -> bool:
+    """Return whether the bytes of a file are a gzip stream, whatever its name."""
+    with path.open("rb") as file:
+        return file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+
+
 @contextmanager
-def open_bytes(path: Path, *, is_gzipped: bool) -> Iterator[BinaryIO]:
-    """Open the uncompressed bytes of a file for reading from the start.
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Open the uncompressed bytes of a file, gzipped or not, for reading from the start.
 
     Raises:
         InvalidInput: When the file cannot be read, or, while reading, when its gzip stream is cut or damaged.
     """
     try:
-        with _open_gzip(path) if is_gzipped else path.open("rb") as stream:
+        with _open_gzip(path) if is_gzipped(path) else path.open("rb") as stream:
             yield stream
     except _GZIP_ERRORS as error:
         raise InvalidInput(_damaged(path, error)) from error
@@ -156,14 +162,14 @@ def _damaged(path: Path, error: Exception) -> str:
     return f"{path} is a gzip file that is cut off or damaged ({error}). Fetch it again."
 
 
-def read_lines(path: Path, block_bytes: int, *, is_gzipped: bool) -> Iterator[Lines]:
+def read_lines(path: Path, block_bytes: int) -> Iterator[Lines]:
     """Yield the lines of a file, without a byte order mark, in blocks of about block_bytes.
 
     Raises:
         InvalidInput: When the gzip stream is cut or damaged, or a line is longer than MAX_LINE_BYTES.
     """
     next_number = 1
-    with open_bytes(path, is_gzipped=is_gzipped) as stream:
+    with open_bytes(path) as stream:
         for block in _blocks(stream, block_bytes, path):
             lines = split_lines(block, next_number)
             next_number += len(lines)

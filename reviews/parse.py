@@ -64,8 +64,7 @@ def read_partitions(path: Path, file_format: Format, partition_bytes: int) -> It
     Raises:
         InvalidInput: When the gzip stream is cut or damaged, or a line is longer than MAX_LINE_BYTES.
     """
-    blocks = read_lines(path, partition_bytes, is_gzipped=file_format.is_gzipped)
-    for number, lines in enumerate(blocks):
+    for number, lines in enumerate(read_lines(path, partition_bytes)):
         yield _parse_partition(number, lines, file_format)
 
 

@@ -1,9 +1,7 @@
 """Read the files that come beside the reviews: titles of products, and tables of user and item ids."""
 
 import ast
-import gzip
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from reviews.lines import GZIP_MAGIC
+from reviews.lines import open_bytes
 from schema.columns import Columns
 from schema.errors import InvalidInput
 
@@ -50,15 +48,12 @@ def read_titles(path: Path) -> Titles:
         raise InvalidInput(f"No products file at {path}; expected Amazon's meta_*.json.gz. Check the path.")
     titles: dict[str, str] = {}
     n_skipped = 0
-    try:
-        for line in _lines(path):
-            item_id, title = (None, None) if line is None else _read_product(line)
-            if item_id is None:
-                n_skipped += 1
-            elif title:
-                titles[item_id] = title
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InvalidInput(f"{path} cannot be read to its end: {error}. Fetch it again.") from error
+    for line in _lines(path):
+        item_id, title = (None, None) if line is None else _read_product(line)
+        if item_id is None:
+            n_skipped += 1
+        elif title:
+            titles[item_id] = title
     return Titles(titles, n_skipped)
 
 
@@ -94,9 +89,7 @@ def _parse(line: bytes) -> object:
 
 def _lines(path: Path) -> Iterator[bytes | None]:
     """Yield the lines that are not blank; None stands for one that is too long to be looked at."""
-    with path.open("rb") as file:
-        is_gzip = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-    with gzip.open(path, "rb") if is_gzip else path.open("rb") as file:
+    with open_bytes(path) as file:
         while line := file.readline(MAX_LINE_BYTES):
             if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
                 while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):

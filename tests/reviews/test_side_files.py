@@ -81,7 +81,7 @@ def test_read_titles_refuses_a_missing_and_a_truncated_file(tmp_path):
         read_titles(tmp_path / "meta.json.gz")
     path = _write(tmp_path / "cut.json.gz", *(f'{{"asin": "B{n}", "title": "t"}}' for n in range(500)))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(InvalidInput, match="cannot be read to its end"):
+    with pytest.raises(InvalidInput, match="cut off or damaged"):
         read_titles(path)
 
 
