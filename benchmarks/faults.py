@@ -75,8 +75,8 @@ def _run(chosen: argparse.Namespace) -> int:
         os.environ["PREFECT_API_URL"] = stack.enter_context(open_prefect_api())  # before the first training is forked
         rounds = {name: _kill_on(name, chosen, Path(folder)) for name in chosen.store or (LOCAL, MINIO)}
     machine = harness.describe_machine()
-    _show(rounds, machine)
     figures = [summarise(name, done) for name, done in rounds.items()]
+    _show(rounds, figures, machine)
     harness.write_rows(chosen.json, harness.rows_of(figures, {"machine": machine}))
     all_rounds = [one for done in rounds.values() for one in done]
     is_right = all(one.is_recovered and not one.violations for one in all_rounds)
@@ -192,12 +192,12 @@ def summarise(name: str, done: "Sequence[Round]") -> harness.Figures:
     return harness.Figures(name, "", values, {"kill_seconds_and_stage": moments})
 
 
-def _show(rounds: "Mapping[str, list[Round]]", machine: str) -> None:
-    figures = {(name,): summarise(name, done) for name, done in rounds.items()}
+def _show(rounds: "Mapping[str, list[Round]]", figures: Sequence[harness.Figures], machine: str) -> None:
     console = harness.open_console(150)
-    console.print(harness.make_table("Killed and recovered", ["store"], COLUMNS, figures))
+    rows = {(one.model,): one for one in figures}
+    console.print(harness.make_table("Killed and recovered", ["store"], COLUMNS, rows))
     console.print(f"Machine: {machine}")
-    stages = Counter(stage for one in figures.values() for _, stage in one.parameters["kill_seconds_and_stage"])
+    stages = Counter(stage for one in figures for _, stage in one.parameters["kill_seconds_and_stage"])
     console.print("Stages of the kills: " + ", ".join(f"{stage} {n}" for stage, n in stages.most_common()))
     for name, done in rounds.items():
         for one in done:

@@ -84,13 +84,10 @@ class Reader:
         self.look_again()
 
     def _look_at(self, info: ObjectInfo) -> None:
-        before = self._seen.get(info.key)
-        if before is None:
-            self._meet(info)
-        elif before.version != info.version:  # perhaps refreshed: the content must be the same
-            self._compare(info.key, before)
-
-    def _meet(self, info: ObjectInfo) -> None:
+        if before := self._seen.get(info.key):
+            if before.version != info.version:  # perhaps refreshed: the content must be the same
+                self._compare(info.key, before)
+            return
         place = layout.place_of(info.key)
         if place and place.path == layout.MANIFEST:
             self._verify(place.kind, place.id)
