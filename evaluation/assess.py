@@ -26,8 +26,7 @@ from evaluation.segments import (
     segment_users_by_age,
 )
 from schema.items_by_user import ItemsByUser
-from schema.metric import Metric, MetricRow
-from schema.scores import SegmentScore
+from schema.metric import Metric, MetricRow, SegmentScore
 
 DIVERSITY_USERS = 2000
 SAMPLE_SEED = 42

@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from evaluation.significance import mean_interval
 from schema.arrays import Floats, Indices, places_within
 from schema.items_by_user import ItemsByUser, pair_keys
-from schema.metric import Metric, MetricRow
-from schema.scores import HistogramBin
+from schema.metric import HistogramBin, Metric, MetricRow
 
 DEFAULT_KS = (5, 10, 20)
 RANKING_METRICS = ("ndcg", "recall", "precision", "hit_rate", "mrr", "map")

@@ -9,8 +9,7 @@ from evaluation.ranking import About
 from evaluation.significance import ratio_interval
 from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser
-from schema.metric import MetricRow
-from schema.scores import CalibrationBin
+from schema.metric import CalibrationBin, MetricRow
 
 CALIBRATION_BINS = 10
 

@@ -9,8 +9,7 @@ from evaluation.ranking import Scores, contains_pairs, evaluate_ranking
 from evaluation.significance import mean_interval
 from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser
-from schema.metric import Metric
-from schema.scores import SegmentScore
+from schema.metric import Metric, SegmentScore
 
 ITEM_GROUP = "item popularity"
 DEFAULT_METRICS = (Metric("ndcg", 10), Metric("recall", 10))

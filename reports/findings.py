@@ -19,8 +19,7 @@ from reports.display import (
 )
 from reports.report_input import PRIMARY, ReportInput, ScoredModel, WindowScores
 from reports.verdicts import say_finding, say_guard
-from schema.metric import Metric, MetricRow
-from schema.scores import SegmentScore
+from schema.metric import Metric, MetricRow, SegmentScore
 from schema.verdicts import Comparison, Outcome
 
 ABOUT_THE_SAME = 0.1

@@ -6,8 +6,7 @@ from datetime import date
 
 from reports.data_summary import Distributions
 from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
-from schema.metric import Metric, MetricRow
-from schema.scores import CalibrationBin, HistogramBin, SegmentScore
+from schema.metric import CalibrationBin, HistogramBin, Metric, MetricRow, SegmentScore
 from schema.verdicts import Comparison, Finding, Guard, Lead
 
 PRIMARY = Metric("ndcg", 10)

@@ -9,8 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from reports.display import EN_DASH, clean_text, format_count, format_metric, format_share, metric_label
 from reports.drawing import ACCENT, BASELINE, INK, MUTED, SMALL_INCHES, SURFACE, new_axes, to_svg
 from reports.report_input import PRIMARY
-from schema.metric import MetricRow
-from schema.scores import CalibrationBin, HistogramBin
+from schema.metric import CalibrationBin, HistogramBin, MetricRow
 
 MOST_TICKS = 6
 INCHES = (3.6, 2.6)

@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 from ctypes.util import find_library
 from pathlib import Path
+from zipfile import is_zipfile
 
 from pyspark import SparkConf, SparkContext
 
@@ -23,8 +24,6 @@ JARS = (
     "software.amazon.awssdk_bundle-2.35.4.jar",
     "software.amazon.s3.analyticsaccelerator_analyticsaccelerator-s3-1.3.1.jar",
 )
-END_OF_ZIP = b"PK\x05\x06"
-END_OF_ZIP_BYTES = 22
 
 
 def configuration(options: SparkOptions, app_name: str, *, needs_s3: bool = False) -> SparkConf:
@@ -97,7 +96,7 @@ def jar_settings(options: SparkOptions, ivy: Path = IVY) -> dict[str, str]:
     driver sends them, 690 MB to each for every session. Spark keeps what it fetched from Maven Central in `ivy`.
     """
     jars = [ivy / "jars" / name for name in JARS]
-    if not all(_is_whole(jar) for jar in jars):
+    if not all(map(is_zipfile, jars)):
         for jar in jars:  # Spark takes the file of an interrupted fetch for a finished one
             jar.unlink(missing_ok=True)
         return {"spark.jars.packages": PACKAGE, "spark.jars.ivy": str(ivy)}
@@ -106,15 +105,6 @@ def jar_settings(options: SparkOptions, ivy: Path = IVY) -> dict[str, str]:
     class_path = ":".join(map(str, jars))
     executors = {} if options.is_local else {"spark.executor.extraClassPath": class_path}
     return {"spark.driver.extraClassPath": class_path} | executors
-
-
-def _is_whole(jar: Path) -> bool:
-    """Return whether a jar ends as a zip file does."""
-    if not jar.is_file() or jar.stat().st_size < END_OF_ZIP_BYTES:
-        return False
-    with jar.open("rb") as stream:
-        stream.seek(-END_OF_ZIP_BYTES, 2)
-        return stream.read(len(END_OF_ZIP)) == END_OF_ZIP
 
 
 def set_s3_access(context: SparkContext, access: S3Access) -> None:

@@ -173,16 +173,15 @@ def checkout(store: Store, manifest: Manifest, name: str, cache: Path) -> Path:
         OutOfSpace: If the cache's disk is full.
     """
     named = _by_name(manifest)
-    if name in named:
-        return _own_file(store, manifest, named[name]) or _cached(store, manifest, named[name], cache)
-    inside = {other: file for other, file in named.items() if other.startswith(f"{name}/")}
-    if not inside:
+    chosen = {other: file for other, file in named.items() if other == name or other.startswith(f"{name}/")}
+    if not chosen:
         raise _unknown(manifest, name)
-    if own_folder := _own_folder(store, manifest, name, inside):
-        return own_folder
-    for file in inside.values():
-        _cached(store, manifest, file, cache)
-    return _cache_folder(manifest, cache) / name
+    if own := _own_path(store, manifest, name, chosen):
+        return own
+    folder = cache / manifest.kind / manifest.id / short_digest(manifest.to_bytes())
+    for other, file in chosen.items():
+        _fetch(store, manifest.key_of(file), file, folder / other, cache / TEMPORARY)
+    return folder / name
 
 
 def check_digest(location: str, path: Path, file: FileEntry) -> None:
@@ -219,37 +218,27 @@ def _unknown(manifest: Manifest, name: str) -> ObjectNotFound:
     return ObjectNotFound(f"{manifest.name} has no {name!r}; it has {names}.")
 
 
-def _own_file(store: Store, manifest: Manifest, file: FileEntry) -> Path | None:
-    key = manifest.key_of(file)
-    path = store.local_path(key)
-    if path is not None and path.stat().st_size != file.size_bytes:
-        raise CorruptObject(
-            f"{store.locate(key)} has {path.stat().st_size} bytes; its manifest says {file.size_bytes}. "
-            "Delete the artifact's folder and make it again."
-        )
-    return path
+def _own_path(store: Store, manifest: Manifest, name: str, chosen: Mapping[str, FileEntry]) -> Path | None:
+    """Return the store's own file, or its own folder if that holds the chosen files and no others."""
+    own = None
+    for other, file in chosen.items():
+        key = manifest.key_of(file)
+        path = store.local_path(key)
+        if path is None:
+            return None
+        if path.stat().st_size != file.size_bytes:
+            raise CorruptObject(
+                f"{store.locate(key)} has {path.stat().st_size} bytes; its manifest says {file.size_bytes}. "
+                "Delete the artifact's folder and make it again."
+            )
+        own = (path, *path.parents)[other.removeprefix(name).count("/")]
+    return own if own and (own.is_file() or len(_files_below(own)) == len(chosen)) else None
 
 
-def _own_folder(store: Store, manifest: Manifest, name: str, inside: Mapping[str, FileEntry]) -> Path | None:
-    """Return the store's own folder if it holds exactly the files named, in the sizes named."""
-    first, file = next(iter(inside.items()))
-    path = store.local_path(manifest.key_of(file))
-    if path is None:
-        return None
-    folder = path.parents[first.removeprefix(f"{name}/").count("/")]
-    sizes = {f"{name}/{each}": path.stat().st_size for each, path in _files_below(folder).items()}
-    return folder if sizes == {each: file.size_bytes for each, file in inside.items()} else None
-
-
-def _cache_folder(manifest: Manifest, cache: Path) -> Path:
-    return cache / manifest.kind / manifest.id / short_digest(manifest.to_bytes())
-
-
-def _cached(store: Store, manifest: Manifest, file: FileEntry, cache: Path) -> Path:
-    target, key = _cache_folder(manifest, cache) / layout.logical_name(file.path), manifest.key_of(file)
+def _fetch(store: Store, key: str, file: FileEntry, target: Path, staging: Path) -> None:
+    """Copy an object to a file, unless that holds it already."""
     if not target.is_file() or file_sha256(target) != file.sha256:
-        remove_stale(cache / TEMPORARY)
-        with whole_file(target, needed_bytes=file.size_bytes, staging=cache / TEMPORARY) as partial:
+        remove_stale(staging)
+        with whole_file(target, needed_bytes=file.size_bytes, staging=staging) as partial:
             store.fetch(key, partial)
             check_digest(store.locate(key), partial, file)
-    return target

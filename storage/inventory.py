@@ -139,14 +139,14 @@ def find_artifact(store: Store, name: str) -> Artifact:
 
 def find_report(store: Store, manifest: Manifest) -> Manifest | None:
     """Return the newest report on a model or an evaluation, or None; a broken manifest hides no other."""
+    place = (manifest.kind, manifest.id)
     reports = [
-        report
-        for report in list_artifacts(store, layout.REPORTS)
-        if isinstance(report.manifest, Manifest)
-        and manifest.name in {f"{layout.INPUT_KINDS.get(role)}/{one}" for role, one in report.manifest.inputs.items()}
+        one.manifest
+        for one in list_artifacts(store, layout.REPORTS)
+        if isinstance(one.manifest, Manifest)
+        and any((layout.INPUT_KINDS.get(role), each) == place for role, each in one.manifest.inputs.items())
     ]
-    newest = max(reports, key=lambda report: str(store.written_at(report.require_manifest().key)), default=None)
-    return newest.require_manifest() if newest else None
+    return max(reports, key=lambda report: str(store.written_at(report.key)), default=None)
 
 
 def lineage(store: Store, manifest: Manifest) -> list[Ancestor]:

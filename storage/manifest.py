@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import PurePosixPath
 from typing import Annotated, ClassVar, TypeAlias
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from schema.errors import CorruptObject, InvalidKey
 from storage import canonical, layout
@@ -32,7 +32,7 @@ class FileEntry:
 
     __pydantic_config__: ClassVar = _STRICT
 
-    path: str
+    path: Annotated[str, AfterValidator(layout.check_key)]
     size_bytes: Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\z")]
 
@@ -131,6 +131,8 @@ def _first_problem(error: ValidationError, source: str) -> str:
     field = "".join(parts)[1:]
     if kind in ("missing", "unexpected_keyword_argument"):
         return f"{source} {'lacks' if kind == 'missing' else 'has'} the field {field}; expected {_FIELDS}."
+    if kind == "value_error":
+        return f"{source}: {field}: {problem['ctx']['error']}"
     found = repr(problem["input"])
     shown = found if len(found) <= _MOST_SHOWN else f"{found[:_MOST_SHOWN]}…"
     expected = problem["msg"].removeprefix("Input should be ").replace("String should match", "text of")
@@ -139,11 +141,6 @@ def _first_problem(error: ValidationError, source: str) -> str:
 
 def _check_paths(files: tuple[FileEntry, ...], field: str) -> None:
     paths = [file.path for file in files]
-    for position, path in enumerate(paths):
-        try:
-            layout.check_key(path)
-        except InvalidKey as error:
-            raise CorruptObject(f"{field}[{position}].path: {error}") from error
     names = [layout.logical_name(path) for path in paths]
     taken = set(names)
     if len(taken) < len(names):

@@ -78,10 +78,8 @@ class MemoryStore(Store):
 
 
 _shared: dict[str, MemoryStore] = {}
-_shared_lock = threading.Lock()
 
 
 def shared_memory_store(name: str) -> MemoryStore:
     """Return this process's store of that name; the same name gives the same store."""
-    with _shared_lock:
-        return _shared.setdefault(name, MemoryStore(name))
+    return _shared.setdefault(name, MemoryStore(name))  # of two threads the first one's, in one step

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from schema.errors import CorruptObject, InvalidKey, ObjectExists, ObjectNotFound, VersionConflict
+from schema.errors import CorruptObject, InvalidInput, InvalidKey, ObjectExists, ObjectNotFound, VersionConflict
 from storage.files import save_stream
 from storage.layout import check_key
 
@@ -64,8 +64,15 @@ class Store(ABC):
 
         Raises:
             VersionConflict: If it has another version, is absent, or (expected None) is there.
+            InvalidInput: If the backend has a `race_flaw`.
             OutOfSpace: If the backend is full.
         """
+        check_key(key)
+        if flaw := self.race_flaw():
+            raise InvalidInput(
+                f"{self.locate(key)} is not written: {flaw} Two promotions at once could both seem to win. "
+                "Keep the champion on a server that honours conditional writes, as AWS and MinIO do."
+            )
         info = self._write(key, data, expected) if self._has_version(key, expected) else None
         if info is None:
             raise self._conflict(key, expected)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from botocore.exceptions import ClientError
 
-from schema.errors import InvalidInput, Unavailable
+from schema.errors import Unavailable
 from schema.s3 import S3Access
 from storage.layout import check_key, check_prefix, is_key
 from storage.protocol import ObjectInfo, Store
-from storage.s3_client import ABSENT, REFUSED, access_of, code_of, explained, open_client, parse_uri
+from storage.s3_client import ABSENT, REFUSED, code_of, explained, find_credentials, open_client, parse_uri
 from storage.s3_options import S3_SCHEME, S3A_SCHEME, SPARK_SCRATCH, S3Options
 from storage.s3_transfer import (
     BUFFER_BYTES,
@@ -50,21 +50,6 @@ class S3Store(Store):
         self._bucket, self._prefix = parse_uri(uri)
         self._known_folders: set[str] = set()
         self.uri = S3_SCHEME + "/".join(filter(None, (self._bucket, self._prefix)))
-
-    def replace(self, key: str, data: bytes, expected: str | None) -> ObjectInfo:
-        """See `Store.replace`.
-
-        Raises:
-            InvalidInput: If the server has a `race_flaw`.
-        """
-        check_key(key)
-        flaw = self.race_flaw()
-        if flaw is not None:
-            raise InvalidInput(
-                f"{self.locate(key)} is not written: {flaw} Two promotions at once could both seem to win. "
-                "Keep the champion on a server that honours conditional writes, as AWS and MinIO do."
-            )
-        return super().replace(key, data, expected)
 
     def race_flaw(self) -> str | None:
         """See `Store.race_flaw`; the server is tried once in a process."""
@@ -142,8 +127,16 @@ class S3Store(Store):
         Raises:
             InvalidInput: If there are no credentials.
         """
-        scratch = f"{S3A_SCHEME}{self._bucket}/{self._full(SPARK_SCRATCH)}"
-        return access_of(self._client, self._options, scratch)
+        found = find_credentials(self._client.meta.endpoint_url)
+        return S3Access(
+            self._client.meta.endpoint_url,
+            self._client.meta.region_name,
+            is_path_style=self._options.s3_addressing == "path",
+            access_key=str(found.access_key),
+            secret_key=str(found.secret_key),
+            session_token=found.token,
+            scratch=f"{S3A_SCHEME}{self._bucket}/{self._full(SPARK_SCRATCH)}",
+        )
 
     def _write(self, key: str, source: Path | bytes, expected: str | None) -> ObjectInfo | None:
         condition: Condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}

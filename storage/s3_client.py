@@ -14,11 +14,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from schema.errors import InvalidInput, OutOfSpace, RecommenderError, Unavailable
-from schema.s3 import S3Access
 from storage.layout import is_key
 from storage.s3_options import S3Options, check_options, refuse_password
 
 if TYPE_CHECKING:
+    from botocore.credentials import ReadOnlyCredentials
     from types_boto3_s3 import S3Client
 
 ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -173,26 +173,17 @@ def open_client(options: S3Options) -> "S3Client":
     return _client(options, _aws_environment())
 
 
-def access_of(client: "S3Client", options: S3Options, scratch: str) -> S3Access:
-    """Return what Spark needs to reach the same server with the same credentials, and its scratch folder there.
+def find_credentials(server: str) -> "ReadOnlyCredentials":
+    """Return the credentials that the AWS settings now name.
 
     Raises:
-        InvalidInput: If there are no credentials.
+        InvalidInput: If there are none.
     """
-    with explained("the store", client.meta.endpoint_url):
+    with explained("the store", server):
         credentials = _session(_aws_environment()).get_credentials()
     if credentials is None:
-        raise InvalidInput(f"there are no credentials for {client.meta.endpoint_url}. {_CREDENTIALS}")
-    frozen = credentials.get_frozen_credentials()
-    return S3Access(
-        client.meta.endpoint_url,
-        client.meta.region_name,
-        options.s3_addressing == "path",
-        str(frozen.access_key),
-        str(frozen.secret_key),
-        frozen.token,
-        scratch,
-    )
+        raise InvalidInput(f"there are no credentials for {server}. {_CREDENTIALS}")
+    return credentials.get_frozen_credentials()
 
 
 def _aws_environment() -> tuple[tuple[str, str], ...]:

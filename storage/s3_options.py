@@ -4,19 +4,18 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from schema.errors import InvalidInput
+from schema.options import FrozenModel
 
 S3_SCHEME = "s3://"
 S3A_SCHEME = "s3a://"  # what Spark calls it
 SPARK_SCRATCH = ".spark"  # no key begins with a dot, so no reader of a store sees what is in it
 
 
-class S3Options(BaseModel):
+class S3Options(FrozenModel):
     """How an S3 server is reached; credentials come by AWS's own chain: environment, profile, instance."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     s3_endpoint_url: str | None = Field(
         None, description="Address of an S3 server, such as http://127.0.0.1:9000; by default AWS, or AWS_ENDPOINT_URL."

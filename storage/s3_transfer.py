@@ -136,7 +136,6 @@ class S3Stream(io.RawIOBase):
         self._body: StreamingBody = answer["Body"]
         self._etag = answer["ETag"]
         self._at = 0
-        self._broken_in_a_row = 0
         self.size_bytes = answer["ContentLength"]
 
     def readable(self) -> bool:
@@ -164,24 +163,22 @@ class S3Stream(io.RawIOBase):
 
     def _block(self, n_bytes: int) -> bytes:
         """Return the next bytes, at least one where one is asked for."""
-        while n_bytes:
+        if not n_bytes:
+            return b""
+        cut: Exception = ConnectionResetError(f"the connection ended {RESUMPTIONS} times at byte {self._at}")
+        for n_cuts in range(RESUMPTIONS + 1):
+            if n_cuts:
+                self._wait(2**n_cuts * random.uniform(0.125, 0.375))  # noqa: S311 - jitter
+                self._resume()
             try:
-                block = self._body.read(n_bytes)
-                if block:
-                    self._broken_in_a_row = 0
+                if block := self._body.read(n_bytes):
                     return block
-            except TRANSPORT:
-                if self._broken_in_a_row >= RESUMPTIONS:
-                    raise
-            self._resume()
-        return b""
+            except TRANSPORT as error:
+                cut = error
+        raise cut
 
     def _resume(self) -> None:
-        if self._broken_in_a_row > RESUMPTIONS:
-            raise ConnectionResetError(f"the connection ended {RESUMPTIONS} times at byte {self._at}")
         self._body.close()
-        self._wait(2**self._broken_in_a_row * random.uniform(0.25, 0.75))  # noqa: S311 - jitter
-        self._broken_in_a_row += 1
         try:
             answer = self._client.get_object(**self._object, Range=f"bytes={self._at}-", IfMatch=self._etag)
         except ClientError as error:

@@ -27,8 +27,7 @@ from evaluation.significance import adjust, compare_paired
 from models.base import Scorer
 from reports.report_input import PRIMARY, Evidence, ExampleUser, HistoryEntry, RecommendedItem
 from schema.items_by_user import pair_keys
-from schema.metric import Metric
-from schema.scores import CalibrationBin
+from schema.metric import CalibrationBin, Metric
 from schema.verdicts import Comparison, Finding
 from storage import layout
 from storage.manifest import Manifest

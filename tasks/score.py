@@ -19,8 +19,7 @@ from models.base import Scorer
 from models.registry import Candidate
 from reviews.side_files import read_pairs
 from schema.errors import InvalidInput
-from schema.metric import Metric, MetricRow
-from schema.scores import SegmentScore
+from schema.metric import Metric, MetricRow, SegmentScore
 from storage import canonical, layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet

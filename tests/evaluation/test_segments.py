@@ -12,8 +12,7 @@ from evaluation.segments import (
     segment_users_by_age,
 )
 from evaluation.significance import mean_interval
-from schema.metric import Metric
-from schema.scores import SegmentScore
+from schema.metric import Metric, SegmentScore
 
 HEAD, TORSO, TAIL, COLD = ITEM_SEGMENTS = ("head", "torso", "tail", "cold")
 NAMES = [HEAD, HEAD, TORSO, TAIL, TAIL, COLD]

@@ -10,8 +10,7 @@ import pyarrow as pa
 from reports import report_input as report
 from reports.data_summary import summarise_interactions
 from schema.dataset import DatasetCounts, KCorePass, QuarantineReason, ReviewCounts
-from schema.metric import Metric, MetricRow
-from schema.scores import CalibrationBin, HistogramBin, SegmentScore
+from schema.metric import CalibrationBin, HistogramBin, Metric, MetricRow, SegmentScore
 from schema.verdicts import Comparison, Finding, Flaw, Guard, Lead, MetricTrial, Yardstick
 
 ROLES = {"Popularity": "popular", "Random": "chance"}

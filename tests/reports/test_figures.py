@@ -14,7 +14,7 @@ from reports.data_summary import summarise_interactions
 from reports.drawing import new_axes, spread_apart, to_svg
 from reports.report_input import ScoredModel
 from reports.small_charts import draw_bars, draw_histogram, draw_months, draw_popularity, share_of_top
-from schema.scores import HistogramBin
+from schema.metric import HistogramBin
 
 
 def drawn_labels(svg: str) -> list[str]:
