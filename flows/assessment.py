@@ -26,7 +26,7 @@ from tasks.ingest import keep_file
 from tasks.model import Evaluation, Lineage, find_lineage, find_model, find_windows, publish_evaluation
 from tasks.options import EvaluationOptions, ModelChoice, ReviewsInput, SubjectOptions
 from tasks.report import publish_evaluation_report, row_of_original
-from tasks.score import Scored, metric_records, score_as_is, score_lists
+from tasks.score import PART, Scored, metric_records, score, score_lists
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,8 @@ class Assessment:
                 f"input gives {lineage.dataset.id}. Leave --as-is out to fit its parameters to these reviews."
             )
         tested = self._test(split, rivals)
-        as_is = score_as_is.submit(places, split, model, candidate, self.evaluation).result()
-        return [*tested, as_is], [look_for_leaks(places, split, model)]
+        as_is = score.submit(places, split, model, candidate, PART, self.evaluation).result()
+        return [*tested, Scored(candidate, model, as_is)], [look_for_leaks(places, split, model)]
 
     def _test_lists(self, lineage: Lineage, subject: SubjectOptions) -> tuple[list[Scored], list[Finding]]:
         places, split, path = self.environment.places, lineage.split, subject.recommendations_file

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from schema.errors import RecommenderError
-from tasks.options import LogFormat, LogOptions
+from tasks.options import LogFormat, RunOptions
 
 if TYPE_CHECKING:
     from loguru import Message
@@ -89,7 +89,7 @@ def can_be_acted_on(record: logging.LogRecord) -> bool:
     return isinstance(record.exc_info[1] if record.exc_info else None, RecommenderError)
 
 
-def start_log(options: LogOptions) -> None:
+def start_log(options: RunOptions) -> None:
     """Send the project's log to standard error until a run is prepared, and in JSON uncaught errors as well."""
     formatter = LineFormatter(options.log_format)
 
@@ -103,7 +103,7 @@ def start_log(options: LogOptions) -> None:
         sys.excepthook = log_uncaught
 
 
-def take_loguru(sink: Callable[["Message"], None], options: LogOptions) -> None:
+def take_loguru(sink: Callable[["Message"], None], options: RunOptions) -> None:
     """Send what Loguru is told to one place."""
     logger.remove()
     logger.add(sink, level=options.log_level, format="{message}", backtrace=False, diagnose=False)

@@ -15,7 +15,7 @@ from prefect.logging.handlers import PrefectConsoleHandler
 from threadpoolctl import threadpool_limits
 
 from flows.log_lines import LineFormatter, can_be_acted_on, take_loguru, write_loguru
-from tasks.options import LogOptions
+from tasks.options import RunOptions
 
 if TYPE_CHECKING:
     from loguru import Message
@@ -35,7 +35,7 @@ class PreparedWorker(WorkerPlugin):
 
     name = "recommender-process"
 
-    def __init__(self, log: LogOptions, *, has_caller: bool) -> None:
+    def __init__(self, log: RunOptions, *, has_caller: bool) -> None:
         self.log, self.has_caller = log, has_caller
 
     def setup(self, worker: Worker) -> None:
@@ -45,7 +45,7 @@ class PreparedWorker(WorkerPlugin):
             profile.stop()
 
 
-def prepare_process(log: LogOptions, *, has_caller: bool = False) -> None:
+def prepare_process(log: RunOptions, *, has_caller: bool = False) -> None:
     """Hold BLAS to one thread, and send all that this process logs to standard error, a run's lines to Prefect too.
 
     Row-parallel tasks share the cores, and with one thread sums keep their order.

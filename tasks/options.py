@@ -29,18 +29,13 @@ def without_secrets(source: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-class LogOptions(FrozenModel):
-    """What is logged, and how it is written."""
+class RunOptions(FrozenModel):
+    """How a run behaves."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level of log lines.")
     log_format: LogFormat = Field(
         "text", description="How log lines are written: text for people, or json, an object on each line."
     )
-
-
-class RunOptions(LogOptions):
-    """How a run behaves."""
-
     environment: str = Field("development", description="Name of this installation; a tag of Prefect and MLflow runs.")
 
 

@@ -28,10 +28,8 @@ from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES
 from tasks.fit import candidate_of
 from tasks.model import newest_model, require_model
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
-from tasks.score import Scored, metric_records, read_users
+from tasks.score import PART, Scored, metric_records, read_users
 from tasks.store import LEARNT, find_again, local_file, publish_once, read_parts, read_table, write_record
-
-PART = "test"
 
 
 @dataclass(frozen=True)

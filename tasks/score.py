@@ -106,7 +106,9 @@ def score(
     part: str,
     options: EvaluationOptions,
 ) -> Manifest:
-    """Publish the metrics of a fitted candidate on one part of the split.
+    """Publish the metrics of a fitted candidate on one part of the split, or of a published model as it stands.
+
+    A published model is held to what users have in train and validation, whatever it learnt from.
 
     The artifact holds ``metrics.json`` (rows, segments and held_out_only), ``users.parquet`` (each metric at 10 of each
     user) and ``ranked.npy`` (their lists, int32, -1 where nothing is left); the last two where the candidate ranks.
@@ -114,22 +116,9 @@ def score(
     Raises:
         InvalidInput: If no user has rows both in what was fitted and in the part.
     """
-    trial = _Trial(places, split, candidate, part, learnt_parts(fitted), options)
-    return _publish(trial, {"split": split.id, "fit": fitted.id}, lambda *held: trial.measure_model(fitted, *held))
-
-
-@task(name="score published model", task_run_name="score {model.id} as it is on test", **COMPUTE_RETRIES)
-def score_as_is(
-    places: PlaceOptions, split: Manifest, model: Manifest, candidate: Candidate, options: EvaluationOptions
-) -> Scored:
-    """Publish the metrics of a published model as it stands, whatever it learnt from, on the test part of a split.
-
-    Raises:
-        InvalidInput: If no user of the test part has rows in train or validation.
-    """
-    trial = _Trial(places, split, candidate, PART, LEARNT, options)
-    inputs = {"split": split.id, "model": model.id}
-    return Scored(candidate, model, _publish(trial, inputs, lambda *held: trial.measure_model(model, *held)))
+    role, learnt = ("model", LEARNT) if fitted.kind == layout.MODELS else ("fit", learnt_parts(fitted))
+    trial = _Trial(places, split, candidate, part, learnt, options)
+    return _publish(trial, {"split": split.id, role: fitted.id}, lambda *held: trial.measure_model(fitted, *held))
 
 
 @task(name="score lists", task_run_name="score {candidate.label} on test", **COMPUTE_RETRIES)

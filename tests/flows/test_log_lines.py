@@ -10,7 +10,7 @@ import pytest
 from loguru import logger
 
 from flows.log_lines import RUN, LineFormatter, source_of, start_log
-from tasks.options import LogOptions
+from tasks.options import RunOptions
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 5000, UTC)
 KEYS = {"time", "level", "source", "message", "flow_run", "flow_run_id", "task_run", "exception"}
@@ -76,7 +76,7 @@ def test_record_of_a_run_keeps_its_run_and_its_traceback():
 
 def test_lines_before_a_run_have_the_same_form(capsys, monkeypatch):
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    start_log(LogOptions(log_level="INFO", log_format="json"))
+    start_log(RunOptions(log_level="INFO", log_format="json"))
     logger.debug("not shown")
     logger.warning("shown {}", "here")
     sys.excepthook(KeyError, KeyError("lost"), None)
