@@ -85,7 +85,8 @@ def build_notice(
     """Return the document, JSON values, without these secrets and the values of variables whose names speak of any."""
     error = state.result(raise_on_failure=False) if state.is_failed() else None
     event = "flow_crashed" if state.is_crashed() else str(getattr(error, "event", "flow_failed"))
-    known = [*secrets, *_secret_variables()]
+    named = (value for name, value in os.environ.items() if _SECRET_NAME.search(name))
+    known = [*secrets, *(value for value in named if len(value) >= LEAST_SECRET_CHARACTERS)]
     document = {
         "version": VERSION,
         "event": event,
@@ -161,11 +162,6 @@ def _what_to_do(event: str, error: object) -> str:
     if isinstance(error, RecommenderError):
         return f"Do what the message says, and {_AGAIN}."
     return f"Look at the logs of the run; when the cause is gone, {_AGAIN}."
-
-
-def _secret_variables() -> list[str]:
-    named = (value for name, value in os.environ.items() if _SECRET_NAME.search(name))
-    return [value for value in named if len(value) >= LEAST_SECRET_CHARACTERS]
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,17 @@ def name_fetch() -> str:
 @task(name="fetch raw file", task_run_name=name_fetch, **NETWORK_RETRIES)
 def fetch_raw(places: PlaceOptions, source: ReviewsInput, options: DownloadOptions) -> Manifest:
     """Download the reviews, or take the file that is named, and keep its bytes under their SHA-256."""
-    return _keep(places, _fetch(source.input_reviews, options))
+    named, pinned = source.input_reviews, options.raw_reviews_sha256
+    if named and not is_url(named):
+        return _keep(places, use_local(Path(named.removeprefix("file://")), sha256=pinned))
+    url, target = options.raw_reviews_url, options.raw_reviews_path
+    if named:
+        url, target = named, target.parent / key_name(urlsplit(named).path.rsplit("/", 1)[-1])
+    with progress(f"Downloading {without_credentials(url)}", key="download", unit="B") as advance:
+        got = download(url, target, sha256=pinned, progress=advance)
+    state = "is already there" if got.was_present else "downloaded"
+    logger.info("{} {} ({:,} bytes)", got.path, state, got.size_bytes)
+    return _keep(places, got)
 
 
 @task(name="keep file", task_run_name="keep {path}")
@@ -51,20 +61,6 @@ def keep_file(places: PlaceOptions, path: Path) -> Manifest:
 def raw_file(places: PlaceOptions, raw: Manifest) -> Path:
     """Return a local file that holds the raw bytes."""
     return local_file(places, raw, raw.files[0].path)
-
-
-def _fetch(named: str | None, options: DownloadOptions) -> Download:
-    pinned = options.raw_reviews_sha256
-    if named and not is_url(named):
-        return use_local(Path(named.removeprefix("file://")), sha256=pinned)
-    url, target = options.raw_reviews_url, options.raw_reviews_path
-    if named:
-        url, target = named, target.parent / key_name(urlsplit(named).path.rsplit("/", 1)[-1])
-    with progress(f"Downloading {without_credentials(url)}", key="download", unit="B") as advance:
-        got = download(url, target, sha256=pinned, progress=advance)
-    state = "is already there" if got.was_present else "downloaded"
-    logger.info("{} {} ({:,} bytes)", got.path, state, got.size_bytes)
-    return got
 
 
 def _keep(places: PlaceOptions, got: Download) -> Manifest:
