@@ -156,16 +156,12 @@ def format_difference(value: float) -> str:
         >>> format_difference(0.01234), ascii(format_difference(-0.01234))
         ('+0.0123', "'\\u22120.0123'")
     """
-    if not math.isfinite(value):
-        return EN_DASH
-    return f"{value:+.4f}".replace("-", MINUS)
+    return f"{value:+.4f}".replace("-", MINUS) if math.isfinite(value) else EN_DASH
 
 
 def format_range(low: float, high: float) -> str:
     """Return the 95 % interval of a difference, signs included, or nothing where its ends are not finite."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return ""
-    return f"{format_difference(low)} to {format_difference(high)}"
+    return f"{format_difference(low)} to {format_difference(high)}" if math.isfinite(low + high) else ""
 
 
 def format_p_value(p_value: float) -> str:
@@ -182,9 +178,7 @@ def format_p_value(p_value: float) -> str:
 
 def format_interval(low: float, high: float) -> str:
     """Return a 95 % interval, or nothing where its ends are not finite."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return ""
-    return f"{format_metric(low)}{EN_DASH}{format_metric(high)}"
+    return f"{format_metric(low)}{EN_DASH}{format_metric(high)}" if math.isfinite(low + high) else ""
 
 
 def percent_of(value: float, end: float) -> str:

@@ -44,18 +44,6 @@ class Source:
 
 
 @dataclass(frozen=True)
-class ArtifactIds:
-    """Ids of the artifacts behind the report; `scores` holds those of scores by label."""
-
-    raw: str
-    reviews: str
-    dataset: str
-    split: str
-    model: str
-    scores: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class SplitPart:
     """One part of the split: `train`, `validation` or `test`."""
 
@@ -168,6 +156,7 @@ class ReportInput:
     """Everything the report shows.
 
     Attributes:
+        ids: What is behind the report, from the raw file on -> its id; `Model` is the chosen or evaluated model.
         test: The chosen model and the baselines, measured on test.
         candidates: All models compared on validation, baselines among them, exactly one chosen; none where nothing was
             chosen but one model evaluated.
@@ -180,7 +169,7 @@ class ReportInput:
     """
 
     title: str
-    ids: ArtifactIds
+    ids: Mapping[str, str]
     data: DataSummary
     test: Sequence[ScoredModel]
     candidates: Sequence[ScoredModel] = ()

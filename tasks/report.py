@@ -14,7 +14,6 @@ from reports.data_summary import summarise_interactions
 from reports.report import TEMPLATES, render_report
 from reports.report_input import (
     PRIMARY,
-    ArtifactIds,
     DataSummary,
     ReportInput,
     ScoredModel,
@@ -195,10 +194,9 @@ def _notes(lineage: Lineage) -> list[str]:
     return notes
 
 
-def _ids(lineage: Lineage, model_id: str, scored: Mapping[str, Sequence[Scored]]) -> ArtifactIds:
+def _ids(lineage: Lineage, model_id: str, scored: Mapping[str, Sequence[Scored]]) -> dict[str, str]:
     scores = {f"{one.candidate.label} on {part}": one.scores.id for part, some in scored.items() for one in some}
-    made = {role: one.id for role, one in vars(lineage).items()}
-    return ArtifactIds(**made, model=model_id, scores=scores)
+    return {role.capitalize(): one.id for role, one in vars(lineage).items()} | {"Model": model_id} | scores
 
 
 def _sampled_users(scores: Manifest) -> int | None:

@@ -100,7 +100,7 @@ def make_report() -> report.ReportInput:
     )
     return report.ReportInput(
         title="Training report: sample-reviews",
-        ids=report.ArtifactIds("9f" * 8, "a1" * 8, "b2" * 8, "c3" * 8, "d4" * 8),
+        ids={"Raw": "9f" * 8, "Reviews": "a1" * 8, "Dataset": "b2" * 8, "Split": "c3" * 8, "Model": "d4" * 8},
         data=make_data(),
         test=[test, *make_baselines((5, 10, 20))],
         candidates=make_candidates(),
@@ -262,7 +262,7 @@ def make_full_report() -> report.ReportInput:
     return replace(
         base,
         test=[describe_lists(model) for model in [*base.test, knn]],
-        ids=replace(base.ids, scores={"Scores of validation": "e5" * 8, "Scores of test": "f6" * 8, "Fit": "a7" * 8}),
+        ids={**base.ids, "Scores of validation": "e5" * 8, "Scores of test": "f6" * 8, "Fit": "a7" * 8},
         evidence=make_evidence(),
         guard=make_guard(),
         lead=Lead(CHOSEN, "ALS implicit, rank 32, reg 1", 0.008, 0.0021, 0.993, 11),

@@ -115,7 +115,7 @@ def _small_report() -> ReportInput:
         split=report.SplitSummary("d", []),
         distributions=Distributions(),
     )
-    return ReportInput("t", report.ArtifactIds(*"abcde"), data, test=[chosen], candidates=[chosen])
+    return ReportInput("t", {"Model": "e"}, data, test=[chosen], candidates=[chosen])
 
 
 def test_page_names_nothing_outside_itself(html):
