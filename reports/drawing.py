@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from matplotlib.typing import RcKeyType
 from scipy.optimize import isotonic_regression
 
@@ -56,9 +57,6 @@ _STYLE: dict[RcKeyType, Any] = {
 _LETTER, _HALF_LINE, _HALF_DOT = 0.58 * POINTS, 7.0, 6.0
 _AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
 _SHIFTS = [(right * far, up * far * 0.8) for far in (9, 15, 22, 30, 40, 52) for right, up in _AROUND]
-
-Box = tuple[float, float, float, float]
-"""Left, bottom, right and top, in points."""
 
 
 def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
@@ -144,39 +142,34 @@ def spread_apart(places: Sequence[float], gap: float) -> list[float]:
     return [float(place) for place in moved]
 
 
-def place_labels(spots: Sequence[tuple[float, float]], labels: Sequence[str], frame: Box) -> list[tuple[float, float]]:
+def place_labels(
+    spots: Sequence[tuple[float, float]], labels: Sequence[str], frame: tuple[float, float, float, float]
+) -> list[tuple[float, float]]:
     """Return how far from its spot each label is written: the first place around it that is free.
 
     A place is free if no dot, no label placed before and no edge of the frame is there; where none is, the
     nearest is taken. A label right of its spot starts there, one left of it ends there, others are centred.
 
-    Spots, which are (x, y), and the frame are in points.
+    Spots, which are (x, y), and the frame, which is (left, bottom, right, top), are in points.
 
     Example:
         >>> place_labels([(80, 50), (82, 50)], ["als", "item-knn"], frame=(0, 0, 200, 100))
         [(9, 0.0), (-9, 0.0)]
     """
-    taken: list[Box] = [(x - _HALF_DOT, y - _HALF_DOT, x + _HALF_DOT, y + _HALF_DOT) for x, y in spots]
+    edge = Bbox.from_extents(*frame)
+    taken = [Bbox.from_extents(x - _HALF_DOT, y - _HALF_DOT, x + _HALF_DOT, y + _HALF_DOT) for x, y in spots]
     chosen: list[tuple[float, float]] = []
     for (x, y), label in zip(spots, labels, strict=True):
         boxes = {shift: _box(x + shift[0], y + shift[1], shift[0], len(label)) for shift in _SHIFTS}
-        inside = {shift: box for shift, box in boxes.items() if _is_within(box, frame)}
-        free = (shift for shift, box in inside.items() if not any(_touch(box, other) for other in taken))
+        inside = {shift: box for shift, box in boxes.items() if edge.count_contains(box.get_points()) == 2}
+        free = (shift for shift, box in inside.items() if not any(map(box.fully_overlaps, taken)))
         shift = next(free, _SHIFTS[0])
         taken.append(boxes[shift])
         chosen.append(shift)
     return chosen
 
 
-def _box(x: float, y: float, shift: float, n_letters: int) -> Box:
+def _box(x: float, y: float, shift: float, n_letters: int) -> Bbox:
     width = n_letters * _LETTER
     left = x - width / 2 if shift == 0 else x if shift > 0 else x - width
-    return (left, y - _HALF_LINE, left + width, y + _HALF_LINE)
-
-
-def _touch(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
-def _is_within(box: Box, frame: Box) -> bool:
-    return box[0] >= frame[0] and box[1] >= frame[1] and box[2] <= frame[2] and box[3] <= frame[3]
+    return Bbox.from_extents(left, y - _HALF_LINE, left + width, y + _HALF_LINE)
