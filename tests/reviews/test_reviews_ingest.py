@@ -110,9 +110,9 @@ def test_all_ratings_equal_is_accepted_and_counted(ingest_lines):
 
 
 def test_every_different_rating_is_counted(ingest_lines):
-    lines = [f"u\ti{n}\t{1 + n % 1_500}" for n in range(3_000)]
-    counts, _, _ = ingest_lines(lines, IngestOptions(max_rating=1_500, partition_bytes=10_000))
-    assert counts.n_distinct_ratings == 1_500
+    lines = [f"u\ti{n}\t{1 + n // 50}" for n in range(70_000)]  # more than are read at once
+    counts, _, _ = ingest_lines(lines, IngestOptions(max_rating=1_400, partition_bytes=300_000))
+    assert counts.n_distinct_ratings == 1_400
 
 
 def test_one_user_and_one_item_are_a_reviews_file(ingest_lines):

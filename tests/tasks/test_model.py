@@ -1,15 +1,30 @@
-import pytest
+"""What a training and an evaluation publish, and the report, which is an artifact of its own."""
+
+from typing import Any
 
 from reports.report import render_report
+from storage import layout
 from storage.code_version import reached_symbols
-from tasks.model import write_evaluation, write_model
-from tasks.report import publish_training_report
+from storage.manifest import Manifest
+from tasks import model, report
+from tasks.report import TEMPLATES, publish_training_report
 
 
-@pytest.mark.parametrize("write", [write_model, write_evaluation])
-def test_nothing_that_only_shows_decides_the_id_of_a_model_or_an_evaluation(write):
-    assert callable(write)
-    assert sorted(module for module, _ in reached_symbols([write]) if module.startswith("reports")) == []
+def test_what_makes_a_model_or_an_evaluation_knows_nothing_of_reports():
+    modules = {str(getattr(one, "__module__", "")) for one in vars(model).values()}
+    assert "tasks.model" in modules
+    assert sorted(name for name in modules if name.startswith("reports")) == []
+
+
+def test_report_is_an_artifact_of_its_own_whose_id_follows_what_renders_it(monkeypatch):
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(report, "publish_once", lambda _, kind, **told: asked.update(told, kind=kind))
+    unused: Any = None
+    evaluation = model.Evaluation(unused, unused, ())
+    report.publish_evaluation_report.fn(unused, evaluation, Manifest("evaluations", "1f3a", {}, {}, "", (), {}))
+    assert (asked["kind"], asked["inputs"]) == (layout.REPORTS, {"evaluation": "1f3a"})
+    assert render_report in asked["uses"]
+    assert asked["files"] == TEMPLATES
 
 
 def test_what_the_report_shows_decides_its_id():
