@@ -43,6 +43,14 @@ def test_every_row_group_but_the_last_is_full(tmp_path):
     assert sizes == [131_072, 131_072, 37_856]
 
 
+def test_pages_of_many_rows_do_not_follow_the_cut(tmp_path):
+    schema = pa.schema([("name", pa.string())])
+    many = pa.table({"name": [f"{value * 7_919 % 99_991:015d}" for value in range(100_000)]}, schema)
+    for name, cuts in (("whole", []), ("cut", list(range(777, 100_000, 777)))):
+        write_parquet(cut(many, cuts), tmp_path / name, schema)
+    assert (tmp_path / "cut").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
 def test_columns_are_picked_and_cast_and_metadata_is_left_out(tmp_path):
     table = pa.table({"name": ["a"], "more": [0.5], "n": pa.array([1], pa.int64())})
     write_parquet(
