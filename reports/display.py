@@ -4,8 +4,6 @@ import math
 import unicodedata
 from typing import Literal
 
-from rich import filesize
-
 from schema.metric import Metric
 
 EN_DASH = "\u2013"
@@ -119,7 +117,9 @@ def format_bytes(size_bytes: int) -> str:
         >>> format_bytes(1_340_000_000)
         '1.3\xa0GB'
     """
-    return filesize.decimal(size_bytes).replace(" ", "\u00a0")
+    from rich.filesize import decimal
+
+    return decimal(size_bytes).replace(" ", "\u00a0")
 
 
 def format_metric(value: float | None) -> str:
