@@ -10,14 +10,6 @@ def model():
     return FactorModel(np.array([[1, 2], [0, 1]], np.float32), np.array([[3, 0], [0, 4], [1, 1]], np.float32))
 
 
-def test_load_gives_back_what_save_wrote(model, tmp_path):
-    model.save(tmp_path / "factors")
-    loaded = FactorModel.load(tmp_path / "factors")
-    assert isinstance(loaded.item_factors, np.memmap)
-    np.testing.assert_array_equal(loaded.user_factors, model.user_factors)
-    np.testing.assert_array_equal(loaded.item_factors, model.item_factors)
-
-
 def test_save_writes_little_endian_float32_in_c_order(model, tmp_path):
     FactorModel(np.asfortranarray(model.user_factors), model.item_factors).save(tmp_path)
     content = (tmp_path / "user_factors.npy").read_bytes()
@@ -48,15 +40,6 @@ def test_model_counts_its_users_and_items(model):
 def test_model_refuses_factors_it_cannot_use(users, items, message):
     with pytest.raises(ValueError, match=message):
         FactorModel(users, items)
-
-
-@pytest.mark.parametrize(
-    ("indptr", "k", "message"),
-    [([0, 0], 0, "k is 0; expected at least 1"), ([0, 0, 0], 1, "3 boundaries for 1 users")],
-)
-def test_rank_refuses_what_does_not_fit(model, indptr, k, message):
-    with pytest.raises(ValueError, match=message):
-        model.rank(np.array([0]), ItemsByUser(np.array(indptr), np.array([], np.int32)), k)
 
 
 def test_rank_is_the_top_k_of_the_users_asked_for(model):
