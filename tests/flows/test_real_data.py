@@ -1,4 +1,4 @@
-"""Real files through the real flows: every count equals an independent pandas computation."""
+"""A real file through the real flow: every count equals an independent pandas computation."""
 
 import gzip
 import json
@@ -28,10 +28,6 @@ def read_amazon(path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)[list(names)].rename(columns=names)
 
 
-def read_movielens(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, sep="\t", names=["user", "item", "rating", "time"], dtype={"user": str, "item": str})
-
-
 def expect(rows: pd.DataFrame, k: int) -> Expected:
     rows = rows.assign(line=range(len(rows)))
     core = rows.sort_values(["time", "line"]).drop_duplicates(["user", "item"], keep="last")
@@ -44,35 +40,12 @@ def expect(rows: pd.DataFrame, k: int) -> Expected:
         core = kept
 
 
-FILES = {
-    "amazon-reviews-196k/reviews.json.gz": (read_amazon, 5),
-    "amazon-2018-5core-small/Appliances_5.json.gz": (read_amazon, 2),
-    "amazon-2018-5core-small/Gift_Cards_5.json.gz": (read_amazon, 5),
-    "movielens-100k/u.data.gz": (read_movielens, 5),
-}
-
-
 def run(stage: Any, folder: Path, path: Path, *flags: str) -> dict[str, Any]:
     target = folder / "out.json"
     places = ["--store", str(folder / "store"), "--work-dir", str(folder / "work")]
     assert stage.main(["--input", str(path), *places, "--json", str(target), *flags]) == 0
     record: dict[str, Any] = json.loads(target.read_text())
     return record
-
-
-@pytest.mark.shared_data
-@pytest.mark.parametrize("name", FILES)
-def test_rows_users_and_items_of_each_stage_equal_pandas(name, shared_data, tmp_path, prefect_api):
-    read, k = FILES[name]
-    expected = expect(read(shared_data / name), k)
-
-    counts = run(ingest, tmp_path, shared_data / name, "--min-interactions", str(k))["counts"]
-
-    assert counts["reviews"]["n_reviews"] == expected.n_reviews
-    assert counts["dataset"]["n_reviews"] - counts["dataset"]["n_duplicates"] == expected.n_pairs
-    assert counts["dataset"]["n_interactions"] == len(expected.core)
-    assert counts["dataset"]["n_users"] == expected.core["user"].nunique()
-    assert counts["dataset"]["n_items"] == expected.core["item"].nunique()
 
 
 @pytest.mark.shared_data
@@ -91,10 +64,13 @@ def test_appliances_have_no_5_core_and_the_run_says_what_smaller_k_would_leave(
 
 
 @pytest.mark.shared_data
-def test_chosen_model_beats_popularity_on_real_reviews(shared_data, tmp_path, tracking_uri, prefect_api, monkeypatch):
+def test_real_reviews_are_counted_as_by_pandas_and_the_chosen_model_beats_popularity(
+    shared_data, tmp_path, tracking_uri, prefect_api, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     grid = ["--models", "implicit", "--rank", "16", "--reg", "1", "--maxiter", "5"]
     path = shared_data / "amazon-reviews-196k/reviews.json.gz"
+    expected = expect(read_amazon(path), 5)
 
     record = run(train, tmp_path, path, *grid, "--mlflow-tracking-uri", tracking_uri)
 
@@ -103,9 +79,14 @@ def test_chosen_model_beats_popularity_on_real_reviews(shared_data, tmp_path, tr
         for row in record["metrics"]
         if (row["split"], row["metric"], row["k"]) == ("test", "ndcg", 10)
     }
-    counts = record["counts"]["split"]
-    assert counts["test_n_rows"] == counts["validation_n_rows"] == 6_170
-    assert counts["train_n_rows"] == len(expect(read_amazon(path), 5).core) - 2 * 6_170
+    reviews, dataset, split = (record["counts"][role] for role in ("reviews", "dataset", "split"))
+    assert reviews["n_reviews"] == expected.n_reviews
+    assert dataset["n_reviews"] - dataset["n_duplicates"] == expected.n_pairs
+    assert dataset["n_interactions"] == len(expected.core)
+    assert dataset["n_users"] == expected.core["user"].nunique() == 6_170
+    assert dataset["n_items"] == expected.core["item"].nunique()
+    assert split["test_n_rows"] == split["validation_n_rows"] == 6_170
+    assert split["train_n_rows"] == len(expected.core) - 2 * 6_170
     assert on_test["als-implicit"]["low"] > on_test["popularity"]["high"]
     assert on_test[record["chosen"]["model"]]["value"] >= on_test["als-implicit"]["value"]
     assert on_test["als-implicit"]["n_users"] == 6_170

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from storage import artifacts
 from storage.manifest import MANIFEST_LIMIT_BYTES, FileEntry
 
 MEBIBYTE = 1024**2
-NOW = datetime.now(UTC)
 
 
 # --- Keys ---
