@@ -56,17 +56,33 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRe
 """
 
 
-def file_server(folder: Path) -> ChildServer:
-    port = free_port()
-    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
-    return ChildServer(command, {}, [Check(f"http://127.0.0.1:{port}/")])
-
-
 def python(program: str, *secrets: str) -> ChildServer:
-    """Return a server that runs a program and is never healthy."""
-    return ChildServer(
-        [sys.executable, "-c", program], {}, [Check(f"http://127.0.0.1:{free_port()}/")], secrets=secrets
-    )
+    """Return a server that runs a program, whose argument is the port where it should answer."""
+    port = str(free_port())
+    checks = [Check(f"http://127.0.0.1:{port}/")]
+    return ChildServer([sys.executable, "-c", program, port], {}, checks, secrets=secrets)
+
+
+def url_of(server: ChildServer) -> str:
+    return server._checks[0].url
+
+
+@contextmanager
+def running(server: ChildServer) -> Iterator[ChildServer]:
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def file_server(tmp_path: Path) -> Iterator[ChildServer]:
+    """Serve the files of a folder."""
+    port = str(free_port())
+    command = [sys.executable, "-m", "http.server", port, "--bind", "127.0.0.1", "--directory", str(tmp_path)]
+    with running(ChildServer(command, {}, [Check(f"http://127.0.0.1:{port}/")])) as server:
+        yield server
 
 
 @contextmanager
@@ -126,48 +142,32 @@ def test_server_that_does_not_obey_is_ended_by_force(monkeypatch):
 
 
 def test_server_is_healthy_when_start_returns_and_gone_when_stop_does():
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/"
-    server = ChildServer([sys.executable, "-c", SLOW_STARTER, str(port)], {}, [Check(url)])
-    server.start()
-    try:
-        assert httpx.get(url).status_code == 200
+    with running(python(SLOW_STARTER)) as server:
+        assert httpx.get(url_of(server)).status_code == 200
         assert psutil.Process(server.pid).is_running()
-    finally:
-        server.stop()
     assert not psutil.pid_exists(server.pid)
     server.stop()  # once more does no harm
 
 
-def test_killed_server_is_gone_and_a_running_one_is_replaced_by_a_start(tmp_path):
-    server = file_server(tmp_path)
-    server.start()
-    try:
-        killed = server.pid
-        server.kill()
-        assert not psutil.pid_exists(killed)
-        server.kill()  # once more does no harm
-        server.start()
-        replaced = server.pid
-        server.start()
-        assert len({killed, replaced, server.pid}) == 3
-        assert not psutil.pid_exists(replaced)
-        assert first_problem(server._checks) is None
-    finally:
-        server.stop()
+def test_killed_server_is_gone_and_a_running_one_is_replaced_by_a_start(file_server):
+    killed = file_server.pid
+    file_server.kill()
+    assert not psutil.pid_exists(killed)
+    file_server.kill()  # once more does no harm
+    file_server.start()
+    replaced = file_server.pid
+    file_server.start()
+    assert len({killed, replaced, file_server.pid}) == 3
+    assert not psutil.pid_exists(replaced)
+    assert first_problem(file_server._checks) is None
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_process_that_a_server_started_ends_with_it(how):
-    port = free_port()
-    server = ChildServer([sys.executable, "-c", WITH_CHILD, str(port)], {}, [Check(f"http://127.0.0.1:{port}/")])
-    server.start()
-    try:
+    with running(python(WITH_CHILD)) as server:
         started = psutil.Process(server.pid).children()
         getattr(server, how)()
         assert_gone(started)
-    finally:
-        server.stop()
 
 
 def test_server_that_ends_at_once_is_unavailable_with_what_it_said_last_but_not_its_secret():
@@ -187,15 +187,10 @@ def test_program_that_cannot_be_run_is_unavailable(tmp_path):
         ChildServer([str(broken)], {}, [Check(f"http://127.0.0.1:{free_port()}/")]).start()
 
 
-def test_end_of_a_server_that_is_waited_for_is_unavailable(tmp_path):
-    server = file_server(tmp_path)
-    server.start()
-    os.kill(server.pid, signal.SIGKILL)
-    try:
-        with pytest.raises(Unavailable, match="ended by itself"):
-            server.run_to_end()
-    finally:
-        server.stop()
+def test_end_of_a_server_that_is_waited_for_is_unavailable(file_server):
+    os.kill(file_server.pid, signal.SIGKILL)
+    with pytest.raises(Unavailable, match="ended by itself"):
+        file_server.run_to_end()
 
 
 def test_server_sees_nothing_of_our_environment_but_what_it_needs(monkeypatch):
@@ -215,17 +210,13 @@ def test_secret_that_the_cut_of_the_log_halves_is_not_shown_in_part():
     assert not re.search("[0-9]x", str(caught.value))
 
 
-def test_check_finds_the_pattern_in_the_answer(tmp_path):
+def test_check_finds_the_pattern_in_the_answer(file_server, tmp_path):
     (tmp_path / "health").write_text("status:\nok")
-    server = file_server(tmp_path)
-    server.start()
-    url = server._checks[0].url
-    try:
-        assert first_problem([Check(url), Check(f"{url}health", "status.*ok")]) is None
-        assert first_problem([Check(url), Check(f"{url}health", "bad")]) == f"{url}health does not say 'bad'"
-        assert first_problem([Check(f"{url}absent")]) == f"{url}absent answers 404"
-    finally:
-        server.stop()
+    url = url_of(file_server)
+    assert first_problem([Check(url), Check(f"{url}health", "status.*ok")]) is None
+    assert first_problem([Check(url), Check(f"{url}health", "bad")]) == f"{url}health does not say 'bad'"
+    assert first_problem([Check(f"{url}absent")]) == f"{url}absent answers 404"
+    file_server.stop()
     assert str(first_problem([Check(url)])).startswith(f"{url} does not answer: ")
 
 
@@ -245,15 +236,11 @@ def test_program_is_found_on_path_before_the_built_one(tmp_path, monkeypatch):
         require_program("a-server")
 
 
-def test_port_that_is_taken_is_refused_by_its_number(tmp_path):
-    server = file_server(tmp_path)
-    server.start()
-    try:
-        port = httpx.URL(server._checks[0].url).port
-        with pytest.raises(InvalidInput, match=f"port {port} of 127.0.0.1 cannot be listened on"):
-            free_port(port)
-    finally:
-        server.stop()
+def test_port_that_is_taken_is_refused_by_its_number(file_server):
+    port = httpx.URL(url_of(file_server)).port
+    with pytest.raises(InvalidInput, match=f"port {port} of 127.0.0.1 cannot be listened on"):
+        free_port(port)
+    file_server.stop()
     assert free_port(port) == port
 
 

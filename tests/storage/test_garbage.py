@@ -2,7 +2,8 @@ import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sample_artifacts import DATASET, LISTS, MODEL, SPLIT, contents, forge_manifest, problems, publish, publish_lineage
@@ -19,30 +20,33 @@ from storage.manifest import FileEntry
 from storage.protocol import Store
 
 ALL_ARE_OLD = DEFAULT_AGE + timedelta(minutes=5)
+ORIGIN: dict[str, Any] = {"inputs": {}, "parameters": {}, "code_version": "", "counts": {}}
 
 
-class Meddled:
-    """A store in which something else happens, once, right before a call of one verb."""
+@pytest.fixture
+def happen(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what makes something happen, once, right before a call of one verb of the store."""
 
-    def __init__(self, store: Store, verb: str, meddle: Callable[[], object]) -> None:
-        self._store, self._verb, self._meddle, self._is_done = store, verb, meddle, False
+    def happen_before(verb: str, meddle: Callable[[], object]) -> None:
+        call, meddling = getattr(store, verb), iter([meddle])
 
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._store, name)
-        if name != self._verb:
-            return found
+        def meddled(*arguments: Any) -> Any:
+            for do in meddling:
+                do()
+            return call(*arguments)
 
-        def meddled(*arguments: Any, **options: Any) -> Any:
-            if not self._is_done:
-                self._is_done = True
-                self._meddle()
-            return found(*arguments, **options)
+        monkeypatch.setattr(store, verb, meddled)
 
-        return meddled
+    return happen_before
 
 
-def meddled(store: Store, verb: str, meddle: Callable[[], object]) -> Store:
-    return cast("Store", Meddled(store, verb, meddle))
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with one file."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "part").write_bytes(b"content")
+    return folder
 
 
 def collect(store: Store, *, remove: bool = True) -> Garbage:
@@ -97,15 +101,10 @@ def test_orphans_are_found_with_their_size_and_age_and_left_where_they_are(store
 def test_orphans_are_removed_if_asked_and_nothing_else(store):
     publish(store, "models", "1f3a")
     before = contents(store)
-    for key in ("models/1f3a/part", "models/1f3a/set-0123456789abcdef/part", "models/1f3b/half", "raw/0/half"):
+    orphans = ["models/1f3a/part", "models/1f3a/set-0123456789abcdef/part", "models/1f3b/half", "raw/0/half"]
+    for key in orphans:
         store.create(key, b"half")
-    found = collect(store)
-    assert keys(found) == [
-        "models/1f3a/part",
-        "models/1f3a/set-0123456789abcdef/part",
-        "models/1f3b/half",
-        "raw/0/half",
-    ]
+    assert keys(collect(store)) == orphans
     assert contents(store) == before
     assert collect(store).orphans == []
 
@@ -206,51 +205,39 @@ def test_while_the_pointer_cannot_be_read_no_model_without_a_manifest_is_garbage
     assert "the pointer to the champion may name it" in found.left_alone["models/1f3a"]
 
 
-def test_what_a_writer_adopts_at_the_last_moment_stays(store, tmp_path):
-    (tmp_path / "set").mkdir()
-    (tmp_path / "set" / "part").write_bytes(b"content")
+def test_what_a_writer_adopts_at_the_last_moment_stays(store, folder, happen):
     store.create("models/1f3a/part", b"content")
     before = wait_for_the_clock(store, "models/1f3a/part")
-
-    def adopt() -> None:
-        artifacts.add_files(store, "models", "1f3a", tmp_path / "set")
-
-    found = collect_garbage(meddled(store, "written_at", adopt), remove=True, now=before + DEFAULT_AGE)
+    happen("written_at", lambda: artifacts.add_files(store, "models", "1f3a", folder))
+    found = collect_garbage(store, remove=True, now=before + DEFAULT_AGE)
     assert (keys(found), found.n_young) == ([], 1)
     assert contents(store) == {"models/1f3a/part": b"content"}
 
 
-def test_a_manifest_that_appears_after_the_listing_saves_its_files(store, tmp_path):
-    (tmp_path / "part").write_bytes(b"content")
+def test_a_manifest_that_appears_after_the_listing_saves_its_files(store, folder, happen):
     for name in ("a", "b", "c"):
         store.create(f"models/1f3a/{name}", b"content")
-    files = [FileEntry(name, 7, file_sha256(tmp_path / "part")) for name in ("b", "c")]
-
-    def seal() -> None:
-        artifacts.seal(store, "models", "1f3a", inputs={}, parameters={}, code_version="", files=files, counts={})
-
-    found = collect(meddled(store, "delete", seal))
+    files = [FileEntry(name, 7, file_sha256(folder / "part")) for name in ("b", "c")]
+    happen("delete", lambda: artifacts.seal(store, "models", "1f3a", files=files, **ORIGIN))
+    found = collect(store)
     assert keys(found) == ["models/1f3a/a"]
     assert found.left_alone == {"models/1f3a": "its manifest was written at the same time; collect again"}
     assert problems(store) == []
 
 
-def test_a_writer_whose_files_were_taken_cannot_seal_and_begins_anew(store, tmp_path):
-    (tmp_path / "set").mkdir()
-    (tmp_path / "set" / "part").write_bytes(b"content")
-    origin: dict[str, Any] = {"inputs": {}, "parameters": {}, "code_version": "", "counts": {}}
-    files = artifacts.add_files(store, "models", "1f3a", tmp_path / "set")
+def test_a_writer_whose_files_were_taken_cannot_seal_and_begins_anew(store, folder):
+    files = artifacts.add_files(store, "models", "1f3a", folder)
     collect(store)
     with pytest.raises(ObjectNotFound, match="part does not exist; add it before its artifact is sealed"):
-        artifacts.seal(store, "models", "1f3a", files=files, **origin)
-    artifacts.publish(store, "models", "1f3a", tmp_path / "set", **origin)
+        artifacts.seal(store, "models", "1f3a", files=files, **ORIGIN)
+    artifacts.publish(store, "models", "1f3a", folder, **ORIGIN)
     assert problems(store) == []
 
 
-def test_an_object_that_is_gone_before_its_turn_is_no_orphan(store):
+def test_an_object_that_is_gone_before_its_turn_is_no_orphan(store, happen):
     store.create("models/1f3a/half", b"half")
-    found = collect(meddled(store, "written_at", lambda: store.delete("models/1f3a/half")))
-    assert keys(found) == []
+    happen("written_at", lambda: store.delete("models/1f3a/half"))
+    assert keys(collect(store)) == []
 
 
 def test_leftovers_of_dead_writers_are_found_and_removed_if_asked(tmp_path):

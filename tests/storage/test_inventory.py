@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import pytest
 from sample_artifacts import DATASET, LINEAGE, MODEL, NAMES, RAW, SPLIT, forge_manifest, publish, publish_lineage
 from test_ages import moment, renew_until_later
@@ -60,26 +62,16 @@ def test_a_broken_manifest_says_why_and_hides_no_other(store, text):
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), PermissionError(13, "Permission denied")])
-def test_a_manifest_that_the_medium_does_not_give_is_broken(error, monkeypatch):
-    store = MemoryStore("failing")
+def test_a_manifest_that_the_medium_does_not_give_is_broken(store, error, monkeypatch):
     publish(store, "models", "aaaa")
-
-    def fail(key: str, limit_bytes: int) -> bytes:
-        raise error
-
-    monkeypatch.setattr(store, "read", fail)
+    monkeypatch.setattr(store, "read", Mock(side_effect=error))
     (found,) = list_artifacts(store)
     assert str(error.strerror) in str(found.manifest)
 
 
-def test_a_store_that_does_not_answer_is_not_taken_for_a_broken_one(monkeypatch):
-    store = MemoryStore("failing")
+def test_a_store_that_does_not_answer_is_not_taken_for_a_broken_one(store, monkeypatch):
     publish(store, "models", "aaaa")
-
-    def fail(key: str, limit_bytes: int) -> bytes:
-        raise Unavailable("the server is gone")
-
-    monkeypatch.setattr(store, "read", fail)
+    monkeypatch.setattr(store, "read", Mock(side_effect=Unavailable("the server is gone")))
     with pytest.raises(Unavailable):
         list(list_artifacts(store))
 

@@ -98,45 +98,40 @@ def test_versions_do_not_hang_on_the_tick_of_the_file_system(tmp_path, monkeypat
     assert (tmp_path / "a").stat().st_mtime_ns == 1_700_000_000_123_456_789
 
 
-def test_writes_sync_the_bytes_before_and_the_names_after(tmp_path, monkeypatch):
-    store = LocalStore(tmp_path)
-    synced: list[tuple[str, bytes | None]] = []
-    sync = os.fsync
+@pytest.fixture
+def synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes | None]]:
+    """Return the path of each sync, and what ``models/1/x`` of the store held right before it."""
+    found: list[tuple[str, bytes | None]] = []
+    sync, watched = os.fsync, tmp_path / "store" / "models" / "1" / "x"
 
     def watch(descriptor: int) -> None:
-        path = Path(f"/proc/self/fd/{descriptor}").readlink()
-        now = tmp_path / "models" / "x"
-        synced.append((path.relative_to(tmp_path).parts[0], now.read_bytes() if now.exists() else None))
+        path = Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(tmp_path)
+        found.append((path.as_posix(), watched.read_bytes() if watched.exists() else None))
         sync(descriptor)
 
-    (tmp_path / ".tmp").mkdir()
-    (tmp_path / "models").mkdir()
     monkeypatch.setattr(os, "fsync", watch)
-    version = store.create("models/x", b"1").version
-    store.replace("models/x", b"2", version)
-    assert synced == [(".tmp", None), ("models", b"1"), (".tmp", b"1"), ("models", b"2")]
+    return found
+
+
+def test_writes_sync_the_bytes_before_and_the_names_after(tmp_path, synced):
+    store = LocalStore(tmp_path / "store")
+    for folder in (".tmp", "models/1"):
+        (tmp_path / "store" / folder).mkdir(parents=True)
+    version = store.create("models/1/x", b"1").version
+    store.replace("models/1/x", b"2", version)
+    steps = [(path.split("/")[1], content) for path, content in synced]
+    assert steps == [(".tmp", None), ("models", b"1"), (".tmp", b"1"), ("models", b"2")]
     synced.clear()
     with pytest.raises(ObjectExists):
-        store.create("models/x", b"3")
-    assert synced == [("models", b"2")]
-    store.delete("models/x")
-    assert synced[1:] == [("models", None)]
+        store.create("models/1/x", b"3")
+    assert synced == [("store/models/1", b"2")]
+    store.delete("models/1/x")
+    assert synced[1:] == [("store/models/1", None)]
 
 
-def test_new_folders_are_durable_before_the_object_is(tmp_path, monkeypatch):
-    store = LocalStore(tmp_path / "store")
-    synced: set[str] = set()
-    sync = os.fsync
-
-    def watch(descriptor: int) -> None:
-        path = Path(f"/proc/self/fd/{descriptor}").readlink()
-        if not (tmp_path / "store" / "models" / "1" / "x").exists():
-            synced.add(path.relative_to(tmp_path).as_posix())
-        sync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", watch)
-    store.create("models/1/x", b"")
-    assert {".", "store", "store/models"} <= synced
+def test_new_folders_are_durable_before_the_object_is(tmp_path, synced):
+    LocalStore(tmp_path / "store").create("models/1/x", b"")
+    assert {".", "store", "store/models"} <= {path for path, content in synced if content is None}
 
 
 def test_no_temporary_file_outlives_a_refused_write(tmp_path):

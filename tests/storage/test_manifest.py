@@ -138,20 +138,19 @@ def test_parse_manifest_undoes_to_bytes(manifest):
             set_file("size_bytes", 2**63),
             r"files\[1\]\.size_bytes is 9223372036854775808; expected less than or equal to 9223372036854775807",
         ),
-        (set_file("size_bytes", True), r"files\[1\]\.size_bytes is True; expected a valid integer"),
-        (set_file("size_bytes", 5.0), r"files\[1\]\.size_bytes is 5.0; expected a valid integer"),
-        (set_file("size_bytes", "5"), r"files\[1\]\.size_bytes is '5'; expected a valid integer"),
-        (set_file("sha256", DIGEST[1:]), r"files\[1\]\.sha256 is .*; expected text of pattern"),
-        (set_file("sha256", DIGEST + "\n"), r"files\[1\]\.sha256 is .*; expected text of pattern"),
-        (set_file("sha256", DIGEST.upper()), r"files\[1\]\.sha256 is .*; expected text of pattern"),
+        *(
+            (set_file("size_bytes", size), rf"files\[1\]\.size_bytes is {size!r}; expected a valid integer")
+            for size in (True, 5.0, "5")
+        ),
+        *(
+            (set_file("sha256", digest), r"files\[1\]\.sha256 is .*; expected text of pattern")
+            for digest in (DIGEST[1:], DIGEST + "\n", DIGEST.upper())
+        ),
         (set_file("path", None), r"files\[1\]\.path is None; expected a valid string"),
-        (set_file("path", ""), r"files\[1\]\.path: "),
-        (set_file("path", "/etc/passwd"), r"files\[1\]\.path: "),
-        (set_file("path", "../1f3b/train.parquet"), r"files\[1\]\.path: "),
-        (set_file("path", "a/../../x"), r"files\[1\]\.path: "),
-        (set_file("path", ".tmp/x"), r"files\[1\]\.path: "),
-        (set_file("path", "a\0"), r"files\[1\]\.path: "),
-        (set_file("path", "a\\b"), r"files\[1\]\.path: "),
+        *(
+            (set_file("path", path), r"files\[1\]\.path: ")
+            for path in ("", "/etc/passwd", "../1f3b/train.parquet", "a/../../x", ".tmp/x", "a\0", "a\\b")
+        ),
         (set_paths("a", "a"), "files names 'a' twice"),
         (set_paths("a", f"set-{DIGEST[:16]}/a"), "files names 'a' twice"),
         (set_paths("b", "a"), "files is not ordered by path; expected 'a' first"),

@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -12,50 +13,34 @@ from storage.opening import open_store
 from storage.protocol import ObjectInfo, Store
 
 EVIL_KEYS = [
-    "",
-    "/",
-    "/etc/passwd",
-    "a/",
-    "a//b",
-    ".",
-    "..",
-    "../outside",
-    "a/../b",
-    "a/./b",
-    ".hidden",
-    "a/.tmp/b",
-    "a b",
-    "a\\b",
-    "a\nb",
-    "a\0b",
-    "é",
-    "models/a%2f..%2fetc",
-    "models/\uff0e\uff0e/a",
-    "models/a ",
-    "\\\\server\\share\\a",
-    "a" * 256,
-    "/".join(["abcdefgh"] * 101),
+    *("", "/", "/etc/passwd", "a/", "a//b"),  # an empty part
+    *(".", "..", "../outside", "a/../b", "a/./b", ".hidden", "a/.tmp/b"),  # a part that begins with a dot
+    *(
+        "a b",
+        "models/a ",
+        "a\nb",
+        "a\0b",
+        "a\\b",
+        "\\\\server\\share\\a",
+    ),  # a character that some system reads its own way
+    *("é", "models/a%2f..%2fetc", "models/\uff0e\uff0e/a"),  # what may be taken for another key
+    *("a" * 256, "/".join(["abcdefgh"] * 101)),  # too long
 ]
 
 
 def in_threads(work: Callable[[int], object], n_threads: int) -> list[object]:
     """Run the work at once in several threads; a thread's error becomes its result."""
     start = threading.Barrier(n_threads)
-    results: list[object] = [None] * n_threads
 
-    def run(number: int) -> None:
+    def run(number: int) -> object:
         start.wait()
         try:
-            results[number] = work(number)
+            return work(number)
         except (ObjectExists, VersionConflict) as error:
-            results[number] = error
+            return error
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(n_threads)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
+    with ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(run, range(n_threads)))
 
 
 def test_create_stores_bytes(store):
@@ -130,20 +115,14 @@ def test_versions_of_quick_replacements_all_differ(store):
 def test_replace_loses_no_update_of_many_writers(store, store_uri):
     store.replace("counter", b"0", None)
 
-    def add_ten(_: int) -> int:
-        own = open_store(store_uri)
-        n_conflicts = 0
-        for _ in range(10):
-            while True:
-                info = own.head("counter")
-                assert info is not None
-                try:
-                    own.replace("counter", b"%d" % (int(own.read("counter")) + 1), info.version)
-                except VersionConflict:
-                    n_conflicts += 1
-                else:
-                    break
-        return n_conflicts
+    def add_ten(_: int) -> None:
+        own, n_added = open_store(store_uri), 0
+        while n_added < 10:
+            info = own.head("counter")
+            assert info is not None
+            with suppress(VersionConflict):
+                own.replace("counter", b"%d" % (int(own.read("counter")) + 1), info.version)
+                n_added += 1
 
     in_threads(add_ten, n_threads=4)
     assert store.read("counter") == b"40"
