@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
+from hypothesis import strategies as st
 
 from schema.items_by_user import ItemsByUser
 
@@ -20,6 +21,15 @@ def measure(ranked: list[int], relevant: set[int], k: int) -> dict[str, float]:
         "mrr": 1 / hits[0] if hits else 0.0,
         "map": sum(n_hits / rank for n_hits, rank in enumerate(hits, start=1)) / len(relevant),
     }
+
+
+def users_of(
+    n_items: int, longest: int, most_users: int, least_relevant: int = 1
+) -> st.SearchStrategy[list[tuple[list[int], set[int]]]]:
+    """Return a strategy for some users: of each a list without repeats, and the items that are relevant."""
+    items = st.integers(0, n_items - 1)
+    user = st.tuples(st.lists(items, max_size=longest, unique=True), st.sets(items, min_size=least_relevant))
+    return st.lists(user, min_size=1, max_size=most_users)
 
 
 def as_matrix(lists: Sequence[Sequence[int]], width: int = 6) -> np.ndarray:

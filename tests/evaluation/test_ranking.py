@@ -3,8 +3,7 @@ import importlib
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from oracles import as_matrix, as_table, measure
+from oracles import as_matrix, as_table, measure, users_of
 
 from evaluation import ranking
 from evaluation.ranking import (
@@ -62,13 +61,7 @@ def test_metrics_equal_ranx(ranx):
 
 
 @settings(deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.lists(st.integers(0, 8), max_size=6, unique=True), st.sets(st.integers(0, 8), min_size=1)),
-        min_size=1,
-        max_size=5,
-    )
-)
+@given(users_of(n_items=9, longest=6, most_users=5))
 def test_evaluate_ranking_equals_the_metric_of_each_list(users):
     lists, relevant = zip(*users, strict=True)
     scores = evaluate_ranking(as_matrix(lists, 6), as_table(relevant), range(1, 7))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import as_table, measure
+from oracles import as_table, measure, users_of
 
 from evaluation.segments import (
     score_item_segments,
@@ -107,13 +107,7 @@ def test_an_item_segment_counts_only_users_who_have_one_of_its_items_held_out():
 
 
 @settings(deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.lists(st.integers(0, 5), max_size=5, unique=True), st.sets(st.integers(0, 5))),
-        min_size=1,
-        max_size=6,
-    )
-)
+@given(users_of(n_items=6, longest=5, most_users=6, least_relevant=0))
 def test_item_segments_equal_their_definition(users):
     items = np.array([[*each, *[-1] * (5 - len(each))] for each, _ in users])
     found = score_item_segments(

@@ -74,16 +74,12 @@ def test_counts_are_those_of_the_parts_and_name_the_cold(interactions):
     assert (counts.test.n_cold_users, counts.test.n_cold_items) == (0, 1)
 
 
-def test_cold_users_of_a_time_split_are_counted():
-    table = make_table([(0, 0, 5, 1), (0, 1, 5, 2), (1, 0, 5, 86_400)])
-    options = SplitOptions(split="time", split_at=date(1970, 1, 2), validation_share=0.5)
-    assert split_interactions(table, options).counts.test.n_cold_users == 1
-
-
-def test_split_at_is_midnight_utc():
+def test_split_at_is_midnight_utc_and_users_who_come_later_are_cold():
     table = make_table([(0, 0, 5, 86_398), (0, 1, 5, 86_399), (1, 0, 5, 86_400)])
     options = SplitOptions(split="time", split_at=date(1970, 1, 2), validation_share=0.5)
-    assert split_interactions(table, options).test["timestamp"].to_pylist() == [86_400]
+    split = split_interactions(table, options)
+    assert split.test["timestamp"].to_pylist() == [86_400]
+    assert split.counts.test.n_cold_users == 1
 
 
 @pytest.mark.parametrize(
@@ -177,11 +173,6 @@ def test_pairs_named_for_two_parts_are_counted_and_rows_of_none_left_out(interac
     assert (split.counts.n_left_out, split.counts.n_leaked) == (4, 2)
 
 
-def test_files_without_named_pairs_say_what_to_do(interactions):
-    with pytest.raises(ValueError, match="Name the files with --split-validation-file and --split-test-file"):
-        split_interactions(interactions, SplitOptions(split="files"))
-
-
 def test_files_that_name_nothing_known_are_refused(interactions):
     with pytest.raises(ValueError, match=r"leaves 8 for train, 0 for validation and 0 for test.*name pairs"):
         split_interactions(interactions, SplitOptions(split="files"), named_pairs(None, [(9, 9)], [(9, 8)]))
@@ -195,9 +186,11 @@ def test_files_that_name_nothing_known_are_refused(interactions):
         ({"split": "time", "split_test_file": "test.csv"}, "Use --split files"),
         ({"split_train_file": "train.csv"}, "split_train_file is train.csv"),
         ({"split_validation_file": "v.csv"}, "split_validation_file is v.csv"),
+        ({"split": "files"}, "Name the files with --split-validation-file and --split-test-file"),
+        ({"leave_last_n": 2}, r"leaves 8 for train.*each user needs 5 interactions"),
     ],
 )
-def test_options_that_another_split_obeys_are_refused_and_not_ignored(interactions, values, message):
+def test_options_that_do_not_fit_the_split_or_the_data_are_refused_and_not_ignored(interactions, values, message):
     with pytest.raises(ValueError, match=message):
         split_interactions(interactions, SplitOptions(**values))
 
@@ -216,11 +209,6 @@ def test_some_missing_timestamps_are_refused_and_not_guessed(interactions):
     some = pa.concat_tables([interactions, make_table([(3, 0, 5, None)])])
     with pytest.raises(ValueError, match="1 have none"):
         split_interactions(some, SplitOptions())
-
-
-def test_a_split_that_leaves_a_part_empty_says_what_each_user_needs(interactions):
-    with pytest.raises(ValueError, match=r"leaves 8 for train.*each user needs 5 interactions"):
-        split_interactions(interactions, SplitOptions(leave_last_n=2))
 
 
 def test_an_empty_table_is_refused():

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import pytrec_eval
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from oracles import as_matrix, as_table
+from oracles import as_matrix, as_table, users_of
 
 from evaluation.ranking import evaluate_ranking
 from models.top_k import top_k
@@ -73,13 +72,7 @@ def test_metrics_equal_trec_eval_in_the_corners(corner):
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    st.lists(
-        st.tuples(st.lists(st.integers(0, 25), max_size=20, unique=True), st.sets(st.integers(0, 25), min_size=1)),
-        min_size=1,
-        max_size=4,
-    )
-)
+@given(users_of(n_items=26, longest=20, most_users=4))
 def test_metrics_equal_trec_eval_on_any_lists(users):
     lists, relevant = zip(*users, strict=True)
     assert_equal_to_trec(lists, relevant)

@@ -32,11 +32,8 @@ def test_odd_but_sane_ids_pass(column, value):
         (None, "user id is missing"),
         ("", "user id is blank"),
         (" \u3000\u00a0", "user id is blank"),
-        ("a\nb", "user id holds a control character"),
-        ("a\u2028b", "user id holds a control character"),
-        ("\x00", "user id holds a control character"),
-        ("x" * 257, "user id is longer than 256 characters"),
-        ("x" * 10_000, "user id is longer than 256 characters"),
+        *((value, "user id holds a control character") for value in ("a\nb", "a\u2028b", "\x00")),
+        *(("x" * length, "user id is longer than 256 characters") for length in (257, 10_000)),
     ],
 )
 def test_ids_that_are_no_ids_fail(value, reason):
@@ -47,15 +44,10 @@ def test_ids_that_are_no_ids_fail(value, reason):
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (1.0, None),
-        (3.5, None),
-        (5.0, None),
+        *((value, None) for value in (1.0, 3.5, 5.0)),
         (None, "rating is missing or NaN"),
         (float("nan"), "rating is missing or NaN"),
-        (float("inf"), "rating outside 1 to 5 (--min-rating, --max-rating)"),
-        (0.0, "rating outside 1 to 5 (--min-rating, --max-rating)"),
-        (-1.0, "rating outside 1 to 5 (--min-rating, --max-rating)"),
-        (5.5, "rating outside 1 to 5 (--min-rating, --max-rating)"),
+        *((value, "rating outside 1 to 5 (--min-rating, --max-rating)") for value in (float("inf"), 0.0, -1.0, 5.5)),
     ],
 )
 def test_ratings_must_be_within_bounds(value, reason):

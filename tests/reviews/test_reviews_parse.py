@@ -14,6 +14,7 @@ from schema.errors import InvalidInput
 
 JSON = Format("json", False, {"user": "u", "item": "i", "rating": "r"}, numeric=frozenset({"rating"}))
 CSV = Format("delimited", False, {"user": "1", "item": "2", "rating": "3"}, ("1", "2", "3"))
+TEXT_LAST = Format("delimited", False, {"user": "1", "item": "2"}, ("1", "2", "3"))
 GOOD = {"json": b'{"u": "A", "i": "B", "r": 4}', "delimited": b"A,B,4"}
 
 
@@ -95,8 +96,7 @@ def test_broken_csv_line_is_rejected_and_its_neighbours_kept(read, line, reason)
 
 
 def test_open_quote_in_the_very_last_line_is_rejected(read):
-    text_last = Format("delimited", False, {"user": "1", "item": "2"}, ("1", "2", "3"))
-    rows, rejected = read(b'A,B,"fine"\nA",B,"open\n', text_last)
+    rows, rejected = read(b'A,B,"fine"\nA",B,"open\n', TEXT_LAST)
     assert [row[0] for row in rows] == [1]
     assert [row[:2] for row in rejected] == [(2, "not valid CSV: a quote is never closed")]
 
@@ -109,8 +109,7 @@ def test_lines_with_two_objects_do_not_make_up_for_objects_over_two_lines(read):
 
 
 def test_lines_with_two_rows_do_not_make_up_for_rows_over_two_lines(read):
-    text_last = Format("delimited", False, {"user": "1", "item": "2"}, ("1", "2", "3"))
-    rows, rejected = read(b'A,B,4\rC,D,5\nA",B,"\n5"x"\n', text_last)
+    rows, rejected = read(b'A,B,4\rC,D,5\nA",B,"\n5"x"\n', TEXT_LAST)
     assert rows == []
     assert [row[0] for row in rejected] == [1, 2, 3]
 

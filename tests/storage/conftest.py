@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers import set_variables
@@ -78,3 +79,20 @@ def artifact_folder(tmp_path: Path) -> Path:
     (folder / "metadata.json").write_text('{"rank": 8}\n')
     (folder / "metrics.json").write_bytes(b"")
     return folder
+
+
+@pytest.fixture
+def happen(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what makes something happen, once, right before a call of one verb of the store, with its arguments."""
+
+    def happen_before(verb: str, meddle: Callable[..., object]) -> None:
+        call, meddling = getattr(store, verb), iter([meddle])
+
+        def meddled(*arguments: Any) -> Any:
+            for do in meddling:
+                do(*arguments)
+            return call(*arguments)
+
+        monkeypatch.setattr(store, verb, meddled)
+
+    return happen_before

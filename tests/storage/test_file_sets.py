@@ -1,5 +1,3 @@
-from typing import BinaryIO
-
 import pytest
 from sample_artifacts import contents, replace_object
 
@@ -9,36 +7,20 @@ from storage import layout
 from storage.artifacts import add_files
 from storage.manifest import FileEntry
 from storage.memory import MemoryStore
-from storage.protocol import ObjectInfo
 
 NAMES = ["als_model/itemFactors/part-00000", "als_model/metadata", "metadata.json", "metrics.json"]
 
 
 class Observed(MemoryStore):
-    """A store that tells what was renewed, and from which someone takes an object away at a bad moment."""
+    """A store that tells what was renewed."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(self) -> None:
+        super().__init__("observed")
         self.renewed: list[str] = []
-        self.taken_away_before = ""
-
-    def head(self, key: str) -> ObjectInfo | None:
-        self._take_away("head", key)
-        return super().head(key)
-
-    def open(self, key: str) -> BinaryIO:
-        self._take_away("open", key)
-        return super().open(key)
 
     def renew(self, key: str) -> None:
-        self._take_away("renew", key)
         super().renew(key)
         self.renewed.append(key)
-
-    def _take_away(self, verb: str, key: str) -> None:
-        if verb == self.taken_away_before:
-            self.taken_away_before = ""
-            self.delete(key)
 
 
 def test_add_files_puts_every_file_under_its_relative_path(store, artifact_folder):
@@ -51,7 +33,7 @@ def test_add_files_puts_every_file_under_its_relative_path(store, artifact_folde
 
 
 def test_add_files_makes_what_it_adopts_count_as_new(artifact_folder):
-    store = Observed("observed")
+    store = Observed()
     add_files(store, "models", "1f3a", artifact_folder)
     assert store.renewed == []
     store.delete("models/1f3a/metadata.json")
@@ -60,17 +42,16 @@ def test_add_files_makes_what_it_adopts_count_as_new(artifact_folder):
 
 
 def test_add_files_leaves_the_age_of_another_writers_bytes(artifact_folder):
-    store = Observed("observed")
+    store = Observed()
     store.create("models/1f3a/als_model/itemFactors/part-00000", b"FACTORS")
     add_files(store, "models", "1f3a", artifact_folder)
     assert store.renewed == []
 
 
 @pytest.mark.parametrize("verb", ["head", "open", "renew"])
-def test_add_files_stores_anew_what_is_taken_away_while_it_is_adopted(artifact_folder, verb):
-    store = Observed("observed")
+def test_add_files_stores_anew_what_is_taken_away_while_it_is_adopted(store, artifact_folder, verb, happen):
     first = add_files(store, "models", "1f3a", artifact_folder)
-    store.taken_away_before = verb
+    happen(verb, store.delete)
     assert add_files(store, "models", "1f3a", artifact_folder) == first
     assert contents(store) == {f"models/1f3a/{name}": (artifact_folder / name).read_bytes() for name in NAMES}
 

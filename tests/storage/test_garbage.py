@@ -1,6 +1,5 @@
 import os
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,23 +20,6 @@ from storage.protocol import Store
 
 ALL_ARE_OLD = DEFAULT_AGE + timedelta(minutes=5)
 ORIGIN: dict[str, Any] = {"inputs": {}, "parameters": {}, "code_version": "", "counts": {}}
-
-
-@pytest.fixture
-def happen(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return what makes something happen, once, right before a call of one verb of the store."""
-
-    def happen_before(verb: str, meddle: Callable[[], object]) -> None:
-        call, meddling = getattr(store, verb), iter([meddle])
-
-        def meddled(*arguments: Any) -> Any:
-            for do in meddling:
-                do()
-            return call(*arguments)
-
-        monkeypatch.setattr(store, verb, meddled)
-
-    return happen_before
 
 
 @pytest.fixture
@@ -208,7 +190,7 @@ def test_while_the_pointer_cannot_be_read_no_model_without_a_manifest_is_garbage
 def test_what_a_writer_adopts_at_the_last_moment_stays(store, folder, happen):
     store.create("models/1f3a/part", b"content")
     before = wait_for_the_clock(store, "models/1f3a/part")
-    happen("written_at", lambda: artifacts.add_files(store, "models", "1f3a", folder))
+    happen("written_at", lambda _: artifacts.add_files(store, "models", "1f3a", folder))
     found = collect_garbage(store, remove=True, now=before + DEFAULT_AGE)
     assert (keys(found), found.n_young) == ([], 1)
     assert contents(store) == {"models/1f3a/part": b"content"}
@@ -218,7 +200,7 @@ def test_a_manifest_that_appears_after_the_listing_saves_its_files(store, folder
     for name in ("a", "b", "c"):
         store.create(f"models/1f3a/{name}", b"content")
     files = [FileEntry(name, 7, file_sha256(folder / "part")) for name in ("b", "c")]
-    happen("delete", lambda: artifacts.seal(store, "models", "1f3a", files=files, **ORIGIN))
+    happen("delete", lambda _: artifacts.seal(store, "models", "1f3a", files=files, **ORIGIN))
     found = collect(store)
     assert keys(found) == ["models/1f3a/a"]
     assert found.left_alone == {"models/1f3a": "its manifest was written at the same time; collect again"}
@@ -236,7 +218,7 @@ def test_a_writer_whose_files_were_taken_cannot_seal_and_begins_anew(store, fold
 
 def test_an_object_that_is_gone_before_its_turn_is_no_orphan(store, happen):
     store.create("models/1f3a/half", b"half")
-    happen("written_at", lambda: store.delete("models/1f3a/half"))
+    happen("written_at", store.delete)
     assert keys(collect(store)) == []
 
 

@@ -47,6 +47,13 @@ def add_model(places: PlaceOptions, name: str, model: str = "popularity", **abou
     return publish(places, layout.MODELS, name, inputs, parameters=parameters)
 
 
+def add_models(places: PlaceOptions, **written_at: float) -> None:
+    """Publish models whose manifests were written so many seconds after 1970."""
+    for name, moment in written_at.items():
+        add_model(places, name)
+        os.utime(Path(places.store_uri) / layout.manifest_key(layout.MODELS, name), (moment, moment))
+
+
 def serve(places: PlaceOptions, *names: str) -> None:
     for name in names:
         store = places.open_store()
@@ -59,17 +66,13 @@ def challenge(places: PlaceOptions, model_id: str | None = None) -> Challenge:
 
 
 def test_the_newest_model_is_the_challenger_where_none_is_named(places):
-    for name, moment in (("b", 1e9), ("c", 3e9), ("a", 2e9)):
-        add_model(places, name)
-        os.utime(Path(places.store_uri) / layout.manifest_key(layout.MODELS, name), (moment, moment))
+    add_models(places, b=1e9, c=3e9, a=2e9)
     assert challenge(places).challenger.id == "c"
     assert challenge(places, "b").challenger.id == "b"
 
 
 def test_a_model_that_was_left_by_a_rollback_is_not_the_challenger_again(places):
-    for name, moment in (("old", 1e9), ("refused", 2e9), ("left", 3e9)):
-        add_model(places, name)
-        os.utime(Path(places.store_uri) / layout.manifest_key(layout.MODELS, name), (moment, moment))
+    add_models(places, old=1e9, refused=2e9, left=3e9)
     serve(places, "old", "left", "old")
     assert challenge(places).challenger.id == "refused"
     serve(places, "refused")
