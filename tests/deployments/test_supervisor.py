@@ -48,9 +48,6 @@ class AtWork(Check):
         return None if Path(self.url).exists() else "not yet"
 
 
-WAITING = Service("waiting", (sys.executable, "-c", "import time; time.sleep(600)"), (AtWork(url="/"),))
-
-
 @pytest.mark.parametrize(("ends_children_first", "said"), [(True, "ended in order"), (False, "at work")])
 def test_work_ends_before_what_watches_over_it_where_that_is_asked_for(tmp_path, *, ends_children_first, said):
     told = tmp_path / "told"
@@ -76,8 +73,9 @@ def test_service_that_cannot_be_started_again_now_is_started_later(tmp_path, mon
 
     monkeypatch.setattr(supervisor_module, "start_service", start_the_fourth_time)
     monkeypatch.setattr(supervisor_module, "FIRST_BACKOFF_SECONDS", 0.1)
+    service = Service("waiting", (sys.executable, "-c", "import time; time.sleep(600)"), (AtWork(url="/"),))
     healthy = threading.Event()
-    supervisor = Supervisor([WAITING], tmp_path, {}, lambda states: healthy.set() if is_up_again(states) else None)
+    supervisor = Supervisor([service], tmp_path, {}, lambda states: healthy.set() if is_up_again(states) else None)
     supervisor.start()
     process = supervisor.states()[0].process
     assert process
@@ -127,7 +125,8 @@ def test_full_disk_does_not_end_a_stack_that_runs(tmp_path, monkeypatch):
             raise OutOfSpace("the disk is full")
         n_written += 1
 
-    monkeypatch.setattr(supervisor_module, "services", lambda _: [WAITING])
+    waiting = Service("waiting", (sys.executable, "-c", "import time; time.sleep(600)"), (AtWork(url="/"),))
+    monkeypatch.setattr(supervisor_module, "services", lambda _: [waiting])
     monkeypatch.setattr(StackState, "write", write)
     placement = place_on_this_machine(StackSettings(_env_file=None, folder=tmp_path, minio_folder=tmp_path / "minio"))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}

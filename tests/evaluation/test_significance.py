@@ -51,21 +51,18 @@ def test_the_other_way_round_everything_is_negated():
 
 
 @pytest.mark.parametrize(
-    ("values", "other", "p"),
-    [([0.5, 0.2], [0.5, 0.2], 1.0), ([0.5, 0.25], [0.25, 0.0], 0.0), ([1.0], [0.0], 1.0)],
-    ids=["equal for all", "differs by the same for all", "one user"],
+    ("values", "other", "expected"),
+    [
+        ([0.5, 0.2], [0.5, 0.2], (0.0, 1.0, "no difference shown")),
+        ([0.5, 0.25], [0.25, 0.0], (0.25, 0.0, "better")),
+        ([1.0], [0.0], (1.0, 1.0, "no difference shown")),
+        ([0.1 + 0.2] * 40, [0.3] * 40, (0.0, 1.0, "no difference shown")),
+    ],
+    ids=["equal for all", "differs by the same for all", "one user", "differs by rounding"],
 )
-def test_p_value_without_variance(values, other, p):
-    assert compare(values, other).p_value == p
-
-
-def test_one_user_shows_no_difference():
-    assert compare([1.0], [0.0]).outcome == "no difference shown"
-
-
-def test_sums_that_differ_by_rounding_are_no_difference():
-    result = compare([0.1 + 0.2] * 40, [0.3] * 40)
-    assert (result.difference, result.p_value, result.outcome) == (0.0, 1.0, "no difference shown")
+def test_difference_and_p_value_without_variance(values, other, expected):
+    result = compare(values, other)
+    assert (result.difference, result.p_value, result.outcome) == expected
 
 
 @pytest.mark.parametrize(
