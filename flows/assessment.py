@@ -124,7 +124,8 @@ class Assessment:
                 f"input gives {lineage.dataset.id}. Leave --as-is out to fit its parameters to these reviews."
             )
         tested = self._test(split, rivals)
-        as_is = score.submit(places, split, model, candidate, PART, self.evaluation).result()
+        as_it_is = score.with_options(task_run_name=f"score models/{model.id} as it is on {PART}")
+        as_is = as_it_is.submit(places, split, model, candidate, PART, self.evaluation).result()
         return [*tested, Scored(candidate, model, as_is)], [look_for_leaks(places, split, model)]
 
     def _test_lists(self, lineage: Lineage, subject: SubjectOptions) -> tuple[list[Scored], list[Finding]]:

@@ -17,7 +17,7 @@ from schema.errors import CorruptObject
 from schema.options import FrozenModel
 from storage import layout
 from storage.artifacts import entry
-from storage.champion import read_history
+from storage.champion import champion_id
 from storage.copying import artifacts_to_copy, copy_artifacts
 from storage.garbage import DEFAULT_AGE, LEAST_AGE, collect_garbage
 from storage.inventory import Artifact, find_artifact, find_report, lineage, list_artifacts
@@ -209,7 +209,7 @@ def copy(choice: OneChoice, destination: CopyChoice, places: PlaceOptions) -> di
 def _champion(store: Store) -> tuple[str | None, str | None]:
     """Return the id of the champion, and why it cannot be told."""
     try:
-        return read_history(store).champion_id, None
+        return champion_id(store), None
     except CorruptObject as error:
         return None, str(error)
 

@@ -146,7 +146,7 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
     except _GZIP_ERRORS as error:
         raise InvalidInput(_damaged(path, error)) from error
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}. Expected a reviews file.") from error
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}. Expected a file that may be read.") from error
     except OSError as error:
         if error.errno is not None:  # from the disk, not from the data
             raise

@@ -6,9 +6,7 @@ newest first, whose first entry says the same as the record: one object, so that
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any, NamedTuple
 
 from schema.errors import CorruptObject, ObjectNotFound, VersionConflict
 from storage import canonical, layout
@@ -34,9 +32,6 @@ class ChampionTerm:
     promoted_at: str | None = None
     reason: str | None = None
     promotion: str | None = None
-
-
-_TERMS = TypeAdapter(tuple[ChampionTerm, ...])
 
 
 class ChampionHistory(NamedTuple):
@@ -69,6 +64,16 @@ def read_champion(store: Store) -> tuple[dict[str, object] | None, str | None]:
     return canonical.decode_object(data, store.locate(layout.CHAMPION)), info.version
 
 
+def champion_id(store: Store) -> str | None:
+    """Return the id of the model that serves, or None if none does.
+
+    Raises:
+        CorruptObject: If the record is not a JSON object that names a model.
+    """
+    record, _ = read_champion(store)
+    return None if record is None else _term(record, store.locate(layout.CHAMPION)).model_id
+
+
 def read_history(store: Store) -> ChampionHistory:
     """Return the champions, the one that serves first, and the version of the pointer.
 
@@ -78,22 +83,20 @@ def read_history(store: Store) -> ChampionHistory:
         CorruptObject: If the record or an entry of its history is not as this module writes it.
     """
     record, version = read_champion(store)
+    source = store.locate(layout.CHAMPION)
     if record is None:
         return ChampionHistory((), version)
-    source, serving = store.locate(layout.CHAMPION), record.get(MODEL_ID)
-    try:
-        terms = _TERMS.validate_python(record.get(HISTORY, [record]))
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        place = ".".join(map(str, (HISTORY, *problem["loc"])))
-        found = str(problem["input"])[:80]
-        raise CorruptObject(f"{source}: {place} is {found!r}; expected: {problem['msg']}.") from error
-    first = terms[0].model_id if terms else None
-    if first != serving:
+    serving = _term(record, source)
+    listed = record.get(HISTORY, [record])
+    if not isinstance(listed, list):
+        raise CorruptObject(f"{source} has {HISTORY} {str(listed)[:80]!r}; expected a list, the newest entry first.")
+    history = [_term(entry, f"{source}: {HISTORY}[{place}]") for place, entry in enumerate(listed)]
+    first = history[0].model_id if history else None
+    if first != serving.model_id:
         raise CorruptObject(
-            f"{source} names {str(serving)[:80]!r} and its {HISTORY} {first!r} first; expected the same."
+            f"{source} names {serving.model_id[:80]!r} and its {HISTORY} {first!r} first; expected the same."
         )
-    return ChampionHistory(terms, version)
+    return ChampionHistory(tuple(history), version)
 
 
 def predecessors(history: Sequence[ChampionTerm]) -> list[str]:
@@ -167,3 +170,14 @@ def _describe_winner(store: Store, term: ChampionTerm) -> str:
         f"models/{term.model_id} did not become the champion: while it was being decided, {now}. The decision was "
         "made against another champion than there is now: run the same command again."
     )
+
+
+def _term(entry: Any, source: str) -> ChampionTerm:
+    if not isinstance(entry, dict):
+        raise CorruptObject(f"{source} is {str(entry)[:80]!r}; expected an object with {MODEL_ID}.")
+    if not isinstance(entry.get(MODEL_ID), str):
+        raise CorruptObject(f"{source} has {MODEL_ID} {str(entry.get(MODEL_ID))[:80]!r}; expected the id of a model.")
+    for name in ("promoted_at", "reason", "promotion"):
+        if not isinstance(entry.get(name), str | None):
+            raise CorruptObject(f"{source} has {name} {str(entry[name])[:80]!r}; expected text.")
+    return ChampionTerm(entry[MODEL_ID], entry.get("promoted_at"), entry.get("reason"), entry.get("promotion"))

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,31 +44,44 @@ def _host() -> str:
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove the temporary files and folders that are left behind in a folder, of unknown writers after a week.
+    """Remove the temporary files and folders that dead writers left in a folder; see `temporary_name`.
 
-    Other names stay, and so do files that may not be removed.
+    A writer of this host and namespace is dead if its process is. Files of other writers count as abandoned when
+    nothing in them was written for a week. Other names stay, and so do files that may not be removed.
     """
-    for path in left_behind(folder, datetime.now(UTC) - ABANDONED_AGE, "*~*~*~*"):
-        _remove(path)
+    if not folder.is_dir():
+        return
+    abandoned = time.time() - ABANDONED_AGE.total_seconds()
+    for path in folder.iterdir():
+        is_alive = _has_living_writer(path.name)
+        if is_alive is None and _writer_of(path.name):
+            is_alive = _last_written(path) >= abandoned
+        if is_alive is False:
+            _remove(path)
 
 
-def left_behind(folder: Path, before: datetime, names: str = "*") -> Iterator[Path]:
-    """Yield the files and folders of a folder, of these names, whose writers are dead; see `temporary_name`.
+def left_behind(folder: Path, before: datetime) -> Iterator[Path]:
+    """Yield the files of a folder that were last written before a moment, by writers of any host.
 
-    A writer of this host and namespace is dead if its process is; any other one counts as dead when nothing in what it
-    left was written since a moment.
+    Those of this host's living processes are left out, however old they are.
     """
-    for path in sorted(folder.glob(names)):
-        match path.name.removeprefix(".").split("~"):
-            case [host, pid, run, _] if host == _host() and pid.isdecimal():
-                is_dead = not _is_alive(int(pid), run)
-            case _:
-                is_dead = _last_written(path) < before.timestamp()
-        if is_dead:
+    try:
+        paths = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for path in paths:
+        found = _lstat(path)
+        is_old_file = found and stat.S_ISREG(found.st_mode) and found.st_mtime < before.timestamp()
+        if is_old_file and _has_living_writer(path.name) is not True:
             yield path
 
 
-def _is_alive(pid: int, run: str) -> bool:
+def _has_living_writer(name: str) -> bool | None:
+    """Tell whether the process that writes a file or folder is alive; None if that cannot be known here."""
+    writer = _writer_of(name)
+    if writer is None or writer[0] != _host():
+        return None
+    _, pid, run = writer
     if pid == os.getpid():  # in a container each run may have the same number
         return run == _RUN
     try:
@@ -80,12 +93,24 @@ def _is_alive(pid: int, run: str) -> bool:
     return True
 
 
+def _writer_of(name: str) -> tuple[str, int, str] | None:
+    """Return host, process and run that a temporary name spells; None for any other name."""
+    parts = name.removeprefix(".").split("~")
+    if len(parts) != 4 or not parts[1].isdecimal():
+        return None
+    return parts[0], int(parts[1]), parts[2]
+
+
 def _last_written(path: Path) -> float:
-    moments = []
-    for each in (path, *path.rglob("*")):
-        with suppress(FileNotFoundError):  # its writer is done
-            moments.append(each.lstat().st_mtime)
-    return max(moments, default=time.time())
+    found = (_lstat(each) for each in (path, *path.rglob("*")))
+    return max((each.st_mtime for each in found if each), default=time.time())
+
+
+def _lstat(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except FileNotFoundError:  # its writer is done
+        return None
 
 
 def _remove(path: Path) -> None:

@@ -83,7 +83,7 @@ class LocalStore(Store):
     def sweep(self, before: datetime, *, remove: bool) -> Iterator[str]:
         """See `Store.sweep`; what is left behind here are files in `.tmp`, of any host."""
         with explained(self._root):
-            for path in filter(Path.is_file, left_behind(self._root / TEMPORARY, before)):
+            for path in left_behind(self._root / TEMPORARY, before):
                 if remove:
                     path.unlink(missing_ok=True)
                 yield path.relative_to(self._root).as_posix()

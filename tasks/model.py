@@ -14,7 +14,7 @@ from evaluation.assignment import rolling_windows
 from schema.errors import InvalidInput
 from schema.verdicts import figures_of
 from storage import artifacts, layout
-from storage.champion import ChampionTerm, read_history
+from storage.champion import ChampionTerm, champion_id
 from storage.inventory import list_artifacts
 from storage.manifest import Manifest
 from storage.protocol import Store
@@ -189,7 +189,7 @@ def find_model(places: PlaceOptions, choice: ModelChoice) -> tuple[Manifest, Man
         InvalidInput: If no such model is published, or none is named and there is no champion.
     """
     store = places.open_store()
-    chosen = choice.model_id or read_history(store).champion_id
+    chosen = choice.model_id or champion_id(store)
     if chosen is None:
         raise InvalidInput(f"{store.uri} has no champion yet. Name a published model with --model ID.")
     return require_model(store, chosen)

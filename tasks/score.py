@@ -114,7 +114,7 @@ def score(
     user) and ``ranked.npy`` (their lists, int32, -1 where nothing is left); the last two where the candidate ranks.
 
     Raises:
-        InvalidInput: If no user has rows both in what was fitted and in the part.
+        InvalidInput: If no user has rows both in what is learnt from and in the part.
     """
     role, learnt = ("model", LEARNT) if fitted.kind == layout.MODELS else ("fit", learnt_parts(fitted))
     trial = _Trial(places, split, candidate, part, learnt, options)

@@ -81,6 +81,8 @@ def test_remove_stale_keeps_what_may_be_in_use(tmp_path):
 def test_remove_stale_removes_what_another_host_has_not_touched_for_a_week(tmp_path):
     week = ABANDONED_AGE.total_seconds()
     ages = {"elsewhere~7~run~old": week + 60, "elsewhere~7~run~young": week - 60, "notes": 9 * week}
+    theirs = {"mlflow.db.~1~.~2~", "a~b~c~d", "draft~~~", "notes~v1~old~final~2.txt"}
+    ages |= dict.fromkeys(theirs, 9 * week)
     for name in ages:
         (tmp_path / name / "inside").mkdir(parents=True)
     (tmp_path / "elsewhere~7~run~busy" / "inside").mkdir(parents=True)
@@ -89,7 +91,7 @@ def test_remove_stale_removes_what_another_host_has_not_touched_for_a_week(tmp_p
     age(tmp_path / "elsewhere~7~run~busy", week + 60)
     (tmp_path / "elsewhere~7~run~busy" / "inside" / "written just now").touch()
     remove_stale(tmp_path)
-    assert names(tmp_path) == {"elsewhere~7~run~young", "elsewhere~7~run~busy", "notes"}
+    assert names(tmp_path) == {"elsewhere~7~run~young", "elsewhere~7~run~busy", "notes"} | theirs
 
 
 def test_remove_stale_of_a_missing_folder_is_fine(tmp_path):
