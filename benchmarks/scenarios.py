@@ -144,8 +144,6 @@ SCENARIOS = {
         _on_stack("sigterm", "the process of the run gets SIGTERM", FIT, CRASHES, signal_run),
         Scenario("disk-full", "the store's disk has 400k; the next run finds more room", FAILS),
         Scenario("memory-limit", "a Dask worker may take 150 MB; the next run has no such limit", FAILS),
-        Scenario(
-            "sigterm-command", "python flows/train.py gets SIGTERM while Spark takes the k-core", ("exit code 143",)
-        ),
+        Scenario("sigterm-command", "a training gets SIGTERM while Spark takes the k-core", ("exit code 143",)),
     )
 }

@@ -220,7 +220,7 @@ def _unknown(manifest: Manifest, name: str) -> ObjectNotFound:
 
 def _own_path(store: Store, manifest: Manifest, name: str, chosen: Mapping[str, FileEntry]) -> Path | None:
     """Return the store's own file, or its own folder if that holds the chosen files and no others."""
-    own = None
+    owns = set()
     for other, file in chosen.items():
         key = manifest.key_of(file)
         path = store.local_path(key)
@@ -231,8 +231,9 @@ def _own_path(store: Store, manifest: Manifest, name: str, chosen: Mapping[str, 
                 f"{store.locate(key)} has {path.stat().st_size} bytes; its manifest says {file.size_bytes}. "
                 "Delete the artifact's folder and make it again."
             )
-        own = (path, *path.parents)[other.removeprefix(name).count("/")]
-    return own if own and (own.is_file() or len(_files_below(own)) == len(chosen)) else None
+        owns.add((path, *path.parents)[other.removeprefix(name).count("/")])
+    own = owns.pop()
+    return own if not owns and (own.is_file() or len(_files_below(own)) == len(chosen)) else None
 
 
 def _fetch(store: Store, key: str, file: FileEntry, target: Path, staging: Path) -> None:

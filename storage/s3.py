@@ -2,7 +2,7 @@
 
 import io
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -84,8 +84,7 @@ class S3Store(Store):
         found = self._head(key)
         if found is None:
             return None
-        renewed = found["Metadata"].get(RENEWED)
-        return max(found["LastModified"].astimezone(UTC), datetime.fromisoformat(renewed) if renewed else NEVER)
+        return max(found["LastModified"].astimezone(UTC), _renewed_at(found["Metadata"]))
 
     def renew(self, key: str) -> None:
         """See `Store.renew`; the server copies the object onto itself. One above 5 GiB keeps its moment.
@@ -204,3 +203,11 @@ class S3Store(Store):
         if any(self.head(folder) for folder in unknown) or next(self.list(f"{key}/"), None):
             raise self._two_roles(key)
         self._known_folders.update(unknown)
+
+
+def _renewed_at(metadata: Mapping[str, str]) -> datetime:
+    try:
+        moment = datetime.fromisoformat(metadata[RENEWED])
+    except (KeyError, ValueError):
+        return NEVER
+    return moment if moment.tzinfo else NEVER

@@ -14,8 +14,10 @@ from evaluation.ranking import (
     rank_held_out,
     summarise,
 )
+from models.base import Interactions
 from models.chance import ChanceModel
 from models.factors import FactorModel
+from models.popularity import Popularity
 from schema.items_by_user import ItemsByUser
 
 KS = (1, 3, 5, 10)
@@ -152,6 +154,12 @@ def test_a_model_of_opposite_taste_finds_nothing_on_a_checkerboard(checkerboard)
     model = factorise(checkerboard[0])
     opposite = FactorModel(-model.user_factors, model.item_factors)
     assert mean_ndcg(opposite, *checkerboard, k=5) == 0.0
+
+
+def test_baselines_that_do_not_know_the_user_fail_on_a_checkerboard(checkerboard):
+    popularity = Popularity().fit(Interactions.of(N_USERS, N_ITEMS, item_idx=checkerboard[0].items), {})
+    assert mean_ndcg(popularity, *checkerboard) < 0.5
+    assert mean_ndcg(ChanceModel(N_USERS, N_ITEMS, seed=1), *checkerboard) < 0.5
 
 
 def test_scores_do_not_depend_on_blocks(checkerboard, monkeypatch):

@@ -20,6 +20,7 @@ NONE = ChampionHistory((), None)
 
 def test_there_is_no_champion_before_the_first(store):
     assert read_champion(store) == (None, None)
+    assert read_history(store) == NONE
 
 
 def test_the_champion_read_is_the_one_written(store):
@@ -86,10 +87,6 @@ def test_a_record_without_a_history_is_its_own(store):
     replace_champion(store, {"model_id": "1f3a"}, None)
     assert read_history(store).terms == (ChampionTerm("1f3a"),)
     assert [entry.model_id for entry in promoted(store, "two")] == ["two", "1f3a"]
-
-
-def test_there_is_no_history_before_the_first(store):
-    assert read_history(store) == NONE
 
 
 def test_who_loses_the_swap_is_told_who_won(store):

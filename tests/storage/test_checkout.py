@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 from sample_artifacts import publish_folder, replace_object
 
+from schema.digests import file_sha256
 from schema.errors import CorruptObject, ObjectNotFound
 from storage.artifacts import checkout, entry
 from storage.local import LocalStore
-from storage.manifest import Manifest
+from storage.manifest import FileEntry, Manifest
 from storage.protocol import Store
 
 
@@ -67,6 +68,16 @@ def test_checkout_leaves_foreign_files_out_of_a_folder(store, artifact_folder, t
     store.create("models/1f3a/als_model/itemFactors/part-00001", b"of a dead writer")
     folder = checkout(store, publish_folder(store, artifact_folder), "als_model", tmp_path / "cache")
     assert contents(folder) == contents(artifact_folder / "als_model")
+
+
+def test_checkout_of_a_folder_whose_files_lie_in_two_is_one_folder_of_them(tmp_path):
+    store = LocalStore(tmp_path / "store")
+    paths = ("als/a", "set-0123456789abcdef/als/b", "set-0123456789abcdef/als/stray")
+    for path in paths:
+        store.create(f"models/1f3a/{path}", b"1")
+    files = tuple(FileEntry(path, 1, file_sha256(tmp_path / "store/models/1f3a" / path)) for path in paths[:2])
+    folder = checkout(store, Manifest("models", "1f3a", {}, {}, "", files, {}), "als", tmp_path / "cache")
+    assert contents(folder) == {"a": b"1", "b": b"1"}
 
 
 def test_checkout_again_needs_no_store_for_what_is_cached(remote_store, tmp_path, artifact_folder):

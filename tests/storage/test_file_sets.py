@@ -2,9 +2,9 @@ import pytest
 from sample_artifacts import contents, replace_object
 
 from schema.digests import file_sha256
-from schema.errors import CorruptObject, InvalidInput, InvalidKey
+from schema.errors import CorruptObject, InvalidInput, InvalidKey, ObjectNotFound
 from storage import layout
-from storage.artifacts import add_files
+from storage.artifacts import add_files, adopt_file
 from storage.manifest import FileEntry
 from storage.memory import MemoryStore
 
@@ -48,12 +48,19 @@ def test_add_files_leaves_the_age_of_another_writers_bytes(artifact_folder):
     assert store.renewed == []
 
 
-@pytest.mark.parametrize("verb", ["head", "open", "renew"])
+@pytest.mark.parametrize("verb", ["open", "renew"])
 def test_add_files_stores_anew_what_is_taken_away_while_it_is_adopted(store, artifact_folder, verb, happen):
     first = add_files(store, "models", "1f3a", artifact_folder)
     happen(verb, store.delete)
     assert add_files(store, "models", "1f3a", artifact_folder) == first
     assert contents(store) == {f"models/1f3a/{name}": (artifact_folder / name).read_bytes() for name in NAMES}
+
+
+def test_what_is_taken_away_before_it_is_looked_at_is_not_adopted(store, artifact_folder, happen):
+    [file, *_] = add_files(store, "models", "1f3a", artifact_folder)
+    happen("head", store.delete)
+    with pytest.raises(ObjectNotFound):
+        adopt_file(store, f"models/1f3a/{file.path}", file)
 
 
 @pytest.mark.parametrize("other", [b"other bytes", b'{"rank": 9}\n'], ids=["other size", "same size"])

@@ -139,9 +139,11 @@ def watched(uri: str, key: str) -> Iterator[set[bytes | None]]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     assert has_begun.wait(10)
-    yield seen
-    is_done.set()
-    watcher.join()
+    try:
+        yield seen
+    finally:
+        is_done.set()
+        watcher.join()
 
 
 def test_replace_is_never_seen_half_done(store, store_uri):

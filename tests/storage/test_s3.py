@@ -174,6 +174,12 @@ def test_loser_of_a_race_in_parts_leaves_none(on_minio, tmp_path):
     assert uploads(on_minio) == []
 
 
+@pytest.mark.parametrize("renewed", ["yesterday", "2124-01-01T00:00:00"])
+def test_a_moment_of_renewal_that_is_none_counts_for_nothing(on_minio, renewed):
+    on_minio._client.put_object(**on_minio._at("a"), Body=b"", Metadata={"renewed": renewed})
+    assert on_minio.written_at("a") == on_minio._head("a")["LastModified"]
+
+
 def test_sweep_takes_unfinished_uploads_and_scratch_of_this_store_only(on_minio):
     client, bucket = on_minio._client, on_minio._bucket
     foreign = f"{uuid.uuid4().hex}/a"
