@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
-
-    from benchmarks.stack_outages import OwnStack
+    from psutil import Process
 
 STUCK, NOT_TRIED = "still Running", "not tried"
 COMPLETED, FAILED, CRASHED = "Completed", "Failed", "Crashed"
@@ -20,6 +19,18 @@ RUN = "run"
 AWAY_SECONDS = 30.0
 
 Damage = Callable[..., None]
+
+
+class Stack(Protocol):
+    """The processes that an outage is done to."""
+
+    def process(self, service: str) -> "Process":
+        """Return the process of a service."""
+        ...
+
+    def jvms(self, service: str, word: str) -> "list[Process]":
+        """Return what a service started and whose command line has a word, once it is there."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -85,7 +96,7 @@ class Outcome:
         return {"model": self.scenario.name, "parameters": about, "metric": "is_right", "value": int(self.is_right)}
 
 
-def kill(stack: "OwnStack", run: "FlowRun", *targets: str) -> None:
+def kill(stack: Stack, run: "FlowRun", *targets: str) -> None:
     """Kill the processes of services, and that of the run where it is named."""
     for target in targets:
         if target == RUN:
@@ -94,7 +105,7 @@ def kill(stack: "OwnStack", run: "FlowRun", *targets: str) -> None:
             stack.process(target).kill()
 
 
-def kill_jvms(stack: "OwnStack", _: "FlowRun", service: str, word: str) -> None:
+def kill_jvms(stack: Stack, _: "FlowRun", service: str, word: str) -> None:
     """Kill what a service started and whose command line has a word, a second after it is there."""
     stack.jvms(service, word)
     time.sleep(1.0)  # so that it is at work
@@ -102,7 +113,7 @@ def kill_jvms(stack: "OwnStack", _: "FlowRun", service: str, word: str) -> None:
         process.kill()
 
 
-def suspend(stack: "OwnStack", _: "FlowRun", service: str) -> None:
+def suspend(stack: Stack, _: "FlowRun", service: str) -> None:
     """Stop a service for a while, so that it does not answer."""
     process = stack.process(service)
     process.suspend()
@@ -110,7 +121,7 @@ def suspend(stack: "OwnStack", _: "FlowRun", service: str) -> None:
     process.resume()
 
 
-def signal_run(_: "OwnStack", run: "FlowRun", number: signal.Signals = signal.SIGTERM) -> None:
+def signal_run(_: Stack, run: "FlowRun", number: signal.Signals = signal.SIGTERM) -> None:
     """Send the process of the run a signal."""
     with suppress(ProcessLookupError):
         os.kill(int(str(run.infrastructure_pid)), number)
