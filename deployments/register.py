@@ -28,7 +28,7 @@ from deployments.stack.placement import HEARTBEAT_SECONDS, WORK_POOL
 from flows.promote import REFUSED
 from reports.tables import stdout, table_of, text
 from schema.errors import InvalidInput, RecommenderError, Unavailable
-from tasks.tracking import hide_user
+from tasks.addresses import hide_user
 
 ROOT = Path(__file__).parents[1]
 DONE, FAILED = 0, 1

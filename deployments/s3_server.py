@@ -66,11 +66,13 @@ class S3Server:
     def environment(self) -> dict[str, str]:
         """Return the variables by which a child process finds the server."""
         trust = {"S3_CA_BUNDLE": str(self.ca_bundle)} if self.ca_bundle else {}
+        console = {"S3_CONSOLE_URL": self.console_url} if self.console_url else {}
         return {
             "AWS_ACCESS_KEY_ID": self.credentials.access_key,
             "AWS_SECRET_ACCESS_KEY": self.credentials.secret_key,
             "AWS_REGION": REGION,
             "S3_ENDPOINT_URL": self.endpoint_url,
+            **console,
             **trust,
         }
 

@@ -29,7 +29,7 @@ from flows.notices import send_notice
 from flows.settings import Environment, InvalidSettings, fill_open, read, read_variables
 from schema.errors import Unavailable
 from spark.options import GIB, driver_memory, machine_bytes
-from tasks.tracking import hide_user
+from tasks.addresses import hide_user
 
 # Without these a run would wait without end: for a worker that pauses for want of memory, which Dask cannot give back
 # (one that takes too much is killed instead, and reported), or for workers that are gone.

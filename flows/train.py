@@ -40,13 +40,14 @@ def train(
     """Ingest, build, split, search, test, publish, recommend and track; what is done already is left as it is."""
     from flows import pipeline
     from storage import layout
+    from tasks.addresses import hide_user
     from tasks.choose import choose
     from tasks.fit import candidate_of
     from tasks.ingest import keep_file
     from tasks.model import Training, publish_model
     from tasks.report import publish_training_report
     from tasks.score import metric_records
-    from tasks.tracking import check_tracking, close_training, hide_user, open_training, summarise
+    from tasks.tracking import check_tracking, close_training, open_training, summarise
 
     environment = read(Environment)
     places, tracking = environment.places, environment.tracking

@@ -29,6 +29,11 @@ class S3Options(FrozenModel):
         description="PEM file of the authorities that sign the server's certificate; by default the usual ones, and "
         "only with those does Spark, which has its own list, read the server itself and not copies.",
     )
+    s3_console_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^@\s]+$",
+        description="Address of MinIO's console, for links to artifacts; without it there are none.",
+    )
     s3_verify_tls: bool = Field(True, description="Whether the server's certificate is checked.")
 
     @property

@@ -4,7 +4,6 @@ Runs are looked up by tags before they are created, so a training that is run ag
 that is run twice, goes on with the runs that are there.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from storage import layout
 from storage.canonical import artifact_id
 from storage.files import remove_stale, whole_file
 from storage.manifest import Manifest
+from tasks.addresses import WEB, hide_user, mlflow_run_page
 from tasks.choose import scored_models
 from tasks.execution import NETWORK_RETRIES
 from tasks.model import Lineage, Training
@@ -37,7 +37,6 @@ BEST_TAG = "recommender.best"
 MODEL_TAG = "model_id"
 FINISHED = "FINISHED"
 SQLITE = "sqlite:///"
-WEB = ("http://", "https://")
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def summarise(
     experiment: str,
 ) -> None:
     """Show the result record of a training on Prefect's pages, as ``training``, and if MLflow has pages, a link."""
-    address = mlflow_address(tracking_uri, experiment, str(record["ids"]["mlflow_run"]))
+    address = mlflow_run_page(tracking_uri, experiment, str(record["ids"]["mlflow_run"]))
     shown = scored_models(places, tested, Candidate(**record["chosen"]))
     create_markdown_artifact(
         training_markdown(name, record, shown, address, hide_user(tracking_uri)),
@@ -156,29 +155,6 @@ def summarise(
     )
     if address:
         create_link_artifact(address, link_text="MLflow run", key="mlflow", description="The training in MLflow")
-
-
-def mlflow_address(tracking_uri: str, experiment: str, run: str) -> str | None:
-    """Return the page of an MLflow run, where it is tracked by a server.
-
-    Example:
-        >>> mlflow_address("https://ada:secret@host:5000/", "1", "ab12")
-        'https://host:5000/#/experiments/1/runs/ab12'
-        >>> mlflow_address("sqlite:///mlflow.db", "1", "ab12")
-    """
-    if not tracking_uri.startswith(WEB):
-        return None
-    return f"{hide_user(tracking_uri).rstrip('/')}/#/experiments/{experiment}/runs/{run}"
-
-
-def hide_user(address: str) -> str:
-    """Return an address, of a server or a database, without user name and password.
-
-    Example:
-        >>> hide_user("postgresql://ada:secret@host/mlflow")
-        'postgresql://host/mlflow'
-    """
-    return re.sub(r"//[^/@]*@", "//", address)
 
 
 def _client(options: TrackingOptions) -> Any:

@@ -118,7 +118,7 @@ def _start(settings: StackSettings, folder: Path) -> None:
     _require_free_ports(planned, settings.host)
     _say(f"Starting {len(planned)} services with {placement.sizes}.")
     variables = _shell_variables(placement)
-    of_minio = (*ACCESS_KEYS, "AWS_REGION", "S3_ENDPOINT_URL", "STORE_URI")
+    of_minio = (*ACCESS_KEYS, "AWS_REGION", "S3_ENDPOINT_URL", "S3_CONSOLE_URL", "STORE_URI")
     write_variables(credentials_file(settings), {name: variables[name] for name in of_minio})
     (folder / STATE_FILE).unlink(missing_ok=True)
     supervisor = start_process([sys.executable, "-m", "deployments.stack.supervisor"], os.environ, folder, SUPERVISOR)

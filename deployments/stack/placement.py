@@ -7,7 +7,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from deployments.minio import choose_credentials
 from deployments.s3_server import REGION, STORE_URI, Credentials, minio_credentials
-from deployments.stack.settings import StackSettings, WorkerSizes, choose_sizes
+from deployments.stack.settings import StackSettings, WorkerSizes, choose_sizes, variable
 from flows.child_server import LOOPBACK
 
 MINIO = "minio"
@@ -68,6 +68,13 @@ class Placement:
         """Return the address of a page of a service."""
         return f"http://{self.host(service)}:{port}{path}"
 
+    def page(self, service: str, port_setting: str, path: str = "") -> str:
+        """Return the address of a page of a service for a browser on this machine, which sees published ports."""
+        port = getattr(self.settings, port_setting)
+        if self.in_containers:
+            return f"http://localhost:${{{variable(port_setting)}:-{port}}}{path}"
+        return self.url(service, port, path)
+
     def flow_variables(self) -> dict[str, str]:
         """Return the variables, without secrets, by which a flow finds the services."""
         settings = self.settings
@@ -77,13 +84,16 @@ class Placement:
             "SPARK_MASTER": f"spark://{self.host(SPARK_MASTER)}:{settings.spark_port}",
             "STORE_URI": STORE_URI,
             "S3_ENDPOINT_URL": self.url(MINIO, settings.minio_port),
+            "S3_CONSOLE_URL": self.page(MINIO, "minio_console_port"),
             "AWS_REGION": REGION,
             "MLFLOW_TRACKING_URI": self.url(MLFLOW, settings.mlflow_port),
             "WORK_DIR": str(self.work_dir),
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         }
+        if self.in_containers:
+            return variables | {"PREFECT_UI_URL": self.page(PREFECT_SERVER, "prefect_port")}
         # Spark's driver, which executors talk to, would take an address of the network otherwise.
-        return variables if self.in_containers else variables | {"SPARK_LOCAL_IP": self.host(SPARK_MASTER)}
+        return variables | {"SPARK_LOCAL_IP": self.host(SPARK_MASTER)}
 
 
 def place_on_this_machine(settings: StackSettings) -> Placement:

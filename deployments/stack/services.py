@@ -109,7 +109,6 @@ def _bucket(at: Placement) -> Service:
 def _prefect_server(at: Placement) -> Service:
     port, home = at.settings.prefect_port, str(at.folder / "prefect")
     has_own_database = DATABASE_URL not in at.secrets
-    seen_by_browsers = f"http://localhost:${{STACK_PREFECT_PORT:-{port}}}/api"
     return Service(
         PREFECT_SERVER,
         ("prefect", "server", "start", "--host", at.bind, "--port", str(port)),
@@ -123,7 +122,7 @@ def _prefect_server(at: Placement) -> Service:
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             # A run that is scheduled for a moment before the next look is first run a period later.
             "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "15",
-            "PREFECT_UI_API_URL": seen_by_browsers if at.in_containers else at.url(PREFECT_SERVER, port, "/api"),
+            "PREFECT_UI_API_URL": at.page(PREFECT_SERVER, "prefect_port", "/api"),
             "DO_NOT_TRACK": "1",
             **({DATABASE_URL: f"sqlite+aiosqlite:///{home}/prefect.db"} if has_own_database else {}),
         },

@@ -73,7 +73,8 @@ def test_sourced_variables_lead_to_the_store_and_nobody_else_can_read_them(tmp_p
         told = sourced(variables)
         assert stat.S_IMODE(variables.stat().st_mode) == 0o600
         assert set(told) == {
-            *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "S3_ENDPOINT_URL", "STORE_URI")
+            *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "S3_ENDPOINT_URL", "STORE_URI"),
+            "S3_CONSOLE_URL",
         }
         assert told["AWS_REGION"] == "us-east-1"
         assert told["S3_ENDPOINT_URL"] == f"http://127.0.0.1:{served.port}"
@@ -93,7 +94,8 @@ def test_it_leaves_no_server_when_killed_and_takes_credentials_and_objects_up_ag
         assert psutil.wait_procs(family, timeout=30)[1] == []
     with serving(tmp_path / "minio") as served:
         after = sourced(variables)
-        assert after == {**before, "S3_ENDPOINT_URL": f"http://127.0.0.1:{served.port}"}
+        assert after == {**before, **{name: after[name] for name in ("S3_ENDPOINT_URL", "S3_CONSOLE_URL")}}
+        assert after["S3_ENDPOINT_URL"] == f"http://127.0.0.1:{served.port}"
         assert s3_client(after).get_object(Bucket="recommender", Key="a")["Body"].read() == b"content"
 
 

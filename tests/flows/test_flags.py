@@ -237,6 +237,7 @@ ELSEWHERE = {
         "s3_region",
         "s3_addressing",
         "s3_ca_bundle",
+        "s3_console_url",
         "s3_verify_tls",
     ],
     "test_each_limit_that_is_set_is_held_and_kept_with_its_figure": [*DriftLimits.model_fields],

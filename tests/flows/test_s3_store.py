@@ -16,6 +16,7 @@ from deployments.s3_server import S3Server
 from flows.settings import read
 from schema.errors import InvalidInput
 from storage.s3_options import S3Options
+from tasks.addresses import store_page
 from tasks.execution import spark_uri
 from tasks.options import PlaceOptions, ReviewsInput
 
@@ -122,14 +123,17 @@ def test_flags_of_s3_reach_the_store_and_spark(tmp_path):
     bundle.write_text("")
     flags = {"store_uri": "s3://bucket/p", "s3_endpoint_url": "https://server:9000", "s3_region": "eu-west-3"}
     flags |= {"s3_addressing": "virtual", "s3_ca_bundle": str(bundle), "s3_verify_tls": "false"}
+    flags |= {"s3_console_url": "https://console"}
     places = read(PlaceOptions, flags)
     assert places.s3 == S3Options(
         s3_endpoint_url="https://server:9000",
         s3_region="eu-west-3",
         s3_addressing="virtual",
         s3_ca_bundle=bundle,
+        s3_console_url="https://console",
         s3_verify_tls=False,
     )
+    assert store_page(places.store_uri, places.s3, "reports/r/") == "https://console/browser/bucket/p%2Freports%2Fr%2F"
     client = places.open_store()._client  # type: ignore[attr-defined]
     assert (client.meta.endpoint_url, client.meta.region_name) == ("https://server:9000", "eu-west-3")
 

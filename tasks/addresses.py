@@ -1,0 +1,77 @@
+"""Addresses of the pages on which people see a run, a model or an artifact: Prefect's, MLflow's and MinIO's console's.
+
+Each function returns None where there is no page to name, as for a store in a folder. No address has a password in it.
+"""
+
+import re
+from urllib.parse import quote
+from uuid import UUID
+
+from prefect.runtime import flow_run
+from prefect.utilities.urls import url_for
+
+from storage.s3_options import S3_SCHEME, S3Options
+
+WEB = ("http://", "https://")
+
+
+def flow_run_page(run_id: UUID | str | None = None) -> str | None:
+    """Return the page of a flow run, by default the one that this code runs in, on the server of its Prefect API."""
+    identity = run_id or flow_run.id
+    return hide_user(url_for("flow-run", obj_id=identity) or "") or None if identity else None
+
+
+def mlflow_run_page(tracking_uri: str, experiment: str, run: str, artifact: str = "") -> str | None:
+    """Return the page of an MLflow run, or of one of its artifacts, which shows HTML as HTML.
+
+    Example:
+        >>> mlflow_run_page("https://ada:secret@host:5000/", "1", "ab12")
+        'https://host:5000/#/experiments/1/runs/ab12'
+        >>> mlflow_run_page("http://host", "1", "ab12", "report.html")
+        'http://host/#/experiments/1/runs/ab12/artifacts/report.html'
+        >>> mlflow_run_page("sqlite:///mlflow.db", "1", "ab12")
+    """
+    return _mlflow(
+        tracking_uri, f"experiments/{experiment}/runs/{run}" + (f"/artifacts/{artifact}" if artifact else "")
+    )
+
+
+def mlflow_model_page(tracking_uri: str, name: str, version: str) -> str | None:
+    """Return the page of a version of a registered model.
+
+    Example:
+        >>> mlflow_model_page("http://host:5000", "A name", "3")
+        'http://host:5000/#/models/A%20name/versions/3'
+    """
+    return _mlflow(tracking_uri, f"models/{quote(name, safe='')}/versions/{version}")
+
+
+def store_page(store_uri: str, s3: S3Options, key: str) -> str | None:
+    """Return the page of the S3 server's console on which an object, or with a slash at its end a folder, is seen.
+
+    Whoever has not logged in to the console is asked to first, and sees the page then.
+
+    Example:
+        >>> store_page("s3://shop/a", S3Options(s3_console_url="http://host:9001"), "reports/cd34/")
+        'http://host:9001/browser/shop/a%2Freports%2Fcd34%2F'
+        >>> store_page("data/store", S3Options(), "reports/cd34/")
+    """
+    if not (s3.s3_console_url and store_uri.startswith(S3_SCHEME)):
+        return None
+    bucket, _, prefix = store_uri.removeprefix(S3_SCHEME).strip("/").partition("/")
+    path = f"{prefix}/{key}" if prefix else key
+    return f"{hide_user(s3.s3_console_url).rstrip('/')}/browser/{bucket}/{quote(path, safe='')}"
+
+
+def hide_user(address: str) -> str:
+    """Return an address, of a server or a database, without user name and password.
+
+    Example:
+        >>> hide_user("postgresql://ada:secret@host/mlflow")
+        'postgresql://host/mlflow'
+    """
+    return re.sub(r"//[^/@]*@", "//", address)
+
+
+def _mlflow(tracking_uri: str, page: str) -> str | None:
+    return f"{hide_user(tracking_uri).rstrip('/')}/#/{page}" if tracking_uri.startswith(WEB) else None
