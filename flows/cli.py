@@ -23,7 +23,6 @@ from flows.log_lines import start_log
 from flows.settings import (
     DaskOptions,
     Environment,
-    InvalidSettings,
     NoticeOptions,
     extra_of,
     flag_of,
@@ -36,9 +35,9 @@ from flows.settings import (
 )
 from flows.termination import Terminated, raising_on_sigterm
 from reports.display import clean_text
-from schema.errors import RecommenderError
-from storage.files import write_whole
-from tasks.options import PlaceOptions, RunOptions
+from schema.errors import InvalidSettings, RecommenderError
+from storage.files import try_place, write_whole
+from tasks.options import PlaceOptions, RunOptions, TrackingOptions
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
@@ -119,6 +118,10 @@ def run_stage(
     def begin(**groups: BaseModel) -> Result:
         if (result := instead(**groups)) is not None:
             return result
+        environment = read(Environment)
+        environment.places.try_writing()
+        if TrackingOptions in uses:
+            environment.tracking.try_writing()
         from flows.runtime import run_flow
 
         flow = resolve_name(f"flows.{body.__name__}:{body.__name__}")
@@ -234,7 +237,7 @@ def _run_to_exit_code(work: Callable[[], None]) -> int:
             if not isinstance(error, RecommenderError):
                 raise
             logger.error("{}", printable(str(error)))
-            return FAILED
+            return BAD_USAGE if isinstance(error, InvalidSettings) else FAILED
         except KeyboardInterrupt:
             logger.error("Interrupted; {}", GO_ON)
             return INTERRUPTED
@@ -242,6 +245,8 @@ def _run_to_exit_code(work: Callable[[], None]) -> int:
 
 
 def _run_to_record(body: Callable[..., Result], groups: Mapping[str, BaseModel], json_path: Path | None) -> None:
+    if json_path:
+        try_place(json_path, "--json", is_file=True)
     try:
         result = body(**groups)
     except StageFailed as failure:

@@ -26,8 +26,8 @@ from pydantic import BaseModel
 from flows.child_server import LOOPBACK, Check, ChildServer, free_port
 from flows.log_stream import PreparedWorker, prepare_process
 from flows.notices import send_notice
-from flows.settings import Environment, InvalidSettings, fill_open, read, read_variables
-from schema.errors import Unavailable
+from flows.settings import Environment, fill_open, read, read_variables
+from schema.errors import InvalidSettings, Unavailable
 from spark.options import GIB, driver_memory, machine_bytes
 from tasks.addresses import hide_user
 
@@ -64,6 +64,7 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str]) -> Flow
         options = read(Environment).run
         prepare_process(options, has_caller=_has_caller())
         with tags(options.environment), explaining_lost_dask():
+            read(Environment).places.try_writing()
             return body(**_filled(groups))
 
     def name() -> str:

@@ -12,6 +12,7 @@ from pydantic import Field
 from flows.cli import Command, run
 from reviews.options import SampleOptions
 from schema.options import FrozenModel
+from storage.files import try_place
 
 
 class OutputOptions(FrozenModel):
@@ -24,6 +25,7 @@ def write(output: OutputOptions, sample: SampleOptions) -> dict[str, Any]:
     """Write the sample and return what it holds."""
     from reviews.sample import write_sample
 
+    try_place(output.output, "--output")
     made = write_sample(output.output, sample)
     logger.info("Sample data: {:,} reviews in {}, products in {}", made.n_lines, made.reviews, made.products)
     return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(made).items()}

@@ -24,7 +24,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from evaluation.options import SplitOptions
 from models.registry import ModelOptions
 from reviews.options import DownloadOptions, IngestOptions
-from schema.errors import InvalidInput
+from schema.errors import InvalidSettings
 from schema.options import FrozenModel
 from spark.options import GIB, MEMORY, DatasetOptions, SparkOptions, memory_bytes
 from tasks.options import (
@@ -44,10 +44,6 @@ from tasks.options import (
 )
 
 Group = TypeVar("Group", bound=BaseModel)
-
-
-class InvalidSettings(InvalidInput):
-    """Settings that do not fit; the message has a line for each."""
 
 
 def _enough_to_start(memory: str) -> str:

@@ -194,6 +194,7 @@ def copy(choice: OneChoice, destination: CopyChoice, places: PlaceOptions) -> di
     from tasks.store import scratch_folder
 
     source, target = places.open_store(), open_store(destination.to, places.s3)
+    places.try_writing(target)
     artifact = find_artifact(source, choice.id)
     report = None if destination.alone else find_report(source, artifact.require_manifest())
     chosen = find_artifact(source, report.name) if report else artifact

@@ -12,6 +12,10 @@ class InvalidInput(RecommenderError, ValueError):
     """Data, or a setting that does not fit the data, that no retry can make right."""
 
 
+class InvalidSettings(InvalidInput):
+    """Settings that do not fit, or name a place that cannot be written to; the message has a line for each."""
+
+
 class ObjectNotFound(RecommenderError, FileNotFoundError):
     """No object stands under the key."""
 

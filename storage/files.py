@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import stat
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from schema.errors import InvalidInput, OutOfSpace
+from schema.errors import InvalidInput, InvalidSettings, OutOfSpace
 
 TEMPORARY = ".tmp"
 COPY_BYTES = 1024 * 1024
@@ -156,7 +157,7 @@ def explained(folder: Path, needed_bytes: int = 0) -> Iterator[None]:
 
     Raises:
         OutOfSpace: If the disk is full; names the folder, the bytes needed and the bytes free.
-        InvalidInput: If the folder may not be written to.
+        InvalidInput: If something in the folder may not be read or written.
     """
     try:
         yield
@@ -169,10 +170,52 @@ def explained(folder: Path, needed_bytes: int = 0) -> Iterator[None]:
             ) from error
         if error.errno in _DENIED and str(error.filename).startswith(str(folder)):
             raise InvalidInput(
-                f"{folder} cannot be written to ({error.strerror}: {error.filename}). "
+                f"{folder} cannot be used ({error.strerror}: {error.filename}). "
                 "Change its rights, or choose another folder."
             ) from error
         raise
+
+
+def try_place(place: Path, setting: str, *, is_file: bool = False) -> None:
+    """Try that a place can be written to, so that it is known before work begins and not after; nothing is left of it.
+
+    What is missing of it stays missing: the nearest folder that is there gets a file for a moment.
+
+    Args:
+        place: A folder, or a file, there or not yet there.
+        setting: Name of the setting that the place comes from.
+        is_file: Whether it is a file.
+
+    Raises:
+        InvalidSettings: If it cannot be written to.
+        OutOfSpace: If the disk is full.
+    """
+    place = place.absolute()
+    folder = place.parent if is_file else place
+    existing = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
+    try:
+        for name in place.relative_to(existing).parts:
+            with suppress(FileNotFoundError):
+                (existing / name).lstat()  # a name may be too long
+        with tempfile.TemporaryFile(dir=existing) as probe:
+            probe.write(b"\0")
+        if is_file and place.exists():
+            _open_regular(place)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise OutOfSpace(f"{setting}: no space left for {place}. Free some, or name a place elsewhere.") from error
+        link = f", a link to {existing.readlink()}" if existing.is_symlink() else ""
+        raise InvalidSettings(
+            f"{setting}: {place} cannot be written to ({existing}{link}: {error.strerror}); expected a "
+            f"{'file' if is_file else 'folder'}, there or not yet there, that this user may write to. "
+            "Change its rights, or name another place."
+        ) from error
+
+
+def _open_regular(path: Path) -> None:
+    path.open("r+b").close()
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "Not a regular file")
 
 
 @contextmanager

@@ -10,8 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from schema.errors import InvalidInput, InvalidKey, ObjectExists
-from storage.files import TEMPORARY, explained, file_stat, left_behind, make_folder, remove_stale, sync, temporary_copy
+from schema.errors import InvalidInput, InvalidKey, InvalidSettings, ObjectExists
+from storage.files import (
+    TEMPORARY,
+    explained,
+    file_stat,
+    left_behind,
+    make_folder,
+    remove_stale,
+    sync,
+    temporary_copy,
+    try_place,
+)
 from storage.layout import check_key, check_prefix
 from storage.protocol import ObjectInfo, Store
 
@@ -26,16 +36,23 @@ class LocalStore(Store):
     """
 
     def __init__(self, root: Path) -> None:
-        if root.exists() and not root.is_dir():
-            raise InvalidInput(f"the store {root} is a file; expected a folder, there or not yet there.")
+        with explained(root):
+            if root.exists() and not root.is_dir():
+                raise InvalidSettings(f"the store {root} is a file; expected a folder, there or not yet there.")
         self._root = Path(os.path.realpath(root))
         self.uri = self._root.as_uri()
-        remove_stale(self._root / TEMPORARY)
+        with explained(self._root):
+            remove_stale(self._root / TEMPORARY)
+
+    def try_writing(self) -> None:
+        """See `Store.try_writing`."""
+        try_place(self._root / TEMPORARY, "the store")
 
     def open(self, key: str) -> BinaryIO:
         """See `Store.open`."""
         try:
-            return self._path(key).open("rb")
+            with explained(self._root):
+                return self._path(key).open("rb")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise self._absent(key) from None
 
@@ -45,7 +62,8 @@ class LocalStore(Store):
 
     def head(self, key: str) -> ObjectInfo | None:
         """See `Store.head`."""
-        found = file_stat(self._path(key))
+        with explained(self._root):
+            found = file_stat(self._path(key))
         return _info(key, found) if found else None
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -53,7 +71,8 @@ class LocalStore(Store):
         check_prefix(prefix)
         folder = prefix.rpartition("/")[0]
         start = self._path(folder) if folder else self._root
-        keys = sorted(key for key in self._keys_below(start) if key.startswith(prefix))
+        with explained(self._root):
+            keys = sorted(key for key in self._keys_below(start) if key.startswith(prefix))
         return (info for info in map(self.head, keys) if info)
 
     def delete(self, key: str) -> None:
@@ -99,7 +118,7 @@ class LocalStore(Store):
         return path
 
     def _keys_below(self, start: Path) -> Iterator[str]:
-        for folder, _, files in os.walk(start):
+        for folder, _, files in os.walk(start, onerror=_unless_gone):
             for name in files:
                 key = (Path(folder) / name).relative_to(self._root).as_posix()
                 with suppress(InvalidKey):  # another program's file
@@ -150,6 +169,11 @@ class LocalStore(Store):
     def _exists(self, key: str) -> ObjectExists:
         sync(self._path(key).parent)  # the other writer may not have come to it yet
         return super()._exists(key)
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
 
 
 def _info(key: str, found: os.stat_result) -> ObjectInfo:

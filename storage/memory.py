@@ -29,6 +29,9 @@ class MemoryStore(Store):
         self._versions = itertools.count(1)
         self._lock = threading.Lock()
 
+    def try_writing(self) -> None:
+        """See `Store.try_writing`; memory always can."""
+
     def open(self, key: str) -> BinaryIO:
         """See `Store.open`."""
         return io.BytesIO(self._get(key).data)

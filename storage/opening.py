@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from schema.errors import InvalidInput
+from schema.errors import InvalidInput, RecommenderError
 from storage.local import LocalStore
 from storage.memory import shared_memory_store
 from storage.protocol import Store
@@ -49,7 +49,9 @@ def _open_folder(uri: str, folder: Path) -> LocalStore:
         raise InvalidInput(f"the store {uri!r} is no folder's name. {_EXPECTED}")
     try:
         return LocalStore(folder.expanduser())
-    except RuntimeError as error:  # the home of nobody
+    except (RuntimeError, OSError) as error:  # the home of nobody, a name that is too long
+        if isinstance(error, RecommenderError):
+            raise
         raise InvalidInput(f"the store {uri!r} names no folder: {error} {_EXPECTED}") from error
 
 

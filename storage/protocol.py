@@ -90,6 +90,15 @@ class Store(ABC):
         """
         return None
 
+    @abstractmethod
+    def try_writing(self) -> None:
+        """Try that the store can be written to, and leave nothing of it: known before work begins, not after it.
+
+        Raises:
+            InvalidInput: If it cannot, as for want of rights.
+            OutOfSpace: If the backend is full.
+        """
+
     def read(self, key: str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:
         """Return the content of a small object.
 

@@ -3,7 +3,7 @@
 import io
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
@@ -14,7 +14,17 @@ from schema.errors import Unavailable
 from schema.s3 import S3Access
 from storage.layout import check_key, check_prefix, is_key
 from storage.protocol import ObjectInfo, Store
-from storage.s3_client import ABSENT, REFUSED, code_of, explained, find_credentials, open_client, parse_uri
+from storage.s3_client import (
+    ABSENT,
+    REFUSED,
+    code_of,
+    explained,
+    find_credentials,
+    has_reason,
+    open_client,
+    parse_uri,
+    require_bucket,
+)
 from storage.s3_options import S3_SCHEME, S3A_SCHEME, SPARK_SCRATCH, S3Options
 from storage.s3_transfer import (
     BUFFER_BYTES,
@@ -55,6 +65,14 @@ class S3Store(Store):
         """See `Store.race_flaw`; the server is tried once in a process."""
         with self._explained():
             return race_flaw(self._client, self._bucket, self._prefix)
+
+    def try_writing(self) -> None:
+        """See `Store.try_writing`; an upload is begun and given up, which leaves nothing, not even a version."""
+        at = ObjectKey(Bucket=self._bucket, Key=self._full(f"{PROBES}/{uuid.uuid4().hex}"))
+        with self._explained():
+            upload_id = self._client.create_multipart_upload(**at)["UploadId"]
+            with suppress(ClientError):  # a sweep removes it
+                abort_upload(self._client, at, upload_id)
 
     def open(self, key: str) -> BinaryIO:
         """See `Store.open`."""
@@ -164,9 +182,12 @@ class S3Store(Store):
     def _at(self, key: str) -> ObjectKey:
         return ObjectKey(Bucket=self._bucket, Key=self._full(check_key(key)))
 
-    def _explained(self, key: str | None = None) -> AbstractContextManager[None]:
+    @contextmanager
+    def _explained(self, key: str | None = None) -> Iterator[None]:
         """Turn errors of the server into errors that say what to do; see `storage.s3_client.explained`."""
-        return explained(self.locate(key) if key is not None else self.uri, self._client.meta.endpoint_url)
+        with explained(self.locate(key) if key is not None else self.uri, self._client.meta.endpoint_url):
+            require_bucket(self._client, self._bucket, self._prefix)
+            yield
 
     def _head(self, key: str) -> "HeadObjectOutputTypeDef | None":
         with self._explained(key):
@@ -175,6 +196,8 @@ class S3Store(Store):
             except ClientError as error:
                 if code_of(error) in ABSENT:
                     return None
+                if not has_reason(error):  # no answer to HEAD has: ask for a byte instead, to be told
+                    self._client.get_object(**self._at(key), Range="bytes=0-0")["Body"].close()
                 raise
 
     def _objects(self, prefix: str) -> "Iterator[ObjectTypeDef]":

@@ -30,6 +30,8 @@ _FULL_IN_WORDS = "no space left on device"  # MinIO calls it an InternalError wh
 _UNKNOWN_CALLER = frozenset(
     {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch", "XAdminUserNotFound"}
 )
+_WRONG_CLOCK = frozenset({"RequestTimeTooSkewed", "RequestExpired"})
+_READING = ("Get", "Head", "List")
 _ELSEWHERE = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
 # Codes below 500 that say the request was hurt on its way, or came at a bad moment.
 _PASSING = frozenset(
@@ -54,6 +56,7 @@ _NO_CREDENTIALS = (
     exceptions.ProfileNotFound,
     exceptions.TokenRetrievalError,
 )
+_NO_S3 = "Expected the address of a server that speaks S3, and no page or proxy before it: see S3_ENDPOINT_URL."
 _CREDENTIALS = "Give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or in a profile that AWS_PROFILE names."
 # A connection broke or went silent: the same request may succeed when it is sent again.
 TRANSPORT = (
@@ -69,6 +72,24 @@ TRANSPORT = (
 def code_of(error: ClientError) -> str:
     """Return the code of an error that the server sent, such as 'NoSuchKey', or '404' where it sent no body."""
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def has_reason(error: ClientError) -> bool:
+    """Return whether the server said why: with a code of S3, not with a bare status, as to HEAD, or a page."""
+    return not code_of(error).isdecimal() and code_of(error) != ""
+
+
+@lru_cache(maxsize=32)
+def require_bucket(client: "S3Client", bucket: str, prefix: str) -> None:
+    """Ask for the first key of a store, once in a process: its answer tells what answers to HEAD leave out.
+
+    Raises:
+        ClientError: If the server refuses, as where it does not know the bucket or the caller.
+        InvalidInput: If what answers is no S3 server.
+    """
+    answer = client.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/" if prefix else "", MaxKeys=1)
+    if "Name" not in answer:
+        raise InvalidInput(f"{client.meta.endpoint_url} answers, but not as S3 does. {_NO_S3}")
 
 
 @contextmanager
@@ -99,19 +120,21 @@ def _from_answer(error: ClientError, location: str, server: str) -> RecommenderE
         return OutOfSpace(f"no space left on {server} for {location} ({said}). Free some there, or use another store.")
     if code in _ELSEWHERE:
         return InvalidInput(f"{location} is in another region than the one asked ({said}). Set S3_REGION.")
-    if code in _UNKNOWN_CALLER or code == "RequestTimeTooSkewed":
-        return InvalidInput(
-            f"{server} does not accept the credentials for {location} ({said}). {_CREDENTIALS} "
-            "If they are right, set this machine's clock."
-        )
-    if status == 403:
-        return InvalidInput(
-            f"the credentials may not do that to {location} at {server} ({said}). Ask for the rights; MinIO answers "
-            "the same where its own disk is read-only: make that writable."
-        )
+    if code in _UNKNOWN_CALLER:
+        return InvalidInput(f"{server} does not accept the credentials for {location} ({said}). {_CREDENTIALS}")
+    if code in _WRONG_CLOCK:
+        return InvalidInput(f"the clock of this machine is not that of {server} ({said}). Set it right.")
     if status >= 500 or status == 429 or code in _PASSING:
         return Unavailable(f"{server} failed at {location} ({said}). Try again; what is done stays done.")
-    return InvalidInput(f"{server} refuses a request for {location} ({said}). Expected a server that speaks S3.")
+    if not has_reason(error):
+        return InvalidInput(f"{server} answers {status} for {location}, and not as S3 does. {_NO_S3}")
+    if status == 403:
+        is_reading = error.operation_name.startswith(_READING)
+        of_minio = "" if is_reading else "; MinIO answers the same where its own disk is read-only: make that writable"
+        return InvalidInput(
+            f"the credentials may not do that to {location} at {server} ({said}). Ask for the rights{of_minio}."
+        )
+    return InvalidInput(f"{server} refuses a request for {location} ({said}). {_NO_S3}")
 
 
 def _from_transport(error: Exception, location: str, server: str) -> RecommenderError:

@@ -7,11 +7,16 @@ from urllib.parse import urlsplit
 from pydantic import Field, PositiveInt, field_serializer, field_validator, model_validator
 
 from evaluation.options import DriftLimits
+from schema.errors import InvalidSettings
 from schema.metric import Metric
 from schema.options import FrozenModel
+from storage.files import try_place
 from storage.opening import open_store
 from storage.protocol import Store
 from storage.s3_options import S3Options
+
+SQLITE = "sqlite:///"
+SQLITE_HEADER = b"SQLite format 3\0"
 
 LogFormat = Literal["text", "json"]
 
@@ -61,6 +66,17 @@ class PlaceOptions(StoreOptions):
         Path("data/work"),
         description="Folder for scratch files; each run removes its own and those of runs that were killed.",
     )
+
+    def try_writing(self, store: Store | None = None) -> None:
+        """Try that scratch files can be written, and artifacts to a store, by default the one under ``store_uri``.
+
+        Raises:
+            InvalidSettings: If a folder cannot be written to.
+            InvalidInput: If a server refuses.
+            OutOfSpace: If a disk is full.
+        """
+        try_place(self.work_dir, "--work-dir (or WORK_DIR)")
+        (store or self.open_store()).try_writing()
 
     @property
     def cache_dir(self) -> Path:
@@ -248,3 +264,30 @@ class TrackingOptions(FrozenModel):
         Path("data/mlflow-artifacts"),
         description="Folder of run artifacts when runs are tracked in SQLite; a server keeps its own.",
     )
+
+    @property
+    def database(self) -> Path | None:
+        """The SQLite file that runs are tracked in; None where a server or another database has them."""
+        name = self.mlflow_tracking_uri.removeprefix(SQLITE).partition("?")[0]
+        return Path(name) if name and self.mlflow_tracking_uri.startswith(SQLITE) else None
+
+    def try_writing(self) -> None:
+        """Try that runs can be tracked in SQLite, where they are.
+
+        Raises:
+            InvalidSettings: If the database or the folder cannot be written to, or the file is no database.
+            OutOfSpace: If a disk is full.
+        """
+        if self.database is None:
+            return
+        setting = "--mlflow-tracking-uri (or MLFLOW_TRACKING_URI)"
+        try_place(self.database, setting, is_file=True)
+        try_place(self.mlflow_artifact_dir, "--mlflow-artifact-dir (or MLFLOW_ARTIFACT_DIR)")
+        if self.database.exists():
+            with self.database.open("rb") as file:
+                found = file.read(len(SQLITE_HEADER))
+            if found not in (b"", SQLITE_HEADER):
+                raise InvalidSettings(
+                    f"{setting}: {self.database} begins with {found!r}, which no SQLite database does. Name another "
+                    "file; one that is not there is made."
+                )

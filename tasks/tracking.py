@@ -26,7 +26,7 @@ from tasks.addresses import WEB, hide_user, mlflow_run_page
 from tasks.choose import scored_models
 from tasks.execution import NETWORK_RETRIES
 from tasks.model import Lineage, Training
-from tasks.options import PlaceOptions, TrackingOptions
+from tasks.options import SQLITE, PlaceOptions, TrackingOptions
 from tasks.score import Scored
 from tasks.store import local_file
 
@@ -36,7 +36,6 @@ KEY_TAG = "recommender.key"
 BEST_TAG = "recommender.best"
 MODEL_TAG = "model_id"
 FINISHED = "FINISHED"
-SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,9 @@ def check_tracking(options: TrackingOptions) -> None:
 
     Raises:
         Unavailable: If the tracking server does not answer.
-        InvalidInput: If the address is of no kind that MLflow knows.
+        InvalidInput: If the address is of no kind that MLflow knows, or its file cannot be written to.
     """
+    options.try_writing()
     uri = options.mlflow_tracking_uri
     kind = uri.split(":", 1)[0]
     if uri.startswith(WEB):
@@ -160,9 +160,8 @@ def summarise(
 def _client(options: TrackingOptions) -> Any:
     from mlflow import MlflowClient  # which takes seconds that only tracked runs need
 
-    if options.mlflow_tracking_uri.startswith(SQLITE):
-        path = options.mlflow_tracking_uri.removeprefix(SQLITE).partition("?")[0]
-        make_database(Path(path), options.mlflow_artifact_dir)
+    if options.database:
+        make_database(options.database, options.mlflow_artifact_dir)
     return MlflowClient(tracking_uri=options.mlflow_tracking_uri)
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from flows import evaluate, ingest, promote, recommend, sample, train
-from flows.settings import Environment, InvalidSettings, Settings, flat_fields, groups_in, own_fields, read, variables
+from flows import evaluate, ingest, promote, recommend, sample, store, train
+from flows.settings import Environment, Settings, flat_fields, groups_in, own_fields, read, variables
+from schema.errors import InvalidSettings
 from tasks.options import ModelChoice, PromotionOptions, RecommendOptions
 
 ROOT = Path(__file__).parents[2]
@@ -136,6 +137,41 @@ def test_bad_settings_end_with_code_2_and_name_flag_value_and_what_is_expected(f
     assert "Traceback" not in said
     for part in expected:
         assert part in said
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("flag", ["--work-dir", "--json", "--store"])
+def test_a_place_that_cannot_be_written_to_ends_with_code_2_before_any_work(stage, flag, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert STAGES[stage].main([flag, "file/x"]) == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert re.search(r"(--work-dir|--json|the store).*file/x.* cannot be written to .*Not a directory.*expected", said)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "why"),
+    [
+        ("--mlflow-tracking-uri", "sqlite:////proc/mlflow.db", "/proc: No such file"),
+        ("--mlflow-tracking-uri", "sqlite:///words", "no SQLite database does"),
+        ("--mlflow-artifact-dir", "words", "Not a directory"),
+    ],
+)
+def test_a_training_that_could_not_be_tracked_is_not_begun(flag, value, why, tmp_path, capsys):
+    (tmp_path / "words").write_text("no database at all")
+    assert train.main([flag, value]) == 2
+    assert re.search(f"{flag} .*{why}", capsys.readouterr().err)
+
+
+def test_places_of_the_sample_and_of_a_copy_are_tried(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert sample.main(["--output", "file/x"]) == 2
+    assert "--output: " in capsys.readouterr().err
+    assert store.main(["cp", "1f", "--to", "file/x"]) == 2
+    assert "the store: " in capsys.readouterr().err
+    assert store.main(["cp", "1f", "--to", "copy", "--work-dir", "file/x"]) == 2
+    assert "--work-dir " in capsys.readouterr().err
 
 
 def test_flags_of_the_environment_hold_for_the_run_and_not_longer(capsys):

@@ -17,7 +17,8 @@ from receiver import PLANTED, receiving, status
 
 from flows import evaluate, ingest, recommend, train
 from flows.notices import hide_secrets, send_notice
-from flows.settings import Environment, InvalidSettings, Settings, read
+from flows.settings import Environment, Settings, read
+from schema.errors import InvalidSettings
 from tasks.drift import DriftRefused
 
 ROOT = Path(__file__).parents[2]

@@ -1,15 +1,19 @@
 """Files that appear whole, and scratch that is removed when its writer is dead and only then."""
 
 import os
+import re
 import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
+from shutil import disk_usage
 
 import pytest
+from disks import mounted_disk, remount
 
-from storage.files import ABANDONED_AGE, remove_stale, temporary_name, whole_file, write_whole
+from schema.errors import InvalidSettings, OutOfSpace
+from storage.files import ABANDONED_AGE, remove_stale, temporary_name, try_place, whole_file, write_whole
 
 NAME = "from storage.files import temporary_name; import sys; sys.stdout.write(temporary_name())"
 
@@ -163,3 +167,59 @@ def test_a_whole_file_may_leave_the_one_that_came_first(tmp_path):
             partial.write_text(text)
     assert (tmp_path / "file").read_text() == "first"
     assert names(tmp_path / "staging") == set()
+
+
+@pytest.fixture
+def bad_places(tmp_path: Path) -> Path:
+    """A folder with a file, a link to a place that is not there, and a folder called ``folder``."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("/nowhere/at/all")
+    (tmp_path / "folder").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("file", "file: Not a directory"),
+        ("file/x", "file: Not a directory"),
+        ("link/x", "link, a link to /nowhere/at/all: No such file"),
+        ("x" * 300, "File name too long"),
+        ("absent/" + "x" * 300, "File name too long"),
+        ("/proc/x/y", "/proc: No such file"),
+    ],
+)
+@pytest.mark.parametrize("is_file", [False, True])
+def test_a_place_that_cannot_be_written_to_is_told_with_its_setting_and_why(bad_places, name, why, is_file):
+    place = bad_places / name / "result.json" if is_file else bad_places / name
+    with pytest.raises(
+        InvalidSettings, match=rf"^--flag: {re.escape(str(place))} cannot be written to .*{why}.*expected"
+    ):
+        try_place(place, "--flag", is_file=is_file)
+    assert sorted(path.name for path in bad_places.iterdir()) == ["file", "folder", "link"]
+
+
+@pytest.mark.parametrize(("name", "why"), [("folder", "Is a directory"), ("/dev/null", "Not a regular file")])
+def test_a_file_that_is_to_be_written_is_none_of_another_kind(bad_places, name, why):
+    with pytest.raises(InvalidSettings, match=why):
+        try_place(bad_places / name, "--json", is_file=True)
+
+
+def test_a_place_that_can_be_written_to_is_left_as_it_was(bad_places):
+    (bad_places / "file").write_text("content")
+    try_place(bad_places / "folder", "--flag")
+    try_place(bad_places / "a" / "b", "--flag")
+    try_place(bad_places / "a" / "b", "--flag", is_file=True)
+    try_place(bad_places / "file", "--flag", is_file=True)
+    assert sorted(path.name for path in bad_places.rglob("*")) == ["file", "folder", "link"]
+    assert (bad_places / "file").read_text() == "content"
+
+
+def test_a_full_or_read_only_disk_is_told_before_it_is_used(tmp_path):
+    with mounted_disk(tmp_path / "disk", "64k") as disk:
+        (disk / "all").write_bytes(bytes(disk_usage(disk).free))
+        with pytest.raises(OutOfSpace, match=r"^--flag: no space left for .*disk/x"):
+            try_place(disk / "x", "--flag")
+        remount(disk, "ro")
+        with pytest.raises(InvalidSettings, match="Read-only file system"):
+            try_place(disk / "x", "--flag")

@@ -172,7 +172,7 @@ def test_a_file_is_no_store(tmp_path):
 def test_a_folder_that_may_not_be_written_to_is_named(tmp_path):
     root = tmp_path / "closed"
     root.mkdir(mode=0o500)
-    with pytest.raises(InvalidInput, match=rf"{root} cannot be written to .*Change its rights"):
+    with pytest.raises(InvalidInput, match=rf"{root} cannot be used .*Change its rights"):
         LocalStore(root).create("a", b"")
 
 
@@ -181,9 +181,9 @@ def test_a_read_only_disk_can_be_read_and_is_named_by_a_write(small_disk):
     remount(small_disk, "ro")
     store = LocalStore(small_disk)
     assert store.read("a") == b"content"
-    with pytest.raises(InvalidInput, match=rf"{small_disk} cannot be written to .*Read-only.*Change its rights"):
+    with pytest.raises(InvalidInput, match=rf"{small_disk} cannot be used .*Read-only.*Change its rights"):
         store.create("b", b"")
-    with pytest.raises(InvalidInput, match="cannot be written to"):
+    with pytest.raises(InvalidInput, match="cannot be used"):
         store.replace("a", b"", version)
 
 

@@ -1,5 +1,6 @@
 """What only a store on S3 can get wrong: lost answers, parts, pages, addresses, credentials."""
 
+import json
 import os
 import socket
 import threading
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ConnectionClosedError
@@ -386,6 +388,11 @@ VERBS: dict[str, Callable[[S3Store, Path], object]] = {
     "list": lambda store, _: list(store.list("")),
     "fetch": lambda store, folder: store.fetch("a", folder / "a"),
     "replace": lambda store, _: store.replace("a", b"", None),
+    "head": lambda store, _: store.head("a"),
+    "delete": lambda store, _: store.delete("a"),
+    "renew": lambda store, _: store.renew("a"),
+    "sweep": lambda store, _: list(store.sweep(FUTURE, remove=False)),
+    "try": lambda store, _: store.try_writing(),
 }
 
 
@@ -396,14 +403,59 @@ def test_missing_bucket_is_named(on_minio, verb, tmp_path):
         VERBS[verb](store, tmp_path)
 
 
-@pytest.mark.parametrize("verb", ["read", "list", "create"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_wrong_secret_is_told_and_not_shown(minio, verb, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", minio.credentials.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
     store = S3Store(f"s3://{minio.bucket}/p", S3Options(s3_endpoint_url=minio.endpoint_url))
-    with pytest.raises(InvalidInput, match="credentials") as refused:
+    with pytest.raises(InvalidInput, match=r"does not accept the credentials.*SignatureDoesNotMatch") as refused:
         VERBS[verb](store, tmp_path)
     assert "not-the-secret" not in str(refused.value)
+    assert "rights" not in str(refused.value)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_wrong_clock_is_told(on_minio, verb, tmp_path):
+    def send_late(request: AWSPreparedRequest, **_: object) -> None:
+        request.headers["X-Amz-Date"] = "20200101T000000Z"
+
+    events(on_minio).register("before-send.s3", send_late)
+    with pytest.raises(InvalidInput, match=r"the clock of this machine is not that of http.*RequestTimeTooSkewed"):
+        VERBS[verb](on_minio, tmp_path)
+
+
+@pytest.mark.parametrize("verb", ["head", "create", "renew"])
+def test_credentials_that_are_refused_in_the_middle_are_told_though_an_answer_to_head_has_no_words(
+    on_minio, verb, tmp_path
+):
+    def forge(request: AWSPreparedRequest, **_: object) -> None:
+        request.headers["Authorization"] = request.headers["Authorization"][:-4] + b"0000"
+
+    on_minio.head("a")
+    events(on_minio).register("before-send.s3", forge)
+    with pytest.raises(InvalidInput, match=r"does not accept the credentials.*SignatureDoesNotMatch"):
+        VERBS[verb](on_minio, tmp_path)
+
+
+def test_credentials_that_may_only_read_are_told_before_the_first_write(on_minio, minio, monkeypatch):
+    on_minio.create("a", b"content")
+    allowed = {"Effect": "Allow", "Action": ["s3:Get*", "s3:List*"], "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    sts = boto3.client("sts", endpoint_url=minio.endpoint_url, region_name="us-east-1")
+    found = sts.assume_role(RoleArn="arn:aws:iam::1:role/any", RoleSessionName="reader", Policy=policy)["Credentials"]
+    names = {"ACCESS_KEY_ID": "AccessKeyId", "SECRET_ACCESS_KEY": "SecretAccessKey", "SESSION_TOKEN": "SessionToken"}
+    for name, key in names.items():
+        monkeypatch.setenv(f"AWS_{name}", found[key])
+    reader = S3Store(on_minio.uri, on_minio._options)
+    assert reader.read("a") == b"content"
+    with pytest.raises(InvalidInput, match=r"the credentials may not do that.*AccessDenied.*Ask for the rights"):
+        reader.try_writing()
+
+
+def test_trying_leaves_nothing(on_minio):
+    on_minio.try_writing()
+    assert not list(on_minio._objects(""))
+    assert not list(on_minio._unfinished_uploads())
 
 
 def test_no_credentials_at_all_says_where_to_put_them(minio, monkeypatch):
@@ -426,7 +478,9 @@ def test_server_that_is_not_there_is_unavailable(on_minio):
         store.read("a")
 
 
-def test_server_that_speaks_no_s3_is_told_so(on_minio):
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("status", ["200 OK", "403 Forbidden", "404 Not Found", "405 Method Not Allowed"])
+def test_server_that_speaks_no_s3_is_told_so(on_minio, status, verb, tmp_path):
     listener = socket.create_server(("127.0.0.1", 0))
 
     def answer() -> None:
@@ -436,13 +490,14 @@ def test_server_that_speaks_no_s3_is_told_so(on_minio):
             except OSError:
                 return
             connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            head = f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: 13\r\nConnection: close\r\n\r\n"
+            connection.sendall(head.encode() + b"<html></html>")
             connection.close()
 
     threading.Thread(target=answer, daemon=True).start()
     store = S3Store("s3://bucket/p", S3Options(s3_endpoint_url=f"http://127.0.0.1:{listener.getsockname()[1]}"))
-    with pytest.raises(InvalidInput, match="Expected a server that speaks S3"):
-        list(store.list(""))
+    with pytest.raises(InvalidInput, match=r"not as S3 does\. Expected the address of a server that speaks S3"):
+        VERBS[verb](store, tmp_path)
     listener.close()
 
 
