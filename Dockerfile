@@ -31,7 +31,8 @@ RUN python -m venv /opt/venv \
 
 COPY . .
 RUN /opt/venv/bin/uv pip install --no-cache --offline --python /opt/venv/bin/python \
-        --no-deps --no-build-isolation --editable .
+        --no-deps --no-build-isolation --editable . \
+    && /opt/venv/bin/python -m spark.jars
 
 
 FROM base AS batch

@@ -15,7 +15,7 @@ SAMPLE := data/sample
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
-setup: ## Make .venv with the locked packages and find Java; does nothing the second time
+setup: ## Make .venv with the locked packages and find Java; does nothing the second time; PYTHON=python3.12 chooses
 	@$(SETUP)
 
 demo: setup ## Make sample data, then train, evaluate, publish and recommend on it
@@ -42,7 +42,7 @@ format: setup ## Sort imports and format the code
 	.venv/bin/ruff format
 
 lock: setup ## Pin requirements.in in requirements.txt again; ARGS="--upgrade" takes newer versions
-	.venv/bin/uv pip compile --quiet --generate-hashes --python-version 3.11 requirements.in -o requirements.txt $(ARGS)
+	.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 requirements.in -o requirements.txt $(ARGS)
 
 ui: setup ## Serve the Prefect UI, on PORT (4200)
 	.venv/bin/prefect server start $(if $(PORT),--port $(PORT))

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Makes a checkout ready to run: virtual environment, locked packages, Java, and the optional rest.
+# Makes a checkout ready to run: virtual environment, locked packages, Java, jars, and the optional rest. What it fetches is
+# listed in requirements.txt and downloads.txt, and each fetch is tried more than once (pip and uv do so by themselves).
 #
 #   bash deployments/setup.sh              what `make demo` and `make train` need
+#   PYTHON=python3.12 …                    with that Python instead of that of .venv or, in a new checkout, the newest
 #   bash deployments/setup.sh --browser    and Chromium, which some tests look at pages with
 #   bash deployments/setup.sh --services   and the servers that some tests talk to, built with Go into .setup/bin
 #
@@ -16,13 +18,7 @@ venv="$root/.venv"
 apt_log="$root/.setup/apt.log"
 go_log="$root/.setup/go.log"
 jvm_folder=/usr/lib/jvm
-java_package=openjdk-17-jre-headless
-# Program, the Go package that it is built from, and the minutes that this takes on two cores the first time.
-services=(
-    "minio github.com/minio/minio@v0.0.0-20250422221226-0d7408fc9969 3"
-    "versitygw github.com/versity/versitygw/cmd/versitygw@v1.7.0 2"
-    "toxiproxy-server github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0 1"
-)
+newest=14 oldest=11 # the 3.x of Python that pyproject.toml names
 services_go=24 # the 1.x of Go that builds MinIO; one that is too old for a program says so itself
 
 say() {
@@ -34,19 +30,46 @@ fail() {
     exit 1
 }
 
+# listed KIND [PURPOSE]: what downloads.txt says after these words, a line each.
+listed() {
+    sed -n "s/^$* //p" "$root/downloads.txt"
+}
+
 python_version() {
     "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null
 }
 
-find_python() {
-    local name
-    for name in python3.11 python3; do
-        if [[ $(python_version "$name") == 3.11 ]]; then
-            command -v "$name"
-            return
-        fi
+# The installation that a Python is of, also where it is that of a virtual environment.
+python_identity() {
+    "$1" -c 'import sys; print(sys.base_prefix, sys.version)' 2>/dev/null
+}
+
+is_supported() {
+    [[ $(python_version "$1") =~ ^3\.([0-9]+)$ ]] && ((BASH_REMATCH[1] >= oldest && BASH_REMATCH[1] <= newest))
+}
+
+# Lists the Pythons that can be taken, newest first: on PATH, where pyenv's names may stand for nothing, or pyenv's own.
+pythons() {
+    local minor python
+    for ((minor = newest; minor >= oldest; minor--)); do
+        while IFS= read -r python; do
+            [[ $(python_version "$python") != "3.$minor" ]] || echo "$python"
+        done < <(type -aP "python3.$minor" python3 || true; compgen -G "${PYENV_ROOT:-${HOME:-}/.pyenv}/versions/3.$minor.*/bin/python3")
     done
-    fail "no Python 3.11 on PATH (python3 is $(python_version python3 || echo absent)); install it and run this again, on Debian 12: apt-get install python3.11-venv"
+}
+
+# A .venv keeps its Python until PYTHON says otherwise.
+find_python() {
+    local python
+    if [[ -n ${PYTHON:-} ]]; then
+        is_supported "$PYTHON" || fail "PYTHON is '$PYTHON', which says that its version is $(python_version "$PYTHON" || echo unknown); expected the name or path of a Python 3.$oldest to 3.$newest"
+        command -v "$PYTHON"
+    elif is_supported "$venv/bin/python"; then
+        echo "$venv/bin/python"
+    else
+        IFS= read -r python < <(pythons) || fail "no Python 3.$oldest to 3.$newest on PATH or in pyenv (python3 is $(python_version python3 || echo absent)); install one and run this again, on Debian and Ubuntu: sudo apt-get install python3-venv"
+        echo "$python"
+    fi
 }
 
 # apt_install PACKAGE…: installs where there is apt-get and the user may use it unasked; else returns 1.
@@ -57,7 +80,7 @@ apt_install() {
         sudo -n true 2>/dev/null || return 1
         as_root=(sudo -n)
     fi
-    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300)
+    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
     local install=("${apt[@]}" install -y --no-install-recommends "$@")
     say "installing $* with apt-get"
     mkdir -p "$(dirname "$apt_log")"
@@ -65,6 +88,11 @@ apt_install() {
     { "${apt[@]}" update && "${install[@]}"; } </dev/null >>"$apt_log" 2>&1 && return
     say "apt-get failed: $(tail -n 1 "$apt_log") (all of it: .setup/apt.log)"
     return 1
+}
+
+# packages PURPOSE: the Debian packages that are listed for it.
+packages() {
+    listed deb "$1" | sed "s/ .*//; s/3\.X/${2:-}/"
 }
 
 # The major version of the Java under a home, or nothing where it cannot run Spark's launcher,
@@ -77,13 +105,18 @@ java_home_on_path() {
     java -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java\.home = //p'
 }
 
+# A folder without links, such as .venv/java, on the way; nothing where there is none.
+real_folder() {
+    [[ -z $1 ]] || (cd "$1" 2>/dev/null && pwd -P) || true
+}
+
 find_java() {
     local home
     for home in "${JAVA_HOME:-}" "$(java_home_on_path)" "$jvm_folder"/*; do
         [[ -n $home && -x $home/bin/java ]] || continue
         case $(java_major "$home") in
             17 | 21)
-                echo "$home"
+                real_folder "$home"
                 return
                 ;;
         esac
@@ -92,20 +125,25 @@ find_java() {
 }
 
 need_java() {
+    local package names
     find_java && return
-    if apt_install "$java_package"; then
-        find_java && return
-    fi
-    fail "Spark needs Java 17 or 21, and none is in JAVA_HOME, on PATH or in $jvm_folder; type: sudo apt-get install $java_package"
+    names=$(packages java)
+    for package in $names; do # a release of Debian may have only one of them
+        apt_install "$package" && find_java && return
+    done
+    fail "Spark needs Java 17 or 21, and none is in JAVA_HOME, on PATH or in $jvm_folder; type: sudo apt-get install ${names//$'\n'/, or }"
+}
+
+has_venv_of() {
+    [[ $(python_identity "$venv/bin/python") == "$(python_identity "$1")" ]] && grep -qF "$venv" "$venv/bin/activate"
 }
 
 make_venv() {
-    local python=$1
-    if [[ $(python_version "$venv/bin/python") == 3.11 ]] && grep -qF "$venv" "$venv/bin/activate"; then
-        return
-    fi
-    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null && ! apt_install python3.11-venv; then
-        fail "$python cannot make virtual environments (ensurepip is missing); type: sudo apt-get install python3.11-venv"
+    local python=$1 package
+    has_venv_of "$python" && return
+    package=$(packages venv "$(python_version "$python")")
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null && ! apt_install "$package"; then
+        fail "$python cannot make virtual environments (ensurepip is missing); type: sudo apt-get install $package"
     fi
     say "making .venv"
     "$python" -m venv --clear "$venv"
@@ -125,23 +163,39 @@ install_uv() {
 install_packages() {
     local uv=("$venv/bin/uv" --quiet)
     local at=(--python "$venv/bin/python")
-    say "installing the $(grep -c '==' "$root/requirements.txt") packages of requirements.txt"
-    "${uv[@]}" pip sync "${at[@]}" --require-hashes "$root/requirements.txt"
+    local sync=(pip sync "${at[@]}" --require-hashes "$root/requirements.txt")
+    say "installing the packages of requirements.txt"
+    "${uv[@]}" "${sync[@]}" || {
+        say "trying again, with the authorities that this machine trusts"
+        "${uv[@]}" --system-certs "${sync[@]}"
+    }
     "${uv[@]}" pip install "${at[@]}" --offline --no-deps --no-build-isolation --editable "$root"
+}
+
+# offer PURPOSE LOSS: installs the Debian packages for it, or says what is lost without.
+offer() {
+    local names
+    names=$(packages "$1")
+    # shellcheck disable=SC2086 # a word each
+    apt_install $names && return
+    say "$2; to change that: sudo apt-get install ${names//$'\n'/ }"
 }
 
 # Native BLAS doubles the speed of wide factor models; Spark does without where it is missing.
 offer_openblas() {
     compgen -G '/usr/lib*/libopenblas*.so*' >/dev/null && return
     compgen -G '/usr/lib/*/libopenblas*.so*' >/dev/null && return
-    apt_install libopenblas0-pthread && return
-    say "no OpenBLAS, so Spark fits more slowly; to change that: sudo apt-get install libopenblas0-pthread"
+    offer openblas "no OpenBLAS, so Spark fits more slowly"
+}
+
+# Spark needs them for stores on S3 alone, and tries again then.
+offer_jars() {
+    "$venv/bin/python" -m spark.jars 2>&1 | sed 's/^/setup: /' >&2 || true
 }
 
 offer_browser() {
     command -v chromium >/dev/null && return
-    apt_install chromium fonts-dejavu-core && return
-    say "no Chromium, so the tests that open pages are skipped; to change that: sudo apt-get install chromium"
+    offer browser "no Chromium, so the tests that open pages are skipped"
 }
 
 # An older Go that knows toolchains, as all do from 1.21 on, fetches the one that a package asks for unless told not to.
@@ -150,24 +204,36 @@ can_build_services() {
     ((BASH_REMATCH[1] >= services_go)) || [[ $(go env GOTOOLCHAIN) == *auto* ]]
 }
 
-# Lists, as services does, those that are neither on PATH, in whatever version, nor here in the right one.
+# Lists, as downloads.txt does, those that are neither on PATH, in whatever version, nor here in the right one.
 missing_services() {
-    local service program package
-    for service in "${services[@]}"; do
-        read -r program package _ <<<"$service"
+    local program minutes package rest
+    while read -r program minutes package rest; do
         command -v "$program" >/dev/null && continue
-        [[ -x $root/.setup/bin/$program && $(cat "$root/.setup/bin/.$program" 2>/dev/null) == "$package" ]] || echo "$service"
-    done
+        [[ -x $root/.setup/bin/$program && $(cat "$root/.setup/bin/.$program" 2>/dev/null) == "$package" ]] ||
+            echo "$program $minutes $package $rest"
+    done < <(listed go)
 }
 
-# build_service PROGRAM PACKAGE MINUTES: moves the program into place whole, and then its stamp.
+go_install() {
+    GOBIN="$1" go install "$2" </dev/null >>"$go_log" 2>&1
+}
+
+# is_built_from PROGRAM DIGEST: whether Go built it from the module with that digest, as a program of Go says of itself.
+is_built_from() {
+    go version -m "$1" | grep -qF "$2" && return
+    echo "$1 is not built from a module with the digest $2" >>"$go_log"
+    return 1
+}
+
+# build_service PROGRAM MINUTES PACKAGE DIGEST: moves the program into place whole, and then its stamp.
 build_service() {
-    local program=$1 package=$2 started=$SECONDS scratch="$root/.setup/go" bin="$root/.setup/bin"
+    local program=$1 package=$3 started=$SECONDS scratch="$root/.setup/go" bin="$root/.setup/bin"
     local built=${package##*/}
-    say "building $program with Go, which takes about $3 min the first time"
+    say "building $program with Go, which takes about $2 min the first time"
     rm -rf "$scratch"
     mkdir -p "$scratch" "$bin"
-    if GOBIN="$scratch" go install "$package" </dev/null >>"$go_log" 2>&1 &&
+    if { go_install "$scratch" "$package" || go_install "$scratch" "$package"; } &&
+        is_built_from "$scratch/${built%@*}" "$4" &&
         mv -f "$scratch/${built%@*}" "$bin/$program" && echo "$package" >"$bin/.$program"; then
         say "$program is in .setup/bin, built in $((SECONDS - started)) s"
     else
@@ -177,7 +243,7 @@ build_service() {
 }
 
 offer_services() {
-    local missing names program package minutes
+    local missing names program minutes package digest
     missing=$(missing_services)
     names=$(sed 's/ .*//' <<<"$missing")
     if ! can_build_services; then
@@ -185,8 +251,8 @@ offer_services() {
         return
     fi
     : >"$go_log"
-    while read -r program package minutes; do
-        build_service "$program" "$package" "$minutes"
+    while read -r program minutes package _ digest; do
+        build_service "$program" "$minutes" "$package" "$digest"
     done <<<"$missing"
 }
 
@@ -195,11 +261,15 @@ sha256() {
 }
 
 set_up_key() {
-    { echo "$root" "${JAVA_HOME:-}" && cat "$root/requirements.txt" "$root/pyproject.toml" "$root/deployments/setup.sh"; } | sha256
+    local wanted
+    wanted=$(real_folder "${JAVA_HOME:-}")
+    [[ $wanted != "$(real_folder "$venv/java")" ]] || wanted="" # it has been obeyed
+    { echo "$root" "$wanted" && cat "$root"/{requirements.txt,downloads.txt,pyproject.toml,deployments/setup.sh}; } | sha256
 }
 
 is_base_current() {
-    [[ -x $venv/bin/python && -x $venv/java/bin/java ]] && [[ $(cat "$venv/.setup-base" 2>/dev/null) == "$key" ]]
+    [[ -x $venv/bin/python && -x $venv/java/bin/java ]] && [[ $(cat "$venv/.setup-base" 2>/dev/null) == "$key" ]] &&
+        { [[ -z ${PYTHON:-} ]] || has_venv_of "$PYTHON"; }
 }
 
 is_browser_current() {
@@ -213,13 +283,15 @@ are_services_current() {
 set_up_base() {
     local python=$1 java
     java=$(need_java)
-    say "Python is $python, Java is $java"
+    say "Python is $python ($(python_version "$python")), Java is $java"
     make_venv "$python"
     ln -sfn "$java" "$venv/java"
     ln -sfn "$java/bin/java" "$venv/bin/java"
     install_uv
     install_packages
     offer_openblas
+    offer_jars
+    key=$(set_up_key)
     echo "$key" >"$venv/.setup-base"
     say "done in $SECONDS s"
 }

@@ -2,32 +2,28 @@
 
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from ctypes.util import find_library
 from pathlib import Path
-from zipfile import is_zipfile
 
 from pyspark import SparkConf, SparkContext
 
 from schema.errors import Unavailable
 from schema.s3 import S3Access
+from spark.jars import s3_jars
 from spark.options import SparkOptions, driver_memory, machine_bytes
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 MASTER_TIMEOUT_SECONDS = 10.0
 
-PACKAGE = "org.apache.hadoop:hadoop-aws:3.5.0"  # the Hadoop that pyspark brings
-IVY = Path.home() / ".ivy2.5.2"
-JARS = (
-    "org.apache.hadoop_hadoop-aws-3.5.0.jar",
-    "org.wildfly.openssl_wildfly-openssl-2.2.5.Final.jar",
-    "software.amazon.awssdk_bundle-2.35.4.jar",
-    "software.amazon.s3.analyticsaccelerator_analyticsaccelerator-s3-1.3.1.jar",
-)
-
 
 def configuration(options: SparkOptions, app_name: str, *, needs_s3: bool = False) -> SparkConf:
-    """Return the configuration of a session, with the jars that reach an S3 server where it needs them."""
+    """Return the configuration of a session, with the jars that reach an S3 server where it needs them.
+
+    Raises:
+        Unavailable: If it needs them and they can be neither found nor fetched.
+    """
     log_flag = f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}"
     settings = {
         "spark.driver.memory": driver_memory(options, machine_bytes()),
@@ -43,7 +39,7 @@ def configuration(options: SparkOptions, app_name: str, *, needs_s3: bool = Fals
     if not options.is_local:
         settings |= _executor_settings(options)
     if needs_s3:
-        settings |= jar_settings(options)
+        settings |= jar_settings(options, s3_jars())
     conf = SparkConf(loadDefaults=False)
     conf.setMaster(options.spark_master).setAppName(app_name)
     return conf.setAll(list(settings.items()))
@@ -89,17 +85,12 @@ def require_master(options: SparkOptions) -> None:
         )
 
 
-def jar_settings(options: SparkOptions, ivy: Path = IVY) -> dict[str, str]:
-    """Return the settings for the jars that reach an S3 server: fetched before, or to be fetched by Spark.
+def jar_settings(options: SparkOptions, jars: Sequence[Path]) -> dict[str, str]:
+    """Return the settings for jars that lie on this machine.
 
-    A Spark that is on this machine alone, local or a cluster, reads them in place. To executors elsewhere the
-    driver sends them, 690 MB to each for every session. Spark keeps what it fetched from Maven Central in `ivy`.
+    A Spark that is on this machine alone, local or a cluster, reads them in place. To executors elsewhere the driver
+    sends them, 13 MB to each for every session.
     """
-    jars = [ivy / "jars" / name for name in JARS]
-    if not all(map(is_zipfile, jars)):
-        for jar in jars:  # Spark takes the file of an interrupted fetch for a finished one
-            jar.unlink(missing_ok=True)
-        return {"spark.jars.packages": PACKAGE, "spark.jars.ivy": str(ivy)}
     if not options.is_on_this_machine:
         return {"spark.jars": ",".join(jar.as_uri() for jar in jars)}
     class_path = ":".join(map(str, jars))

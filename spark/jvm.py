@@ -24,7 +24,11 @@ from schema.errors import InvalidInput
 from schema.s3 import S3Access
 
 OLDEST_JAVA = 17
-INSTALL_JAVA = "Install one with `sudo apt-get install openjdk-17-jre-headless`, or set JAVA_HOME to the folder of one."
+JAVA_MODULE = "jdk.incubator.vector"  # some slimmed-down runtimes lack it
+INSTALL_JAVA = (
+    "Install one with `sudo apt-get install openjdk-17-jre-headless`, or openjdk-21-jre-headless, "
+    "or set JAVA_HOME to the folder of one."
+)
 KEPT_LINES = 40
 LOG_TAIL_CHARACTERS = 2000
 END_SECONDS = 5.0
@@ -203,7 +207,8 @@ def launch_jvm(conf: SparkConf, s3: S3Access | None = None) -> Jvm:
             gateway = launch_gateway(conf, popen_kwargs={"stdout": writer, "stderr": writer})
     except PySparkRuntimeError as error:
         said = output.last_words()[-LOG_TAIL_CHARACTERS:]
-        raise InvalidInput(f"Spark's JVM ended before it was up. {INSTALL_JAVA} What it said last:\n{said}") from error
+        advice = f"{INSTALL_JAVA} " if JAVA_MODULE in said else ""
+        raise InvalidInput(f"Spark's JVM ended before it was up. {advice}What it said last:\n{said}") from error
     return Jvm(gateway, output, s3)
 
 

@@ -15,6 +15,7 @@ import ast
 import hashlib
 import importlib.util
 import inspect
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,10 +68,17 @@ _PARSING = threading.Lock()
 def version_of(roots: frozenset[Symbol], files: tuple[Path, ...] = ()) -> str:
     """Return the version of what symbols reach, which need not be imported for it; as `code_version`."""
     reached = sorted(_reached(roots))
-    parts = [ast.dump(node) for module, name in reached for node in _module(module).definitions.get(name, ())]
+    parts = [_dump(node) for module, name in reached for node in _module(module).definitions.get(name, ())]
     parts += [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
     digest = hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:DIGEST_LENGTH]
     return f"{version(_DISTRIBUTION)}+{digest}"
+
+
+def _dump(node: ast.AST) -> str:
+    """Return a syntax tree as text, the same on every Python."""
+    if sys.version_info >= (3, 13):
+        return ast.dump(node, show_empty=True)
+    return ast.dump(node)
 
 
 def reached_symbols(roots: Iterable[Root]) -> set[Symbol]:
@@ -249,6 +257,8 @@ class _Bare(ast.NodeTransformer):
         """Visit the parts; drop what a function is annotated to return, and leave no body empty."""
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             node.returns = None
+        if not getattr(node, "type_params", True):  # Python 3.11 knows none
+            del node.type_params  # type: ignore[attr-defined]
         super().generic_visit(node)
         if isinstance(node, ast.stmt) and getattr(node, "body", None) == []:
             node.body = [ast.Pass()]  # type: ignore[attr-defined]

@@ -109,13 +109,17 @@ class LocalStore(Store):
 
     def _path(self, key: str) -> Path:
         path = self._root / check_key(key)
-        try:
-            is_inside = path.resolve().is_relative_to(self._root)
-        except RuntimeError:  # a loop of symbolic links
-            is_inside = False
-        if not is_inside:
+        if not self._is_inside(path):
             raise InvalidKey(f"{self.locate(key)} leads out of the store through a symbolic link; remove the link.")
         return path
+
+    def _is_inside(self, path: Path) -> bool:
+        try:
+            path.stat()
+        except OSError as error:
+            if error.errno == errno.ELOOP:  # a loop of symbolic links, which resolving does not tell on every Python
+                return False
+        return Path(os.path.realpath(path)).is_relative_to(self._root)
 
     def _keys_below(self, start: Path) -> Iterator[str]:
         for folder, _, files in os.walk(start, onerror=_unless_gone):

@@ -157,7 +157,7 @@ class S3Stream(io.RawIOBase):
 
     def close(self) -> None:
         """Give the connection back."""
-        if not self.closed:
+        if not self.closed and hasattr(self, "_body"):  # Python closes one, too, that could not be opened
             self._body.close()
         super().close()
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BASH = shutil.which("bash") or "/bin/bash"
 BASICS = ("cat", "chmod", "dirname", "env", "grep", "id", "mkdir", "mv", "rm", "sed", "sha256sum", "tail")
+DEPENDS_ON = ("requirements.txt", "downloads.txt", "pyproject.toml", "deployments/setup.sh")
 SERVICES = ["minio", "versitygw", "toxiproxy-server"]
 # What Go makes of a package, under the name that Go gives it: a program that is told by its content.
 BUILDS = """
@@ -22,11 +24,12 @@ BUILDS = """
 
 @dataclass(frozen=True)
 class Machine:
-    """A checkout that holds the script, a PATH of the basics and of stubs, and an empty folder for Javas."""
+    """A checkout that holds the script, a PATH of the basics and of stubs, empty folders for Javas and as a home."""
 
     checkout: Path
     programs: Path
     jvm: Path
+    home: Path
 
     def stub(self, name: str, body: str) -> None:
         write_program(self.programs / name, body)
@@ -36,13 +39,20 @@ class Machine:
         write_program(home / "bin" / "java", f"echo 'openjdk version \"{version}\"' >&2")
         return home
 
-    def run(self, command: str, java_home: str = "") -> "subprocess.CompletedProcess[str]":
+    def python(self, name: str, version: str, *, home: str = "/usr") -> Path:
+        """Add a Python to the PATH, or at another path."""
+        path = self.programs / name
+        says = f'case "$*" in *base_prefix*) echo {home} {version} ;; *version_info*) echo {version} ;; esac'
+        write_program(path, says)
+        return path
+
+    def run(self, command: str, java_home: str = "", python: str = "") -> "subprocess.CompletedProcess[str]":
         """Run a command of bash in which the script's functions are known."""
         script = f"source deployments/setup.sh; jvm_folder={self.jvm}; {command}"
         return subprocess.run(
             [BASH, "-c", script],
             cwd=self.checkout,
-            env={"PATH": str(self.programs), "JAVA_HOME": java_home},
+            env={"PATH": str(self.programs), "JAVA_HOME": java_home, "PYTHON": python, "HOME": str(self.home)},
             capture_output=True,
             text=True,
             timeout=60,
@@ -58,9 +68,9 @@ def write_program(path: Path, body: str) -> None:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    made = Machine(tmp_path / "checkout", tmp_path / "bin", tmp_path / "jvm")
+    made = Machine(tmp_path / "checkout", tmp_path / "bin", tmp_path / "jvm", tmp_path / "home")
     (made.checkout / "deployments").mkdir(parents=True)
-    for name in ("requirements.txt", "pyproject.toml", "deployments/setup.sh"):
+    for name in DEPENDS_ON:
         shutil.copyfile(ROOT / name, made.checkout / name)
     made.programs.mkdir()
     made.jvm.mkdir()
@@ -72,7 +82,8 @@ def machine(tmp_path: Path) -> Machine:
 def add_go(machine: Machine, version: str, *, install: str) -> None:
     """Add a Go that keeps a record, `asked`, of the packages it is to build."""
     by_request = (
-        'case "$2" in GOVERSION) echo %s ;; GOTOOLCHAIN) echo "$TOOLCHAIN" ;; *) echo "$2" >> asked; %s ;; esac'
+        'case "$2" in GOVERSION) echo %s ;; GOTOOLCHAIN) echo "$TOOLCHAIN" ;; -m) grep "^go" downloads.txt ;; '
+        '*) echo "$2" >> asked; %s ;; esac'
     )
     machine.stub("go", by_request % (version, install))
 
@@ -100,7 +111,7 @@ def mark_done(machine: Machine) -> None:
 def ready_for_services(machine: Machine) -> None:
     """Leave what a finished set-up leaves, and a Go that builds anything at once."""
     mark_done(machine)
-    machine.stub("python3.11", "[[ $* == *fcntl* ]] || echo 3.11")
+    machine.python("python3.11", "3.11")
     add_go(machine, "go1.26.0", install=BUILDS)
 
 
@@ -109,17 +120,57 @@ def assert_one_line(text: str, *expected: str) -> None:
     assert [part for part in expected if part not in text] == []
 
 
-def test_without_python_311_one_line_says_what_to_install(machine):
-    machine.stub("python3", "echo 3.13")
+def test_without_a_python_that_fits_one_line_says_what_to_install(machine):
+    machine.python("python3", "3.10")
+    machine.python("python3.15", "3.15")
     done = machine.run("main")
     assert done.returncode == 1
-    assert_one_line(done.stderr, "no Python 3.11", "python3 is 3.13", "apt-get install python3.11-venv")
+    assert_one_line(done.stderr, "no Python 3.11 to 3.14", "python3 is 3.10", "apt-get install python3-venv")
 
 
-def test_a_python3_that_is_311_is_taken(machine):
-    machine.stub("python3.11", "exit 127")
-    machine.stub("python3", "echo 3.11")
+def test_pythons_are_those_that_the_project_allows():
+    allowed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["requires-python"]
+    script = (ROOT / "deployments" / "setup.sh").read_text("utf-8")
+    newest, oldest = map(int, re.findall(r"^newest=(\d+) oldest=(\d+) ", script, flags=re.MULTILINE)[0])
+    assert allowed == f">=3.{oldest},<3.{newest + 1}"
+
+
+def test_newest_python_is_taken_wherever_it_is(machine):
+    machine.python("python3.11", "3.11")
+    assert machine.run("find_python").stdout.strip() == str(machine.programs / "python3.11")
+    machine.stub("python3.14", "echo 'pyenv: python3.14: command not found' >&2; exit 127")
+    machine.python("python3", "3.12")
     assert machine.run("find_python").stdout.strip() == str(machine.programs / "python3")
+    of_pyenv = machine.python(str(machine.home / ".pyenv/versions/3.13.0/bin/python3"), "3.13")
+    assert machine.run("find_python").stdout.strip() == str(of_pyenv)
+
+
+def test_a_python_behind_a_name_that_stands_for_nothing_is_found(machine, tmp_path):
+    machine.stub("python3.13", "exit 127")
+    behind = machine.python(str(tmp_path / "more/python3.13"), "3.13")
+    assert machine.run(f"PATH=$PATH:{behind.parent}; find_python").stdout.strip() == str(behind)
+
+
+def test_python_that_is_asked_for_is_taken_and_one_that_does_not_fit_refused(machine):
+    machine.python("python3.13", "3.13")
+    machine.python("python3.12", "3.12")
+    machine.python("python3.10", "3.10")
+    assert machine.run("find_python", python="python3.12").stdout.strip() == str(machine.programs / "python3.12")
+    for name, found in (("python3.10", "3.10"), ("python3.9", "unknown")):
+        done = machine.run("find_python", python=name)
+        assert done.returncode == 1
+        assert_one_line(done.stderr, f"PYTHON is '{name}'", found, "3.11 to 3.14")
+
+
+def test_virtual_environment_keeps_its_python_until_another_is_asked_for(machine):
+    mark_done(machine)
+    machine.python("python3.12", "3.12", home="/opt")
+    machine.python("python3.11", "3.11")
+    venv = machine.python(str(machine.checkout / ".venv/bin/python"), "3.11")
+    (venv.parent / "activate").write_text(str(machine.checkout / ".venv"), "utf-8")
+    assert machine.run("find_python").stdout.strip() == str(venv)
+    assert machine.run("key=$(set_up_key); is_base_current", python="python3.11").returncode == 0
+    assert machine.run("key=$(set_up_key); is_base_current", python="python3.12").returncode == 1
 
 
 def test_a_java_home_that_fits_goes_before_others(machine):
@@ -141,6 +192,23 @@ def test_a_java_without_the_module_that_spark_asks_for_is_passed_over(machine):
     assert machine.run("find_java").returncode == 1
 
 
+def test_java_home_that_is_the_link_of_an_earlier_set_up_changes_nothing(machine):
+    mark_done(machine)
+    home, link = machine.java("a-17", "17.0.15"), machine.checkout / ".venv" / "java"
+    shutil.rmtree(link)
+    link.symlink_to(home)
+    key = machine.run("set_up_key").stdout
+    for named in (link, home):
+        assert machine.run("find_java", java_home=str(named)).stdout.strip() == str(home)
+        assert machine.run("set_up_key", java_home=str(named)).stdout == key
+
+
+def test_a_link_to_itself_is_passed_over(machine):
+    fit, link = machine.java("b-fit", "17.0.15"), machine.checkout / "java"
+    link.symlink_to(link)
+    assert machine.run("find_java", java_home=str(link)).stdout.strip() == str(fit)
+
+
 def test_java_on_path_is_found_by_what_it_says_of_its_home(machine):
     home = machine.java("elsewhere", "17.0.15").rename(machine.checkout / "elsewhere")
     machine.stub("java", f"echo '    java.home = {home}' >&2")
@@ -153,17 +221,17 @@ def test_without_java_and_the_right_to_install_one_line_says_what_to_type(machin
     machine.stub("sudo", "exit 1")
     done = machine.run("need_java")
     assert done.returncode == 1
-    assert_one_line(done.stderr, "Java 17 or 21", "sudo apt-get install openjdk-17-jre-headless")
+    assert_one_line(done.stderr, "Java 17 or 21", "sudo apt-get install openjdk-17-jre-headless, or open")
     assert not (machine.checkout / "installed").exists()
 
 
-def test_root_gets_java_from_the_packages(machine):
+@pytest.mark.parametrize("package", ["openjdk-17-jre-headless", "openjdk-21-jre-headless"])
+def test_root_gets_the_java_that_the_distribution_has(machine, package):
     machine.java("prepared", "17.0.15").rename(machine.checkout / "prepared")
     machine.stub("id", "echo 0")
-    machine.stub("apt-get", f'echo "$*" >> asked; [[ $* == *install* ]] && mv prepared {machine.jvm}/installed')
+    machine.stub("apt-get", f"[[ $* == *install*{package}* ]] && mv prepared {machine.jvm}/installed")
     done = machine.run("need_java")
     assert done.stdout.strip() == str(machine.jvm / "installed")
-    assert "openjdk-17-jre-headless" in (machine.checkout / "asked").read_text("utf-8")
 
 
 def test_package_lists_are_fetched_when_a_package_is_not_found(machine):
@@ -187,7 +255,7 @@ def test_a_second_run_does_nothing(machine):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "pyproject.toml", "deployments/setup.sh"])
+@pytest.mark.parametrize("name", DEPENDS_ON)
 def test_a_change_of_what_it_depends_on_is_noticed(machine, name):
     mark_done(machine)
     with (machine.checkout / name).open("a", encoding="utf-8") as file:
@@ -239,8 +307,8 @@ def test_a_service_on_path_is_not_built(machine):
 def test_a_service_whose_fixed_version_changes_is_built_again(machine):
     ready_for_services(machine)
     assert machine.run("main --services").returncode == 0
-    script = machine.checkout / "deployments" / "setup.sh"
-    script.write_text(script.read_text("utf-8").replace("cmd/versitygw@v", "cmd/versitygw@v9."), "utf-8")
+    downloads = machine.checkout / "downloads.txt"
+    downloads.write_text(downloads.read_text("utf-8").replace("cmd/versitygw@v", "cmd/versitygw@v9."), "utf-8")
     mark_done(machine)
     assert machine.run("main --services").returncode == 0
     assert "@v9." in asked(machine)[3]
@@ -287,7 +355,7 @@ def test_a_failed_build_is_one_more_line_and_leaves_nothing_in_place(machine):
     assert failed == [
         "setup: could not build minio, so the tests that need it are skipped: no route (all of it: .setup/go.log)"
     ]
-    assert (machine.checkout / ".setup" / "go.log").read_text("utf-8") == "first\nno route\n"
+    assert (machine.checkout / ".setup" / "go.log").read_text("utf-8") == "first\nno route\n" * 2
     assert sorted(built(machine)) == ["toxiproxy-server", "versitygw"]
     assert not (machine.checkout / ".setup" / "go").exists()
 
@@ -302,3 +370,44 @@ def test_a_build_that_leaves_no_program_counts_as_failed(machine):
     done = machine.run("main --services")
     assert done.stderr.count("could not build") == 3
     assert built(machine) == {}
+
+
+def test_a_build_is_tried_twice(machine):
+    ready_for_services(machine)
+    add_go(machine, "go1.26.0", install=f"[[ $(wc -l < asked) -gt 1 ]] || exit 1; {BUILDS}")
+    (machine.programs / "wc").symlink_to(str(shutil.which("wc")))
+    assert machine.run("main --services").returncode == 0
+    assert sorted(built(machine)) == sorted(SERVICES)
+
+
+def test_a_program_that_is_built_from_something_else_is_not_kept(machine):
+    ready_for_services(machine)
+    go = (machine.programs / "go").read_text("utf-8")
+    (machine.programs / "go").write_text(go.replace('grep "^go" downloads.txt', "echo h1:other="), "utf-8")
+    done = machine.run("main --services")
+    assert done.stderr.count("is not built from a module with the digest h1:") == 3
+    assert built(machine) == {}
+
+
+def test_what_the_set_up_fetches_is_what_is_listed_and_apt_tries_again(machine):
+    machine.python("python3.13", "3.13")
+    makes_venv = (
+        'mkdir -p .venv/bin; cp "$0" .venv/bin/python; echo "$PWD/.venv" > .venv/bin/activate; '
+        "printf '#!%s\n' \"$BASH\" > .venv/bin/uv; chmod +x .venv/bin/uv"
+    )
+    with (machine.programs / "python3.13").open("a", encoding="utf-8") as stub:
+        stub.write(f'case "$*" in *ensurepip*) exit 1 ;; *"-m venv"*) {makes_venv} ;; esac\n')
+    prepared = machine.java("prepared", "17.0.15").rename(machine.checkout / "prepared")
+    machine.stub("apt-get", f'echo "$*" >> apt; [[ $* != *-21-* ]] || mv {prepared} {machine.jvm}/installed')
+    machine.stub("id", "echo 0")
+    add_go(machine, "go1.26.0", install=BUILDS)
+    for name in ("cp", "ln"):
+        (machine.programs / name).symlink_to(str(shutil.which(name)))
+    done = machine.run("compgen() { return 1; }; main --browser --services")
+    assert done.returncode == 0, done.stderr
+    listed = [line.split() for line in (ROOT / "downloads.txt").read_text("utf-8").splitlines()]
+    packages = [row[2].replace("X", "13") for row in listed if row[:1] == ["deb"]]
+    calls = (machine.checkout / "apt").read_text("utf-8").splitlines()
+    assert [name for call in calls for name in call.partition("--no-install-recommends ")[2].split()] == packages
+    assert ["Acquire::Retries=" in call for call in calls] == [True] * len(calls)
+    assert asked(machine) == [row[3] for row in listed if row[:1] == ["go"]]

@@ -1,6 +1,5 @@
 """What Spark takes of a machine or a cluster, which Java it runs on, and how it reaches a server."""
 
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ from pydantic import ValidationError
 from pyspark import SparkConf
 
 import spark.configuration
-from spark.configuration import JARS, PACKAGE, configuration, jar_settings, require_master
+from spark.configuration import configuration, jar_settings, require_master
 from spark.jvm import find_java, java_version, launch_jvm, require_java
 from spark.options import GIB, SparkOptions, driver_memory
 
@@ -83,38 +82,16 @@ def test_only_a_session_on_this_machine_with_native_blas_does_without_the_thorou
     assert (spark.configuration.compiler_flag(SparkOptions(spark_master=master)) != "") == is_quick
 
 
-@pytest.fixture
-def ivy(tmp_path: Path) -> Path:
-    """A folder in which Spark has fetched every jar."""
-    (tmp_path / "jars").mkdir()
-    for name in JARS:
-        with zipfile.ZipFile(tmp_path / "jars" / name, "w") as jar:
-            jar.writestr("META-INF/MANIFEST.MF", "")
-    return tmp_path
-
-
-def test_jars_are_fetched_where_there_are_none(tmp_path):
-    assert jar_settings(SparkOptions(), tmp_path) == {"spark.jars.packages": PACKAGE, "spark.jars.ivy": str(tmp_path)}
-
-
-def test_spark_on_this_machine_takes_the_jars_where_they_lie_and_executors_elsewhere_are_sent_them(ivy):
-    paths = [ivy / "jars" / name for name in JARS]
+def test_spark_on_this_machine_takes_the_jars_where_they_lie_and_executors_elsewhere_are_sent_them(tmp_path):
+    paths = [tmp_path / "one.jar", tmp_path / "two.jar"]
     class_path = ":".join(map(str, paths))
     local, cluster, elsewhere = (
-        jar_settings(SparkOptions(spark_master=master), ivy)
+        jar_settings(SparkOptions(spark_master=master), paths)
         for master in ("local[*]", "spark://127.0.0.1:7077", "spark://host:7077")
     )
     assert local == {"spark.driver.extraClassPath": class_path}
     assert cluster == local | {"spark.executor.extraClassPath": class_path}
     assert elsewhere == {"spark.jars": ",".join(path.as_uri() for path in paths)}
-
-
-@pytest.mark.parametrize("left", [0, 10, 60])
-def test_jar_whose_fetch_was_cut_off_is_fetched_again(ivy, left):
-    cut = ivy / "jars" / JARS[2]
-    cut.write_bytes(cut.read_bytes()[:left])
-    assert "spark.jars.packages" in jar_settings(SparkOptions(), ivy)
-    assert not cut.exists()
 
 
 def write_java(folder: Path, said: str, status: int = 0) -> Path:
@@ -156,8 +133,15 @@ def test_find_java_says_when_there_is_none(tmp_path, monkeypatch):
         find_java()
 
 
-def test_launch_jvm_tells_what_a_jvm_that_ends_said(tmp_path, monkeypatch):
-    write_java(tmp_path, 'openjdk version "17.0.1"\nModule jdk.incubator.vector not found', status=1)
+@pytest.mark.parametrize(
+    ("reason", "is_told_to_install"),
+    [("Module jdk.incubator.vector not found", True), ("Could not reserve enough space for object heap", False)],
+)
+def test_launch_jvm_tells_what_a_jvm_that_ends_said_and_faults_java_only_where_it_is_at_fault(
+    tmp_path, monkeypatch, reason, is_told_to_install
+):
+    write_java(tmp_path, f'openjdk version "17.0.1"\n{reason}', status=1)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(ValueError, match=r"(?s)ended before it was up.*jdk\.incubator\.vector not found"):
+    with pytest.raises(ValueError, match=rf"(?s)ended before it was up.*{reason}") as caught:
         launch_jvm(SparkConf(loadDefaults=False))
+    assert ("apt-get" in str(caught.value)) == is_told_to_install

@@ -58,6 +58,22 @@ def times(n, factor, options=Options()):
 }
 
 
+ROOT = Path(__file__).parents[2]
+BASH = shutil.which("bash") or "/bin/bash"
+# Prints the Python's version and one digest of all that the project defines; needs nothing but Python.
+DIGEST_OF_ALL = """
+import sys
+from pathlib import Path
+from storage import code_version as module
+
+module.version = lambda name: ""
+folders = ("evaluation", "models", "reports", "reviews", "schema", "spark", "tasks")
+modules = [f"{folder}.{path.stem}" for folder in folders for path in Path(folder).glob("[a-z]*.py")]
+symbols = frozenset((name, bound) for name in modules for bound in module._module(name).definitions)
+print("%d.%d" % sys.version_info[:2], module.version_of(symbols), len(symbols))
+"""
+
+
 def make_project(root: Path, edits: dict[str, tuple[str, str]]) -> None:
     for name, text in PROJECT.items():
         old, new = edits.get(name, ("", ""))
@@ -141,3 +157,15 @@ def test_a_name_that_is_not_defined_is_an_error(tmp_path: Path) -> None:
     make_project(tmp_path, {"helpers/second.py": ("helpers.third.times(", "helpers.third.missing(")})
     with pytest.raises(AssertionError, match=r"uses missing of helpers\.third, which does not define it"):
         version_of(tmp_path)
+
+
+def test_every_python_gives_the_same_version() -> None:
+    command = [BASH, "-c", "source deployments/setup.sh; pythons"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    versions: dict[str, str] = {}
+    for python in {sys.executable, *found[:1], *found[-1:]}:  # this one, the newest, the oldest
+        done = subprocess.run([python, "-c", DIGEST_OF_ALL], cwd=ROOT, capture_output=True, text=True, check=True)
+        name, versions[name] = done.stdout.split(maxsplit=1)
+    if len(versions) == 1:
+        pytest.skip(f"the only Python here that the project allows is {name}")
+    assert len(set(versions.values())) == 1, versions

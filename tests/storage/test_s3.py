@@ -30,6 +30,7 @@ from storage.opening import open_store
 from storage.s3 import S3Store
 from storage.s3_client import open_client, parse_uri
 from storage.s3_options import S3Options
+from storage.s3_transfer import S3Stream
 
 MEBIBYTE = 1024**2
 FUTURE = datetime.now(UTC) + timedelta(days=1)
@@ -201,6 +202,12 @@ def test_sweep_takes_unfinished_uploads_and_scratch_of_this_store_only(on_minio)
 
 
 # --- Pages and strangers ---
+
+
+def test_stream_that_could_not_be_opened_can_be_closed():
+    stream = S3Stream.__new__(S3Stream)
+    stream.close()
+    assert stream.closed
 
 
 def test_list_goes_on_over_all_pages(on_minio, monkeypatch):
