@@ -18,6 +18,7 @@ import psutil
 from benchmarks.measuring import Spread
 from schema.errors import InvalidInput, RecommenderError
 from schema.metric import Metric
+from storage.files import try_place
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,6 +100,8 @@ def run_command(
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if chosen.json:
+            try_place(chosen.json, "--json", is_file=True)
         return work(chosen)
     except (RecommenderError, OSError) as error:
         sys.stderr.write(f"{error}\n")

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from deployments.s3_server import BUCKET, STORE_URI, Credentials, open_minio, random_credentials
 from schema.errors import InvalidInput, RecommenderError
-from storage.files import write_whole
+from storage.files import try_place, write_whole
 
 DONE, FAILED = 0, 1
 
@@ -41,6 +41,8 @@ def serve(folder: Path, port: int, console_port: int) -> NoReturn:
         Unavailable: If it does not start, or ends by itself.
     """
     variables = folder.parent / f"{folder.resolve().name}.env"
+    try_place(folder, "--folder")
+    try_place(variables, "--folder, beside which credentials are kept", is_file=True)
     credentials = choose_credentials(os.environ, variables)
     with open_minio(folder, bucket=BUCKET, port=port, console_port=console_port, credentials=credentials) as server:
         write_variables(variables, {**server.environment(), "STORE_URI": STORE_URI})

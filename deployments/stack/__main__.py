@@ -29,7 +29,8 @@ from deployments.stack.state import STATE_FILE, StackState, read_state
 from deployments.stack.supervisor import CHILDREN_GRACE_SECONDS, STOP_GRACE_SECONDS, USABLE
 from flows.child_server import free_port
 from reports.tables import stdout, table_of, text
-from schema.errors import InvalidInput, RecommenderError, Unavailable
+from schema.errors import InvalidInput, InvalidSettings, RecommenderError, Unavailable
+from storage.files import try_place
 
 HEALTHY, NOT_HEALTHY, BAD_SETTINGS = 0, 1, 2
 VARIABLES_FILE = "stack.env"
@@ -47,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(StackSettings())
     except ValidationError as error:
         sys.stderr.write(_explain(error))
+        return BAD_SETTINGS
+    except InvalidSettings as error:
+        sys.stderr.write(f"{error}\n")
         return BAD_SETTINGS
     except RecommenderError as error:
         sys.stderr.write(f"{error}\n")
@@ -113,6 +117,9 @@ def take_down(settings: StackSettings) -> int:
 
 
 def _start(settings: StackSettings, folder: Path) -> None:
+    try_place(folder, "STACK_FOLDER")
+    try_place(settings.minio_folder, "STACK_MINIO_FOLDER")
+    try_place(credentials_file(settings), "STACK_MINIO_FOLDER", is_file=True)
     placement = place_on_this_machine(settings)
     planned = services(placement)
     _require_free_ports(planned, settings.host)
@@ -193,9 +200,16 @@ def _lock(folder: Path) -> Iterator[None]:
 
     Raises:
         InvalidInput: If another command has it.
+        InvalidSettings: If the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("wb") as lock:
+    path = folder / "lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = path.open("wb")
+    except OSError:
+        try_place(path, "STACK_FOLDER", is_file=True)
+        raise
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

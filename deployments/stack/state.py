@@ -59,13 +59,13 @@ def read_state(folder: Path) -> StackState | None:
     """Return the state written last, or None where no stack is known.
 
     Raises:
-        InvalidInput: If the file is no state of a stack.
+        InvalidInput: If the file is no state of a stack, or may not be read.
     """
     path = folder / STATE_FILE
-    if not path.exists():
-        return None
     try:
-        return StackState.model_validate_json(path.read_text("utf-8"))
+        return StackState.model_validate_json(path.read_text("utf-8")) if path.exists() else None
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read ({error.strerror}). Change its rights, or remove it.") from error
     except (ValidationError, UnicodeDecodeError) as error:
         raise InvalidInput(
             f"{path} is no state of a stack ({error}). Remove it and type: make down, which finds what still runs."

@@ -150,6 +150,13 @@ def test_server_that_ends_by_itself_ends_the_command_with_its_last_words(tmp_pat
     assert password not in said
 
 
+def test_folder_that_cannot_be_written_to_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert minio.main(["--folder", str(tmp_path / "file" / "minio")]) == 1
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"--folder: .*minio cannot be written to .*file: Not a directory.*expected.*\n", said)
+
+
 def test_password_without_user_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match="only one of MINIO_ROOT_USER and MINIO_ROOT_PASSWORD"):
         minio.choose_credentials({"MINIO_ROOT_PASSWORD": "secret word"}, tmp_path / "minio.env")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -264,6 +265,37 @@ def test_setting_that_does_not_fit_is_one_line(tmp_path, variables, message):
     assert done.returncode == 2
     assert done.stderr.startswith(message)
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "place", "why"),
+    [
+        ("STACK_FOLDER", "file/stack", "file: Not a directory"),
+        ("STACK_FOLDER", "/proc/stack", "/proc: No such file"),
+        ("STACK_MINIO_FOLDER", "file/minio", "file: Not a directory"),
+        ("STACK_MINIO_FOLDER", "/proc/minio", "/proc: No such file"),
+    ],
+)
+def test_place_that_cannot_be_written_to_is_one_line_and_nothing_is_started(tmp_path, variable, place, why):
+    (tmp_path / "file").touch()
+    done = new_stack(tmp_path).run("up", **{variable: str(tmp_path / place)})
+    assert done.returncode == 2
+    assert re.fullmatch(rf"{variable}: .*{place}\S* cannot be written to .*{why}.*expected.*\n", done.stderr)
+    assert done.stdout == ""
+
+
+def test_status_of_a_state_that_is_none_or_cannot_be_read_says_so_in_one_line(tmp_path):
+    stack = new_stack(tmp_path)
+    state = stack.folder / "state.json"
+    state.mkdir(parents=True)
+    done = stack.run("status")
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert f"{state} cannot be read (Is a directory)" in done.stderr
+    state.rmdir()
+    state.write_text("{}")
+    done = stack.run("status")
+    assert done.returncode == 1
+    assert f"{state} is no state of a stack" in done.stderr
 
 
 def test_state_of_a_process_id_that_was_given_to_another_process_is_not_taken_for_the_supervisor(tmp_path):
