@@ -16,12 +16,13 @@ from distributed import Client, LocalCluster
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker, NoValidWorkerError, NoWorkerError
 from loguru import logger
-from prefect import Flow, tags
+from prefect import Flow, runtime, tags
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.logging.handlers import APILogHandler
-from prefect.runtime import deployment, flow_run
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, temporary_settings
 from prefect_dask.task_runners import DaskTaskRunner
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from flows.child_server import LOOPBACK, Check, ChildServer, free_port
 from flows.log_stream import PreparedWorker, prepare_process
@@ -56,8 +57,10 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str]) -> Flow
     It is the same flow from the command line and as a deployment: its tasks run on the Dask of the environment, and
     failures send notices. A field that a group leaves open (None) has the value of the environment.
 
-    ``name_run`` takes the same groups and returns the name of a run.
+    ``name_run`` takes the same groups and returns the name of a run. A run that ends before it starts, as one whose
+    parameters are refused, is named too, by those of its parameters that fit.
     """
+    takes = inspect.signature(body).parameters
 
     @wraps(body)
     def run(**groups: BaseModel) -> Result:
@@ -67,11 +70,19 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str]) -> Flow
             read(Environment).places.try_writing()
             return body(**_filled(groups))
 
-    def name() -> str:
+    def name(parameters: Mapping[str, Any]) -> str:
+        fitting = {name: _valid(one.annotation, parameters.get(name), one.default) for name, one in takes.items()}
         try:
-            return name_run(**_filled(flow_run.parameters))
+            return name_run(**_filled(fitting))
         except InvalidSettings:
             return body.__name__  # the run itself fails with what is wrong
+
+    # The names of the parameters are Prefect's: a worker calls hooks by them.
+    def name_unstarted(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
+        with get_client(sync_client=True) as client:
+            if not client.read_flow_run(flow_run.id).run_count:
+                flow_run.name = name(flow_run.parameters)
+                client.update_flow_run(flow_run.id, name=flow_run.name)
 
     cluster: Any = open_dask  # Prefect enters whatever this returns, and connects to what that yields
     runner: Any = DaskTaskRunner(cluster_class=cluster)  # Prefect's runners are invariant in the kind of their futures
@@ -79,10 +90,10 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str]) -> Flow
         run,
         name=body.__name__,
         description=inspect.getdoc(body),
-        flow_run_name=name,
+        flow_run_name=lambda: name(runtime.flow_run.parameters),
         task_runner=runner,
-        on_failure=[send_notice],
-        on_crashed=[send_notice],
+        on_failure=[name_unstarted, send_notice],
+        on_crashed=[name_unstarted, send_notice],
     )
 
 
@@ -105,6 +116,14 @@ def run_flow(flow: Flow[..., Any], groups: Mapping[str, BaseModel], preload: Seq
         return dict(record)
 
 
+def _valid(group: type[BaseModel], value: Any, default: BaseModel) -> BaseModel:
+    """Return a group of a value, the default where the value is none."""
+    try:
+        return default if value is None else group.model_validate(value)
+    except ValidationError:
+        return default
+
+
 def _filled(groups: Mapping[str, BaseModel]) -> dict[str, BaseModel]:
     values = read_variables()
     return {name: fill_open(group, values) for name, group in groups.items()}
@@ -112,7 +131,7 @@ def _filled(groups: Mapping[str, BaseModel]) -> dict[str, BaseModel]:
 
 def _has_caller() -> bool:
     """Tell whether errors of this run reach a caller, such as the command line, which shows them itself."""
-    return deployment.id is None
+    return runtime.deployment.id is None
 
 
 @contextmanager

@@ -195,12 +195,17 @@ def nest(kind: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fill_open(group: Group, values: Mapping[str, str]) -> Group:
-    """Return a group whose fields that are open (None) have the values of the environment, where it has them."""
+    """Return a group whose fields that are open (None) have the values of the environment, where it has them.
+
+    Raises:
+        InvalidSettings: If such a value does not fit.
+    """
     filled = {
         name: fill_open(value, values) if isinstance(value, BaseModel) else values.get(name) if value is None else value
         for name, value in group
     }
-    return type(group).model_validate(filled)
+    with _explaining(type(group)):
+        return type(group).model_validate(filled)
 
 
 def flat_fields(kind: type[BaseModel]) -> dict[str, FieldInfo]:

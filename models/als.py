@@ -20,12 +20,13 @@ def split_list(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-Ranks = Annotated[tuple[PositiveInt, ...], NoDecode, BeforeValidator(split_list), Field(min_length=1)]
+_AT_LEAST_ONE = Field(
+    min_length=1
+)  # next to the tuple: after the validator it would count letters in the form's schema
+Ranks = Annotated[tuple[PositiveInt, ...], _AT_LEAST_ONE, NoDecode, BeforeValidator(split_list)]
 Iterations = Annotated[tuple[PositiveInt, ...], NoDecode, BeforeValidator(split_list)]
-Weights = Annotated[tuple[PositiveFloat, ...], NoDecode, BeforeValidator(split_list), Field(min_length=1)]
-AlsKinds = Annotated[
-    tuple[Literal["implicit", "explicit"], ...], NoDecode, BeforeValidator(split_list), Field(min_length=1)
-]
+Weights = Annotated[tuple[PositiveFloat, ...], _AT_LEAST_ONE, NoDecode, BeforeValidator(split_list)]
+AlsKinds = Annotated[tuple[Literal["implicit", "explicit"], ...], _AT_LEAST_ONE, NoDecode, BeforeValidator(split_list)]
 
 
 class AlsOptions(FrozenModel):

@@ -74,6 +74,20 @@ def test_run_whose_environment_does_not_fit_fails_by_that_message(variable, pref
         state.result()
 
 
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"reviews": {"input_reviews": "a/file.csv"}, "dataset": {"min_interactions": "few"}}, "four of file.csv"),
+        ({"reviews": {"input": "a/file.csv"}}, "four of reviews_electronics.json.gz"),
+    ],
+)
+def test_run_whose_parameters_are_refused_is_named_by_those_that_fit(prefect_api, parameters, expected):
+    before = n_runs(expected)
+    state = made("four")(**parameters, return_state=True)
+    assert state.is_failed()
+    assert n_runs(expected) == before + 1
+
+
 def test_one_dask_is_opened_for_a_run_however_many_tasks_it_has(prefect_api, monkeypatch):
     opened: list[str] = []
     own: Callable[[], Any] = runtime.open_dask
