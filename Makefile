@@ -56,7 +56,7 @@ minio: services ## Serve MinIO with its console as a store, on PORT (9000) and t
 up: services ## Start Prefect, Dask, Spark, MinIO and MLflow on this machine, detached, and wait until all can be used
 	$(BIN)/python -m deployments.stack up
 
-status: setup ## Show what `make up` started; fails unless all of it can be used
+status: setup ## Show what `make up` started; exit code 0 if all of it can be used, else 2
 	@$(BIN)/python -m deployments.stack status
 
 down: setup ## Stop what `make up` started

@@ -58,9 +58,10 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str]) -> Flow
     failures send notices. A field that a group leaves open (None) has the value of the environment.
 
     ``name_run`` takes the same groups and returns the name of a run. A run that ends before it starts, as one whose
-    parameters are refused, is named too, by those of its parameters that fit.
+    parameters are refused, is named too: for its flow alone where the groups that ``name_run`` names do not fit.
     """
     takes = inspect.signature(body).parameters
+    named_by = takes.keys() & inspect.signature(name_run).parameters.keys()
 
     @wraps(body)
     def run(**groups: BaseModel) -> Result:
@@ -71,10 +72,10 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str]) -> Flow
             return body(**_filled(groups))
 
     def name(parameters: Mapping[str, Any]) -> str:
-        fitting = {name: _valid(one.annotation, parameters.get(name), one.default) for name, one in takes.items()}
         try:
-            return name_run(**_filled(fitting))
-        except InvalidSettings:
+            groups = {key: takes[key].annotation.model_validate(parameters.get(key, {})) for key in named_by}
+            return name_run(**_filled(groups))
+        except (InvalidSettings, ValidationError):
             return body.__name__  # the run itself fails with what is wrong
 
     # The names of the parameters are Prefect's: a worker calls hooks by them.
@@ -114,14 +115,6 @@ def run_flow(flow: Flow[..., Any], groups: Mapping[str, BaseModel], preload: Seq
         loading.join()  # Prefect imports parts of itself late, and two threads must not import the same at once
         record: Any = flow(**groups)
         return dict(record)
-
-
-def _valid(group: type[BaseModel], value: Any, default: BaseModel) -> BaseModel:
-    """Return a group of a value, the default where the value is none."""
-    try:
-        return default if value is None else group.model_validate(value)
-    except ValidationError:
-        return default
 
 
 def _filled(groups: Mapping[str, BaseModel]) -> dict[str, BaseModel]:

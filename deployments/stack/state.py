@@ -67,6 +67,7 @@ def read_state(folder: Path) -> StackState | None:
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read ({error.strerror}). Change its rights, or remove it.") from error
     except (ValidationError, UnicodeDecodeError) as error:
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise InvalidInput(
-            f"{path} is no state of a stack ({error}). Remove it and type: make down, which finds what still runs."
+            f"{path} is no state of a stack ({why}). Remove it and type: make down, which finds what still runs."
         ) from error

@@ -107,6 +107,19 @@ def test_settings_refuse_an_unknown_name_in_dotenv(tmp_path):
         read(RecommendOptions)
 
 
+def test_the_form_refuses_an_empty_list_where_a_flag_does():
+    refused = {}
+    for group in groups_in(Settings):
+        for name in own_fields(group):
+            try:
+                group.model_validate({name: []})
+            except ValidationError as error:
+                if any(problem["type"] == "too_short" for problem in error.errors()):
+                    refused[name] = json.dumps(group.model_json_schema()["properties"][name])
+    assert {"als_models", "als_rank", "als_reg", "als_alpha"} <= refused.keys()
+    assert [name for name, schema in refused.items() if '"minItems": 1' not in schema] == []
+
+
 def test_settings_cannot_be_changed():
     with pytest.raises(ValidationError, match="frozen"):
         read(RecommendOptions).top_n = 3

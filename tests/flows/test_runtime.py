@@ -78,10 +78,11 @@ def test_run_whose_environment_does_not_fit_fails_by_that_message(variable, pref
     ("parameters", "expected"),
     [
         ({"reviews": {"input_reviews": "a/file.csv"}, "dataset": {"min_interactions": "few"}}, "four of file.csv"),
-        ({"reviews": {"input": "a/file.csv"}}, "four of reviews_electronics.json.gz"),
+        ({"dataset": {"min_interactions": "few"}}, "four of reviews_electronics.json.gz"),
+        ({"reviews": {"input": "a/file.csv"}}, "four"),
     ],
 )
-def test_run_whose_parameters_are_refused_is_named_by_those_that_fit(prefect_api, parameters, expected):
+def test_run_whose_parameters_are_refused_is_named(prefect_api, parameters, expected):
     before = n_runs(expected)
     state = made("four")(**parameters, return_state=True)
     assert state.is_failed()
