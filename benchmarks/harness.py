@@ -18,6 +18,7 @@ import psutil
 from benchmarks.measuring import Spread
 from schema.errors import InvalidInput, RecommenderError
 from schema.metric import Metric
+from schema.proxies import keep_loopback_direct
 from storage.files import try_place
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def run_command(
     """Return the exit code of a benchmark: its own, or that of the error that ended it. SIGTERM acts as Ctrl-C does."""
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    keep_loopback_direct()
     try:
         if chosen.json:
             try_place(chosen.json, "--json", is_file=True)

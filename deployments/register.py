@@ -28,6 +28,7 @@ from deployments.stack.placement import HEARTBEAT_SECONDS, WORK_POOL
 from flows.promote import REFUSED
 from reports.tables import stdout, table_of, text
 from schema.errors import InvalidInput, RecommenderError, Unavailable
+from schema.proxies import keep_loopback_direct, proxy_before
 from tasks.addresses import hide_user
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +42,7 @@ SILENCE = timedelta(seconds=10 * HEARTBEAT_SECONDS)  # no busy server, or one th
 
 def main() -> int:
     """Register all deployments; return 0 if that was possible, else 1."""
+    keep_loopback_direct()
     try:
         require_api()
         with get_client(sync_client=True) as client:
@@ -68,10 +70,11 @@ def require_api() -> None:
             "Start the stack with 'make up', type 'source data/stack/stack.env', and try again."
         )
     try:
-        httpx.get(f"{url}/health", timeout=10, trust_env=False).raise_for_status()
+        httpx.get(f"{url}/health", timeout=10).raise_for_status()
     except httpx.HTTPError as error:
         raise Unavailable(
-            f"The Prefect API does not answer: PREFECT_API_URL is {hide_user(url)!r}. Start it with 'make up'."
+            f"The Prefect API does not answer: PREFECT_API_URL is {hide_user(url)!r}. "
+            f"Start it with 'make up'.{proxy_before(url)}"
         ) from error
 
 

@@ -36,6 +36,7 @@ from flows.settings import (
 from flows.termination import Terminated, raising_on_sigterm
 from reports.display import clean_text
 from schema.errors import InvalidSettings, RecommenderError
+from schema.proxies import keep_loopback_direct
 from storage.files import try_place, write_whole
 from tasks.options import PlaceOptions, RunOptions, TrackingOptions
 
@@ -198,6 +199,7 @@ def _help(name: str, field: FieldInfo) -> str:
 
 
 def _run(command: Command, flags: Mapping[str, Any]) -> int:
+    keep_loopback_direct()
     given = {name: value for name, value in flags.items() if value is not None}
     json_path: Path | None = given.pop("json", None)
     of_environment = {name for kind in command.uses for name in flat_fields(kind)}

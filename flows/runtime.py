@@ -29,6 +29,7 @@ from flows.log_stream import PreparedWorker, prepare_process
 from flows.notices import send_notice
 from flows.settings import Environment, fill_open, read, read_variables
 from schema.errors import InvalidSettings, Unavailable
+from schema.proxies import proxy_before
 from spark.options import GIB, driver_memory, machine_bytes
 from tasks.addresses import hide_user
 
@@ -168,7 +169,7 @@ def _require_answer(url: str) -> None:
         shown = hide_user(url)
         raise Unavailable(
             f"The Prefect API does not answer: PREFECT_API_URL is {shown!r} ({str(error).replace(url, shown)}). "
-            "Start it with 'make ui', or unset PREFECT_API_URL to let the run start its own."
+            f"Start it with 'make ui', or unset PREFECT_API_URL to let the run start its own.{proxy_before(url)}"
         ) from error
 
 

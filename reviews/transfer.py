@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from schema.errors import InvalidInput, OutOfSpace, RecommenderError, Unavailable
+from schema.proxies import proxy_before
 
 Progress = Callable[[int, int | None], None]
 
@@ -138,11 +139,13 @@ def _validator(response: httpx.Response) -> str | None:
 def _refuse_failure(response: httpx.Response, url: str) -> None:
     status = response.status_code
     if status >= 500 or status in RETRYABLE_STATUS:
-        raise Unavailable(f"{shown(url)} answered {status} {response.reason_phrase}. Try again later.")
+        raise Unavailable(
+            f"{shown(url)} answered {status} {response.reason_phrase}. Try again later.{proxy_before(url)}"
+        )
     if status >= 400 and status != httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
         raise InvalidInput(
             f"{shown(url)} answered {status} {response.reason_phrase}; expected a reviews file. "
-            "Check the URL (RAW_REVIEWS_URL), or give a file with --input."
+            f"Check the URL (RAW_REVIEWS_URL), or give a file with --input.{proxy_before(url)}"
         )
 
 
@@ -184,7 +187,7 @@ def _clear_errors(url: str, part: Path) -> Iterator[None]:
         kept = part.stat().st_size if part.exists() else 0
         raise Unavailable(
             f"The transfer of {shown(url)} failed after {kept:,} bytes: {type(error).__name__} {error}. "
-            "Try again: what came is kept, and is continued where the server allows it."
+            f"Try again: what came is kept, and is continued where the server allows it.{proxy_before(url)}"
         ) from error
     except OSError as error:
         if error.errno not in DISK_FULL:

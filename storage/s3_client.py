@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
 from botocore import exceptions
@@ -14,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from schema.errors import InvalidInput, OutOfSpace, RecommenderError, Unavailable
+from schema.proxies import LOOPBACK, proxy_before
 from storage.layout import is_key
 from storage.s3_options import S3Options, check_options, refuse_password
 
@@ -125,9 +127,11 @@ def _from_answer(error: ClientError, location: str, server: str) -> RecommenderE
     if code in _WRONG_CLOCK:
         return InvalidInput(f"the clock of this machine is not that of {server} ({said}). Set it right.")
     if status >= 500 or status == 429 or code in _PASSING:
-        return Unavailable(f"{server} failed at {location} ({said}). Try again; what is done stays done.")
+        return Unavailable(
+            f"{server} failed at {location} ({said}). Try again; what is done stays done.{proxy_before(server)}"
+        )
     if not has_reason(error):
-        return InvalidInput(f"{server} answers {status} for {location}, and not as S3 does. {_NO_S3}")
+        return InvalidInput(f"{server} answers {status} for {location}, and not as S3 does. {_NO_S3}{proxy_before(server)}")
     if status == 403:
         is_reading = error.operation_name.startswith(_READING)
         of_minio = "" if is_reading else "; MinIO answers the same where its own disk is read-only: make that writable"
@@ -147,7 +151,7 @@ def _from_transport(error: Exception, location: str, server: str) -> Recommender
     if isinstance(error, TRANSPORT):
         return Unavailable(
             f"{server} does not answer for {location} ({type(error).__name__}). See that it runs, then run this again; "
-            "what is done stays done."
+            f"what is done stays done.{proxy_before(server)}"
         )
     return InvalidInput(f"{location} at {server}: {error} Expected an S3 server, its bucket and its region.")
 
@@ -229,6 +233,8 @@ def _client(options: S3Options, environment: tuple[tuple[str, str], ...]) -> "S3
             region_name=options.s3_region or session.region_name or DEFAULT_REGION,
             verify=None if options.tls_verification is True else options.tls_verification,
             config=Config(
+                # botocore finds no IPv6 address in NO_PROXY.
+                proxies={} if urlsplit(options.s3_endpoint_url or "").hostname in LOOPBACK else None,
                 s3={"addressing_style": options.s3_addressing, "payload_signing_enabled": True},
                 retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
                 connect_timeout=CONNECT_SECONDS,

@@ -18,6 +18,7 @@ from models.registry import Candidate
 from reports.display import clean_text
 from reports.terminal import training_markdown
 from schema.errors import InvalidInput, Unavailable
+from schema.proxies import proxy_before
 from storage import layout
 from storage.canonical import artifact_id
 from storage.files import remove_stale, whole_file
@@ -228,5 +229,5 @@ def _require_answer(uri: str) -> None:
     except httpx.HTTPError as error:
         raise Unavailable(
             f"MLflow does not answer at {str(shown)!r} ({type(error).__name__}). Start the tracking server, or set "
-            "MLFLOW_TRACKING_URI (--mlflow-tracking-uri) to one that runs, or to sqlite:///mlflow.db."
+            f"MLFLOW_TRACKING_URI (--mlflow-tracking-uri) to one that runs, or to sqlite:///mlflow.db.{proxy_before(uri)}"
         ) from error

@@ -11,6 +11,7 @@ from servers import Proxy, add_proxy, need_program, open_toxiproxy, open_versity
 
 from deployments.s3_server import S3Server, open_minio
 from flows.runtime import open_prefect_api
+from schema.proxies import keep_loopback_direct
 from spark.options import GIB, machine_bytes
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +28,7 @@ LONGEST = (
 
 # A JVM that lives for seconds is done before its second compiler has paid off: a training takes a third less of a core.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+keep_loopback_direct()
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -30,6 +30,7 @@ from deployments.stack.supervisor import CHILDREN_GRACE_SECONDS, STOP_GRACE_SECO
 from flows.child_server import free_port
 from reports.tables import stdout, table_of, text
 from schema.errors import InvalidInput, InvalidSettings, RecommenderError, Unavailable
+from schema.proxies import NO_PROXY, keep_loopback_direct
 from storage.files import try_place
 
 HEALTHY, NOT_HEALTHY, BAD_SETTINGS = 0, 1, 2
@@ -45,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=tuple(commands))
     command = commands[parser.parse_args(arguments).command]
     try:
-        return command(StackSettings())
+        settings = StackSettings()
+        keep_loopback_direct(settings.host)
+        return command(settings)
     except ValidationError as error:
         sys.stderr.write(_explain(error))
         return BAD_SETTINGS
@@ -147,7 +150,8 @@ def _finish_start(settings: StackSettings, folder: Path, state: StackState) -> N
 
 def _shell_variables(placement: Placement) -> dict[str, str]:
     """Return the variables by which a shell's flows find and use the stack; two of them are secret."""
-    return placement.flow_variables() | {name: placement.secrets[name] for name in ACCESS_KEYS}
+    direct = {name: os.environ[name] for name in NO_PROXY}
+    return placement.flow_variables() | direct | {name: placement.secrets[name] for name in ACCESS_KEYS}
 
 
 def _require_free_ports(planned: tuple[Service, ...], host: str) -> None:
