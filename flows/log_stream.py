@@ -57,6 +57,7 @@ def prepare_process(log: RunOptions, *, has_caller: bool = False) -> None:
     # Read by MLflow when it is first imported.
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # Read by the Dask workers that this process starts, which log before they are prepared.
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
     threadpool_limits(limits=1, user_api="blas")

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, temporary_settings
-from servers import Proxy, add_proxy, need_program, open_toxiproxy, open_versitygw
+from servers import Proxy, RefusingProxy, add_proxy, need_program, open_refusing_proxy, open_toxiproxy, open_versitygw
 
 from deployments.s3_server import S3Server, open_minio
 from flows.runtime import open_prefect_api
@@ -48,6 +48,13 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real data sets are not beside the checkout ({SHARED_DATA})")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def refusing_proxy() -> Iterator[RefusingProxy]:
+    """The proxy that flows, stacks and workers of the test run find in their environment."""
+    with open_refusing_proxy() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

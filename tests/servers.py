@@ -1,12 +1,14 @@
-"""Servers that only tests need: a second S3 server, Toxiproxy for faults of the network, and a Spark cluster."""
+"""Servers that only tests need: a second S3 server, proxies, Toxiproxy for faults of the network, a Spark cluster."""
 
 import shlex
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any, Literal
 
 import boto3
@@ -139,6 +141,38 @@ def open_versitygw(folder: Path, *, bucket: str, one_at_a_time: bool = True) -> 
     server = S3Server(f"http://{address}", None, bucket, credentials, process)
     with serving(server):
         yield server
+
+
+@dataclass(frozen=True)
+class RefusingProxy:
+    """A company's proxy that answers 403 to everything.
+
+    Attributes:
+        variables: By which processes find it; without NO_PROXY, which a process has to set for itself.
+        requests: What it was asked for, one line each.
+    """
+
+    variables: dict[str, str]
+    requests: list[str]
+
+
+@contextmanager
+def open_refusing_proxy() -> Iterator[RefusingProxy]:
+    """Yield a proxy that refuses everything."""
+    requests: list[str] = []
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            requests.append(self.rfile.readline().decode().strip())
+            self.wfile.write(b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+
+    with ThreadingTCPServer((LOOPBACK, 0), Handler) as server:
+        threading.Thread(target=lambda: server.serve_forever(0.01), daemon=True).start()
+        names = (f"{kind}_proxy" for kind in ("http", "https", "all"))
+        address = f"http://ada:hunter22@{LOOPBACK}:{server.server_address[1]}"
+        variables = {spelt: address for name in names for spelt in (name, name.upper())}
+        yield RefusingProxy(variables | {"no_proxy": "", "NO_PROXY": ""}, requests)
+        server.shutdown()
 
 
 Toxic = Literal["latency", "bandwidth", "limit_data", "timeout", "reset_peer"]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Cancelling, Failed, Pending, Running
 from receiver import receiving, status
+from servers import RefusingProxy
 
 from deployments.register import AUTOMATION, HEARTBEAT, make_automation
 from deployments.stack.placement import PREFECT_SERVER, PREFECT_WORKER, place_on_this_machine
@@ -36,6 +38,7 @@ from flows.promote import REFUSED
 from flows.settings import Environment, Settings, flat_fields
 from reviews.options import SampleOptions
 from reviews.sample import SampleFiles, write_sample
+from schema.proxies import keep_loopback_direct
 from storage import layout
 
 ROOT = Path(__file__).parents[2]
@@ -66,10 +69,11 @@ class Office:
         """Run a command of Prefect's as a user would."""
         return self.run("prefect", "--no-prompt", *arguments)
 
-    def run(self, module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, module: str, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
         """Run a module of Python as a user would."""
         command = [sys.executable, "-m", module, *arguments]
-        return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
+        environment = {**self.environment, **more}
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +88,11 @@ def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory, monkeypatch_module: pytest.MonkeyPatch) -> Iterator[Office]:
+def office(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch_module: pytest.MonkeyPatch,
+    refusing_proxy: RefusingProxy,
+) -> Iterator[Office]:
     folder = tmp_path_factory.mktemp("office")
     settings = StackSettings(folder=folder, prefect_port=free_port(), prefect_worker_port=free_port())
     by_name = {one.name: one for one in services(place_on_this_machine(settings))}
@@ -102,6 +110,9 @@ def office(tmp_path_factory: pytest.TempPathFactory, monkeypatch_module: pytest.
     ]
     for name in [name for name in os.environ if name.startswith(("PREFECT_", "DASK_", "STORE_", "SPARK_"))]:
         monkeypatch_module.delenv(name)
+    for name, value in refusing_proxy.variables.items():
+        monkeypatch_module.setenv(name, value)
+    keep_loopback_direct()  # as make up does, whose environment the worker has
     supervisor = Supervisor(kept, folder, secrets={})
     try:
         supervisor.start()
@@ -120,7 +131,7 @@ def client(office: Office) -> Iterator[SyncPrefectClient]:
 @pytest.fixture(scope="module")
 def registered(office: Office, client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
     """Every deployment of prefect.yaml by its name, registered with one command, twice."""
-    first = office.run("deployments.register")
+    first = office.run("deployments.register", no_proxy="", NO_PROXY="")  # which it has to set for itself
     assert first.returncode == 0, first.stdout + first.stderr
     again = office.run("deployments.register")
     assert again.returncode == 0, again.stdout + again.stderr
@@ -130,13 +141,13 @@ def registered(office: Office, client: SyncPrefectClient) -> dict[str, Deploymen
 
 
 def wait_for_end(client: SyncPrefectClient, find: Callable[[], FlowRun | None], seconds: float = 600) -> FlowRun:
-    """Return a flow run when it has ended, asking the server, which takes its time to answer, until then."""
+    """Return a flow run when it has ended."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         run = find()
         if run and run.state and run.state.is_final():
             return run
-        httpx.get(str(client.api_url) + "/health")
+        threading.Event().wait(0.2)
     raise AssertionError("the flow run did not end")
 
 
@@ -205,6 +216,10 @@ def test_deployment_runs_in_one_flow_run_with_its_parameters_in_the_environment_
     task_runs = client.read_task_runs()
     assert any(one.name.startswith("build dataset") for one in task_runs)
     assert all("office" in one.tags for one in task_runs)
+
+
+def test_no_request_goes_to_the_proxy_that_the_environment_names(office, registered, refusing_proxy):
+    assert refusing_proxy.requests == []
 
 
 def test_failure_shows_as_failed_with_what_was_wrong(office, client, registered):

@@ -10,13 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
-from servers import s3_client, sourced, with_minio
+from servers import RefusingProxy, s3_client, sourced, with_minio
 
 from deployments.stack.process_tree import find_processes
 from deployments.stack.settings import StackSettings
@@ -107,9 +107,10 @@ def listening(ports: list[int]) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, refusing_proxy: RefusingProxy) -> Iterator[Stack]:
     """The whole stack, as small as it goes, started by a command that was killed and one that took it up."""
-    made = new_stack(tmp_path_factory.mktemp("stack"))
+    plain = new_stack(tmp_path_factory.mktemp("stack"))
+    made = replace(plain, variables={**plain.variables, **refusing_proxy.variables})
     try:
         killed = subprocess.Popen(made.command("up"), env={**clean_environment(), **made.variables})
         wait_for(lambda: read_state(made.folder))
@@ -145,11 +146,18 @@ def test_sourced_variables_lead_flows_to_every_service_and_only_their_owner_read
     assert set(told) == {
         *("PREFECT_API_URL", "DASK_SCHEDULER_ADDRESS", "SPARK_MASTER", "SPARK_LOCAL_IP", "MLFLOW_TRACKING_URI"),
         *("STORE_URI", "S3_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "WORK_DIR"),
-        *("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "S3_CONSOLE_URL"),
+        *("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "NO_PROXY", "no_proxy", "S3_CONSOLE_URL"),
     }
     assert httpx.get(f"{told['PREFECT_API_URL']}/health").json() is True
     assert httpx.get(f"{told['MLFLOW_TRACKING_URI']}/health").text == "OK"
     s3_client(told).head_bucket(Bucket="recommender")
+
+
+def test_no_request_to_the_stack_goes_to_the_proxy_that_the_environment_names(stack, refusing_proxy):
+    told = sourced(stack.folder / "stack.env")
+    ask = "import os, sys, httpx; sys.exit(httpx.get(os.environ['PREFECT_API_URL'] + '/health').is_error)"
+    subprocess.run([sys.executable, "-c", ask], env={**os.environ, **refusing_proxy.variables, **told}, check=True)
+    assert refusing_proxy.requests == []
 
 
 def test_secrets_are_in_no_log_state_or_command_line(stack):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import RefusingProxy
 from workplace import Workplace
 
 from deployments.s3_server import S3Server
@@ -25,11 +26,11 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleFiles:
 
 @pytest.fixture(scope="session")
 def new_workplace(
-    prefect_api: str, tracking_uri: str, tmp_path_factory: pytest.TempPathFactory
+    prefect_api: str, tracking_uri: str, refusing_proxy: RefusingProxy, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Workplace]:
     def make(server: S3Server | None = None) -> Workplace:
         """Return a workplace whose store is in its folder, or on a server."""
-        return Workplace(tmp_path_factory.mktemp("workplace"), tracking_uri, server)
+        return Workplace(tmp_path_factory.mktemp("workplace"), tracking_uri, server, refusing_proxy.variables)
 
     return make
 

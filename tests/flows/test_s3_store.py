@@ -5,7 +5,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class Pair:
 @pytest.fixture(scope="module")
 def pair(minio: S3Server, new_workplace: Callable[..., Workplace], sample_flags: list[str]) -> Pair:
     first = new_workplace(minio)
-    second = Workplace(first.folder / "second", f"sqlite:///{first.folder}/second.db", minio)
+    second = replace(first, folder=first.folder / "second", tracking_uri=f"sqlite:///{first.folder}/second.db")
     second.folder.mkdir()
     secrets = {
         "RAW_REVIEWS_URL": f"https://me:{PASSWORD}@example.org/reviews.json.gz?token={PASSWORD}",
@@ -65,6 +65,10 @@ def pair(minio: S3Server, new_workplace: Callable[..., Workplace], sample_flags:
 def read_json(path: Path) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(path.read_text())
     return record
+
+
+def test_neither_python_nor_the_jvm_asks_the_proxy_for_the_store(pair, refusing_proxy):
+    assert refusing_proxy.requests == []
 
 
 def test_two_trainings_at_once_end_with_one_result_and_no_error(pair):

@@ -176,6 +176,10 @@ def test_prefect_has_the_run_with_its_tables_and_its_result(trained, prefect_api
     assert {"candidates", "result", "k-core", "quarantine"} <= {artifact["key"] for artifact in kinds}
 
 
+def test_no_request_goes_to_the_proxy_that_the_environment_names(trained, refusing_proxy):
+    assert refusing_proxy.requests == []
+
+
 def test_nothing_is_left_in_the_working_folder(trained):
     workplace, _ = trained
     assert not [path for path in (workplace.folder / "work").iterdir() if path.name != "cache"]

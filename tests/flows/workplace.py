@@ -5,7 +5,8 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class Workplace:
     folder: Path
     tracking_uri: str
     server: S3Server | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def store_uri(self) -> str:
@@ -60,7 +62,7 @@ class Workplace:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of a stage."""
-        return environment() | (self.server.environment() if self.server else {})
+        return {**environment(), **self.variables, **(self.server.environment() if self.server else {})}
 
     def run(self, stage: str, *flags: str) -> "Outcome":
         """Run a stage to its end."""
