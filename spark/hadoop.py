@@ -4,14 +4,29 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
 SCRATCH_SETTING = "spark.recommender.scratch"
+LOCAL_SCHEME = "file:"
 BATCH_ROWS = 131_072
+
+
+def local_uri(folder: Path) -> str:
+    """Return a local path as Hadoop takes it: with a scheme, and unlike a URI with each character as it is.
+
+    Example:
+        >>> local_uri(Path("/data/100 % é"))
+        'file:/data/100 % é'
+    """
+    return f"{LOCAL_SCHEME}{folder.absolute()}"
+
+
+def local_path(uri: str) -> Path | None:
+    """Return the path of what `local_uri` or Hadoop names, or None where it is no local one."""
+    return Path(uri.removeprefix(LOCAL_SCHEME)) if uri.startswith(LOCAL_SCHEME) else None
 
 
 def scratch_uri(session: SparkSession, name: str) -> str:
@@ -58,11 +73,11 @@ def local_files(session: SparkSession, uri: str, cache: Path) -> Iterator[Path]:
         name = Path(path).name
         if name.startswith(("_", ".")):
             continue
-        if urlsplit(path).scheme == "file":
-            yield Path(unquote(urlsplit(path).path))
+        if local := local_path(path):
+            yield local
             continue
         copy = cache / name
-        system.copyToLocalFile(False, _open(session, path)[1], _open(session, copy.absolute().as_uri())[1], True)
+        system.copyToLocalFile(False, _open(session, path)[1], _open(session, local_uri(copy))[1], True)
         try:
             yield copy
         finally:

@@ -33,7 +33,8 @@ KEPT_LINES = 40
 LOG_TAIL_CHARACTERS = 2000
 END_SECONDS = 5.0
 DEATH_SECONDS = 2.0
-BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+# A JVM reads and writes the names of files as its locale says, with ? for what that lacks.
+JVM_VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
 LEVELS = {"WARN": "WARNING", "FATAL": "CRITICAL"}
 BLAS_KINDS = {"VectorBLAS": "Vector API", "Java11BLAS": "pure Java", "Java8BLAS": "pure Java"}
 
@@ -203,7 +204,7 @@ def launch_jvm(conf: SparkConf, s3: S3Access | None = None) -> Jvm:
     require_java()
     output = JvmOutput()
     try:
-        with _one_blas_thread(), output.open_writer() as writer:
+        with _environment(), output.open_writer() as writer:
             gateway = launch_gateway(conf, popen_kwargs={"stdout": writer, "stderr": writer})
     except PySparkRuntimeError as error:
         said = output.last_words()[-LOG_TAIL_CHARACTERS:]
@@ -228,12 +229,14 @@ def describe_blas(session: SparkSession) -> str:
 
 
 @contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    before = os.environ.get(BLAS_THREADS)
-    os.environ[BLAS_THREADS] = "1"
+def _environment() -> Iterator[None]:
+    """Set the variables that the JVM is to inherit."""
+    before = {name: os.environ.get(name) for name in JVM_VARIABLES}
+    os.environ.update(JVM_VARIABLES)
     try:
         yield
     finally:
-        del os.environ[BLAS_THREADS]
-        if before is not None:
-            os.environ[BLAS_THREADS] = before
+        for name, value in before.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from py4j.protocol import Py4JError
 from pyspark import SparkContext
@@ -18,7 +17,7 @@ from pyspark.sql import SparkSession
 from schema.errors import Unavailable
 from schema.s3 import S3Access
 from spark.configuration import configuration, require_master, set_s3_access
-from spark.hadoop import SCRATCH_SETTING, delete
+from spark.hadoop import SCRATCH_SETTING, delete, local_path, local_uri
 from spark.jvm import Jvm, Listener, launch_jvm
 from spark.options import SparkOptions
 
@@ -96,7 +95,7 @@ def _make_scratch(options: SparkOptions, s3: S3Access | None) -> str:
     folder = options.spark_scratch or (s3.scratch if s3 else None)
     if folder:
         return f"{folder.rstrip('/')}/spark-{uuid.uuid4().hex}"
-    return Path(tempfile.mkdtemp(prefix="recommender-spark-")).as_uri()
+    return local_uri(Path(tempfile.mkdtemp(prefix="recommender-spark-")))
 
 
 def _start_context(
@@ -165,5 +164,5 @@ def _break_off(session: SparkSession, scratch: str) -> None:
 
 def _remove_local(scratch: str) -> None:
     """Remove a scratch folder without a JVM, if it is on this machine."""
-    if scratch.startswith("file:"):
-        shutil.rmtree(unquote(urlsplit(scratch).path), ignore_errors=True)
+    if folder := local_path(scratch):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -23,6 +23,7 @@ from pyspark.sql import SparkSession
 from tqdm import tqdm
 
 from schema.s3 import S3Access
+from spark.hadoop import local_uri
 from spark.jvm import Listener
 from spark.options import SparkOptions, describe_sizes, machine_bytes
 from spark.session import open_session
@@ -103,7 +104,7 @@ def open_spark(options: SparkOptions, places: PlaceOptions, name: str) -> Iterat
         access = _s3_access(places)
         if not (options.is_local or options.spark_scratch or access):
             folder = stack.enter_context(scratch_folder(places, "spark"))
-            options = options.model_copy(update={"spark_scratch": folder.absolute().as_uri()})
+            options = options.model_copy(update={"spark_scratch": local_uri(folder)})
         session = stack.enter_context(open_session(options, name, access, _listener()))
         _log_once(describe_sizes(options, machine_bytes()))
         yield session
