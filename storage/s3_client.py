@@ -91,7 +91,8 @@ def require_bucket(client: "S3Client", bucket: str, prefix: str) -> None:
     """
     answer = client.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/" if prefix else "", MaxKeys=1)
     if "Name" not in answer:
-        raise InvalidInput(f"{client.meta.endpoint_url} answers, but not as S3 does. {_NO_S3}")
+        server = client.meta.endpoint_url
+        raise InvalidInput(f"{server} answers, but not as S3 does. {_NO_S3}{proxy_before(server)}")
 
 
 @contextmanager
@@ -131,7 +132,9 @@ def _from_answer(error: ClientError, location: str, server: str) -> RecommenderE
             f"{server} failed at {location} ({said}). Try again; what is done stays done.{proxy_before(server)}"
         )
     if not has_reason(error):
-        return InvalidInput(f"{server} answers {status} for {location}, and not as S3 does. {_NO_S3}{proxy_before(server)}")
+        return InvalidInput(
+            f"{server} answers {status} for {location}, and not as S3 does. {_NO_S3}{proxy_before(server)}"
+        )
     if status == 403:
         is_reading = error.operation_name.startswith(_READING)
         of_minio = "" if is_reading else "; MinIO answers the same where its own disk is read-only: make that writable"

@@ -149,6 +149,29 @@ def visible_files(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
 
 
+def through_proxy(monkeypatch: pytest.MonkeyPatch, url: str) -> str:
+    """Set a proxy, and return the address of a file that only it can reach."""
+    monkeypatch.setenv("http_proxy", url.replace("//", "//ada:hunter22@"))
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    return f"http://reviews.example/{NAME}"
+
+
+def test_file_comes_through_the_proxy_that_the_environment_names(site, target, monkeypatch):
+    fetch(site, target, through_proxy(monkeypatch, site.url.removesuffix(f"/{NAME}")))
+    assert [request["host"] for request in site.requests] == ["reviews.example"]
+
+
+def test_refusal_names_the_proxy_that_may_have_been_the_one_to_refuse(site, target, monkeypatch):
+    site.status = 403
+    said = (
+        r"answered 403 .* through the proxy http://127.0.0.1:\d+ \(HTTP_PROXY\); NO_PROXY does not name reviews.example"
+    )
+    with pytest.raises(InvalidInput, match=said) as error:
+        fetch(site, target, through_proxy(monkeypatch, site.url.removesuffix(f"/{NAME}")))
+    assert "hunter22" not in str(error.value)
+
+
 def test_download_fetches_the_file_and_records_where_it_came_from(site, target):
     seen: list[tuple[int, int | None]] = []
     got = download(site.url, target, sha256=None, progress=lambda done, total: seen.append((done, total)))
