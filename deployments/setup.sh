@@ -169,7 +169,8 @@ install_packages() {
         say "trying again, with the authorities that this machine trusts"
         "${uv[@]}" --system-certs "${sync[@]}"
     }
-    "${uv[@]}" pip install "${at[@]}" --offline --no-deps --no-build-isolation --editable "$root"
+    # From within, since uv takes a # in a path for a comment.
+    "${uv[@]}" --directory "$root" pip install "${at[@]}" --offline --no-deps --no-build-isolation --editable .
 }
 
 # offer PURPOSE LOSS: installs the Debian packages for it, or says what is lost without.

@@ -411,3 +411,11 @@ def test_what_the_set_up_fetches_is_what_is_listed_and_apt_tries_again(machine):
     assert [name for call in calls for name in call.partition("--no-install-recommends ")[2].split()] == packages
     assert ["Acquire::Retries=" in call for call in calls] == [True] * len(calls)
     assert asked(machine) == [row[3] for row in listed if row[:1] == ["go"]]
+
+
+def test_project_is_installed_from_within_its_folder_whose_path_uv_could_not_parse(machine):
+    write_program(machine.checkout / ".venv" / "bin" / "uv", 'echo "$*" >>uv.log')
+    machine.run("install_packages")
+    [install] = [line for line in (machine.checkout / "uv.log").read_text().splitlines() if "--editable" in line]
+    assert f"--directory {machine.checkout} " in install
+    assert install.endswith("--editable .")
