@@ -38,7 +38,7 @@ from reports.display import clean_text
 from schema.errors import InvalidSettings, RecommenderError
 from schema.proxies import keep_loopback_direct
 from storage.files import try_place, write_whole
-from tasks.options import PlaceOptions, RunOptions, TrackingOptions
+from tasks.options import PlaceOptions, RunOptions
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
@@ -76,7 +76,7 @@ class Command:
         return {name: one.annotation for name, one in inspect.signature(self.body).parameters.items()}
 
 
-def stage(name_run: Callable[..., str]) -> Callable[[Callable[..., Result]], Any]:
+def stage(name_run: Callable[..., str], *, is_tracked: bool = False) -> Callable[[Callable[..., Result]], Any]:
     """Make a function that takes groups of options a Prefect flow of its name.
 
     In a script it stays the function that it is: ``--help`` needs its signature and no engine. `run_stage` imports the
@@ -84,6 +84,7 @@ def stage(name_run: Callable[..., str]) -> Callable[[Callable[..., Result]], Any
 
     Args:
         name_run: Takes the same groups and returns the name of a run.
+        is_tracked: Whether it has runs in MLflow, which are not to outlive it.
     """
 
     def decorate(body: Callable[..., Result]) -> Any:
@@ -91,7 +92,7 @@ def stage(name_run: Callable[..., str]) -> Callable[[Callable[..., Result]], Any
             return body
         from flows.runtime import make_flow
 
-        return make_flow(body, name_run)
+        return make_flow(body, name_run, is_tracked=is_tracked)
 
     return decorate
 
@@ -121,7 +122,7 @@ def run_stage(
             return result
         environment = read(Environment)
         environment.places.try_writing()
-        if TrackingOptions in uses:
+        if "mlflow" in preload:  # others only show the champion there, if they can
             environment.tracking.try_writing()
         from flows.runtime import run_flow
 

@@ -13,7 +13,14 @@ from flows.cli import Result, StageFailed, run_stage, stage
 from flows.settings import DEFAULT, Environment, read
 from spark.options import SparkOptions
 from storage.champion import ChampionTerm, read_history
-from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
+from tasks.options import (
+    EvaluationOptions,
+    ModelChoice,
+    PlaceOptions,
+    PromotionOptions,
+    SelectionOptions,
+    TrackingOptions,
+)
 
 REFUSED = "Refused"
 
@@ -53,9 +60,14 @@ def promote(
     environment = read(Environment)
     if promotion.show_history:
         return show_history(environment.places)
+    from tasks.registration import follow_champion
+
     if promotion.roll_back:
-        return go_back(environment.places, model, promotion)
-    return compare_with_champion(environment, model, promotion, selection, evaluation)
+        result = go_back(environment.places, model, promotion)
+    else:
+        result = compare_with_champion(environment, model, promotion, selection, evaluation)
+    follow_champion(environment.tracking, environment.places)
+    return result
 
 
 def compare_with_champion(
@@ -173,7 +185,7 @@ def _new_term(model_id: str, reason: str | None, promotion: str | None = None) -
     return ChampionTerm(model_id, datetime.now(UTC).isoformat(), reason, promotion)
 
 
-main = partial(run_stage, promote, uses=(SparkOptions,), instead=show_history_only)
+main = partial(run_stage, promote, uses=(SparkOptions, TrackingOptions), instead=show_history_only)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 from flows.cli import run_stage, stage
 from flows.settings import DEFAULT, Environment, read
-from tasks.options import ModelChoice, RecommendOptions
+from tasks.options import ModelChoice, RecommendOptions, TrackingOptions
 
 
 @stage(lambda model, **_: f"recommend from {model.model_id or 'the champion'}")
@@ -14,16 +14,19 @@ def recommend(*, model: ModelChoice = DEFAULT.model, recommend: RecommendOptions
     """Score every user with a model and publish the lists."""
     from flows.pipeline import place_of, recommend_to_all, record_of
     from tasks.model import find_model
+    from tasks.registration import follow_champion
 
-    places = read(Environment).places
+    environment = read(Environment)
+    places = environment.places
     chosen, dataset = find_model(places, model)
     made = recommend_to_all(places, chosen, dataset, recommend)
+    follow_champion(environment.tracking, places)
     record = record_of({"recommendations": made})
     record["ids"] |= {"model": chosen.id, "dataset": dataset.id}
     return record | {"uris": {"recommendations": place_of(places, made)}}
 
 
-main = partial(run_stage, recommend)
+main = partial(run_stage, recommend, uses=(TrackingOptions,))
 
 
 if __name__ == "__main__":

@@ -28,10 +28,11 @@ from flows.child_server import LOOPBACK, Check, ChildServer, free_port
 from flows.log_stream import PreparedWorker, prepare_process
 from flows.notices import send_notice
 from flows.settings import Environment, fill_open, read, read_variables
+from flows.tracked_end import end_tracked_runs
 from schema.errors import InvalidSettings, Unavailable
 from schema.proxies import proxy_before
 from spark.options import GIB, driver_memory, machine_bytes
-from tasks.addresses import hide_user
+from tasks.addresses import PASSING, hide_user
 
 # Without these a run would wait without end: for a worker that pauses for want of memory, which Dask cannot give back
 # (one that takes too much is killed instead, and reported), or for workers that are gone.
@@ -52,14 +53,15 @@ IDLE_SERVICES = (
 Result = Mapping[str, Any]
 
 
-def make_flow(body: Callable[..., Result], name_run: Callable[..., str]) -> Flow[..., Any]:
+def make_flow(body: Callable[..., Result], name_run: Callable[..., str], *, is_tracked: bool = False) -> Flow[..., Any]:
     """Return the flow of a function whose parameters are groups of options, keyword-only.
 
     It is the same flow from the command line and as a deployment: its tasks run on the Dask of the environment, and
     failures send notices. A field that a group leaves open (None) has the value of the environment.
 
     ``name_run`` takes the same groups and returns the name of a run. A run that ends before it starts, as one whose
-    parameters are refused, is named too: for its flow alone where the groups that ``name_run`` names do not fit.
+    parameters are refused, is named too: for its flow alone where the groups that ``name_run`` names do not fit. What
+    a tracked flow left running in MLflow is ended with it.
     """
     takes = inspect.signature(body).parameters
     named_by = takes.keys() & inspect.signature(name_run).parameters.keys()
@@ -88,14 +90,16 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str]) -> Flow
 
     cluster: Any = open_dask  # Prefect enters whatever this returns, and connects to what that yields
     runner: Any = DaskTaskRunner(cluster_class=cluster)  # Prefect's runners are invariant in the kind of their futures
+    ends: list[Any] = [end_tracked_runs] if is_tracked else []
     return Flow(
         run,
         name=body.__name__,
         description=inspect.getdoc(body),
         flow_run_name=lambda: name(runtime.flow_run.parameters),
         task_runner=runner,
-        on_failure=[name_unstarted, send_notice],
-        on_crashed=[name_unstarted, send_notice],
+        on_failure=[name_unstarted, *ends, send_notice],
+        on_crashed=[name_unstarted, *ends, send_notice],
+        on_cancellation=ends,
     )
 
 
@@ -145,6 +149,7 @@ def open_prefect_api() -> Iterator[str]:
         return
     port = free_port()
     url = f"http://{LOOPBACK}:{port}/api"
+    PASSING.add(url)
     server = _child_server(port, url)
     try:
         server.start()

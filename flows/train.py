@@ -23,7 +23,7 @@ from tasks.options import (
 )
 
 
-@stage(lambda reviews, **_: f"train on {input_name(reviews)}")
+@stage(lambda reviews, **_: f"train on {input_name(reviews)}", is_tracked=True)
 def train(
     *,
     reviews: ReviewsInput = DEFAULT.reviews,
@@ -45,6 +45,7 @@ def train(
     from tasks.fit import candidate_of
     from tasks.ingest import keep_file
     from tasks.model import Training, publish_model
+    from tasks.registration import follow_champion
     from tasks.report import publish_training_report
     from tasks.score import metric_records
     from tasks.tracking import check_tracking, close_training, open_training, summarise
@@ -66,6 +67,7 @@ def train(
     report = publish_training_report(places, training, model, titles)
     recommendations = pipeline.recommend_to_all(places, model, lineage.dataset, recommend)
     run = close_training(tracking, places, run, training, model, report)
+    follow_champion(tracking, places)
     made = {**vars(lineage), "model": model, "report": report, "recommendations": recommendations}
     record = pipeline.record_of(made) | {
         "chosen": candidate_of(model).model_dump(mode="json"),

@@ -54,7 +54,7 @@ def remove_stale(folder: Path) -> None:
         return
     abandoned = time.time() - ABANDONED_AGE.total_seconds()
     for path in folder.iterdir():
-        is_alive = _has_living_writer(path.name)
+        is_alive = has_living_writer(path.name)
         if is_alive is None and _writer_of(path.name):
             is_alive = _last_written(path) >= abandoned
         if is_alive is False:
@@ -73,11 +73,11 @@ def left_behind(folder: Path, before: datetime) -> Iterator[Path]:
     for path in paths:
         found = _lstat(path)
         is_old_file = found and stat.S_ISREG(found.st_mode) and found.st_mtime < before.timestamp()
-        if is_old_file and _has_living_writer(path.name) is not True:
+        if is_old_file and has_living_writer(path.name) is not True:
             yield path
 
 
-def _has_living_writer(name: str) -> bool | None:
+def has_living_writer(name: str) -> bool | None:
     """Tell whether the process that writes a file or folder is alive; None if that cannot be known here."""
     writer = _writer_of(name)
     if writer is None or writer[0] != _host():

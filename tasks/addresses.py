@@ -8,11 +8,14 @@ from urllib.parse import quote
 from uuid import UUID
 
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
 from prefect.utilities.urls import url_for
 
 from storage.s3_options import S3_SCHEME, S3Options
 
 WEB = ("http://", "https://")
+MODEL_TRAINING_VIEW = "workflowType=machine_learning"  # without it a browser opens what is for GenAI
+PASSING: set[str | None] = set()  # APIs of servers that end with this process
 
 
 def flow_run_page(run_id: UUID | str | None = None) -> str | None:
@@ -21,14 +24,19 @@ def flow_run_page(run_id: UUID | str | None = None) -> str | None:
     return hide_user(url_for("flow-run", obj_id=identity) or "") or None if identity else None
 
 
+def lasting_run_page() -> str | None:
+    """Return the page of this flow run, for records that outlive it: None where the run brought its own server."""
+    return None if PREFECT_API_URL.value() in PASSING else flow_run_page()
+
+
 def mlflow_run_page(tracking_uri: str, experiment: str, run: str, artifact: str = "") -> str | None:
     """Return the page of an MLflow run, or of one of its artifacts, which shows HTML as HTML.
 
     Example:
         >>> mlflow_run_page("https://ada:secret@host:5000/", "1", "ab12")
-        'https://host:5000/#/experiments/1/runs/ab12'
+        'https://host:5000/#/experiments/1/runs/ab12?workflowType=machine_learning'
         >>> mlflow_run_page("http://host", "1", "ab12", "report.html")
-        'http://host/#/experiments/1/runs/ab12/artifacts/report.html'
+        'http://host/#/experiments/1/runs/ab12/artifacts/report.html?workflowType=machine_learning'
         >>> mlflow_run_page("sqlite:///mlflow.db", "1", "ab12")
     """
     return _mlflow(
@@ -41,7 +49,7 @@ def mlflow_model_page(tracking_uri: str, name: str, version: str) -> str | None:
 
     Example:
         >>> mlflow_model_page("http://host:5000", "A name", "3")
-        'http://host:5000/#/models/A%20name/versions/3'
+        'http://host:5000/#/models/A%20name/versions/3?workflowType=machine_learning'
     """
     return _mlflow(tracking_uri, f"models/{quote(name, safe='')}/versions/{version}")
 
@@ -74,4 +82,5 @@ def hide_user(address: str) -> str:
 
 
 def _mlflow(tracking_uri: str, page: str) -> str | None:
-    return f"{hide_user(tracking_uri).rstrip('/')}/#/{page}" if tracking_uri.startswith(WEB) else None
+    address = f"{hide_user(tracking_uri).rstrip('/')}/#/{page}?{MODEL_TRAINING_VIEW}"
+    return address if tracking_uri.startswith(WEB) else None

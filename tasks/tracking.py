@@ -4,39 +4,52 @@ Runs are looked up by tags before they are created, so a training that is run ag
 that is run twice, goes on with the runs that are there.
 """
 
+import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
 
-import httpx
 from loguru import logger
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.runtime import deployment, flow_run
 
 from models.registry import Candidate
 from reports.display import clean_text
 from reports.terminal import training_markdown
-from schema.errors import InvalidInput, Unavailable
-from schema.proxies import proxy_before
+from schema.errors import InvalidInput
 from storage import layout
 from storage.canonical import artifact_id
-from storage.files import remove_stale, whole_file
+from storage.code_version import ROOT
+from storage.files import temporary_name
 from storage.manifest import Manifest
-from tasks.addresses import WEB, hide_user, mlflow_run_page
+from tasks.addresses import hide_user, lasting_run_page, mlflow_run_page
 from tasks.choose import scored_models
 from tasks.execution import NETWORK_RETRIES
 from tasks.model import Lineage, Training
-from tasks.options import SQLITE, PlaceOptions, TrackingOptions
+from tasks.options import PlaceOptions, TrackingOptions
+from tasks.registration import LOGGED_MODEL_TAG, MODEL_TAG, describe, register
 from tasks.score import Scored
 from tasks.store import local_file
+from tasks.tracked_data import TEST, VALIDATION, WHOLE, datasets_of, log_data, metrics_of
+from tasks.tracking_client import (
+    FLOW_RUN_TAG,
+    WRITER_TAG,
+    end_dead_runs,
+    is_served,
+    open_client,
+    open_experiment,
+    require_answer,
+)
 
-PARENT_TAG = "mlflow.parentRunId"
-NAME_TAG = "mlflow.runName"
-KEY_TAG = "recommender.key"
-BEST_TAG = "recommender.best"
-MODEL_TAG = "model_id"
-FINISHED = "FINISHED"
+PARENT_TAG: Final = "mlflow.parentRunId"
+NAME_TAG: Final = "mlflow.runName"
+NOTE_TAG: Final = "mlflow.note.content"
+KEY_TAG: Final = "recommender.key"
+BEST_TAG: Final = "recommender.best"
+FINISHED: Final = "FINISHED"
 
 
 @dataclass(frozen=True)
@@ -47,17 +60,26 @@ class TrackedTraining:
         experiment: Id of its experiment.
         id: Its own id.
         key: The tag that it is found again by.
-        model_id: The model that it is complete with; None while it is not complete.
+        began: When it began, in milliseconds since 1970.
+        model_id: The model whose run it is; None until one is published.
+        is_complete: Whether it shows all that there is of that model.
         parameters: What it shows of the training's choices.
-        tags: Ids of what the training reads.
+        tags: Ids of what the training reads, and where it runs.
     """
 
     experiment: str
     id: str
     key: str
+    began: int
     model_id: str | None
+    is_complete: bool
     parameters: Mapping[str, Any]
     tags: Mapping[str, str]
+
+    def name(self, about: str = "") -> str:
+        """Return a name that tells the training from every other: input, what is to be said of it, time."""
+        moment = datetime.fromtimestamp(self.began / 1000, UTC)
+        return f"{self.parameters['input']}{about and ': '}{about}, {moment:%Y-%m-%d %H:%M:%S}"
 
 
 @task(name="check tracking", **NETWORK_RETRIES | {"retries": 1})
@@ -71,8 +93,8 @@ def check_tracking(options: TrackingOptions) -> None:
     options.try_writing()
     uri = options.mlflow_tracking_uri
     kind = uri.split(":", 1)[0]
-    if uri.startswith(WEB):
-        _require_answer(uri)
+    if is_served(options):
+        require_answer(uri)
     elif kind != "sqlite" and kind.split("+")[0] not in {"postgresql", "mysql", "mssql"}:
         raise InvalidInput(
             f"MLFLOW_TRACKING_URI is of an unknown kind, {kind!r}; expected http://…, https://…, sqlite:///FILE or a "
@@ -86,18 +108,22 @@ def open_training(
 ) -> TrackedTraining:
     """Return the run of a training with these choices: the one that it had when it was cut off, or a new one.
 
-    The choices are what decides the search, JSON values; the environment is the name of the installation.
+    Runs of processes that are gone are ended first. The choices are what decides the search, JSON values; the
+    environment is the name of the installation.
     """
-    client = _client(options)
+    client = open_client(options)
+    experiment = open_experiment(client, options)
+    end_dead_runs(client, experiment)
     parameters = {
         **choices,
         "input": lineage.raw.files[0].path,
         "min_interactions": lineage.dataset.parameters["min_interactions"],
         "split": lineage.split.counts["method"],
     }
-    tags = {f"{role}_id": one.id for role, one in vars(lineage).items()}
+    ids = {f"{role}_id": one.id for role, one in vars(lineage).items()}
+    shown = {"environment": environment, **{name: str(parameters[name]) for name in ("input", "split")}}
     key = artifact_id(layout.MODELS, {"split": lineage.split.id}, choices, "tracked")
-    return _open_parent(client, _experiment(client, options), key, parameters, {"environment": environment, **tags})
+    return _open_parent(client, experiment, key, parameters, {**shown, **ids, **_origin()})
 
 
 @task(name="track training", **NETWORK_RETRIES)
@@ -109,32 +135,61 @@ def close_training(
     model: Manifest,
     report: Manifest,
 ) -> TrackedTraining:
-    """Record the outcome of a training, with a nested run for each candidate, and return its run.
+    """Record the outcome of a training, with a nested run for each candidate, register its model and return its run.
 
     A run that is complete stays as it is. Where it shows another model, as after a change of the code, a new run is
     made for this one.
     """
-    client = _client(options)
+    client = open_client(options)
     if tracked.model_id not in (None, model.id):
         key = f"{tracked.key}-{model.id}"
         tracked = _open_parent(client, tracked.experiment, key, tracked.parameters, tracked.tags)
-    if tracked.model_id == model.id:
+    if tracked.is_complete:
         logger.info("MLflow run {} shows this training already: nothing to do", tracked.id)
         return tracked
-    chosen = training.choice.scored
-    for one in training.validated:
-        nested = {PARENT_TAG: tracked.id, BEST_TAG: str(one.candidate == chosen.candidate).lower()}
-        parameters = {"model": one.candidate.model, **one.candidate.parameters}
-        key = f"{tracked.id}/{one.scores.id}"
-        run = _open(client, tracked.experiment, key, one.candidate.label, parameters, nested)
-        _log_metrics(client, run.info.run_id, "validation", one.scores)
-        client.set_terminated(run.info.run_id, FINISHED)
     client.set_tag(tracked.id, MODEL_TAG, model.id)
-    client.set_tag(tracked.id, "best_model", chosen.candidate.label)
-    _log_metrics(client, tracked.id, "test", training.final.scores)
+    data = datasets_of(places, training.lineage)
+    _track_candidates(client, tracked, training, data)
+    version = register(client, options, places, model, report, tracked.id)
+    chosen = training.choice.scored
+    tags = {
+        NAME_TAG: tracked.name(chosen.candidate.label),
+        NOTE_TAG: describe(places, model, report),
+        "best_model": chosen.candidate.label,
+        "model_version": version.version,
+    }
+    metrics = [
+        *metrics_of(tracked.began, data, VALIDATION, chosen.scores),
+        *metrics_of(tracked.began, data, TEST, training.final.scores, version.tags[LOGGED_MODEL_TAG]),
+    ]
+    _log(client, tracked.id, metrics, _parameters(chosen.candidate, tracked.parameters), tags)
+    log_data(client, tracked.id, data, [WHOLE, VALIDATION, TEST])
+    _log_output(client, tracked.id, version.tags[LOGGED_MODEL_TAG])
     client.log_artifact(tracked.id, str(local_file(places, report, layout.REPORT)))
     client.set_terminated(tracked.id, FINISHED)
-    return replace(tracked, model_id=model.id)
+    return replace(tracked, model_id=model.id, is_complete=True)
+
+
+def _track_candidates(client: Any, tracked: TrackedTraining, training: Training, data: Mapping[str, Any]) -> None:
+    """Give each candidate a nested run, all with the same metrics, and those that were tested with more."""
+    chosen, on_test = training.choice.scored.candidate, {one.candidate.label: one.scores for one in training.tested}
+    asked = f"tags.`{PARENT_TAG}` = '{tracked.id}'"
+    there = {run.data.tags.get(KEY_TAG): run for run in client.search_runs([tracked.experiment], asked)}
+    for one in training.validated:
+        key, label = f"{tracked.id}/{one.scores.id}", one.candidate.label
+        run = there.get(key)
+        if run is None:
+            best = {PARENT_TAG: tracked.id, BEST_TAG: str(one.candidate == chosen).lower()}
+            tags = {**tracked.tags, **best, KEY_TAG: key, NAME_TAG: label}
+            run = client.create_run(tracked.experiment, tags=tags)
+        elif run.info.status == FINISHED:
+            continue
+        metrics = metrics_of(tracked.began, data, VALIDATION, one.scores)
+        if label in on_test:
+            metrics += metrics_of(tracked.began, data, TEST, on_test[label])
+        _log(client, run.info.run_id, metrics, _parameters(one.candidate), {})
+        log_data(client, run.info.run_id, data, ["train", VALIDATION, *([TEST] if label in on_test else [])])
+        client.set_terminated(run.info.run_id, FINISHED)
 
 
 @task(name="summarise", task_run_name="summarise the training on {name}")
@@ -158,76 +213,62 @@ def summarise(
         create_link_artifact(address, link_text="MLflow run", key="mlflow", description="The training in MLflow")
 
 
-def _client(options: TrackingOptions) -> Any:
-    from mlflow import MlflowClient  # which takes seconds that only tracked runs need
-
-    if options.database:
-        make_database(options.database, options.mlflow_artifact_dir)
-    return MlflowClient(tracking_uri=options.mlflow_tracking_uri)
-
-
-def make_database(path: Path, artifact_dir: Path) -> None:
-    """Make MLflow's SQLite database if it is not there: whole or not at all.
-
-    MLflow makes its tables in dozens of steps that SQLite cannot undo, and never gets over having been killed
-    between two of them. Runs of its own default experiment would keep files in ``artifact_dir``.
-    """
-    if path.exists():
-        return
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    remove_stale(path.absolute().parent)
-    with whole_file(path.absolute(), replace=False) as partial:  # another run may be quicker
-        store: Any = SqlAlchemyStore
-        store(f"{SQLITE}{partial}", artifact_dir.absolute().as_uri()).engine.dispose()
-
-
-def _experiment(client: Any, options: TrackingOptions) -> str:
-    """Return the id of the experiment, made if it is not there."""
-    found = client.get_experiment_by_name(options.mlflow_experiment)
-    if found:
-        return str(found.experiment_id)
-    is_server = options.mlflow_tracking_uri.startswith(WEB)
-    local = None if is_server else options.mlflow_artifact_dir.absolute().as_uri()
-    return str(client.create_experiment(options.mlflow_experiment, artifact_location=local))
-
-
 def _open_parent(
     client: Any, experiment: str, key: str, parameters: Mapping[str, Any], tags: Mapping[str, str]
 ) -> TrackedTraining:
-    run = _open(client, experiment, key, f"train-{tags['dataset_id']}", parameters, tags)
-    model_id = run.data.tags.get(MODEL_TAG) if run.info.status == FINISHED else None
-    return TrackedTraining(experiment, str(run.info.run_id), key, model_id, parameters, tags)
-
-
-def _open(
-    client: Any, experiment: str, key: str, name: str, parameters: Mapping[str, Any], tags: Mapping[str, str]
-) -> Any:
-    """Return the run of a key, made if it is not there."""
+    """Return the run of a key, made if it is not there; one that is not finished runs again, by this process."""
     found = client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
-    if found:
-        return found[0]
-    run = client.create_run(experiment, tags={KEY_TAG: key, NAME_TAG: name, **tags})
-    for parameter, value in parameters.items():
-        client.log_param(run.info.run_id, parameter, value)
-    return run
+    run = found[0] if found else client.create_run(experiment, tags={KEY_TAG: key, **tags})
+    model_id, is_complete = run.data.tags.get(MODEL_TAG), run.info.status == FINISHED
+    tracked = TrackedTraining(
+        experiment, run.info.run_id, key, run.info.start_time, model_id, is_complete, parameters, tags
+    )
+    if not found:
+        _log(client, tracked.id, [], parameters, {NAME_TAG: tracked.name()})
+    elif not is_complete:
+        client.update_run(tracked.id, "RUNNING")
+        _log(client, tracked.id, [], {}, tags)
+    return tracked
 
 
-def _log_metrics(client: Any, run: str, part: str, scores: Manifest) -> None:
-    from mlflow.entities import Metric
+def _origin() -> dict[str, str]:
+    """Return tags that say which process of whom runs which code, and for which flow run of Prefect."""
+    from mlflow.utils.git_utils import get_git_commit
 
-    counts = scores.counts.items()
-    rows = [Metric(f"{part}_{name}", float(value), 0, 0) for name, value in counts if value is not None]
-    client.log_batch(run, metrics=rows)
+    flow, deployed = str(flow_run.flow_name or "train"), deployment.name
+    tags = {
+        WRITER_TAG: temporary_name(),
+        "mlflow.user": getpass.getuser(),
+        "mlflow.source.name": f"{flow}/{deployed}" if deployed else f"flows/{flow}.py",
+        "mlflow.source.type": "JOB" if deployed else "LOCAL",
+        "mlflow.source.git.commit": get_git_commit(str(ROOT)),
+        "prefect.deployment": deployed and f"{flow}/{deployed}",
+        FLOW_RUN_TAG: flow_run.id,
+        "prefect.flow_run": lasting_run_page(),
+    }
+    return {name: str(value) for name, value in tags.items() if value}
 
 
-def _require_answer(uri: str) -> None:
-    address = httpx.URL(uri)
-    shown = address.copy_with(userinfo=b"")
-    try:
-        httpx.get(address.copy_with(path=f"{address.path.rstrip('/')}/health"), timeout=10).raise_for_status()
-    except httpx.HTTPError as error:
-        raise Unavailable(
-            f"MLflow does not answer at {str(shown)!r} ({type(error).__name__}). Start the tracking server, or set "
-            f"MLFLOW_TRACKING_URI (--mlflow-tracking-uri) to one that runs, or to sqlite:///mlflow.db.{proxy_before(uri)}"
-        ) from error
+def _log_output(client: Any, run: str, logged_model: str) -> None:
+    from mlflow.entities import LoggedModelOutput
+
+    outputs = client.get_run(run).outputs
+    if not (outputs and outputs.model_outputs):
+        client.log_outputs(run, [LoggedModelOutput(logged_model, step=0)])
+
+
+def _parameters(candidate: Candidate, besides: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """Return what a candidate is, a value for each column of a table of runs, less what is shown already."""
+    own = {"model": candidate.model, **candidate.parameters}
+    return {name: value for name, value in own.items() if name not in besides}
+
+
+def _log(client: Any, run: str, metrics: Sequence[Any], parameters: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
+    from mlflow.entities import Param, RunTag
+
+    client.log_batch(
+        run,
+        metrics,
+        [Param(name, str(value)) for name, value in parameters.items() if value is not None],
+        [RunTag(name, str(value)) for name, value in tags.items()],
+    )

@@ -33,6 +33,7 @@ from prefect.states import Cancelled, Crashed
 
 from deployments.stack.placement import PREFECT_WORKER, WORK_POOL
 from flows.notices import send_notice
+from flows.tracked_end import end_tracked_runs
 
 WORKER_LABEL = "prefect.worker.name"
 UNFINISHED = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
@@ -67,12 +68,14 @@ def end_cut_off_runs(client: SyncPrefectClient) -> list[FlowRun]:
 
 
 def _end(client: SyncPrefectClient, run: FlowRun) -> None:
-    if run.state_type == StateType.CANCELLING:
-        client.set_flow_run_state(run.id, Cancelled(message=WHY), force=True)
-        return
-    state: State[Any] = Crashed(message=WHY)
+    flow: Flow[..., Any] = Flow(_nothing, name=client.read_flow(run.flow_id).name)
+    is_cancelled = run.state_type == StateType.CANCELLING
+    state: State[Any] = Cancelled(message=WHY) if is_cancelled else Crashed(message=WHY)
     client.set_flow_run_state(run.id, state, force=True)
-    send_notice(Flow(_nothing, name=client.read_flow(run.flow_id).name), run, state)
+    end_tracked_runs(flow, run, state)
+    if is_cancelled:
+        return
+    send_notice(flow, run, state)
     for task_run in client.read_task_runs(
         flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])),
         task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=UNFINISHED))),

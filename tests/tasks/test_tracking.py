@@ -23,7 +23,7 @@ from tasks.tracking import TrackedTraining, close_training, open_training
 MAKE = """
 import sys
 from pathlib import Path
-from tasks.tracking import make_database
+from tasks.tracking_client import make_database
 make_database(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 DIE_WHILE_MAKING = """
