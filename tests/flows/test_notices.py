@@ -141,8 +141,10 @@ def test_worker_tells_of_a_run_whose_process_is_gone(in_folder, monkeypatch):
 @pytest.mark.parametrize("entrypoint", ["flows.{name}.{name}", "flows/{name}.py:{name}"])
 def test_flow_that_a_worker_loads_has_its_hooks(entrypoint, name):
     loaded = load_flow_from_entrypoint(entrypoint.format(name=name))
+    ends = ["end_tracked_runs"] if name == "train" else []
     for hooks in (loaded.on_failure_hooks, loaded.on_crashed_hooks):
-        assert [hook.__name__ for hook in hooks] == ["send_notice"]
+        assert [hook.__name__ for hook in hooks] == [*ends, "send_notice"]
+    assert [hook.__name__ for hook in loaded.on_cancellation_hooks] == ends
 
 
 @pytest.mark.parametrize("url", [f"ftp://host/{PLANTED}", PLANTED, f"https:///{PLANTED}", f"http://[{PLANTED}"])

@@ -162,7 +162,7 @@ def test_mlflow_has_a_parent_run_with_a_nested_run_for_each_candidate(trained):
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["dataset_id"] == record["ids"]["dataset"]
     assert parent.data.tags["model_id"] == record["ids"]["model"]
-    assert parent.data.metrics["test_ndcg_10"] > 0
+    assert parent.data.metrics["test/ndcg_10"] > 0
     assert [file.path for file in client.list_artifacts(parent.info.run_id)] == [layout.REPORT]
 
 
