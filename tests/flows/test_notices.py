@@ -143,7 +143,7 @@ def test_flow_that_a_worker_loads_has_its_hooks(entrypoint, name):
     loaded = load_flow_from_entrypoint(entrypoint.format(name=name))
     ends = ["end_tracked_runs"] if name == "train" else []
     for hooks in (loaded.on_failure_hooks, loaded.on_crashed_hooks):
-        assert [hook.__name__ for hook in hooks] == [*ends, "send_notice"]
+        assert [hook.__name__ for hook in hooks] == ["name_unstarted", *ends, "send_notice"]
     assert [hook.__name__ for hook in loaded.on_cancellation_hooks] == ends
 
 
