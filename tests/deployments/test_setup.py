@@ -62,6 +62,7 @@ class Machine:
 
 def write_program(path: Path, body: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # where it links to a program of this machine, that one stays
     path.write_text(f"#!{BASH}\n{body}\n", "utf-8")
     path.chmod(0o755)
 
