@@ -9,6 +9,12 @@ PORT ?=
 SETUP := bash deployments/setup.sh
 BIN := JAVA_HOME="$(CURDIR)/.venv/java" .venv/bin
 SAMPLE := data/sample
+# As PRIVATE in flows/child_server.py: nothing asks anybody outside.
+export DO_NOT_TRACK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT := false
+export PREFECT_SERVER_UI_V2_ENABLED := false
 
 .PHONY: help setup demo train services test lint format lock ui mlflow minio up status down deploy bench clean distclean
 

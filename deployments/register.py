@@ -25,6 +25,7 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 
 from deployments.stack.placement import HEARTBEAT_SECONDS, WORK_POOL
+from flows.child_server import PRIVATE
 from flows.promote import REFUSED
 from reports.tables import stdout, table_of, text
 from schema.errors import InvalidInput, RecommenderError, Unavailable
@@ -126,7 +127,7 @@ def deploy_all() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=ROOT,
-        env={**os.environ, "DO_NOT_TRACK": "1"},
+        env={**os.environ, "DO_NOT_TRACK": PRIVATE["DO_NOT_TRACK"]},
         capture_output=True,
         text=True,
         check=False,

@@ -36,6 +36,15 @@ LOOPBACK = "127.0.0.1"
 BUILT_PROGRAMS = Path(__file__).parents[1] / ".setup" / "bin"
 # What a server may see of our environment; everything else, such as settings meant for another server, stays out.
 INHERITED = ("LD_LIBRARY_PATH", "PATH", "TMPDIR")
+# Keeps servers, and the pages that they serve, from asking anybody outside. Prefect's second version of its pages asks
+# an analytics host whatever is set, so the first is what its front page opens.
+PRIVATE = {
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",
+}
 START_TIMEOUT_SECONDS = 120.0
 CHECK_TIMEOUT_SECONDS = 5.0
 POLL_SECONDS = 0.05

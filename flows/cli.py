@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from flows.child_server import PRIVATE
 from flows.log_lines import start_log
 from flows.settings import (
     DaskOptions,
@@ -201,6 +202,7 @@ def _help(name: str, field: FieldInfo) -> str:
 
 def _run(command: Command, flags: Mapping[str, Any]) -> int:
     keep_loopback_direct()
+    os.environ.setdefault("DO_NOT_TRACK", PRIVATE["DO_NOT_TRACK"])  # before Prefect and MLflow are imported
     given = {name: value for name, value in flags.items() if value is not None}
     json_path: Path | None = given.pop("json", None)
     of_environment = {name for kind in command.uses for name in flat_fields(kind)}

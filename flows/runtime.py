@@ -24,7 +24,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, te
 from prefect_dask.task_runners import DaskTaskRunner
 from pydantic import BaseModel, ValidationError
 
-from flows.child_server import LOOPBACK, Check, ChildServer, free_port
+from flows.child_server import LOOPBACK, PRIVATE, Check, ChildServer, free_port
 from flows.log_stream import PreparedWorker, prepare_process
 from flows.notices import send_notice
 from flows.settings import Environment, fill_open, read, read_variables
@@ -180,7 +180,7 @@ def _require_answer(url: str) -> None:
 
 def _child_server(port: int, url: str) -> ChildServer:
     quiet = {
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        **PRIVATE,
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_UI_API_URL": url,

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from deployments.minio import choose_credentials
 from deployments.s3_server import REGION, STORE_URI, Credentials, minio_credentials
 from deployments.stack.settings import StackSettings, WorkerSizes, choose_sizes, variable
-from flows.child_server import LOOPBACK
+from flows.child_server import LOOPBACK, PRIVATE
 
 MINIO = "minio"
 BUCKET_JOB = "store-bucket"
@@ -89,6 +89,7 @@ class Placement:
             "MLFLOW_TRACKING_URI": self.url(MLFLOW, settings.mlflow_port),
             "WORK_DIR": str(self.work_dir),
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+            "DO_NOT_TRACK": PRIVATE["DO_NOT_TRACK"],
         }
         if self.in_containers:
             return variables | {"PREFECT_UI_URL": self.page(PREFECT_SERVER, "prefect_port")}

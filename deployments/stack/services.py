@@ -22,13 +22,16 @@ from deployments.stack.placement import (
     WORK_POOL,
     Placement,
 )
-from flows.child_server import Check
+from flows.child_server import PRIVATE, Check
 
 # Each application leaves the jars and the logs of its executors with the worker: an hour for someone to read them.
 SPARK_CLEANUP = " ".join(
     f"-Dspark.worker.cleanup.{name}={value}"
     for name, value in {"enabled": "true", "interval": 600, "appDataTtl": 3600}.items()
 )
+
+# What Dask serves beside its dashboard, without its info pages, which fetch a style sheet from outside.
+DASK_PAGES = [f"distributed.http.{name}" for name in ("scheduler.prometheus", "scheduler.json", "health", "statics")]
 
 
 @dataclass(frozen=True)
@@ -117,13 +120,12 @@ def _prefect_server(at: Placement) -> Service:
         ports={"STACK_PREFECT_PORT": port},
         environment={
             "PREFECT_HOME": home,
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            **PRIVATE,
             # Concurrency slots that runs hold outlive the server: kept in its memory, a restart would free them.
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             # A run that is scheduled for a moment before the next look is first run a period later.
             "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "15",
             "PREFECT_UI_API_URL": at.page(PREFECT_SERVER, "prefect_port", "/api"),
-            "DO_NOT_TRACK": "1",
             **({DATABASE_URL: f"sqlite+aiosqlite:///{home}/prefect.db"} if has_own_database else {}),
         },
         secrets=() if has_own_database else (DATABASE_URL,),
@@ -138,9 +140,13 @@ def _dask_scheduler(at: Placement) -> Service:
         DASK_SCHEDULER,
         ("dask", "scheduler", *listen),
         (Check(at.url(DASK_SCHEDULER, page, "/health"), "ok"),),
-        address=at.flow_variables()["DASK_SCHEDULER_ADDRESS"],
+        address=at.url(DASK_SCHEDULER, page),
         ports={"STACK_DASK_PORT": port, "STACK_DASK_DASHBOARD_PORT": page},
-        environment={"DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT": "120s"},
+        environment={
+            "DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT": "120s",
+            "DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES": str(DASK_PAGES),
+            "DO_NOT_TRACK": PRIVATE["DO_NOT_TRACK"],
+        },
         runs_flows=True,  # tasks are unpickled in it
     )
 
@@ -219,7 +225,7 @@ def _mlflow(at: Placement) -> Service:
             "MLFLOW_S3_ENDPOINT_URL": variables["S3_ENDPOINT_URL"],
             "AWS_DEFAULT_REGION": variables["AWS_REGION"],
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
+            **PRIVATE,
         },
         secrets=ACCESS_KEYS,
         folders=(str(folder),),
@@ -230,7 +236,7 @@ def _prefect_worker(at: Placement) -> Service:
     port, home = at.settings.prefect_worker_port, str(at.folder / "prefect-worker")
     polling = ("start", "--pool", WORK_POOL, "--type", "process", "--name", PREFECT_WORKER)
     health = {"PREFECT_WORKER_WEBSERVER_HOST": at.bind, "PREFECT_WORKER_WEBSERVER_PORT": str(port)}
-    own = {"PREFECT_HOME": home, "PYSPARK_PYTHON": at.python, "DO_NOT_TRACK": "1"}
+    own = {"PREFECT_HOME": home, "PYSPARK_PYTHON": at.python}
     return Service(
         PREFECT_WORKER,
         ("python", "-m", "deployments.stack.worker", *polling, "--with-healthcheck", "--install-policy", "never"),

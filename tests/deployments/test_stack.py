@@ -146,7 +146,7 @@ def test_sourced_variables_lead_flows_to_every_service_and_only_their_owner_read
     assert set(told) == {
         *("PREFECT_API_URL", "DASK_SCHEDULER_ADDRESS", "SPARK_MASTER", "SPARK_LOCAL_IP", "MLFLOW_TRACKING_URI"),
         *("STORE_URI", "S3_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "WORK_DIR"),
-        *("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "NO_PROXY", "no_proxy", "S3_CONSOLE_URL"),
+        *("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "NO_PROXY", "no_proxy", "S3_CONSOLE_URL", "DO_NOT_TRACK"),
     }
     assert httpx.get(f"{told['PREFECT_API_URL']}/health").json() is True
     assert httpx.get(f"{told['MLFLOW_TRACKING_URI']}/health").text == "OK"
