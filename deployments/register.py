@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.actions import ChangeFlowRunState
@@ -26,6 +26,7 @@ from prefect.settings import PREFECT_API_URL
 
 from deployments.stack.placement import HEARTBEAT_SECONDS, WORK_POOL
 from flows.child_server import PRIVATE
+from flows.form import shorten
 from flows.promote import REFUSED
 from reports.tables import stdout, table_of, text
 from schema.errors import InvalidInput, RecommenderError, Unavailable
@@ -50,6 +51,7 @@ def main() -> int:
             make_work_pool(client)
             make_automation(client)
             deploy_all()
+            shorten_forms(client)
             show(client)
     except RecommenderError as error:
         sys.stderr.write(f"{error}\n")
@@ -134,6 +136,14 @@ def deploy_all() -> None:
     )
     if done.returncode or "failed" in done.stdout.lower():
         raise InvalidInput(f"Prefect did not take all of {ROOT / 'prefect.yaml'}. It said:\n{done.stdout}{done.stderr}")
+
+
+def shorten_forms(client: SyncPrefectClient) -> None:
+    """Leave on the form of each deployment what people change first."""
+    for one in client.read_deployments():
+        if one.work_pool_name == WORK_POOL and one.parameter_openapi_schema:
+            form = shorten(one.parameter_openapi_schema)
+            client.update_deployment(one.id, DeploymentUpdate(parameter_openapi_schema=form))
 
 
 def show(client: SyncPrefectClient) -> None:

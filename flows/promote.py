@@ -1,7 +1,7 @@
 """Promote: put a new model in the champion's place if it is shown to be no worse, or go back to an earlier one."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -12,7 +12,8 @@ from loguru import logger
 from flows.cli import Result, StageFailed, run_stage, stage
 from flows.settings import DEFAULT, Environment, read
 from spark.options import SparkOptions
-from storage.champion import ChampionTerm, read_history
+from storage.champion import ChampionHistory, ChampionTerm, read_history
+from storage.manifest import Manifest
 from tasks.options import (
     EvaluationOptions,
     ModelChoice,
@@ -83,7 +84,7 @@ def compare_with_champion(
     from flows.pipeline import Trials, place_of
     from reports.promotion import decision_markdown, decision_view, reason_of
     from reports.tables import stdout
-    from tasks.promotion import decide, find_challenge, make_champion
+    from tasks.promotion import decide, find_challenge
     from tasks.score import metric_records
 
     places = environment.places
@@ -112,7 +113,7 @@ def compare_with_champion(
     }
     if decision.record["promoted"]:
         term = _new_term(challenger.id, options.promotion_reason or reason_of(decision.record), published.id)
-        return record | {"pointer": make_champion(places, challenger, term, challenge.history)}
+        return record | {"pointer": serve(places, challenger, term, challenge.history)}
     if model.model_id is None and not decision.is_new:
         before = f"models/{challenger.id} was refused before ({published.name})"
         logger.info("{}, and nothing has changed: nothing to do", before)
@@ -134,7 +135,7 @@ def end_refused(message: str, record: dict[str, Any]) -> dict[str, Any]:
 
 def go_back(places: PlaceOptions, choice: ModelChoice, options: PromotionOptions) -> dict[str, Any]:
     """Make the champion before this one, or a model that is named, the champion, if it is whole."""
-    from tasks.promotion import find_predecessor, make_champion
+    from tasks.promotion import find_predecessor
 
     history = read_history(places.open_store())
     model = find_predecessor(places, choice, history)
@@ -143,9 +144,19 @@ def go_back(places: PlaceOptions, choice: ModelChoice, options: PromotionOptions
     if model.id == history.champion_id:
         return _unchanged(ids)
     term = _new_term(model.id, options.promotion_reason)
-    pointer = make_champion(places, model, term, history)
+    pointer = serve(places, model, term, history)
     _print_history(places.store_uri, (term, *history.terms))
     return {"outcome": "rolled back", "ids": ids, "pointer": pointer}
+
+
+def serve(places: PlaceOptions, model: Manifest, term: ChampionTerm, history: ChampionHistory) -> Mapping[str, object]:
+    """Make a model the champion, show that it is on Prefect's pages, and return the pointer's record."""
+    from tasks.links import show_champion
+    from tasks.promotion import make_champion
+
+    pointer = make_champion(places, model, term, history)
+    show_champion(places, model, term, history.champion_id)
+    return pointer
 
 
 def show_history(places: PlaceOptions) -> dict[str, Any]:

@@ -25,14 +25,16 @@ from prefect_dask.task_runners import DaskTaskRunner
 from pydantic import BaseModel, ValidationError
 
 from flows.child_server import LOOPBACK, PRIVATE, Check, ChildServer, free_port
+from flows.form import fill_open
 from flows.log_stream import PreparedWorker, prepare_process
 from flows.notices import send_notice
-from flows.settings import Environment, fill_open, read, read_variables
+from flows.settings import Environment, read, read_variables
 from flows.tracked_end import end_tracked_runs
 from schema.errors import InvalidSettings, Unavailable
 from schema.proxies import proxy_before
 from spark.options import GIB, driver_memory, machine_bytes
 from tasks.addresses import PASSING, hide_user
+from tasks.links import show_first
 
 # Without these a run would wait without end: for a worker that pauses for want of memory, which Dask cannot give back
 # (one that takes too much is killed instead, and reported), or for workers that are gone.
@@ -57,7 +59,7 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str], *, is_t
     """Return the flow of a function whose parameters are groups of options, keyword-only.
 
     It is the same flow from the command line and as a deployment: its tasks run on the Dask of the environment, and
-    failures send notices. A field that a group leaves open (None) has the value of the environment.
+    failures send notices. What nobody gave has the value of the environment: see `fill_open`.
 
     ``name_run`` takes the same groups and returns the name of a run. A run that ends before it starts, as one whose
     parameters are refused, is named too: for its flow alone where the groups that ``name_run`` names do not fit. What
@@ -68,11 +70,14 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str], *, is_t
 
     @wraps(body)
     def run(**groups: BaseModel) -> Result:
-        options = read(Environment).run
-        prepare_process(options, has_caller=_has_caller())
-        with tags(options.environment), explaining_lost_dask():
-            read(Environment).places.try_writing()
-            return body(**_filled(groups))
+        environment = read(Environment)
+        prepare_process(environment.run, has_caller=_has_caller())
+        with tags(environment.run.environment), explaining_lost_dask():
+            environment.places.try_writing()
+            record = body(**_filled(groups))
+        if isinstance(record, Mapping):  # and not a state that the flow is to end in
+            show_first(environment.places, record)
+        return record
 
     def name(parameters: Mapping[str, Any]) -> str:
         try:

@@ -158,7 +158,7 @@ def read(kind: type[Group], given: Mapping[str, Any] | None = None, *, is_strict
         InvalidSettings: If a value does not fit, or a name in ``.env`` is unknown.
     """
     values = nest(kind, {**read_variables(is_strict=is_strict), **(given or {})})
-    with _explaining(kind):
+    with explaining(kind):
         return kind.model_validate(values)
 
 
@@ -168,7 +168,7 @@ def read_variables(*, is_strict: bool = True) -> dict[str, str]:
     Raises:
         InvalidSettings: If it is strict and a name in ``.env`` is unknown.
     """
-    with _explaining(Settings):
+    with explaining(Settings):
         return _variables("forbid" if is_strict else "ignore")().model_dump(exclude_none=True)
 
 
@@ -192,20 +192,6 @@ def nest(kind: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
     own = {name: values[name] for name in own_fields(kind) if name in values}
     groups = {name: field.annotation for name, field in kind.model_fields.items() if is_group(field.annotation)}
     return own | {name: found for name, group in groups.items() if (found := nest(group, values))}
-
-
-def fill_open(group: Group, values: Mapping[str, str]) -> Group:
-    """Return a group whose fields that are open (None) have the values of the environment, where it has them.
-
-    Raises:
-        InvalidSettings: If such a value does not fit.
-    """
-    filled = {
-        name: fill_open(value, values) if isinstance(value, BaseModel) else values.get(name) if value is None else value
-        for name, value in group
-    }
-    with _explaining(type(group)):
-        return type(group).model_validate(filled)
 
 
 def flat_fields(kind: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -268,7 +254,7 @@ def input_name(reviews: ReviewsInput) -> str:
 
 
 @contextmanager
-def _explaining(kind: type[BaseModel]) -> Iterator[None]:
+def explaining(kind: type[BaseModel]) -> Iterator[None]:
     """Raise what does not fit as `InvalidSettings`, without the cause, which holds values that may be secret."""
     try:
         yield

@@ -40,7 +40,7 @@ def train(
     """Ingest, build, split, search, test, publish, recommend and track; what is done already is left as it is."""
     from flows import pipeline
     from storage import layout
-    from tasks.addresses import hide_user
+    from tasks.addresses import hide_user, mlflow_run_page
     from tasks.choose import choose
     from tasks.fit import candidate_of
     from tasks.ingest import keep_file
@@ -76,6 +76,10 @@ def train(
             "report": pipeline.place_of(places, report, layout.REPORT),
             "model": pipeline.place_of(places, model),
             "recommendations": pipeline.place_of(places, recommendations),
+        },
+        "pages": {
+            "The report": mlflow_run_page(tracking.mlflow_tracking_uri, run.experiment, run.id, layout.REPORT),
+            "The run in MLflow": mlflow_run_page(tracking.mlflow_tracking_uri, run.experiment, run.id),
         },
     }
     record["ids"]["mlflow_run"] = run.id

@@ -4,7 +4,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
 from functools import cache
 from typing import Any
@@ -57,7 +57,8 @@ COMPUTE_RETRIES: dict[str, Any] = NETWORK_RETRIES | {"retries": 2, "retry_delay_
 def progress(title: str, *, key: str, unit: str) -> Iterator[Advance]:
     """Yield a function to call with (done so far, total or None).
 
-    Shows a bar on a terminal and, inside a Prefect task or flow, a progress artifact.
+    Shows a bar on a terminal and, inside a Prefect task or flow that takes more than a moment, a progress artifact,
+    which goes when the work has succeeded.
 
     Args:
         title: The work, for people.
@@ -65,12 +66,16 @@ def progress(title: str, *, key: str, unit: str) -> Iterator[Advance]:
         unit: What is counted; ``B`` is shown in powers of 1024.
     """
     is_in_run = bool(TaskRunContext.get() or FlowRunContext.get())
-    artifact: Any = create_progress_artifact(0.0, key=f"progress-{key}", description=title) if is_in_run else None
+    artifact: Any = None
     n_done, shown_at = 0, time.monotonic()
 
     def show(percent: float) -> None:
-        if is_in_run:
-            update_progress_artifact(artifact, percent, description=f"{title}: {n_done:,} done")
+        nonlocal artifact
+        about = f"{title}: {n_done:,} done"
+        if artifact:
+            update_progress_artifact(artifact, percent, description=about)
+        elif is_in_run:
+            artifact = create_progress_artifact(percent, key=f"progress-{key}", description=about)
 
     is_hidden = not sys.stderr.isatty()
     with tqdm(desc=title, unit=unit, unit_scale=unit == "B", unit_divisor=1024, leave=False, disable=is_hidden) as bar:
@@ -85,7 +90,9 @@ def progress(title: str, *, key: str, unit: str) -> Iterator[Advance]:
                 show(100.0 * min(done, total) / total if total else 0.0)
 
         yield advance
-    show(100.0)
+    if artifact:  # what came of the work is shown by artifacts that stay
+        with get_client(sync_client=True) as client, suppress(ObjectNotFound):
+            client.delete_artifact(artifact)
 
 
 @contextmanager

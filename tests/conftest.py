@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, temporary_settings
 from servers import Proxy, RefusingProxy, add_proxy, need_program, open_refusing_proxy, open_toxiproxy, open_versitygw
 
@@ -16,6 +17,11 @@ from spark.options import GIB, machine_bytes
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
+CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM_ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"),
+    "--disable-component-update",
+]
 # --doctest-modules would import the first all under one name, and the second adds a kind of model
 collect_ignore_glob = ["*conftest.py", "*added_kind.py"]
 BYTES_PER_TEST_PROCESS = 6 * GIB  # a training, with its JVM, beside the servers of the process's own
@@ -91,6 +97,17 @@ def toxiproxy() -> Iterator[httpx.Client]:
     need_program("toxiproxy-server")
     with open_toxiproxy() as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real Chromium; tests that ask for it are skipped where it is absent."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}; apt-get install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture

@@ -92,6 +92,8 @@ def show_status(settings: StackSettings) -> int:
         return NOT_HEALTHY
     problems = {service.name: service.problem() for service in state.services}
     _print_table(state, problems)
+    login = credentials_file(settings)
+    _say(f"MinIO's login is in {login}: AWS_ACCESS_KEY_ID is the user, AWS_SECRET_ACCESS_KEY the password.")
     if not state.is_supervised:
         _say("The supervisor does not run, so services that die are not restarted. make up starts the stack again.")
         return NOT_HEALTHY

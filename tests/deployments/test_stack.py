@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -22,6 +23,8 @@ from deployments.stack.process_tree import find_processes
 from deployments.stack.settings import StackSettings
 from deployments.stack.state import StackState, read_state
 from flows.child_server import free_port
+from storage.s3_options import S3Options
+from tasks.addresses import store_page
 
 PORTS = sorted(name for name in StackSettings.model_fields if name.endswith("_port"))
 SERVICES = {
@@ -189,6 +192,37 @@ def test_everything_listens_on_loopback_only(stack):
     sockets = [one for one in psutil.net_connections("tcp") if one.pid in pids and one.status == psutil.CONN_LISTEN]
     assert {one.laddr.ip.removeprefix("::ffff:") for one in sockets} <= {"127.0.0.1", "::1"}
     assert {one.laddr.port for one in sockets} >= set(stack.ports)
+
+
+def test_pages_open_and_ask_nobody_but_the_stack(browser, stack):
+    told = sourced(stack.folder / "stack.env")
+    s3_client(told).put_object(Bucket="recommender", Key="a b/c/seen.txt", Body=b"content")
+    folder = store_page("s3://recommender/a b", S3Options(s3_console_url=told["S3_CONSOLE_URL"]), "c/")
+    assert folder
+    page, asked = browser.new_page(), set()
+    page.on("request", lambda request: asked.add(urlsplit(request.url).hostname))
+    for service, sign in {
+        "prefect-server": "text=Deployments",
+        "mlflow": "text=Experiments",
+        "dask-scheduler": "canvas",
+        "spark-master": "text=Spark Master at",
+        "spark-worker-1": "text=Spark Worker at",
+    }.items():
+        page.goto(next(one.address for one in stack.state().services if one.name == service))
+        page.locator(sign).first.wait_for(state="attached")
+        page.wait_for_load_state("networkidle")
+    page.goto(folder)
+    page.fill("#accessKey", told["AWS_ACCESS_KEY_ID"])
+    page.fill("#secretKey", told["AWS_SECRET_ACCESS_KEY"])
+    page.click("button[type=submit]")
+    page.locator("text=seen.txt").first.wait_for()
+    assert asked - {None, ""} == {"127.0.0.1"}
+
+
+def test_login_of_minio_is_named_and_not_shown(stack):
+    said = stack.run("status").stdout
+    assert f"MinIO's login is in {stack.folder.parent / 'minio.env'}" in " ".join(said.split())
+    assert sourced(stack.folder / "stack.env")["AWS_SECRET_ACCESS_KEY"] not in said
 
 
 def test_killed_services_are_started_again_and_those_that_need_them_find_them(stack):
