@@ -26,13 +26,13 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType, TaskRun
 from prefect.logging.loggers import flow_run_logger
-from prefect.utilities.urls import url_for
 from pydantic import BaseModel
 
 from flows.settings import NoticeOptions, read
 from reports.display import clean_text
 from reviews.transfer import RETRYABLE_STATUS
 from schema.errors import RecommenderError, Unavailable
+from tasks.addresses import flow_run_page
 from tasks.options import StoreOptions
 
 TELLTALES = ("httpx", *(f"httpcore.{layer}" for layer in ("connection", "http11", "http2", "proxy", "socks")))
@@ -93,7 +93,7 @@ def build_notice(
         "flow": flow.name,
         "flow_run_name": flow_run.name,
         "flow_run_id": str(flow_run.id),
-        "ui_url": url_for(flow_run),
+        "ui_url": flow_run_page(flow_run.id),
         "state": state.name,
         "error": type(error).__name__ if isinstance(error, BaseException) else None,
         "message": _message(error, state),

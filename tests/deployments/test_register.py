@@ -35,7 +35,7 @@ from deployments.stack.worker import end_cut_off_runs
 from flows import evaluate, ingest, promote, recommend, train
 from flows.child_server import free_port
 from flows.promote import REFUSED
-from flows.settings import Environment, Settings, flat_fields
+from flows.settings import Environment, Settings, flat_fields, flat_values
 from reviews.options import SampleOptions
 from reviews.sample import SampleFiles, write_sample
 from schema.proxies import keep_loopback_direct
@@ -168,15 +168,21 @@ def test_every_deployment_is_there_with_its_schedule_queue_and_limit(registered,
     assert all(one.description and one.tags for one in registered.values())
 
 
+def leaves(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        yield from leaves(value) if isinstance(value, dict) else [(name, value)]
+
+
 @pytest.mark.parametrize("stage", sorted(STAGES))
 def test_parameters_are_groups_of_options_that_are_described_and_have_the_defaults_of_the_settings(registered, stage):
     schema = next(one.parameter_openapi_schema for name, one in registered.items() if name.startswith(f"{stage}/"))
     groups: dict[str, dict[str, Any]] = schema["properties"]
     assert groups
-    defaults = Settings().model_dump(mode="json")
-    for name, group in groups.items():
-        assert group["default"] == defaults[name]
+    defaults = flat_values(Settings())
+    for name, value in leaves({name: group["default"] for name, group in groups.items()}):
+        assert value == defaults[name]
     for definition in schema["definitions"].values():
+        assert not any({"type": "null"} in one.get("anyOf", ()) for one in definition.get("properties", {}).values())
         for name, shown in definition.get("properties", {}).items():
             field = flat_fields(Settings).get(name)
             assert field is None or shown["description"] == field.description

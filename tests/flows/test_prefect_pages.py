@@ -1,9 +1,12 @@
 """What someone sees of a training on Prefect's pages: how far it is, what came of it, and where everything is."""
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     ArtifactFilter,
@@ -12,6 +15,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterId,
     TaskRunFilter,
 )
+from prefect.runtime import flow_run
 from workplace import Workplace
 
 from models.registry import Candidate
@@ -20,6 +24,12 @@ from reports.report_input import HEADLINES, ScoredModel
 from reports.tables import escape_markdown, tabulate_models
 from reports.terminal import training_markdown
 from schema.metric import MetricRow
+from storage import layout
+from storage.s3_options import S3Options
+from tasks import execution, links
+from tasks.addresses import flow_run_page
+from tasks.links import FIRST
+from tasks.options import PlaceOptions
 
 
 @pytest.fixture(scope="module")
@@ -32,29 +42,74 @@ def run_id(training: tuple[Workplace, dict[str, Any]]) -> str:
 
 @pytest.fixture(scope="module")
 def pages(run_id: str, prefect_api: str) -> dict[str, Any]:
-    """The artifacts of the flow run and its task runs, by key."""
+    return artifacts_of(run_id)
+
+
+def artifacts_of(run_id: str) -> dict[str, Any]:
+    """Return the artifacts of a flow run and its task runs, by key."""
     chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
     with get_client(sync_client=True) as client:
         return {str(found.key): found for found in client.read_artifacts(artifact_filter=chosen)}
 
 
+def test_page_to_read_first_stands_alone_before_those_of_tasks_and_no_progress_is_left(pages, training):
+    assert [key for key, one in pages.items() if one.task_run_id is None] == [FIRST]
+    assert [key for key in pages if key.startswith("progress-")] == []
+    assert pages[FIRST].description.startswith("Read this first")
+    workplace, record = training
+    for role, kind in {"report": layout.REPORTS, "model": layout.MODELS, "raw": layout.RAW}.items():
+        assert f"| {role} | `{workplace.folder}/store/{kind}/{record['ids'][role]}" in pages[FIRST].data
+
+
+def test_addresses_that_are_named_open_the_version_that_the_front_page_opens(run_id, prefect_api):
+    address = flow_run_page(run_id)
+    assert address
+    browsing = {"headers": {"Accept": "text/html"}, "follow_redirects": True}
+    front, page = (httpx.get(one, **browsing) for one in (prefect_api.removesuffix("api"), address))
+    assert page.text == front.text
+    assert httpx.get(f"{prefect_api.removesuffix('api')}ui-settings").json()["default_ui"] == "v1"
+
+
+def test_long_work_shows_how_far_it_is_until_it_is_done(prefect_api, monkeypatch):
+    monkeypatch.setattr(execution, "UPDATE_SECONDS", 0.0)
+    seen: list[Any] = []
+
+    @flow
+    def work(*, fails: bool) -> None:
+        with execution.progress("Reading a.gz", key="read", unit=" lines") as advance:
+            advance(3, 4)
+            seen.append(artifacts_of(str(flow_run.id))["progress-read"])
+            if fails:
+                raise ValueError("broken off")
+        seen.append(artifacts_of(str(flow_run.id)))
+
+    work(fails=False)
+    assert (seen[0].data, seen[0].description, seen[1]) == (75.0, "Reading a.gz: 3 done", {})
+    with pytest.raises(ValueError, match="broken off"):
+        work(fails=True)
+    assert set(artifacts_of(seen[2].flow_run_id)) == {"progress-read"}
+
+
 @pytest.mark.parametrize(
-    ("key", "title", "done"),
+    ("s3", "shown"),
     [
-        ("read", "Reading sample-reviews.json.gz", "10,899 done"),
-        ("check", "Checking sample-reviews.json.gz", " done"),
-        ("fit-for-validation", "Fitting on train", "8 done"),
-        ("score-on-validation", "Scoring on validation", "8 done"),
-        ("fit-for-test", "Fitting on train + validation", "7 done"),
-        ("score-on-test", "Scoring on test", "7 done"),
-        ("recommend", "Recommending from ", "1 done"),
+        (S3Options(), "| model | `s3://shop/a/models/ab12` |"),
+        (
+            S3Options(s3_console_url="http://host:9001"),
+            "| model | [`s3://shop/a/models/ab12`](http://host:9001/browser/shop/a%2Fmodels%2Fab12%2F) |",
+        ),
     ],
 )
-def test_long_work_says_what_it_is_and_comes_to_its_end(pages, key, title, done):
-    page = pages[f"progress-{key}"]
-    assert (page.type, page.data) == ("progress", 100.0)
-    assert page.description.startswith(title)
-    assert page.description.endswith(done)
+def test_page_to_read_first_links_to_where_there_is_a_page(s3, shown, monkeypatch):
+    made: list[str] = []
+    monkeypatch.setattr(links, "create_markdown_artifact", lambda page, **_: made.append(page))
+    store = SimpleNamespace(locate="s3://shop/a/{}".format)
+    monkeypatch.setattr(PlaceOptions, "open_store", lambda _: store)
+    record = {"ids": {"model": "ab12", "mlflow_run": "cd"}, "pages": {"The report": "http://m/#/a", "Nothing": None}}
+    links.show_first(PlaceOptions(store_uri="s3://shop/a", s3=s3), record)
+    assert "- [The report](http://m/#/a)\n" in made[0]
+    assert shown in made[0]
+    assert "Nothing" not in made[0]
 
 
 def test_summary_names_every_artifact_the_report_and_mlflow(pages, training):
