@@ -76,5 +76,6 @@ def linked(places: PlaceOptions, name: str) -> str:
     kind, identity = name.split("/")
     prefix = layout.artifact_prefix(kind, identity)
     page = store_page(places.store_uri, places.s3, f"{prefix}/")
-    shown = f"`{places.open_store().locate(prefix)}{'' if page or kind != layout.REPORTS else '/' + layout.REPORT}`"
-    return f"[{shown}]({page})" if page else shown
+    if page:
+        return f"[{name}]({page})"
+    return f"`{places.open_store().locate(f'{prefix}/{layout.REPORT}' if kind == layout.REPORTS else prefix)}`"
