@@ -199,8 +199,8 @@ def test_pages_open_and_ask_nobody_but_the_stack(browser, stack):
     s3_client(told).put_object(Bucket="recommender", Key="a b/c/seen.txt", Body=b"content")
     folder = store_page("s3://recommender/a b", S3Options(s3_console_url=told["S3_CONSOLE_URL"]), "c/")
     assert folder
-    page, asked = browser.new_page(), set()
-    page.on("request", lambda request: asked.add(urlsplit(request.url).hostname))
+    context, asked = browser.new_context(), set()
+    context.on("request", lambda request: asked.add(urlsplit(request.url).hostname))
     for service, sign in {
         "prefect-server": "text=Deployments",
         "mlflow": "text=Experiments",
@@ -208,9 +208,10 @@ def test_pages_open_and_ask_nobody_but_the_stack(browser, stack):
         "spark-master": "text=Spark Master at",
         "spark-worker-1": "text=Spark Worker at",
     }.items():
+        page = context.new_page()  # the others stay open, and may ask on
         page.goto(next(one.address for one in stack.state().services if one.name == service))
         page.locator(sign).first.wait_for(state="attached")
-        page.wait_for_load_state("networkidle")
+    page = context.new_page()
     page.goto(folder)
     page.fill("#accessKey", told["AWS_ACCESS_KEY_ID"])
     page.fill("#secretKey", told["AWS_SECRET_ACCESS_KEY"])
