@@ -16,6 +16,7 @@ from tasks.options import PlaceOptions
 
 FIRST = "read-first"
 CHAMPION = "champion"
+COPY = "No web page may lead there: copy the address of the report into the browser."
 KINDS = {
     **layout.INPUT_KINDS,
     "evaluation": layout.EVALUATIONS,
@@ -38,9 +39,9 @@ def show_first(places: PlaceOptions, record: Mapping[str, Any]) -> None:
     rows = [f"| {role} | {linked(places, name)} |" for role, name in made.items()]
     if not rows:
         return
-    about = "" if store_page(places.store_uri, places.s3, "") else "\n\nThese are paths: open the report in a browser."
+    advice = "" if store_page(places.store_uri, places.s3, "") else f"\n{COPY}"
     create_markdown_artifact(
-        "\n".join([*pages, "", "| | in the store |", "| --- | --- |", *rows]) + about,
+        "\n".join([*pages, "", "| | in the store |", "| --- | --- |", *rows, advice]),
         key=FIRST,
         description="Read this first: report, model, MLflow and all that the run made or read",
     )

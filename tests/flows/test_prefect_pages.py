@@ -17,19 +17,22 @@ from prefect.client.schemas.filters import (
     TaskRunFilter,
 )
 from prefect.runtime import flow_run
+from sample_artifacts import MODEL, PROMOTION, publish, publish_lineage
 from workplace import Workplace
 
+from flows.promote import serve
 from models.registry import Candidate
 from reports.findings import rank_models
 from reports.report_input import HEADLINES, ScoredModel
 from reports.tables import escape_markdown, tabulate_models
 from reports.terminal import training_markdown
 from schema.metric import MetricRow
-from storage import layout
+from storage import artifacts, layout
+from storage.champion import ChampionTerm, champion_id, read_history
 from storage.s3_options import S3Options
 from tasks import execution, links
 from tasks.addresses import flow_run_page
-from tasks.links import FIRST
+from tasks.links import CHAMPION, FIRST
 from tasks.options import PlaceOptions
 
 
@@ -59,7 +62,7 @@ def test_page_to_read_first_stands_alone_before_those_of_tasks_and_no_progress_i
     assert pages[FIRST].description.startswith("Read this first")
     workplace, record = training
     for role, kind in {"report": layout.REPORTS, "model": layout.MODELS, "raw": layout.RAW}.items():
-        assert f"| {role} | `{workplace.folder}/store/{kind}/{record['ids'][role]}" in pages[FIRST].data
+        assert f"| {role} | `file://{workplace.folder}/store/{kind}/{record['ids'][role]}" in pages[FIRST].data
 
 
 def test_addresses_that_are_named_open_the_version_that_the_front_page_opens(prefect_api):
@@ -111,6 +114,37 @@ def test_page_to_read_first_links_to_where_there_is_a_page(s3, shown, monkeypatc
     assert "- [The report](http://m/#/a)\n" in made[0]
     assert shown in made[0]
     assert "Nothing" not in made[0]
+
+
+def test_each_champion_is_shown_with_what_leads_to_it(prefect_api, tmp_path):
+    places = PlaceOptions(store_uri=str(tmp_path))
+    store = places.open_store()
+    publish_lineage(store)
+    publish(store, layout.MODELS, "second")
+    publish(store, layout.REPORTS, "paper", {"model": MODEL}, {layout.REPORT: b"<html>"})
+
+    @flow
+    def promote_both() -> str:
+        for name, promotion in ((MODEL, PROMOTION), ("second", None)):
+            model = artifacts.find(store, layout.MODELS, name)
+            assert model
+            serve(places, model, ChampionTerm(name, "today", "it is *better*", promotion), read_history(store))
+        return str(flow_run.id)
+
+    run = promote_both()
+    with get_client(sync_client=True) as client:
+        chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
+        found = sorted(client.read_artifacts(artifact_filter=chosen), key=lambda one: str(one.created))
+    first, second = (one for one in found if one.key == CHAMPION)
+    assert (first.description, second.description) == (
+        f"models/{MODEL} is the champion",
+        "models/second is the champion",
+    )
+    assert f"| report | `file://{tmp_path}/reports/paper/report.html` |" in first.data
+    assert f"| promotion | `file://{tmp_path}/promotions/{PROMOTION}` |" in first.data
+    assert first.data.startswith("Since today. it is \\*better\\*\n")
+    assert f"| champion before | `file://{tmp_path}/models/{MODEL}` |" in second.data
+    assert champion_id(store) == "second"
 
 
 def test_summary_names_every_artifact_the_report_and_mlflow(pages, training):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,6 @@ from storage import layout
 from storage.champion import read_champion, read_history
 from storage.inventory import list_artifacts
 from storage.verify import verify_artifact, verify_champion
-from tasks.links import CHAMPION
 
 Trained = tuple[Workplace, dict[str, Any]]
 WORSE = "0f0f0f0f0f0f0f0f"
@@ -108,16 +106,6 @@ def test_the_newest_model_becomes_the_first_champion_without_a_comparison(story)
     assert first.pointer["model_id"] == first.record["ids"]["challenger"] == story.model_id
     assert first.pointer["promotion"] == first.record["ids"]["promotion"]
     assert "The first champion. NDCG@10 of the challenger is not below that of popularity" in first.pointer["reason"]
-
-
-def test_champions_are_shown_in_prefect_one_after_the_other_with_links_to_all_of_them(story):
-    shown = {one["id"]: one for one in ask("artifacts", key={"any_": [CHAMPION]})}
-    shown = {one["created"]: one for one in shown.values() if str(story.workplace.folder) in one["data"]}
-    told = [one["description"] for _, one in sorted(shown.items())]
-    assert told == [f"models/{one} is the champion" for one in (story.model_id, WORSE, story.model_id)]
-    first = shown[min(shown)]["data"]
-    assert re.search(rf"\| report \| `{story.workplace.folder}/store/reports/\w+/report.html` \|", first)
-    assert f"promotions/{story.first.record['ids']['promotion']}" in first
 
 
 def test_fits_and_scores_of_the_training_are_found_again(story):
