@@ -151,11 +151,15 @@ def go_back(places: PlaceOptions, choice: ModelChoice, options: PromotionOptions
 
 def serve(places: PlaceOptions, model: Manifest, term: ChampionTerm, history: ChampionHistory) -> Mapping[str, object]:
     """Make a model the champion, show that it is on Prefect's pages, and return the pointer's record."""
+    from tasks.addresses import mlflow_model_page
     from tasks.links import show_champion
     from tasks.promotion import make_champion
+    from tasks.registration import registered_name
 
     pointer = make_champion(places, model, term, history)
-    show_champion(places, model, term, history.champion_id)
+    tracking = read(TrackingOptions)
+    page = mlflow_model_page(tracking.mlflow_tracking_uri, registered_name(tracking))
+    show_champion(places, model, term, history.champion_id, page)
     return pointer
 
 

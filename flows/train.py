@@ -40,12 +40,12 @@ def train(
     """Ingest, build, split, search, test, publish, recommend and track; what is done already is left as it is."""
     from flows import pipeline
     from storage import layout
-    from tasks.addresses import hide_user, mlflow_run_page
+    from tasks.addresses import hide_user, mlflow_model_page, mlflow_run_page
     from tasks.choose import choose
     from tasks.fit import candidate_of
     from tasks.ingest import keep_file
     from tasks.model import Training, publish_model
-    from tasks.registration import follow_champion
+    from tasks.registration import follow_champion, registered_name
     from tasks.report import publish_training_report
     from tasks.score import metric_records
     from tasks.tracking import check_tracking, close_training, open_training, summarise
@@ -80,6 +80,7 @@ def train(
         "pages": {
             "The report": mlflow_run_page(tracking.mlflow_tracking_uri, run.experiment, run.id, layout.REPORT),
             "The run in MLflow": mlflow_run_page(tracking.mlflow_tracking_uri, run.experiment, run.id),
+            "The model in MLflow": mlflow_model_page(tracking.mlflow_tracking_uri, registered_name(tracking)),
         },
     }
     record["ids"]["mlflow_run"] = run.id

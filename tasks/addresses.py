@@ -44,14 +44,14 @@ def mlflow_run_page(tracking_uri: str, experiment: str, run: str, artifact: str 
     )
 
 
-def mlflow_model_page(tracking_uri: str, name: str, version: str) -> str | None:
-    """Return the page of a version of a registered model.
+def mlflow_model_page(tracking_uri: str, name: str) -> str | None:
+    """Return the page of a registered model, which shows its versions and which of them is the champion.
 
     Example:
-        >>> mlflow_model_page("http://host:5000", "A name", "3")
-        'http://host:5000/#/models/A%20name/versions/3?workflowType=machine_learning'
+        >>> mlflow_model_page("http://host:5000", "A name")
+        'http://host:5000/#/models/A%20name?workflowType=machine_learning'
     """
-    return _mlflow(tracking_uri, f"models/{quote(name, safe='')}/versions/{version}")
+    return _mlflow(tracking_uri, f"models/{quote(name, safe='')}")
 
 
 def store_page(store_uri: str, s3: S3Options, key: str) -> str | None:

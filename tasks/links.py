@@ -48,7 +48,9 @@ def show_first(places: PlaceOptions, record: Mapping[str, Any]) -> None:
 
 
 @task(name="show champion", task_run_name="show champion {model.id}")
-def show_champion(places: PlaceOptions, model: Manifest, term: ChampionTerm, before: str | None) -> None:
+def show_champion(
+    places: PlaceOptions, model: Manifest, term: ChampionTerm, before: str | None, page: str | None
+) -> None:
     """Show who is the champion now, as an artifact whose history is that of the champions.
 
     Args:
@@ -56,6 +58,7 @@ def show_champion(places: PlaceOptions, model: Manifest, term: ChampionTerm, bef
         model: The champion.
         term: When and why it became that.
         before: Id of the champion before.
+        page: Address of the page in MLflow that shows who the champion is, where there is one.
     """
     report, reason = find_report(places.open_store(), model), escape_markdown(term.reason or "", 500)
     named = {
@@ -65,8 +68,9 @@ def show_champion(places: PlaceOptions, model: Manifest, term: ChampionTerm, bef
         "champion before": before and f"{layout.MODELS}/{before}",
     }
     rows = [f"| {role} | {linked(places, name)} |" for role, name in named.items() if name]
+    in_mlflow = f"[The champion in MLflow]({page})\n" if page else ""
     create_markdown_artifact(
-        "\n".join([f"Since {term.promoted_at}. {reason}\n", "| | in the store |", "| --- | --- |", *rows]),
+        "\n".join([f"Since {term.promoted_at}. {reason}\n", in_mlflow, "| | in the store |", "| --- | --- |", *rows]),
         key=CHAMPION,
         description=f"{model.name} is the champion",
     )

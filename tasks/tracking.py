@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from loguru import logger
 from prefect import task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import deployment, flow_run
 
 from models.registry import Candidate
@@ -209,8 +209,6 @@ def summarise(
         key="training",
         description=f"The training on {clean_text(name)}: its result, where it is, and the ids of everything",
     )
-    if address:
-        create_link_artifact(address, link_text="MLflow run", key="mlflow", description="The training in MLflow")
 
 
 def _open_parent(
