@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, temporary_settings
 from servers import Proxy, RefusingProxy, add_proxy, need_program, open_refusing_proxy, open_toxiproxy, open_versitygw
@@ -31,6 +32,10 @@ LONGEST = (
     *("test_stack", "test_s3_store", "test_sigterm", "test_drift_flow", "test_added_kind", "test_bad_input"),
     *("test_promote", "test_flags", "test_readme", "test_dataset", "test_s3_faults", "test_notices"),
 )
+
+# How long an example of Hypothesis takes says how busy the machine is.
+settings.register_profile("recommender", deadline=None)
+settings.load_profile("recommender")
 
 # A JVM that lives for seconds is done before its second compiler has paid off: a training takes a third less of a core.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")

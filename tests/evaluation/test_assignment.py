@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.assignment import (
@@ -28,7 +28,6 @@ def as_columns(times_by_pair):
     return users, items, np.array(list(times_by_pair.values()))
 
 
-@settings(deadline=None)
 @given(PAIRS, st.integers(1, 3))
 def test_leave_last_holds_out_the_last_of_each_user_who_has_enough(times_by_pair, n):
     users, items, times = as_columns(times_by_pair)
@@ -42,7 +41,6 @@ def test_leave_last_holds_out_the_last_of_each_user_who_has_enough(times_by_pair
             assert earlier.max(initial=-1) <= later.min(initial=99)
 
 
-@settings(deadline=None)
 @given(PAIRS, st.randoms())
 def test_assignments_do_not_depend_on_the_order_of_rows(times_by_pair, random):
     users, items, times = as_columns(times_by_pair)
@@ -70,7 +68,6 @@ def test_leave_last_breaks_ties_by_seed_and_not_by_item():
         assert counts.min() > 30
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.floats(0.05, 0.95))
 def test_split_at_time_holds_out_at_most_the_share_and_not_a_second_less(times, share):
     times = np.array(times)
@@ -101,7 +98,6 @@ def test_until_ends_test_and_the_share_is_of_the_rows_before_it():
     assert split_at_time(times, 0.2, 0.25, test_from=50, until=61).tolist() == [0, 0, 0, 1, 2, 2, 3]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 30), max_size=40),
     st.floats(0.05, 0.95),
@@ -120,7 +116,6 @@ def test_parts_of_a_time_split_are_in_order_and_a_gap_apart(times, share, test_f
         assert (part != LEFT_OUT).all()
 
 
-@settings(deadline=None)
 @given(st.sets(st.integers(0, 30), min_size=1, max_size=30), st.floats(0.05, 0.95), st.integers(1, 8))
 def test_a_gap_and_an_end_leave_out_what_a_row_by_row_reading_says(seconds, share, gap):
     times = sorted(seconds)
@@ -150,7 +145,6 @@ def test_rolling_windows_follow_one_another_to_the_end_of_the_data():
     assert [sorted(times[test].tolist()) for test in tests] == [[50, 60], [70, 80], [90, 100]]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=60), st.integers(1, 4), st.floats(0.05, 0.6))
 def test_rolling_windows_are_whole_filled_and_end_like_a_time_split(times, n_windows, share):
     times = np.array(times)
@@ -225,7 +219,6 @@ def test_named_pairs_are_assigned_and_the_rest_is_train_or_in_no_part():
     assert (part.tolist(), n_leaked) == ([LEFT_OUT, VALIDATION, TEST, TRAIN], 0)
 
 
-@settings(deadline=None)
 @given(*[st.sets(st.integers(0, 9))] * 4)
 def test_a_pair_named_twice_goes_to_the_earlier_part_and_is_counted(rows, train, validation, test):
     users, items = np.zeros(len(rows), int), np.array(sorted(rows), dtype=int)
@@ -236,7 +229,6 @@ def test_a_pair_named_twice_goes_to_the_earlier_part_and_is_counted(rows, train,
     assert n_leaked == sum(sum(i in keys for _, keys in parts) > 1 for i in rows)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 200), st.floats(0.05, 0.95), st.floats(0.05, 0.95))
 def test_split_random_draws_the_numbers_of_rows_it_says(n, test_share, validation_share):
     part = split_random(np.arange(n), np.arange(n), test_share, validation_share, seed=0)
@@ -252,7 +244,6 @@ def test_split_random_draws_other_rows_for_another_seed():
     assert index[one].mean() == pytest.approx(500, abs=80)
 
 
-@settings(deadline=None)
 @given(st.sets(st.tuples(st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1)), min_size=2))
 def test_hash_of_different_pairs_differs(pairs):
     columns = np.array(list(pairs))

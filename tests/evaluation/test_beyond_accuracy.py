@@ -87,7 +87,7 @@ def test_a_pair_given_twice_counts_once():
     assert intra_list_diversity(lists, [2], twice, 2)[2] == intra_list_diversity(lists, [2], once, 2)[2]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.lists(st.lists(st.integers(0, 8), max_size=5, unique=True), max_size=5),
     st.sets(st.tuples(st.integers(0, 5), st.integers(0, 8))),
@@ -183,7 +183,7 @@ def test_order_of_users_and_order_within_the_list_change_nothing(measure):
     assert_alike(measure(lists[::-1, ::-1], 3, 7), measure(lists, 3, 7))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.lists(st.lists(st.integers(0, 7), min_size=1, max_size=6, unique=True), min_size=3, max_size=8),
     st.integers(8, 12),

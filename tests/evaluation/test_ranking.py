@@ -2,7 +2,7 @@ import importlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from oracles import as_matrix, as_table, measure, users_of
 
 from evaluation import ranking
@@ -62,7 +62,6 @@ def test_metrics_equal_ranx(ranx):
         np.testing.assert_allclose(values, each, rtol=0, atol=1e-9)
 
 
-@settings(deadline=None)
 @given(users_of(n_items=9, longest=6, most_users=5))
 def test_evaluate_ranking_equals_the_metric_of_each_list(users):
     lists, relevant = zip(*users, strict=True)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oracles import as_table, measure, users_of
 
@@ -106,7 +106,6 @@ def test_an_item_segment_counts_only_users_who_have_one_of_its_items_held_out():
     assert {score.segment: (score.value, score.n_users) for score in found} == wanted
 
 
-@settings(deadline=None)
 @given(users_of(n_items=6, longest=5, most_users=6, least_relevant=0))
 def test_item_segments_equal_their_definition(users):
     items = np.array([[*each, *[-1] * (5 - len(each))] for each, _ in users])

@@ -5,7 +5,7 @@ from operator import itemgetter
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -35,7 +35,6 @@ def without(interactions, column):
     return interactions.set_column(place, column, nulls)
 
 
-@settings(deadline=None)
 @given(
     st.sets(st.tuples(st.integers(0, 6), st.integers(0, 9)), min_size=25),
     st.sampled_from(["leave-last", "time", "random", "random-per-user"]),

@@ -71,7 +71,7 @@ def test_metrics_equal_trec_eval_in_the_corners(corner):
     assert_equal_to_trec([items], [relevant])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(users_of(n_items=26, longest=20, most_users=4))
 def test_metrics_equal_trec_eval_on_any_lists(users):
     lists, relevant = zip(*users, strict=True)

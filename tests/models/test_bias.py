@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.base import Interactions
@@ -34,7 +34,6 @@ def test_bias_of_ids_without_ratings_is_the_mean():
         assert model.score(np.array([1]), np.array([1])).tolist() == [4.0]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(1, 5)), min_size=1, max_size=30))
 def test_bias_equals_sums_written_out(rows):
     users, items, rating = (np.array(column) for column in zip(*rows, strict=True))

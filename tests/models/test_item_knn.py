@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -78,7 +78,6 @@ def problems(draw):
     return pairs, seen, n_items, options, draw(st.integers(1, 14))
 
 
-@settings(deadline=None)
 @given(problems(), st.sampled_from([1, 20, 1 << 21]))
 def test_neighbours_and_ranks_equal_those_of_a_dense_matrix(problem, block_entries):
     pairs, seen, n_items, options, k = problem

@@ -1,12 +1,11 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.top_k import find_largest, group_layout
 
 
-@settings(deadline=None)
 @given(st.integers(1, 200_000), st.integers(1, 200))
 def test_group_layout_holds_all_columns_and_k_groups(n_columns, k):
     k = min(k, n_columns)
@@ -15,7 +14,6 @@ def test_group_layout_holds_all_columns_and_k_groups(n_columns, k):
     assert n_groups >= k
 
 
-@settings(deadline=None)
 @given(arrays(np.float32, (3, 5, 7), elements=st.integers(-9, 9)), st.integers(1, 7))
 def test_find_largest_finds_distinct_columns_of_the_largest_values(scores, k):
     flat = scores.reshape(3, 35)

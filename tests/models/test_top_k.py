@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -36,7 +36,6 @@ def problems(draw):
     return users, items, seen, draw(st.integers(1, 12))
 
 
-@settings(deadline=None)
 @given(problems())
 def test_top_k_equals_sorting_everything(problem):
     users, items, seen, k = problem

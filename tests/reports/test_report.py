@@ -73,7 +73,7 @@ def test_direction_overrides_and_escape_codes_are_spelt_out(html):
     assert "\\x1b[31m" in html
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.text(st.characters(), min_size=1, max_size=80))
 def test_any_text_leaves_the_structure_of_the_page_as_it_is(text):
     plain, odd = (Page(render_report(_with_text(value))) for value in ("plain", text))

@@ -217,7 +217,7 @@ def test_blocks_and_single_lines_are_parsed_alike(tmp_path_factory, monkeypatch,
     monkeypatch.setattr(parse, "_LEAF_LINES", 1)
     path = tmp_path_factory.mktemp("alike") / "file"
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.lists(line, max_size=8), st.integers(1, 80))
     def check(lines: list[bytes], partition_bytes: int) -> None:
         path.write_bytes(b"".join(raw + b"\n" for raw in lines))

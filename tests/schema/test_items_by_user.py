@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.items_by_user import ItemsByUser, pair_keys
 
 
-@settings(deadline=None)
 @given(st.sets(st.tuples(st.integers(0, 5), st.integers(0, 9))), st.lists(st.integers(0, 5)))
 def test_take_gives_the_sorted_items_of_each_user_asked_for(pairs, wanted):
     columns = np.array(list(pairs), dtype=np.int32).reshape(-1, 2)

@@ -54,7 +54,7 @@ def test_k_core_of_a_graph_without_core_is_empty(session):
     assert passes[-1] == KCorePass(2, n_users=0, n_items=0, n_interactions=0)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 @given(edges=graphs, k=st.integers(1, 3))
 def test_k_core_equals_dropping_one_by_one(session, edges, k):
     left, passes = left_by(session, edges, k)

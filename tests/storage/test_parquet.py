@@ -22,7 +22,7 @@ def cut(table: pa.Table, cuts: list[int]) -> list[pa.Table]:
     return [table.slice(start, stop - start) for start, stop in pairwise(bounds)]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(values=st.lists(st.integers(0, 99), max_size=30), cuts=st.lists(st.integers(0, 30), max_size=6))
 def test_how_rows_are_cut_into_tables_and_chunks_does_not_show(tmp_path_factory, values, cuts):
     with pytest.MonkeyPatch.context() as patch:

@@ -94,7 +94,5 @@ def test_any_interleaving_of_writers_agrees_with_the_model(new_store_uri):
 
     run_state_machine_as_test(
         WritersOfNewStore,
-        settings=settings(
-            max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-        ),
+        settings=settings(max_examples=25, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]),
     )
