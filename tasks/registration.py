@@ -116,6 +116,7 @@ def register(
         tags=tags | {LOGGED_MODEL_TAG: logged},
         description=describe(places, model, report),
         model_id=logged if served else None,  # a database would look for it in another one
+        await_creation_for=0,
     )
     named = [{"name": name, "version": int(version.version)}]
     client.set_logged_model_tags(logged, {VERSIONS_TAG: json.dumps(named)})

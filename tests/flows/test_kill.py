@@ -55,7 +55,9 @@ def test_killed_training_leaves_one_mlflow_run_that_is_complete(killed):
 
     workplace, record = killed
     client = MlflowClient(tracking_uri=workplace.tracking_uri)
-    assert client.get_run(record["ids"]["mlflow_run"]).info.status == "FINISHED"
+    run = client.get_run(record["ids"]["mlflow_run"])
+    assert run.info.status == "FINISHED"
+    assert client.search_runs([run.info.experiment_id], "attributes.status = 'RUNNING'") == []
 
 
 def test_killed_training_leaves_no_scratch_files_behind_after_the_next_run(killed):
