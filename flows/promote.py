@@ -57,6 +57,7 @@ def promote(
     for a promotion did not get one, and a pipeline that goes on as if it had would serve the old model unawares. So the
     run ends in a state of the type Failed, named Refused, the exit code is 1, and the record is written. Where no model
     was named, so that nobody asked for this one, and it was refused before in the same words, nothing is to be done.
+    Neither is it where challenger and champion give every user the same lists: what was asked for is served already.
     """
     environment = read(Environment)
     if promotion.show_history:
@@ -84,7 +85,7 @@ def compare_with_champion(
     from flows.pipeline import Trials, place_of
     from reports.promotion import decision_markdown, decision_view, reason_of
     from reports.tables import stdout
-    from tasks.promotion import decide, find_challenge
+    from tasks.promotion import are_identical, decide, find_challenge
     from tasks.score import metric_records
 
     places = environment.places
@@ -93,6 +94,10 @@ def compare_with_champion(
     _rename_run(f"promote {challenger.id}")
     if challenger.id == challenge.history.champion_id:
         return _unchanged({"challenger": challenger.id, "champion": challenger.id})
+    if champion and are_identical(places, challenge, evaluation):
+        same = f"models/{challenger.id} gives every user the same lists as the champion, models/{champion.id}"
+        logger.info("{}: nothing to promote", same)
+        return {"outcome": "identical", "ids": {"challenger": challenger.id, "champion": champion.id}}
     scored = Trials(environment, challenge.split, evaluation).beside_yardsticks(challenge.candidates)
     decision = decide(places, challenge, scored, selection, evaluation, options)
     published, sentence = decision.artifact, decision.record["sentence"]

@@ -220,7 +220,7 @@ _SENTENCES: dict[str, Callable[[Figures, bool], str]] = {
         "champion's of {champions_last_day}."
     ),
     "same parameters": _fill(
-        "Challenger and champion are fits of the same parameters to different data; fitted to one split for the "
+        "Challenger and champion are fits of the same parameters to {data} data; fitted to one split for the "
         "comparison they are the same model, so that they differ in nothing there."
     ),
 }

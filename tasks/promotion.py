@@ -12,6 +12,7 @@ from prefect import task
 
 from evaluation.checks import find_leaks, find_mixed_parts, find_too_good
 from evaluation.gate import judge_challenger
+from evaluation.ranking import DEFAULT_KS
 from evaluation.selection import judge_metrics
 from models.registry import Candidate
 from reports.promotion import decision_record
@@ -28,6 +29,7 @@ from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES
 from tasks.fit import candidate_of
 from tasks.model import newest_model, require_model
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
+from tasks.recommend import have_same_lists
 from tasks.score import PART, Scored, metric_records, read_users
 from tasks.store import LEARNT, find_again, local_file, publish_once, read_parts, read_table, write_record
 
@@ -114,7 +116,7 @@ def _find_champion(store: Store, champion_id: str, split: Manifest) -> Manifest:
 def _find_differences(
     places: PlaceOptions, challenger: Manifest, champion: Manifest, dataset: Manifest, history: Sequence[ChampionTerm]
 ) -> Iterator[Finding]:
-    """Yield whether the challenger served before, is of older data, or is of the same parameters."""
+    """Yield whether the challenger served before, is of older data, or is of the same parameters, or data too."""
     place = next((place for place, term in enumerate(history) if term.model_id == challenger.id), None)
     if place is not None:
         next_term = history[place - 1]
@@ -127,7 +129,9 @@ def _find_differences(
         days = {"last_day": last.isoformat(), "champions_last_day": champions_last.isoformat()}
         yield Finding("older data", is_warning=True, figures=days)
     if candidate_of(challenger) == candidate_of(champion):
-        yield Finding("same parameters", is_warning=False, figures={})
+        is_same_data = challenger.inputs["dataset"] == champion.inputs["dataset"]
+        figures = {"data": "the same" if is_same_data else "different"}
+        yield Finding("same parameters", is_warning=False, figures=figures)
 
 
 def _last_day(places: PlaceOptions, dataset: Manifest) -> date | None:
@@ -135,6 +139,16 @@ def _last_day(places: PlaceOptions, dataset: Manifest) -> date | None:
         return None
     timestamps = np.asarray(read_table(places, dataset, layout.INTERACTIONS, ["timestamp"])["timestamp"])
     return datetime.fromtimestamp(int(timestamps.max()), tz=UTC).date()
+
+
+@task(name="compare lists", **COMPUTE_RETRIES)
+def are_identical(places: PlaceOptions, challenge: Challenge, evaluation: EvaluationOptions) -> bool:
+    """Tell whether challenger and champion, as they are published, give every user the same lists."""
+    store, models = places.open_store(), list(challenge.models.values())
+    datasets = [artifacts.find(store, layout.DATASETS, model.inputs["dataset"]) for model in models]
+    served = [(model, dataset) for model, dataset in zip(models, datasets, strict=True) if dataset]
+    can_be_compared = len(served) == 2 and all(one.kind.ranks for one in challenge.candidates)
+    return can_be_compared and have_same_lists(places, served, max(DEFAULT_KS), evaluation.evaluate_block_users)
 
 
 @task(name="gate", **COMPUTE_RETRIES)

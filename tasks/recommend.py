@@ -1,6 +1,6 @@
 """Rank items for users in blocks over Dask: for a score, and as the top N of every user, published in part files."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from threading import Lock
@@ -129,6 +129,30 @@ def recommended_rows(ranking: FittedModel, users: np.ndarray, seen: ItemsByUser,
             "score": scores[is_item],
         }
     )
+
+
+def have_same_lists(
+    places: PlaceOptions, served: Sequence[tuple[Manifest, Manifest]], n: int, block_users: int
+) -> bool:
+    """Tell whether published models, each given with its dataset, give every user the same n items in the same order.
+
+    Users are ranked in blocks, as far as the first block that differs.
+    """
+    users = [read_table(places, dataset, layout.USER_MAP) for _, dataset in served]
+    if not all(one.equals(users[0]) for one in users):
+        return False
+    lists = (_lists(places, model, dataset, n, block_users) for model, dataset in served)
+    return all(one.equals(blocks[0]) for blocks in zip(*lists, strict=True) for one in blocks)
+
+
+def _lists(places: PlaceOptions, model: Manifest, dataset: Manifest, n: int, block_users: int) -> Iterator[pa.Table]:
+    """Yield user_idx and item_id of the unseen top n, best first, of one block of users after the other."""
+    ranking = load_model(places, model)
+    seen = items_by_user(read_table(places, dataset, layout.INTERACTIONS, ["user_idx", "item_idx"]), ranking.n_users)
+    item_ids = read_table(places, dataset, layout.ITEM_MAP)["item_id"]
+    for users in _blocks(np.arange(ranking.n_users), block_users):
+        rows = recommended_rows(ranking, users, seen.take(users), n)
+        yield pa.table({"user_idx": rows["user_idx"], "item_id": item_ids.take(rows["item_idx"])})
 
 
 def rank_users(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from storage.inventory import list_artifacts
 from storage.verify import verify_artifact, verify_champion
 
 Trained = tuple[Workplace, dict[str, Any]]
-WORSE = "0f0f0f0f0f0f0f0f"
+WORSE, TWIN = "0f0f0f0f0f0f0f0f", "2222222222222222"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Story:
     model_id: str
     first: Ended
     again: Ended
+    twin: Ended
     refused: Ended
     refused_again: Ended
     named_again: Ended
@@ -54,6 +56,8 @@ def story(trained: Trained) -> Story:
     workplace, record = trained
     first = run(workplace)
     again = run(workplace, "--model", record["ids"]["model"])
+    publish_twin(workplace, record["ids"]["model"])
+    twin = run(workplace)
     publish_popularity(workplace, record)
     refused = run(workplace)
     refused_again = run(workplace)
@@ -61,7 +65,7 @@ def story(trained: Trained) -> Story:
     forced = run(workplace, "--model", WORSE, "--promotion-margin", "0.9", "--reason", "an experiment")
     back = run(workplace, "--rollback", "--reason", "the experiment is over")
     after = run(workplace)
-    ended = (first, again, refused, refused_again, named_again, forced, back, after)
+    ended = (first, again, twin, refused, refused_again, named_again, forced, back, after)
     return Story(workplace, record["ids"]["model"], *ended)
 
 
@@ -75,6 +79,17 @@ def run(workplace: Workplace, *flags: str) -> Ended:
 
 def ids(workplace: Workplace) -> set[tuple[str, str]]:
     return {(manifest.kind, manifest.id) for manifest in workplace.manifests()}
+
+
+def publish_twin(workplace: Workplace, model_id: str) -> None:
+    """Publish the model of the training once more, under another id."""
+    model = next(one for one in workplace.manifests() if (one.kind, one.id) == (layout.MODELS, model_id))
+    folder = workplace.folder / "twin"
+    shutil.copytree(workplace.folder / "store" / layout.MODELS / model_id, folder)
+    (folder / layout.MANIFEST).unlink()
+    publish_folder(
+        workplace.store, folder, layout.MODELS, TWIN, inputs=dict(model.inputs), parameters=dict(model.parameters)
+    )
 
 
 def publish_popularity(workplace: Workplace, record: dict[str, Any]) -> None:
@@ -115,6 +130,13 @@ def test_fits_and_scores_of_the_training_are_found_again(story):
 def test_the_champion_itself_is_nothing_to_do(story):
     assert (story.again.code, story.again.record["outcome"], story.again.added) == (0, "unchanged", set())
     assert story.again.pointer == story.first.pointer
+
+
+def test_a_challenger_that_gives_every_user_the_lists_of_the_champion_is_nothing_to_promote(story):
+    twin = story.twin
+    assert (twin.code, twin.record["outcome"], twin.added) == (0, "identical", set())
+    assert twin.record["ids"] == {"challenger": TWIN, "champion": story.model_id}
+    assert twin.pointer == story.first.pointer
 
 
 def test_a_worse_challenger_is_refused_with_its_record_and_the_champion_stays(story):

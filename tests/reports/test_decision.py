@@ -17,7 +17,9 @@ def record(champion_value=None):
     old = None if champion_value is None else np.full(36, champion_value)
     verdict = judge_challenger(NDCG, np.full(36, 0.6), old, np.full(36, 0.5), FIT, (), 0.05, may_warn=False)
     models = {"challenger": CHALLENGER} | ({} if old is None else {"champion": CHAMPION})
-    return decision_record(verdict, models, [Finding("same parameters", is_warning=False, figures={})])
+    return decision_record(
+        verdict, models, [Finding("same parameters", is_warning=False, figures={"data": "different"})]
+    )
 
 
 def shown(view):

@@ -21,7 +21,7 @@ from schema.verdicts import Finding
             "until models/1f3a took its place (at an unknown time: no reason given).",
         ),
         ("older data", {"last_day": "2014-05-01", "champions_last_day": "2014-07-01"}, "the champion's of 2014-07-01."),
-        ("same parameters", {}, "fits of the same parameters to different data"),
+        ("same parameters", {"data": "different"}, "fits of the same parameters to different data"),
     ],
 )
 def test_a_finding_is_said_with_its_figures(name, figures, words):

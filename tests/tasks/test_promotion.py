@@ -136,7 +136,16 @@ def test_the_same_parameters_on_other_data_are_told(places):
     serve(places, "may")
     [finding] = challenge(places, "july").findings
     assert not finding.is_warning
-    assert "fits of the same parameters" in say_finding(finding)
+    assert "fits of the same parameters to different data" in say_finding(finding)
+
+
+def test_the_same_parameters_on_the_same_data_are_told_as_that(places):
+    add_model(places, "may", last=MAY)
+    inputs = {"dataset": "d-may", "split": "s-may"}
+    publish(places, layout.MODELS, "twin", inputs, parameters={"model": "popularity", "select_by": "precision_10"})
+    serve(places, "may")
+    [finding] = challenge(places, "twin").findings
+    assert "fits of the same parameters to the same data" in say_finding(finding)
 
 
 @pytest.mark.parametrize("model_id", [None, "nobody"])
