@@ -20,7 +20,7 @@ from prefect import Flow, runtime, tags
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.logging.handlers import APILogHandler
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_LOGGING_INTERNAL_LEVEL, temporary_settings
 from prefect_dask.task_runners import DaskTaskRunner
 from pydantic import BaseModel, ValidationError
 
@@ -33,6 +33,7 @@ from flows.tracked_end import end_tracked_runs
 from schema.errors import InvalidSettings, Unavailable
 from schema.proxies import proxy_before
 from spark.options import GIB, driver_memory, machine_bytes
+from storage.files import try_place
 from tasks.addresses import PASSING, hide_user
 from tasks.links import show_first
 
@@ -152,6 +153,7 @@ def open_prefect_api() -> Iterator[str]:
         with temporary_settings({PREFECT_LOGGING_INTERNAL_LEVEL: "ERROR"}):
             yield configured
         return
+    try_place(PREFECT_HOME.value(), "PREFECT_HOME")
     port = free_port()
     url = f"http://{LOOPBACK}:{port}/api"
     PASSING.add(url)

@@ -85,7 +85,7 @@ def download(
     _require_url(url)
     if present := _present(url, target, sha256):
         return present
-    _make_folder(target.parent)
+    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     with _lock(target):
         if present := _present(url, target, sha256):
@@ -191,17 +191,6 @@ def _require_url(url: str) -> None:
         raise InvalidInput(
             f"{shown(url)!r} cannot be fetched; expected http://… or https://…. A local file goes to --input."
         )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInput(
-            f"Cannot make the folder {folder}: {error.strerror}. Set RAW_REVIEWS_PATH elsewhere."
-        ) from error
-    if not os.access(folder, os.W_OK):
-        raise InvalidInput(f"The folder {folder} cannot be written to. Set RAW_REVIEWS_PATH elsewhere.")
 
 
 @contextmanager

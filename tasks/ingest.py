@@ -22,6 +22,7 @@ from schema.dataset import QuarantineReason
 from storage import artifacts, layout
 from storage.canonical import artifact_id
 from storage.code_version import Root, code_version
+from storage.files import try_place
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES, progress
@@ -45,6 +46,8 @@ def fetch_raw(places: PlaceOptions, source: ReviewsInput, options: DownloadOptio
     url, target = options.raw_reviews_url, options.raw_reviews_path
     if named:
         url, target = named, target.parent / key_name(urlsplit(named).path.rsplit("/", 1)[-1])
+    if not target.exists():
+        try_place(target, "--raw-reviews-path (or RAW_REVIEWS_PATH)", is_file=True)
     with progress(f"Downloading {without_credentials(url)}", key="download", unit="B") as advance:
         got = download(url, target, sha256=pinned, progress=advance)
     state = "is already there" if got.was_present else "downloaded"

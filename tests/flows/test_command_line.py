@@ -187,6 +187,26 @@ def test_places_of_the_sample_and_of_a_copy_are_tried(tmp_path, capsys):
     assert "--work-dir " in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.parametrize("stage", ["train", "ingest"])
+def test_a_download_that_could_not_be_kept_is_not_begun(stage, tmp_path, capfd):
+    (tmp_path / "file").touch()
+    assert STAGES[stage].main(["--raw-reviews-path", "file/raw.gz"]) == 2
+    assert re.search(
+        r"--raw-reviews-path .*file/raw\.gz cannot be written to .*Not a directory", capfd.readouterr().err
+    )
+
+
+def test_a_home_of_prefect_that_cannot_be_written_to_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "file" / "home")}
+    environment.pop("PREFECT_API_URL", None)
+    command = [sys.executable, str(ROOT / "flows" / "recommend.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+    assert done.returncode == 2
+    assert re.search(r"PREFECT_HOME: .*home cannot be written to .*Not a directory", done.stderr)
+
+
 def test_flags_of_the_environment_hold_for_the_run_and_not_longer(capsys):
     assert promote.main(["--history", "--store", "elsewhere"]) == 0
     assert "elsewhere" in capsys.readouterr().out

@@ -447,12 +447,6 @@ def test_download_refuses_what_is_no_web_address(site, target, url):
         fetch(site, target, url=url)
 
 
-def test_download_refuses_a_folder_that_cannot_be_made(site, tmp_path):
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InvalidInput, match="Cannot make the folder"):
-        fetch(site, tmp_path / "file" / "raw" / NAME)
-
-
 def test_use_local_digests_the_file_and_refuses_another_digest_than_pinned(tmp_path):
     path = tmp_path / NAME
     path.write_bytes(REVIEWS)
