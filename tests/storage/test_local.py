@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -168,12 +169,45 @@ def test_a_file_is_no_store(tmp_path):
         LocalStore(tmp_path / "file")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to every folder")
 def test_a_folder_that_may_not_be_written_to_is_named(tmp_path):
     root = tmp_path / "closed"
     root.mkdir(mode=0o500)
-    with pytest.raises(InvalidInput, match=rf"{root} cannot be used .*Change its rights"):
+    with as_nobody(), pytest.raises(InvalidInput, match=rf"{root} cannot be used .*Change its rights"):
         LocalStore(root).create("a", b"")
+
+
+def test_a_folder_that_may_not_be_read_is_named_and_no_empty_store(tmp_path):
+    root = tmp_path / "closed"
+    store = LocalStore(root)
+    store.create("a/b", b"")
+    reading = [
+        lambda: list(store.list("")),
+        lambda: store.head("a/b"),
+        lambda: store.read("a/b"),
+        lambda: LocalStore(root),
+    ]
+    root.chmod(0)
+    try:
+        with as_nobody():
+            for verb in reading:
+                with pytest.raises(
+                    InvalidInput, match=rf"{root} cannot be used \(Permission denied.*Change its rights"
+                ):
+                    verb()
+    finally:
+        root.chmod(0o700)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Give up root's rights for a while."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def test_a_read_only_disk_can_be_read_and_is_named_by_a_write(small_disk):
