@@ -18,6 +18,7 @@ from flows.promote import PromotionRefused, end_refused
 from storage import layout
 from storage.champion import read_champion, read_history
 from storage.inventory import list_artifacts
+from storage.manifest import Manifest
 from storage.verify import verify_artifact, verify_champion
 
 Trained = tuple[Workplace, dict[str, Any]]
@@ -84,21 +85,23 @@ def ids(workplace: Workplace) -> set[tuple[str, str]]:
 def publish_twin(workplace: Workplace, model_id: str) -> None:
     """Publish the model of the training once more, under another id."""
     model = next(one for one in workplace.manifests() if (one.kind, one.id) == (layout.MODELS, model_id))
-    folder = workplace.folder / "twin"
-    shutil.copytree(workplace.folder / "store" / layout.MODELS / model_id, folder)
-    (folder / layout.MANIFEST).unlink()
-    publish_folder(
-        workplace.store, folder, layout.MODELS, TWIN, inputs=dict(model.inputs), parameters=dict(model.parameters)
-    )
+    publish_again(workplace, model, TWIN, inputs=dict(model.inputs), parameters=dict(model.parameters))
 
 
 def publish_popularity(workplace: Workplace, record: dict[str, Any]) -> None:
     """Publish the popularity baseline of the training as a model."""
     fits = [one for one in workplace.manifests() if one.kind == layout.FITS and one.parameters["model"] == "popularity"]
     inputs = {"dataset": record["ids"]["dataset"], "split": record["ids"]["split"], "fit": fits[0].id}
-    origin = {"inputs": inputs, "parameters": {"model": "popularity", "select_by": "ndcg_10"}}
-    factors = workplace.folder / "store" / layout.FITS / fits[0].id / "factors"
-    publish_folder(workplace.store, factors, layout.MODELS, WORSE, **origin)
+    parameters = {"model": "popularity", "select_by": "ndcg_10"}
+    publish_again(workplace, fits[0], WORSE, inputs=inputs, parameters=parameters)
+
+
+def publish_again(workplace: Workplace, found: Manifest, model_id: str, **origin: Any) -> None:
+    """Publish the files of an artifact as a model."""
+    folder = workplace.folder / model_id
+    shutil.copytree(workplace.folder / "store" / found.kind / found.id, folder)
+    (folder / layout.MANIFEST).unlink()
+    publish_folder(workplace.store, folder, layout.MODELS, model_id, **origin)
 
 
 def ask(what: str, **having: Any) -> list[dict[str, Any]]:
