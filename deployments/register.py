@@ -13,7 +13,6 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.objects import StateType
@@ -31,7 +30,7 @@ from flows.promote import REFUSED
 from reports.tables import stdout, table_of, text
 from schema.errors import InvalidInput, RecommenderError, Unavailable
 from schema.proxies import keep_loopback_direct, proxy_before
-from tasks.addresses import hide_user
+from tasks.addresses import health_problem, hide_user
 
 ROOT = Path(__file__).parents[1]
 DONE, FAILED = 0, 1
@@ -72,13 +71,11 @@ def require_api() -> None:
             "PREFECT_API_URL is not set, so there is no server to register deployments with. "
             "Start the stack with 'make up', type 'source data/stack/stack.env', and try again."
         )
-    try:
-        httpx.get(f"{url}/health", timeout=10).raise_for_status()
-    except httpx.HTTPError as error:
+    if problem := health_problem(url):
         raise Unavailable(
-            f"The Prefect API does not answer: PREFECT_API_URL is {hide_user(url)!r}. "
+            f"The Prefect API {problem}: PREFECT_API_URL is {hide_user(url)!r}. "
             f"Start it with 'make up'.{proxy_before(url)}"
-        ) from error
+        )
 
 
 def make_work_pool(client: SyncPrefectClient) -> None:

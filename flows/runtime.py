@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import Any
 
 import dask.config
-import httpx
 from distributed import Client, LocalCluster
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker, NoValidWorkerError, NoWorkerError
@@ -34,7 +33,7 @@ from schema.errors import InvalidSettings, Unavailable
 from schema.proxies import proxy_before
 from spark.options import GIB, driver_memory, machine_bytes
 from storage.files import try_place
-from tasks.addresses import PASSING, hide_user
+from tasks.addresses import PASSING, health_problem, hide_user
 from tasks.links import show_first
 
 # Without these a run would wait without end: for a worker that pauses for want of memory, which Dask cannot give back
@@ -175,14 +174,11 @@ def open_prefect_api() -> Iterator[str]:
 
 
 def _require_answer(url: str) -> None:
-    try:
-        httpx.get(f"{url}/health", timeout=10).raise_for_status()
-    except httpx.HTTPError as error:
-        shown = hide_user(url)
+    if problem := health_problem(url):
         raise Unavailable(
-            f"The Prefect API does not answer: PREFECT_API_URL is {shown!r} ({str(error).replace(url, shown)}). "
+            f"The Prefect API {problem}: PREFECT_API_URL is {hide_user(url)!r}. "
             f"Start it with 'make ui', or unset PREFECT_API_URL to let the run start its own.{proxy_before(url)}"
-        ) from error
+        )
 
 
 def _child_server(port: int, url: str) -> ChildServer:

@@ -7,6 +7,7 @@ import re
 from urllib.parse import quote
 from uuid import UUID
 
+import httpx
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.utilities.urls import url_for
@@ -69,6 +70,19 @@ def store_page(store_uri: str, s3: S3Options, key: str) -> str | None:
     bucket, _, prefix = store_uri.removeprefix(S3_SCHEME).strip("/").partition("/")
     path = f"{prefix}/{key}" if prefix else key
     return f"{hide_user(s3.s3_console_url).rstrip('/')}/browser/{bucket}/{quote(path, safe='')}"
+
+
+def health_problem(url: str) -> str | None:
+    """Return what is wrong with the server of an API, to follow its name in a sentence; None if it is healthy."""
+    address = httpx.URL(url)
+    try:
+        answer = httpx.get(address.copy_with(path=f"{address.path.rstrip('/')}/health"), timeout=10)
+    except httpx.HTTPError as error:
+        return f"does not answer ({type(error).__name__})"
+    if answer.is_success:
+        return None
+    who = "; give a user who may in the address" if answer.status_code in (401, 403) else ""
+    return f"answers {answer.status_code} {answer.reason_phrase} where it should say that it is healthy{who}"
 
 
 def hide_user(address: str) -> str:

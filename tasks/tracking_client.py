@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 from loguru import logger
 
 from schema.errors import Unavailable
 from schema.proxies import proxy_before
 from storage.files import ABANDONED_AGE, has_living_writer, remove_stale, whole_file
-from tasks.addresses import WEB
+from tasks.addresses import WEB, health_problem, hide_user
 from tasks.options import SQLITE, TrackingOptions
 
 KIND_TAG: Final = "mlflow.experimentKind"
@@ -125,12 +124,8 @@ def require_answer(uri: str) -> None:
     Raises:
         Unavailable: If it does not.
     """
-    address = httpx.URL(uri)
-    shown = address.copy_with(userinfo=b"")
-    try:
-        httpx.get(address.copy_with(path=f"{address.path.rstrip('/')}/health"), timeout=10).raise_for_status()
-    except httpx.HTTPError as error:
+    if problem := health_problem(uri):
         raise Unavailable(
-            f"MLflow does not answer at {str(shown)!r} ({type(error).__name__}). Start the tracking server, or set "
-            f"MLFLOW_TRACKING_URI (--mlflow-tracking-uri) to one that runs, or to sqlite:///mlflow.db.{proxy_before(uri)}"
-        ) from error
+            f"MLflow {problem}: MLFLOW_TRACKING_URI is {hide_user(uri)!r}. See that the server runs, or set it "
+            f"(--mlflow-tracking-uri) to one that does, or to sqlite:///mlflow.db.{proxy_before(uri)}"
+        )

@@ -21,6 +21,9 @@ def receiving(answer: Answer) -> Iterator[tuple[str, list[Any]]]:
             received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             answer(self, len(received))
 
+        def do_GET(self) -> None:
+            answer(self, 1)
+
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
