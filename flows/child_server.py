@@ -10,6 +10,7 @@ The first line of standard output is the program's process id; all that the prog
 Only Python's standard library is imported here, so that a guard takes little memory and starts at once.
 """
 
+import errno
 import os
 import re
 import select
@@ -87,10 +88,9 @@ def free_port(wanted: int | None = None, host: str = LOOPBACK) -> int:
         try:
             probe.bind((host, wanted or 0))
         except (OSError, OverflowError) as error:
-            raise InvalidInput(
-                f"port {wanted} of {host} cannot be listened on ({error}). "
-                "Stop what listens there, or choose another port."
-            ) from error
+            is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            advice = "Stop what listens there, or choose another port" if is_taken else "Choose another port or address"
+            raise InvalidInput(f"port {wanted} of {host} cannot be listened on ({error}). {advice}.") from error
         port: int = probe.getsockname()[1]
         return port
 

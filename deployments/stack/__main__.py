@@ -164,8 +164,7 @@ def _require_free_ports(planned: tuple[Service, ...], host: str) -> None:
             except InvalidInput as error:
                 name = setting.partition("+")[0]
                 raise InvalidInput(
-                    f"{service.name} cannot listen on port {port}, {setting} ({error.__cause__}). "
-                    f"Stop what listens there, or set {name} to another port."
+                    f"{service.name} cannot listen on port {port}, {setting}: {error} Set {name}, or STACK_HOST."
                 ) from error
 
 

@@ -238,10 +238,17 @@ def test_program_is_found_on_path_before_the_built_one(tmp_path, monkeypatch):
 
 def test_port_that_is_taken_is_refused_by_its_number(file_server):
     port = httpx.URL(url_of(file_server)).port
-    with pytest.raises(InvalidInput, match=f"port {port} of 127.0.0.1 cannot be listened on"):
+    with pytest.raises(InvalidInput, match=f"port {port} of 127.0.0.1 cannot be listened on .*Stop what listens there"):
         free_port(port)
     file_server.stop()
     assert free_port(port) == port
+
+
+def test_address_of_another_machine_is_not_said_to_be_taken():
+    with pytest.raises(
+        InvalidInput, match=r"of 192\.0\.2\.1 cannot be listened on .*Choose another port or address\.$"
+    ):
+        free_port(host="192.0.2.1")
 
 
 def test_port_that_is_none_is_refused():
