@@ -212,7 +212,7 @@ def test_a_rollback_goes_back_and_keeps_its_reason(story):
 
 
 def test_a_promotion_after_a_rollback_does_not_undo_it(story):
-    assert (story.after.code, story.after.record["outcome"], story.after.added) == (0, "unchanged", set())
+    assert (story.after.code, story.after.record["outcome"], story.after.added) == (0, "identical", set())
     assert story.after.pointer == story.back.pointer
 
 
