@@ -4,10 +4,10 @@
     python -m benchmarks.outages --only spark-driver,minio
 
 Each training is the main job on a small sample, by the deployment train/nightly on a process stack of the benchmark's
-own: Prefect, Dask, Spark, MinIO and MLflow. During a step of it something is killed, stopped for 30 s or sent SIGTERM.
-The training must end, in the state that is right for it; the same training, run again, must complete; and the store
-must then hold the same bytes as one that nobody disturbed. A full disk, a memory limit and SIGTERM to a command are
-tried with the training of python flows/train.py, forked from a process that has done its imports.
+own: Prefect, Dask, Spark, MinIO and MLflow. During a step of it something is killed, stopped for 30 s or for good, or
+sent SIGTERM. The training must end, in the state that is right for it; the same training, run again, must complete;
+and the store must then hold the same bytes as one that nobody disturbed. A full disk, a memory limit and SIGTERM to a
+command are tried with the training of python flows/train.py, forked from a process that has done its imports.
 """
 
 import argparse

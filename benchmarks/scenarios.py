@@ -121,6 +121,11 @@ def suspend(stack: Stack, _: "FlowRun", service: str) -> None:
     process.resume()
 
 
+def hang(stack: Stack, _: "FlowRun", service: str) -> None:
+    """Stop a service for good: it runs on and does not answer, until the stack starts it again."""
+    stack.process(service).suspend()
+
+
 def signal_run(_: Stack, run: "FlowRun", number: signal.Signals = signal.SIGTERM) -> None:
     """Send the process of the run a signal."""
     with suppress(ProcessLookupError):
@@ -152,6 +157,9 @@ SCENARIOS = {
         _on_stack("minio", "MinIO does not answer for 30 s", DATASET, ENDS, suspend, "minio"),
         _on_stack("mlflow", "MLflow is killed", "open tracked run", ENDS, kill, "mlflow"),
         _on_stack("mlflow-away", "MLflow does not answer for 30 s", SCORE, ENDS, suspend, "mlflow"),
+        _on_stack("minio-hangs", "MinIO hangs for good", DATASET, ENDS, hang, "minio"),
+        _on_stack("mlflow-hangs", "MLflow hangs for good", SCORE, ENDS, hang, "mlflow"),
+        _on_stack("prefect-server-hangs", "the Prefect server hangs for good", DATASET, ENDS, hang, "prefect-server"),
         _on_stack("sigterm", "the process of the run gets SIGTERM", FIT, CRASHES, signal_run),
         Scenario("disk-full", "the store's disk has 400k; the next run finds more room", FAILS),
         Scenario("memory-limit", "a Dask worker may take 150 MB; the next run has no such limit", FAILS),

@@ -18,6 +18,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from deployments.private import make_private
 from flows.child_server import LOOPBACK, Check, ChildServer, free_port
 
 REGION = "us-east-1"
@@ -107,7 +108,7 @@ def open_minio(
     """Yield a MinIO that keeps its objects in a folder, and stop it in the end.
 
     Args:
-        folder: Made if absent; objects that a MinIO left there are served again.
+        folder: Made if absent, and for its owner only; objects that a MinIO left there are served again.
         bucket: Made if absent.
         port: Of the S3 API; by default any that is free.
         console_port: Of the console; by default any that is free.
@@ -126,7 +127,7 @@ def open_minio(
         [Check(f"http://{address}/minio/health/cluster"), Check(f"http://{console}")],
         secrets=[credentials.secret_key],
     )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     server = S3Server(f"http://{address}", f"http://{console}", bucket, credentials, process)
     with serving(server):
         yield server

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import dask.config
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Worker
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker, NoValidWorkerError, NoWorkerError
 from loguru import logger
@@ -250,6 +250,13 @@ def _connect(address: str) -> Client:
         ) from error
 
 
+class _LoopbackWorker(Worker):
+    """A worker in threads of this process, whose web server, which Dask always starts, listens on loopback only."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options | {"dashboard_address": f"{LOOPBACK}:0"})
+
+
 def _local_cluster(environment: Environment) -> LocalCluster:
     heap = driver_memory(environment.spark, machine_bytes())
     n_processes, each = environment.dask.dask_workers, environment.dask.worker_bytes(machine_bytes(), heap)
@@ -260,7 +267,8 @@ def _local_cluster(environment: Environment) -> LocalCluster:
             n_workers=n_processes or 1,
             threads_per_worker=1 if n_processes else None,
             processes=bool(n_processes),
+            worker_class=None if n_processes else _LoopbackWorker,  # processes listen where their scheduler does
             memory_limit=each,
             dashboard_address=None,
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # it serves a page of its health all the same
+            scheduler_kwargs={"dashboard_address": f"{LOOPBACK}:0"},  # it serves a page of its health all the same
         )

@@ -205,7 +205,8 @@ def launch_jvm(conf: SparkConf, s3: S3Access | None = None) -> Jvm:
     output = JvmOutput()
     try:
         with _environment(), output.open_writer() as writer:
-            gateway = launch_gateway(conf, popen_kwargs={"stdout": writer, "stderr": writer})
+            # Its block files, beside the scratch folder, hold interactions.
+            gateway = launch_gateway(conf, popen_kwargs={"stdout": writer, "stderr": writer, "umask": 0o077})
     except PySparkRuntimeError as error:
         said = output.last_words()[-LOG_TAIL_CHARACTERS:]
         advice = f"{INSTALL_JAVA} " if JAVA_MODULE in said else ""

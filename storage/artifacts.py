@@ -10,7 +10,7 @@ from schema.digests import file_sha256, stream_sha256
 from schema.errors import CorruptObject, InvalidInput, ObjectExists, ObjectNotFound
 from storage import canonical, layout
 from storage.canonical import short_digest
-from storage.files import TEMPORARY, remove_stale, whole_file
+from storage.files import TEMPORARY, explained, remove_stale, whole_file
 from storage.manifest import MANIFEST_LIMIT_BYTES, FileEntry, JsonScalar, Manifest, parse_manifest
 from storage.protocol import Store
 
@@ -178,6 +178,8 @@ def checkout(store: Store, manifest: Manifest, name: str, cache: Path) -> Path:
         raise _unknown(manifest, name)
     if own := _own_path(store, manifest, name, chosen):
         return own
+    with explained(cache):
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)  # for copies of what may be behind a password
     folder = cache / manifest.kind / manifest.id / short_digest(manifest.to_bytes())
     for other, file in chosen.items():
         _fetch(store, manifest.key_of(file), file, folder / other, cache / TEMPORARY)

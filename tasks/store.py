@@ -28,14 +28,14 @@ LEARNT = ("train", "validation")
 
 @contextmanager
 def scratch_folder(places: PlaceOptions, purpose: str) -> Iterator[Path]:
-    """Yield an empty folder below ``work_dir`` that is removed at the end, whatever happens.
+    """Yield an empty folder below ``work_dir``, for its owner only, that is removed at the end, whatever happens.
 
     Its name says which process uses it, so that the next one removes what a killed process left.
     """
     places.work_dir.mkdir(parents=True, exist_ok=True)
     remove_stale(places.work_dir)
     folder = places.work_dir / temporary_name(purpose)
-    folder.mkdir()
+    folder.mkdir(mode=0o700)
     try:
         yield folder
     finally:

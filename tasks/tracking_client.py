@@ -44,7 +44,7 @@ def is_served(options: TrackingOptions) -> bool:
 
 
 def make_database(path: Path, artifact_dir: Path) -> None:
-    """Make MLflow's SQLite database if it is not there: whole or not at all.
+    """Make MLflow's SQLite database if it is not there: whole or not at all, and for its owner only.
 
     MLflow makes its tables in dozens of steps that SQLite cannot undo, and never gets over having been killed
     between two of them. Runs of its own default experiment would keep files in ``artifact_dir``.
@@ -54,7 +54,7 @@ def make_database(path: Path, artifact_dir: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     remove_stale(path.absolute().parent)
-    with whole_file(path.absolute(), replace=False) as partial:  # another run may be quicker
+    with whole_file(path.absolute(), mode=0o600, replace=False) as partial:  # another run may be quicker
         store: Any = SqlAlchemyStore
         store(f"{SQLITE}{partial}", artifact_dir.absolute().as_uri()).engine.dispose()
 

@@ -21,6 +21,7 @@ import psutil
 from pydantic import ValidationError
 
 from deployments.minio import write_variables
+from deployments.private import make_private
 from deployments.stack.placement import ACCESS_KEYS, Placement, credentials_file, place_on_this_machine
 from deployments.stack.process_tree import end_processes, end_service, find_processes, last_log_lines, start_process
 from deployments.stack.services import Service, services
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = {"up": bring_up, "status": show_status, "down": take_down}
     parser.add_argument("command", choices=tuple(commands))
     command = commands[parser.parse_args(arguments).command]
+    os.umask(0o077)  # for all that the stack writes: databases, logs, objects
     try:
         settings = StackSettings()
         keep_loopback_direct(settings.host)
@@ -209,7 +211,7 @@ def _lock(folder: Path) -> Iterator[None]:
     """
     path = folder / "lock"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         opened = path.open("wb")
     except OSError:
         try_place(path, "STACK_FOLDER", is_file=True)

@@ -5,22 +5,27 @@ of them can be found and ended.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
 import psutil
 
+from deployments.private import make_private
 from deployments.stack.services import Service
 from flows.child_server import inherited, last_words, require_program, search_path
+from schema.errors import RecommenderError
 from schema.options import FrozenModel
+from storage.files import COPY_BYTES, whole_file
 
 STACK_MARK, SERVICE_MARK = "RECOMMENDER_STACK", "RECOMMENDER_STACK_SERVICE"
 HIDDEN_FROM_FLOWS = ("STACK_", "MINIO_")  # the database's password, and the root user of the store
-LOG_BYTES = 10_000_000
+LOG_BYTES, KEPT_LOGS = 10_000_000, 3
 MAX_ROUNDS = 20
 KILL_TIMEOUT_SECONDS = 10.0
 
@@ -70,8 +75,6 @@ def start_process(
     """Start a program of a service: marked, in a session of its own, its output appended to the service's log."""
     log = log_of(folder, service)
     log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists() and log.stat().st_size > LOG_BYTES:
-        log.replace(log.with_suffix(".log.1"))
     with log.open("ab") as stream:
         return subprocess.Popen(
             command,
@@ -91,7 +94,7 @@ def start_service(service: Service, folder: Path, secrets: Mapping[str, str]) ->
     """
     command = [str(require_program(service.command[0])), *service.command[1:]]
     for place in service.folders:
-        Path(place).mkdir(parents=True, exist_ok=True)
+        make_private(Path(place))
     return start_process(command, environment_of(service, secrets), folder, service.name)
 
 
@@ -114,6 +117,31 @@ def environment_of(service: Service, secrets: Mapping[str, str]) -> dict[str, st
 def log_of(folder: Path, service: str) -> Path:
     """Return the file that a service's output goes to."""
     return folder / "logs" / f"{service}.log"
+
+
+def rotate_logs(folder: Path) -> None:
+    """Move what is in each log of over LOG_BYTES to NAME.log.1, what was there to NAME.log.2, and so on to KEPT_LOGS.
+
+    Its service goes on writing to the file that it has open, which is copied and then emptied. What it writes between
+    the end of the copy and that, some microseconds, is lost. Without room for a copy the log stays as it is.
+    """
+    for log in (folder / "logs").glob("*.log"):
+        with suppress(OSError, RecommenderError):
+            if LOG_BYTES < log.stat().st_size < shutil.disk_usage(log).free:
+                _rotate(log)
+
+
+def _rotate(log: Path) -> None:
+    kept = [log.with_suffix(f".log.{number}") for number in range(1, KEPT_LOGS + 1)]
+    with log.open("r+b", buffering=0) as source, whole_file(kept[0]) as partial:
+        with partial.open("xb") as target:
+            while written := source.read(COPY_BYTES):
+                target.write(written)
+                target.flush()
+            source.truncate(0)
+        for newer, older in reversed(list(pairwise(kept))):
+            with suppress(FileNotFoundError):
+                newer.replace(older)
 
 
 def last_log_lines(folder: Path, service: str, secrets: Mapping[str, str]) -> str:

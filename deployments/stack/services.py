@@ -180,7 +180,7 @@ def _spark_master(at: Placement) -> Service:
         (Check(at.url(SPARK_MASTER, page, "/json/"), '"status" : "ALIVE"'),),
         address=at.url(SPARK_MASTER, page),
         ports={"STACK_SPARK_PORT": port, "STACK_SPARK_UI_PORT": page},
-        environment=_spark_environment(at),
+        environment=_spark_environment(at) | {"SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false"},
     )
 
 

@@ -50,6 +50,11 @@ class StackSettings(BaseSettings):
         description="Address that everything listens on. Only MinIO asks for a password: anything but loopback lets "
         "everyone who reaches the machine run code on it.",
     )
+    hang_seconds: int = Field(
+        60,
+        ge=15,
+        description="Seconds for which a service that runs may fail its health checks before it is restarted.",
+    )
     prefect_port: int = _port(4200, "the Prefect API and UI")
     prefect_worker_port: int = _port(4201, "the health check of the Prefect worker")
     prefect_database_url: SecretStr | None = Field(

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
+from doors import find_doors
 from servers import RefusingProxy, s3_client, sourced, with_minio
 
 from deployments.stack.process_tree import find_processes
@@ -67,6 +68,10 @@ class Stack:
         identity = next(one.process for one in self.state().services if one.name == service)
         assert identity
         return identity.pid
+
+    def port(self, of: str) -> int:
+        """Return the port of a service."""
+        return int(self.variables[f"STACK_{of.upper()}_PORT"])
 
     @property
     def ports(self) -> list[int]:
@@ -187,11 +192,25 @@ def test_started_twice_it_says_so_and_nothing_is_doubled(stack):
     assert {one.pid for one in find_processes(stack.folder)} == before
 
 
-def test_everything_listens_on_loopback_only(stack):
-    pids = {one.pid for one in find_processes(stack.folder)}
-    sockets = [one for one in psutil.net_connections("tcp") if one.pid in pids and one.status == psutil.CONN_LISTEN]
-    assert {one.laddr.ip.removeprefix("::ffff:") for one in sockets} <= {"127.0.0.1", "::1"}
-    assert {one.laddr.port for one in sockets} >= set(stack.ports)
+def test_everything_listens_on_loopback_only_and_sparks_master_on_its_two_ports(stack):
+    doors = find_doors(find_processes(stack.folder))
+    assert [one for one in doors if one.is_open] == []
+    assert {one.port for one in doors} >= set(stack.ports)
+    of_master = find_doors([psutil.Process(stack.pid("spark-master"))])
+    assert {one.port for one in of_master} == {stack.port("spark"), stack.port("spark_ui")}
+
+
+def test_only_their_owner_reads_what_services_keep(stack):
+    paths = [path for path in stack.folder.parent.rglob("*") if not path.is_symlink()]
+    assert {"prefect.db", "mlflow.db", "minio.log", "state.json", "format.json"} <= {path.name for path in paths}
+    assert [path for path in paths if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+
+
+def test_folder_that_others_could_read_is_closed_to_them(tmp_path):
+    stack = new_stack(tmp_path)
+    stack.folder.mkdir(mode=0o755)
+    stack.run("down")
+    assert stat.S_IMODE(stack.folder.stat().st_mode) == 0o700
 
 
 def test_pages_open_and_ask_nobody_but_the_stack(browser, stack):

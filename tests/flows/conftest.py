@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from doors import Door, watching_doors
 from servers import RefusingProxy
 from workplace import Workplace
 
@@ -36,10 +37,21 @@ def new_workplace(
 
 
 @pytest.fixture(scope="session")
-def training(new_workplace: Callable[[], Workplace], sample_flags: list[str]) -> tuple[Workplace, dict[str, Any]]:
-    """A workplace in which the main job has run once, and its result record."""
+def training_and_doors(
+    new_workplace: Callable[[], Workplace], sample_flags: list[str]
+) -> tuple[Workplace, dict[str, Any], set[Door]]:
+    """A workplace in which the main job has run once, its result record, and where it and its server listened."""
     workplace = new_workplace()
-    return workplace, workplace.result("train", *sample_flags)
+    with watching_doors() as doors:
+        record = workplace.result("train", *sample_flags)
+    return workplace, record, doors
+
+
+@pytest.fixture(scope="session")
+def training(training_and_doors: tuple[Workplace, dict[str, Any], set[Door]]) -> tuple[Workplace, dict[str, Any]]:
+    """A workplace in which the main job has run once, and its result record."""
+    workplace, record, _ = training_and_doors
+    return workplace, record
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 from distributed import Client, LocalCluster
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker, NoWorkerError
+from doors import family, find_doors
 
 from flows import ingest
 from flows.log_stream import MAY_BE_PROFILED
@@ -50,6 +51,9 @@ def test_scheduler_that_does_not_answer_is_named_in_one_message(new_workplace, s
 def test_own_workers_are_processes_where_asked_for(n_workers, scheme):
     with open_dask(with_dask(dask_workers=n_workers)) as address:
         assert address.startswith(scheme)
+        doors = find_doors(family())
+        assert doors
+        assert [one for one in doors if one.is_open] == []
 
 
 def test_two_runs_at_once_have_schedulers_that_are_in_nobodys_way():

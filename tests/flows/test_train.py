@@ -1,5 +1,7 @@
 import json
 import re
+import stat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,15 @@ def test_training_publishes_a_model_with_all_that_outside_tools_rely_on(trained)
     ids = pq.read_table(folder / layout.USER_IDS)
     assert users.dtype == np.dtype("<f4")
     assert len(users) == ids.num_rows == manifest.counts["n_users"]
+
+
+def test_training_and_its_server_listen_on_loopback_only_and_its_database_is_for_its_owner(
+    training_and_doors, tracking_uri
+):
+    *_, doors = training_and_doors
+    assert {"java", "python"} <= {one.program.rstrip("0123456789.") for one in doors}
+    assert [one for one in doors if one.is_open] == []
+    assert stat.S_IMODE(Path(tracking_uri.removeprefix("sqlite:///")).stat().st_mode) == 0o600
 
 
 def test_metrics_rows_name_model_split_metric_and_interval(trained):

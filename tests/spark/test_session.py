@@ -1,8 +1,10 @@
 """Sessions that follow each other on one JVM, whatever becomes of it; most in a process of their own."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,6 +127,12 @@ def test_jvm_that_died_is_followed_by_another_whose_warnings_reach_the_listener(
 @pytest.mark.parametrize("where", ["spark.session.SparkSession", "spark.session.SparkContext.setCheckpointDir"])
 def test_jvm_that_dies_while_a_session_is_opened_is_followed_by_another(where):
     assert run(KILLED_AT_ITS_START.format(where=where)).stdout.splitlines() == ["DriverLost", "5"]
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="only /proc tells the rights that a process gives its files")
+def test_files_of_the_jvm_are_for_their_owner_only(session):
+    status = Path(f"/proc/{session.sparkContext._gateway.proc.pid}/status").read_text()
+    assert re.search(r"^Umask:\s*0077$", status, flags=re.MULTILINE)
 
 
 def test_scratch_uris_differ_and_lie_in_a_folder_that_spark_reaches(session):

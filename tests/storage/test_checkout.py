@@ -1,3 +1,4 @@
+import stat
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def test_checkout_gives_a_file_of_the_right_bytes(store, manifest, tmp_path, art
         path = checkout(store, manifest, name, tmp_path / "cache")
         assert path.read_bytes() == (artifact_folder / name).read_bytes()
         assert path.name == Path(name).name
+    assert isinstance(store, LocalStore) or stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("name", ["als_model", "als_model/itemFactors"])

@@ -13,7 +13,16 @@ import pytest
 from disks import mounted_disk, remount
 
 from schema.errors import InvalidSettings, OutOfSpace
-from storage.files import ABANDONED_AGE, remove_stale, temporary_name, try_place, whole_file, write_whole
+from storage.files import (
+    ABANDONED_AGE,
+    remove_stale,
+    temporary_name,
+    try_place,
+    whole_file,
+    write_whole,
+)
+from tasks.options import PlaceOptions
+from tasks.store import scratch_folder
 
 NAME = "from storage.files import temporary_name; import sys; sys.stdout.write(temporary_name())"
 
@@ -142,6 +151,11 @@ def test_containers_that_share_a_volume_leave_each_others_live_scratch_alone(tmp
     remove_stale(tmp_path)
     assert names(tmp_path) == {first.scratch, third.scratch}, "of another namespace nobody knows that it is dead"
     first.end(is_killed=False)
+
+
+def test_scratch_is_for_its_owner_only(tmp_path):
+    with scratch_folder(PlaceOptions(work_dir=tmp_path), "models") as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_a_whole_file_replaces_what_was_there_and_has_its_mode_from_the_start(tmp_path):
