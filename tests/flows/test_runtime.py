@@ -13,7 +13,7 @@ from prefect.exceptions import ParameterTypeError
 from flows import runtime
 from flows.cli import stage
 from flows.settings import DEFAULT, Environment, input_name, read
-from schema.errors import InvalidInput
+from schema.errors import InvalidInput, InvalidSettings
 from spark.options import DatasetOptions
 from tasks.options import ReviewsInput
 
@@ -87,6 +87,13 @@ def test_run_whose_parameters_are_refused_is_named(prefect_api, parameters, expe
     state = made("four")(**parameters, return_state=True)
     assert state.is_failed()
     assert n_runs(expected) == before + 1
+
+
+def test_run_whose_places_cannot_be_written_to_fails_before_its_work(prefect_api, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("WORK_DIR", str(tmp_path / "file" / "work"))
+    with pytest.raises(InvalidSettings, match=r"WORK_DIR.*file/work cannot be written to .*Not a directory"):
+        made("five")()
 
 
 def test_one_dask_is_opened_for_a_run_however_many_tasks_it_has(prefect_api, monkeypatch):
