@@ -71,7 +71,7 @@ def write_program(path: Path, body: str) -> None:
 def machine(tmp_path: Path) -> Machine:
     made = Machine(tmp_path / "checkout", tmp_path / "bin", tmp_path / "jvm", tmp_path / "home")
     (made.checkout / "deployments").mkdir(parents=True)
-    for name in DEPENDS_ON:
+    for name in (*DEPENDS_ON, "deployments/services.sh"):
         shutil.copyfile(ROOT / name, made.checkout / name)
     made.programs.mkdir()
     made.jvm.mkdir()
