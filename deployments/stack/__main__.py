@@ -10,6 +10,7 @@ Variables that begin with STACK_, or the file .env.stack, set ports, numbers and
 import argparse
 import fcntl
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -82,7 +83,7 @@ def bring_up(settings: StackSettings) -> int:
         if n_ended:
             _say(f"Stopped {n_ended} process(es) that an earlier stack, whose supervisor is gone, left behind.")
         _start(settings, folder)
-    _say(f"To point flows at it: source {settings.folder / VARIABLES_FILE}")
+    _say(f"To point flows at it: source {shlex.quote(str(settings.folder / VARIABLES_FILE))}")
     return show_status(settings)
 
 

@@ -204,7 +204,7 @@ def _spark_worker(at: Placement, number: int) -> Service:
 
 def _spark_environment(at: Placement) -> dict[str, str]:
     local = {} if at.in_containers else {"SPARK_LOCAL_IP": at.host(SPARK_MASTER)}
-    return local | {"SPARK_DAEMON_MEMORY": "512m", "OPENBLAS_NUM_THREADS": "1"}
+    return local | {"SPARK_DAEMON_MEMORY": "512m", "OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
 
 
 def _mlflow(at: Placement) -> Service:

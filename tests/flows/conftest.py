@@ -2,17 +2,21 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from doors import Door, watching_doors
 from servers import RefusingProxy
-from workplace import Workplace
+from workplace import ROOT, Workplace
 
 from deployments.s3_server import S3Server
 from reviews.options import SampleOptions
 from reviews.sample import SampleFiles, write_sample
+
+CODE = ("evaluation", "flows", "models", "reports", "reviews", "schema", "spark", "storage", "tasks")
+ODD = "a blank, # 100% é"
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +33,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleFiles:
 def new_workplace(
     prefect_api: str, tracking_uri: str, refusing_proxy: RefusingProxy, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Workplace]:
-    def make(server: S3Server | None = None) -> Workplace:
+    def make(server: S3Server | None = None, name: str = "workplace") -> Workplace:
         """Return a workplace whose store is in its folder, or on a server."""
-        return Workplace(tmp_path_factory.mktemp("workplace"), tracking_uri, server, refusing_proxy.variables)
+        return Workplace(tmp_path_factory.mktemp(name), tracking_uri, server, refusing_proxy.variables)
 
     return make
 
@@ -40,8 +44,14 @@ def new_workplace(
 def training_and_doors(
     new_workplace: Callable[[], Workplace], sample_flags: list[str]
 ) -> tuple[Workplace, dict[str, Any], set[Door]]:
-    """A workplace in which the main job has run once, its result record, and where it and its server listened."""
-    workplace = new_workplace()
+    """A workplace with odd names in which the main job has run once, its result record, and where it listened."""
+    place = new_workplace(name=ODD)
+    checkout, scratch = place.folder / "checkout", place.folder / "tmp"
+    for folder in CODE:
+        shutil.copytree(ROOT / folder, checkout / folder)
+    scratch.mkdir()
+    variables = {**place.variables, "PYTHONPATH": str(checkout), "TMPDIR": str(scratch), "LC_ALL": "C"}
+    workplace = replace(place, checkout=checkout, variables=variables)
     with watching_doors() as doors:
         record = workplace.result("train", *sample_flags)
     return workplace, record, doors

@@ -28,6 +28,7 @@ class Workplace:
     tracking_uri: str
     server: S3Server | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    checkout: Path = ROOT
 
     @property
     def store_uri(self) -> str:
@@ -57,7 +58,7 @@ class Workplace:
         """Return the command line of a stage."""
         places = ["--store", self.store_uri, "--work-dir", str(self.folder / "work")]
         tracking = ["--mlflow-tracking-uri", self.tracking_uri] if stage == "train" else []
-        return [sys.executable, str(ROOT / "flows" / f"{stage}.py"), *places, *tracking, *flags]
+        return [sys.executable, str(self.checkout / "flows" / f"{stage}.py"), *places, *tracking, *flags]
 
     @property
     def environment(self) -> dict[str, str]:
