@@ -61,8 +61,9 @@ def test_page_to_read_first_stands_alone_before_those_of_tasks_and_no_progress_i
     assert [key for key in pages if key.startswith("progress-")] == []
     assert pages[FIRST].description.startswith("Read this first")
     workplace, record = training
+    store = (workplace.folder / "store").as_uri()
     for role, kind in {"report": layout.REPORTS, "model": layout.MODELS, "raw": layout.RAW}.items():
-        assert f"| {role} | `file://{workplace.folder}/store/{kind}/{record['ids'][role]}" in pages[FIRST].data
+        assert f"| {role} | `{store}/{kind}/{record['ids'][role]}" in pages[FIRST].data
 
 
 def test_addresses_that_are_named_open_the_version_that_the_front_page_opens(prefect_api):
