@@ -33,6 +33,7 @@ KEPT_LINES = 40
 LOG_TAIL_CHARACTERS = 2000
 END_SECONDS = 5.0
 DEATH_SECONDS = 2.0
+INHERITED_UMASK = -1
 # A JVM reads and writes the names of files as its locale says, with ? for what that lacks.
 JVM_VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
 LEVELS = {"WARN": "WARNING", "FATAL": "CRITICAL"}
@@ -205,8 +206,9 @@ def launch_jvm(conf: SparkConf, s3: S3Access | None = None) -> Jvm:
     output = JvmOutput()
     try:
         with _environment(), output.open_writer() as writer:
-            # Its block files, beside the scratch folder, hold interactions.
-            gateway = launch_gateway(conf, popen_kwargs={"stdout": writer, "stderr": writer, "umask": 0o077})
+            # Its block files, beside the scratch folder, hold interactions; executors elsewhere may be another user's.
+            umask = 0o077 if conf.get("spark.master", "").startswith("local") else INHERITED_UMASK
+            gateway = launch_gateway(conf, popen_kwargs={"stdout": writer, "stderr": writer, "umask": umask})
     except PySparkRuntimeError as error:
         said = output.last_words()[-LOG_TAIL_CHARACTERS:]
         advice = f"{INSTALL_JAVA} " if JAVA_MODULE in said else ""

@@ -4,13 +4,13 @@ Runs are looked up by tags before they are created, so a training that is run ag
 that is run twice, goes on with the runs that are there.
 """
 
-import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+import psutil
 from loguru import logger
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
@@ -236,7 +236,7 @@ def _origin() -> dict[str, str]:
     flow, deployed = str(flow_run.flow_name or "train"), deployment.name
     tags = {
         WRITER_TAG: temporary_name(),
-        "mlflow.user": getpass.getuser(),
+        "mlflow.user": psutil.Process().username(),
         "mlflow.source.name": f"{flow}/{deployed}" if deployed else f"flows/{flow}.py",
         "mlflow.source.type": "JOB" if deployed else "LOCAL",
         "mlflow.source.git.commit": get_git_commit(str(ROOT)),
