@@ -193,7 +193,6 @@ def test_no_request_goes_to_the_proxy_that_the_environment_names(trained, refusi
 
 def test_odd_characters_in_the_path_of_every_place_and_of_the_code_are_kept(training):
     workplace, _ = training
-    assert (workplace.checkout / "flows" / "__pycache__").is_dir()
     assert "/a blank, # 100% é" in str(workplace.folder)
     assert not [*workplace.folder.rglob("*%*"), *workplace.folder.parent.glob("*%2*")]
     assert {path.name for path in (workplace.folder / "tmp").iterdir()} <= {"dask-scratch-space"}
