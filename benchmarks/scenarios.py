@@ -28,8 +28,8 @@ class Stack(Protocol):
         """Return the process of a service."""
         ...
 
-    def jvms(self, service: str, word: str) -> "list[Process]":
-        """Return what a service started and whose command line has a word, once it is there."""
+    def processes(self, service: str, word: str = "") -> "list[Process]":
+        """Return the processes of a service whose command line has a word, once they are there."""
         ...
 
 
@@ -107,23 +107,30 @@ def kill(stack: Stack, run: "FlowRun", *targets: str) -> None:
 
 def kill_jvms(stack: Stack, _: "FlowRun", service: str, word: str) -> None:
     """Kill what a service started and whose command line has a word, a second after it is there."""
-    stack.jvms(service, word)
+    stack.processes(service, word)
     time.sleep(1.0)  # so that it is at work
-    for process in stack.jvms(service, word):
+    for process in stack.processes(service, word):
         process.kill()
 
 
 def suspend(stack: Stack, _: "FlowRun", service: str) -> None:
     """Stop a service for a while, so that it does not answer."""
-    process = stack.process(service)
-    process.suspend()
+    processes = _suspend(stack, service)
     time.sleep(AWAY_SECONDS)
-    process.resume()
+    for process in processes:
+        process.resume()
 
 
 def hang(stack: Stack, _: "FlowRun", service: str) -> None:
     """Stop a service for good: it runs on and does not answer, until the stack starts it again."""
-    stack.process(service).suspend()
+    _suspend(stack, service)
+
+
+def _suspend(stack: Stack, service: str) -> "list[Process]":
+    processes = stack.processes(service)  # MLflow answers in a process that its first one starts
+    for process in processes:
+        process.suspend()
+    return processes
 
 
 def signal_run(_: Stack, run: "FlowRun", number: signal.Signals = signal.SIGTERM) -> None:
@@ -158,7 +165,7 @@ SCENARIOS = {
         _on_stack("mlflow", "MLflow is killed", "open tracked run", ENDS, kill, "mlflow"),
         _on_stack("mlflow-away", "MLflow does not answer for 30 s", SCORE, ENDS, suspend, "mlflow"),
         _on_stack("minio-hangs", "MinIO hangs for good", DATASET, ENDS, hang, "minio"),
-        _on_stack("mlflow-hangs", "MLflow hangs for good", SCORE, ENDS, hang, "mlflow"),
+        _on_stack("mlflow-hangs", "MLflow hangs for good", "open tracked run", ENDS, hang, "mlflow"),
         _on_stack("prefect-server-hangs", "the Prefect server hangs for good", DATASET, ENDS, hang, "prefect-server"),
         _on_stack("sigterm", "the process of the run gets SIGTERM", FIT, CRASHES, signal_run),
         Scenario("disk-full", "the store's disk has 400k; the next run finds more room", FAILS),

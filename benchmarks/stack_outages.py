@@ -67,8 +67,8 @@ class OwnStack:
             raise Unavailable(f"{service} does not run")
         return process
 
-    def jvms(self, service: str, word: str) -> list[psutil.Process]:
-        """Return the processes that a service started and whose command line has a word, once there are some.
+    def processes(self, service: str, word: str = "") -> list[psutil.Process]:
+        """Return the processes of a service whose command line has a word, once there are some.
 
         Raises:
             Unavailable: If that takes too long.
