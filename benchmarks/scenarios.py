@@ -163,7 +163,7 @@ SCENARIOS = {
         _on_stack("run", "the process of the run is killed", FIT, CRASHES, kill, RUN),
         _on_stack("minio", "MinIO does not answer for 30 s", DATASET, ENDS, suspend, "minio"),
         _on_stack("mlflow", "MLflow is killed", "open tracked run", ENDS, kill, "mlflow"),
-        _on_stack("mlflow-away", "MLflow does not answer for 30 s", SCORE, ENDS, suspend, "mlflow"),
+        _on_stack("mlflow-away", "MLflow does not answer for 30 s", "open tracked run", ENDS, suspend, "mlflow"),
         _on_stack("minio-hangs", "MinIO hangs for good", DATASET, ENDS, hang, "minio"),
         _on_stack("mlflow-hangs", "MLflow hangs for good", "open tracked run", ENDS, hang, "mlflow"),
         _on_stack("prefect-server-hangs", "the Prefect server hangs for good", DATASET, ENDS, hang, "prefect-server"),

@@ -123,7 +123,8 @@ def rotate_logs(folder: Path) -> None:
     """Move what is in each log of over LOG_BYTES to NAME.log.1, what was there to NAME.log.2, and so on to KEPT_LOGS.
 
     Its service goes on writing to the file that it has open, which is copied and then emptied. What it writes between
-    the end of the copy and that, some microseconds, is lost. Without room for a copy the log stays as it is.
+    the end of the copy and that is lost: microseconds on an idle machine, longer on a busy one. Without room for a copy
+    the log stays as it is.
     """
     for log in (folder / "logs").glob("*.log"):
         with suppress(OSError, RecommenderError):
