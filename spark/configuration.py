@@ -16,6 +16,7 @@ from spark.options import SparkOptions, driver_memory, machine_bytes
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 MASTER_TIMEOUT_SECONDS = 10.0
+STACK_FLAG = "-Xss4m"  # Java 21 takes more stack than 17 to read the long lineage of ALS, and overflows the usual 1 MiB
 
 
 def configuration(options: SparkOptions, app_name: str, *, needs_s3: bool = False) -> SparkConf:
@@ -27,7 +28,7 @@ def configuration(options: SparkOptions, app_name: str, *, needs_s3: bool = Fals
     log_flag = f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}"
     settings = {
         "spark.driver.memory": driver_memory(options, machine_bytes()),
-        "spark.driver.extraJavaOptions": f"{log_flag} -XX:+UseParallelGC {compiler_flag(options)}".strip(),
+        "spark.driver.extraJavaOptions": f"{log_flag} -XX:+UseParallelGC {STACK_FLAG} {compiler_flag(options)}".strip(),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
@@ -52,7 +53,10 @@ def _executor_settings(options: SparkOptions) -> dict[str, str]:
         "spark.cores.max": options.spark_max_cores,
     }
     given = {name: str(value) for name, value in sizes.items() if value is not None}
-    own = {"spark.executorEnv.OPENBLAS_NUM_THREADS": "1", "spark.executor.extraJavaOptions": compiler_flag(options)}
+    own = {
+        "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
+        "spark.executor.extraJavaOptions": f"{STACK_FLAG} {compiler_flag(options)}".strip(),
+    }
     python = {"spark.pyspark.python": sys.executable} if options.is_on_this_machine else {}
     return given | own | python
 

@@ -66,6 +66,11 @@ def test_cluster_gets_all_its_cores_unless_told_otherwise_and_local_spark_no_exe
     assert not [name for name in local if name.startswith("spark.executor.")]
 
 
+def test_threads_of_driver_and_executors_have_stack_for_a_long_lineage():
+    settings = dict(configuration(SparkOptions(spark_master="spark://host:7077"), "stack").getAll())
+    assert [name for name in ("driver", "executor") if "-Xss4m" not in settings[f"spark.{name}.extraJavaOptions"]] == []
+
+
 @pytest.mark.parametrize(
     ("master", "library", "is_quick"),
     [
