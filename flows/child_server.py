@@ -27,6 +27,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from random import SystemRandom
 from typing import IO, NoReturn
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
@@ -34,6 +35,8 @@ from urllib.request import ProxyHandler, build_opener
 from schema.errors import InvalidInput, Unavailable
 
 LOOPBACK = "127.0.0.1"
+SERVER_PORTS = range(10_000, 32_768)  # below those that Linux gives to outgoing connections, and macOS too
+PORT_TRIES = 20
 BUILT_PROGRAMS = Path(__file__).parents[1] / ".setup" / "bin"
 # What a server may see of our environment; everything else, such as settings meant for another server, stays out.
 INHERITED = ("LD_LIBRARY_PATH", "PATH", "TMPDIR")
@@ -80,19 +83,28 @@ def require_program(name: str) -> Path:
 def free_port(wanted: int | None = None, host: str = LOOPBACK) -> int:
     """Return a port, of an address of this machine, that nothing listens on now: the one wanted, or any.
 
+    Any is one of `SERVER_PORTS`: a connection cannot take it before its server does.
+
     Raises:
-        InvalidInput: If the wanted port cannot be listened on.
+        InvalidInput: If the wanted port, or any, cannot be listened on.
     """
+    *others, last = [wanted] if wanted else SystemRandom().sample(SERVER_PORTS, PORT_TRIES)
+    for port in others:
+        with suppress(InvalidInput):
+            return _require_free(port, host)
+    return _require_free(last, host)
+
+
+def _require_free(port: int, host: str) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, wanted or 0))
+            probe.bind((host, port))
         except (OSError, OverflowError) as error:
             is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
             advice = "Stop what listens there, or choose another port" if is_taken else "Choose another port or address"
-            raise InvalidInput(f"port {wanted} of {host} cannot be listened on ({error}). {advice}.") from error
-        port: int = probe.getsockname()[1]
-        return port
+            raise InvalidInput(f"port {port} of {host} cannot be listened on ({error}). {advice}.") from error
+    return port
 
 
 def inherited(*more: str) -> dict[str, str]:

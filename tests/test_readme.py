@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.child_server import find_program
+from flows.child_server import find_program, free_port
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -108,9 +107,7 @@ def serving(target: str, folder: Path, ready: str | None = None) -> Iterator[int
 
     Where it says when it is ready, the port is yielded only after a line with these words.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     (folder / ".venv").symlink_to(sys.prefix)
     server = subprocess.Popen(
         [MAKE, "-f", str(ROOT / "Makefile"), target, f"PORT={port}", "SETUP=true"],

@@ -15,7 +15,17 @@ import psutil
 import pytest
 
 from flows import child_server
-from flows.child_server import Check, ChildServer, find_program, first_problem, free_port, require_program
+from flows.child_server import (
+    LOOPBACK,
+    PORT_TRIES,
+    SERVER_PORTS,
+    Check,
+    ChildServer,
+    find_program,
+    first_problem,
+    free_port,
+    require_program,
+)
 from schema.errors import InvalidInput, Unavailable
 
 # Starts a server as a user's program would, prints its process id, and then waits for the end.
@@ -242,6 +252,18 @@ def test_port_that_is_taken_is_refused_by_its_number(file_server):
         free_port(port)
     file_server.stop()
     assert free_port(port) == port
+
+
+def test_port_that_a_server_is_given_is_one_that_no_connection_gets(monkeypatch):
+    first_of_connections = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert SERVER_PORTS.stop <= first_of_connections
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        monkeypatch.setattr(
+            "flows.child_server.SERVER_PORTS", [taken.getsockname()[1]] * (PORT_TRIES - 1) + [free_port()]
+        )
+        ports = {free_port() for _ in range(5)}
+    assert len(ports) == 1
+    assert ports < set(SERVER_PORTS)
 
 
 def test_address_of_another_machine_is_not_said_to_be_taken():
