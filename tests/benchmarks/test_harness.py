@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 from servers import with_minio
 
 from benchmarks import evaluation, throughput
-from benchmarks.harness import FIELDS, Figures, describe_machine, rows_of, run_command, write_rows
+from benchmarks.harness import FIELDS, Figures, command_parser, describe_machine, rows_of, run_command, write_rows
 from benchmarks.measuring import Measurement, Spread, measure_in_child, peak_bytes, reset_peak
 from schema.errors import InvalidInput, Unavailable
 
@@ -139,7 +139,7 @@ def test_error_gives_its_message_and_an_exit_code(error, code, capsys):
     def fail(_: Namespace) -> int:
         raise error
 
-    assert (run_command(ArgumentParser(), fail, []), capsys.readouterr().err) == (code, "no\n")
+    assert (run_command(command_parser("one", "It fails."), fail, []), capsys.readouterr().err) == (code, "no\n")
 
 
 def test_rows_name_each_metric_with_its_cut_off_and_lack_no_field(tmp_path):

@@ -30,6 +30,10 @@ options = SparkOptions(spark_master="local[1]", spark_driver_memory="1g", spark_
 def pid(session):
     return session.sparkContext._jvm.java.lang.ProcessHandle.current().pid()
 """
+SAYS_ITS_STATUS = """
+with open_session(options, "status") as session:
+    print(open(f"/proc/{pid(session)}/status").read())
+"""
 FAIL_TWICE = """
 seen = []
 for scratch in {scratches}:
@@ -130,9 +134,8 @@ def test_jvm_that_dies_while_a_session_is_opened_is_followed_by_another(where):
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="only /proc tells the rights that a process gives its files")
-def test_files_of_the_jvm_are_for_their_owner_only(session):
-    status = Path(f"/proc/{session.sparkContext._gateway.proc.pid}/status").read_text()
-    assert re.search(r"^Umask:\s*0077$", status, flags=re.MULTILINE)
+def test_files_of_the_jvm_are_for_their_owner_only():
+    assert re.search(r"^Umask:\s*0077$", run(SAYS_ITS_STATUS).stdout, flags=re.MULTILINE)
 
 
 def test_scratch_uris_differ_and_lie_in_a_folder_that_spark_reaches(session):
