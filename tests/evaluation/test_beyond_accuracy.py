@@ -131,7 +131,7 @@ def naive_value(measure, lists, n_items):
 
 
 def naive_estimate(measure, lists, n_items):
-    """The jackknife by leaving out one user after the other and starting anew."""
+    """The jackknife by leaving out one user after the other and starting from nothing."""
     value, n = naive_value(measure, lists, n_items), len(lists)
     left = [naive_value(measure, lists[:user] + lists[user + 1 :], n_items) for user in range(n)]
     mean = sum(left) / n

@@ -1,4 +1,4 @@
-"""SIGTERM in the midst of a training: everything is closed, the exit code says so, and the next run goes on."""
+"""SIGTERM during a training: everything is closed, the exit code says so, and the next run goes on."""
 
 import signal
 import subprocess

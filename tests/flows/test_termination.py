@@ -11,7 +11,7 @@ from flows.termination import Terminated, raising_on_sigterm
 
 def test_sigterm_is_raised_and_the_handler_before_is_there_again():
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Terminated), raising_on_sigterm():  # noqa: PT012 - the signal comes in the midst of it
+    with pytest.raises(Terminated), raising_on_sigterm():  # noqa: PT012 - the signal comes during it
         os.kill(os.getpid(), signal.SIGTERM)
         threading.Event().wait(10)
     assert signal.getsignal(signal.SIGTERM) is before

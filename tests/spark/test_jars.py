@@ -29,7 +29,7 @@ class Mirror:
 
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
-    """A mirror on loopback that this process is told of, and a list of two jars."""
+    """Serve a mirror on loopback, which MAVEN_URL names, with a list of two jars."""
     served = Mirror(dict(CONTENTS))
 
     class Handler(BaseHTTPRequestHandler):
