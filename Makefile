@@ -9,6 +9,7 @@ PORT ?=
 SETUP := bash deployments/setup.sh
 BIN := JAVA_HOME="$(CURDIR)/.venv/java" .venv/bin
 SAMPLE := data/sample
+COMPILE := --quiet --universal --generate-hashes --python-version 3.11
 # As PRIVATE in flows/child_server.py: nothing asks anybody outside.
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -47,8 +48,9 @@ format: setup ## Sort imports and format the code
 	.venv/bin/ruff check --fix --select I
 	.venv/bin/ruff format
 
-lock: setup ## Pin requirements.in in requirements.txt again; ARGS="--upgrade" takes newer versions
-	.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 requirements.in -o requirements.txt $(ARGS)
+lock: setup ## Pin both requirements.in again, that of serving to the same versions; ARGS="--upgrade" takes newer ones
+	.venv/bin/uv pip compile $(COMPILE) requirements.in -o requirements.txt $(ARGS)
+	.venv/bin/uv pip compile $(COMPILE) -c requirements.txt serving/requirements.in -o serving/requirements.txt $(ARGS)
 
 ui: setup ## Serve the Prefect UI, on PORT (4200)
 	.venv/bin/prefect server start $(if $(PORT),--port $(PORT))

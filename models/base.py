@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,12 +141,38 @@ class Scorer(Protocol):
         ...
 
 
+class Histories(NamedTuple):
+    """What is known of people, whoever they are: the items of each, with ratings and times where there are any.
+
+    Attributes:
+        items: Row i has the items of person i, each once, ascending.
+        rating: float32, one for each of ``items.items``, NaN where there is none.
+        timestamp: int64 Unix seconds, one for each of ``items.items``, -1 where there is none.
+    """
+
+    items: ItemsByUser
+    rating: NDArray[np.float32]
+    timestamp: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, items: ItemsByUser) -> Self:
+        """Return histories of which only the items are known."""
+        n = len(items.items)
+        return cls(items, np.full(n, np.nan, dtype=np.float32), np.full(n, -1, dtype=np.int64))
+
+
 @runtime_checkable
 class HistoryRanker(Protocol):
-    """A fitted model that can also rank for people it was never trained on."""
+    """A fitted model that can also rank for people it was never trained on, from what they have (fold-in)."""
 
-    def rank_histories(self, histories: ItemsByUser, k: int) -> Ranked:
-        """Return the k best items that are not in each history, as `FittedModel.rank` does."""
+    def rank_histories(self, histories: Histories, hidden: ItemsByUser, k: int) -> Ranked:
+        """Return the k best items of each history, as `FittedModel.rank` does.
+
+        Args:
+            histories: What is known of each person.
+            hidden: Items that are left out; row i is of person i. What a person has is not left out by itself.
+            k: Length of each list, at least 1.
+        """
         ...
 
 
@@ -154,8 +180,21 @@ class HistoryRanker(Protocol):
 class Explainer(Protocol):
     """A fitted model that can tell which items of a history speak for an item."""
 
-    def explain(self, history: Indices, item: int) -> NDArray[np.float32]:
-        """Return how much each item of the history adds to the score of an item."""
+    def explain(self, history: Histories, items: Indices) -> NDArray[np.float32]:
+        """Return how much each item of one history adds to the scores of some items.
+
+        Returns:
+            Shape (n_items, n_history); a row sums to the score that `HistoryRanker.rank_histories` gives the item.
+        """
+        ...
+
+
+@runtime_checkable
+class Similar(Protocol):
+    """A fitted model that can tell how alike items are."""
+
+    def similarities(self, item: int, others: Indices) -> NDArray[np.float32]:
+        """Return how alike an item is to each of some others: 0 for nothing in common, larger for more."""
         ...
 
 
@@ -172,6 +211,7 @@ class ModelKind(ABC, Generic[Options]):
         ranks: Whether its scores order items, so that it can be chosen for ranking.
         is_impersonal: Whether it has lists for users of whom nothing is known.
         is_same_for_all: Whether everybody gets the same list, less what each has seen.
+        knows_histories_only: Whether it knows users by what they have alone, and has no vector of each.
         role: What it stands for where a metric is tried before it may choose a model.
         iterations: Name of the parameter that says how long it is trained; None for one that is not.
         shown: Parameters that tell its candidates from one another in a label.
@@ -187,6 +227,7 @@ class ModelKind(ABC, Generic[Options]):
     ranks: ClassVar[bool] = True
     is_impersonal: ClassVar[bool] = False
     is_same_for_all: ClassVar[bool] = False
+    knows_histories_only: ClassVar[bool] = False
     role: ClassVar[Role | None] = None
     iterations: ClassVar[str | None] = None
     shown: ClassVar[tuple[str, ...]] = ()
@@ -211,6 +252,6 @@ class ModelKind(ABC, Generic[Options]):
             ValueError: If a column that it needs is incomplete.
         """
 
-    def load(self, folder: Path) -> FittedModel:
-        """Return the model that was saved in a folder, memory-mapped."""
+    def load(self, folder: Path, parameters: Parameters) -> FittedModel:  # noqa: ARG002 - for kinds whose files do not say
+        """Return the model that was fitted with these parameters and saved in a folder, memory-mapped."""
         return self.fitted.load(folder)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.base import Interactions, ModelKind, Parameters, Ranked
+from models.base import Histories, Interactions, ModelKind, Parameters, Ranked
 from models.unseen import check_request
 from schema.arrays import Indices
 from schema.items_by_user import ItemsByUser
@@ -91,43 +91,44 @@ class ItemKnnModel:
             [[0, 2, 3, -1]]
         """
         check_request(users, seen, k, self.n_items)
-        return self.rank_histories(seen, k)
+        return self.rank_histories(Histories.of(seen), seen, k)
 
-    def rank_histories(self, histories: ItemsByUser, k: int) -> Ranked:
-        """Return the k items of highest score for each history, whoever it is of."""
+    def rank_histories(self, histories: Histories, hidden: ItemsByUser, k: int) -> Ranked:
+        """Return the k items of highest score for each history, whoever it is of, those hidden left out."""
         from scipy.sparse import csr_array
 
-        n_rows = len(histories.indptr) - 1
+        known_items = histories.items
+        n_rows = len(known_items.indptr) - 1
         items = np.full((n_rows, k), -1, dtype=np.int32)
         scores = np.full((n_rows, k), -np.inf, dtype=np.float32)
-        known, position = np.unique(histories.items, return_inverse=True)
-        seen, links = _seen_matrix(histories.indptr, position, len(known)), self._links_of(known)
+        known, position = np.unique(known_items.items, return_inverse=True)
+        seen, links = _seen_matrix(known_items.indptr, position, len(known)), self._links_of(known)
+        never = np.full(len(hidden.items), -np.inf)
+        masks = csr_array((never, hidden.items, hidden.indptr), (n_rows, self.n_items))
         for rows in _blocks(seen @ np.diff(links.indptr)):
-            sums = csr_array(seen[rows] @ links)
+            sums = csr_array(seen[rows] @ links + masks[rows])
             counts, keys = _take_strongest(_pack(sums.data.astype(np.float32), sums.indices), sums.indptr, k)
             is_scored = np.arange(k) < counts[:, None]
             items[rows][is_scored], scores[rows][is_scored] = _unpack(keys)
         for row in np.flatnonzero(items[:, -1] < 0):
-            hidden = histories.items[histories.indptr[row] : histories.indptr[row + 1]]
-            self._fill_up(items[row], scores[row], hidden)
+            self._fill_up(items[row], scores[row], hidden.items[hidden.indptr[row] : hidden.indptr[row + 1]])
         return items, scores
 
-    def explain(self, history: Indices, item: int) -> NDArray[np.float32]:
-        """Return the similarity of each item of a history to an item: what each adds to its score."""
-        similarities = np.zeros(len(history), dtype=np.float32)
-        for place, seen in enumerate(history):
-            near = slice(int(self.indptr[seen]), int(self.indptr[seen + 1]))
-            similarities[place] = self.similarities[near][self.neighbours[near] == item].sum()
-        return similarities
+    def explain(self, history: Histories, items: Indices) -> NDArray[np.float32]:
+        """Return the similarity of each item of a history to each of some items: what it adds to their scores."""
+        parts = np.zeros((len(items), len(history.items.items)), dtype=np.float32)
+        for place, known in enumerate(history.items.items):
+            near = slice(int(self.indptr[known]), int(self.indptr[known + 1]))
+            row, column = np.nonzero(items[:, None] == self.neighbours[near])
+            parts[row, place] = self.similarities[near][column]
+        return parts
 
     def _links_of(self, items: Indices) -> Links:
-        """Return the similarities of these items to all, one row each, and -inf of each to itself: it is seen."""
+        """Return the similarities of these items to all, one row each."""
         from scipy.sparse import csr_array
 
         shape = (self.n_items, self.n_items)
-        links = csr_array((self.similarities, self.neighbours, self.indptr), shape)[items].astype(np.float64)
-        themselves = np.full(len(items), -np.inf), items.astype(np.int32), np.arange(len(items) + 1)
-        return csr_array(links + csr_array(themselves, links.shape))
+        return csr_array((self.similarities, self.neighbours, self.indptr), shape)[items].astype(np.float64)
 
     def _fill_up(self, items: NDArray[np.int32], scores: NDArray[np.float32], seen: Indices) -> None:
         """Put the first items of no score, in place, where a row ends early."""
@@ -172,6 +173,7 @@ class ItemKnn(ModelKind[ItemKnnOptions]):
     options = ItemKnnOptions
     fitted = ItemKnnModel
     is_baseline = True
+    knows_histories_only = True
     folder = "similarities"
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> ItemKnnModel:

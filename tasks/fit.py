@@ -96,5 +96,5 @@ def candidate_of(model: Manifest) -> Candidate:
 
 def load_model(places: PlaceOptions, model: Manifest) -> FittedModel:
     """Return a fitted or published model, memory-mapped."""
-    kind = candidate_of(model).kind
-    return kind.load(local_file(places, model, kind.folder))
+    candidate = candidate_of(model)
+    return candidate.kind.load(local_file(places, model, candidate.kind.folder), candidate.parameters)

@@ -26,7 +26,7 @@ STAYS_OUT = {
     "models": {"prefect", "mlflow", "dask", "distributed", "pyspark"},
     "evaluation": {"prefect", "mlflow", "dask", "distributed", "pyspark"},
     "storage": {"prefect", "mlflow", "dask", "distributed", "pyspark", "pandas"},
-    "serving": {"pyspark"},
+    "serving": {"prefect", "mlflow", "dask", "distributed", "pyspark", "pandas", "torch", "pyarrow", "scipy"},
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from models.registry import ModelOptions, candidates
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("deployments", "evaluation", "flows", "reports", "reviews", "schema", "spark", "storage", "tasks")
+FOLDERS = ("deployments", "evaluation", "flows", "reports", "reviews", "schema", "serving", "spark", "storage", "tasks")
 NAMES = {one.model for one in candidates(ModelOptions(), has_ratings=True, has_timestamps=True)}
 OPEN_MODULES = {"models.base", "models.registry", "models.original"}
 IDENTIFIER = re.compile(

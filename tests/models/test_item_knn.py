@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from models import item_knn
-from models.base import Interactions
+from models.base import Histories, Interactions
 from models.item_knn import (
     INDPTR_FILE,
     NEIGHBOURS_FILE,
@@ -222,7 +222,7 @@ def test_the_parts_of_an_explanation_add_up_to_the_score(checkerboard):
     model = ItemKnn().fit(checkerboard, ItemKnnOptions().model_dump())
     history = checkerboard.item_idx[checkerboard.user_idx == 0]
     [[item]], [[score]] = model.rank(np.array([0]), as_items([history]), 1)
-    parts = model.explain(history, item)
+    [parts] = model.explain(Histories.of(as_items([history])), np.array([item]))
     assert parts.min() > 0
     assert parts.sum() == pytest.approx(score)
-    assert model.explain(np.array([1]), item).tolist() == [0]
+    assert model.explain(Histories.of(as_items([[1]])), np.array([item])).tolist() == [[0]]

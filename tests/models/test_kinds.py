@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.base import HistoryRanker, Scorer
+from models.base import Histories, HistoryRanker, Scorer
 from models.registry import ModelOptions, candidates
 from schema.items_by_user import ItemsByUser
 
@@ -74,7 +74,7 @@ def test_everybody_gets_one_order_where_the_kind_says_so(kind, fitted):
 
 def test_load_gives_back_what_save_wrote_as_little_endian_arrays(kind, fitted, seen, tmp_path):
     fitted.save(tmp_path / kind.folder)
-    loaded = kind.load(tmp_path / kind.folder)
+    loaded = kind.load(tmp_path / kind.folder, {})
     assert type(loaded) is type(fitted)
     assert (loaded.n_users, loaded.n_items) == (fitted.n_users, fitted.n_items)
     arrays = [value for value in vars(loaded).values() if isinstance(value, np.ndarray)]
@@ -93,7 +93,7 @@ def test_a_file_that_is_missing_is_named(kind, fitted, tmp_path):
     [path, *_] = sorted(tmp_path.iterdir())
     path.unlink()
     with pytest.raises(FileNotFoundError, match=path.name):
-        kind.load(tmp_path)
+        kind.load(tmp_path, {})
 
 
 def test_rank_of_no_users_is_empty(fitted):
@@ -113,5 +113,7 @@ def test_rank_refuses_what_does_not_fit(fitted, indptr, items, k, message):
 def test_histories_are_ranked_like_those_of_users_where_the_model_can(fitted, seen):
     if not isinstance(fitted, HistoryRanker):
         pytest.skip("it ranks no histories")
-    for one, other in zip(fitted.rank_histories(seen, 5), fitted.rank(np.arange(fitted.n_users), seen, 5), strict=True):
+    for one, other in zip(
+        fitted.rank_histories(Histories.of(seen), seen, 5), fitted.rank(np.arange(fitted.n_users), seen, 5), strict=True
+    ):
         np.testing.assert_array_equal(one, other)

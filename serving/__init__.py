@@ -1,0 +1,1 @@
+"""The API and its page: answers from the store's champion, without Spark, Prefect, Dask or MLflow."""
