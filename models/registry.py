@@ -127,6 +127,18 @@ def candidates(options: "ModelOptions", *, has_ratings: bool, has_timestamps: bo
     return tuple(found)
 
 
+def impersonal_kinds(*, has_timestamps: bool) -> tuple[Kind, ...]:
+    """Return the kinds with one list for users of whom nothing is known, fitted without ratings and engines, in order.
+
+    Example:
+        >>> [kind.name for kind in impersonal_kinds(has_timestamps=True)]
+        ['popularity', 'recent-popularity']
+    """
+    at_hand: frozenset[Need] = frozenset({"timestamps"} if has_timestamps else ())
+    kinds = (kind for kind in _kinds.values() if kind.is_impersonal and kind.is_same_for_all)
+    return tuple(kind for kind in kinds if kind.needs <= at_hand)
+
+
 def yardsticks() -> tuple[Candidate, ...]:
     """Return the candidates with a role, which a metric is tried with before it may choose a model."""
     return tuple(

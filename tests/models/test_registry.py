@@ -6,7 +6,16 @@ from pydantic import create_model
 
 from models.als import AlsOptions
 from models.popularity import Popularity
-from models.registry import Candidate, ModelOptions, candidates, learning_curve, option_groups, register, yardsticks
+from models.registry import (
+    Candidate,
+    ModelOptions,
+    candidates,
+    impersonal_kinds,
+    learning_curve,
+    option_groups,
+    register,
+    yardsticks,
+)
 from schema.errors import InvalidInput
 
 
@@ -44,6 +53,14 @@ def test_a_grid_that_the_data_do_not_allow_is_refused():
 def test_yardsticks_are_chance_and_popularity():
     assert [one.kind.role for one in yardsticks()] == ["chance", "popular"]
     assert all(one in tried() for one in yardsticks())
+
+
+@pytest.mark.parametrize(
+    ("has_timestamps", "names"), [(True, ["popularity", "recent-popularity"]), (False, ["popularity"])]
+)
+def test_kinds_for_users_of_whom_nothing_is_known_need_no_more_than_the_data_have(has_timestamps, names):
+    found = impersonal_kinds(has_timestamps=has_timestamps)
+    assert [kind.name for kind in found] == names
 
 
 def test_options_of_kinds_are_fields_of_one_model_without_a_name_twice():
