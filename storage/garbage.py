@@ -80,7 +80,7 @@ def collect_garbage(
     kept = _named_by_artifacts(store) | _named_by_pointer(store)
     for place, infos in groupby(store.list(""), lambda info: _folder_of(info.key)):
         if isinstance(place, str):
-            if place != layout.CHAMPION:
+            if place not in (layout.CHAMPION, *layout.KEPT):
                 garbage.left_alone[place] = "it belongs to no kind of artifact"
         else:
             _judge_folder(store, place, list(infos), garbage, kept, remove=remove)

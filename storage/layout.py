@@ -18,6 +18,7 @@ EVALUATIONS: Final = "evaluations"
 RECOMMENDATIONS: Final = "recommendations"
 PROMOTIONS: Final = "promotions"
 REPORTS: Final = "reports"
+BUNDLES: Final = "bundles"
 KINDS: Final = (
     RAW,
     REVIEWS_KIND,
@@ -31,6 +32,7 @@ KINDS: Final = (
     RECOMMENDATIONS,
     PROMOTIONS,
     REPORTS,
+    BUNDLES,
 )
 
 # Which kind of artifact each role among a manifest's inputs names.
@@ -51,9 +53,14 @@ INPUT_KINDS: Final[Mapping[str, str]] = {
     "challenger": MODELS,
     "champion": MODELS,
     "evaluation": EVALUATIONS,
+    "recommendations": RECOMMENDATIONS,
 }
 
 CHAMPION: Final = "champion.json"
+SCENARIOS: Final = "scenarios"
+EVENTS: Final = "events"
+KEPT: Final = (SCENARIOS, EVENTS)
+"""Folders of objects that no manifest names and that are no garbage."""
 MANIFEST: Final = "manifest.json"
 
 REVIEWS: Final = "reviews.parquet"
@@ -131,6 +138,31 @@ def place_of(key: str) -> Place | None:
     kind, _, rest = key.partition("/")
     artifact_id, _, path = rest.partition("/")
     return Place(kind, artifact_id, path) if kind in KINDS and path else None
+
+
+def bundle_prefix(model_id: str) -> str:
+    """Return the beginning of the keys of all bundles of a model, and of no other's.
+
+    Example:
+        >>> bundle_prefix("1f3a")
+        'bundles/1f3a-'
+    """
+    return f"{artifact_prefix(BUNDLES, model_id)}-"
+
+
+def scenario_key(name: str) -> str:
+    """Return the key of a scenario of the API.
+
+    Raises:
+        InvalidKey: If the name is not one segment of a key.
+
+    Example:
+        >>> scenario_key("home")
+        'scenarios/home.json'
+    """
+    if "/" in name:
+        raise InvalidKey(f"scenario {name[:80]!r} contains '/'; expected a name such as 'home'.")
+    return check_key(f"{SCENARIOS}/{name}.json")
 
 
 def file_set_path(set_digest: str, name: str) -> str:

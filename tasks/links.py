@@ -19,10 +19,10 @@ CHAMPION = "champion"
 COPY = "No web page may lead there: copy the address of the report into the browser."
 KINDS = {
     **layout.INPUT_KINDS,
+    "bundle": layout.BUNDLES,
     "evaluation": layout.EVALUATIONS,
     "previous": layout.MODELS,
     "promotion": layout.PROMOTIONS,
-    "recommendations": layout.RECOMMENDATIONS,
     "report": layout.REPORTS,
 }
 
