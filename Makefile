@@ -17,7 +17,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT := false
 export PREFECT_SERVER_UI_V2_ENABLED := false
 
-.PHONY: help setup demo train services test lint format lock ui mlflow minio up status down deploy bench clean distclean
+.PHONY: help setup demo train services test lint format lock audit ui mlflow minio up status down deploy bench clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -32,7 +32,7 @@ demo: setup ## Make sample data, then train, evaluate, publish and recommend on 
 train: setup ## Train on the Electronics reviews, which are downloaded once; flags go in ARGS="…"
 	$(BIN)/python flows/train.py $(ARGS)
 
-services: ## Build MinIO, versitygw and toxiproxy, which tests talk to, with Go; about 5 minutes the first time
+services: ## Build MinIO, versitygw, toxiproxy and vegeta, for tests and benchmarks, with Go; about 5 minutes the first time
 	@$(SETUP) --services
 
 test: ## Run all tests, on all cores; narrow them with ARGS="tests/storage -k local", see one at a time with ARGS="-n 0"
@@ -51,6 +51,9 @@ format: setup ## Sort imports and format the code
 lock: setup ## Pin both requirements.in again, that of serving to the same versions; ARGS="--upgrade" takes newer ones
 	.venv/bin/uv pip compile $(COMPILE) requirements.in -o requirements.txt $(ARGS)
 	.venv/bin/uv pip compile $(COMPILE) -c requirements.txt serving/requirements.in -o serving/requirements.txt $(ARGS)
+
+audit: setup ## Look for known vulnerabilities in both locks; fails if some packages could not be looked up, and says so
+	@$(BIN)/python -m deployments.audit $(ARGS)
 
 ui: setup ## Serve the Prefect UI, on PORT (4200)
 	.venv/bin/prefect server start $(if $(PORT),--port $(PORT))

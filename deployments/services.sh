@@ -35,13 +35,13 @@ is_built_from() {
 # build_service PROGRAM MINUTES PACKAGE DIGEST: moves the program into place whole, and then its stamp.
 build_service() {
     local program=$1 package=$3 started=$SECONDS scratch="$root/.setup/go" bin="$root/.setup/bin"
-    local built=${package##*/}
+    local built
     say "building $program with Go, which takes about $2 min the first time"
     rm -rf "$scratch"
     mkdir -p "$scratch" "$bin"
     if { go_install "$scratch" "$package" || go_install "$scratch" "$package"; } &&
-        is_built_from "$scratch/${built%@*}" "$4" &&
-        mv -f "$scratch/${built%@*}" "$bin/$program" && echo "$package" >"$bin/.$program"; then
+        built=$(compgen -G "$scratch/*") && is_built_from "$built" "$4" &&
+        mv -f "$built" "$bin/$program" && echo "$package" >"$bin/.$program"; then
         say "$program is in .setup/bin, built in $((SECONDS - started)) s"
     else
         say "could not build $program, so the tests that need it are skipped: $(tail -n 1 "$go_log") (all of it: .setup/go.log)"

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -68,6 +68,34 @@ def not_locked(wanted: list[Requirement], pins: dict[str, tuple[str, int]]) -> l
     ]
 
 
+def imports_at_start(path: Path) -> Iterator[str]:
+    """Yield the dotted names that a module imports when it is imported, those for the type checker left out."""
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def reached_modules(paths: Iterable[Path]) -> set[Path]:
+    """Return modules of the project, and all others of it that are imported with them."""
+    reached: set[Path] = set()
+    to_do = list(paths)
+    while to_do:
+        path = to_do.pop()
+        if path not in reached:
+            reached.add(path)
+            named = {ROOT / Path(*name.split(".")) for name in imports_at_start(path)}
+            files = {one.with_suffix(".py") for name in named for one in (name, name.parent)}
+            to_do += [file for file in files if file.exists() and file.parent != ROOT]
+    return reached
+
+
+def names_of(module: str, providers: Mapping[str, list[str]]) -> set[str]:
+    """Return the packages that a module may come from; none for one of Python's or of ours."""
+    return {canonicalize_name(name) for name in providers.get(module.split(".")[0], []) if name != "amazon-recommender"}
+
+
 def outside_imports() -> Iterator[tuple[Path, str]]:
     """Yield each import, by our modules, of a package that is neither ours nor Python's."""
     beside_tests = {path.stem for path in (ROOT / "tests").rglob("*.py")}
@@ -120,9 +148,10 @@ def test_bench_lists_every_benchmark_with_its_purpose():
     assert re.findall(r"^  (\w+) +\S{2,}", shown.stdout, flags=re.MULTILINE) == names
 
 
-def test_every_package_of_the_lock_has_a_digest():
-    pins = locked(read("requirements.txt"))
-    assert len(pins) > 100
+@pytest.mark.parametrize(("lock", "least"), [("requirements.txt", 100), ("serving/requirements.txt", 20)])
+def test_every_package_of_the_lock_has_a_digest(lock, least):
+    pins = locked(read(lock))
+    assert len(pins) > least
     assert [name for name, (_, digests) in pins.items() if digests == 0] == []
 
 
@@ -130,6 +159,20 @@ def test_lock_fulfils_what_is_asked_for_and_what_builds_the_project():
     build = tomllib.loads(read("pyproject.toml"))["build-system"]["requires"]
     wanted = [*requirements(read("requirements.in")), *map(Requirement, build)]
     assert not_locked(wanted, locked(read("requirements.txt"))) == []
+
+
+def test_lock_of_the_api_is_a_part_of_the_lock_and_fulfils_what_the_api_asks_for():
+    pins = locked(read("serving/requirements.txt"))
+    assert pins.items() <= locked(read("requirements.txt")).items()
+    assert not_locked(requirements(read("serving/requirements.in")), pins) == []
+
+
+def test_the_api_asks_for_what_it_reaches():
+    reached = reached_modules((ROOT / "serving").rglob("*.py"))
+    providers = packages_distributions()
+    imported = [names_of(name, providers) for path in reached for name in imports_at_start(path)]
+    asked = {canonicalize_name(one.name) for one in requirements(read("serving/requirements.in"))}
+    assert [names for names in imported if names and not names & asked] == []
 
 
 def test_a_requirement_that_the_lock_misses_is_found():

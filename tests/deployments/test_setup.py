@@ -13,11 +13,11 @@ ROOT = Path(__file__).parents[2]
 BASH = shutil.which("bash") or "/bin/bash"
 BASICS = ("cat", "chmod", "dirname", "env", "grep", "id", "mkdir", "mv", "rm", "sed", "sha256sum", "tail")
 DEPENDS_ON = ("requirements.txt", "downloads.txt", "pyproject.toml", "deployments/setup.sh")
-SERVICES = ["minio", "versitygw", "toxiproxy-server"]
+SERVICES = ["minio", "versitygw", "toxiproxy-server", "vegeta"]
 # What Go makes of a package, under the name that Go gives it: a program that is told by its content.
 BUILDS = """
     program=${2##*/}; program=${program%@*}
-    case $program in server) name=toxiproxy-server ;; *) name=$program ;; esac
+    case $program in server) name=toxiproxy-server ;; v12) name=vegeta program=vegeta ;; *) name=$program ;; esac
     echo "$name built" > "$GOBIN/$program"; chmod +x "$GOBIN/$program"
 """
 
@@ -283,13 +283,13 @@ def test_services_are_built_once_from_fixed_versions_each_under_its_name(machine
     done = machine.run(f"main {arguments}")
     assert done.returncode == 0, done.stderr
     assert built(machine) == {name: f"{name} built\n" for name in SERVICES}
-    assert [package.partition("@v")[2][:1].isdigit() for package in asked(machine)] == [True] * 3
+    assert [package.partition("@v")[2][:1].isdigit() for package in asked(machine)] == [True] * len(SERVICES)
     assert re.findall(r"building (\S+) with Go, which takes about \d min", done.stderr) == SERVICES
     assert re.findall(r"(\S+) is in .setup/bin, built in \d+ s", done.stderr) == SERVICES
 
     again = machine.run(f"main {arguments}")
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
-    assert len(asked(machine)) == 3
+    assert len(asked(machine)) == len(SERVICES)
 
 
 def test_services_are_built_only_when_asked_for(machine):
@@ -302,7 +302,7 @@ def test_a_service_on_path_is_not_built(machine):
     ready_for_services(machine)
     machine.stub("minio", "")
     assert machine.run("main --services").returncode == 0
-    assert sorted(built(machine)) == ["toxiproxy-server", "versitygw"]
+    assert sorted(built(machine)) == ["toxiproxy-server", "vegeta", "versitygw"]
 
 
 def test_a_service_whose_fixed_version_changes_is_built_again(machine):
@@ -312,8 +312,8 @@ def test_a_service_whose_fixed_version_changes_is_built_again(machine):
     downloads.write_text(downloads.read_text("utf-8").replace("cmd/versitygw@v", "cmd/versitygw@v9."), "utf-8")
     mark_done(machine)
     assert machine.run("main --services").returncode == 0
-    assert "@v9." in asked(machine)[3]
-    assert len(asked(machine)) == 4
+    assert "@v9." in asked(machine)[4]
+    assert len(asked(machine)) == 5
 
 
 @pytest.mark.parametrize(
@@ -338,11 +338,13 @@ def test_without_go_one_line_says_which_tests_are_skipped_and_what_to_type(machi
     machine.stub("versitygw", "")
     done = machine.run("main --services")
     assert done.returncode == 0
-    assert_one_line(done.stderr, "no Go 1.24", "tests that need minio, toxiproxy-server are skipped", "make services")
+    assert_one_line(
+        done.stderr, "no Go 1.24", "tests that need minio, toxiproxy-server, vegeta are skipped", "make services"
+    )
 
     add_go(machine, "go1.26.0", install=BUILDS)
     assert machine.run("main --services").returncode == 0
-    assert sorted(built(machine)) == ["minio", "toxiproxy-server"]
+    assert sorted(built(machine)) == ["minio", "toxiproxy-server", "vegeta"]
 
 
 def test_a_failed_build_is_one_more_line_and_leaves_nothing_in_place(machine):
@@ -357,7 +359,7 @@ def test_a_failed_build_is_one_more_line_and_leaves_nothing_in_place(machine):
         "setup: could not build minio, so the tests that need it are skipped: no route (all of it: .setup/go.log)"
     ]
     assert (machine.checkout / ".setup" / "go.log").read_text("utf-8") == "first\nno route\n" * 2
-    assert sorted(built(machine)) == ["toxiproxy-server", "versitygw"]
+    assert sorted(built(machine)) == ["toxiproxy-server", "vegeta", "versitygw"]
     assert not (machine.checkout / ".setup" / "go").exists()
 
     add_go(machine, "go1.26.0", install=BUILDS)
@@ -369,7 +371,7 @@ def test_a_build_that_leaves_no_program_counts_as_failed(machine):
     ready_for_services(machine)
     add_go(machine, "go1.26.0", install="echo nothing to do")
     done = machine.run("main --services")
-    assert done.stderr.count("could not build") == 3
+    assert done.stderr.count("could not build") == len(SERVICES)
     assert built(machine) == {}
 
 
@@ -386,7 +388,7 @@ def test_a_program_that_is_built_from_something_else_is_not_kept(machine):
     go = (machine.programs / "go").read_text("utf-8")
     (machine.programs / "go").write_text(go.replace('grep "^go" downloads.txt', "echo h1:other="), "utf-8")
     done = machine.run("main --services")
-    assert done.stderr.count("is not built from a module with the digest h1:") == 3
+    assert done.stderr.count("is not built from a module with the digest h1:") == len(SERVICES)
     assert built(machine) == {}
 
 
