@@ -59,7 +59,8 @@ INPUT_KINDS: Final[Mapping[str, str]] = {
 CHAMPION: Final = "champion.json"
 SCENARIOS: Final = "scenarios"
 EVENTS: Final = "events"
-KEPT: Final = (SCENARIOS, EVENTS)
+IMPRESSIONS: Final = "impressions"
+KEPT: Final = (SCENARIOS, EVENTS, IMPRESSIONS)
 """Folders of objects that no manifest names and that are no garbage."""
 MANIFEST: Final = "manifest.json"
 
@@ -183,6 +184,16 @@ def logical_name(path: str) -> str:
         ('train.parquet', 'train.parquet')
     """
     return _FILE_SET.sub("", path)
+
+
+def batch_key(stream: str, server_id: str, number: int, digest: str) -> str:
+    """Return the key of a batch that a server shipped: gzipped JSON lines.
+
+    Example:
+        >>> batch_key("events", "07c1a1f3a2b4c5d6", 12, "0123456789abcdef")
+        'events/07c1a1f3a2b4c5d6/000000012-0123456789abcdef.jsonl.gz'
+    """
+    return check_key(f"{stream}/{server_id}/{number:09d}-{digest}.jsonl.gz")
 
 
 def check_key(key: str) -> str:
