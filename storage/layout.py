@@ -82,6 +82,7 @@ REPORT: Final = "report.html"
 DECISION: Final = "decision.json"
 K_CORE: Final = "k_core.json"
 LISTS: Final = "lists"
+SERVED: Final = "served"
 USERS: Final = "users.parquet"
 RANKED: Final = "ranked.npy"
 

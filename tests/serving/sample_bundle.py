@@ -191,8 +191,8 @@ def publish_model(store: Store, model_id: str, one: Candidate, fitted: FittedMod
 def publish_bundle(store: Store, bundle: Bundle, salt: str = "") -> Manifest:
     """Publish a bundle of a model under an id that depends on what is in it."""
     with tempfile.TemporaryDirectory() as name:
-        bundle.save(Path(name))
-        content = b"".join(path.read_bytes() for path in sorted(Path(name).iterdir()))
+        bundle.save(Path(name) / layout.SERVED)
+        content = b"".join(path.read_bytes() for path in sorted(Path(name).glob("*/*")))
         model_id = str(bundle.about["model_id"])
         return artifacts.publish(
             store,
