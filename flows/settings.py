@@ -45,6 +45,8 @@ from tasks.options import (
 
 Group = TypeVar("Group", bound=BaseModel)
 
+API_PREFIX = "api_"  # of the settings of the API, which reads the same .env
+
 
 def _enough_to_start(memory: str) -> str:
     if memory_bytes(memory) < GIB // 2:
@@ -169,13 +171,18 @@ def read_variables(*, is_strict: bool = True) -> dict[str, str]:
         InvalidSettings: If it is strict and a name in ``.env`` is unknown.
     """
     with explaining(Settings):
-        return _variables("forbid" if is_strict else "ignore")().model_dump(exclude_none=True)
+        found = _variables()()
+    unknown = sorted(name.upper() for name in found.model_extra or () if not name.lower().startswith(API_PREFIX))
+    if unknown and is_strict:
+        advice = "unknown setting; 'python flows/train.py --help' lists those that there are"
+        raise InvalidSettings("\n".join(f"{name}: {advice}" for name in unknown))
+    return {name: value for name, value in found if value is not None and name in variables()}
 
 
 @cache
-def _variables(extra: Any) -> type[BaseSettings]:
+def _variables() -> type[BaseSettings]:
     config = SettingsConfigDict(
-        extra=extra, env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, hide_input_in_errors=True
+        extra="allow", env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, hide_input_in_errors=True
     )
     base = type("_Variables", (BaseSettings,), {"model_config": config})
     fields: dict[str, Any] = dict.fromkeys(variables(), (str | None, None))
@@ -265,9 +272,6 @@ def explaining(kind: type[BaseModel]) -> Iterator[None]:
 def _explain(problem: ErrorDetails, kind: type[BaseModel]) -> str:
     """Return what does not fit in one line: the flag, what was expected and what was found."""
     message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        name = str(problem["loc"][-1]).upper()
-        return f"{name}: unknown setting; 'python flows/train.py --help' lists those that there are"
     fields = flat_fields(kind)
     name = next((str(part) for part in reversed(problem["loc"]) if part in fields), "")
     if not name:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from flows import evaluate, ingest, promote, recommend, sample, store, train
 from flows.settings import Environment, Settings, flat_fields, groups_in, own_fields, read, variables
 from schema.errors import InvalidSettings
+from serving.options import ServingOptions
 from tasks.options import ModelChoice, PromotionOptions, RecommendOptions
 
 ROOT = Path(__file__).parents[2]
@@ -225,7 +226,7 @@ def test_json_record_is_written_whole_and_nothing_beside_it(tmp_path):
 def test_env_example_lists_every_variable_and_no_other():
     text = (ROOT / ".env.example").read_text()
     named = re.findall(r"^#?([A-Z0-9_]+)=", text, re.MULTILINE)
-    assert sorted(named) == sorted(name.upper() for name in variables())
+    assert sorted(named) == sorted(name.upper() for name in variables() | set(ServingOptions.model_fields))
 
 
 @pytest.mark.parametrize(

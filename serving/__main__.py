@@ -1,0 +1,11 @@
+"""Serve the API and its page: ``python -m serving``; make an API key: ``python -m serving key NAME``."""
+
+import os
+import sys
+
+if __name__ == "__main__":
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # read when numpy is loaded: workers share the cores
+    from serving.command import main
+
+    sys.exit(main())

@@ -1,0 +1,347 @@
+"""The service behind the routes and the page: answers as the API sends them, and what is noted of them."""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from loguru import logger
+
+from schema.arms import CHALLENGER, CHAMPION, Arm, arm_of
+from schema.errors import RecommenderError, Unavailable
+from schema.events import Event, Impression
+from serving.answers import Asked, BasketQuery, BatchQuery, Problem, RankQuery
+from serving.catalogue import NOTHING, Catalogue, known_parts
+from serving.events import Journal
+from serving.following import Follower
+from serving.loading import Served
+from serving.options import ServingOptions
+from serving.recommending import (
+    Person,
+    Recommendations,
+    as_items,
+    basket_of,
+    known_or_new,
+    rank_candidates,
+    recommend,
+)
+from serving.rules import Items, Scenario, Scores
+from serving.scenarios import Named, Scenarios
+from storage.protocol import Store
+
+RETRY_SECONDS = 5
+RANKED = Named("rank", "0", Scenarios().current["home"].scenario)
+
+Json = dict[str, Any]
+
+
+class Service:
+    """All that answers need: the models that are served, the scenarios and the journal.
+
+    Attributes:
+        followers: What is served, by arm; without a challenger the champion alone.
+        journal: Events and impressions; None where none are taken.
+        scenarios: Those that there are.
+        count_way: Told the way and the arm of each answer with recommendations.
+    """
+
+    def __init__(
+        self,
+        options: ServingOptions,
+        followers: Mapping[Arm, Follower],
+        journal: Journal | None = None,
+        count_way: Callable[[str, str], None] = lambda *_: None,
+    ) -> None:
+        self.options, self.followers, self.journal, self.count_way = options, followers, journal, count_way
+        self.scenarios = Scenarios()
+        self.store: Store | None = None
+        self.store_problem: str | None = None
+        self._catalogues: dict[int, Catalogue] = {}
+
+    def refresh(self) -> None:
+        """Read scenarios that changed; the first time that the store answers, begin to ship the journal.
+
+        A store that does not answer is logged once, and tried again at the next call.
+        """
+        try:
+            if self.store is None:
+                self.store = self.options.open_store()
+                if self.journal:
+                    self.journal.keep_shipping(self.store, self.options.api_ship_seconds)
+            self.scenarios.refresh(self.store)
+            self.store_problem = None
+        except RecommenderError as error:
+            if self.store_problem is None:
+                logger.warning("Could not look for scenarios, and keep those that there are: {}", error)
+            self.store_problem = str(error)
+
+    def catalogue(self, arm: Arm = CHAMPION) -> Catalogue:
+        """Return what is served in an arm.
+
+        Raises:
+            Problem: 503 if no model is ready.
+        """
+        follower = self.followers.get(arm)
+        if follower is None:
+            raise Problem(404, "No such arm", "there is no challenger; set API_CHALLENGER to the id of a model.")
+        if follower.current is None:
+            raise Problem(
+                503,
+                "No model is ready",
+                follower.problem or "the model is being loaded; try again in a few seconds.",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            )
+        return self.catalogue_of(follower.current)
+
+    def catalogue_of(self, served: Served) -> Catalogue:
+        """Return the catalogue of what is served; made once, and dropped when something else is served."""
+        found = self._catalogues.get(id(served))
+        if found is None or found.served is not served:
+            current = [follower.current for follower in self.followers.values()]
+            kept = {key: one for key, one in self._catalogues.items() if one.served in current}
+            found = Catalogue(served)
+            self._catalogues = {**kept, id(served): found}
+        return found
+
+    def draw(self, user_id: str | None, wanted: Arm | None) -> tuple[Arm, bool]:
+        """Return the arm of a user, and whether it was asked for instead of drawn."""
+        if wanted is not None:
+            return wanted, True
+        if user_id is None or self.options.experiment is None:
+            return CHAMPION, False
+        arm = arm_of(self.options.experiment, user_id, self.options.api_challenger_share)
+        follower = self.followers.get(arm)
+        is_ready = follower is not None and follower.current is not None
+        return (arm, False) if is_ready else (CHAMPION, True)
+
+    def recommend_user(self, user_id: str, asked: Asked) -> Json:
+        """Return recommendations for a user, known or new.
+
+        Raises:
+            Problem: 404 for an unknown scenario or arm, 503 if no model is ready.
+        """
+        named = self.scenarios[asked.scenario]
+        arm, is_forced = self.draw(user_id, asked.arm)
+        catalogue = self.catalogue(arm)
+        person = known_or_new(catalogue, user_id, self._events(user_id))
+        found = recommend(catalogue, person, named, asked)
+        return self._answer(catalogue, person, found, named, arm, is_forced)
+
+    def recommend_basket(self, query: BasketQuery) -> Json:
+        """Return recommendations for a basket."""
+        named = self.scenarios[query.scenario]
+        arm, is_forced = self.draw(query.user_id, query.arm)
+        catalogue = self.catalogue(arm)
+        person = basket_of(catalogue, query.items, query.user_id)
+        found = recommend(catalogue, person, named, query)
+        return self._answer(catalogue, person, found, named, arm, is_forced)
+
+    def recommend_batch(self, query: BatchQuery) -> Json:
+        """Return recommendations for several users."""
+        return {"answers": [self.recommend_user(user_id, query) for user_id in query.user_ids]}
+
+    def rank(self, query: RankQuery) -> Json:
+        """Return candidates in order for a user, or for a basket."""
+        arm, is_forced = self.draw(query.user_id, query.arm)
+        catalogue = self.catalogue(arm)
+        person = self._person(catalogue, query)
+        found = rank_candidates(catalogue, person, query.candidates, explain=query.explain)
+        return self._answer(catalogue, person, found, RANKED, arm, is_forced)
+
+    def _person(self, catalogue: Catalogue, query: RankQuery) -> Person:
+        if query.user_id is None or query.items:
+            return basket_of(catalogue, query.items, query.user_id)
+        return known_or_new(catalogue, query.user_id, self._events(query.user_id))
+
+    def _events(self, user_id: str) -> Sequence[Event]:
+        return self.journal.of_user(user_id) if self.journal else ()
+
+    def _answer(
+        self, catalogue: Catalogue, person: Person, found: Recommendations, named: Named, arm: Arm, is_forced: bool
+    ) -> Json:
+        items = as_items(catalogue, person, found)
+        answer: Json = {
+            "recommendation_id": uuid.uuid4().hex,
+            "model_id": catalogue.served.model_id,
+            "bundle_id": catalogue.served.bundle_id,
+            "way": found.way,
+            "arm": arm,
+            "scenario": {"name": named.name, "version": named.version},
+            "items": items,
+        }
+        if person.user_id is not None:
+            answer["user_id"] = person.user_id
+        if found.notes:
+            answer["notes"] = found.notes
+        self.count_way(found.way, arm)
+        if self.journal:
+            self._note(self.journal, answer, is_forced)
+        return answer
+
+    def _note(self, journal: Journal, answer: Json, is_forced: bool) -> None:
+        experiment = self.options.experiment
+        impression = Impression.model_construct(
+            recommendation_id=answer["recommendation_id"],
+            user_id=answer.get("user_id"),
+            item_ids=tuple(item["item_id"] for item in answer["items"]),
+            model_id=answer["model_id"],
+            scenario=answer["scenario"]["name"],
+            way=answer["way"],
+            arm=answer["arm"] if experiment else None,
+            experiment=experiment,
+            share=self.options.api_challenger_share if experiment else None,
+            is_forced=is_forced,
+            timestamp=int(time.time()),
+        )
+        journal.note(impression)
+
+    def user(self, user_id: str) -> Json:
+        """Return what a user has, the newest first.
+
+        Raises:
+            Problem: 404 for somebody of whom nothing is known.
+        """
+        catalogue = self.catalogue()
+        person = known_or_new(catalogue, user_id, self._events(user_id))
+        history = person.history
+        if person.user is None and history is NOTHING:
+            raise Problem(404, "No such user", f"nothing is known of user {user_id[:60]!r}; find one with ?prefix=.")
+        owned = [
+            {
+                **catalogue.detail(item),
+                **({"rating": rating} if rating == rating else {}),
+                **({"timestamp": timestamp} if timestamp >= 0 else {}),
+            }
+            for item, (rating, timestamp) in sorted(known_parts(history), key=lambda one: (-one[1][1], one[0]))
+        ]
+        return {"user_id": user_id, "n_items": len(owned), "history": owned}
+
+    def find_users(self, prefix: str, most: int) -> Json:
+        """Return users whose ids begin with a text, by their ids."""
+        user_ids = self.catalogue().bundle.user_ids
+        return {"user_ids": [user_ids[place] for place in user_ids.starting_with(prefix, most)]}
+
+    def item(self, item_id: str) -> Json:
+        """Return what is known of an item.
+
+        Raises:
+            Problem: 404 for one that is not there.
+        """
+        catalogue = self.catalogue()
+        item = self._item(catalogue, item_id)
+        first_seen = int(catalogue.bundle.first_seen[item])
+        popular = {kind: float(scores[item]) for kind, scores in catalogue.bundle.popular.items()}
+        return {
+            **catalogue.detail(item),
+            **({"first_seen": first_seen} if first_seen >= 0 else {}),
+            "popular": popular,
+        }
+
+    def find_items(self, query: str, most: int) -> Json:
+        """Return items whose titles have all words of a query, or whose id begins with it."""
+        catalogue = self.catalogue()
+        return {"items": [catalogue.detail(item) for item in catalogue.find(query, most)]}
+
+    def similar(self, item_id: str, n: int, arm: Arm = CHAMPION) -> Json:
+        """Return the items that are most like an item."""
+        catalogue = self.catalogue(arm)
+        item = self._item(catalogue, item_id)
+        items, scores = catalogue.most_similar(item, n)
+        way = "similar" if catalogue.tells_similar else "shared-categories"
+        about = {"model_id": catalogue.served.model_id, "way": way, "item": catalogue.detail(item)}
+        return {**about, "items": _scored(catalogue, items, scores)}
+
+    def popular(self, kind: str | None, categories: Sequence[str], brands: Sequence[str], n: int) -> Json:
+        """Return the items that most have.
+
+        Raises:
+            Problem: 404 for a kind of popularity that is not there.
+        """
+        catalogue = self.catalogue()
+        kinds = list(catalogue.bundle.popular)
+        if kind is not None and kind not in kinds:
+            raise Problem(404, "No such kind", f"kind {kind[:60]!r} is unknown; expected one of {', '.join(kinds)}.")
+        mask = catalogue.mask(categories, brands)
+        items, scores = catalogue.popular(kind, mask, None, n)
+        about = {"model_id": catalogue.served.model_id, "kind": kind or kinds[0], "kinds": kinds}
+        return {**about, "items": _scored(catalogue, items, scores)}
+
+    def model(self) -> Json:
+        """Return what is served: ids, lineage, metrics."""
+        about = self._model(CHAMPION)
+        if CHALLENGER in self.followers:
+            share = {"share": self.options.api_challenger_share, "experiment": self.options.experiment}
+            follower = self.followers[CHALLENGER]
+            about["challenger"] = share | (
+                self._model(CHALLENGER) if follower.current else {"problem": follower.problem}
+            )
+        return about
+
+    def _model(self, arm: Arm) -> Json:
+        served = self.catalogue(arm).served
+        found = {"model_id": served.model_id, "bundle_id": served.bundle_id, "about": dict(served.bundle.about)}
+        problem = self.followers[arm].problem
+        return found | ({"problem": problem} if problem else {})
+
+    def take(self, events: Sequence[Event]) -> Json:
+        """Write events to the journal; they are on the disk when it returns.
+
+        Raises:
+            Problem: 501 where no events are taken.
+            RecommenderError: OutOfSpace if the disk is full, another if the journal cannot be written.
+        """
+        if self.journal is None:
+            raise Problem(501, "No events are taken", "this service has no journal; set API_EVENTS_DIR to a folder.")
+        n_new = self.journal.add(events)
+        current = self.followers[CHAMPION].current
+        find = current.bundle.item_ids.find if current else None
+        n_unknown = sum(find(event.item_id) is None for event in events) if find else 0
+        return {"accepted": n_new, "repeated": len(events) - n_new, "unknown_items": n_unknown}
+
+    def problems(self) -> dict[str, str]:
+        """Return what is the matter, by what it concerns; empty when all is well."""
+        found: dict[str, str] = {}
+        for arm, follower in self.followers.items():
+            if follower.problem:
+                found[arm] = follower.problem
+        found |= {f"scenario {name}": problem for name, problem in self.scenarios.problems.items()}
+        if self.journal:
+            found |= {f"journal {name}": problem for name, problem in self.journal.problems.items()}
+        return found | ({"store": self.store_problem} if self.store_problem else {})
+
+    def readiness(self) -> Json:
+        """Return whether a model is served, and what is the matter.
+
+        Raises:
+            Problem: 503 if no model is ready.
+        """
+        served, problems = self.catalogue().served, self.problems()
+        about: Json = {"status": "degraded" if problems else "ready", "model_id": served.model_id}
+        return about | ({"problems": problems} if problems else {})
+
+    def list_scenarios(self) -> Json:
+        """Return all scenarios, by name."""
+        return {"scenarios": [self.scenario(named) for _, named in sorted(self.scenarios.current.items())]}
+
+    def scenario(self, named: Named) -> Json:
+        """Return a scenario with its version."""
+        problem = self.scenarios.problems.get(named.name)
+        about = {"name": named.name, "version": named.version, "scenario": named.scenario.model_dump(mode="json")}
+        return about | ({"problem": problem} if problem else {})
+
+    def replace_scenario(self, name: str, scenario: Scenario, expected: str | None) -> Named:
+        """Write a scenario to the store; see `Scenarios.replace`."""
+        if self.store is None:
+            raise Unavailable("the store has not answered yet")
+        return self.scenarios.replace(self.store, name, scenario, expected)
+
+    def _item(self, catalogue: Catalogue, item_id: str) -> int:
+        item = catalogue.bundle.item_ids.find(item_id)
+        if item is None:
+            raise Problem(404, "No such item", f"item {item_id[:60]!r} is unknown; find one with /v1/items?query=.")
+        return item
+
+
+def _scored(catalogue: Catalogue, items: Items, scores: Scores) -> list[Json]:
+    pairs = zip(items.tolist(), scores.tolist(), strict=True)
+    return [{"rank": row + 1, "score": score, **catalogue.detail(item)} for row, (item, score) in enumerate(pairs)]
