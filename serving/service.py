@@ -3,18 +3,18 @@
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from loguru import logger
 
-from schema.arms import CHALLENGER, CHAMPION, Arm, arm_of
+from schema.arms import CHAMPION, Arm, arm_of
 from schema.errors import RecommenderError, Unavailable
 from schema.events import Event, Impression
 from serving.answers import Asked, BasketQuery, BatchQuery, Problem, RankQuery
-from serving.catalogue import NOTHING, Catalogue, known_parts
+from serving.catalogue import Catalogue
 from serving.events import Journal
 from serving.following import Follower
 from serving.loading import Served
+from serving.lookup import Json, Lookup
 from serving.options import ServingOptions
 from serving.recommending import (
     Person,
@@ -25,17 +25,15 @@ from serving.recommending import (
     rank_candidates,
     recommend,
 )
-from serving.rules import Items, Scenario, Scores
+from serving.rules import Scenario
 from serving.scenarios import Named, Scenarios
 from storage.protocol import Store
 
 RETRY_SECONDS = 5
 RANKED = Named("rank", "0", Scenarios().current["home"].scenario)
 
-Json = dict[str, Any]
 
-
-class Service:
+class Service(Lookup):
     """All that answers need: the models that are served, the scenarios and the journal.
 
     Attributes:
@@ -123,7 +121,7 @@ class Service:
         named = self.scenarios[asked.scenario]
         arm, is_forced = self.draw(user_id, asked.arm)
         catalogue = self.catalogue(arm)
-        person = known_or_new(catalogue, user_id, self._events(user_id))
+        person = known_or_new(catalogue, user_id, self.events_of(user_id))
         found = recommend(catalogue, person, named, asked)
         return self._answer(catalogue, person, found, named, arm, is_forced)
 
@@ -151,9 +149,10 @@ class Service:
     def _person(self, catalogue: Catalogue, query: RankQuery) -> Person:
         if query.user_id is None or query.items:
             return basket_of(catalogue, query.items, query.user_id)
-        return known_or_new(catalogue, query.user_id, self._events(query.user_id))
+        return known_or_new(catalogue, query.user_id, self.events_of(query.user_id))
 
-    def _events(self, user_id: str) -> Sequence[Event]:
+    def events_of(self, user_id: str) -> Sequence[Event]:
+        """Return what a user did since the model was fitted, as far as it is known here."""
         return self.journal.of_user(user_id) if self.journal else ()
 
     def _answer(
@@ -194,94 +193,6 @@ class Service:
             timestamp=int(time.time()),
         )
         journal.note(impression)
-
-    def user(self, user_id: str) -> Json:
-        """Return what a user has, the newest first.
-
-        Raises:
-            Problem: 404 for somebody of whom nothing is known.
-        """
-        catalogue = self.catalogue()
-        person = known_or_new(catalogue, user_id, self._events(user_id))
-        history = person.history
-        if person.user is None and history is NOTHING:
-            raise Problem(404, "No such user", f"nothing is known of user {user_id[:60]!r}; find one with ?prefix=.")
-        owned = [
-            {
-                **catalogue.detail(item),
-                **({"rating": rating} if rating == rating else {}),
-                **({"timestamp": timestamp} if timestamp >= 0 else {}),
-            }
-            for item, (rating, timestamp) in sorted(known_parts(history), key=lambda one: (-one[1][1], one[0]))
-        ]
-        return {"user_id": user_id, "n_items": len(owned), "history": owned}
-
-    def find_users(self, prefix: str, most: int) -> Json:
-        """Return users whose ids begin with a text, by their ids."""
-        user_ids = self.catalogue().bundle.user_ids
-        return {"user_ids": [user_ids[place] for place in user_ids.starting_with(prefix, most)]}
-
-    def item(self, item_id: str) -> Json:
-        """Return what is known of an item.
-
-        Raises:
-            Problem: 404 for one that is not there.
-        """
-        catalogue = self.catalogue()
-        item = self._item(catalogue, item_id)
-        first_seen = int(catalogue.bundle.first_seen[item])
-        popular = {kind: float(scores[item]) for kind, scores in catalogue.bundle.popular.items()}
-        return {
-            **catalogue.detail(item),
-            **({"first_seen": first_seen} if first_seen >= 0 else {}),
-            "popular": popular,
-        }
-
-    def find_items(self, query: str, most: int) -> Json:
-        """Return items whose titles have all words of a query, or whose id begins with it."""
-        catalogue = self.catalogue()
-        return {"items": [catalogue.detail(item) for item in catalogue.find(query, most)]}
-
-    def similar(self, item_id: str, n: int, arm: Arm = CHAMPION) -> Json:
-        """Return the items that are most like an item."""
-        catalogue = self.catalogue(arm)
-        item = self._item(catalogue, item_id)
-        items, scores = catalogue.most_similar(item, n)
-        way = "similar" if catalogue.tells_similar else "shared-categories"
-        about = {"model_id": catalogue.served.model_id, "way": way, "item": catalogue.detail(item)}
-        return {**about, "items": _scored(catalogue, items, scores)}
-
-    def popular(self, kind: str | None, categories: Sequence[str], brands: Sequence[str], n: int) -> Json:
-        """Return the items that most have.
-
-        Raises:
-            Problem: 404 for a kind of popularity that is not there.
-        """
-        catalogue = self.catalogue()
-        kinds = list(catalogue.bundle.popular)
-        if kind is not None and kind not in kinds:
-            raise Problem(404, "No such kind", f"kind {kind[:60]!r} is unknown; expected one of {', '.join(kinds)}.")
-        mask = catalogue.mask(categories, brands)
-        items, scores = catalogue.popular(kind, mask, None, n)
-        about = {"model_id": catalogue.served.model_id, "kind": kind or kinds[0], "kinds": kinds}
-        return {**about, "items": _scored(catalogue, items, scores)}
-
-    def model(self) -> Json:
-        """Return what is served: ids, lineage, metrics."""
-        about = self._model(CHAMPION)
-        if CHALLENGER in self.followers:
-            share = {"share": self.options.api_challenger_share, "experiment": self.options.experiment}
-            follower = self.followers[CHALLENGER]
-            about["challenger"] = share | (
-                self._model(CHALLENGER) if follower.current else {"problem": follower.problem}
-            )
-        return about
-
-    def _model(self, arm: Arm) -> Json:
-        served = self.catalogue(arm).served
-        found = {"model_id": served.model_id, "bundle_id": served.bundle_id, "about": dict(served.bundle.about)}
-        problem = self.followers[arm].problem
-        return found | ({"problem": problem} if problem else {})
 
     def take(self, events: Sequence[Event]) -> Json:
         """Write events to the journal; they are on the disk when it returns.
@@ -334,14 +245,3 @@ class Service:
         if self.store is None:
             raise Unavailable("the store has not answered yet")
         return self.scenarios.replace(self.store, name, scenario, expected)
-
-    def _item(self, catalogue: Catalogue, item_id: str) -> int:
-        item = catalogue.bundle.item_ids.find(item_id)
-        if item is None:
-            raise Problem(404, "No such item", f"item {item_id[:60]!r} is unknown; find one with /v1/items?query=.")
-        return item
-
-
-def _scored(catalogue: Catalogue, items: Items, scores: Scores) -> list[Json]:
-    pairs = zip(items.tolist(), scores.tolist(), strict=True)
-    return [{"rank": row + 1, "score": score, **catalogue.detail(item)} for row, (item, score) in enumerate(pairs)]

@@ -69,6 +69,8 @@ def create_app(options: ServingOptions) -> FastAPI:
             allow_headers=["authorization", "x-api-key", "content-type", "x-request-id"],
             expose_headers=["x-request-id", "retry-after"],
         )
+    if doorman.key_file:
+        app.openapi = _with_keys(app)  # type: ignore[method-assign]
     app.include_router(router)
     if STATIC.is_dir():
         app.mount("/static", StaticFiles(directory=STATIC))
@@ -81,6 +83,22 @@ def create_app(options: ServingOptions) -> FastAPI:
     for kind, as_problem in handlers.items():
         app.add_exception_handler(kind, _answering(as_problem))
     return app
+
+
+def _with_keys(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """Return what makes the description of an API that needs keys."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        described = plain()
+        schemes = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+        described["components"]["securitySchemes"] = schemes
+        return described | {"security": [{name: []} for name in schemes]}
+
+    return openapi
 
 
 def _answering(as_problem: Callable[[Any], Problem]) -> Callable[[Request, Exception], Any]:
