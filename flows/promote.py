@@ -1,7 +1,7 @@
 """Promote: put a new model in the champion's place if it is shown to be no worse, or go back to an earlier one."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -118,7 +118,7 @@ def compare_with_champion(
     }
     if decision.record["promoted"]:
         term = _new_term(challenger.id, options.promotion_reason or reason_of(decision.record), published.id)
-        return record | {"pointer": serve(places, challenger, term, challenge.history)}
+        return serve(places, challenger, term, challenge.history, record)
     if model.model_id is None and not decision.is_new:
         before = f"models/{challenger.id} was refused before ({published.name})"
         logger.info("{}, and nothing has changed: nothing to do", before)
@@ -149,23 +149,27 @@ def go_back(places: PlaceOptions, choice: ModelChoice, options: PromotionOptions
     if model.id == history.champion_id:
         return _unchanged(ids)
     term = _new_term(model.id, options.promotion_reason)
-    pointer = serve(places, model, term, history)
+    result = serve(places, model, term, history, {"outcome": "rolled back", "ids": ids})
     _print_history(places.store_uri, (term, *history.terms))
-    return {"outcome": "rolled back", "ids": ids, "pointer": pointer}
+    return result
 
 
-def serve(places: PlaceOptions, model: Manifest, term: ChampionTerm, history: ChampionHistory) -> Mapping[str, object]:
-    """Make a model the champion, show that it is on Prefect's pages, and return the pointer's record."""
+def serve(
+    places: PlaceOptions, model: Manifest, term: ChampionTerm, history: ChampionHistory, record: dict[str, Any]
+) -> dict[str, Any]:
+    """Make a model, which has a bundle then, the champion; show that it is; and add bundle and pointer to a record."""
     from tasks.addresses import mlflow_model_page
+    from tasks.bundle import require_bundle
     from tasks.links import show_champion
     from tasks.promotion import make_champion
     from tasks.registration import registered_name
 
+    bundle = require_bundle(places, model)
     pointer = make_champion(places, model, term, history)
     tracking = read(TrackingOptions)
     page = mlflow_model_page(tracking.mlflow_tracking_uri, registered_name(tracking))
     show_champion(places, model, term, history.champion_id, page)
-    return pointer
+    return record | {"ids": {**record["ids"], "bundle": bundle.id}, "pointer": pointer}
 
 
 def show_history(places: PlaceOptions) -> dict[str, Any]:

@@ -37,10 +37,11 @@ def train(
     ingest: IngestOptions = DEFAULT.ingest,
     drift: DriftOptions = DEFAULT.drift,
 ) -> dict[str, Any]:
-    """Ingest, build, split, search, test, publish, recommend and track; what is done already is left as it is."""
+    """Ingest, build, split, search, test, publish, recommend, pack and track; what is done already is left as it is."""
     from flows import pipeline
     from storage import layout
     from tasks.addresses import hide_user, mlflow_model_page, mlflow_run_page
+    from tasks.bundle import publish_bundle
     from tasks.choose import choose
     from tasks.fit import candidate_of
     from tasks.ingest import keep_file
@@ -53,7 +54,7 @@ def train(
     environment = read(Environment)
     places, tracking = environment.places, environment.tracking
     check_tracking(tracking)
-    titles = keep_file(places, products.input_products) if products.input_products else None
+    sold = keep_file(places, products.input_products) if products.input_products else None
     lineage = pipeline.make_split(environment, reviews, ingest, dataset, split, drift)
     choices = {**flat_values(models), **flat_values(selection), "evaluate_users": evaluation.evaluate_users}
     run = open_training(tracking, lineage, environment.run.environment, choices)
@@ -64,11 +65,12 @@ def train(
     tested = trials.on_test(pipeline.finalists(validated, choice.scored))
     training = Training(lineage, validated, choice, tested, trials.fit_on_all(choice.scored, tested), curve)
     model = publish_model(places, training)
-    report = publish_training_report(places, training, model, titles)
+    report = publish_training_report(places, training, model, sold)
     recommendations = pipeline.recommend_to_all(places, model, lineage.dataset, recommend)
+    bundle = publish_bundle(places, model, lineage.dataset, recommendations, sold)
     run = close_training(tracking, places, run, training, model, report)
     follow_champion(tracking, places)
-    made = {**vars(lineage), "model": model, "report": report, "recommendations": recommendations}
+    made = {**vars(lineage), "model": model, "report": report, "recommendations": recommendations, "bundle": bundle}
     record = pipeline.record_of(made) | {
         "chosen": candidate_of(model).model_dump(mode="json"),
         "metrics": metric_records(places, (*validated, *tested)),

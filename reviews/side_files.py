@@ -1,9 +1,10 @@
-"""Read the files that come beside the reviews: titles of products, and tables of user and item ids."""
+"""Read the files that come beside the reviews: products, and tables of user and item ids."""
 
 import ast
+import html
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from schema.columns import Columns
 from schema.errors import InvalidInput
 
 MAX_LINE_BYTES = 1 << 20
+MAX_CATEGORIES = 32
+MAX_CATEGORY_LENGTH = 100
 USER_NAMES = ("user_id", "user", "reviewerID", "userId", "uid")
 ITEM_NAMES = ("item_id", "item", "asin", "itemId", "iid", "product_id")
 ORDER_NAMES = ("rank", "score")
@@ -23,23 +26,34 @@ PARQUET_MAGIC = b"PAR1"
 
 
 @dataclass(frozen=True)
-class Titles:
-    """The names of products.
+class Products:
+    """What is said of products, by item id; an item of which something is not said is left out there.
+
+    Texts stand on one line, without HTML entities.
 
     Attributes:
-        titles: Item id to title, white space made single blanks; items without a title are left out.
+        titles: The title.
+        brands: The brand.
+        categories: The categories, from the widest to the narrowest, those of the first path first.
         n_skipped: Lines that could not be read: no record, no `asin`, or longer than a MiB.
     """
 
-    titles: dict[str, str]
-    n_skipped: int
+    titles: dict[str, str] = field(default_factory=dict)
+    brands: dict[str, str] = field(default_factory=dict)
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    n_skipped: int = 0
 
 
-def read_titles(path: Path) -> Titles:
-    """Read product titles from Amazon's metadata (`meta_*.json.gz`) or the sample's products.
+def read_products(path: Path, among: Container[str] | None = None) -> Products:
+    """Read products from Amazon's metadata (`meta_*.json.gz`) or the sample's products.
 
-    One product a line: strict JSON, or the Python literals of the 2014 release; gzipped or not. A product that comes
-    twice keeps its last title. The item id is `asin`, else `parent_asin`.
+    One product a line: strict JSON, or the Python literals of the 2014 release; gzipped or not. The item id is `asin`,
+    else `parent_asin`. The brand is `brand`, else `store` (2023). Categories are `categories`, paths (2014) or one path
+    (2023), else `category` (2018). Of a product that comes twice the last that is said of each counts.
+
+    Args:
+        path: The file.
+        among: The item ids that are wanted; by default all.
 
     Raises:
         InvalidInput: There is no such file, or it is a damaged gzip.
@@ -47,32 +61,36 @@ def read_titles(path: Path) -> Titles:
     if not path.is_file():
         raise InvalidInput(f"No products file at {path}; expected Amazon's meta_*.json.gz. Check the path.")
     titles: dict[str, str] = {}
+    brands: dict[str, str] = {}
+    categories: dict[str, tuple[str, ...]] = {}
     n_skipped = 0
     for line in _lines(path):
-        item_id, title = (None, None) if line is None else _read_product(line)
-        if item_id is None:
+        record = None if line is None else _parse(line)
+        item_id = (record.get("asin") or record.get("parent_asin")) if isinstance(record, dict) else None
+        if not isinstance(record, dict) or not isinstance(item_id, str):
             n_skipped += 1
-        elif title:
-            titles[item_id] = title
-    return Titles(titles, n_skipped)
+        elif among is None or item_id in among:
+            if title := _one_line(record.get("title")):
+                titles[item_id] = title
+            if brand := _one_line(record.get("brand")) or _one_line(record.get("store")):
+                brands[item_id] = brand
+            if shelf := _categories(record.get("categories") or record.get("category")):
+                categories[item_id] = shelf
+    return Products(titles, brands, categories, n_skipped)
 
 
-def _read_product(line: bytes) -> tuple[str | None, str | None]:
-    """Return (item id, title) of a line; the id is None where the line is no product."""
-    record = _parse(line)
-    if not isinstance(record, dict):
-        return None, None
-    item_id = record.get("asin") or record.get("parent_asin")
-    title = record.get("title")
-    return (
-        item_id if isinstance(item_id, str) else None,
-        _one_line(title) if isinstance(title, str) else None,
-    )
+def _categories(value: object) -> tuple[str, ...]:
+    """Return the categories of a path or of several paths, each once; texts too long for a name are none."""
+    parts = value if isinstance(value, list) else [value]
+    flat = (one for part in parts for one in (part if isinstance(part, list) else [part]))
+    named = dict.fromkeys(name for name in map(_one_line, flat) if 0 < len(name) <= MAX_CATEGORY_LENGTH)
+    return tuple(named)[:MAX_CATEGORIES]
 
 
-def _one_line(title: str) -> str:
-    """Return the title on one line, with what UTF-8 cannot hold (lone surrogates) replaced."""
-    return " ".join(title.split()).encode("utf-8", "replace").decode("utf-8")
+def _one_line(text: object) -> str:
+    """Return a text on one line, with what UTF-8 cannot hold (lone surrogates) replaced; '' for what is no text."""
+    plain = html.unescape(text) if isinstance(text, str) else ""
+    return " ".join(plain.split()).encode("utf-8", "replace").decode("utf-8")
 
 
 def _parse(line: bytes) -> object:

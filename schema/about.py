@@ -44,6 +44,7 @@ class About(_Strict):
         popular: Names of the kinds of model that have a row of ``popular.npy`` each, the default first.
         has_ratings: Whether interactions have ratings.
         has_timestamps: Whether interactions have timestamps.
+        is_sample_data: Whether the users are those of the invented shop.
     """
 
     format: int = FORMAT
@@ -58,6 +59,7 @@ class About(_Strict):
     popular: list[str]
     has_ratings: bool
     has_timestamps: bool
+    is_sample_data: bool = False
 
 
 def write_about(path: Path, about: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """All that is served beside a model: whose its indices are, what people have, and what is known of products."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -37,6 +37,27 @@ class Labels(NamedTuple):
 
     names: StringTable
     codes: ItemsByUser
+
+    @classmethod
+    def of(cls, labels: Sequence[Sequence[str]]) -> Self:
+        """Return the labels of items, each item's given in an order that its labels keep where all items agree on it.
+
+        They are numbered by the first place that an item gives them, then by their text.
+
+        Example:
+            >>> table = Labels.of([["Home", "Audio"], [], ["Home", "Audio", "Amplifiers"]])
+            >>> table.of_item(2), len(table.names)
+            (['Home', 'Audio', 'Amplifiers'], 3)
+        """
+        places: dict[str, int] = {}
+        for one in labels:
+            for place, label in enumerate(one):
+                places[label] = min(place, places.get(label, place))
+        names = sorted(places, key=lambda label: (places[label], label))
+        code_of = {label: code for code, label in enumerate(names)}
+        pairs = sorted({(item, code_of[label]) for item, one in enumerate(labels) for label in one})
+        items, codes = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        return cls(StringTable.of(names), ItemsByUser.from_pairs(items, codes, len(labels)))
 
     def of_item(self, item: int) -> list[str]:
         """Return the labels of an item.

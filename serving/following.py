@@ -8,9 +8,10 @@ from threading import Event, Thread
 from loguru import logger
 
 from schema.errors import CorruptObject
-from serving.loading import Served, load, newest_bundle
+from serving.loading import Served, load
 from storage import layout
 from storage.champion import champion_id
+from storage.inventory import newest_bundle
 from storage.protocol import Store
 
 POLLS_PER_RETRY = 30

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,11 @@ from models.registry import NAME_ONLY, Candidate, Kind
 from schema.bundle import Bundle
 from schema.errors import CorruptObject, InvalidInput, ObjectNotFound, RecommenderError
 from storage import artifacts, layout
+from storage.inventory import newest_bundle
 from storage.manifest import Manifest
 from storage.protocol import Store
 
 WARM_USERS, WARM_ITEMS = 8, 10
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,19 +44,6 @@ class Served:
         own = slice(int(indptr[start]), int(indptr[stop]))
         table = type(self.bundle.histories)(indptr[start : stop + 1] - own.start, items[own])
         return Histories(table, self.bundle.rating[own], self.bundle.timestamp[own])
-
-
-def newest_bundle(store: Store, model_id: str) -> str | None:
-    """Return the id of the bundle of a model that was published last, or None if it has none.
-
-    Raises:
-        InvalidKey: If the id is none.
-    """
-    places = (layout.place_of(info.key) for info in store.list(layout.bundle_prefix(model_id)))
-    ids = [place.id for place in places if place and place.path == layout.MANIFEST]
-    if len(ids) < 2:
-        return ids[0] if ids else None
-    return max(ids, key=lambda one: (store.written_at(layout.manifest_key(layout.BUNDLES, one)) or _NEVER, one))
 
 
 def load(store: Store, model_id: str, cache: Path) -> Served:

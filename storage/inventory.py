@@ -149,6 +149,19 @@ def find_report(store: Store, manifest: Manifest) -> Manifest | None:
     return max(reports, key=lambda report: str(store.written_at(report.key)), default=None)
 
 
+def newest_bundle(store: Store, model_id: str) -> str | None:
+    """Return the id of the bundle of a model that was published or renewed last, or None if it has none.
+
+    Raises:
+        InvalidKey: If the model's id is none.
+    """
+    places = (layout.place_of(info.key) for info in store.list(layout.bundle_prefix(model_id)))
+    ids = [place.id for place in places if place and place.path == layout.MANIFEST]
+    if len(ids) < 2:
+        return ids[0] if ids else None
+    return max(ids, key=lambda one: str(store.written_at(layout.manifest_key(layout.BUNDLES, one)) or ""))
+
+
 def lineage(store: Store, manifest: Manifest) -> list[Ancestor]:
     """Return an artifact and all that it was made from, back to the raw file.
 

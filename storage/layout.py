@@ -142,6 +142,16 @@ def place_of(key: str) -> Place | None:
     return Place(kind, artifact_id, path) if kind in KINDS and path else None
 
 
+def belonging_id(owner_id: str, artifact_id: str) -> str:
+    """Return the id of an artifact that belongs to another: the other's, and the first digits of its own.
+
+    Example:
+        >>> belonging_id("1f3a", "0123456789abcdef")
+        '1f3a-01234567'
+    """
+    return f"{owner_id}-{artifact_id[:8]}"
+
+
 def bundle_prefix(model_id: str) -> str:
     """Return the beginning of the keys of all bundles of a model, and of no other's.
 
@@ -149,7 +159,7 @@ def bundle_prefix(model_id: str) -> str:
         >>> bundle_prefix("1f3a")
         'bundles/1f3a-'
     """
-    return f"{artifact_prefix(BUNDLES, model_id)}-"
+    return belonging_id(artifact_prefix(BUNDLES, model_id), "")
 
 
 def scenario_key(name: str) -> str:

@@ -101,11 +101,12 @@ class ReviewsInput(FrozenModel):
 
 
 class ProductsInput(FrozenModel):
-    """Products to name in the report."""
+    """Products to name in the report and in what is served."""
 
     input_products: Path | None = Field(
         None,
-        description="Product metadata in the format of Amazon's meta_*.json.gz; its titles stand in the report.",
+        description="Product metadata in the format of Amazon's meta_*.json.gz: titles for the report, and "
+        "titles, brands and categories for what is served; without it, what is served has those that it had before.",
         json_schema_extra={"flag": "--products"},
     )
 

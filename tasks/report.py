@@ -25,7 +25,7 @@ from reports.report_input import (
 from reports.terminal import terminal_table
 from reviews.catalogue import is_sample_user
 from reviews.ingest import count_reasons
-from reviews.side_files import read_titles
+from reviews.side_files import read_products
 from schema.dataset import DatasetCounts, KCorePass, ReviewCounts
 from schema.metric import MetricRow
 from schema.verdicts import Finding
@@ -63,7 +63,7 @@ def publish_training_report(
     refit = next(one for one in training.tested if one.candidate == chosen)
 
     def gather() -> ReportInput:
-        titles = read_titles(raw_file(places, products)).titles if products else {}
+        titles = read_products(raw_file(places, products)).titles if products else {}
         data = summarise_data(places, lineage)
         show_reasons(data.quarantine, data.reviews.n_reviews + data.reviews.n_quarantined)
         return ReportInput(

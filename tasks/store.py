@@ -51,6 +51,7 @@ def publish_once(
     build: Callable[[Path], Counts],
     uses: Sequence[Root] = (),
     files: tuple[Path, ...] = (),
+    belongs_to: str | None = None,
 ) -> Manifest:
     """Return the artifact that inputs, parameters and the code of its step give, building it if it is not there.
 
@@ -64,9 +65,12 @@ def publish_once(
         uses: Code that `build` reaches by a value and not by a name, such as the class of a model, or that renders
             what is in the files.
         files: Files that decide the content, such as templates.
+        belongs_to: Id of the artifact with whose id this one's begins, so that it is found by that.
     """
     store, code = places.open_store(), code_version(build, *uses, files=files)
     identity = artifact_id(kind, inputs, parameters, code)
+    if belongs_to:
+        identity = layout.belonging_id(belongs_to, identity)
     found = find_published(store, kind, identity)
     if found:
         return found

@@ -16,7 +16,7 @@ from scipy.sparse.linalg import svds
 from reviews.catalogue import invent_catalogue, invent_item_ids, invent_user_ids
 from reviews.options import SampleOptions
 from reviews.sample import SampleFiles, write_sample
-from reviews.side_files import read_titles
+from reviews.side_files import read_products
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def _ndcg_at_10(scores: np.ndarray, seen: np.ndarray, last: np.ndarray) -> float
 
 
 def test_sample_titles_are_unique_and_every_25th_id_begins_with_zero(sample):
-    read = read_titles(sample.products)
+    read = read_products(sample.products)
     assert (len(read.titles), len(set(read.titles.values())), read.n_skipped) == (1500, 1500, 0)
     assert sum(item_id.startswith("0") and item_id.isdigit() for item_id in read.titles) == 1500 / 25
     assert {len(item_id) for item_id in read.titles} == {10}

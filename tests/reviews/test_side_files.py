@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from reviews.side_files import MAX_LINE_BYTES, Titles, read_pairs, read_titles
+from reviews.side_files import MAX_LINE_BYTES, Products, read_pairs, read_products
 from schema.errors import InvalidInput
 
 
@@ -15,7 +15,7 @@ def _write(path: Path, *lines: str) -> Path:
     return path
 
 
-def test_read_titles_reads_json_and_python_literals(tmp_path):
+def test_read_products_reads_json_and_python_literals(tmp_path):
     path = _write(
         tmp_path / "meta.json.gz",
         '{"asin": "0528881469", "title": "Rand McNally GPS"}',
@@ -23,16 +23,16 @@ def test_read_titles_reads_json_and_python_literals(tmp_path):
         '{"parent_asin": "B000002", "title": "Cable"}',
     )
     titles = {"0528881469": "Rand McNally GPS", "B000001": "Kid's tablet", "B000002": "Cable"}
-    assert read_titles(path) == Titles(titles, n_skipped=0)
+    assert read_products(path) == Products(titles)
 
 
-def test_read_titles_reads_a_plain_file(tmp_path):
+def test_read_products_reads_a_plain_file(tmp_path):
     path = tmp_path / "meta.json"
     path.write_text('{"asin": "B1", "title": "Lens"}')
-    assert read_titles(path).titles == {"B1": "Lens"}
+    assert read_products(path).titles == {"B1": "Lens"}
 
 
-def test_read_titles_skips_and_counts_what_is_no_product(tmp_path):
+def test_read_products_skips_and_counts_what_is_no_product(tmp_path):
     path = _write(
         tmp_path / "meta.json.gz",
         '{"asin": "B1", "title": "kept"}',
@@ -45,44 +45,44 @@ def test_read_titles_skips_and_counts_what_is_no_product(tmp_path):
         "-" * 200_000 + "1",
         '{"asin": "' + "9" * 5000,
     )
-    assert read_titles(path) == Titles({"B1": "kept"}, n_skipped=8)
+    assert read_products(path) == Products({"B1": "kept"}, n_skipped=8)
 
 
-def test_read_titles_passes_over_lines_that_are_too_long_and_reads_on(tmp_path):
+def test_read_products_passes_over_lines_that_are_too_long_and_reads_on(tmp_path):
     long_line = json.dumps({"asin": "B1", "title": "x" * (3 * MAX_LINE_BYTES)})
     path = _write(tmp_path / "meta.json.gz", long_line, '{"asin": "B2", "title": "next"}')
-    assert read_titles(path) == Titles({"B2": "next"}, n_skipped=1)
+    assert read_products(path) == Products({"B2": "next"}, n_skipped=1)
 
 
 @pytest.mark.parametrize("surplus", [-1, 0, 1])
-def test_read_titles_keeps_a_line_of_exactly_the_longest_length(tmp_path, surplus):
+def test_read_products_keeps_a_line_of_exactly_the_longest_length(tmp_path, surplus):
     frame = len('{"asin": "B1", "title": ""}\n')
     line = json.dumps({"asin": "B1", "title": "x" * (MAX_LINE_BYTES - frame + surplus)})
-    assert read_titles(_write(tmp_path / "meta.json.gz", line)).n_skipped == (surplus > 0)
+    assert read_products(_write(tmp_path / "meta.json.gz", line)).n_skipped == (surplus > 0)
 
 
-def test_read_titles_leaves_out_items_without_title_and_skips_blank_lines(tmp_path):
+def test_read_products_leaves_out_items_without_title_and_skips_blank_lines(tmp_path):
     path = _write(tmp_path / "meta.json.gz", '{"asin": "B1"}', "", '{"asin": "B2", "title": "  "}')
-    assert read_titles(path) == Titles({}, n_skipped=0)
+    assert read_products(path) == Products()
 
 
-def test_read_titles_puts_a_title_on_one_line_that_utf8_can_hold(tmp_path):
+def test_read_products_puts_a_title_on_one_line_that_utf8_can_hold(tmp_path):
     path = _write(tmp_path / "meta.json.gz", r'{"asin": "B1", "title": " Hub,\n\t7 ports \ud800 "}')
-    assert read_titles(path).titles == {"B1": "Hub, 7 ports ?"}
+    assert read_products(path).titles == {"B1": "Hub, 7 ports ?"}
 
 
-def test_read_titles_keeps_the_last_title(tmp_path):
+def test_read_products_keeps_the_last_title(tmp_path):
     path = _write(tmp_path / "m.gz", '{"asin": "B1", "title": "old"}', '{"asin": "B1", "title": "new"}')
-    assert read_titles(path).titles == {"B1": "new"}
+    assert read_products(path).titles == {"B1": "new"}
 
 
-def test_read_titles_refuses_a_missing_and_a_truncated_file(tmp_path):
+def test_read_products_refuses_a_missing_and_a_truncated_file(tmp_path):
     with pytest.raises(InvalidInput, match="No products file at"):
-        read_titles(tmp_path / "meta.json.gz")
+        read_products(tmp_path / "meta.json.gz")
     path = _write(tmp_path / "cut.json.gz", *(f'{{"asin": "B{n}", "title": "t"}}' for n in range(500)))
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InvalidInput, match="cut off or damaged"):
-        read_titles(path)
+        read_products(path)
 
 
 ROWS = [{"user_id": "A01", "item_id": "007"}, {"user_id": "B", "item_id": "8"}]
