@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.base import Ranked
-from models.top_k import top_k
+from models.top_k import row_lengths, top_k
 from models.unseen import check_request, find_free_places
 from schema.arrays import Indices
 from schema.items_by_user import ItemsByUser
@@ -75,7 +75,16 @@ class FactorModel:
             [[1, 0]]
         """
         check_request(users, seen, k, self.n_items)
-        return top_k(self.user_factors[users], self.item_factors, seen.indptr, seen.items, k)
+        return self.rank_vectors(np.asarray(self.user_factors)[users], seen, k)
+
+    def rank_vectors(self, vectors: NDArray[np.float32], hidden: ItemsByUser, k: int) -> Ranked:
+        """Return the k items of highest score for user factors that are at hand, those hidden left out."""
+        longest = float(self._item_lengths.max(initial=0))
+        return top_k(vectors, np.asarray(self.item_factors), hidden.indptr, hidden.items, k, longest)
+
+    @cached_property
+    def _item_lengths(self) -> NDArray[np.float32]:
+        return row_lengths(np.asarray(self.item_factors))
 
     def save(self, folder: Path) -> None:
         """Write user_factors.npy and item_factors.npy (little-endian float32, C order) into folder."""
@@ -84,15 +93,19 @@ class FactorModel:
         np.save(folder / ITEM_FACTORS_FILE, np.ascontiguousarray(self.item_factors, dtype="<f4"))
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path, **parameters: Any) -> Self:
         """Return the model that save wrote; its factors stay in the file until they are used.
+
+        Args:
+            folder: Where it was saved.
+            parameters: What else a subclass is made of.
 
         Raises:
             FileNotFoundError: If either file is not there.
             ValueError: If a file is not a finite float32 matrix.
         """
         files = folder / USER_FACTORS_FILE, folder / ITEM_FACTORS_FILE
-        return cls(*(np.load(path, mmap_mode="r", allow_pickle=False) for path in files))
+        return cls(*(np.load(path, mmap_mode="r", allow_pickle=False) for path in files), **parameters)
 
 
 class SharedOrder(FactorModel):

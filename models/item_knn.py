@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from models.base import Histories, Interactions, ModelKind, Parameters, Ranked
-from models.unseen import check_request
-from schema.arrays import Indices
+from models.unseen import check_histories, check_request
+from schema.arrays import Indices, places_within
 from schema.items_by_user import ItemsByUser
 from schema.options import FrozenModel
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array  # imported where it is used: the options are read where nothing is fitted
 
     Counts = csr_array[np.int32, tuple[int, int]]
-    Links = csr_array[np.float64, tuple[int, int]]
 
 SHAPE_FILE = "knn_shape.npy"
 INDPTR_FILE = "knn_indptr.npy"
 NEIGHBOURS_FILE = "knn_neighbours.npy"
 SIMILARITIES_FILE = "knn_similarities.npy"
 BLOCK_ENTRIES = 1 << 21
+DENSE_SHARE = 4
 
 NOTHING = np.uint64(2**64 - 1)
 LOW_BITS = np.uint64(2**32 - 1)
@@ -56,7 +56,7 @@ class ItemKnnModel:
     Attributes:
         indptr: int64 of shape (n_items + 1); item i has neighbours[indptr[i]:indptr[i + 1]], strongest first.
         neighbours: int32, item indices.
-        similarities: float32 of the same length, above 0.
+        strengths: float32 of the same length, above 0: their similarities to the item.
         n_users: Users it was fitted for.
         n_items: Items it ranks.
 
@@ -66,12 +66,12 @@ class ItemKnnModel:
 
     indptr: NDArray[np.int64]
     neighbours: NDArray[np.int32]
-    similarities: NDArray[np.float32]
+    strengths: NDArray[np.float32]
     n_users: int
     n_items: int
 
     def __post_init__(self) -> None:
-        for name, dtype in (("indptr", np.int64), ("neighbours", np.int32), ("similarities", np.float32)):
+        for name, dtype in (("indptr", np.int64), ("neighbours", np.int32), ("strengths", np.float32)):
             _check_array(name, getattr(self, name), np.dtype(dtype), None)
         _check_bounds(self)
 
@@ -95,48 +95,59 @@ class ItemKnnModel:
 
     def rank_histories(self, histories: Histories, hidden: ItemsByUser, k: int) -> Ranked:
         """Return the k items of highest score for each history, whoever it is of, those hidden left out."""
-        from scipy.sparse import csr_array
-
-        known_items = histories.items
-        n_rows = len(known_items.indptr) - 1
-        items = np.full((n_rows, k), -1, dtype=np.int32)
-        scores = np.full((n_rows, k), -np.inf, dtype=np.float32)
-        known, position = np.unique(known_items.items, return_inverse=True)
-        seen, links = _seen_matrix(known_items.indptr, position, len(known)), self._links_of(known)
-        never = np.full(len(hidden.items), -np.inf)
-        masks = csr_array((never, hidden.items, hidden.indptr), (n_rows, self.n_items))
-        for rows in _blocks(seen @ np.diff(links.indptr)):
-            sums = csr_array(seen[rows] @ links + masks[rows])
-            counts, keys = _take_strongest(_pack(sums.data.astype(np.float32), sums.indices), sums.indptr, k)
-            is_scored = np.arange(k) < counts[:, None]
-            items[rows][is_scored], scores[rows][is_scored] = _unpack(keys)
-        for row in np.flatnonzero(items[:, -1] < 0):
-            self._fill_up(items[row], scores[row], hidden.items[hidden.indptr[row] : hidden.indptr[row + 1]])
+        check_histories(histories, hidden, k, self.n_items)
+        items = np.full((len(hidden.indptr) - 1, k), -1, dtype=np.int32)
+        scores = np.full(items.shape, -np.inf, dtype=np.float32)
+        is_taken = np.zeros(self.n_items, dtype=bool)
+        for row, (known, left_out) in enumerate(zip(_rows_of(histories.items), _rows_of(hidden), strict=True)):
+            is_taken[left_out] = True
+            found, values = _unpack(_smallest(self._score(np.unique(known), is_taken), k))
+            is_taken[found] = True
+            unscored = np.flatnonzero(~is_taken[: k + len(left_out)])[: k - len(found)]
+            n_ranked = len(found) + len(unscored)
+            items[row, :n_ranked] = np.concatenate([found, unscored])
+            scores[row, :n_ranked] = np.concatenate([values, np.zeros(len(unscored))])
+            is_taken[left_out] = is_taken[found] = False
         return items, scores
 
     def explain(self, history: Histories, items: Indices) -> NDArray[np.float32]:
         """Return the similarity of each item of a history to each of some items: what it adds to their scores."""
-        parts = np.zeros((len(items), len(history.items.items)), dtype=np.float32)
-        for place, known in enumerate(history.items.items):
-            near = slice(int(self.indptr[known]), int(self.indptr[known + 1]))
-            row, column = np.nonzero(items[:, None] == self.neighbours[near])
-            parts[row, place] = self.similarities[near][column]
+        known = history.items.items
+        neighbours, strengths, counts = self._links_of(known)
+        place = np.repeat(np.arange(len(known)), counts)
+        parts = np.zeros((len(items), len(known)), dtype=np.float32)
+        for part, item in zip(parts, items.tolist(), strict=True):
+            is_near = neighbours == item
+            part[place[is_near]] = strengths[is_near]
         return parts
 
-    def _links_of(self, items: Indices) -> Links:
-        """Return the similarities of these items to all, one row each."""
-        from scipy.sparse import csr_array
+    def similarities(self, item: int, others: Indices) -> NDArray[np.float32]:
+        """Return the similarity of each of some items to an item, 0 for one that is not among its neighbours."""
+        neighbours, strengths, _ = self._links_of(np.array([item]))
+        of_all = np.zeros(self.n_items, dtype=np.float32)
+        of_all[neighbours] = strengths
+        return of_all[others]
 
-        shape = (self.n_items, self.n_items)
-        return csr_array((self.similarities, self.neighbours, self.indptr), shape)[items].astype(np.float64)
+    def _links_of(self, items: Indices) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
+        """Return the neighbours of these items, one item's after another's, their strengths, and how many each has."""
+        indptr = np.asarray(self.indptr)
+        starts, counts = indptr[items], indptr[items + 1] - indptr[items]
+        places = np.repeat(starts, counts) + places_within(counts)
+        return np.asarray(self.neighbours)[places], np.asarray(self.strengths)[places], counts
 
-    def _fill_up(self, items: NDArray[np.int32], scores: NDArray[np.float32], seen: Indices) -> None:
-        """Put the first items of no score, in place, where a row ends early."""
-        n_ranked = int((items >= 0).sum())
-        used = np.concatenate([items[:n_ranked], seen])
-        unused = np.setdiff1d(np.arange(min(self.n_items, len(items) + len(seen))), used)[: len(items) - n_ranked]
-        filled = slice(n_ranked, n_ranked + len(unused))
-        items[filled], scores[filled] = unused, 0.0
+    def _score(self, known: Indices, is_taken: NDArray[np.bool]) -> Keys:
+        """Return the neighbours of these items, those taken left out, packed with the sums of their strengths."""
+        neighbours, strengths, _ = self._links_of(known)
+        near: Indices
+        if DENSE_SHARE * len(neighbours) > self.n_items:
+            of_all = np.bincount(neighbours, strengths, self.n_items)
+            near = np.flatnonzero(of_all)
+            sums = of_all[near]
+        else:
+            near, place = np.unique(neighbours, return_inverse=True)
+            sums = np.bincount(place, strengths)
+        sums[is_taken[near]] = 0
+        return _pack(sums.astype(np.float32), near)
 
     def save(self, folder: Path) -> None:
         """Write knn_indptr.npy, knn_neighbours.npy, knn_similarities.npy and knn_shape.npy, all little-endian."""
@@ -144,7 +155,7 @@ class ItemKnnModel:
         np.save(folder / SHAPE_FILE, np.array([self.n_users, self.n_items], dtype="<i8"))
         np.save(folder / INDPTR_FILE, self.indptr.astype("<i8"))
         np.save(folder / NEIGHBOURS_FILE, self.neighbours.astype("<i4"))
-        np.save(folder / SIMILARITIES_FILE, self.similarities.astype("<f4"))
+        np.save(folder / SIMILARITIES_FILE, self.strengths.astype("<f4"))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -155,9 +166,9 @@ class ItemKnnModel:
             ValueError: If a file is not what save writes.
         """
         names = (INDPTR_FILE, NEIGHBOURS_FILE, SIMILARITIES_FILE, SHAPE_FILE)
-        indptr, neighbours, similarities, shape = (_read_array(folder / name) for name in names)
+        indptr, neighbours, strengths, shape = (_read_array(folder / name) for name in names)
         _check_array(SHAPE_FILE, shape, np.dtype(np.int64), 2)
-        return cls(indptr, neighbours, similarities, *shape.tolist())
+        return cls(indptr, neighbours, strengths, *shape.tolist())
 
 
 class ItemKnn(ModelKind[ItemKnnOptions]):
@@ -185,7 +196,7 @@ class ItemKnn(ModelKind[ItemKnnOptions]):
         Example:
             >>> interactions = Interactions.of(2, 2, user_idx=[0, 0, 1], item_idx=[0, 1, 1])
             >>> model = ItemKnn().fit(interactions, {"knn_shrinkage": 0})
-            >>> model.neighbours.tolist(), round(float(model.similarities[0]), 4)
+            >>> model.neighbours.tolist(), round(float(model.strengths[0]), 4)
             ([1, 0], 0.7071)
         """
         from scipy.sparse import csr_array
@@ -196,16 +207,14 @@ class ItemKnn(ModelKind[ItemKnnOptions]):
         by_user.data[:] = 1
         by_item = csr_array(by_user.T)
         work = np.minimum(by_item @ np.diff(by_user.indptr).astype(np.int64), n_items)
-        blocks = [_link_items(rows, by_item, by_user, options) for rows in _blocks(work)]
-        indptr = np.concatenate([[0], *(counts for counts, _ in blocks)]).cumsum(dtype=np.int64)
-        neighbours, similarities = _unpack(np.concatenate([np.empty(0, np.uint64), *(keys for _, keys in blocks)]))
-        return ItemKnnModel(indptr, neighbours, similarities, n_users, n_items)
+        links = [keys for rows in _blocks(work) for keys in _link_items(rows, by_item, by_user, options)]
+        indptr = np.cumsum([0, *map(len, links)], dtype=np.int64)
+        neighbours, strengths = _unpack(np.concatenate([np.empty(0, np.uint64), *links]))
+        return ItemKnnModel(indptr, neighbours, strengths, n_users, n_items)
 
 
-def _link_items(
-    rows: slice, by_item: Counts, by_user: Counts, options: ItemKnnOptions
-) -> tuple[NDArray[np.int64], Keys]:
-    """Return the number of neighbours of each of these items, and the neighbours of all, packed."""
+def _link_items(rows: slice, by_item: Counts, by_user: Counts, options: ItemKnnOptions) -> list[Keys]:
+    """Return the neighbours of each of these items, packed, strongest first."""
     from scipy.sparse import csr_array
 
     n_users_of = np.diff(by_item.indptr).astype(np.int64)
@@ -214,18 +223,13 @@ def _link_items(
     divisor = np.sqrt(n_users_of[item] * n_users_of[common.indices]) + options.knn_shrinkage
     similarity = (common.data / divisor).astype(np.float32)
     similarity[item == common.indices] = 0.0
-    return _take_strongest(_pack(similarity, common.indices), common.indptr, options.knn_neighbours)
+    keys, bounds = _pack(similarity, common.indices), pairwise(common.indptr.tolist())
+    return [_smallest(keys[start:stop], options.knn_neighbours) for start, stop in bounds]
 
 
-def _seen_matrix(indptr: Indices, items: Indices, n_items: int) -> Links:
-    """Return 1 where a row has seen an item, the items of each row ascending."""
-    from scipy.sparse import csr_array
-
-    parts = np.ones(len(items)), items.astype(np.int32), np.array(indptr)
-    seen: Links = csr_array(parts, shape=(len(indptr) - 1, n_items), dtype=np.float64)
-    seen.sum_duplicates()
-    seen.data[:] = 1.0
-    return seen
+def _rows_of(table: ItemsByUser) -> Iterator[NDArray[np.int32]]:
+    """Yield the items of each row."""
+    return (table.items[start:stop] for start, stop in pairwise(table.indptr.tolist()))
 
 
 def _blocks(entries: NDArray[np.number]) -> Iterator[slice]:
@@ -248,12 +252,6 @@ def _pack(values: NDArray[np.float32], items: Indices) -> Keys:
 def _unpack(keys: Keys) -> Ranked:
     values = (LOW_BITS - (keys >> HIGH)).astype(np.uint32).view(np.float32)
     return (keys & LOW_BITS).astype(np.int32), values
-
-
-def _take_strongest(keys: Keys, indptr: Indices, k: int) -> tuple[NDArray[np.int64], Keys]:
-    """Return the number of keys kept of each row, at most k, and the keys of all rows, ascending in each."""
-    rows = [_smallest(keys[start:stop], k) for start, stop in pairwise(indptr.tolist())]
-    return np.array([len(row) for row in rows], dtype=np.int64), np.concatenate(rows)
 
 
 def _smallest(keys: Keys, k: int) -> Keys:
@@ -284,15 +282,15 @@ def _check_bounds(model: ItemKnnModel) -> None:
             f"indptr has {len(indptr)} entries for {n_items} items and {model.n_users} users; expected one more "
             f"than items. {advice}."
         )
-    if indptr[0] != 0 or (np.diff(indptr) < 0).any() or not indptr[-1] == len(neighbours) == len(model.similarities):
+    if indptr[0] != 0 or (np.diff(indptr) < 0).any() or not indptr[-1] == len(neighbours) == len(model.strengths):
         raise ValueError(
             f"indptr runs from {indptr[0]} to {indptr[-1]} over {len(neighbours)} neighbours and "
-            f"{len(model.similarities)} similarities; expected rising from 0 to both. {advice}."
+            f"{len(model.strengths)} strengths; expected rising from 0 to both. {advice}."
         )
     if len(neighbours) and (neighbours.min() < 0 or neighbours.max() >= n_items):
         raise ValueError(
             f"neighbours run from {neighbours.min()} to {neighbours.max()}; expected items 0 to {n_items - 1}. "
             f"{advice}."
         )
-    if not (np.isfinite(model.similarities) & (model.similarities > 0)).all():
-        raise ValueError(f"similarities hold numbers that are not above 0 and finite; expected only such. {advice}.")
+    if not (np.isfinite(model.strengths) & (model.strengths > 0)).all():
+        raise ValueError(f"strengths hold numbers that are not above 0 and finite; expected only such. {advice}.")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ def top_k(
     seen_indptr: NDArray[np.int64],
     seen_items: NDArray[np.int32],
     k: int,
+    longest_item: float | None = None,
 ) -> Ranked:
     """Return the k items of highest score of each user, those seen left out.
 
@@ -35,6 +37,7 @@ def top_k(
         seen_indptr: Shape (n + 1); the seen items of row i are seen_items[seen_indptr[i]:seen_indptr[i + 1]].
         seen_items: Item indices, in any order.
         k: Length of each list, at least 1.
+        longest_item: The largest of `row_lengths(item_factors)` where the caller knows it; found here if not.
 
     Returns:
         Items and scores, both of shape (n, k), best first; where fewer than k items are left, a row is filled
@@ -51,7 +54,9 @@ def top_k(
     scores = np.full((n_users, k), -np.inf, dtype=np.float32)
     if n_kept == 0:
         return items, scores
-    errors = _bound_errors(user_factors, item_factors)
+    errors = _bound_errors(
+        user_factors, float(row_lengths(item_factors).max()) if longest_item is None else longest_item
+    )
     for rows, block in _score_blocks(user_factors, item_factors, n_kept + SPARE_CANDIDATES):
         _mask_seen(block, seen_indptr[rows.start : rows.stop + 1], seen_items)
         ranked = _rank_block(block, user_factors[rows], item_factors, n_kept, errors[rows])
@@ -77,8 +82,8 @@ def _score_blocks(
 
 
 def _mask_seen(block: NDArray[np.float32], bounds: NDArray[np.int64], seen_items: NDArray[np.int32]) -> None:
-    row_of_seen = np.repeat(np.arange(len(block)), np.diff(bounds))
-    block.reshape(len(block), -1)[row_of_seen, seen_items[bounds[0] : bounds[-1]]] = -np.inf
+    for scores, (start, stop) in zip(block.reshape(len(block), -1), pairwise(bounds), strict=True):
+        scores[seen_items[start:stop]] = -np.inf
 
 
 def _rank_block(
@@ -119,11 +124,16 @@ def _rank_candidates(
     return np.take_along_axis(columns, best, axis=1).astype(np.int32), np.take_along_axis(exact, best, axis=1)
 
 
-def _bound_errors(user_factors: NDArray[np.float32], item_factors: NDArray[np.float32]) -> Floats:
+def _bound_errors(user_factors: NDArray[np.float32], longest_item: float) -> Floats:
     """Return how far a float32 product of each user can be off: rank + 2 roundings (Higham, 2002, 3.1)."""
-    longest_item = np.sqrt(np.einsum("ir,ir->i", item_factors, item_factors).max())
-    lengths = np.sqrt(np.einsum("ur,ur->u", user_factors, user_factors)).astype(np.float64)
-    return np.asarray((user_factors.shape[1] + 2) * FLOAT32_ROUNDING * float(longest_item) * lengths)
+    lengths = row_lengths(user_factors).astype(np.float64)
+    return np.asarray((user_factors.shape[1] + 2) * FLOAT32_ROUNDING * longest_item * lengths)
+
+
+def row_lengths(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the Euclidean length of each row."""
+    lengths: NDArray[np.float32] = np.sqrt(np.einsum("ir,ir->i", matrix, matrix))
+    return lengths
 
 
 def group_layout(n_columns: int, k: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from models.base import Interactions
 N_USERS, N_ITEMS = 12, 20
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def checkerboard():
     """Interactions of users and items of two colours, each user with all items of one colour but item number u."""
     users, items = np.nonzero(np.add.outer(np.arange(N_USERS), np.arange(N_ITEMS)) % 2 == 0)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from models import item_knn
-from models.base import Histories, Interactions
+from models.base import Interactions
 from models.item_knn import (
     INDPTR_FILE,
     NEIGHBOURS_FILE,
@@ -42,7 +42,7 @@ def rank_by_hand(dense, seen, k):
 
 def as_dense(model):
     dense = np.zeros((model.n_items, model.n_items), np.float32)
-    dense[np.repeat(np.arange(model.n_items), np.diff(model.indptr)), model.neighbours] = model.similarities
+    dense[np.repeat(np.arange(model.n_items), np.diff(model.indptr)), model.neighbours] = model.strengths
     return dense
 
 
@@ -64,7 +64,7 @@ def test_similarity_is_the_shrunk_cosine():
     model = fit({(0, 0), (1, 0), (0, 1), (1, 1), (2, 1), (3, 1), (0, 2)}, 4, 3, ItemKnnOptions(knn_shrinkage=1.0))
     assert model.neighbours.tolist() == [1, 2, 0, 2, 0, 1]
     expected = [2 / (8**0.5 + 1), 1 / (2**0.5 + 1), 2 / (8**0.5 + 1), 1 / (4**0.5 + 1), 1 / (2**0.5 + 1), 1 / 3]
-    assert model.similarities.tolist() == np.array(expected, np.float32).tolist()
+    assert model.strengths.tolist() == np.array(expected, np.float32).tolist()
 
 
 @st.composite
@@ -78,11 +78,12 @@ def problems(draw):
     return pairs, seen, n_items, options, draw(st.integers(1, 14))
 
 
-@given(problems(), st.sampled_from([1, 20, 1 << 21]))
-def test_neighbours_and_ranks_equal_those_of_a_dense_matrix(problem, block_entries):
+@given(problems(), st.sampled_from([1, 20, 1 << 21]), st.sampled_from([0, 1000]))
+def test_neighbours_and_ranks_equal_those_of_a_dense_matrix(problem, block_entries, dense_share):
     pairs, seen, n_items, options, k = problem
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(item_knn, "BLOCK_ENTRIES", block_entries)
+        patch.setattr(item_knn, "DENSE_SHARE", dense_share)
         model = fit(pairs, len(seen), n_items, options)
         ranked, scores = model.rank(np.arange(len(seen)), as_items(seen), k)
     dense = similarities_by_hand(pairs, n_items, options)
@@ -105,7 +106,7 @@ def test_fit_does_not_depend_on_the_order_of_rows_or_on_repeats():
     ]
     for other in models[1:]:
         assert other.neighbours.tobytes() == models[0].neighbours.tobytes()
-        assert other.similarities.tobytes() == models[0].similarities.tobytes()
+        assert other.strengths.tobytes() == models[0].strengths.tobytes()
 
 
 def test_rank_gives_a_user_the_same_bytes_in_any_company_and_order_of_what_was_seen():
@@ -171,8 +172,8 @@ def test_a_model_without_neighbours_survives_save_and_load(tmp_path):
         (NEIGHBOURS_FILE, np.array([-1, 0], np.int32), "neighbours run from -1"),
         (NEIGHBOURS_FILE, np.array([[1, 0]], np.int32), r"shape \(1, 2\)"),
         (NEIGHBOURS_FILE, np.array([1, 0], ">i4"), "neighbours is >i4"),
-        (SIMILARITIES_FILE, np.array([1.0, 1.0]), "similarities is float64"),
-        (SIMILARITIES_FILE, np.array([1.0], np.float32), "1 similarities"),
+        (SIMILARITIES_FILE, np.array([1.0, 1.0]), "strengths is float64"),
+        (SIMILARITIES_FILE, np.array([1.0], np.float32), "1 strengths"),
         (SIMILARITIES_FILE, np.array([1.0, np.nan], np.float32), "not above 0 and finite"),
         (SIMILARITIES_FILE, np.array([1.0, 0.0], np.float32), "not above 0 and finite"),
         (SIMILARITIES_FILE, np.array([1, None]), "not a whole .npy file"),
@@ -218,11 +219,7 @@ def test_options_refuse_what_cannot_be_obeyed(values):
         ItemKnnOptions(**values)
 
 
-def test_the_parts_of_an_explanation_add_up_to_the_score(checkerboard):
-    model = ItemKnn().fit(checkerboard, ItemKnnOptions().model_dump())
-    history = checkerboard.item_idx[checkerboard.user_idx == 0]
-    [[item]], [[score]] = model.rank(np.array([0]), as_items([history]), 1)
-    [parts] = model.explain(Histories.of(as_items([history])), np.array([item]))
-    assert parts.min() > 0
-    assert parts.sum() == pytest.approx(score)
-    assert model.explain(Histories.of(as_items([[1]])), np.array([item])).tolist() == [[0]]
+def test_similarities_are_those_of_its_neighbours_and_otherwise_0():
+    model = fit({(0, 0), (0, 1), (1, 1), (1, 2)}, 2, 4, ItemKnnOptions(knn_shrinkage=0))
+    np.testing.assert_allclose(model.similarities(1, np.array([3, 2, 1, 0])), [0, 0.5**0.5, 0, 0.5**0.5])
+    assert model.similarities(3, np.arange(4)).tolist() == [0, 0, 0, 0]

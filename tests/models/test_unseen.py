@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models import unseen
 from models.unseen import find_free_places
 
 
@@ -13,11 +15,13 @@ def problems(draw):
     return taken, n_rows, n_places, draw(st.integers(1, 14))
 
 
-@given(problems())
-def test_free_places_are_those_that_are_not_taken(problem):
+@given(problems(), st.sampled_from([0, unseen.DENSE_SHARE, 1000]))
+def test_free_places_are_those_that_are_not_taken(problem, dense_share):
     taken, n_rows, n_places, k = problem
     rows, places = np.array(taken, dtype=np.int64).reshape(-1, 2).T
-    found = find_free_places(rows, places, n_rows, n_places, k)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unseen, "DENSE_SHARE", dense_share)
+        found = find_free_places(rows, places, n_rows, n_places, k)
     for row in range(n_rows):
         free = [place for place in range(n_places) if (row, place) not in taken][:k]
         assert found[row].tolist() == free + [-1] * (k - len(free))

@@ -11,6 +11,9 @@ from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sf
 
+from models.als import AlsModel
+from models.base import Histories
+from schema.items_by_user import ItemsByUser
 from spark import factorise as engine
 from spark.factorise import Factorisation, factorise, factors_of, save_model
 from storage.parquet import write_parquet
@@ -125,6 +128,30 @@ def test_the_same_interactions_give_the_same_bytes_however_they_are_cut(session,
 def test_each_parameter_is_obeyed(session, train, usual, changed):
     other, _ = factors_of(factorise(session, [train], parameters(**changed)), N_USERS, N_ITEMS)
     assert usual.shape != other.shape or not np.allclose(usual, other)
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_fold_in_gives_each_user_the_factors_that_spark_gave(session, train, implicit):
+    """Spark finds the users' factors last in an iteration, from the items' factors that are published."""
+    chosen = parameters(implicit=implicit, rank=5, reg=0.3)
+    factors = factors_of(factorise(session, [train], chosen), N_USERS, N_ITEMS)
+    model = AlsModel(*factors, implicit=implicit, reg=chosen.reg, alpha=chosen.alpha)
+    table = checkerboard()
+    user_idx, item_idx, rating = (table[name].to_numpy() for name in ("user_idx", "item_idx", "rating"))
+    items = ItemsByUser.from_pairs(user_idx, item_idx, N_USERS)
+    ratings = rating[np.lexsort((item_idx, user_idx))]
+    histories = Histories.of(items)._replace(rating=ratings)
+    np.testing.assert_allclose(
+        model.fold_in(histories), model.user_factors, rtol=1e-4, atol=1e-4 * np.abs(factors[0]).max()
+    )
+
+    ranked, scores = model.rank_histories(histories, items, 3)
+    np.testing.assert_allclose(scores, model.rank(np.arange(N_USERS), items, 3)[1], rtol=1e-4)
+    for user in range(N_USERS):
+        mine = slice(items.indptr[user], items.indptr[user + 1])
+        person = Histories.of(items.take(np.array([user])))._replace(rating=ratings[mine])
+        reasons = model.explain(person, ranked[user])
+        np.testing.assert_allclose(reasons.sum(axis=1), scores[user], rtol=1e-5, atol=1e-7)  # scores are about 1
 
 
 def test_saved_model_is_loaded_by_spark_with_the_same_factors(session, train, tmp_path):
