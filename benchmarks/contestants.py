@@ -44,7 +44,13 @@ def publish_input(folder: Path, size: Size, seed: int) -> None:
     pairs = {"user_idx": user_idx, "item_idx": item_idx}
     split = split_interactions(pa.table({**pairs, "rating": rating, "timestamp": timestamp}), SplitOptions())
     counts = {"n_users": size.users, "n_items": size.items, "has_ratings": False, "has_timestamps": True}
-    fitted = {"parts": list(LEARNT), "model": ImplicitAls.name, "rank": size.rank, "keep_spark_model": False}
+    fitted = {
+        "parts": list(LEARNT),
+        "model": ImplicitAls.name,
+        "rank": size.rank,
+        "reg": 1.0,
+        "keep_spark_model": False,
+    }
     publish = partial(artifacts.publish, LocalStore(folder / STORE), code_version="benchmark")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         for part, file in PART_FILES.items():
