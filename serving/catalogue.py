@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Explainer, Histories, HistoryRanker, Similar
+from models.base import Explainer, Histories, Similar
 from schema.arrays import Indices
 from schema.bundle import Labels
 from schema.events import Event
@@ -31,7 +31,6 @@ class Catalogue:
     def __init__(self, served: Served) -> None:
         self.served, self.bundle, self.model = served, served.bundle, served.model
         self.is_by_history = served.kind.knows_histories_only
-        self.ranks_histories = isinstance(served.model, HistoryRanker)
         self.detail = lru_cache(DETAILS_KEPT)(self._detail)
         self._known: dict[tuple[str, str], Hidden] = {}
 

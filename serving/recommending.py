@@ -1,13 +1,13 @@
 """Recommendations: who is asked for, which way the answer goes, what the rules make of it, and why."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Histories
+from models.base import Histories, HistoryRanker
 from schema.events import Event
 from serving.answers import Asked, BasketItem
 from serving.catalogue import NOTHING, Catalogue, hide_all_but, history_of, one_row
@@ -20,6 +20,8 @@ UNKNOWN_ITEMS: Final = "{} of the items are unknown and do not count."
 NOT_PERSONAL: Final = "What most have: the same for everybody, so there are no reasons of this person's own."
 NO_REASONS: Final = "This model cannot tell why."
 LOST: Final = "The scenario names {} item(s) that the model does not know."
+
+NO_ITEMS: Final = np.empty(0, dtype=np.int32)
 
 Rank = Callable[[int], tuple[Items, Scores]]
 
@@ -97,16 +99,9 @@ def recommend(catalogue: Catalogue, person: Person, named: Named, asked: Asked) 
     mask = _hide(catalogue, person, scenario, static.mask, asked)
     pins = {place: item for place, item in static.pins.items() if not mask[item]}
     mask[list(pins.values())] = True
-    way, rank = _way(catalogue, person, mask)
-    found: dict[int, float] = {}
-
-    def remember(k: int) -> tuple[Items, Scores]:
-        items, scores = rank(k)
-        found.update(zip(items.tolist(), scores.tolist(), strict=True))
-        return items, scores
-
-    items = fill(remember, n, _rules(catalogue, scenario, pins))
-    scores = np.array([found.get(item, np.nan) for item in items.tolist()], dtype=np.float32)
+    way, items, scores = _first_found(
+        catalogue, person, mask, lambda rank: _filled(rank, n, _rules(catalogue, scenario, pins))
+    )
     notes = person.notes + ((LOST.format(len(static.lost)),) if static.lost else ())
     return _explained(catalogue, person, way, items, scores, asked.explain, notes)
 
@@ -118,9 +113,22 @@ def rank_candidates(
     items, unknown = catalogue.items(candidates)
     mask = np.zeros(catalogue.bundle.n_items, dtype=bool)
     hide_all_but(mask, items)
-    way, rank = _way(catalogue, person, mask)
+    way, found, scores = _first_found(catalogue, person, mask, lambda rank: rank(max(len(items), 1)))
     notes = person.notes + ((UNKNOWN_ITEMS.format(len(unknown)),) if unknown else ())
-    return _explained(catalogue, person, way, *rank(max(len(items), 1)), explain, notes)
+    return _explained(catalogue, person, way, found, scores, explain, notes)
+
+
+def _filled(rank: Rank, n: int, rules: Rules) -> tuple[Items, Scores]:
+    """Return n items by the rules, and the score of each; NaN for a pinned one."""
+    found: dict[int, float] = {}
+
+    def remember(k: int) -> tuple[Items, Scores]:
+        items, scores = rank(k)
+        found.update(zip(items.tolist(), scores.tolist(), strict=True))
+        return items, scores
+
+    items = fill(remember, n, rules)
+    return items, np.array([found.get(item, np.nan) for item in items.tolist()], dtype=np.float32)
 
 
 def _listed(catalogue: Catalogue, person: Person, n: int) -> tuple[Items, Scores] | None:
@@ -155,27 +163,37 @@ def _rules(catalogue: Catalogue, scenario: Scenario, pins: dict[int, int]) -> Ru
     return rules
 
 
-def _way(catalogue: Catalogue, person: Person, mask: NDArray[np.bool_]) -> tuple[str, Rank]:
-    """Return which way the answer goes, and what ranks the k best items that are not hidden."""
+def _first_found(
+    catalogue: Catalogue, person: Person, mask: NDArray[np.bool_], ask: Callable[[Rank], tuple[Items, Scores]]
+) -> tuple[str, Items, Scores]:
+    """Return the first way that leads to items that are not hidden, and these; the last one if none does."""
+    for way, rank in _ways(catalogue, person, mask):
+        items, scores = ask(rank)
+        if way != "fold-in" or not np.isnan(scores).all():  # of none as well
+            break
+    return way, items, scores
+
+
+def _ways(catalogue: Catalogue, person: Person, mask: NDArray[np.bool_]) -> Iterator[tuple[str, Rank]]:
+    """Yield the ways that an answer may go, the best first, each with what ranks the k best items along it."""
     model, history = catalogue.model, person.history
     has_history = len(history.items.items) > 0
     hidden = one_row(np.flatnonzero(mask).astype(np.int32))
-    by_history = catalogue.ranks_histories and has_history
     is_exact = (
         person.user is not None
         and (has_history or not catalogue.is_by_history)
-        and not (person.has_news and catalogue.ranks_histories)
+        and not (person.has_news and isinstance(model, HistoryRanker))
     )
-    if by_history and (not is_exact or catalogue.is_by_history):
-        ranked: Rank = lambda k: _row(model.rank_histories(history, hidden, k))  # type: ignore[attr-defined]  # noqa: E731
-        return "exact" if is_exact else "fold-in", ranked
+    if isinstance(model, HistoryRanker) and has_history and (not is_exact or catalogue.is_by_history):
+        ranker = model
+        yield "exact" if is_exact else "fold-in", lambda k: _row(ranker.rank_histories(history, hidden, k))
     if is_exact:
         users = np.array([person.user])
-        return "exact", lambda k: _row(model.rank(users, hidden, k))
-    near = catalogue.near(history.items.items) if has_history else None
-    if near is None or not len(near):
-        return "popular", lambda k: catalogue.popular(None, mask, None, k)
-    return "popular-in-category", lambda k: catalogue.popular(None, mask, near, k)
+        yield "exact", lambda k: _row(model.rank(users, hidden, k))
+    near = catalogue.near(history.items.items) if has_history else NO_ITEMS
+    if len(near):
+        yield "popular-in-category", lambda k: catalogue.popular(None, mask, near, k)
+    yield "popular", lambda k: catalogue.popular(None, mask, None, k)
 
 
 def _row(ranked: tuple[Items, Scores]) -> tuple[Items, Scores]:
