@@ -28,6 +28,7 @@ def ingest(
     found = compare_reviews(environment, raw, checked, drift)
     built = build_dataset(environment.places, checked, dataset, environment.spark)
     record = record_of({"raw": raw, "reviews": checked, "dataset": built})
+    record["ids"] |= checked.inputs
     return record | {"drift": found and found.to_record()}
 
 

@@ -23,7 +23,7 @@ from tasks.dataset import SPLIT_FILES, build_dataset, split_dataset
 from tasks.drift import Drift, compare_with_before
 from tasks.execution import Advance, progress
 from tasks.fit import Parts, fit
-from tasks.ingest import check_reviews, fetch_raw, find_reviews, keep_file, publish_reviews, read_raw
+from tasks.ingest import check_reviews, collect_events, fetch_raw, find_reviews, keep_file, publish_reviews, read_raw
 from tasks.model import Lineage
 from tasks.options import DriftOptions, EvaluationOptions, PlaceOptions, RecommendOptions, ReviewsInput
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
@@ -37,16 +37,17 @@ def ingest_reviews(environment: Environment, source: ReviewsInput, options: Inge
     """Return the raw file and its reviews."""
     places = environment.places
     raw = fetch_raw(places, source, environment.download)
-    found = find_reviews(places, raw, options)
+    events = collect_events(places, raw, options) if source.input_events == "on" else None
+    found = find_reviews(places, raw, options, events)
     if found:
         return raw, found
     with scratch_folder(places, "partitions") as folder:
-        partitions = read_raw(places, raw, options, folder)
+        partitions = read_raw(places, raw, options, folder, events)
         limits = options.as_of(int(time.time()))
         checks = [check_reviews.submit(partition, check.name, limits) for partition in partitions for check in CHECKS]
         with progress(f"Checking {raw.files[0].path}", key="check", unit=" checks") as advance:
             checked = collect(checks, advance)
-        return raw, publish_reviews(places, raw, options, partitions, checked)
+        return raw, publish_reviews(places, raw, options, partitions, checked, events)
 
 
 def compare_reviews(environment: Environment, raw: Manifest, reviews: Manifest, options: DriftOptions) -> Drift | None:

@@ -38,6 +38,7 @@ KINDS: Final = (
 # Which kind of artifact each role among a manifest's inputs names.
 INPUT_KINDS: Final[Mapping[str, str]] = {
     "raw": RAW,
+    "events": RAW,
     "products": RAW,
     "train_file": RAW,
     "validation_file": RAW,

@@ -13,6 +13,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.runtime import task_run
 
 from reviews.download import Download, download, is_url, use_local
+from reviews.events import EventCounts, read_event_partitions, select_events
 from reviews.formats import detect_format
 from reviews.ingest import CheckFile, PartitionFile, check_partition, count_reasons, merge_partitions, write_partition
 from reviews.options import DownloadOptions, IngestOptions
@@ -22,12 +23,15 @@ from schema.dataset import QuarantineReason
 from storage import artifacts, layout
 from storage.canonical import artifact_id
 from storage.code_version import Root, code_version
+from storage.events import read_lines
 from storage.files import try_place
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES, progress
 from tasks.options import PlaceOptions, ReviewsInput
 from tasks.store import find_published, link_or_copy, local_file, publish_once, scratch_folder
+
+EVENTS_FILE = "events.jsonl"
 
 
 def name_fetch() -> str:
@@ -61,6 +65,19 @@ def keep_file(places: PlaceOptions, path: Path) -> Manifest:
     return _keep(places, use_local(path))
 
 
+@task(name="collect events", task_run_name="collect events beside {raw.files[0].path}", **NETWORK_RETRIES)
+def collect_events(places: PlaceOptions, raw: Manifest, options: IngestOptions) -> Manifest | None:
+    """Keep those of the shipped events that can be read beside a raw file as a raw file too; None if there are none."""
+    roles, counts = detect_format(raw_file(places, raw), options.input_columns).roles, EventCounts()
+    with scratch_folder(places, layout.EVENTS) as folder:
+        path = folder / EVENTS_FILE
+        with path.open("wb") as file:
+            for line in select_events(read_lines(places.open_store(), layout.EVENTS), roles, counts):
+                file.write(line + b"\n")
+        logger.info("Events: {}", counts.describe())
+        return _keep(places, use_local(path)) if counts.taken else None
+
+
 def raw_file(places: PlaceOptions, raw: Manifest) -> Path:
     """Return a local file that holds the raw bytes."""
     return local_file(places, raw, raw.files[0].path)
@@ -87,22 +104,30 @@ def key_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._=+-]", "_", name).lstrip(".")[-200:] or "reviews"
 
 
-def _identity(raw: Manifest, options: IngestOptions) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the inputs and parameters of the reviews of a raw file."""
-    return {"raw": raw.id}, options.model_dump(mode="json", exclude={"partition_bytes"})  # which changes no row
+def _identity(raw: Manifest, options: IngestOptions, events: Manifest | None) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the inputs and parameters of the reviews of a raw file, and of events where there are some."""
+    inputs = {"raw": raw.id} | ({"events": events.id} if events else {})
+    return inputs, options.model_dump(mode="json", exclude={"partition_bytes"})  # which changes no row
 
 
 @task(name="find reviews", task_run_name="find reviews of {raw.files[0].path}")
-def find_reviews(places: PlaceOptions, raw: Manifest, options: IngestOptions) -> Manifest | None:
-    """Return the reviews of a raw file if they are published already."""
+def find_reviews(
+    places: PlaceOptions, raw: Manifest, options: IngestOptions, events: Manifest | None = None
+) -> Manifest | None:
+    """Return the reviews of a raw file, and of events, if they are published already."""
     code = code_version(read_raw, check_reviews, publish_reviews)
-    identity = artifact_id(layout.REVIEWS_KIND, *_identity(raw, options), code)
+    identity = artifact_id(layout.REVIEWS_KIND, *_identity(raw, options, events), code)
     return find_published(places.open_store(), layout.REVIEWS_KIND, identity)
 
 
 @task(name="read raw file", task_run_name="read raw file {raw.files[0].path}", **COMPUTE_RETRIES)
-def read_raw(places: PlaceOptions, raw: Manifest, options: IngestOptions, folder: Path) -> list[PartitionFile]:
-    """Write the lines of the raw file into a folder, in partitions that are checked apart; memory stays flat."""
+def read_raw(
+    places: PlaceOptions, raw: Manifest, options: IngestOptions, folder: Path, events: Manifest | None = None
+) -> list[PartitionFile]:
+    """Write the lines of the raw file into a folder, in partitions that are checked apart; memory stays flat.
+
+    Those of the events follow, as if they stood in the file after its last line.
+    """
     path = raw_file(places, raw)
     found = detect_format(path, options.input_columns)
     logger.info("{} is {}", raw.files[0].path, found.describe())
@@ -111,6 +136,10 @@ def read_raw(places: PlaceOptions, raw: Manifest, options: IngestOptions, folder
         for partition in read_partitions(path, found, options.partition_bytes):
             written.append(write_partition(partition, folder, write_parquet))
             advance(sum(one.n_lines for one in written), None)
+        if events:
+            n_lines = sum(one.n_lines for one in written) + bool(found.header_line)
+            parts = read_event_partitions(raw_file(places, events), found, options, len(written), n_lines)
+            written += [write_partition(one, folder, write_parquet) for one in parts]
         return written
 
 
@@ -127,13 +156,14 @@ def publish_reviews(
     options: IngestOptions,
     partitions: Sequence[PartitionFile],
     checked: Sequence[CheckFile],
+    events: Manifest | None = None,
 ) -> Manifest:
     """Publish the rows that passed, and those that did not with their reasons.
 
     Raises:
         InvalidInput: If too large a share is bad, or nothing is left.
     """
-    inputs, parameters = _identity(raw, options)
+    inputs, parameters = _identity(raw, options, events)
     earlier: list[Root] = [read_raw, check_reviews]
 
     def build(folder: Path) -> dict[str, Any]:

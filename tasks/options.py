@@ -93,6 +93,12 @@ class ReviewsInput(FrozenModel):
         "Without it, RAW_REVIEWS_URL is downloaded to RAW_REVIEWS_PATH.",
         json_schema_extra={"flag": "--input"},
     )
+    input_events: Literal["off", "on"] = Field(
+        "off",
+        description="Whether the events that servers shipped to the store are read beside the reviews: ratings, and "
+        "purchases where the reviews have no ratings. With on, each new batch makes new ids.",
+        json_schema_extra={"flag": "--events"},
+    )
 
     @field_serializer("input_reviews", when_used="json")
     def _without_secrets(self, source: str | None) -> str | None:

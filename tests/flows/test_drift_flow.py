@@ -9,8 +9,14 @@ import httpx
 import pytest
 from workplace import Outcome, Workplace
 
+from reviews.options import IngestOptions
+from serving.events import Event, Journal
 from storage import layout
+from storage.artifacts import find
+from storage.inventory import lineage
 from storage.manifest import Manifest
+from tasks.ingest import collect_events
+from tasks.options import PlaceOptions
 
 DAY = 86_400
 FLAGS = ["--min-interactions", "1", "--spark-shuffle-partitions", "1"]
@@ -128,3 +134,27 @@ def test_delivery_is_accepted_with_a_warning_and_without_one_where_drift_is_off(
     assert off["drift"] is None
     assert "Drift" not in off["stderr"]
     assert off["ids"] == accepted["ids"]
+
+
+def test_shipped_events_are_read_beside_the_file_and_are_part_of_the_lineage(first, tmp_path):
+    workplace, record = first
+    places = PlaceOptions(store_uri=workplace.store_uri, work_dir=tmp_path)
+    raw = find(workplace.store, layout.RAW, record["ids"]["raw"])
+    journal = Journal(tmp_path)
+    about = {"user_id": "u0", "item_id": "i9", "timestamp": 1_500_000_000}
+    journal.add([Event(event_id="seen", type="view", **about), Event(event_id="bought", type="purchase", **about)])
+    assert journal.ship(workplace.store) == 2
+    assert collect_events.fn(places, raw, IngestOptions()) is None
+    for server in (journal, Journal(tmp_path / "other server")):
+        assert server.add([Event(event_id="rated", type="rating", rating=4, **about)]) == 1
+        assert server.ship(workplace.store) == 1
+    path = next(workplace.folder.glob("first/reviews.csv"))
+    now = workplace.result("ingest", "--input", str(path), "--events", "on", *FLAGS)
+    assert "1 taken (1 rating); 3 left out (1 view, 1 purchase, 1 repeated)" in now["stderr"]
+    assert now["counts"]["reviews"]["n_reviews"] == record["counts"]["reviews"]["n_reviews"] + 1
+    reviews = find(workplace.store, layout.REVIEWS_KIND, now["ids"]["reviews"])
+    assert reviews.inputs == {"raw": raw.id, "events": now["ids"]["events"]}
+    assert [(one.role, one.state) for one in lineage(workplace.store, reviews)[1:]] == [
+        ("events", "there"),
+        ("raw", "there"),
+    ]

@@ -198,6 +198,7 @@ ELSEWHERE = {
         "raw_reviews_sha256",
     ],
     "test_delivery_is_accepted_with_a_warning_and_without_one_where_drift_is_off": ["drift"],
+    "test_shipped_events_are_read_beside_the_file_and_are_part_of_the_lineage": ["input_events"],
     "test_failing_training_is_told_with_the_step_that_failed": ["notice_webhook_url"],
     "test_timestamps_in_milliseconds_are_read_as_such": ["timestamp_unit"],
     "test_leave_last_n_and_split_at_decide_the_split": ["leave_last_n", "split_at"],
