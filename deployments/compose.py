@@ -14,15 +14,24 @@ from typing import Any
 import yaml
 
 from deployments.s3_server import Credentials, random_credentials
-from deployments.stack.placement import CONTAINER_DATA, DATABASE_URL, MINIO, credential_variables, place_in_containers
+from deployments.stack.placement import (
+    API,
+    CONTAINER_DATA,
+    DATABASE_URL,
+    MINIO,
+    credential_variables,
+    place_in_containers,
+)
 from deployments.stack.services import Service, services
 from deployments.stack.settings import StackSettings
 from storage.files import write_whole
 
 COMPOSE_FILE = Path(__file__).with_name("compose.yaml")
 CREDENTIALS_FILE = Path(__file__).parents[1] / "data" / "compose.env"
-IMAGE = "amazon-recommender-stack"
+IMAGE = "amazon-recommender"
 USER = "10001:10001"
+OWN_VOLUMES = (MINIO, API)  # services that see their own folder only
+ASK = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)"
 HEADER = """\
 # The process stack, each service in a container. Made by `python -m deployments.compose` from the table in
 # deployments/stack/services.py; change that, not this. docs/operations.md says how to use it.
@@ -48,17 +57,17 @@ def compose(dask_workers: int = 2, spark_workers: int = 1) -> dict[str, Any]:
     return {
         "name": "amazon-recommender",
         "services": {service.name: _container(service, jobs) for service in table},
-        "volumes": {"data": None, "minio": None},
+        "volumes": {"data": None, **dict.fromkeys(OWN_VOLUMES)},
     }
 
 
 def _container(service: Service, jobs: set[str]) -> dict[str, Any]:
     database = service.environment.get(DATABASE_URL)  # the user may name another one than this file
     replaced = {DATABASE_URL: f"${{STACK_PREFECT_DATABASE_URL:-{database}}}"} if database else {}
-    is_minio = service.name == MINIO
+    has_own_volume = service.name in OWN_VOLUMES
     return {
-        "image": IMAGE,
-        "build": {"context": "..", "dockerfile": "Dockerfile", "target": "stack"},
+        "image": f"{IMAGE}-{service.target}",
+        "build": {"context": "..", "dockerfile": "Dockerfile", "target": service.target},
         "entrypoint": [],
         "command": list(service.command),
         "user": USER,
@@ -67,7 +76,9 @@ def _container(service: Service, jobs: set[str]) -> dict[str, Any]:
         "ports": [
             f"127.0.0.1:${{{setting.replace('+', '_')}:-{port}}}:{port}" for setting, port in service.ports.items()
         ],
-        "volumes": [f"minio:{folder}" for folder in service.folders] if is_minio else [f"data:{CONTAINER_DATA}"],
+        "volumes": [f"{service.name}:{folder}" for folder in service.folders]
+        if has_own_volume
+        else [f"data:{CONTAINER_DATA}"],
         "depends_on": {
             name: {"condition": "service_completed_successfully" if name in jobs else "service_healthy"}
             for name in service.depends_on
@@ -81,9 +92,10 @@ def _container(service: Service, jobs: set[str]) -> dict[str, Any]:
 
 
 def _healthcheck(service: Service) -> dict[str, Any]:
+    command = ["-m", "deployments.stack.health"] if service.target == "stack" else ["-c", ASK]
     checks = [word for check in service.checks for word in (check.url, check.pattern)]
     return {
-        "test": ["CMD", "python", "-m", "deployments.stack.health", *checks],
+        "test": ["CMD", "python", *command, *checks],
         "interval": "15s",
         "timeout": "10s",
         "retries": 5,

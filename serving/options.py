@@ -86,6 +86,9 @@ class ServingOptions(S3Options, BaseSettings):
     api_keys_file: Path | None = Field(
         None, description="File of the hashes of API keys; 'python -m serving key NAME' adds one. Unset: no keys."
     )
+    api_allow_anonymous: bool = Field(
+        False, description="Answer without keys also where others reach the address; something else keeps them out."
+    )
     api_key_limit: Limit | None = Field(
         None, description="Requests of a key, such as 600/minute, in each worker; unset: no limit."
     )
@@ -123,11 +126,11 @@ class ServingOptions(S3Options, BaseSettings):
             raise ValueError("API_TLS_CERTIFICATE and API_TLS_KEY go together; set both, or neither")
         if self.api_challenger_share and not self.api_challenger:
             raise ValueError("API_CHALLENGER_SHARE needs API_CHALLENGER, the id of a model")
-        if self.api_keys_file is None and not is_loopback(self.api_host):
+        if self.api_keys_file is None and not self.api_allow_anonymous and not is_loopback(self.api_host):
             raise ValueError(
                 f"API_HOST is {self.api_host}, which others can reach, and there are no keys. Make one with "
                 "'python -m serving key NAME --scopes read,events --file keys.json' and set API_KEYS_FILE=keys.json, "
-                "or listen on 127.0.0.1"
+                "listen on 127.0.0.1, or set API_ALLOW_ANONYMOUS=true where something else keeps others out"
             )
         return self
 

@@ -202,6 +202,21 @@ def test_image_has_a_fixed_base_a_locked_install_and_no_root():
     assert last_user.split(":")[0] not in ("root", "0")
 
 
+def test_image_of_the_api_has_its_own_lock_the_folders_that_it_reaches_a_health_check_and_no_root():
+    stages = re.split(r"^(?=FROM )", read("Dockerfile"), flags=re.MULTILINE)
+    [stage] = [instructions(one) for one in stages if one.startswith("FROM python AS serving\n")]
+    [packages] = [one for one in stages if one.startswith("FROM python AS serving-packages\n")]
+    copied = [argument.split() for step, argument in stage if step == "COPY" and "--from" not in argument]
+    reached = reached_modules((ROOT / "serving").rglob("*.py"))
+    assert {source for source, _ in copied} == {path.relative_to(ROOT).parts[0] for path in reached}
+    assert all(source == target for source, target in copied)
+    assert "COPY serving/requirements.txt ./" in packages
+    assert "--require-hashes -r requirements.txt" in packages
+    assert [argument for step, argument in stage if step == "USER"] == ["10001"]
+    assert "/healthz" in next(argument for step, argument in stage if step == "HEALTHCHECK")
+    assert "OPENBLAS_NUM_THREADS=1" in next(argument for step, argument in stage if step == "ENV")
+
+
 def test_a_base_image_that_may_change_is_found():
     steps = instructions("FROM python:3.11 AS base\n# FROM x\nFROM base\nFROM debian:latest@sha256:" + "0" * 64)
     assert unpinned_bases(steps) == ["python:3.11", "debian:latest@sha256:" + "0" * 64]

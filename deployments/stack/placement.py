@@ -17,6 +17,7 @@ PREFECT_WORKER = "prefect-worker"
 DASK_SCHEDULER = "dask-scheduler"
 SPARK_MASTER = "spark-master"
 MLFLOW = "mlflow"
+API = "api"
 
 WORK_POOL = "recommender"
 HEARTBEAT_SECONDS = 30  # the shortest that Prefect takes

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from deployments.s3_server import minio_command, minio_environment
 from deployments.stack.placement import (
     ACCESS_KEYS,
+    API,
     BUCKET_JOB,
     DASK_SCHEDULER,
     DATABASE_URL,
@@ -50,6 +51,7 @@ class Service:
         runs_flows: Whether the project's own code runs in it, for which it sees the environment of ``make up``.
         folders: Where it keeps what has to outlive it.
         ends_children_first: Whether the processes that it started get SIGTERM, and time to end, before it does.
+        target: Stage of the Dockerfile that has what it needs.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Service:
     runs_flows: bool = False
     folders: tuple[str, ...] = ()
     ends_children_first: bool = False
+    target: str = "stack"
 
     @property
     def is_job(self) -> bool:
@@ -82,6 +85,7 @@ def services(at: Placement) -> tuple[Service, ...]:
         *(_spark_worker(at, number) for number in range(1, at.settings.spark_workers + 1)),
         _mlflow(at),
         _prefect_worker(at),
+        _api(at),
     )
 
 
@@ -249,4 +253,33 @@ def _prefect_worker(at: Placement) -> Service:
         runs_flows=True,
         ends_children_first=True,
         folders=(home,),
+    )
+
+
+def _api(at: Placement) -> Service:
+    """Return the API, which answers as soon as there is a champion, and follows it from then on.
+
+    It asks for no keys unless `API_KEYS_FILE` is set: whatever else listens here asks for none either.
+    """
+    port, folder, variables = at.settings.api_port, at.folder / API, at.flow_variables()
+    return Service(
+        API,
+        ("python", "-m", "serving"),
+        (Check(at.url(API, port, "/healthz"), "ok"),),
+        address=at.url(API, port),
+        ports={"STACK_API_PORT": port},
+        depends_on=(BUCKET_JOB,),
+        environment={
+            **{name: variables[name] for name in ("STORE_URI", "S3_ENDPOINT_URL", "AWS_REGION")},
+            "API_HOST": at.bind,
+            "API_PORT": str(port),
+            "API_WORKERS": str(at.settings.api_workers),
+            "API_ALLOW_ANONYMOUS": "true",
+            "API_EVENTS_DIR": str(folder / "events"),
+            "WORK_DIR": str(folder / "work"),
+        },
+        secrets=ACCESS_KEYS,
+        runs_flows=True,
+        folders=(str(folder),),
+        target="serving",
     )

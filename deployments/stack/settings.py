@@ -83,6 +83,8 @@ class StackSettings(BaseSettings):
     minio_port: int = _port(9000, "MinIO's S3 API")
     minio_console_port: int = _port(9001, "MinIO's console")
     mlflow_port: int = _port(5000, "the MLflow API and UI")
+    api_port: int = _port(8000, "the API that answers with recommendations, and its page")
+    api_workers: int = Field(2, ge=1, le=MAX_WORKERS, description="Processes of the API, which share its memory.")
 
     @model_validator(mode="after")
     def _have_distinct_ports(self) -> Self:

@@ -42,6 +42,14 @@ def test_same_services_in_the_same_order_with_the_same_commands_as_the_process_s
         assert set(one.environment) - set(container["environment"]) <= {"SPARK_LOCAL_IP"}
 
 
+def test_the_api_sees_no_folder_but_its_own_and_its_image_has_what_its_health_check_runs():
+    container = CONTAINERS["api"]
+    assert container["volumes"] == ["api:/app/data/stack/api"]
+    assert container["image"] != CONTAINERS["mlflow"]["image"]
+    assert container["healthcheck"]["test"][:3] == ["CMD", "python", "-c"]
+    assert not {"deployments", "flows"} & set(" ".join(container["healthcheck"]["test"]).replace(".", " ").split())
+
+
 @each_container
 def test_containers_run_from_the_dockerfile_as_a_user_without_rights(name):
     container = CONTAINERS[name]
@@ -85,9 +93,11 @@ def test_ports_are_published_on_loopback_only(name):
 def test_volumes_are_declared_and_their_folders_are_the_users_in_the_image():
     used = {mount.split(":")[0] for container in CONTAINERS.values() for mount in container["volumes"]}
     assert used == set(WRITTEN["volumes"])
-    stage = (ROOT / "Dockerfile").read_text("utf-8").split(" AS stack\n")[1].split("\nFROM ")[0]
-    made = set(re.findall(r"(?<=\s)/[\w/-]+", stage))
-    assert {folder for service in TABLE.values() for folder in service.folders} <= made
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    for target in {service.target for service in TABLE.values()}:
+        stage = dockerfile.split(f" AS {target}\n")[1].split("\nFROM ")[0]
+        made = set(re.findall(r"(?<=\s)/[\w/-]+", stage))
+        assert {folder for one in TABLE.values() if one.target == target for folder in one.folders} <= made
 
 
 def test_credentials_file_is_what_the_containers_name_and_only_its_owner_reads_it(tmp_path):

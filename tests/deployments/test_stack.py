@@ -18,19 +18,21 @@ import httpx
 import psutil
 import pytest
 from doors import find_doors
+from sample_bundle import write_store
 from servers import RefusingProxy, s3_client, sourced, with_minio
 
 from deployments.stack.process_tree import find_processes
 from deployments.stack.settings import StackSettings
 from deployments.stack.state import StackState, read_state
 from flows.child_server import free_port
+from storage.opening import open_store
 from storage.s3_options import S3Options
 from tasks.addresses import store_page
 
 PORTS = sorted(name for name in StackSettings.model_fields if name.endswith("_port"))
 SERVICES = {
     *("minio", "store-bucket", "prefect-server", "prefect-worker", "dask-scheduler", "dask-worker-1"),
-    *("spark-master", "spark-worker-1", "mlflow"),
+    *("spark-master", "spark-worker-1", "mlflow", "api"),
 }
 
 pytestmark = [with_minio, pytest.mark.timeout(1500)]
@@ -81,7 +83,7 @@ class Stack:
 
 def clean_environment() -> dict[str, str]:
     """Return this environment without what would lead a stack elsewhere."""
-    foreign = ("STACK_", "MINIO_", "PREFECT_", "AWS_")
+    foreign = ("STACK_", "MINIO_", "PREFECT_", "AWS_", "API_")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
@@ -181,7 +183,23 @@ def test_only_services_that_use_the_store_know_its_password(stack):
         for service in SERVICES - {"store-bucket"}
         if "AWS_SECRET_ACCESS_KEY" in psutil.Process(stack.pid(service)).environ()
     }
-    assert knowing == {"mlflow", "prefect-worker", "dask-worker-1"}
+    assert knowing == {"mlflow", "prefect-worker", "dask-worker-1", "api"}
+
+
+def test_the_api_answers_without_a_champion_and_takes_up_the_first_one_by_itself(stack):
+    url = next(one.address for one in stack.state().services if one.name == "api")
+    assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
+    waiting = httpx.get(f"{url}/readyz")
+    assert waiting.status_code == 503
+    assert "champion" in waiting.json()["detail"]
+    told = sourced(stack.folder / "stack.env")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+            patch.setenv(name, told[name])
+        store = open_store(told["STORE_URI"], S3Options(s3_endpoint_url=told["S3_ENDPOINT_URL"]))
+        sample = write_store(store)
+    wait_for(lambda: httpx.get(f"{url}/readyz").status_code == 200, seconds=60)
+    assert httpx.get(f"{url}/v1/model").json()["model_id"] == sample.model_id
 
 
 def test_started_twice_it_says_so_and_nothing_is_doubled(stack):

@@ -140,7 +140,7 @@ def make_bundle(model_id: str, one: Candidate, fitted: FittedModel | None = None
 
 
 def write_store(
-    folder: Path,
+    place: Path | Store,
     model: str = "als-implicit",
     *,
     model_id: str = "6666aaaa",
@@ -148,18 +148,19 @@ def write_store(
     is_champion: bool = True,
     **changes: Any,
 ) -> Sample:
-    """Publish a model, its bundle and, if asked, the pointer to it into a local store, which may be there already.
+    """Publish a model, its bundle and, if asked, the pointer to it into a store, which may have others already.
 
     Args:
-        folder: The store's folder.
+        place: The store, or the folder of a local one, made if absent.
         model: Name of a kind of the registry.
         model_id: Id of the model.
         has_lists: Whether the bundle has nightly lists.
         is_champion: Whether the model becomes the champion.
         changes: Fields of the bundle that are to be something else.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    store = open_store(str(folder))
+    if isinstance(place, Path):
+        place.mkdir(parents=True, exist_ok=True)
+    store = open_store(str(place)) if isinstance(place, Path) else place
     one = candidate(model)
     fitted = one.kind.fit(interactions(), one.parameters)
     bundle = replace(make_bundle(model_id, one, fitted if has_lists else None), **changes)
