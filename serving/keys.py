@@ -121,7 +121,7 @@ def scope_of(method: str, path: str) -> Scope | None:
     """
     if path.startswith(OPEN):
         return None
-    if path == "/v1/events":
+    if path in ("/v1/events", "/user/event"):
         return "events"
     return "admin" if method in ("PUT", "DELETE", "PATCH") else "read"
 

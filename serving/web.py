@@ -15,11 +15,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 
 from schema.arms import CHALLENGER, CHAMPION, Arm
 from schema.errors import OutOfSpace, RecommenderError
-from serving import metrics
+from serving import metrics, page
 from serving.answers import Problem
 from serving.api import router
 from serving.events import Journal
@@ -72,8 +71,8 @@ def create_app(options: ServingOptions) -> FastAPI:
     if doorman.key_file:
         app.openapi = _with_keys(app)  # type: ignore[method-assign]
     app.include_router(router)
-    if STATIC.is_dir():
-        app.mount("/static", StaticFiles(directory=STATIC))
+    app.include_router(page.router)
+    app.mount("/static", page.Static(directory=STATIC))
     handlers: dict[type[Exception], Callable[[Any], Problem]] = {
         Problem: lambda problem: problem,
         HTTPException: _of_http,
@@ -103,7 +102,10 @@ def _with_keys(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
 def _answering(as_problem: Callable[[Any], Problem]) -> Callable[[Request, Exception], Any]:
     async def answer(request: Request, error: Exception) -> Response:
-        return problem_response(as_problem(error), request_id_of(request))
+        problem, request_id = as_problem(error), request_id_of(request)
+        if page.is_wanted(request):
+            return page.show_problem(request, problem, request_id)
+        return problem_response(problem, request_id)
 
     return answer
 
