@@ -232,6 +232,7 @@ class ModelAnswer(BaseModel):
 
     model_id: str
     bundle_id: str
+    since: int = Field(description="Unix seconds since which this process serves it.")
     problem: str | None = Field(None, description="Why a newer model is not served, or the store does not answer.")
     about: dict[str, JsonValue] = Field(
         description="Kind, parameters, lineage to the raw file, metrics with intervals."

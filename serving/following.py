@@ -1,6 +1,7 @@
 """Follow the champion: look for another model or a newer bundle, load it beside the one that serves, and swap."""
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
@@ -36,6 +37,7 @@ class Follower:
     Attributes:
         current: What serves; None until something does.
         problem: What keeps something else from serving; None when all is well.
+        since: When what serves began to, in Unix seconds; None until something does.
         n_swaps: Models, or bundles of one, that began to serve.
         n_refusals: Looks at which the model to be served was refused.
         n_store_errors: Looks at which the store did not answer as it should.
@@ -51,6 +53,7 @@ class Follower:
     ) -> None:
         self.current: Served | None = None
         self.problem: str | None = NOT_YET
+        self.since: float | None = None
         self.n_swaps = self.n_refusals = self.n_store_errors = 0
         self._open_store, self._cache = open_store, cache / layout.SERVED
         self._model_id, self._poll_seconds = model_id, poll_seconds
@@ -122,6 +125,7 @@ class Follower:
             self._refused, self._polls_to_retry = (found, str(error)), POLLS_PER_RETRY
             raise
         before, self.current = self.current, served
+        self.since = time.time()
         self.n_swaps += 1
         logger.info("models/{} serves, with bundles/{}", served.model_id, served.bundle_id)
         self._tidy(served, before)

@@ -119,7 +119,12 @@ class Lookup(ABC):
 
     def _model(self, arm: Arm) -> Json:
         served = self.catalogue(arm).served
-        found = {"model_id": served.model_id, "bundle_id": served.bundle_id, "about": dict(served.bundle.about)}
+        found = {
+            "model_id": served.model_id,
+            "bundle_id": served.bundle_id,
+            "since": int(self.followers[arm].since or 0),
+            "about": dict(served.bundle.about),
+        }
         problem = self.followers[arm].problem
         return found | ({"problem": problem} if problem else {})
 

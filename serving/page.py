@@ -22,6 +22,7 @@ from serving.api import service_of
 from serving.lookup import Json
 from serving.rendering import render, say_verdicts
 from serving.service import Service
+from storage.layout import RAW
 
 MOST_FOUND: Final = 20
 MOST_POPULAR: Final = 6
@@ -231,13 +232,18 @@ def show_basket(
         return RedirectResponse(f"/basket?{urlencode(kept)}", 303)
     basket = [{"item_id": one, **({"rating": value} if value else {})} for one, value in rated.items()]
     answer = service.recommend_basket(_checked(BasketQuery, {"items": basket, "explain": True}))
-    found = service.find_items(query, MOST_FOUND) if query else service.popular(None, [], [], MOST_POPULAR)
+    if query:
+        found = service.find_items(query, MOST_FOUND)["items"]
+    else:
+        found = [] if basket else service.popular(None, [], [], MOST_POPULAR)["items"]
     return _show(
         service,
         "basket",
+        json="/docs#/recommend/recommend_for_basket_v1_recommendations_post",
+        json_label="The same as JSON: POST /v1/recommendations",
         basket=[_product(service, one["item_id"]) | one for one in basket],
         query=query,
-        suggestions=[one for one in found["items"] if one["item_id"] not in rated],
+        suggestions=[one for one in found if one["item_id"] not in rated],
         answer=answer,
         was=was,
         status=_say_change([one["item_id"] for one in answer["items"]], was),
@@ -259,11 +265,14 @@ def show_item(service: Answers, item_id: Annotated[Id, Query(alias="id")]) -> HT
 def show_model(service: Answers) -> HTMLResponse:
     """Show what serves, how good it is, and where it came from."""
     about = service.model()["about"]
+    lineage = about["lineage"]
+    n_back = next((place for place, one in enumerate(lineage, 1) if one["kind"] == RAW), 0)
     return _show(
         service,
         "model",
         json="/v1/model",
         verdicts=say_verdicts(about["verdicts"]),
-        table=figures.measured(about),
+        tables=figures.measured(about),
+        lineage=(lineage[:n_back], lineage[n_back:]),
         scenarios=service.list_scenarios()["scenarios"],
     )

@@ -1,18 +1,20 @@
 """What the page counts: examples, common labels, the tastes of an item's owners, and metrics beside each other."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from models.registry import Candidate
 from schema.bundle import Bundle, Labels
-from schema.metric import Metric
+from schema.metric import HELD_OUT_ONLY
+from serving.lookup import Json
 from serving.rendering import metric_label
 
 N_EXAMPLES: Final = 6
 N_TASTES: Final = 5
 MOST_OWNERS: Final = 1000
 K: Final = 10
+DESCRIPTIONS: Final = frozenset({"coverage", "gini", "popularity", "novelty", "diversity", "personalisation"})
 
 
 def examples(bundle: Bundle) -> list[str]:
@@ -56,20 +58,22 @@ def tastes(bundle: Bundle, item: int) -> tuple[int, list[tuple[str, float]]]:
     return len(rows), [(bundle.categories.names[code], float(counts[code]) / len(owners)) for code in largest]
 
 
-def measured(about: dict[str, Any]) -> dict[str, Any]:
-    """Return the metrics of the model and those beside it as a table, the best first.
+def measured(about: Json) -> list[Json]:
+    """Return the metrics of the model and those beside it: how good the lists are, and what they are like.
 
     Returns:
-        ``metrics``, their names; ``n_users``; ``top``, the largest value or end of an interval of the first metric; and
-        ``rows`` with ``label``, ``is_ours`` and ``cells``, each a row of metrics.json or None.
+        Two tables, each with ``metrics``, their names; ``n_users``; ``top``, the largest value or end of an interval of
+        the first metric; and ``rows`` with ``label``, ``is_ours`` and ``cells``, each a row of metrics.json or None,
+        the best by the first metric first.
     """
-    rows = [
-        row
-        for row in about["metrics"]
-        if row["k"] in (None, K) and not Metric(row["metric"], row["k"]).is_held_out_only
-    ]
+    rows = [row for row in about["metrics"] if row["k"] in (None, K) and not row["metric"].startswith(HELD_OUT_ONLY)]
+    described = [row for row in rows if row["metric"] in DESCRIPTIONS]
+    return [_table(about, one) for one in ([row for row in rows if row not in described], described)]
+
+
+def _table(about: Json, rows: list[Json]) -> Json:
     metrics = list(dict.fromkeys((row["metric"], row["k"]) for row in rows))
-    models: dict[str, dict[tuple[str, int | None], dict[str, Any]]] = {}
+    models: dict[str, dict[tuple[str, int | None], Json]] = {}
     for row in rows:
         label = Candidate(model=row["model"], parameters=row["parameters"]).label
         models.setdefault(label, {})[row["metric"], row["k"]] = row
@@ -78,10 +82,11 @@ def measured(about: dict[str, Any]) -> dict[str, Any]:
         for label, cells in models.items()
     ]
     table.sort(key=lambda row: -row["cells"][0]["value"] if row["cells"][0] else np.inf)
-    first = [row["cells"][0] for row in table if row["cells"][0]]
     return {
         "metrics": [metric_label(*metric) for metric in metrics],
         "n_users": max((row["n_users"] for row in rows), default=0),
-        "top": max((row["high"] or row["value"] for row in first), default=0),
+        "top": max(
+            (row["cells"][0]["high"] or row["cells"][0]["value"] for row in table if row["cells"][0]), default=0
+        ),
         "rows": table,
     }

@@ -19,7 +19,14 @@ WAYS: Final = {
     "popular-in-category": "what is popular in the categories of what they looked at",
     "popular": "what is popular with everybody",
 }
-METRICS: Final = {"ndcg": "NDCG", "map": "MAP", "mrr": "MRR", "rmse": "RMSE", "mae": "MAE"}
+METRICS: Final = {
+    "ndcg": "NDCG",
+    "map": "MAP",
+    "mrr": "MRR",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "popularity": "Mean popularity",
+}
 NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 
 Figures = Mapping[str, Any]
@@ -42,6 +49,7 @@ def _environment() -> Environment:
         "metric": lambda value: f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}",
         "percent": lambda share: f"{100 * share:.0f}{NO_BREAK}%",
         "day": lambda seconds: f"{datetime.fromtimestamp(seconds, UTC):%-d %b %Y}".replace(" ", NO_BREAK),
+        "moment": lambda seconds: f"{datetime.fromtimestamp(seconds, UTC):%-d %b %Y, %H:%M} UTC",
         "iso_day": lambda seconds: f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}",
         "url": lambda path, **query: f"{path}?{urlencode(query)}",
         "quoted": lambda text: quote(text, safe=""),
@@ -96,4 +104,4 @@ def _say_lead(lead: Figures) -> str:
     led = f"{lead['winner']} led {lead['runner_up']} by {lead['lead']:.4f} when it was chosen"
     if _is_clear(lead):
         return f"{led}, more than chance gives the best of {lead['n_models']} equally good models."
-    return f"{led}, no more than chance gives the best of {lead['n_models']} equally good models: they may be as good."
+    return f"{led}, no more than chance gives the best of {lead['n_models']} equally good models: both may be as good."
