@@ -22,6 +22,8 @@ FOLDERS = {
     *("deployments", "tests", "benchmarks", "docs"),
 }
 
+LOADED_BY_NAME = {"httptools", "jinja2", "uvloop"}  # by uvicorn and by Starlette's templates
+
 in_checkout = pytest.mark.skipif(
     GIT is None or not (ROOT / ".git").exists(), reason="reads what git tracks; this is no checkout, or git is missing"
 )
@@ -167,12 +169,13 @@ def test_lock_of_the_api_is_a_part_of_the_lock_and_fulfils_what_the_api_asks_for
     assert not_locked(requirements(read("serving/requirements.in")), pins) == []
 
 
-def test_the_api_asks_for_what_it_reaches():
+def test_the_api_asks_for_what_it_reaches_and_for_nothing_else():
     reached = reached_modules((ROOT / "serving").rglob("*.py"))
     providers = packages_distributions()
     imported = [names_of(name, providers) for path in reached for name in imports_at_start(path)]
     asked = {canonicalize_name(one.name) for one in requirements(read("serving/requirements.in"))}
     assert [names for names in imported if names and not names & asked] == []
+    assert asked - set().union(*imported) <= LOADED_BY_NAME
 
 
 def test_a_requirement_that_the_lock_misses_is_found():

@@ -1,7 +1,7 @@
 """The compose file and the process stack are one table; what no Docker engine is needed for is checked."""
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ from deployments.s3_server import Credentials
 from deployments.stack.placement import DATABASE_URL, place_in_containers, place_on_this_machine
 from deployments.stack.services import services
 from deployments.stack.settings import StackSettings
+from schema.errors import InvalidSettings
+from serving.options import read_options
 
 ROOT = Path(__file__).parents[2]
 SECRET_NAME = re.compile(r"(?i)(secret|password|token|access_key|root_user)")
@@ -40,6 +42,18 @@ def test_same_services_in_the_same_order_with_the_same_commands_as_the_process_s
         assert set(container["depends_on"]) == set(one.depends_on)
         assert [int(published.rsplit(":", 1)[1]) for published in container["ports"]] == list(one.ports.values())
         assert set(one.environment) - set(container["environment"]) <= {"SPARK_LOCAL_IP"}
+
+
+def test_the_api_takes_its_settings_and_asks_for_keys_unless_one_of_them_says_not_to(monkeypatch):
+    settings = CONTAINERS["api"]["environment"]
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    options = read_options()
+    assert (options.api_host, options.api_port, options.api_workers) == ("0.0.0.0", 8000, 2)  # noqa: S104
+    assert options.api_events_dir == PurePosixPath(settings["API_EVENTS_DIR"])
+    monkeypatch.delenv("API_ALLOW_ANONYMOUS")
+    with pytest.raises(InvalidSettings, match="there are no keys"):
+        read_options()
 
 
 def test_the_api_sees_no_folder_but_its_own_and_its_image_has_what_its_health_check_runs():
