@@ -14,7 +14,7 @@ N_EXAMPLES: Final = 6
 N_TASTES: Final = 5
 MOST_OWNERS: Final = 1000
 K: Final = 10
-DESCRIPTIONS: Final = frozenset({"coverage", "gini", "popularity", "novelty", "diversity", "personalisation"})
+QUALITY: Final = frozenset({"ndcg", "recall", "precision", "hit_rate", "mrr", "map", "rmse", "mae"})
 
 
 def examples(bundle: Bundle) -> list[str]:
@@ -67,8 +67,8 @@ def measured(about: Json) -> list[Json]:
         the best by the first metric first.
     """
     rows = [row for row in about["metrics"] if row["k"] in (None, K) and not row["metric"].startswith(HELD_OUT_ONLY)]
-    described = [row for row in rows if row["metric"] in DESCRIPTIONS]
-    return [_table(about, one) for one in ([row for row in rows if row not in described], described)]
+    good = [row for row in rows if row["metric"] in QUALITY]
+    return [_table(about, good), _table(about, [row for row in rows if row not in good])]
 
 
 def _table(about: Json, rows: list[Json]) -> Json:

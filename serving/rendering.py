@@ -19,14 +19,7 @@ WAYS: Final = {
     "popular-in-category": "what is popular in the categories of what they looked at",
     "popular": "what is popular with everybody",
 }
-METRICS: Final = {
-    "ndcg": "NDCG",
-    "map": "MAP",
-    "mrr": "MRR",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "popularity": "Mean popularity",
-}
+METRICS: Final = {"ndcg": "NDCG", "map": "MAP", "mrr": "MRR", "rmse": "RMSE", "mae": "MAE"}
 NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 
 Figures = Mapping[str, Any]
