@@ -74,7 +74,7 @@ def read_products(path: Path, among: Container[str] | None = None) -> Products:
                 titles[item_id] = title
             if brand := _one_line(record.get("brand")) or _one_line(record.get("store")):
                 brands[item_id] = brand
-            if shelf := _categories(record.get("categories") or record.get("category")):
+            if shelf := _categories(record.get("categories")) or _categories(record.get("category")):
                 categories[item_id] = shelf
     return Products(titles, brands, categories, n_skipped)
 

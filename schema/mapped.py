@@ -24,7 +24,16 @@ def read_array(path: Path, dtype: type[np.generic], n_dimensions: int = 1) -> ND
     """
     try:
         array = np.lib.format.open_memmap(path, mode="r")
-    except (EOFError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError, TokenError) as error:
+    except (
+        EOFError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        MemoryError,
+        RecursionError,
+        TokenError,
+    ) as error:
         raise ValueError(f"{path.name} is no .npy file: {error}. {AGAIN}") from error
     check_array(path.name, array, dtype, n_dimensions)
     return np.asarray(array)  # without the class of np.memmap, which makes each slice slower

@@ -114,7 +114,8 @@ class StringTable:
         return bytes(data[ends[place] : ends[place + 1]])
 
     def _first_from(self, wanted: bytes) -> int:
-        return bisect_left(self._places, wanted, key=self._bytes_at)
+        data, ends, places = self._views
+        return bisect_left(places, wanted, key=lambda place: bytes(data[ends[place] : ends[place + 1]]))
 
 
 def _view(array: NDArray[Any]) -> memoryview:

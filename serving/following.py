@@ -18,6 +18,7 @@ from storage.protocol import Store
 POLLS_PER_RETRY = 30
 """What was refused is tried again after so many polls: it may have been repaired under its own id."""
 
+STOP_SECONDS = 3.0
 NOT_YET = "no model is loaded yet: the first is being looked for."
 
 
@@ -70,10 +71,10 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop following once the present look is over; what serves goes on serving."""
+        """Stop following, after the present look where that is soon over; what serves goes on serving."""
         self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
 
     def poll(self) -> None:
         """Look once, and swap if something else is to be served and can be; never raises."""

@@ -69,10 +69,10 @@ class LocalStore(Store):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See `Store.list`."""
         check_prefix(prefix)
-        folder = prefix.rpartition("/")[0]
+        folder, _, beginning = prefix.rpartition("/")
         start = self._path(folder) if folder else self._root
         with explained(self._root):
-            keys = sorted(key for key in self._keys_below(start) if key.startswith(prefix))
+            keys = sorted(key for key in self._keys_below(start, beginning) if key.startswith(prefix))
         return (info for info in map(self.head, keys) if info)
 
     def delete(self, key: str) -> None:
@@ -121,8 +121,11 @@ class LocalStore(Store):
                 return False
         return Path(os.path.realpath(path)).is_relative_to(self._root)
 
-    def _keys_below(self, start: Path) -> Iterator[str]:
-        for folder, _, files in os.walk(start, onerror=_unless_gone):
+    def _keys_below(self, start: Path, beginning: str) -> Iterator[str]:
+        """Yield the keys in a folder, less those in folders of it whose names begin otherwise."""
+        for folder, folders, files in os.walk(start, onerror=_unless_gone):
+            if Path(folder) == start:
+                folders[:] = [one for one in folders if one.startswith(beginning)]
             for name in files:
                 key = (Path(folder) / name).relative_to(self._root).as_posix()
                 with suppress(InvalidKey):  # another program's file

@@ -71,6 +71,37 @@ def test_read_products_puts_a_title_on_one_line_that_utf8_can_hold(tmp_path):
     assert read_products(path).titles == {"B1": "Hub, 7 ports ?"}
 
 
+def test_read_products_reads_brands_and_categories_of_every_release(tmp_path):
+    path = _write(
+        tmp_path / "meta.json.gz",
+        """{'asin': 'A', 'brand': 'Sony', 'categories': [['Shop', 'Audio', 'Mini'], ['Shop', 'Home']]}""",
+        '{"asin": "B", "brand": " by\\n Sony ", "category": ["Shop", "Camera &amp; Photo", "Shop"]}',
+        '{"parent_asin": "C", "brand": "", "store": "Sony", "categories": ["Shop", "Cables"], "main_category": "All"}',
+        '{"asin": "D", "brand": ["Sony"], "category": "Shop", "categories": null}',
+        json.dumps({"asin": "E", "brand": 3, "categories": {"a": 1}, "category": [[[]], 1, None, "", "x" * 101]}),
+        json.dumps({"asin": "F", "categories": [[f"c{n}" for n in range(40)]]}),
+    )
+    products = read_products(path)
+    assert products.brands == {"A": "Sony", "B": "by Sony", "C": "Sony"}
+    assert products.categories == {
+        "A": ("Shop", "Audio", "Mini", "Home"),
+        "B": ("Shop", "Camera & Photo"),
+        "C": ("Shop", "Cables"),
+        "D": ("Shop",),
+        "F": tuple(f"c{n}" for n in range(32)),
+    }
+
+
+def test_read_products_keeps_those_that_are_wanted_and_of_what_comes_twice_the_last_that_is_said(tmp_path):
+    lines = [
+        '{"asin": "A", "title": "old", "brand": "Sony"}',
+        '{"asin": "A", "title": "new"}',
+        '{"asin": "B", "title": "b"}',
+    ]
+    products = read_products(_write(tmp_path / "meta.json.gz", *lines, "no product"), {"A", "C"})
+    assert products == Products({"A": "new"}, {"A": "Sony"}, {}, n_skipped=1)
+
+
 def test_read_products_keeps_the_last_title(tmp_path):
     path = _write(tmp_path / "m.gz", '{"asin": "B1", "title": "old"}', '{"asin": "B1", "title": "new"}')
     assert read_products(path).titles == {"B1": "new"}

@@ -10,7 +10,7 @@ from test_ages import moment, renew_until_later
 
 from schema.digests import file_sha256
 from schema.errors import InvalidInput, ObjectNotFound
-from storage import artifacts
+from storage import artifacts, layout
 from storage.champion import ChampionHistory, ChampionTerm, promote, replace_champion
 from storage.garbage import DEFAULT_AGE, LEAST_AGE, Garbage, collect_garbage
 from storage.inventory import list_artifacts
@@ -131,6 +131,13 @@ def test_an_artifact_whose_manifest_is_broken_is_left_alone_and_told(store, text
     assert list(found.left_alone) == ["models/bad0"]
     assert found.left_alone["models/bad0"].startswith("its manifest cannot be read: ")
     assert list(contents(store)) == ["models/bad0/manifest.json", "models/bad0/part"]
+
+
+def test_scenarios_and_events_are_no_garbage(store):
+    for key in (layout.scenario_key("home"), f"{layout.EVENTS}/2026-01-01/1f3a.json"):
+        store.create(key, b"{}")
+    found = collect(store, remove=True)
+    assert (found.orphans, found.left_alone, len(list(store.list("")))) == ([], {}, 2)
 
 
 def test_what_belongs_to_no_kind_is_left_alone_and_told(store):
