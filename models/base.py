@@ -211,7 +211,8 @@ class ModelKind(ABC, Generic[Options]):
         ranks: Whether its scores order items, so that it can be chosen for ranking.
         is_impersonal: Whether it has lists for users of whom nothing is known.
         is_same_for_all: Whether everybody gets the same list, less what each has seen.
-        knows_histories_only: Whether it knows users by what they have alone, and has no vector of each.
+        knows_histories_only: Whether it knows users by what they have alone, and has no vector of each. Its models are
+            `HistoryRanker`, and what they `rank` for a user depends on ``seen`` alone.
         role: What it stands for where a metric is tried before it may choose a model.
         iterations: Name of the parameter that says how long it is trained; None for one that is not.
         shown: Parameters that tell its candidates from one another in a label.

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.base import Interactions, ModelKind, Parameters, Ranked
+from models.base import Histories, Interactions, ModelKind, Parameters, Ranked
 from models.registry import register
 from schema.arrays import Indices
 from schema.items_by_user import ItemsByUser
@@ -33,12 +33,18 @@ class TogetherModel:
         return len(self.strengths)
 
     def rank(self, users: Indices, seen: ItemsByUser, k: int) -> Ranked:
-        items, scores = np.full((len(users), k), -1, np.int32), np.full((len(users), k), -np.inf, np.float32)
-        for row in range(len(users)):
-            theirs = seen.items[seen.indptr[row] : seen.indptr[row + 1]]
+        assert len(users) == len(seen.counts)
+        return self.rank_histories(Histories.of(seen), seen, k)
+
+    def rank_histories(self, histories: Histories, hidden: ItemsByUser, k: int) -> Ranked:
+        n_rows, known = len(hidden.counts), histories.items
+        items, scores = np.full((n_rows, k), -1, np.int32), np.full((n_rows, k), -np.inf, np.float32)
+        for row in range(n_rows):
+            theirs = known.items[known.indptr[row] : known.indptr[row + 1]]
+            left_out = hidden.items[hidden.indptr[row] : hidden.indptr[row + 1]]
             of_all = self.strengths[theirs].sum(axis=0, dtype=np.float64).astype(np.float32)
-            of_all[theirs] = -np.inf
-            best = np.lexsort((np.arange(self.n_items), -of_all))[: min(k, self.n_items - len(theirs))]
+            of_all[left_out] = -np.inf
+            best = np.lexsort((np.arange(self.n_items), -of_all))[: min(k, self.n_items - len(left_out))]
             items[row, : len(best)], scores[row, : len(best)] = best, of_all[best]
         return items, scores
 
@@ -58,6 +64,7 @@ class Together(ModelKind[TogetherOptions]):
     name = "together"
     options = TogetherOptions
     fitted = TogetherModel
+    knows_histories_only = True
     folder = "strengths"
     shown = ("together_power",)
 

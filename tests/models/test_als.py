@@ -57,7 +57,7 @@ def test_ratings_do_not_matter_to_a_model_of_interactions():
 
 def test_the_matrix_of_all_items_is_added_up_in_blocks(monkeypatch):
     whole = model()._gram
-    monkeypatch.setattr(als, "SCORE_BLOCK_ROWS", 3)
+    monkeypatch.setattr(als, "SCORE_BLOCK_ROWS", 2)
     np.testing.assert_array_equal(model()._gram, whole)
     assert whole.tolist() == [[2, 1], [1, 5]]
 
