@@ -1,15 +1,17 @@
 """What the API is asked and answers: bodies that are checked, answers as OpenAPI describes them, and problems."""
 
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, StrictFloat, StrictInt, field_validator
 
 from schema.arms import Arm
 from schema.events import Event, Id
 from schema.options import FrozenModel
 from serving.options import MAX_BASKET, MAX_CANDIDATES, MAX_EVENTS, MAX_EXCLUDED, MAX_LABELS, MAX_N, MAX_USERS
 
+CLOCK_SECONDS: Final = 86_400  # by which the clock of a sender may be ahead
 PROBLEM_JSON: Final = "application/problem+json"
 
 Way = Literal["lists", "exact", "fold-in", "popular-in-category", "popular"]
@@ -49,12 +51,19 @@ class Asked(FrozenModel):
     arm: Arm | None = Field(None, description="Ask for an arm of the A/B test; the answer then counts in no test.")
 
 
+class AskedInBody(Asked):
+    """The same in a body of JSON, where text is no number."""
+
+    n: Annotated[StrictInt, Field(ge=1, le=MAX_N)] | None = None
+    explain: StrictBool = False
+
+
 class BasketItem(FrozenModel):
     """An item that somebody has or looks at."""
 
     item_id: Id
-    rating: float | None = Field(None, ge=-1e6, le=1e6, allow_inf_nan=False)
-    timestamp: int | None = Field(None, ge=0, lt=2**40, description="Unix seconds.")
+    rating: StrictFloat | None = Field(None, ge=-1e6, le=1e6, allow_inf_nan=False)
+    timestamp: StrictInt | None = Field(None, ge=0, lt=2**40, description="Unix seconds.")
 
 
 Basket = Annotated[
@@ -62,7 +71,7 @@ Basket = Annotated[
 ]
 
 
-class BasketQuery(Asked):
+class BasketQuery(AskedInBody):
     """A basket to recommend for."""
 
     items: Basket
@@ -74,7 +83,7 @@ class BasketQuery(Asked):
     )
 
 
-class BatchQuery(Asked):
+class BatchQuery(AskedInBody):
     """Users to recommend for."""
 
     user_ids: tuple[Id, ...] = Field(min_length=1, max_length=MAX_USERS)
@@ -89,7 +98,7 @@ class RankQuery(FrozenModel):
     candidates: tuple[Id, ...] = Field(min_length=1, max_length=MAX_CANDIDATES)
     user_id: Id | None = None
     items: Basket = ()
-    explain: bool = False
+    explain: StrictBool = False
     arm: Arm | None = None
 
     model_config = ConfigDict(
@@ -97,10 +106,24 @@ class RankQuery(FrozenModel):
     )
 
 
+class EventInBody(Event):
+    """One thing that a user did with an item."""
+
+    rating: StrictFloat | None = Field(None, ge=-1e6, le=1e6, allow_inf_nan=False, description="With type rating only.")
+    timestamp: StrictInt = Field(default_factory=lambda: int(time.time()), gt=0, lt=2**40, description="Unix seconds.")
+
+    @field_validator("timestamp")
+    @classmethod
+    def _is_not_to_come(cls, timestamp: int) -> int:
+        if timestamp > (latest := int(time.time()) + CLOCK_SECONDS):
+            raise ValueError(f"{timestamp} is to come; expected Unix seconds, at most {latest}")
+        return timestamp
+
+
 class EventsQuery(FrozenModel):
     """Events to take note of."""
 
-    events: tuple[Event, ...] = Field(min_length=1, max_length=MAX_EVENTS)
+    events: tuple[EventInBody, ...] = Field(min_length=1, max_length=MAX_EVENTS)
 
     model_config = ConfigDict(
         json_schema_extra={

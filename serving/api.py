@@ -18,7 +18,6 @@ from serving.service import Service
 
 _PROBLEM = {"model": answers.ProblemAnswer, "content": {answers.PROBLEM_JSON: {}}}
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
-NOT_BEFORE: Final = 86_400 * 2  # seconds by which the clock of a sender may be ahead
 DOCS: Final = Path(__file__).parent / "static" / "docs.html"
 
 router = APIRouter(responses=PROBLEMS)

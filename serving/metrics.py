@@ -37,9 +37,7 @@ SWAPS = Counter("api_model_swaps", "Models that were taken over.", ("arm",))
 REFUSALS = Counter("api_model_refusals", "Looks at which a model was refused.", ("arm",))
 STORE_ERRORS = Counter("api_store_errors", "Looks at which the store did not answer as it should.", ("arm",))
 PROBLEM = Gauge("api_problem", "1 while something is the matter: see /readyz.", ("kind",), multiprocess_mode="livemax")
-BACKLOG = Gauge(
-    "api_journal_backlog", "Events and impressions on the disk that are not in the store.", multiprocess_mode="livemax"
-)
+DROPPED = Gauge("api_impressions_dropped", "Impressions left out for want of space.", multiprocess_mode="livesum")
 
 
 @lru_cache(maxsize=1024)
@@ -57,6 +55,12 @@ def requests_of(method: str, route: str, status: int) -> Counter:
 def count_way(way: str, arm: str) -> None:
     """Count an answer with recommendations."""
     ANSWERS.labels(way, arm).inc()
+
+
+def count_events(n_new: int, n_repeated: int) -> None:
+    """Count events that are on the disk."""
+    EVENTS.labels("new").inc(n_new)
+    EVENTS.labels("repeated").inc(n_repeated)
 
 
 class FollowerFigures:

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from schema.arrays import Indices
 from schema.events import Id
@@ -25,7 +25,7 @@ class Pin(FrozenModel):
     """An item that has a place of its own."""
 
     item_id: Id
-    place: int = Field(ge=1, le=MAX_N, description="From 1.")
+    place: StrictInt = Field(ge=1, le=MAX_N, description="From 1.")
 
 
 class Scenario(FrozenModel):
@@ -35,19 +35,23 @@ class Scenario(FrozenModel):
     """
 
     description: str = Field("", max_length=500)
-    n: int = Field(10, ge=1, le=MAX_N, description="Items, where a request does not say.")
-    exclude_seen: bool = Field(True, description="Leave out what a person has.")
+    n: StrictInt = Field(10, ge=1, le=MAX_N, description="Items, where a request does not say.")
+    exclude_seen: StrictBool = Field(True, description="Leave out what a person has.")
     allow: Ids = Field((), max_length=MAX_CANDIDATES, description="If there are any, only these items.")
     deny: Ids = Field((), max_length=MAX_CANDIDATES, description="Never these items.")
     categories: Ids = Field((), max_length=MAX_LABELS, description="If there are any, only items of one of these.")
     brands: Ids = Field((), max_length=MAX_LABELS, description="If there are any, only items of one of these.")
-    max_per_brand: int | None = Field(None, ge=1, le=MAX_N, description="Items of a brand at most (its first brand).")
+    max_per_brand: StrictInt | None = Field(
+        None, ge=1, le=MAX_N, description="Items of a brand at most (its first brand)."
+    )
     pinned: tuple[Pin, ...] = Field((), max_length=MAX_N)
-    diversity: float = Field(
+    diversity: StrictFloat = Field(
         0.0, ge=0, le=1, description="Weight of being unlike the items before (maximal marginal relevance)."
     )
-    fresh_days: float = Field(30.0, gt=0, le=36500, description="Days before the newest item in which one is fresh.")
-    freshness: float = Field(0.0, ge=0, le=1, description="Weight of being fresh; the rest is that of the score.")
+    fresh_days: StrictFloat = Field(
+        30.0, gt=0, le=36500, description="Days before the newest item in which one is fresh."
+    )
+    freshness: StrictFloat = Field(0.0, ge=0, le=1, description="Weight of being fresh; the rest is that of the score.")
 
     @model_validator(mode="after")
     def _pins_once(self) -> Self:

@@ -41,6 +41,7 @@ class Service(Lookup):
         journal: Events and impressions; None where none are taken.
         scenarios: Those that there are.
         count_way: Told the way and the arm of each answer with recommendations.
+        count_events: Told how many events were new, and how many repeated.
     """
 
     def __init__(
@@ -49,8 +50,10 @@ class Service(Lookup):
         followers: Mapping[Arm, Follower],
         journal: Journal | None = None,
         count_way: Callable[[str, str], None] = lambda *_: None,
+        count_events: Callable[[int, int], None] = lambda *_: None,
     ) -> None:
         self.options, self.followers, self.journal, self.count_way = options, followers, journal, count_way
+        self.count_events = count_events
         self.scenarios = Scenarios()
         self.store: Store | None = None
         self.store_problem: str | None = None
@@ -68,7 +71,7 @@ class Service(Lookup):
                     self.journal.keep_shipping(self.store, self.options.api_ship_seconds)
             self.scenarios.refresh(self.store)
             self.store_problem = None
-        except RecommenderError as error:
+        except (RecommenderError, OSError) as error:
             if self.store_problem is None:
                 logger.warning("Could not look for scenarios, and keep those that there are: {}", error)
             self.store_problem = str(error)
@@ -207,6 +210,7 @@ class Service(Lookup):
         current = self.followers[CHAMPION].current
         find = current.bundle.item_ids.find if current else None
         n_unknown = sum(find(event.item_id) is None for event in events) if find else 0
+        self.count_events(n_new, len(events) - n_new)
         return {"accepted": n_new, "repeated": len(events) - n_new, "unknown_items": n_unknown}
 
     def problems(self) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The application: what is started and stopped with it, its documentation, and how errors are answered."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
@@ -78,6 +79,7 @@ def create_app(options: ServingOptions) -> FastAPI:
         HTTPException: _of_http,
         RequestValidationError: _of_validation,
         RecommenderError: _of_trouble,
+        OSError: _of_trouble,
     }
     for kind, as_problem in handlers.items():
         app.add_exception_handler(kind, _answering(as_problem))
@@ -126,9 +128,9 @@ def _of_validation(error: RequestValidationError) -> Problem:
     return Problem(422, "The request does not fit", detail, errors=errors)
 
 
-def _of_trouble(error: RecommenderError) -> Problem:
+def _of_trouble(error: RecommenderError | OSError) -> Problem:
     logger.warning("{}: {}", type(error).__name__, error)
-    if isinstance(error, OutOfSpace):
+    if isinstance(error, OutOfSpace) or getattr(error, "errno", None) == errno.ENOSPC:
         return Problem(507, "The disk is full", "nothing was taken; try again when there is space.", headers=RETRY)
     return Problem(503, "The store does not answer", "nothing was changed; try again.", headers=RETRY)
 
@@ -142,7 +144,9 @@ def _lifespan(options: ServingOptions, doorman: Doorman) -> Callable[[FastAPI], 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         journal = Journal(options.api_events_dir) if options.api_events_dir else None
-        service = app.state.service = Service(options, _followers(options), journal, metrics.count_way)
+        service = app.state.service = Service(
+            options, _followers(options), journal, metrics.count_way, metrics.count_events
+        )
         for follower in service.followers.values():
             follower.start()
         tasks = [asyncio.create_task(_poll(service, doorman)), asyncio.create_task(_watch(service))]
@@ -183,6 +187,7 @@ async def _watch(service: Service) -> None:
                 await run_in_threadpool(service.catalogue_of(served).warm_up)
                 logger.info("Ready: {0}/ is the page, {0}/docs the documentation", service.options.address)
         metrics.show_problems(service.problems())
+        metrics.DROPPED.set(service.journal.n_dropped if service.journal else 0)
         await asyncio.sleep(WATCH_SECONDS)
 
 
