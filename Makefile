@@ -17,7 +17,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT := false
 export PREFECT_SERVER_UI_V2_ENABLED := false
 
-.PHONY: help setup demo train services test lint format lock audit ui mlflow minio up status down deploy bench clean distclean
+.PHONY: help setup demo train serve services test lint format lock audit ui mlflow minio up status down deploy bench clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -25,12 +25,16 @@ help: ## List the targets
 setup: ## Make .venv with the locked packages and find Java; does nothing the second time; PYTHON=python3.12 chooses
 	@$(SETUP)
 
-demo: setup ## Make sample data, then train, evaluate, publish and recommend on it
+demo: setup ## Make sample data, then train, evaluate, publish and recommend on it, and make the model the champion
 	$(BIN)/python flows/sample.py --output $(SAMPLE)
 	$(BIN)/python flows/train.py --input $(SAMPLE)/sample-reviews.json.gz --products $(SAMPLE)/sample-products.json.gz
+	$(BIN)/python flows/promote.py
 
 train: setup ## Train on the Electronics reviews, which are downloaded once; flags go in ARGS="…"
 	$(BIN)/python flows/train.py $(ARGS)
+
+serve: setup ## Answer from the champion of the store, with a page to try it, on PORT (8000); flags go in ARGS="…"
+	.venv/bin/python -m serving $(if $(PORT),--port $(PORT)) $(ARGS)
 
 services: ## Build MinIO, versitygw, toxiproxy and vegeta, for tests and benchmarks, with Go; about 5 minutes the first time
 	@$(SETUP) --services

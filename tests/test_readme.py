@@ -1,6 +1,7 @@
 """The README tells the truth: what it names exists, and each of its commands is run by CI or by a test."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sample_bundle import ITEM_IDS, USER_IDS, write_store
 
 from flows.child_server import find_program, free_port
 
@@ -34,6 +36,7 @@ RUN_BY = {
     "python flows/ingest.py --input their-reviews.json.gz": CI,
     'python flows/recommend.py --model "$MODEL_ID" --top-n 20': CI,
     "python flows/train.py --input their-reviews.json.gz --rank 16,32 --json result.json": CI,
+    "make serve": "test_make_serve_answers_what_the_readme_asks",
     "make minio": "test_make_minio_serves_a_store_and_its_console",
     "source data/minio.env": CI,
     "python flows/promote.py": CI,
@@ -70,6 +73,11 @@ def commands(markdown: str) -> list[str]:
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     bare = (re.sub(r"\s+#.*", "", line).strip() for line in lines)
     return [line for line in bare if line and not line.startswith("#")]
+
+
+SERVED_AT = "http://127.0.0.1:8000"
+ASKED = [command for command in commands(README) if SERVED_AT in command]
+RUN_BY |= dict.fromkeys(ASKED, "test_make_serve_answers_what_the_readme_asks")
 
 
 def link_targets(markdown: str) -> list[str]:
@@ -114,7 +122,7 @@ def serving(target: str, folder: Path, ready: str | None = None) -> Iterator[int
         cwd=folder,
         env={**os.environ, "PREFECT_HOME": str(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
         stdout=subprocess.PIPE if ready else subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT if ready else subprocess.DEVNULL,
         start_new_session=True,
         text=True,
     )
@@ -201,6 +209,22 @@ def test_make_mlflow_serves_the_mlflow_ui(tmp_path):
         assert first_answer(f"http://127.0.0.1:{port}/health").text == "OK"
         assert "MLflow" in first_answer(f"http://127.0.0.1:{port}/").text
     assert (tmp_path / "mlflow.db").exists()
+
+
+def test_make_serve_answers_what_the_readme_asks(tmp_path):
+    if not (curl := shutil.which("curl")):
+        pytest.skip("curl, which the README asks with, is missing")
+    write_store(tmp_path / "data" / "store")
+    with serving("serve", tmp_path, ready="Ready: ") as port:
+        for command in ASKED:
+            here = command.replace(SERVED_AT, f"http://127.0.0.1:{port}").replace("curl ", f"{curl} -sS --fail ", 1)
+            environment = {**os.environ, "USER_ID": USER_IDS[0], "ITEM_ID": ITEM_IDS[0]}
+            done = subprocess.run(["bash", "-c", here], env=environment, capture_output=True, text=True, check=False)  # noqa: S607
+            assert done.returncode == 0, f"{command}: {done.stderr}"
+            assert json.loads(done.stdout)
+        assert first_answer(f"http://127.0.0.1:{port}/").headers["content-type"].startswith("text/html")
+        assert first_answer(f"http://127.0.0.1:{port}/docs").status_code == 200
+    assert len(ASKED) > 3
 
 
 def test_make_minio_serves_a_store_and_its_console(tmp_path):
