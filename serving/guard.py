@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import metrics
+from serving import metrics, page
 from serving.answers import PROBLEM_JSON, Problem
 from serving.keys import Doorman
 from serving.options import ServingOptions
@@ -68,13 +68,13 @@ class Guard:
                 receive = _bounded(receive, self.options.api_body_bytes, self.options.api_read_seconds)
             await self.app(scope, receive, answer.send)
         except Problem as problem:
-            await problem_response(problem, answer.request_id)(scope, receive, answer.send)
+            await problem_response(problem, Request(scope))(scope, receive, answer.send)
         except Exception:
             logger.exception("Request {} {} {} failed", answer.request_id, scope["method"], scope["path"][:200])
             if answer.status:
                 raise
             defect = Problem(500, "Internal error", "this is a defect; report it with the id of the request.")
-            await problem_response(defect, answer.request_id)(scope, receive, answer.send)
+            await problem_response(defect, Request(scope))(scope, receive, answer.send)
 
     def _admit(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         if self._n_at_work > self.options.api_concurrency:
@@ -145,8 +145,11 @@ def _too_large(most_bytes: int) -> Problem:
     return Problem(413, "The body is too large", detail, headers={"Connection": "close"})
 
 
-def problem_response(problem: Problem, request_id: str) -> Response:
-    """Return a problem as RFC 9457 has it."""
+def problem_response(problem: Problem, request: Request) -> Response:
+    """Return a problem as RFC 9457 has it, or as a page where a browser asked for one."""
+    request_id = str(request.scope["state"]["request_id"])
+    if page.is_wanted(request):
+        return page.show_problem(request, problem, request_id)
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": problem.title,
@@ -156,8 +159,3 @@ def problem_response(problem: Problem, request_id: str) -> Response:
         **problem.more,
     }
     return Response(orjson.dumps(body), problem.status, problem.headers, PROBLEM_JSON)
-
-
-def request_id_of(request: Request) -> str:
-    """Return the id of a request."""
-    return str(request.scope["state"]["request_id"])

@@ -27,7 +27,7 @@ Scope = Literal["read", "events", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 OPEN: Final = ("/healthz", "/readyz", "/static/")
 KEY_BYTES: Final = 32
-CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="recommendations", Basic realm="API key as password"'}
+CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="API key as password", Bearer realm="recommendations"'}
 
 
 class Key(FrozenModel):

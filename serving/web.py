@@ -24,7 +24,7 @@ from serving.answers import Problem
 from serving.api import router
 from serving.events import Journal
 from serving.following import Follower
-from serving.guard import Guard, problem_response, request_id_of
+from serving.guard import Guard, problem_response
 from serving.keys import Doorman
 from serving.log import start_log
 from serving.options import ServingOptions, read_options
@@ -104,10 +104,7 @@ def _with_keys(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
 def _answering(as_problem: Callable[[Any], Problem]) -> Callable[[Request, Exception], Any]:
     async def answer(request: Request, error: Exception) -> Response:
-        problem, request_id = as_problem(error), request_id_of(request)
-        if page.is_wanted(request):
-            return page.show_problem(request, problem, request_id)
-        return problem_response(problem, request_id)
+        return problem_response(as_problem(error), request)
 
     return answer
 

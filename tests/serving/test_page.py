@@ -15,6 +15,7 @@ from sample_bundle import BRANDS, ITEM_IDS, N_ITEMS, write_store
 from servers import LOOPBACK, Check, ChildServer, free_port
 
 from schema.string_table import StringTable
+from serving.keys import add_key
 
 ROOT = Path(__file__).parents[2]
 HOSTILE_ID = "<script>alert(1)</script>/..?&#%"
@@ -224,3 +225,18 @@ def test_page_of_a_model_that_is_not_ready_turns_into_the_one_asked_for(browser,
         write_store(tmp_path / "store")
         page.get_by_role("heading", name="How good it is").wait_for()
         page.close()
+
+
+def test_browser_asks_for_a_key_and_is_told_what_it_is_good_for(browser, tmp_path):
+    write_store(tmp_path / "store")
+    keys = tmp_path / "keys.json"
+    token = add_key(keys, "visitor", ["read"])
+    with serve(tmp_path / "store", tmp_path, API_KEYS_FILE=str(keys)) as address:
+        refusal = httpx.get(f"{address}/model", headers={"Accept": "text/html"}, trust_env=False)
+        assert (refusal.status_code, "<h1>A key is needed</h1>" in refusal.text) == (401, True)
+        context = browser.new_context(base_url=address, http_credentials={"username": "", "password": token})
+        page = context.new_page()
+        page.goto("/user?id=user-03")
+        page.get_by_role("button", name="Buy").first.click()
+        page.get_by_role("heading", name="The key is not good for this").wait_for()
+        context.close()
