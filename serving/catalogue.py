@@ -17,6 +17,7 @@ from serving.loading import Served
 from serving.rules import Items, Scenario, Scores
 
 DETAILS_KEPT = 16_384
+SCENARIOS_KEPT = 64
 SECONDS_PER_DAY = 86_400
 
 
@@ -132,8 +133,9 @@ class Catalogue:
         """Return the k items that are most like an item, and how alike; none that has nothing in common."""
         others = np.delete(np.arange(self.bundle.n_items, dtype=np.int32), item)
         scores = self.similarities(item, others)
-        best = np.argsort(-scores, kind="stable")[:k]
-        best = best[scores[best] > 0]
+        least = np.partition(scores, -k)[-k] if k < len(scores) else -np.inf
+        near = np.flatnonzero((scores >= least) & (scores > 0))
+        best = near[np.argsort(-scores[near], kind="stable")[:k]]
         return others[best], scores[best]
 
     def mask(self, categories: Sequence[str], brands: Sequence[str]) -> NDArray[np.bool_]:
@@ -177,6 +179,8 @@ class Catalogue:
         """Return what a scenario hides from everybody; kept for each version of it."""
         found = self._known.get((name, version))
         if found is None:
+            if len(self._known) >= SCENARIOS_KEPT:
+                self._known = {}
             found = self._known[name, version] = Hidden.of(self, scenario)
         return found
 

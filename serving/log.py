@@ -19,7 +19,8 @@ class _ToLoguru(logging.Handler):
     """Passes on what libraries log."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        logger.opt(exception=record.exc_info).log(record.levelname, "{}: {}", record.name, record.getMessage())
+        source = "" if record.name.startswith("uvicorn") else f"{record.name}: "
+        logger.opt(exception=record.exc_info).log(record.levelname, "{}{}", source, record.getMessage())
 
 
 def start_log(level: str, form: Literal["text", "json"]) -> None:

@@ -105,11 +105,11 @@ class Service(Lookup):
         return found
 
     def draw(self, user_id: str | None, wanted: Arm | None) -> tuple[Arm, bool]:
-        """Return the arm of a user, and whether it was asked for instead of drawn."""
+        """Return the arm of a user, and whether it was not drawn, so that the answer counts in no test."""
         if wanted is not None:
             return wanted, True
         if user_id is None or self.options.experiment is None:
-            return CHAMPION, False
+            return CHAMPION, user_id is None
         arm = arm_of(self.options.experiment, user_id, self.options.api_challenger_share)
         follower = self.followers.get(arm)
         is_ready = follower is not None and follower.current is not None
