@@ -79,6 +79,14 @@ def _checked(model: type[Checked], given: Json) -> Checked:
         raise RequestValidationError(error.errors()) from error
 
 
+def _number(text: str) -> float | str:
+    """Return the number that a text says; another text as it is, for the check that refuses it."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def _show(service: Service, view: str, *, json: str = "", **context: Any) -> HTMLResponse:
     model = service.model()
     about = model["about"]
@@ -112,7 +120,7 @@ def show_home(service: Answers, user: Text = "", item: Text = "", by: Text = "",
 @router.get("/user")
 def show_user(
     service: Answers,
-    user_id: Annotated[Id, Query(alias="id")],
+    user_id: Annotated[Id, Query()],
     scenario: ScenarioName = "home",
     n: Text = "",
     category: Text = "",
@@ -203,12 +211,13 @@ async def take_event(request: Request, service: Answers) -> Response:
         raise Problem(403, "From another site", "events are taken from the page's own forms only.")
     pairs = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
     form = dict(pairs)
-    given = {name: form[name] for name in ("type", "user_id", "item_id", "recommendation_id") if form.get(name)}
+    given: Json = {name: form[name] for name in ("type", "user_id", "item_id", "recommendation_id") if form.get(name)}
     if form.get("type") == "rating":
-        given["rating"] = form.get("rating", "")
+        given["rating"] = _number(form.get("rating", ""))
     event = _checked(Event, {"event_id": f"page-{form.get('token')}-{form.get('type')}"} | given)
     await run_in_threadpool(service.take, [event])
-    query = {"id": event.user_id, **dict(parse_qsl(form.get("back", ""))), "done": event.type, "item": event.item_id}
+    back = dict(parse_qsl(form.get("back", "")))
+    query = {"user_id": event.user_id} | back | {"done": event.type, "item": event.item_id}
     was = urlencode([pair for pair in pairs if pair[0] == "was"])
     return RedirectResponse(f"/user?{urlencode(query)}&{was if len(was) <= MOST_CHARACTERS else ''}", 303)
 
@@ -219,18 +228,20 @@ def show_basket(
     item: Texts = [],  # noqa: B006
     rating: Texts = [],  # noqa: B006
     add: Text = "",
-    remove: Text = "",
+    without: Text = "",
     query: Text = "",
     was: Texts = [],  # noqa: B006
 ) -> Response:
     """Recommend to somebody of whom only a basket is known, which is kept in the address."""
     rated = dict(zip_longest(item, rating[: len(item)], fillvalue=""))
-    if add or remove:
-        rated = {one: value for one, value in {**rated, **({add: ""} if add else {})}.items() if one != remove}
+    if add or without:
+        rated = {one: value for one, value in {**rated, **({add: ""} if add else {})}.items() if one != without}
         pairs = [pair for one, value in rated.items() for pair in (("item", one), ("rating", value))]
         kept = [*pairs, ("query", query), *(("was", one) for one in was)]
         return RedirectResponse(f"/basket?{urlencode(kept)}", 303)
-    basket = [{"item_id": one, **({"rating": value} if value else {})} for one, value in rated.items()]
+    basket: list[Json] = [
+        {"item_id": one, **({"rating": _number(value)} if value else {})} for one, value in rated.items()
+    ]
     answer = service.recommend_basket(_checked(BasketQuery, {"items": basket, "explain": True}))
     if query:
         found = service.find_items(query, MOST_FOUND)["items"]
@@ -251,7 +262,7 @@ def show_basket(
 
 
 @router.get("/item")
-def show_item(service: Answers, item_id: Annotated[Id, Query(alias="id")]) -> HTMLResponse:
+def show_item(service: Answers, item_id: Annotated[Id, Query()]) -> HTMLResponse:
     """Show a product, those like it, and the categories of what its owners have too."""
     found = service.item(item_id)
     bundle = service.catalogue().bundle
