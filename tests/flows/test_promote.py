@@ -3,8 +3,9 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -15,9 +16,10 @@ from workplace import Workplace
 
 from flows import promote
 from flows.promote import PromotionRefused, end_refused
+from serving.loading import load
 from storage import layout
 from storage.champion import read_champion, read_history
-from storage.inventory import list_artifacts
+from storage.inventory import list_artifacts, newest_bundle
 from storage.manifest import Manifest
 from storage.verify import verify_artifact, verify_champion
 
@@ -93,13 +95,21 @@ def publish_popularity(workplace: Workplace, record: dict[str, Any]) -> None:
     fits = [one for one in workplace.manifests() if one.kind == layout.FITS and one.parameters["model"] == "popularity"]
     inputs = {"dataset": record["ids"]["dataset"], "split": record["ids"]["split"], "fit": fits[0].id}
     parameters = {"model": "popularity", "select_by": "ndcg_10"}
-    publish_again(workplace, fits[0], WORSE, inputs=inputs, parameters=parameters)
+    publish_again(workplace, fits[0], WORSE, {layout.METRICS: '{"rows": []}'}, inputs=inputs, parameters=parameters)
 
 
-def publish_again(workplace: Workplace, found: Manifest, model_id: str, **origin: Any) -> None:
-    """Publish the files of an artifact as a model."""
+def publish_again(
+    workplace: Workplace,
+    found: Manifest,
+    model_id: str,
+    others: Mapping[str, str] = MappingProxyType({}),
+    **origin: Any,
+) -> None:
+    """Publish the files of an artifact, and others, as a model."""
     folder = workplace.folder / model_id
     shutil.copytree(workplace.folder / "store" / found.kind / found.id, folder)
+    for name, text in others.items():
+        (folder / name).write_text(text)
     (folder / layout.MANIFEST).unlink()
     publish_folder(workplace.store, folder, layout.MODELS, model_id, **origin)
 
@@ -196,6 +206,17 @@ def test_a_promotion_margin_lets_a_worse_challenger_through_for_a_reason(story):
     assert forced.pointer
     assert (forced.pointer["model_id"], forced.pointer["reason"]) == (WORSE, "an experiment")
     assert forced.pointer["previous_model_id"] == story.model_id
+
+
+def test_who_becomes_the_champion_can_be_served_from_then_on(story):
+    bundles = [ended.record["ids"]["bundle"] for ended in (story.first, story.forced, story.back)]
+    assert bundles[0] == bundles[2] == newest_bundle(story.workplace.store, story.model_id)
+    assert story.forced.added - {(layout.BUNDLES, bundles[1])} == {
+        (layout.PROMOTIONS, story.forced.record["ids"]["promotion"])
+    }
+    served = load(story.workplace.store, WORSE, story.workplace.folder / "cache")
+    assert served.bundle_id == bundles[1]
+    assert served.bundle.titles[0], "the products that the store knows"
 
 
 def test_a_rollback_goes_back_and_keeps_its_reason(story):

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from flows import recommend
 from schema.digests import file_sha256
+from serving.loading import load
 from storage import artifacts, layout
 from storage.local import LocalStore
 from storage.manifest import Manifest
@@ -87,6 +88,24 @@ def test_every_user_gets_ten_unseen_items_best_first(trained):
     assert lists.merge(seen, on=["user_idx", "item_idx"]).empty
 
 
+def test_what_is_served_answers_with_the_lists_that_were_published(trained):
+    workplace, record = trained
+    served = load(workplace.store, record["ids"]["model"], workplace.folder / "cache")
+    assert served.bundle_id == record["ids"]["bundle"]
+    bundle = served.bundle
+    assert bundle.lists is not None
+    items, scores = served.model.rank(np.arange(bundle.n_users), bundle.histories, 10)
+    assert np.array_equal(items, bundle.lists[0])
+    assert np.array_equal(scores, bundle.lists[1])
+    lists = workplace.folder / "store" / "recommendations" / record["ids"]["recommendations"] / layout.LISTS
+    published = pq.read_table(lists).to_pylist()
+    assert [bundle.item_ids[item] for item in items.ravel()] == [row["item_id"] for row in published]
+    assert [bundle.user_ids[user] for user in range(bundle.n_users)] == [row["user_id"] for row in published[::10]]
+    assert {("raw", record["ids"]["raw"]), ("datasets", record["ids"]["dataset"])} <= {
+        (one["kind"], one["id"]) for one in bundle.about["lineage"]
+    }
+
+
 def test_counts_add_up_from_the_lines_of_the_file_to_the_interactions(trained):
     workplace, record = trained
     reviews, dataset = record["counts"]["reviews"], record["counts"]["dataset"]
@@ -116,8 +135,8 @@ def test_second_run_does_no_work_and_says_so(trained, sample_flags):
     assert second["ids"] == first["ids"]
     assert workplace.digests() == before
     assert "published" not in second["stderr"]
-    for kind in ("reviews", "datasets", "splits", "models", "reports", "recommendations"):
-        assert re.search(rf"{kind}/\w+ is already there: nothing to do", second["stderr"]), kind
+    for kind in ("reviews", "datasets", "splits", "models", "reports", "recommendations", "bundles"):
+        assert re.search(rf"{kind}/[\w-]+ is already there: nothing to do", second["stderr"]), kind
     assert "shows this training already: nothing to do" in second["stderr"]
 
 
