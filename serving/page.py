@@ -250,7 +250,7 @@ def show_basket(
     return _show(
         service,
         "basket",
-        json="/docs#/recommend/recommend_for_basket_v1_recommendations_post",
+        json="/docs#/recommend",
         json_label="The same as JSON: POST /v1/recommendations",
         basket=[_product(service, one["item_id"]) | one for one in basket],
         query=query,

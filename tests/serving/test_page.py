@@ -211,6 +211,15 @@ def test_page_shows_what_its_json_says(open_page, url):
     assert [item["categories"] for item in answer["items"]] == [["Electronics", "Audio"]] * len(shown)
 
 
+def test_documentation_asks_nobody_outside_and_leads_back(open_page):
+    page = open_page(viewport={"width": 360, "height": 800})
+    page.goto("/docs#/recommend")
+    page.get_by_role("button", name="POST /v1/recommendations", exact=False).first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.get_by_role("link", name="Recommender", exact=True).click()
+    assert page.get_by_role("heading", name="Ask the model").is_visible()
+
+
 def test_forms_of_other_sites_are_refused(url):
     form = {"user_id": "victim", "item_id": "item-00", "type": "purchase", "token": "1"}
     headers = {"Accept": "text/html", "Sec-Fetch-Site": "cross-site"}
