@@ -101,7 +101,8 @@ def show_home(service: Answers, user: Text = "", item: Text = "", by: Text = "",
     popular = service.popular(by or None, [category] if category else [], [], 10)
     asked = {"kind": popular["kind"]} | ({"category": category} if category else {})
     bundle = service.catalogue().bundle
-    found = service.find_users(user, MOST_FOUND)["user_ids"] if user else figures.examples(bundle)
+    examples = [] if item else figures.examples(bundle)
+    found = service.find_users(user, MOST_FOUND)["user_ids"] if user else examples
     return _show(
         service,
         "home",
