@@ -146,8 +146,16 @@ class Reason(BaseModel):
 
     item_id: str
     title: str | None = None
-    contribution: float = Field(description="All contributions sum to the score; the largest are shown.")
+    contribution: float = Field(description="All contributions, with that of the others, sum to the score.")
     share: float = Field(description="Of the sum of all contributions' sizes, 0 to 1.")
+
+
+class OtherReasons(BaseModel):
+    """The items of the history that are not among the reasons shown, taken together."""
+
+    n_items: int
+    contribution: float
+    share: float
 
 
 class Recommended(Product):
@@ -157,6 +165,7 @@ class Recommended(Product):
     score: float | None
     pinned: bool | None = None
     reasons: list[Reason] | None = None
+    other_reasons: OtherReasons | None = None
 
 
 class ScenarioVersion(BaseModel):

@@ -226,19 +226,23 @@ def as_items(catalogue: Catalogue, person: Person, found: Recommendations) -> li
         if score != score:
             one |= {"score": None, "pinned": True}
         elif found.reasons is not None:
-            one["reasons"] = _reasons(catalogue, person.history.items.items, found.reasons[row])
+            one |= _reasons(catalogue, person.history.items.items, found.reasons[row])
         answered.append(one)
     return answered
 
 
-def _reasons(catalogue: Catalogue, known: Items, parts: NDArray[np.float32]) -> list[dict[str, Any]]:
-    """Return the items of a history that count most for an item, the largest contribution first."""
-    total = float(np.abs(parts).sum())
-    largest = np.argsort(-np.abs(parts), kind="stable")[:MOST_REASONS]
+def _reasons(catalogue: Catalogue, known: Items, parts: NDArray[np.float32]) -> dict[str, Any]:
+    """Return the items of a history that count most for an item, the largest first, and the sum of the others."""
+    sizes = np.abs(parts, dtype=np.float64)
+    shares = sizes / (sizes.sum() or 1.0)
+    counting = np.argsort(-sizes, kind="stable")[: np.count_nonzero(sizes)]
     reasons = []
-    for place in largest[parts[largest] != 0].tolist():
+    for place in counting[:MOST_REASONS].tolist():
         detail = catalogue.detail(int(known[place]))
-        part = float(parts[place])
-        reason = {"item_id": detail["item_id"], "contribution": part, "share": abs(part) / total}
+        reason = {"item_id": detail["item_id"], "contribution": float(parts[place]), "share": float(shares[place])}
         reasons.append(reason | ({"title": detail["title"]} if "title" in detail else {}))
-    return reasons
+    others = counting[MOST_REASONS:]
+    if not len(others):
+        return {"reasons": reasons}
+    rest = {"n_items": len(others), "contribution": float(parts[others].sum()), "share": float(shares[others].sum())}
+    return {"reasons": reasons, "other_reasons": rest}

@@ -90,7 +90,9 @@ def test_reasons_sum_to_the_score_where_the_model_explains(service):
         assert parts == pytest.approx([by_item[item] for item in items.tolist()], abs=1e-4)
         for item in answer["items"]:
             assert 0 < len(item["reasons"]) <= 5 or item["score"] == 0
-            assert sum(reason["share"] for reason in item["reasons"]) <= 1 + 1e-6
+            told = [*item["reasons"], *([item["other_reasons"]] if "other_reasons" in item else [])]
+            assert sum(one["contribution"] for one in told) == pytest.approx(item["score"], abs=1e-4)
+            assert sum(one["share"] for one in told) == pytest.approx(1 if item["reasons"] else 0)
 
 
 def test_a_basket_is_answered_by_fold_in_where_the_model_can(service):
