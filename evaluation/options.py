@@ -1,9 +1,9 @@
-"""Options of splits, and limits of the comparison between deliveries of reviews."""
+"""Options of splits and promotions, and limits of the comparison between deliveries of reviews."""
 
 from datetime import date, datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from schema.options import FrozenModel
 
@@ -87,3 +87,52 @@ class DriftLimits(FrozenModel):
     drift_max_quarantine_rise: float = Field(
         0.02, ge=0, le=1, description="Rise of the share of rows in quarantine, 0 to 1, above that before."
     )
+
+
+class PromotionOptions(FrozenModel):
+    """Promotion, rollback and history."""
+
+    promotion_margin: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="Share of the champion's metric that a challenger must be shown not to lose more of; 0: it must be "
+        "shown to be better.",
+    )
+    promotion_online: Literal["off", "require"] = Field(
+        "off",
+        description="Whether a challenger must be shown to be no worse than the champion in an A/B test too, by its "
+        "click-through.",
+    )
+    promotion_reason: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="Why, for the history; a promotion has its figures as a reason of its own, a rollback needs one.",
+        json_schema_extra={"flag": "--reason", "metavar": "TEXT", "variable": False},
+    )
+    roll_back: bool = Field(
+        default=False,
+        description="Go back to the champion before this one, or to the one that --model names, without a comparison.",
+        json_schema_extra={"flag": "--rollback", "variable": False},
+    )
+    show_history: bool = Field(
+        default=False,
+        description="Print who was the champion when and why, and change nothing.",
+        json_schema_extra={"flag": "--history", "variable": False},
+    )
+
+    @field_validator("promotion_reason")
+    @classmethod
+    def _without_margins(cls, reason: str | None) -> str | None:
+        if reason is not None and not reason.strip():
+            raise ValueError("expected a reason, in words")
+        return reason and reason.strip()
+
+    @model_validator(mode="after")
+    def _check_what_is_asked(self) -> "PromotionOptions":
+        if self.roll_back and self.promotion_reason is None:
+            raise ValueError("--rollback needs --reason TEXT: it stands in the history in place of a comparison.")
+        if self.roll_back and self.show_history:
+            raise ValueError("--rollback changes the champion and --history changes nothing; give one of the two.")
+        return self

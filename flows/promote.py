@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from loguru import logger
 
+from evaluation.options import PromotionOptions
 from flows.cli import Result, StageFailed, run_stage, stage
 from flows.settings import DEFAULT, Environment, read
 from spark.options import SparkOptions
@@ -17,8 +18,8 @@ from storage.manifest import Manifest
 from tasks.options import (
     EvaluationOptions,
     ModelChoice,
+    OnlineOptions,
     PlaceOptions,
-    PromotionOptions,
     SelectionOptions,
     TrackingOptions,
 )
@@ -50,6 +51,7 @@ def promote(
     promotion: PromotionOptions = DEFAULT.promotion,
     selection: SelectionOptions = DEFAULT.selection,
     evaluation: EvaluationOptions = DEFAULT.evaluation,
+    online: OnlineOptions = DEFAULT.online,
 ) -> dict[str, Any]:
     """Compare a challenger with the champion on the challenger's split, and let it take the place if the gate agrees.
 
@@ -67,7 +69,7 @@ def promote(
     if promotion.roll_back:
         result = go_back(environment.places, model, promotion)
     else:
-        result = compare_with_champion(environment, model, promotion, selection, evaluation)
+        result = compare_with_champion(environment, model, promotion, selection, evaluation, online)
     follow_champion(environment.tracking, environment.places)
     return result
 
@@ -78,6 +80,7 @@ def compare_with_champion(
     options: PromotionOptions,
     selection: SelectionOptions,
     evaluation: EvaluationOptions,
+    online: OnlineOptions,
 ) -> dict[str, Any]:
     """Compare a challenger with the champion, and make it the champion if the gate agrees."""
     from prefect.artifacts import create_markdown_artifact
@@ -85,6 +88,7 @@ def compare_with_champion(
     from flows.pipeline import Trials, place_of
     from reports.promotion import decision_markdown, decision_view, reason_of
     from reports.tables import stdout
+    from tasks.online import find_online_test
     from tasks.promotion import are_identical, decide, find_challenge
     from tasks.score import metric_records
 
@@ -99,7 +103,9 @@ def compare_with_champion(
         logger.info("{}: nothing to promote", same)
         return {"outcome": "identical", "ids": {"challenger": challenger.id, "champion": champion.id}}
     scored = Trials(environment, challenge.split, evaluation).beside_yardsticks(challenge.candidates)
-    decision = decide(places, challenge, scored, selection, evaluation, options)
+    is_asked = champion is not None and options.promotion_online == "require"
+    tested = find_online_test(places, challenge.models, online, options.promotion_margin) if is_asked else None
+    decision = decide(places, challenge, scored, selection, evaluation, options, tested)
     published, sentence = decision.artifact, decision.record["sentence"]
     stdout().print(decision_view(decision.record))
     page = decision_markdown(decision.record, published.id)

@@ -21,7 +21,7 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from evaluation.options import SplitOptions
+from evaluation.options import PromotionOptions, SplitOptions
 from models.registry import ModelOptions
 from reviews.options import DownloadOptions, IngestOptions
 from schema.errors import InvalidSettings
@@ -31,9 +31,9 @@ from tasks.options import (
     DriftOptions,
     EvaluationOptions,
     ModelChoice,
+    OnlineOptions,
     PlaceOptions,
     ProductsInput,
-    PromotionOptions,
     RecommendOptions,
     ReviewsInput,
     RunOptions,
@@ -142,6 +142,7 @@ class Settings(Environment):
     selection: SelectionOptions = SelectionOptions()
     evaluation: EvaluationOptions = EvaluationOptions()
     promotion: PromotionOptions = PromotionOptions()
+    online: OnlineOptions = OnlineOptions()
     recommend: RecommendOptions = RecommendOptions()
 
 

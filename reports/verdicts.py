@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reports.display import format_count, format_figure, format_share, metric_label
+from reports.online import say_online_test
 from schema.metric import Metric
 from schema.verdicts import (
     BEATS_POPULARITY,
@@ -11,6 +12,7 @@ from schema.verdicts import (
     METRIC_IS_FIT,
     NO_LEAK,
     NOT_WORSE,
+    NOT_WORSE_ONLINE,
     Comparison,
     Finding,
     Guard,
@@ -108,9 +110,8 @@ def say_finding(finding: Finding) -> str:
 
 def _say_count(good: str, bad: str) -> Callable[[Figures, bool], str]:
     def say(figures: Figures, _is_warning: bool) -> str:
-        if figures["n_found"]:
-            return f"{_part(figures['n_found'], figures['n_all'])} {bad}"
-        return good.format(format_count(figures["n_all"]))
+        n_found, n_all = figures["n_found"], figures["n_all"]
+        return f"{_part(n_found, n_all)} {bad}" if n_found else good.format(format_count(n_all))
 
     return say
 
@@ -230,6 +231,7 @@ def conditions_of(verdict: Verdict) -> list[dict[str, Any]]:
     """Return the conditions of the gate as ``decision.json`` holds them: name, met, and a sentence why."""
     reasons = {
         NOT_WORSE: say_non_inferiority(verdict.champion) if verdict.champion else "",
+        NOT_WORSE_ONLINE: say_online_test(verdict.online) if verdict.online else "",
         BEATS_POPULARITY: _say_against_popularity(verdict.popularity),
         METRIC_IS_FIT: _say_metric(verdict),
         NO_LEAK: _say_leaks(verdict),
@@ -248,14 +250,14 @@ def say_verdict(verdict: Verdict, challenger: str, champion: str | None) -> str:
 
 def say_non_inferiority(result: NonInferiority) -> str:
     """Return how a challenger compares with the champion, and with what must be kept of its metric."""
-    it, label = result.comparison, metric_label(result.comparison.metric)
+    it = result.comparison
     values = f"{format_figure(result.value)}, that of {it.against} {format_figure(result.champion_value)}"
     kept = ""
     if result.margin_share:
         allowed = f"{format_share(result.margin_share)} of the latter, {format_figure(result.margin)}, may be lost"
         over = _signed(it.difference + result.margin)
         kept = f"; {allowed}, and {it.model} is {over} from what must be kept, {_say_interval(result.low, result.high)}"
-    return f"{label} of {it.model} is {values}: {_say_difference(it)}{kept}: {_say_result(result)}."
+    return f"{metric_label(it.metric)} of {it.model} is {values}: {_say_difference(it)}{kept}: {_say_result(result)}."
 
 
 def _say_result(result: NonInferiority) -> str:
@@ -269,19 +271,17 @@ def _say_result(result: NonInferiority) -> str:
 
 
 def _say_against_popularity(it: Comparison) -> str:
-    verb = "is not below" if it.difference >= 0 else "is below"
-    return f"{metric_label(it.metric)} of {it.model} {verb} that of {it.against}: {_say_difference(it)}."
+    verb = "is not" if it.difference >= 0 else "is"
+    return f"{metric_label(it.metric)} of {it.model} {verb} below that of {it.against}: {_say_difference(it)}."
 
 
 def _say_metric(verdict: Verdict) -> str:
-    is_ignored = verdict.may_warn and not verdict.guard.is_fit
-    ignored = " Let through by --guard warn: the decision is arbitrary." if is_ignored else ""
-    return say_guard(verdict.guard) + ignored
+    ignored = " Let through by --guard warn: the decision is arbitrary."
+    return say_guard(verdict.guard) + ignored * (verdict.may_warn and not verdict.guard.is_fit)
 
 
 def _say_leaks(verdict: Verdict) -> str:
-    warnings = [finding for finding in verdict.leaks if finding.is_warning]
-    return " ".join(say_finding(finding) for finding in warnings or verdict.leaks)
+    return " ".join(map(say_finding, [one for one in verdict.leaks if one.is_warning] or verdict.leaks))
 
 
 def _say_difference(it: Comparison) -> str:

@@ -19,6 +19,8 @@ NOT_WORSE = "not worse than the champion"
 METRIC_IS_FIT = "the metric tells models apart"
 BEATS_POPULARITY = "not worse than popularity"
 NO_LEAK = "no leak"
+NOT_WORSE_ONLINE = "not worse online"
+ONLINE_TEST = "A/B test"
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,7 @@ class Verdict:
         guard: Whether the metric may decide on this split.
         may_warn: Whether a metric that is not fit is let through.
         leaks: What the searches for leaks found.
+        online: What an A/B test found, where one is asked for.
     """
 
     champion: NonInferiority | None
@@ -190,6 +193,7 @@ class Verdict:
     guard: Guard
     may_warn: bool
     leaks: tuple[Finding, ...]
+    online: Finding | None = None
 
     @property
     def conditions(self) -> dict[str, bool]:
@@ -198,6 +202,7 @@ class Verdict:
         A baseline gets no benefit of the doubt: the mean must be at least that of popularity.
         """
         first = {NOT_WORSE: self.champion.is_shown} if self.champion else {}
+        first |= {NOT_WORSE_ONLINE: not self.online.is_warning} if self.online else {}
         return first | {
             BEATS_POPULARITY: self.popularity.difference >= 0,
             METRIC_IS_FIT: self.guard.is_fit or self.may_warn,

@@ -122,7 +122,9 @@ class Journal:
         problems: What this process tries again, 'flush' or 'ship', and why it failed.
     """
 
-    def __init__(self, folder: Path, *, keep_days: int = 30, setting: str = "--events-dir (or API_EVENTS_DIR)") -> None:
+    def __init__(
+        self, folder: Path, *, keep_days: int = 30, setting: str = "--api-events-dir (or API_EVENTS_DIR)"
+    ) -> None:
         """Open the journal, which is made where it is missing, and start to write impressions.
 
         Args:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveInt, field_serializer, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_serializer
 
 from evaluation.options import DriftLimits
 from schema.errors import InvalidSettings
@@ -189,11 +189,25 @@ class SubjectOptions(FrozenModel):
         "held-out-only figures beside honest ones.",
         json_schema_extra={"variable": False},
     )
+    is_online: bool = Field(
+        default=False,
+        description="Report what people did with served recommendations, by model and scenario, and each A/B test; "
+        "nothing is fitted.",
+        json_schema_extra={"flag": "--online", "variable": False},
+    )
     rolling_windows: int = Field(
         0,
         ge=0,
         description="Also evaluate at so many successive points in time, each a test part of --test-share of the rows.",
         json_schema_extra={"flag": "--windows"},
+    )
+
+
+class OnlineOptions(FrozenModel):
+    """What people did with served recommendations."""
+
+    online_days: PositiveInt = Field(
+        28, description="Days, up to the newest impression, of which impressions count in --online and in A/B tests."
     )
 
 
@@ -204,50 +218,6 @@ class RecommendOptions(FrozenModel):
     recommend_block_users: PositiveInt = Field(
         16_384, description="Users per task and per part file; the parts, and so their bytes, depend on it."
     )
-
-
-class PromotionOptions(FrozenModel):
-    """Promotion, rollback and history."""
-
-    promotion_margin: float = Field(
-        0.05,
-        ge=0,
-        lt=1,
-        description="Share of the champion's metric that a challenger must be shown not to lose more of; 0: it must be "
-        "shown to be better.",
-    )
-    promotion_reason: str | None = Field(
-        None,
-        min_length=1,
-        max_length=500,
-        description="Why, for the history; a promotion has its figures as a reason of its own, a rollback needs one.",
-        json_schema_extra={"flag": "--reason", "metavar": "TEXT", "variable": False},
-    )
-    roll_back: bool = Field(
-        default=False,
-        description="Go back to the champion before this one, or to the one that --model names, without a comparison.",
-        json_schema_extra={"flag": "--rollback", "variable": False},
-    )
-    show_history: bool = Field(
-        default=False,
-        description="Print who was the champion when and why, and change nothing.",
-        json_schema_extra={"flag": "--history", "variable": False},
-    )
-
-    @field_validator("promotion_reason")
-    @classmethod
-    def _without_margins(cls, reason: str | None) -> str | None:
-        if reason is not None and not reason.strip():
-            raise ValueError("expected a reason, in words")
-        return reason and reason.strip()
-
-    @model_validator(mode="after")
-    def _check_what_is_asked(self) -> "PromotionOptions":
-        if self.roll_back and self.promotion_reason is None:
-            raise ValueError("--rollback needs --reason TEXT: it stands in the history in place of a comparison.")
-        if self.roll_back and self.show_history:
-            raise ValueError("--rollback changes the champion and --history changes nothing; give one of the two.")
-        return self
 
 
 class ModelChoice(FrozenModel):

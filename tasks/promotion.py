@@ -1,7 +1,7 @@
 """Promote a model to champion: find challenger and champion, compare them, publish the decision, swap the pointer."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from prefect import task
 
 from evaluation.checks import find_leaks, find_mixed_parts, find_too_good
 from evaluation.gate import judge_challenger
+from evaluation.options import PromotionOptions
 from evaluation.ranking import DEFAULT_KS
 from evaluation.selection import judge_metrics
 from models.registry import Candidate
@@ -28,7 +29,7 @@ from tasks.choose import try_yardsticks
 from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES
 from tasks.fit import candidate_of
 from tasks.model import newest_model, require_model
-from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, PromotionOptions, SelectionOptions
+from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, SelectionOptions
 from tasks.recommend import have_same_lists
 from tasks.score import PART, Scored, metric_records, read_users
 from tasks.store import LEARNT, find_again, local_file, publish_once, read_parts, read_table, write_record
@@ -159,10 +160,12 @@ def decide(
     selection: SelectionOptions,
     evaluation: EvaluationOptions,
     options: PromotionOptions,
+    online: Finding | None = None,
 ) -> Decision:
     """Publish and return the decision: ``decision.json``, with ``metrics.json`` of all that were compared.
 
-    Scored are the two, a random scorer and popularity, fitted to train and validation of the split, on its test part.
+    Scored are the two, a random scorer and popularity, fitted to train and validation of the split, on its test part;
+    online is what an A/B test found, where one is asked for.
 
     Raises:
         InvalidInput: If the metric is not kept for each user.
@@ -175,6 +178,7 @@ def decide(
         metrics = {"rows": metric_records(places, scored)}
         write_record(folder / layout.METRICS, metrics)
         verdict = _judge(places, challenge, scored, selection, evaluation, options.promotion_margin)
+        verdict = replace(verdict, online=online)
         about = {
             role: {"model_id": model.id, "label": one.candidate.label, "value": one.value(selection.metric)}
             for role, model in challenge.models.items()
@@ -196,6 +200,7 @@ def decide(
             "evaluate_users": evaluation.evaluate_users,
             "test_scores": [one.scores.id for one in scored],
             "findings": [asdict(finding) for finding in challenge.findings],
+            **({"online": asdict(online)} if online else {}),
         },
         build=build,
         uses=[decision_record, Challenge],

@@ -1,5 +1,6 @@
 """The gate as its user passes it: a first champion, a worse challenger, a wide margin, and the way back."""
 
+import gzip
 import json
 import os
 import shutil
@@ -14,14 +15,21 @@ from prefect import flow
 from sample_artifacts import publish_folder
 from workplace import Workplace
 
-from flows import promote
+from flows import evaluate, promote
 from flows.promote import PromotionRefused, end_refused
+from schema.arms import arm_of
+from schema.errors import InvalidInput
+from serving.events import Event, Impression, Journal
 from serving.loading import load
 from storage import layout
+from storage.artifacts import find
 from storage.champion import read_champion, read_history
 from storage.inventory import list_artifacts, newest_bundle
 from storage.manifest import Manifest
+from storage.memory import MemoryStore
 from storage.verify import verify_artifact, verify_champion
+from tasks.online import read_seen
+from tasks.options import OnlineOptions
 
 Trained = tuple[Workplace, dict[str, Any]]
 WORSE, TWIN = "0f0f0f0f0f0f0f0f", "2222222222222222"
@@ -49,6 +57,8 @@ class Story:
     refused: Ended
     refused_again: Ended
     named_again: Ended
+    untested: Ended
+    reported: dict[str, Any]
     forced: Ended
     back: Ended
     after: Ended
@@ -65,10 +75,14 @@ def story(trained: Trained) -> Story:
     refused = run(workplace)
     refused_again = run(workplace)
     named_again = run(workplace, "--model", WORSE)
-    forced = run(workplace, "--model", WORSE, "--promotion-margin", "0.9", "--reason", "an experiment")
+    asked = ("--model", WORSE, "--promotion-margin", "0.9", "--promotion-online", "require")
+    untested = run(workplace, *asked)
+    ship_test(workplace, record["ids"]["model"], WORSE)
+    reported = report_online(workplace)
+    forced = run(workplace, *asked, "--reason", "an experiment")
     back = run(workplace, "--rollback", "--reason", "the experiment is over")
     after = run(workplace)
-    ended = (first, again, twin, refused, refused_again, named_again, forced, back, after)
+    ended = (first, again, twin, refused, refused_again, named_again, untested, reported, forced, back, after)
     return Story(workplace, record["ids"]["model"], *ended)
 
 
@@ -78,6 +92,40 @@ def run(workplace: Workplace, *flags: str) -> Ended:
     code = promote.main([*workplace.command("promote", *flags)[2:], "--json", str(path)])
     record = json.loads(path.read_text()) if path.exists() else {}
     return Ended(code, record, read_champion(workplace.store)[0], ids(workplace) - before)
+
+
+def ship_test(workplace: Workplace, champion: str, challenger: str) -> None:
+    """Ship an A/B test of two models in which each user clicks on one of two answers."""
+    journal, events = Journal(workplace.folder / "events"), []
+    for number in range(600):
+        user = f"u{number % 300}"
+        arm = arm_of("autumn", user, 0.5)
+        shown = Impression(
+            recommendation_id=f"r{number}",
+            user_id=user,
+            item_ids=("kettle",),
+            model_id=challenger if arm == "challenger" else champion,
+            scenario="home" if number % 3 else "basket",
+            way="exact",
+            arm=arm,
+            experiment="autumn",
+            share=0.5,
+        )
+        journal.note(shown)
+        if number < 300:
+            kind = "purchase" if number % 5 == 0 else "view"
+            about = {"user_id": user, "item_id": "kettle", "recommendation_id": f"r{number}"}
+            events.append(Event(event_id=f"e{number}", type=kind, **about))
+    journal.add(events)
+    journal.close()
+    assert Journal(workplace.folder / "events").ship(workplace.store) == 900
+
+
+def report_online(workplace: Workplace) -> dict[str, Any]:
+    path = workplace.folder / "online.json"
+    assert evaluate.main([*workplace.command("evaluate", "--online")[2:], "--json", str(path)]) == 0
+    record: dict[str, Any] = json.loads(path.read_text())
+    return record
 
 
 def ids(workplace: Workplace) -> set[tuple[str, str]]:
@@ -194,9 +242,50 @@ def test_a_refusal_is_a_state_of_its_own_in_prefect(story):
 
 def test_the_decision_is_a_page_in_prefect(story):
     pages = {page["data"] for page in ask("artifacts", key={"any_": ["promotion"]})}
-    [page] = [page for page in pages if f"models/{WORSE} is refused" in page]
-    assert "| **not worse than the champion** | no |" in page
+    refusal = "| **not worse than the champion** | no |"
+    [page] = [page for page in pages if f"models/{WORSE} is refused" in page and refusal in page]
     assert f"promotions/{story.refused.record['ids']['promotion']}" in page
+
+
+def test_a_challenger_without_an_ab_test_is_refused_where_one_is_required(story):
+    assert (story.untested.code, unmet(story.untested)) == (1, ["not worse online"])
+    assert "There is no A/B test of the two: serve the challenger" in story.untested.record["decision"]["sentence"]
+    assert "is shown." in story.forced.record["decision"]["conditions"][1]["sentence"]
+
+
+def test_what_people_did_is_reported_by_model_and_scenario_with_the_ab_test(story):
+    record = story.reported
+    assert {(row["model_id"], row["arm"], row["scenario"]) for row in record["rows"]} == {
+        (model, arm, scenario)
+        for model, arm in ((WORSE, "challenger"), (story.model_id, "champion"))
+        for scenario in ("all", "basket", "home")
+    }
+    assert sum(row["n_impressions"] for row in record["rows"] if row["scenario"] == "all") == 600
+    (test,) = record["experiments"]
+    assert [one["outcome"] for one in test["differences"]] == ["no difference shown"] * 3
+    assert test["differences"][0]["champion"]["value"] == pytest.approx(0.25, abs=0.25)
+    evaluation = find(story.workplace.store, layout.EVALUATIONS, record["ids"]["evaluation"])
+    assert (evaluation.counts["n_impressions"], evaluation.counts["n_experiments"]) == (600, 1)
+    tables = {page["key"]: json.loads(page["data"]) for page in ask("artifacts", key={"any_": ["online", "ab-test"]})}
+    assert tables["ab-test"][0]["rate"] == "click-through"
+    assert len(tables["online"]) == 6
+
+
+def test_only_the_last_days_count(tmp_path):
+    store, journal = MemoryStore("online"), Journal(tmp_path)
+    with pytest.raises(InvalidInput, match="no impressions: nobody was served"):
+        read_seen(store, OnlineOptions())
+    about = {"item_ids": ["kettle"], "model_id": "1f", "scenario": "home", "way": "exact"}
+    for day in (1, 9, 10):
+        journal.note(Impression(recommendation_id=f"r{day}", timestamp=1_750_000_000 + day * 86_400, **about))
+    journal.close()
+    Journal(tmp_path).ship(store)
+    store.create("impressions/other/0.jsonl.gz", gzip.compress(b"no impression\n"))
+    ids = {
+        days: [one.impression.recommendation_id for one in read_seen(store, OnlineOptions(online_days=days))]
+        for days in (1, 28)
+    }
+    assert ids == {1: ["r9", "r10"], 28: ["r1", "r9", "r10"]}
 
 
 def test_a_promotion_margin_lets_a_worse_challenger_through_for_a_reason(story):
@@ -250,7 +339,7 @@ def test_the_history_is_printed_and_recorded(story, capsys):
 def test_the_store_is_as_its_manifests_and_its_pointer_say(story):
     store = story.workplace.store
     promotions = list(list_artifacts(store, layout.PROMOTIONS))
-    assert len(promotions) == 3
+    assert len(promotions) == 4
     assert [problem for one in promotions for problem in verify_artifact(store, one)] == []
     assert list(verify_champion(store)) == []
 

@@ -260,12 +260,12 @@ def test_a_folder_that_may_not_be_written_to_is_named_with_its_setting(tmp_path:
     with mounted_disk(tmp_path / "disk", "1m") as disk:
         Journal(disk).close()
         remount(disk, "ro")
-        with pytest.raises(InvalidSettings, match=r"--events-dir .*cannot be written to"):
+        with pytest.raises(InvalidSettings, match=r"--api-events-dir .*cannot be written to"):
             Journal(disk)
     journal = Journal(tmp_path)
     with journal._events.database.transaction() as connection:
         connection.execute("PRAGMA query_only = ON")  # a disk that is read-only from now on
-    with pytest.raises(InvalidSettings, match=r"--events-dir .*events.sqlite cannot be written to"):
+    with pytest.raises(InvalidSettings, match=r"--api-events-dir .*events.sqlite cannot be written to"):
         journal.add([event("e1")])
     journal.close()
 

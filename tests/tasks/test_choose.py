@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from sample_artifacts import publish, publish_folder
 
-from evaluation.options import SplitOptions
+from evaluation.options import PromotionOptions, SplitOptions
 from models.registry import Candidate, yardsticks
 from schema.errors import InvalidInput
 from schema.metric import Metric
@@ -23,7 +23,7 @@ from tasks import choose as choosing
 from tasks.choose import choose
 from tasks.dataset import split_dataset
 from tasks.fit import fit
-from tasks.options import EvaluationOptions, PlaceOptions, PromotionOptions, SelectionOptions
+from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.promotion import Challenge, decide
 from tasks.score import Scored, score
 
