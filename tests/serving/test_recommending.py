@@ -15,6 +15,7 @@ from serving.answers import Asked, BasketQuery, BatchQuery, Problem, RankQuery
 from serving.events import Journal
 from serving.following import Follower
 from serving.options import ServingOptions
+from serving.recommending import basket_of
 from serving.rules import Pin, Scenario
 from serving.scenarios import Named
 from serving.service import Service
@@ -123,10 +124,10 @@ def test_candidates_are_ranked_as_the_whole_catalogue_is(service):
 
 def test_a_basket_counts_the_last_of_an_item_and_leaves_unknown_ones_out(folded):
     twice = [{"item_id": "item-02", "rating": 1}, {"item_id": "none"}, {"item_id": "item-02", "rating": 5}]
-    once = BasketQuery(items=[{"item_id": "item-02", "rating": 5}])
-    answer = folded.recommend_basket(BasketQuery(items=twice))
-    assert ids(answer) == ids(folded.recommend_basket(once))
-    assert answer["notes"] == ("1 of the items are unknown and do not count.",)
+    query = BasketQuery(items=twice)
+    history = basket_of(folded.catalogue(), query.items, None).history
+    assert (history.items.items.tolist(), history.rating.tolist()) == ([2], [5.0])
+    assert folded.recommend_basket(query)["notes"] == ("1 of the items are unknown and do not count.",)
 
 
 @pytest.mark.parametrize("items", [[], [{"item_id": "none"}]])
@@ -250,6 +251,8 @@ def test_arms_split_users_and_impressions_say_so(tmp_path):
     forced = service.recommend_user(USER_IDS[5], Asked(arm=CHALLENGER))
     assert [one.is_forced for one in noted] == [False] * 41 + [True]
     assert (noted[-1].experiment, noted[-1].share, noted[-1].arm) == ("7777aaaa", 0.5, CHALLENGER)
+    service.recommend_basket(BasketQuery(items=[]))
+    assert (noted.pop().is_forced, noted[-1].user_id) == (True, USER_IDS[5])
     assert noted[-1].recommendation_id == forced["recommendation_id"]
     assert noted[-1].item_ids == tuple(ids(forced))
     assert service.model()["challenger"]["model_id"] == "7777aaaa"
