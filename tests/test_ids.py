@@ -22,6 +22,7 @@ STEPS = {
     "model": ["tasks.model.publish_model"],
     "report": ["tasks.report.publish_training_report", "reports.report.render_report"],
     "recommend als": ["tasks.recommend.recommend_block", "models.als.ImplicitAls"],
+    "bundle": ["tasks.bundle.publish_bundle", "models.popularity.Popularity"],
     "promotion": ["tasks.promotion.decide", "reports.promotion.decision_record"],
 }
 SCRIPT = """
@@ -59,7 +60,18 @@ def before() -> dict[str, str]:
             {"score knn", "score als", "score lists", "report", "promotion"},
         ),
         ("models/item_knn.py", "np.sqrt(", "1 * np.sqrt(", {"fit knn", "score knn"}),
-        ("models/top_k.py", "SPARE_CANDIDATES = 8", "SPARE_CANDIDATES = 9", {"fit als", "score als", "recommend als"}),
+        (
+            "models/top_k.py",
+            "SPARE_CANDIDATES = 8",
+            "SPARE_CANDIDATES = 9",
+            {"fit als", "score als", "recommend als", "bundle"},
+        ),
+        (
+            "schema/string_table.py",
+            "_TOP_BITS, _CONTINUATION = 0xC0, 0x80",
+            "_TOP_BITS, _CONTINUATION = 0xC0, 0x81",
+            {"bundle"},
+        ),
         ("reports/drawing.py", "POINTS = 10.5", "POINTS = 10.25", {"report"}),
         ("evaluation/significance.py", '    """Return', '    """Give', set()),
         ("flows/log_lines.py", "SHORT_ID = 8", "SHORT_ID = 9", set()),

@@ -161,8 +161,8 @@ def test_a_bundle_that_is_asked_for_again_is_the_newest_again(places: PlaceOptio
 
 
 def test_a_model_that_is_to_serve_gets_a_bundle_with_its_lists_unless_it_has_one(places: PlaceOptions) -> None:
-    publish_dataset(places)
-    model, lists = publish_model(places), publish_lists(places)
+    dataset, model, lists = publish_dataset(places), publish_model(places), publish_lists(places)
     made = require_bundle.fn(places, model)
     assert made.inputs == {"model": "6666", "dataset": "2222", "recommendations": lists.id}
-    assert require_bundle.fn(places, model) == made
+    own = publish_bundle.fn(places, model, dataset, None, None)
+    assert require_bundle.fn(places, model) == own
