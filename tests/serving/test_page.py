@@ -1,5 +1,6 @@
 """The page as a person meets it: a real Chromium before a real server, with scripts and without."""
 
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -227,6 +228,45 @@ def test_forms_of_other_sites_are_refused(url):
     assert answer.status_code == 403
     assert "From another site" in answer.text
     assert "Nothing yet" in httpx.get(f"{url}/user?user_id=victim", trust_env=False).text
+
+
+def test_whatever_is_asked_gets_a_page_and_never_a_500(url):
+    values = [
+        b"",
+        b"\x00",
+        b"\xed\xa0\x80",
+        b"x" * 5000,
+        "漢字🎧".encode(),
+        b"nan",
+        b"1e999",
+        b"-1",
+        b"<b>",
+        b"\r\nX: y",
+    ]
+    fields = {
+        "/": ("user", "item", "by", "category"),
+        "/user": ("user_id", "scenario", "n", "category", "brand", "explain", "done", "item", "was"),
+        "/basket": ("item", "rating", "add", "without", "query", "was"),
+        "/item": ("item_id",),
+        "/user/event": ("token", "type", "user_id", "item_id", "recommendation_id", "rating", "back", "was"),
+    }
+    good = {
+        "user_id": "user-03",
+        "item": "item-02",
+        "item_id": "item-02",
+        "type": "rating",
+        "rating": "4",
+        "token": "1",
+    }
+    answers = []
+    with httpx.Client(base_url=url, headers={"Accept": "text/html"}, trust_env=False) as client:
+        for path, names in fields.items():
+            for name, value in itertools.product(names, values):
+                asked = urlencode({field: good[field] for field in names if field in good} | {name: value})
+                is_event = path == "/user/event"
+                answers.append(client.post(path, content=asked) if is_event else client.get(f"{path}?{asked}"))
+    assert {answer.status_code for answer in answers} == {200, 303, 404, 422}
+    assert [answer for answer in answers if answer.status_code != 303 and "<h1" not in answer.text] == []
 
 
 def test_page_of_a_model_that_is_not_ready_turns_into_the_one_asked_for(browser, tmp_path, complaints):
