@@ -27,7 +27,6 @@ TIMEOUT_SECONDS = 5
 MOST_WORKERS = 2000
 SETTLED_SECONDS, SETTLE_TIMEOUT = 0.05, 30.0
 WAYS = ("lists", "exact", "fold-in")
-SHARES = (0.6, 0.25, 0.15)
 MOST_BASKET = 6
 SHARE_SENT = 0.98  # of the requests that a rate asks for; vegeta sends fewer where it cannot keep up
 
@@ -176,14 +175,15 @@ def write_targets(path: Path, url: str, shop: Shop) -> None:
     Only the first can be answered from a list that somebody made before; a basket has up to six items.
     """
     rng = np.random.default_rng(shop.seed)
-    ways = rng.choice(len(WAYS), len(shop.asking), p=SHARES)
+    ways = rng.choice(len(WAYS), len(shop.asking), p=shop.shares)
     categories = rng.integers(0, 20, len(shop.asking))
     histories = shop.histories
     with path.open("wb") as file:
         for user, way, number in zip(shop.asking.tolist(), ways.tolist(), categories.tolist(), strict=True):
             if WAYS[way] == "fold-in":
                 items = histories.items[histories.indptr[user] :][:MOST_BASKET].tolist()
-                body = orjson.dumps({"n": 10, "items": [{"item_id": item_id(item)} for item in items]})
+                basket = [{"item_id": item_id(item)} for item in items]
+                body = orjson.dumps({"n": 10, "scenario": "home", "items": basket})
                 headers = {"Content-Type": ["application/json"]}
                 target: dict[str, Any] = {"method": "POST", "url": f"{url}/v1/recommendations", "header": headers}
                 target["body"] = base64.b64encode(body).decode()

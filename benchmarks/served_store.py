@@ -38,20 +38,22 @@ class Shop:
         histories: Items of each user.
         asking: Users who ask, one for each request; a few ask often, as people do.
         seed: Of all that is drawn.
+        shares: Of the requests that ask for a list, for items of a category, and for a basket; they sum to 1.
     """
 
     size: Size
     histories: ItemsByUser
     asking: NDArray[np.int64]
     seed: int
+    shares: tuple[float, ...]
 
     @classmethod
-    def draw(cls, size: Size, n_requests: int, seed: int) -> "Shop":
+    def draw(cls, size: Size, n_requests: int, seed: int, shares: tuple[float, ...]) -> "Shop":
         """Return a shop of a size, with a power law of exponent 0.8 for how often users ask."""
         rng = np.random.default_rng(seed)
         histories = ItemsByUser.from_pairs(*draw_interactions(size, seed), size.users)
         weights = rng.permutation(1 / np.arange(1, size.users + 1) ** 0.8)
-        return cls(size, histories, rng.choice(size.users, n_requests, p=weights / weights.sum()), seed)
+        return cls(size, histories, rng.choice(size.users, n_requests, p=weights / weights.sum()), seed, shares)
 
     def fit(self, model: str, seed: int) -> FittedModel:
         """Return a model as large as one that was fitted to the shop: factors, or 100 neighbours of each item."""

@@ -5,10 +5,11 @@
 
 It draws a shop of the size of Amazon Electronics, publishes a factor model, another one and an item-item model with
 their bundles in a temporary store, and serves them with two workers. vegeta, in a process of its own, asks for lists
-of the night, for items of a category (which takes scoring) and for baskets, whether or not answers come. Each service
-gets the same requests: p99 at --rate, then the highest rate whose p99 is at most 50 ms. `plain` is FastAPI and NumPy,
-`implicit` FastAPI and the library of that name; both score and sort all items (benchmarks/peers.py). `swap` moves the
-pointer to another model during the load, `outage` serves from a MinIO that is stopped and started again.
+of the night, for items of a category (which takes scoring) and for baskets, whether or not answers come; --shares says
+how many of each. Each service gets the same requests: p99 at --rate, then the highest rate whose p99 is at most 50 ms.
+`plain` is FastAPI and NumPy, `implicit` FastAPI and the library of that name; both score and sort all items, since
+they have no lists of the night (benchmarks/peers.py). `swap` moves the pointer to another model during the load,
+`outage` serves from a MinIO that is stopped and started again.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from benchmarks.measuring import Spread
 MOST_P99_AT_RATE, LEAST_RATIO, MOST_READY_SECONDS = 10.0, 2.0, 5.0
 N_REQUESTS, MOST_RATE = 20_000, 16_000
 PARTS = ("als", "item-knn", "plain", "implicit", "swap", "outage")
+SHARES = (0.8, 0.1, 0.1)  # most requests are of people who look at a front page
 QUICK = {"users": 2_000, "items": 1_500, "interactions": 20_000, "rank": 16}
 OTHERS = ("STORE_", "S3_", "API_", "AWS_", "WORK_DIR")
 COLUMNS = (
@@ -62,7 +64,7 @@ def _run(chosen: argparse.Namespace) -> int:
     extra = {"swap": swap_champion, "outage": stop_store}
     figures = []
     with tempfile.TemporaryDirectory(prefix="recommender-serving-") as name:
-        shop = served_store.Shop.draw(size, N_REQUESTS, seed=1)
+        shop = served_store.Shop.draw(size, N_REQUESTS, seed=1, shares=chosen.shares)
         bench = Bench(shop, str(Path(name, "store")), Path(name), rate, most_rate, seconds)
         store = open_store(bench.store)
         kinds = {FIRST: served_store.ALS, SECOND: served_store.ALS, NEIGHBOURS: served_store.KNN}
@@ -75,7 +77,7 @@ def _run(chosen: argparse.Namespace) -> int:
             harness.say(f"{part}: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
             figures.append(_figures(part, values))
     parameters = vars(size) | {"rate": rate, "seconds": seconds, "workers": N_WORKERS}
-    parameters |= {"repetitions": 1, "machine": harness.describe_machine()}
+    parameters |= {"shares": chosen.shares, "repetitions": 1, "machine": harness.describe_machine()}
     _show(figures, parameters)
     harness.write_rows(chosen.json, harness.rows_of(figures, parameters))
     return harness.DONE
@@ -125,6 +127,8 @@ def _show(figures: Sequence[harness.Figures], parameters: Mapping[str, Any]) -> 
     console = harness.open_console(130)
     console.print(harness.make_table(title, ["Service"], COLUMNS, {(one.model,): one for one in figures}))
     console.print(f"Machine: {parameters['machine']}; vegeta runs on it too")
+    shares = " / ".join(f"{share:.0%}" for share in parameters["shares"])
+    console.print(f"{shares} of the requests are for lists / exact / fold-in")
     console.print("lists, exact, fold-in: p99 of each way; CPU of all processes a request; memory of a worker")
     for sentence in verdicts(figures):
         console.print(sentence)
@@ -137,10 +141,26 @@ def _parts(text: str) -> tuple[str, ...]:
     return tuple(part for part in PARTS if part in text.split(","))
 
 
+def _shares(text: str) -> tuple[float, ...]:
+    percents = [int(part) if part.isdecimal() else -1 for part in text.split(",")]
+    if len(percents) != len(SHARES) or min(percents) < 0 or sum(percents) != 100:
+        raise argparse.ArgumentTypeError(
+            f"expected three whole numbers that sum to 100, such as 80,10,10; found {text!r}"
+        )
+    return tuple(percent / 100 for percent in percents)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = harness.command_parser("serving", __doc__)
     here = [part for part in PARTS if part != "implicit" or find_spec("implicit")]  # not there for Python 3.14
     parser.add_argument("--only", type=_parts, default=here, metavar="PART,…", help=f"of {', '.join(PARTS)}; all")
+    parser.add_argument(
+        "--shares",
+        type=_shares,
+        default=SHARES,
+        metavar="LISTS,EXACT,FOLD_IN",
+        help="of requests, in percent (80,10,10)",
+    )
     parser.add_argument("--rate", type=harness.at_least_one, default=500, help="requests a second (500)")
     parser.add_argument("--seconds", type=harness.at_least_one, default=15, help="of each measurement (15)")
     parser.add_argument("--quick", action="store_true", help="a small shop and a second each, to see that it works")

@@ -17,6 +17,7 @@ from schema.items_by_user import ItemsByUser
 USER_FACTORS_FILE = "user_factors.npy"
 ITEM_FACTORS_FILE = "item_factors.npy"
 SCORE_BLOCK_ROWS = 65_536
+MOST_HIDDEN = 2  # a share, as its divisor
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +79,18 @@ class FactorModel:
         return self.rank_vectors(np.asarray(self.user_factors)[users], seen, k)
 
     def rank_vectors(self, vectors: NDArray[np.float32], hidden: ItemsByUser, k: int) -> Ranked:
-        """Return the k items of highest score for user factors that are at hand, those hidden left out."""
-        longest = float(self._item_lengths.max(initial=0))
-        return top_k(vectors, np.asarray(self.item_factors), hidden.indptr, hidden.items, k, longest)
+        """Return the k items of highest score for user factors that are at hand, those hidden left out.
+
+        Where most items are hidden from the only row, as by a filter, the others alone are scored: the same list.
+        """
+        factors, longest = np.asarray(self.item_factors), float(self._item_lengths.max(initial=0))
+        if len(vectors) != 1 or MOST_HIDDEN * len(hidden.items) < self.n_items:
+            return top_k(vectors, factors, hidden.indptr, hidden.items, k, longest)
+        is_left = np.ones(self.n_items, dtype=bool)
+        is_left[hidden.items] = False
+        left = np.flatnonzero(is_left).astype(np.int32)
+        places, scores = top_k(vectors, factors[left], np.zeros(2, dtype=np.int64), left[:0], k, longest)
+        return np.append(left, np.int32(-1))[places], scores
 
     @cached_property
     def _item_lengths(self) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ from serving.rules import Items, Scenario, Scores
 
 DETAILS_KEPT = 16_384
 SCENARIOS_KEPT = 64
+MASKS_KEPT = 128  # a byte for each item
 SECONDS_PER_DAY = 86_400
 
 
@@ -33,6 +34,7 @@ class Catalogue:
         self.served, self.bundle, self.model = served, served.bundle, served.model
         self.is_by_history = served.kind.knows_histories_only
         self.detail = lru_cache(DETAILS_KEPT)(self._detail)
+        self._mask = lru_cache(MASKS_KEPT)(self._make_mask)
         self._known: dict[tuple[str, str], Hidden] = {}
 
     def user(self, user_id: str) -> int | None:
@@ -80,14 +82,20 @@ class Catalogue:
         names = getattr(self.bundle, name).names
         codes = [code for label in labels if (code := names.find(label)) is not None]
         table = self._items_by_label[name].take(np.array(codes, dtype=np.int64))
-        return np.unique(table.items)
+        return self._distinct(table.items)
 
     def near(self, items: Items) -> Items:
         """Return the items that share the narrowest category of one of some items, ascending."""
         codes = self.bundle.categories.codes
         ends = codes.indptr[items + 1]
         narrowest = np.unique(codes.items[ends[ends > codes.indptr[items]] - 1])
-        return np.unique(self._items_by_label["categories"].take(narrowest).items)
+        return self._distinct(self._items_by_label["categories"].take(narrowest).items)
+
+    def _distinct(self, items: Items) -> Items:
+        """Return each of some items once, ascending: for thousands, many times faster than ``numpy.unique``."""
+        is_there = np.zeros(self.bundle.n_items, dtype=bool)
+        is_there[items] = True
+        return np.flatnonzero(is_there).astype(np.int32)
 
     def popular(
         self, kind: str | None, is_hidden: NDArray[np.bool_], first: Items | None, k: int
@@ -140,6 +148,9 @@ class Catalogue:
 
     def mask(self, categories: Sequence[str], brands: Sequence[str]) -> NDArray[np.bool_]:
         """Tell of each item whether filters hide it; without any, none is hidden."""
+        return self._mask(tuple(categories), tuple(brands)).copy()
+
+    def _make_mask(self, categories: Sequence[str], brands: Sequence[str]) -> NDArray[np.bool_]:
         mask = np.zeros(self.bundle.n_items, dtype=bool)
         for name, labels in (("categories", categories), ("brands", brands)):
             if labels:

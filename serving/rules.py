@@ -96,7 +96,9 @@ class Rules:
 
     def pool(self, n: int) -> int:
         """Return how many candidates to arrange n items from, to begin with."""
-        return max(POOL_PER_PLACE * n, LEAST_POOL) if self.reorders else n
+        if self.reorders:
+            return max(POOL_PER_PLACE * n, LEAST_POOL)
+        return n if self.max_per_brand is None else 2 * n
 
 
 def fill(rank: Callable[[int], tuple[Items, Scores]], n: int, rules: Rules) -> Items:

@@ -25,7 +25,7 @@ FLAGS = {
     "evaluation": ["--scaling", "--without-spark", "--seed", "--json"],
     "faults": ["--kills", "--store", "--seed", "--json"],
     "outages": ["--only", "--json"],
-    "serving": ["--only", "--rate", "--seconds", "--quick", "--json"],
+    "serving": ["--only", "--shares", "--rate", "--seconds", "--quick", "--json"],
     "throughput": ["--megabytes", "--repetitions", "--json"],
 }
 TRANSFERS = {

@@ -90,6 +90,14 @@ def test_a_small_run_shows_and_writes_the_figures_of_each_part(tmp_path, capsys)
     assert "swap: 0 errors" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("shares", ["80,20", "50,50,50", "a,b,c", "110,-10,0"])
+def test_shares_that_are_no_three_parts_of_a_whole_are_refused(shares, capsys):
+    with pytest.raises(SystemExit) as ended:
+        serving.main(["--shares", shares])
+    assert ended.value.code == 2
+    assert "sum to 100" in capsys.readouterr().err
+
+
 def test_an_unknown_part_is_refused_with_those_that_there_are(capsys):
     with pytest.raises(SystemExit) as ended:
         serving.main(["--only", "als,fast"])

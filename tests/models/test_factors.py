@@ -47,3 +47,18 @@ def test_rank_is_the_top_k_of_the_users_asked_for(model):
     items, scores = model.rank(np.array([1, 0]), seen, 2)
     assert items.tolist() == [[1, 2], [0, 2]]
     assert scores.tolist() == [[4, 1], [3, 3]]
+
+
+@pytest.mark.parametrize("n_left", [0, 1, 5, 60])
+@pytest.mark.parametrize("k", [1, 10, 200])
+def test_a_user_from_whom_most_items_are_hidden_gets_the_same_list_as_in_company(n_left, k):
+    rng = np.random.default_rng(n_left)
+    model = FactorModel(*(rng.integers(-2, 3, shape).astype(np.float32) for shape in ((2, 3), (200, 3))))  # many ties
+    hidden = np.sort(rng.permutation(200)[n_left:])
+    alone = ItemsByUser.from_pairs(np.zeros(len(hidden), int), hidden, n_users=1)
+    together = ItemsByUser.from_pairs(np.repeat([0, 1], len(hidden)), np.tile(hidden, 2), n_users=2)
+    items, scores = model.rank(np.array([0]), alone, k)
+    for found, expected in zip((items, scores), model.rank(np.array([0, 1]), together, k), strict=True):
+        np.testing.assert_array_equal(found[0], expected[0])
+    assert (items >= 0).sum() == min(k, n_left)
+    assert not set(items[items >= 0].tolist()) & set(hidden.tolist())

@@ -359,6 +359,15 @@ def test_keys_scopes_limits_and_rotation(tmp_path, make_key):
         assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_what_a_query_may_ask_is_in_the_documentation_and_what_does_not_fit_is_named(client):
+    path = client.get("/openapi.json").json()["paths"]["/v1/users/{user_id}/recommendations"]
+    said = {one["name"]: one for one in path["get"]["parameters"] if one["in"] == "query"}
+    assert said.keys() == {"n", "scenario", "exclude", "category", "brand", "explain", "arm"}
+    assert said["category"]["schema"]["type"] == "array"
+    refused = client.get("/v1/users/user-01/recommendations", params={"n": "many", "brand": ["a", ""]}).json()
+    assert {one["at"] for one in refused["errors"]} == {"query.n", "query.brand.1"}
+
+
 @pytest.fixture
 def make_key(tmp_path, capsys):
     def make(name, scopes):
