@@ -1,8 +1,7 @@
-"""What the API is asked and answers: bodies that are checked, answers as OpenAPI describes them, and problems."""
+"""What the API is asked and answers: bodies that are checked, and answers as OpenAPI describes them."""
 
 import time
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, StrictFloat, StrictInt, field_validator
 
@@ -12,31 +11,12 @@ from schema.options import FrozenModel
 from serving.options import MAX_BASKET, MAX_CANDIDATES, MAX_EVENTS, MAX_EXCLUDED, MAX_LABELS, MAX_N, MAX_USERS
 
 CLOCK_SECONDS: Final = 86_400  # by which the clock of a sender may be ahead
-PROBLEM_JSON: Final = "application/problem+json"
 
 Way = Literal["lists", "exact", "fold-in", "popular-in-category", "popular"]
 N = Annotated[int, Field(ge=1, le=MAX_N, description="Items wanted; by default as many as the scenario says.")]
 ScenarioName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="One of GET /v1/scenarios.")]
 Excluded = Annotated[tuple[Id, ...], Field(max_length=MAX_EXCLUDED, description="Items to leave out.")]
 Labels = Annotated[tuple[Id, ...], Field(max_length=MAX_LABELS, description="Only items that have one of these.")]
-
-
-class Problem(Exception):
-    """An answer that is no success, as RFC 9457 describes it.
-
-    Attributes:
-        status: HTTP status.
-        title: What is wrong, in few words.
-        detail: What was found and what to do.
-        headers: Of the answer, such as Retry-After.
-        more: Further members, such as the errors of a body.
-    """
-
-    def __init__(
-        self, status: int, title: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
-    ) -> None:
-        super().__init__(detail)
-        self.status, self.title, self.detail, self.headers, self.more = status, title, detail, headers or {}, more
 
 
 class Asked(FrozenModel):
@@ -301,14 +281,3 @@ class Health(BaseModel):
     status: Literal["ok", "ready", "degraded"]
     model_id: str | None = None
     problems: dict[str, str] | None = None
-
-
-class ProblemAnswer(BaseModel):
-    """What went wrong and what to do (RFC 9457)."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    instance: str = Field(description="Id of the request, as in the log.")
-    errors: list[dict[str, JsonValue]] | None = None

@@ -15,10 +15,11 @@ from schema.events import Id
 from serving import answers, metrics
 from serving.answers import Asked, BasketQuery, BatchQuery, EventsQuery, RankQuery, ScenarioName
 from serving.options import MAX_FOUND, MAX_N
+from serving.problems import PROBLEM_JSON, ProblemAnswer
 from serving.rules import Scenario
 from serving.service import Service
 
-_PROBLEM = {"model": answers.ProblemAnswer, "content": {answers.PROBLEM_JSON: {}}}
+_PROBLEM = {"model": ProblemAnswer, "content": {PROBLEM_JSON: {}}}
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
 DOCS: Final = Path(__file__).parent / "static" / "docs.html"
 

@@ -6,7 +6,7 @@ from asyncio import TimerHandle, Transport
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.answers import PROBLEM_JSON
+from serving.problems import PROBLEM_JSON
 
 MOST_HEAD_BYTES = 1 << 16
 

@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import metrics, page
-from serving.answers import PROBLEM_JSON, Problem
 from serving.keys import Doorman
 from serving.options import ServingOptions
+from serving.problems import PROBLEM_JSON, Problem
 
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._=-]{1,64}")
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -19,8 +19,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from schema.errors import InvalidInput
 from schema.options import FrozenModel
-from serving.answers import Problem
 from serving.options import ServingOptions
+from serving.problems import Problem
 from storage.files import write_whole
 
 Scope = Literal["read", "events", "admin"]

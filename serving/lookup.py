@@ -6,10 +6,10 @@ from typing import Any
 
 from schema.arms import CHALLENGER, CHAMPION, Arm
 from schema.events import Event
-from serving.answers import Problem
 from serving.catalogue import NOTHING, Catalogue, known_parts
 from serving.following import Follower
 from serving.options import ServingOptions
+from serving.problems import Problem
 from serving.recommending import known_or_new
 from serving.rules import Items, Scores
 

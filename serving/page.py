@@ -17,9 +17,10 @@ from starlette.staticfiles import StaticFiles
 from schema.arms import CHALLENGER, CHAMPION, Arm
 from schema.events import Event, Id
 from serving import page_figures as figures
-from serving.answers import Asked, BasketQuery, Problem, ScenarioName
+from serving.answers import Asked, BasketQuery, ScenarioName
 from serving.api import service_of
 from serving.lookup import Json
+from serving.problems import Problem
 from serving.rendering import render, say_verdicts
 from serving.service import Service
 from storage.layout import RAW

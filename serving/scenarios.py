@@ -7,7 +7,7 @@ from loguru import logger
 from pydantic import ValidationError
 
 from schema.errors import CorruptObject, ObjectNotFound, VersionConflict
-from serving.answers import Problem
+from serving.problems import Problem
 from serving.rules import Scenario
 from storage import canonical, layout
 from storage.protocol import Store

@@ -9,13 +9,14 @@ from loguru import logger
 from schema.arms import CHAMPION, Arm, arm_of
 from schema.errors import RecommenderError, Unavailable
 from schema.events import Event, Impression
-from serving.answers import Asked, BasketQuery, BatchQuery, Problem, RankQuery
+from serving.answers import Asked, BasketQuery, BatchQuery, RankQuery
 from serving.catalogue import Catalogue
 from serving.events import Journal
 from serving.following import Follower
 from serving.loading import Served
 from serving.lookup import Json, Lookup
 from serving.options import ServingOptions
+from serving.problems import Problem
 from serving.recommending import (
     Person,
     Recommendations,

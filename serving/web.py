@@ -20,7 +20,6 @@ from starlette.responses import Response
 from schema.arms import CHALLENGER, CHAMPION, Arm
 from schema.errors import OutOfSpace, RecommenderError
 from serving import metrics, page
-from serving.answers import Problem
 from serving.api import router
 from serving.events import Journal
 from serving.following import Follower
@@ -28,6 +27,7 @@ from serving.guard import Guard, problem_response
 from serving.keys import Doorman
 from serving.log import start_log
 from serving.options import ServingOptions, read_options
+from serving.problems import Problem
 from serving.service import Service
 
 STATIC: Final = Path(__file__).parent / "static"

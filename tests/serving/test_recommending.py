@@ -11,10 +11,11 @@ from models.registry import ModelOptions, candidates
 from schema.arms import CHALLENGER, CHAMPION
 from schema.events import Event
 from schema.items_by_user import ItemsByUser
-from serving.answers import Asked, BasketQuery, BatchQuery, Problem, RankQuery
+from serving.answers import Asked, BasketQuery, BatchQuery, RankQuery
 from serving.events import Journal
 from serving.following import Follower
 from serving.options import ServingOptions
+from serving.problems import Problem
 from serving.recommending import basket_of
 from serving.rules import Pin, Scenario
 from serving.scenarios import Named
