@@ -86,6 +86,11 @@ class Stream:
             n_rows += len(lines)
         return n_rows
 
+    def backlog(self) -> int:
+        """Return how many rows are not in the store yet, or some more: a repeated id takes a number too."""
+        counted = "SELECT coalesce((SELECT max(row) FROM records), shipped) - shipped FROM shipping"
+        return max(0, int(self.database.select(counted)[0][0]))
+
     def _next_batch(self) -> _Batch | None:
         with self.database.transaction() as connection:
             server_id, first, last, number = connection.execute("SELECT * FROM shipping").fetchone()
@@ -227,6 +232,14 @@ class Journal:
             except BlockingIOError:
                 return 0
             return self._events.ship(store) + self._impressions.ship(store)
+
+    def backlog(self) -> int:
+        """Return how many events and impressions are not in the store yet, repeated ones among them.
+
+        Raises:
+            RecommenderError: As `add`.
+        """
+        return self._events.backlog() + self._impressions.backlog()
 
     def keep_shipping(self, store: Store, every_seconds: float) -> None:
         """Start a thread that ships every so many seconds, and tries again where that fails."""

@@ -40,6 +40,8 @@ STORE_ERRORS = Counter("api_store_errors", "Looks at which the store did not ans
 PROBLEM = Gauge("api_problem", "1 while something is the matter: see /readyz.", ("kind",), multiprocess_mode="livemax")
 DROPPED = Gauge("api_impressions_dropped", "Impressions left out for want of space.", multiprocess_mode="livesum")
 
+BACKLOG = Gauge("api_journal_backlog", "What the store does not have yet.", multiprocess_mode="livemax")
+
 
 @lru_cache(maxsize=1024)
 def seconds_of(method: str, route: str) -> Histogram:

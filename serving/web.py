@@ -3,7 +3,7 @@
 import asyncio
 import errno
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -184,7 +184,10 @@ async def _watch(service: Service) -> None:
                 await run_in_threadpool(service.catalogue_of(served).warm_up)
                 logger.info("Ready: {0}/ is the page, {0}/docs the documentation", service.options.address)
         metrics.show_problems(service.problems())
-        metrics.DROPPED.set(service.journal.n_dropped if service.journal else 0)
+        if service.journal:
+            metrics.DROPPED.set(service.journal.n_dropped)
+            with suppress(RecommenderError):  # which is a problem of the journal's by itself
+                metrics.BACKLOG.set(service.journal.backlog())
         await asyncio.sleep(WATCH_SECONDS)
 
 

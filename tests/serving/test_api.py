@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -232,6 +233,7 @@ def test_figures_are_by_route_and_not_by_address(client):
     figures = client.get("/metrics").text
     assert 'route="/v1/users/{user_id:path}/recommendations",status="200"' in figures
     assert "somebody" not in figures
+    assert re.search(r"^api_journal_backlog [0-9.]+$", figures, re.MULTILINE)
     assert 'api_model{arm="champion"' in figures
     assert 'api_recommendations_total{arm="champion",way="popular"}' in figures
 
