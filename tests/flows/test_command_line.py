@@ -224,6 +224,11 @@ def test_json_record_is_written_whole_and_nothing_beside_it(tmp_path):
     assert os.listdir(target.parent) == ["out.json"]  # noqa: PTH208 - hidden files count
 
 
+def test_settings_of_the_api_may_stand_in_the_file_beside_those_of_flows():
+    Path(".env").write_text("API_PORT=8001\nMIN_INTERACTIONS=7\n")
+    assert read(Settings).dataset.min_interactions == 7
+
+
 def test_env_example_lists_every_variable_and_no_other():
     text = (ROOT / ".env.example").read_text()
     named = re.findall(r"^#?([A-Z0-9_]+)=", text, re.MULTILINE)
