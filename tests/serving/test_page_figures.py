@@ -25,7 +25,7 @@ def bundle() -> Bundle:
         histories=ItemsByUser.from_pairs(pairs[:, 0], pairs[:, 1], made.n_users),
         rating=made.rating[: len(pairs)],
         timestamp=made.timestamp[: len(pairs)],
-        categories=Labels(StringTable.of(["Audio", "Cameras", "Lenses"]), labels),
+        categories=Labels(StringTable.of(["Audio", "Cameras", "Lenses", "Nothing has it"]), labels),
     )
 
 
@@ -35,7 +35,7 @@ def test_tastes_are_shares_of_the_owners_in_categories_that_the_item_has_not(bun
     assert tastes(bundle, 5) == (0, [])
 
 
-def test_commonest_labels_come_by_name_and_rare_ones_are_left_out(bundle):
+def test_commonest_labels_come_by_name_without_rare_and_unused_ones(bundle):
     assert commonest(bundle.categories, 1) == ["Lenses"]
     assert commonest(bundle.categories, 9) == ["Audio", "Cameras", "Lenses"]
 
