@@ -3,13 +3,15 @@
 import argparse
 import os
 import shutil
+import socket
+import ssl
 import sys
 from pathlib import Path
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from schema.errors import InvalidInput, RecommenderError
+from schema.errors import InvalidInput, InvalidSettings, RecommenderError
 from serving.keys import SCOPES, add_key, read_keys
 from serving.log import start_log
 from serving.options import ServingOptions, read_options
@@ -44,6 +46,8 @@ def serve(options: ServingOptions) -> int:
         try_place(options.api_events_dir, "--api-events-dir (or API_EVENTS_DIR)")
     if options.api_keys_file:
         read_keys(options.api_keys_file)
+    if options.api_tls_certificate:
+        _try_certificate(options.api_tls_certificate, options.api_tls_key)
     os.environ |= as_variables(options)
     if options.api_workers > 1:
         _share_figures(options.work_dir / "serving" / "metrics")
@@ -66,13 +70,40 @@ def serve(options: ServingOptions) -> int:
         ssl_certfile=options.api_tls_certificate,
         ssl_keyfile=options.api_tls_key,
     )
-    server, socket = uvicorn.Server(config), config.bind_socket()
-    os.environ["API_PORT"] = str(socket.getsockname()[1])
+    listener = _listen(options)
+    os.environ["API_PORT"] = str(listener.getsockname()[1])
     if options.api_workers > 1:
-        Multiprocess(config, sockets=[socket]).run()
+        Multiprocess(config, sockets=[listener]).run()
         return 0
-    server.run(sockets=[socket])
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
     return 0 if server.started else 1
+
+
+def _try_certificate(certificate: Path, key: Path | None) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError as error:
+        raise InvalidSettings(
+            f"API_TLS_CERTIFICATE and API_TLS_KEY: {certificate} and {key} cannot be used ({error.strerror or error}); "
+            "expected PEM files of a certificate and of its key."
+        ) from error
+
+
+def _listen(options: ServingOptions) -> socket.socket:
+    """Return a socket that the workers can take requests from."""
+    host, port = options.api_host, options.api_port
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else "no such name"
+        raise InvalidSettings(
+            f"--host and --port (or API_HOST and API_PORT): {host}:{port} cannot be listened on ({reason}); "
+            "expected an address of this machine and a port that is free. Stop what has it, or name another, such as "
+            f"--port {port + 1} (make serve PORT={port + 1})."
+        ) from error
+    listener.set_inheritable(True)
+    return listener
 
 
 def _share_figures(folder: Path) -> None:

@@ -386,6 +386,7 @@ def make_key(tmp_path, capsys):
         ({"API_PORT": "x"}, "--api-port (or API_PORT)"),
         ({"API_KEY_LIMIT": "often"}, "such as 600/minute"),
         ({"API_KEYS_FILE": "none.json"}, "none.json is not there"),
+        ({"API_TLS_CERTIFICATE": "none.pem", "API_TLS_KEY": "none.pem"}, "none.pem cannot be used (No such file"),
         ({"API_TLS_KEY": "key.pem"}, "API_TLS_CERTIFICATE and API_TLS_KEY go together"),
         ({"API_CHALLENGER_SHARE": "0.5"}, "needs API_CHALLENGER"),
     ],
@@ -396,6 +397,14 @@ def test_settings_that_do_not_fit_end_it_with_what_to_do(tmp_path, monkeypatch, 
         monkeypatch.setenv(name, value)
     assert main([]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_named_with_another(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--port", str(port)]) == 2
+    assert f"127.0.0.1:{port} cannot be listened on (Address already in use)" in capsys.readouterr().err
 
 
 def test_a_name_in_the_file_that_is_no_setting_is_refused_and_those_of_flows_are_not(tmp_path, monkeypatch, capsys):
