@@ -1,7 +1,7 @@
 """Promote: put a new model in the champion's place if it is shown to be no worse, or go back to an earlier one."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -88,6 +88,7 @@ def compare_with_champion(
     from flows.pipeline import Trials, place_of
     from reports.promotion import decision_markdown, decision_view, reason_of
     from reports.tables import stdout
+    from tasks.bundle import require_bundle
     from tasks.online import find_online_test
     from tasks.promotion import are_identical, decide, find_challenge
     from tasks.score import metric_records
@@ -110,7 +111,7 @@ def compare_with_champion(
     stdout().print(decision_view(decision.record))
     page = decision_markdown(decision.record, published.id)
     create_markdown_artifact(page, key="promotion", description="The decision")
-    record = {
+    record: dict[str, Any] = {
         "outcome": "promoted" if decision.record["promoted"] else "refused",
         "ids": {
             "challenger": challenger.id,
@@ -124,7 +125,8 @@ def compare_with_champion(
     }
     if decision.record["promoted"]:
         term = _new_term(challenger.id, options.promotion_reason or reason_of(decision.record), published.id)
-        return serve(places, challenger, term, challenge.history, record)
+        record["ids"]["bundle"] = require_bundle(places, challenger).id
+        return record | {"pointer": serve(places, challenger, term, challenge.history)}
     if model.model_id is None and not decision.is_new:
         before = f"models/{challenger.id} was refused before ({published.name})"
         logger.info("{}, and nothing has changed: nothing to do", before)
@@ -146,6 +148,7 @@ def end_refused(message: str, record: dict[str, Any]) -> dict[str, Any]:
 
 def go_back(places: PlaceOptions, choice: ModelChoice, options: PromotionOptions) -> dict[str, Any]:
     """Make the champion before this one, or a model that is named, the champion, if it is whole."""
+    from tasks.bundle import require_bundle
     from tasks.promotion import find_predecessor
 
     history = read_history(places.open_store())
@@ -155,27 +158,24 @@ def go_back(places: PlaceOptions, choice: ModelChoice, options: PromotionOptions
     if model.id == history.champion_id:
         return _unchanged(ids)
     term = _new_term(model.id, options.promotion_reason)
-    result = serve(places, model, term, history, {"outcome": "rolled back", "ids": ids})
+    ids["bundle"] = require_bundle(places, model).id
+    pointer = serve(places, model, term, history)
     _print_history(places.store_uri, (term, *history.terms))
-    return result
+    return {"outcome": "rolled back", "ids": ids, "pointer": pointer}
 
 
-def serve(
-    places: PlaceOptions, model: Manifest, term: ChampionTerm, history: ChampionHistory, record: dict[str, Any]
-) -> dict[str, Any]:
-    """Make a model, which has a bundle then, the champion; show that it is; and add bundle and pointer to a record."""
+def serve(places: PlaceOptions, model: Manifest, term: ChampionTerm, history: ChampionHistory) -> Mapping[str, object]:
+    """Make a model the champion, show that it is on Prefect's pages, and return the pointer's record."""
     from tasks.addresses import mlflow_model_page
-    from tasks.bundle import require_bundle
     from tasks.links import show_champion
     from tasks.promotion import make_champion
     from tasks.registration import registered_name
 
-    bundle = require_bundle(places, model)
     pointer = make_champion(places, model, term, history)
     tracking = read(TrackingOptions)
     page = mlflow_model_page(tracking.mlflow_tracking_uri, registered_name(tracking))
     show_champion(places, model, term, history.champion_id, page)
-    return record | {"ids": {**record["ids"], "bundle": bundle.id}, "pointer": pointer}
+    return pointer
 
 
 def show_history(places: PlaceOptions) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def test_password_in_an_address_is_used_and_not_kept_by_prefect():
     address = f"https://me:{PASSWORD}@example.org/reviews.json.gz?sign={PASSWORD}"
     reviews = read(ReviewsInput, {"input_reviews": address})
     assert reviews.input_reviews == address
-    assert reviews.model_dump(mode="json") == {"input_reviews": "https://example.org/reviews.json.gz"}
+    assert reviews.model_dump(mode="json")["input_reviews"] == "https://example.org/reviews.json.gz"
 
 
 def test_flags_of_s3_reach_the_store_and_spark(tmp_path):
