@@ -1,0 +1,41 @@
+"""Shipped batches are read line by line, and one that is damaged is named, never passed over."""
+
+import gzip
+
+import pytest
+
+from schema.errors import CorruptObject
+from storage import layout
+from storage.events import MAX_LINE_BYTES, read_lines
+from storage.memory import MemoryStore
+
+WHOLE = gzip.compress(b"one\ntwo\n", mtime=0)
+
+
+def test_lines_come_by_server_and_number_from_one_stream_only() -> None:
+    store = MemoryStore("batches")
+    for stream, server, number, text in (
+        (layout.EVENTS, "b", 0, b"last\n"),
+        (layout.EVENTS, "a", 10, b"third\n"),
+        (layout.EVENTS, "a", 9, b"first\nsecond\n"),
+        (layout.IMPRESSIONS, "a", 0, b"other\n"),
+    ):
+        store.create(layout.batch_key(stream, server, number, "0" * 16), gzip.compress(text))
+    assert list(read_lines(store, layout.EVENTS)) == [b"first", b"second", b"third", b"last"]
+
+
+DAMAGED = {
+    "cut off": WHOLE[:-3],
+    "no gzip": b"no gzip",
+    "other bytes": WHOLE[:12] + b"\xff" * 20,
+    "an endless line": gzip.compress(b"x" * (MAX_LINE_BYTES + 1), mtime=0),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+def test_a_damaged_batch_is_named(how: str) -> None:
+    store = MemoryStore("batches")
+    key = layout.batch_key(layout.EVENTS, "a", 0, "0" * 16)
+    store.create(key, DAMAGED[how])
+    with pytest.raises(CorruptObject, match=f"{key} (is a batch that is|has a line of)"):
+        list(read_lines(store, layout.EVENTS))
