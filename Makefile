@@ -29,6 +29,7 @@ demo: setup ## Make sample data, then train, evaluate, publish and recommend on 
 	$(BIN)/python flows/sample.py --output $(SAMPLE)
 	$(BIN)/python flows/train.py --input $(SAMPLE)/sample-reviews.json.gz --products $(SAMPLE)/sample-products.json.gz
 	$(BIN)/python flows/promote.py
+	@echo 'Type make serve to ask the model, and make help to see what else there is.'
 
 train: setup ## Train on the Electronics reviews, which are downloaded once; flags go in ARGS="…"
 	$(BIN)/python flows/train.py $(ARGS)

@@ -9,7 +9,7 @@ from benchmarks.load import Served, highest_rate, serve
 from benchmarks.served_store import Shop
 
 MOST_P99 = 50.0  # milliseconds
-N_WORKERS, N_HALVINGS = 2, 2
+N_WORKERS, N_HALVINGS = 2, 3
 FIRST, SECOND, NEIGHBOURS = "a1" * 8, "a2" * 8, "b1" * 8  # ids of the published models
 MODELS = {"als": FIRST, "item-knn": NEIGHBOURS}
 PEERS = {"plain": "plain", "implicit": "with_implicit"}
