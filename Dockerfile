@@ -1,8 +1,11 @@
 # Two images. The stage `serving` is the API, which answers from the store's champion and needs no Java:
 #
 #   docker build -t amazon-recommender-serving --target serving .
-#   docker run --rm -p 127.0.0.1:8000:8000 -e API_HOST=0.0.0.0 -e API_ALLOW_ANONYMOUS=true \
+#   docker run --rm -p 127.0.0.1:8000:8000 -e API_HOST=0.0.0.0 -e API_ALLOW_ANONYMOUS=true -e API_EVENTS_DIR=none \
 #       -v "$PWD/data/store:/app/data/store:ro" amazon-recommender-serving
+#
+# To take events, give it a store that it may write to, and a volume at /app/data/events that outlives it. Its health check speaks HTTP:
+# with API_TLS_CERTIFICATE, run it with another one.
 #
 # The last stage is a batch image: `docker run IMAGE --input …` trains once and ends with the flow's exit code. Nothing listens
 # in it, so a HEALTHCHECK would have nothing to ask; whoever starts it reads the exit code.

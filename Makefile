@@ -25,10 +25,12 @@ help: ## List the targets
 setup: ## Make .venv with the locked packages and find Java; does nothing the second time; PYTHON=python3.12 chooses
 	@$(SETUP)
 
-demo: setup ## Make sample data, then train, evaluate, publish and recommend on it, and make the model the champion
+demo: setup ## Make sample data, then train, evaluate, publish and recommend on it, and make the model the champion if there is none
 	$(BIN)/python flows/sample.py --output $(SAMPLE)
-	$(BIN)/python flows/train.py --input $(SAMPLE)/sample-reviews.json.gz --products $(SAMPLE)/sample-products.json.gz
-	$(BIN)/python flows/promote.py
+	$(BIN)/python flows/train.py --input $(SAMPLE)/sample-reviews.json.gz --products $(SAMPLE)/sample-products.json.gz \
+		--json $(SAMPLE)/result.json
+	[[ -e data/store/champion.json ]] || $(BIN)/python flows/promote.py --model \
+		"$$(.venv/bin/python -c 'import json; print(json.load(open("$(SAMPLE)/result.json"))["ids"]["model"])')"
 	@echo 'Type make serve to ask the model, and make help to see what else there is.'
 
 train: setup ## Train on the Electronics reviews, which are downloaded once; flags go in ARGS="…"

@@ -98,7 +98,8 @@ def compare_with_champion(
     challenger, champion = challenge.challenger, challenge.champion
     _rename_run(f"promote {challenger.id}")
     if challenger.id == challenge.history.champion_id:
-        return _unchanged({"challenger": challenger.id, "champion": challenger.id})
+        bundle = require_bundle(places, challenger)
+        return _unchanged({"challenger": challenger.id, "champion": challenger.id, "bundle": bundle.id})
     if champion and are_identical(places, challenge, evaluation):
         same = f"models/{challenger.id} gives every user the same lists as the champion, models/{champion.id}"
         logger.info("{}: nothing to promote", same)
@@ -125,8 +126,9 @@ def compare_with_champion(
     }
     if decision.record["promoted"]:
         term = _new_term(challenger.id, options.promotion_reason or reason_of(decision.record), published.id)
-        record["ids"]["bundle"] = require_bundle(places, challenger).id
-        return record | {"pointer": serve(places, challenger, term, challenge.history)}
+        bundle = require_bundle(places, challenger)
+        record["ids"]["bundle"] = bundle.id
+        return record | {"pointer": serve(places, challenger, bundle, term, challenge.history)}
     if model.model_id is None and not decision.is_new:
         before = f"models/{challenger.id} was refused before ({published.name})"
         logger.info("{}, and nothing has changed: nothing to do", before)
@@ -154,24 +156,26 @@ def go_back(places: PlaceOptions, choice: ModelChoice, options: PromotionOptions
     history = read_history(places.open_store())
     model = find_predecessor(places, choice, history)
     _rename_run(f"roll back to {model.id}")
-    ids = {"champion": model.id, "previous": history.champion_id}
+    bundle = require_bundle(places, model)
+    ids = {"champion": model.id, "previous": history.champion_id, "bundle": bundle.id}
     if model.id == history.champion_id:
         return _unchanged(ids)
     term = _new_term(model.id, options.promotion_reason)
-    ids["bundle"] = require_bundle(places, model).id
-    pointer = serve(places, model, term, history)
+    pointer = serve(places, model, bundle, term, history)
     _print_history(places.store_uri, (term, *history.terms))
     return {"outcome": "rolled back", "ids": ids, "pointer": pointer}
 
 
-def serve(places: PlaceOptions, model: Manifest, term: ChampionTerm, history: ChampionHistory) -> Mapping[str, object]:
+def serve(
+    places: PlaceOptions, model: Manifest, bundle: Manifest, term: ChampionTerm, history: ChampionHistory
+) -> Mapping[str, object]:
     """Make a model the champion, show that it is on Prefect's pages, and return the pointer's record."""
     from tasks.addresses import mlflow_model_page
     from tasks.links import show_champion
     from tasks.promotion import make_champion
     from tasks.registration import registered_name
 
-    pointer = make_champion(places, model, term, history)
+    pointer = make_champion(places, model, bundle, term, history)
     tracking = read(TrackingOptions)
     page = mlflow_model_page(tracking.mlflow_tracking_uri, registered_name(tracking))
     show_champion(places, model, term, history.champion_id, page)

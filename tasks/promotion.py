@@ -275,16 +275,16 @@ def find_predecessor(places: PlaceOptions, choice: ModelChoice, history: Champio
 
 @task(name="promote", **NETWORK_RETRIES)
 def make_champion(
-    places: PlaceOptions, model: Manifest, term: ChampionTerm, history: ChampionHistory
+    places: PlaceOptions, model: Manifest, bundle: Manifest, term: ChampionTerm, history: ChampionHistory
 ) -> Mapping[str, object]:
-    """Make a model the champion after every byte of it was read, and return the pointer's record.
+    """Make a model the champion after every byte of it and of its bundle was read, and return the pointer's record.
 
     Raises:
-        CorruptObject: If the model is not as its manifest says.
+        CorruptObject: If the model or the bundle is not as its manifest says.
         VersionConflict: If someone else replaced the champion since the pointer was read; names who won.
     """
     store = places.open_store()
-    problems = [problem.what for problem in verify_files(store, model)]
+    problems = [f"{problem.where}: {problem.what}" for one in (model, bundle) for problem in verify_files(store, one)]
     if problems:
         raise CorruptObject(
             f"models/{model.id} cannot serve: {' '.join(problems)} The champion stays. Copy the model here again with "

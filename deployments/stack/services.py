@@ -275,6 +275,7 @@ def _api(at: Placement) -> Service:
             "API_PORT": str(port),
             "API_WORKERS": str(at.settings.api_workers),
             "API_ALLOW_ANONYMOUS": "true",
+            **dict.fromkeys(("API_TLS_CERTIFICATE", "API_TLS_KEY"), ""),  # what looks at its health speaks HTTP
             "API_EVENTS_DIR": str(folder / "events"),
             "WORK_DIR": str(folder / "work"),
         },

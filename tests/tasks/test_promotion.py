@@ -47,6 +47,11 @@ def add_model(places: PlaceOptions, name: str, model: str = "popularity", **abou
     return publish(places, layout.MODELS, name, inputs, parameters=parameters)
 
 
+def add_bundle(places: PlaceOptions, name: str) -> Manifest:
+    """Publish what stands for the bundle of a model."""
+    return publish(places, layout.BUNDLES, f"{name}-00000000", {"model": name})
+
+
 def add_models(places: PlaceOptions, **written_at: float) -> None:
     """Publish models whose manifests were written so many seconds after 1970."""
     for name, moment in written_at.items():
@@ -98,10 +103,15 @@ def test_a_model_that_was_left_can_be_named_and_is_told(places):
     )
 
 
-def going_back(places: PlaceOptions, name: str) -> tuple[Manifest, ChampionTerm, ChampionHistory]:
+def going_back(places: PlaceOptions, name: str) -> tuple[Manifest, Manifest, ChampionTerm, ChampionHistory]:
     model = artifacts.find(places.open_store(), layout.MODELS, name)
     assert model is not None
-    return model, ChampionTerm(name, "now", "it repeats itself"), read_history(places.open_store())
+    return (
+        model,
+        add_bundle(places, name),
+        ChampionTerm(name, "now", "it repeats itself"),
+        read_history(places.open_store()),
+    )
 
 
 def test_the_split_is_the_challengers(places):
@@ -169,18 +179,20 @@ def test_a_champion_that_needs_ratings_is_not_compared_without_them(places):
         challenge(places, "new")
 
 
-def test_a_model_that_is_not_whole_is_not_promoted(places):
-    model = add_model(places, "new")
+@pytest.mark.parametrize("broken", [layout.MODELS, layout.BUNDLES])
+def test_a_model_that_is_not_whole_or_whose_bundle_is_not_is_not_promoted(places, broken):
+    model, bundle = add_model(places, "new"), add_bundle(places, "new")
     serve(places, "old")
     history = read_history(places.open_store())
-    path = Path(places.store_uri) / layout.MODELS / "new" / layout.INTERACTIONS
+    name = next(one.id for one in (model, bundle) if one.kind == broken)
+    path = Path(places.store_uri) / broken / name / layout.INTERACTIONS
     path.chmod(0o600)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    with pytest.raises(CorruptObject, match=r"models/new cannot serve: .* has the SHA-256"):
-        make_champion.fn(places, model, ChampionTerm("new"), history)
+    with pytest.raises(CorruptObject, match=rf"models/new cannot serve: {broken}/{name}: .* has the SHA-256"):
+        make_champion.fn(places, model, bundle, ChampionTerm("new"), history)
     path.unlink()
-    with pytest.raises(CorruptObject, match=r"models/new cannot serve: .* is missing"):
-        make_champion.fn(places, model, ChampionTerm("new"), history)
+    with pytest.raises(CorruptObject, match=rf"models/new cannot serve: {broken}/{name}: .* is missing"):
+        make_champion.fn(places, model, bundle, ChampionTerm("new"), history)
     assert read_history(places.open_store()) == history
 
 
@@ -188,9 +200,9 @@ def test_of_two_that_decided_against_the_same_champion_the_second_is_told_who_wo
     _, first, second = (add_model(places, name) for name in ("old", "first", "second"))
     serve(places, "old")
     histories = [challenge(places, name).history for name in ("first", "second")]
-    make_champion.fn(places, first, ChampionTerm("first", "now", "it was faster"), histories[0])
+    make_champion.fn(places, first, first, ChampionTerm("first", "now", "it was faster"), histories[0])
     with pytest.raises(VersionConflict, match=r"models/first became the champion \(now: it was faster\)"):
-        make_champion.fn(places, second, ChampionTerm("second"), histories[1])
+        make_champion.fn(places, second, second, ChampionTerm("second"), histories[1])
     assert [entry.model_id for entry in read_history(places.open_store()).terms] == ["first", "old"]
 
 
