@@ -32,7 +32,7 @@ from schema.online import (
 )
 from schema.verdicts import ONLINE_TEST, Finding
 
-ALL_SCENARIOS = "all"
+ALL_SCENARIOS = "all scenarios"  # no scenario can have this name
 _HALF = 0.975
 
 
@@ -190,8 +190,7 @@ def _judge(name: str, share: float, seen: Sequence[Seen]) -> Experiment | None:
     if not all(arms.values()):
         return None
     models = {arm: max(part, key=_moment).impression.model_id for arm, part in arms.items()}
-    arms = {arm: [one for one in part if one.impression.model_id == models[arm]] for arm, part in arms.items()}
-    since = max(min(map(_moment, part)) for part in arms.values())
+    since = max(_since(part, models[arm]) for arm, part in arms.items())
     arms = {arm: [one for one in part if _moment(one) >= since] for arm, part in arms.items()}
     if not all(arms.values()):
         return None
@@ -200,6 +199,12 @@ def _judge(name: str, share: float, seen: Sequence[Seen]) -> Experiment | None:
     split_p = _split_p(champion[CLICK_THROUGH].n_users, challenger[CLICK_THROUGH].n_users, share)
     about = (name, share, models[CHAMPION], models[CHALLENGER], since, len(seen) - len(drawn), split_p)
     return Experiment(*about, tuple(_adjust(differences)))
+
+
+def _since(seen: Sequence[Seen], model_id: str) -> int:
+    """Return the second after the last impression of any other model, or that of the first one if there is no other."""
+    others = (_moment(one) + 1 for one in seen if one.impression.model_id != model_id)
+    return max(others, default=min(map(_moment, seen)))
 
 
 def _moment(seen: Seen) -> int:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from evaluation.online import (
+    ALL_SCENARIOS,
     attribute,
     compare_rates,
     find_experiments,
@@ -22,6 +24,7 @@ from schema.arrays import Floats
 from schema.events import Event, Impression
 from schema.online import CLICK_THROUGH, PURCHASES_PER_IMPRESSION, PURCHASES_PER_USER, Rate
 from schema.verdicts import Finding
+from serving.answers import ScenarioName
 
 NOW = 1_750_000_000
 
@@ -76,13 +79,21 @@ def test_rows_are_by_model_arm_and_scenario_with_one_for_all_scenarios() -> None
     rows = tabulate_online(attribute(shown, events))
     assert [(row.model_id, row.arm, row.scenario, row.n_impressions, row.n_users) for row in rows] == [
         ("new", "challenger", "home", 1, 1),
-        ("old", None, "all", 4, 3),
+        ("old", None, "all scenarios", 4, 3),
         ("old", None, "basket", 3, 3),
         ("old", None, "home", 1, 1),
     ]
     values = [rows[1].rates[name].value for name in (CLICK_THROUGH, PURCHASES_PER_IMPRESSION, PURCHASES_PER_USER)]
     assert values == pytest.approx([1 / 4, 2 / 4, 2 / 3])
     assert all(one.low is None for row in rows for one in row.rates.values())
+
+
+def test_a_scenario_named_all_keeps_its_row_and_leaves_that_of_all_scenarios() -> None:
+    shown = [impression(1, "ada"), impression(2, "eve", scenario="all")]
+    rows = tabulate_online(attribute(shown, []))
+    assert [(row.scenario, row.n_impressions) for row in rows] == [("all scenarios", 2), ("all", 1), ("home", 1)]
+    with pytest.raises(ValidationError):
+        TypeAdapter(ScenarioName).validate_python(ALL_SCENARIOS)
 
 
 def draw(random: np.random.Generator, n_users: int, click_rate: float) -> tuple[Floats, Floats]:
@@ -212,8 +223,20 @@ def test_what_an_arm_showed_before_its_model_changed_does_not_count() -> None:
         for one in before
     ]
     (found,) = find_experiments(attribute([*early, *run_test(100)[0]], []))
-    assert (found.champion_id, found.since) == ("old", NOW)
+    assert (found.champion_id, found.since) == ("old", NOW - 99)
     assert found.differences[0].challenger.n_users + found.differences[0].champion.n_users == 100
+
+
+def test_what_a_champion_showed_before_another_took_its_place_does_not_count_when_it_comes_back() -> None:
+    phases = [run_test(n, models=models)[0] for n, models in ((140, ("old", "new")), (160, ("other", "new")))]
+    early = [
+        one.model_copy(update={"timestamp": NOW - ago, "recommendation_id": f"{ago} {one.recommendation_id}"})
+        for ago, phase in zip((200, 100), phases, strict=True)
+        for one in phase
+    ]
+    (found,) = find_experiments(attribute([*early, *run_test(120)[0]], []))
+    assert (found.champion_id, found.since) == ("old", NOW - 99)
+    assert found.differences[0].challenger.n_users + found.differences[0].champion.n_users == 120
 
 
 def test_another_share_is_another_test_and_an_arm_without_impressions_is_none() -> None:

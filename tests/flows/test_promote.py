@@ -260,9 +260,9 @@ def test_what_people_did_is_reported_by_model_and_scenario_with_the_ab_test(stor
     assert {(row["model_id"], row["arm"], row["scenario"]) for row in record["rows"]} == {
         (model, arm, scenario)
         for model, arm in ((WORSE, "challenger"), (story.model_id, "champion"))
-        for scenario in ("all", "basket", "home")
+        for scenario in ("all scenarios", "basket", "home")
     }
-    assert sum(row["n_impressions"] for row in record["rows"] if row["scenario"] == "all") == 600
+    assert sum(row["n_impressions"] for row in record["rows"] if row["scenario"] == "all scenarios") == 600
     (test,) = record["experiments"]
     assert [one["outcome"] for one in test["differences"]] == ["no difference shown"] * 3
     assert test["differences"][0]["champion"]["value"] == pytest.approx(0.25, abs=0.25)
