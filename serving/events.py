@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from loguru import logger
 
-from schema.errors import ObjectExists, RecommenderError, Unavailable
+from schema.errors import ObjectExists, Unavailable
 from schema.events import Event, Impression
 from serving.database import Database
 from storage import layout
@@ -40,6 +40,7 @@ INSERT INTO shipping SELECT lower(hex(randomblob(8))), 0, 0, 0 WHERE NOT EXISTS 
 COMMIT;
 """
 _UNSHIPPED = "SELECT max(row) FROM (SELECT row FROM records WHERE row > ? ORDER BY row LIMIT ?)"
+_FIRST_KEPT = "SELECT row FROM records WHERE row <= ? AND at > ? ORDER BY row LIMIT 1"
 _INSERT = "INSERT OR IGNORE INTO records (id, user_id, at, line) VALUES (?, ?, ?, ?)"
 
 Row = tuple[str, str | None, int, str]
@@ -104,7 +105,7 @@ class Stream:
         kept_since = time.time() - self.keep_days * DAY_SECONDS
         with self.database.transaction() as connection:
             connection.execute("UPDATE shipping SET shipped = ?, batch = ?", (batch.last, batch.number + 1))
-            kept = connection.execute("SELECT row FROM records WHERE at > ? ORDER BY row LIMIT 1", (kept_since,))
+            kept = connection.execute(_FIRST_KEPT, (batch.last, kept_since))
             (first_kept,) = kept.fetchone() or (batch.last + 1,)
             connection.execute("DELETE FROM records WHERE row <= ? AND row < ?", (batch.last, first_kept))
 
@@ -253,10 +254,11 @@ class Journal:
                 try:
                     work()
                     self.problems.pop(name, None)
-                except RecommenderError as error:
-                    if self.problems.get(name) != str(error):
-                        logger.warning("Could not {} what the journal holds, and will try again: {}", name, error)
-                    self.problems[name] = str(error)
+                except Exception as error:  # noqa: BLE001 - no error of the disk or the store may end the thread
+                    problem = str(error) or type(error).__name__
+                    if self.problems.get(name) != problem:
+                        logger.warning("Could not {} what the journal holds, and will try again: {}", name, problem)
+                    self.problems[name] = problem
 
         thread = threading.Thread(target=keep_on, name=name, daemon=True)
         thread.start()

@@ -215,6 +215,34 @@ def test_a_store_that_is_away_is_tried_again_and_one_process_ships_at_a_time(
     assert ids(store) == ["e1"]
 
 
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), ProgrammingError("a mistake"), ValueError()])
+@pytest.mark.parametrize("name", ["ship", "flush"])
+def test_no_error_ends_a_thread_and_each_is_shown_until_it_is_over(
+    open_journal: Callable[..., Journal], store: Store, monkeypatch: pytest.MonkeyPatch, name: str, error: Exception
+) -> None:
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(journals, "FLUSH_SECONDS", 0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(journals.Stream, {"ship": "ship", "flush": "insert"}[name], fail)
+        journal = open_journal()
+        journal.note(impression("r1"))
+        journal.keep_shipping(store, 0.01)
+        wait_for(lambda: name in journal.problems)
+        assert journal.problems[name] == (str(error) or "ValueError")
+    wait_for(lambda: bool(shipped(store, layout.IMPRESSIONS)) and not journal.problems)
+
+
+def test_a_mark_reads_only_rows_of_its_batch(open_journal: Callable[..., Journal]) -> None:
+    stream, ticks = open_journal(keep_days=0)._events, []
+    stream.insert([[(f"e{n}", None, 1, "{}") for n in range(20_000)]])
+    stream.database._writer.set_progress_handler(lambda: ticks.append(1), 100)
+    stream._mark_shipped(journals._Batch("server", 0, 10, 0))
+    assert stream.backlog() == 19_990
+    assert len(ticks) < 20  # of 100 steps each: 600 if it reads all rows
+
+
 def test_shipped_events_stay_for_their_days_and_others_until_they_are_shipped(
     open_journal: Callable[..., Journal], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
