@@ -61,14 +61,17 @@ class Catalogue:
         )
 
     def with_events(self, history: Histories, events: Sequence[Event]) -> tuple[Histories, bool]:
-        """Return a history with what happened since, and whether that added anything; of an item, the last counts."""
-        item_ids = self.bundle.item_ids
-        last = {item: event for event in events if (item := item_ids.find(event.item_id)) is not None}
-        known = dict(known_parts(history))
+        """Return a history with what happened since, and whether that added anything.
+
+        Of an item the latest rating counts, as in training, and another event only where there is no rating.
+        """
+        find, known = self.bundle.item_ids.find, dict(known_parts(history))
+        ordered = sorted(events, key=lambda event: (event.rating is not None, event.timestamp))
+        last = {item: event for event in ordered if (item := find(event.item_id)) is not None}
         new = {
             item: (float("nan") if event.rating is None else event.rating, event.timestamp)
             for item, event in last.items()
-            if item not in known or (event.rating is not None and event.rating != known[item][0])
+            if item not in known or _is_news(event, *known[item])
         }
         return (history_of({**known, **new}), True) if new else (history, False)
 
@@ -267,6 +270,10 @@ def hide_all_but(mask: NDArray[np.bool_], items: Indices) -> None:
     kept = np.zeros(len(mask), dtype=bool)
     kept[items] = True
     mask |= ~kept
+
+
+def _is_news(event: Event, rating: float, timestamp: int) -> bool:
+    return event.rating is not None and event.timestamp >= timestamp and np.float32(event.rating) != rating
 
 
 def one_row(items: Items) -> ItemsByUser:

@@ -97,7 +97,7 @@ def recommend(catalogue: Catalogue, person: Person, named: Named, asked: Asked) 
         return _explained(catalogue, person, "lists", *listed, asked.explain, person.notes)
     static = catalogue.hidden(named.name, named.version, scenario)
     mask = _hide(catalogue, person, scenario, static.mask, asked)
-    pins = {place: item for place, item in static.pins.items() if not mask[item]}
+    pins = {place: item for place, item in static.pins.items() if place < n and not mask[item]}
     mask[list(pins.values())] = True
     way, items, scores = _first_found(
         catalogue, person, mask, lambda rank: _filled(rank, n, _rules(catalogue, scenario, pins))

@@ -12,6 +12,7 @@ from schema.arms import CHALLENGER, CHAMPION
 from schema.events import Event
 from schema.items_by_user import ItemsByUser
 from serving.answers import Asked, BasketQuery, BatchQuery, RankQuery
+from serving.catalogue import history_of
 from serving.events import Journal
 from serving.following import Follower
 from serving.options import ServingOptions
@@ -42,6 +43,11 @@ def serve(folder: Path, model: str = FOLDED, journal: Journal | None = None, **c
 @pytest.fixture(scope="module", params=KINDS)
 def service(request, tmp_path_factory):
     return serve(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(scope="module")
+def one_service(tmp_path_factory):
+    return serve(tmp_path_factory.mktemp("one"))
 
 
 @pytest.fixture
@@ -178,6 +184,35 @@ def test_events_count_at_once_for_new_and_known_users(tmp_path):
     journal.close()
 
 
+@pytest.mark.parametrize(
+    ("known", "events", "expected"),
+    [
+        (None, [(5, 10), (None, 11)], [5]),
+        (None, [(None, 10), (None, 11)], [np.nan]),
+        (None, [(4, 11), (2, 10), (3, 11)], [3]),
+        ((2, 5), [(5, 10), (None, 11)], [5]),
+        ((5, 100), [(1, 10)], None),
+        ((5, 100), [(1, 100)], [1]),
+        ((4.1, 5), [(4.1, 10)], None),
+        ((np.nan, -1), [(None, 10)], None),
+    ],
+)
+def test_the_latest_rating_of_an_item_counts_as_in_training(one_service, known, events, expected):
+    catalogue = one_service.catalogue()
+    before = history_of({2: (float(np.float32(known[0])), known[1])} if known else {})
+    events = [
+        Event(event_id=str(n), user_id="u", item_id=ITEM_IDS[2], rating=rating, timestamp=at, type=kind)
+        for n, (rating, at) in enumerate(events)
+        for kind in ["view" if rating is None else "rating"]
+    ]
+    history, has_news = catalogue.with_events(before, events)
+    assert has_news == (expected is not None)
+    if has_news:
+        np.testing.assert_array_equal(history.rating, np.array(expected, np.float32))
+    else:
+        assert history is before
+
+
 def test_filters_and_exclusions_are_kept_on_top_of_the_scenario(folded):
     folded.scenarios.current["home"] = Named("home", "1", Scenario(deny=("item-03",), brands=("Arbora", "Kestrel")))
     asked = Asked(n=100, category=("Audio",), exclude=("item-06", "none"), brand=("Arbora",))
@@ -198,6 +233,13 @@ def test_pins_are_marked_and_never_forbidden_ones(folded):
     assert known not in ids(answer)
     assert (len(answer["items"]), len(set(ids(answer)))) == (10, 10)
     assert "1 item(s)" in answer["notes"][0]
+
+
+def test_a_pin_beyond_the_last_place_leaves_its_item_where_it_ranks(folded):
+    before = ids(folded.recommend_user(USER_IDS[0], Asked(n=5)))
+    folded.scenarios.current["home"] = Named("home", "3", Scenario(pinned=(Pin(item_id=before[0], place=6),)))
+    assert ids(folded.recommend_user(USER_IDS[0], Asked(n=5))) == before
+    assert ids(folded.recommend_user(USER_IDS[0], Asked(n=6)))[5] == before[0]
 
 
 def test_similar_items_are_most_alike_first_without_the_item(service):
