@@ -31,7 +31,7 @@ from flows.child_server import LOOPBACK, free_port, inherited
 from schema.errors import Unavailable
 from serving.events import Journal
 from storage import layout
-from storage.events import read_lines
+from storage.events import list_batches, read_lines
 from storage.opening import open_store
 
 START_SECONDS = 60.0
@@ -150,7 +150,8 @@ def look(folder: Path, acknowledged: Sequence[str]) -> tuple[int, int]:
     journal.ship(store)
     kept = Counter(one.event_id for number in range(N_USERS) for one in journal.of_user(f"user-{number}"))
     journal.close()
-    shipped = Counter(json.loads(line)["event_id"] for line in read_lines(store, layout.EVENTS))
+    lines = read_lines(store, list_batches(store, layout.EVENTS))
+    shipped = Counter(json.loads(line)["event_id"] for line in lines)
     n_lost = sum(not (kept[one] and shipped[one]) for one in acknowledged)
     return n_lost, sum(count > 1 for counts in (kept, shipped) for count in counts.values())
 

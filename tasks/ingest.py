@@ -23,7 +23,7 @@ from schema.dataset import QuarantineReason
 from storage import artifacts, layout
 from storage.canonical import artifact_id
 from storage.code_version import Root, code_version
-from storage.events import read_lines
+from storage.events import list_batches, read_lines
 from storage.files import try_place
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
@@ -69,10 +69,11 @@ def keep_file(places: PlaceOptions, path: Path) -> Manifest:
 def collect_events(places: PlaceOptions, raw: Manifest, options: IngestOptions) -> Manifest | None:
     """Keep those of the shipped events that can be read beside a raw file as a raw file too; None if there are none."""
     roles, counts = detect_format(raw_file(places, raw), options.input_columns).roles, EventCounts()
+    store = places.open_store()
     with scratch_folder(places, layout.EVENTS) as folder:
         path = folder / EVENTS_FILE
         with path.open("wb") as file:
-            for line in select_events(read_lines(places.open_store(), layout.EVENTS), roles, counts):
+            for line in select_events(read_lines(store, list_batches(store, layout.EVENTS)), roles, counts):
                 file.write(line + b"\n")
         logger.info("Events: {}", counts.describe())
         return _keep(places, use_local(path)) if counts.taken else None

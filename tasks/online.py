@@ -1,6 +1,6 @@
 """Report what people did with served recommendations, and look for the A/B test of a promotion."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from schema.events import Event, Impression
 from schema.verdicts import Finding
 from storage import layout
 from storage.canonical import decode_object, encode, short_digest
-from storage.events import read_lines
+from storage.events import list_batches, read_lines
 from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.execution import COMPUTE_RETRIES
@@ -34,13 +34,13 @@ def evaluate_online(places: PlaceOptions, options: OnlineOptions) -> tuple[Manif
     """Publish the rates of what was served, by model, arm and scenario, and the A/B tests; return its record too.
 
     Raises:
-        InvalidInput: If no server shipped an impression.
+        InvalidInput: If no server shipped an impression, or none of the last days counts.
     """
     store = places.open_store()
-    batches = [one.key for stream in (layout.EVENTS, layout.IMPRESSIONS) for one in store.list(f"{stream}/")]
+    batches = list_streams(store)
 
     def build(folder: Path) -> dict[str, Any]:
-        seen = read_seen(store, options)
+        seen = read_seen(store, batches, options)
         rows, experiments = tabulate_online(seen), find_experiments(seen)
         moments = [one.impression.timestamp for one in seen]
         record = {
@@ -52,11 +52,12 @@ def evaluate_online(places: PlaceOptions, options: OnlineOptions) -> tuple[Manif
         write_record(folder / layout.METRICS, record)
         return {"label": "what people did", "n_impressions": len(seen), "n_experiments": len(experiments)}
 
+    keys = [key for stream in batches.values() for key in stream]
     published = publish_once(
         places,
         layout.EVALUATIONS,
         inputs={},
-        parameters={"online": True, "days": options.online_days, "batches": short_digest(encode(batches))},
+        parameters={"online": True, "days": options.online_days, "batches": short_digest(encode(keys))},
         build=build,
     )
     path = local_file(places, published, layout.METRICS)
@@ -67,25 +68,43 @@ def evaluate_online(places: PlaceOptions, options: OnlineOptions) -> tuple[Manif
     return published, record
 
 
-def read_seen(store: Store, options: OnlineOptions) -> list[Seen]:
+def list_streams(store: Store) -> dict[str, list[str]]:
+    """Return the keys of the batches of events and of impressions, by stream."""
+    return {stream: list_batches(store, stream) for stream in (layout.EVENTS, layout.IMPRESSIONS)}
+
+
+def read_seen(store: Store, batches: Mapping[str, Sequence[str]], options: OnlineOptions) -> list[Seen]:
     """Return the impressions of the last days, counted from the newest one, and what became of them.
 
+    Args:
+        store: Where they were shipped to.
+        batches: Keys of the batches to read, as `list_streams` returns them.
+        options: How many days count.
+
     Raises:
-        InvalidInput: If there is none.
+        InvalidInput: If there is no impression, or there are only forced ones, which do not count.
     """
-    impressions = list(_parse(store, layout.IMPRESSIONS, Impression))
+    impressions = list(_parse(store, batches, layout.IMPRESSIONS, Impression))
     if not impressions:
         raise InvalidInput(
             f"{store.uri} has no impressions: nobody was served, or the servers have not shipped them yet. "
             "'python -m serving' ships what it journals each minute."
         )
     since = max(one.timestamp for one in impressions) - options.online_days * DAY_SECONDS
-    return attribute((one for one in impressions if one.timestamp >= since), _parse(store, layout.EVENTS, Event))
+    recent = [one for one in impressions if one.timestamp >= since]
+    seen = attribute(recent, _parse(store, batches, layout.EVENTS, Event))
+    if not seen:
+        raise InvalidInput(
+            f"{store.uri} has {len(recent):,} impressions of the last {options.online_days} days, and none counts: in "
+            "each the arm was asked for or not ready, or the basket was of nobody. Serve users without asking for an "
+            "arm, or let more days count with --online-days."
+        )
+    return seen
 
 
-def _parse(store: Store, stream: str, kind: type[Line]) -> Iterator[Line]:
+def _parse(store: Store, batches: Mapping[str, Sequence[str]], stream: str, kind: type[Line]) -> Iterator[Line]:
     n_broken = 0
-    for line in read_lines(store, stream):
+    for line in read_lines(store, batches[stream]):
         try:
             yield kind.model_validate_json(line)
         except ValidationError:
@@ -100,7 +119,8 @@ def find_online_test(
 ) -> Finding:
     """Return whether the last A/B test of the two models shows that the challenger is no worse, a warning if not."""
     try:
-        experiments = find_experiments(read_seen(places.open_store(), options))
+        store = places.open_store()
+        experiments = find_experiments(read_seen(store, list_streams(store), options))
     except InvalidInput:
         experiments = []
     return judge_online(experiments, models["challenger"].id, models["champion"].id, margin_share)

@@ -23,12 +23,13 @@ from serving.events import Event, Impression, Journal
 from serving.loading import load
 from storage import layout
 from storage.artifacts import find
+from storage.canonical import short_digest
 from storage.champion import read_champion, read_history
 from storage.inventory import list_artifacts, newest_bundle
 from storage.manifest import Manifest
 from storage.memory import MemoryStore
 from storage.verify import verify_artifact, verify_champion
-from tasks.online import read_seen
+from tasks.online import list_streams, read_seen
 from tasks.options import OnlineOptions
 
 Trained = tuple[Workplace, dict[str, Any]]
@@ -276,17 +277,16 @@ def test_what_people_did_is_reported_by_model_and_scenario_with_the_ab_test(stor
 def test_only_the_last_days_count(tmp_path):
     store, journal = MemoryStore("online"), Journal(tmp_path)
     with pytest.raises(InvalidInput, match="no impressions: nobody was served"):
-        read_seen(store, OnlineOptions())
+        read_seen(store, list_streams(store), OnlineOptions())
     about = {"item_ids": ["kettle"], "model_id": "1f", "scenario": "home", "way": "exact"}
     for day in (1, 9, 10):
         journal.note(Impression(recommendation_id=f"r{day}", timestamp=1_750_000_000 + day * 86_400, **about))
     journal.close()
     Journal(tmp_path).ship(store)
-    store.create("impressions/other/0.jsonl.gz", gzip.compress(b"no impression\n"))
-    ids = {
-        days: [one.impression.recommendation_id for one in read_seen(store, OnlineOptions(online_days=days))]
-        for days in (1, 28)
-    }
+    line = b"no impression\n"
+    store.create(layout.batch_key(layout.IMPRESSIONS, "other", 0, short_digest(line)), gzip.compress(line))
+    seen = {days: read_seen(store, list_streams(store), OnlineOptions(online_days=days)) for days in (1, 28)}
+    ids = {days: [one.impression.recommendation_id for one in found] for days, found in seen.items()}
     assert ids == {1: ["r9", "r10"], 28: ["r1", "r9", "r10"]}
 
 
