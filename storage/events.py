@@ -26,7 +26,7 @@ def read_lines(store: Store, keys: Iterable[str]) -> Iterator[bytes]:
     """Yield the lines of batches without their ends, in the order of the keys.
 
     Raises:
-        CorruptObject: If a batch is cut off or damaged, or has a line of more than 1 MiB.
+        CorruptObject: If a batch is cut off, damaged or not the one of its name, or has a line of more than 1 MiB.
     """
     for key in keys:
         where = store.locate(key)
