@@ -19,6 +19,7 @@ Ids = tuple[Id, ...]
 
 LEAST_POOL = 100
 POOL_PER_PLACE = 10
+POOL_GROWTH = 16
 
 
 class Pin(FrozenModel):
@@ -115,7 +116,7 @@ def fill(rank: Callable[[int], tuple[Items, Scores]], n: int, rules: Rules) -> I
         chosen = arrange(items, scores, n, rules)
         if len(chosen) >= n or len(items) < k:
             return chosen
-        k *= 2
+        k *= POOL_GROWTH
 
 
 def arrange(items: Items, scores: Scores, n: int, rules: Rules) -> Items:
@@ -155,6 +156,13 @@ class _Room:
         brand = -1 if self.most is None or self.brand is None else int(self.brand[item])
         return brand < 0 or self.taken.get(brand, 0) < (self.most or 0)
 
+    def admits(self, items: Items) -> NDArray[np.bool_]:
+        """Tell of each item whether it may still be taken."""
+        if self.most is None or self.brand is None:
+            return np.ones(len(items), dtype=bool)
+        full = [brand for brand, n in self.taken.items() if brand >= 0 and n >= self.most]
+        return np.isin(self.brand[items], full, invert=True)
+
     def take(self, item: int) -> bool:
         if not self.has(item):
             return False
@@ -190,7 +198,7 @@ def _diverse(
     items: Items, relevance: NDArray[np.float64], before: list[int], n: int, room: _Room, rules: Rules
 ) -> list[int]:
     nearest = np.zeros(len(items))
-    is_left = np.ones(len(items), dtype=bool)
+    is_left = room.admits(items)
     chosen: list[int] = []
 
     def come_near(item: int) -> None:
@@ -201,11 +209,12 @@ def _diverse(
     while len(chosen) < n and is_left.any():
         value = np.where(is_left, (1 - rules.diversity) * relevance - rules.diversity * nearest, -np.inf)
         place = int(value.argmax())
-        is_left[place] = False
         item = int(items[place])
-        if room.take(item):
-            chosen.append(item)
-            come_near(item)
+        room.take(item)
+        chosen.append(item)
+        is_left &= room.admits(items)
+        is_left[place] = False
+        come_near(item)
     return chosen
 
 

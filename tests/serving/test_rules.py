@@ -10,21 +10,27 @@ from serving.rules import Rules, Scenario, arrange, fill
 
 N_ITEMS = 14
 SHARES = st.sampled_from([0.0, 0.25, 0.5, 1.0])
+BRANDS = st.just([0] * N_ITEMS) | st.lists(st.integers(-1, 2), min_size=N_ITEMS, max_size=N_ITEMS)
 
 
 @st.composite
 def cases(draw):
-    """Draw candidates, best first, a number of items, and rules; pins are never among the candidates."""
+    """Draw candidates, best first, a number of items, and rules; pins are never among the candidates.
+
+    Some pins have places beyond any number of items that is asked for, and all items may be of one brand.
+    """
     scores = draw(st.lists(st.sampled_from([-1.5, 0.0, 0.5, 2.0]), min_size=N_ITEMS, max_size=N_ITEMS))
     pinned = draw(st.lists(st.integers(0, N_ITEMS - 1), unique=True, max_size=4))
-    places = draw(st.lists(st.integers(0, 12), unique=True, min_size=len(pinned), max_size=len(pinned)))
+    places = draw(
+        st.lists(st.integers(0, 12) | st.integers(16, 99), unique=True, min_size=len(pinned), max_size=len(pinned))
+    )
     hidden = draw(st.sets(st.integers(0, N_ITEMS - 1))) | set(pinned)
     alike = np.array(draw(st.lists(st.sampled_from([0.0, 0.2, 0.9, 3.0]), min_size=N_ITEMS**2, max_size=N_ITEMS**2)))
     alike = alike.reshape(N_ITEMS, N_ITEMS)
     items = [item for item in np.argsort(-np.array(scores), kind="stable").tolist() if item not in hidden]
     rules = Rules(
         pins=dict(zip(places, pinned, strict=True)),
-        brand=np.array(draw(st.lists(st.integers(-1, 2), min_size=N_ITEMS, max_size=N_ITEMS))),
+        brand=np.array(draw(BRANDS)),
         max_per_brand=draw(st.none() | st.integers(1, 3)),
         diversity=draw(SHARES),
         similarities=lambda item, others: alike[item, others].astype(np.float32),
@@ -130,7 +136,29 @@ def test_more_candidates_are_asked_for_until_caps_are_met():
 
     rules = Rules(brand=np.array([0] * 40 + [-1] * 10), max_per_brand=1)
     assert fill(rank, 4, rules).tolist() == [0, 40, 41, 42]
-    assert asked == [8, 16, 32, 64]
+    assert asked == [8, 128]
+
+
+class Counted(np.ndarray):
+    """An array that counts how often it is read."""
+
+    n_reads = 0
+
+    def __getitem__(self, key):
+        Counted.n_reads += 1
+        return super().__getitem__(key)
+
+
+def test_a_cap_that_cannot_be_met_takes_as_many_steps_as_items_are_taken():
+    items, scores = np.arange(3000, dtype=np.int32), np.arange(3000, 0, -1).astype(np.float32)
+    rules = Rules(
+        brand=np.zeros(3000, dtype=np.int64).view(Counted),
+        max_per_brand=2,
+        diversity=0.3,
+        similarities=lambda _, others: np.zeros(len(others), np.float32),
+    )
+    assert arrange(items, scores, 10, rules).tolist() == [0, 1]
+    assert Counted.n_reads < 50
 
 
 @pytest.mark.parametrize(
