@@ -1,5 +1,6 @@
 """The scenarios of the store: read again when they change, checked, and replaced only as a whole."""
 
+import threading
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +48,7 @@ class Scenarios:
         self.current = {name: Named(name, _version(one), one) for name, one in BUILT_IN.items()}
         self.problems: dict[str, str] = {}
         self._versions: dict[str, str] = {}
+        self._changing = threading.RLock()
 
     def __getitem__(self, name: str) -> Named:
         found = self.current.get(name)
@@ -60,18 +62,19 @@ class Scenarios:
         Raises:
             RecommenderError: If the store does not answer.
         """
-        seen = {
-            info.key.removeprefix(f"{layout.SCENARIOS}/").removesuffix(".json"): info
-            for info in store.list(f"{layout.SCENARIOS}/")
-            if info.key.endswith(".json")
-        }
-        for name, info in seen.items():
-            if self._versions.get(name) != info.version:
-                self._take(store, name)
-                self._versions[name] = info.version
-        for name in set(self._versions) - set(seen):
-            del self._versions[name]
-            self._put(name, BUILT_IN.get(name))
+        with self._changing:
+            seen = {
+                info.key.removeprefix(f"{layout.SCENARIOS}/").removesuffix(".json"): info
+                for info in store.list(f"{layout.SCENARIOS}/")
+                if info.key.endswith(".json")
+            }
+            for name, info in seen.items():
+                if self._versions.get(name) != info.version:
+                    self._take(store, name)
+                    self._versions[name] = info.version
+            for name in set(self._versions) - set(seen):
+                del self._versions[name]
+                self._put(name, BUILT_IN.get(name))
 
     def _take(self, store: Store, name: str) -> None:
         try:
@@ -98,33 +101,43 @@ class Scenarios:
             expected: Version of the one that is replaced; None for a new one.
 
         Raises:
-            Problem: 412 if it has another version, 428 if there is one and no version was expected.
+            Problem: 412 if it has another version, 413 if its file would be too large, 428 if there is one and no
+                version was expected.
             RecommenderError: If the store does not answer.
         """
-        key = key_of(name)
-        info = store.head(key)
-        self.refresh(store)
-        found = self.current.get(name)
-        if found and expected is None:
-            raise Problem(
-                428, "If-Match is missing", f'there is a scenario {name!r}; send If-Match: "{found.version}".'
-            )
-        if expected is not None and (found is None or found.version != expected):
-            raise _changed(name, found)
-        try:
-            store.replace(
-                key, canonical.encode(scenario.model_dump(mode="json"), indent=2), info.version if info else None
-            )
-        except VersionConflict:
+        written, data = Named(name, _version(scenario), scenario), _encode(scenario, name)
+        with self._changing:
+            info = store.head(key_of(name))
             self.refresh(store)
-            raise _changed(name, self.current.get(name)) from None
-        self.refresh(store)
-        return self.current[name]
+            _check(self.current.get(name), name, expected)
+            try:
+                stored = store.replace(key_of(name), data, info.version if info else None)
+            except VersionConflict:
+                self.refresh(store)
+                raise _changed(name, self.current.get(name)) from None
+            self._put(name, scenario)
+            self._versions[name] = stored.version
+        return written
 
 
 def key_of(name: str) -> str:
     """Return the key of a scenario's file."""
     return f"{layout.SCENARIOS}/{name}.json"
+
+
+def _encode(scenario: Scenario, name: str) -> bytes:
+    data = canonical.encode(scenario.model_dump(mode="json"), indent=2)
+    if len(data) > MOST_BYTES:
+        found = f"the file of scenario {name!r} would have {len(data)} bytes; at most {MOST_BYTES} are taken."
+        raise Problem(413, "The scenario is too large", f"{found} Name fewer items, or categories instead of items.")
+    return data
+
+
+def _check(found: Named | None, name: str, expected: str | None) -> None:
+    if found and expected is None:
+        raise Problem(428, "If-Match is missing", f'there is a scenario {name!r}; send If-Match: "{found.version}".')
+    if expected is not None and (found is None or found.version != expected):
+        raise _changed(name, found)
 
 
 def _changed(name: str, found: Named | None) -> Problem:
