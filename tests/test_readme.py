@@ -129,7 +129,8 @@ def serving(target: str, folder: Path, ready: str | None = None) -> Iterator[int
     try:
         if ready:
             assert server.stdout is not None
-            assert any(ready in line for line in server.stdout)
+            lines: list[str] = []
+            assert any(lines.append(line) or ready in line for line in server.stdout), "".join(lines)
         yield port
     finally:
         os.killpg(server.pid, signal.SIGTERM)
