@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -21,7 +21,7 @@ from serving.problems import PROBLEM_JSON, Problem
 
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._=-]{1,64}")
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+NOT_READ: Final = 499  # as it is counted; the client was sent another status, or nothing
 SAFETY: Final = (
     (
         b"content-security-policy",
@@ -50,7 +50,7 @@ class Guard:
         headers = dict(scope["headers"])
         request_id = _request_id(headers)
         scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, request_id)
+        answer = _Answer(send, request_id, self.options.api_read_seconds, scope["state"].get("abort"))
         started = time.perf_counter()
         self._n_at_work += 1
         metrics.AT_WORK.inc()
@@ -64,8 +64,7 @@ class Guard:
     async def _answer(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, answer: "_Answer") -> None:
         try:
             self._admit(scope, headers)
-            if scope["method"] in WITH_BODY:
-                receive = _bounded(receive, self.options.api_body_bytes, self.options.api_read_seconds)
+            receive = _bounded(receive, self.options.api_body_bytes, self.options.api_read_seconds)
             await self.app(scope, receive, answer.send)
         except Problem as problem:
             await problem_response(problem, Request(scope))(scope, receive, answer.send)
@@ -77,7 +76,7 @@ class Guard:
             await problem_response(defect, Request(scope))(scope, receive, answer.send)
 
     def _admit(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
-        if self._n_at_work > self.options.api_concurrency:
+        if self._n_at_work > self.options.api_concurrency and scope["path"] != "/healthz":
             raise Problem(503, "Too busy", "too many requests are at work; try again.", headers={"Retry-After": "1"})
         client = scope.get("client")
         self.doorman.admit(scope["method"], scope["path"], headers, client[0] if client else "")
@@ -93,13 +92,20 @@ class Guard:
 
 
 class _Answer:
-    """The way out: what is sent, with the headers that every answer has."""
+    """The way out: what is sent, with the headers that every answer has, to a client that reads it in time.
 
-    def __init__(self, send: Send, request_id: str) -> None:
-        self._send, self.request_id, self.status = send, request_id, 0
+    Attributes:
+        status: HTTP status that was sent, 0 before; `NOT_READ` where the connection was cut.
+    """
+
+    def __init__(self, send: Send, request_id: str, most_seconds: float, abort: Callable[[], None] | None) -> None:
+        self._send, self._most_seconds, self._abort = send, most_seconds, abort
+        self.request_id, self.status = request_id, 0
 
     async def send(self, message: Message) -> None:
-        """Send a part of an answer."""
+        """Send a part of an answer; cut the connection if the client has not read the part before in time."""
+        if self.status == NOT_READ:
+            return
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = message["headers"] = list(message.get("headers", ()))
@@ -107,7 +113,14 @@ class _Answer:
             headers.append((b"x-request-id", self.request_id.encode()))
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append(NO_STORE)
-        await self._send(message)
+        try:
+            async with asyncio.timeout(self._most_seconds):
+                await self._send(message)
+        except TimeoutError:
+            self.status = NOT_READ
+            if self._abort:
+                self._abort()
+                await self._send(message)  # it returns when the connection is gone
 
 
 def _request_id(headers: Mapping[bytes, bytes]) -> str:
