@@ -51,13 +51,16 @@ class KeyFile:
 
     def refresh(self) -> None:
         """Read the file again if it was written since."""
+        stamp = self._stamp
         try:
             stamp = self._stat()
             if stamp != self._stamp:
-                self._stamp = stamp
                 self.keys = read_keys(self.path)
+                self._stamp = stamp
         except (InvalidInput, OSError) as error:
             logger.warning("The keys of {} are not taken over, and those before are kept: {}", self.path, error)
+            if isinstance(error, InvalidInput):  # of which nothing more is to be had; another error may pass
+                self._stamp = stamp
 
     def find(self, token: bytes) -> Key | None:
         """Return the key of a token; takes as long for a wrong one as for a right one."""
@@ -153,23 +156,27 @@ class Doorman:
             self._count(self._address_limit, "address", address)
         if self.key_file is None:
             return
-        if not self._limiter.test(self._failure_limit, "failure", address):
-            raise self._too_often(self._failure_limit, "failure", address)
         token = token_of(headers)
         key = self.key_file.find(token) if token else None
         if key is None:
-            if token:
-                self._limiter.hit(self._failure_limit, "failure", address)
-            raise Problem(
-                401,
-                "No good key" if token else "A key is needed",
-                "send an API key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY', or in a browser as the password.",
-                headers=CHALLENGE,
-            )
+            raise self._refusal(token, address)
         if scope not in key.scopes:
             raise Problem(403, "The key is not good for this", f"the key {key.name!r} lacks the scope {scope!r}.")
         if self._key_limit:
             self._count(self._key_limit, "key", key.name)
+
+    def _refusal(self, token: bytes | None, address: str) -> Problem:
+        """Return the 401 of a request without a good key, or the 429 after too many wrong ones from its address."""
+        if not self._limiter.test(self._failure_limit, "failure", address):
+            return self._too_often(self._failure_limit, "failure", address)
+        if token:
+            self._limiter.hit(self._failure_limit, "failure", address)
+        return Problem(
+            401,
+            "No good key" if token else "A key is needed",
+            "send an API key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY', or in a browser as the password.",
+            headers=CHALLENGE,
+        )
 
     def _count(self, limit: RateLimitItem, kind: str, who: str) -> None:
         if not self._limiter.hit(limit, kind, who):
