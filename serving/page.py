@@ -1,7 +1,7 @@
 """The page: HTML of what the routes of the API answer, which works without scripts."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from itertools import zip_longest
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -23,6 +23,7 @@ from serving.lookup import Json
 from serving.problems import Problem
 from serving.rendering import render, say_verdicts
 from serving.service import Service
+from storage.canonical import short_digest
 from storage.layout import RAW
 
 MOST_FOUND: Final = 20
@@ -35,7 +36,6 @@ Checked = TypeVar("Checked", bound=BaseModel)
 Text = Annotated[str, Query(max_length=256)]
 Texts = Annotated[list[Annotated[str, Query(max_length=256)]], Query(max_length=MOST_SHOWN)]
 Flags = Annotated[list[Literal["true", "false"]], Query(min_length=1, max_length=2)]
-
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -68,7 +68,7 @@ def show_problem(request: Request, problem: Problem, request_id: str) -> HTMLRes
         heading=problem.title,
         detail=problem.detail,
         request_id=request_id,
-        again=f"{request.url.path}?{request.url.query}" if is_passing else None,
+        again=f"/{quote(request.scope['path'].lstrip('/'))}?{request.url.query}" if is_passing else None,
     )
     return HTMLResponse(html, problem.status, problem.headers)
 
@@ -206,17 +206,26 @@ def _product(service: Service, item_id: str) -> Json:
     return {"item_id": item_id} if item is None else catalogue.detail(item)
 
 
+def _is_foreign(headers: Mapping[str, str]) -> bool:
+    """Tell whether a form is another site's; over plain HTTP browsers say only its origin."""
+    if site := headers.get("sec-fetch-site"):
+        return site != "same-origin"
+    host = headers.get("host", "").lower()
+    return headers.get("origin", f"http://{host}").lower() not in (f"http://{host}", f"https://{host}")
+
+
 @router.post("/user/event")
 async def take_event(request: Request, service: Answers) -> Response:
     """Take the event of a form, and show the person again, with what it changed."""
-    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+    if _is_foreign(request.headers):
         raise Problem(403, "From another site", "events are taken from the page's own forms only.")
     pairs = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
     form = dict(pairs)
     given: Json = {name: form[name] for name in ("type", "user_id", "item_id", "recommendation_id") if form.get(name)}
     if form.get("type") == "rating":
         given["rating"] = _number(form.get("rating", ""))
-    event = _checked(Event, {"event_id": f"page-{form.get('token')}-{form.get('type')}"} | given)
+    about = short_digest(repr(given).encode())
+    event = _checked(Event, {"event_id": f"page-{form.get('token')}-{about}"} | given)
     await run_in_threadpool(service.take, [event])
     back = dict(parse_qsl(form.get("back", "")))
     query = {"user_id": event.user_id} | back | {"done": event.type, "item": event.item_id}
