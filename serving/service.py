@@ -222,7 +222,7 @@ class Service(Lookup):
                 found[arm] = follower.problem
         found |= {f"scenario {name}": problem for name, problem in self.scenarios.problems.items()}
         if self.journal:
-            found |= {f"journal {name}": problem for name, problem in self.journal.problems.items()}
+            found |= {f"journal {name}": problem for name, problem in dict(self.journal.problems).items()}
         return found | ({"store": self.store_problem} if self.store_problem else {})
 
     def readiness(self) -> Json:

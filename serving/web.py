@@ -2,8 +2,9 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,7 @@ from serving.service import Service
 
 STATIC: Final = Path(__file__).parent / "static"
 WATCH_SECONDS: Final = 0.25
+LONGEST_WAIT_SECONDS: Final = 60.0
 MOST_ERRORS: Final = 20
 TEXT_SHOWN: Final = 120
 RETRY: Final = {"Retry-After": "5"}
@@ -146,7 +148,12 @@ def _lifespan(options: ServingOptions, doorman: Doorman) -> Callable[[FastAPI], 
         )
         for follower in service.followers.values():
             follower.start()
-        tasks = [asyncio.create_task(_poll(service, doorman)), asyncio.create_task(_watch(service))]
+        poll = partial(_poll, service, doorman)
+        watch = partial(_watch, service, {arm: metrics.FollowerFigures(arm) for arm in service.followers})
+        tasks = [
+            asyncio.create_task(_repeat("Looking for scenarios and keys", poll, options.api_poll_seconds)),
+            asyncio.create_task(_repeat("Taking the figures", watch, WATCH_SECONDS)),
+        ]
         try:
             yield
         finally:
@@ -174,27 +181,35 @@ def _follower(options: ServingOptions, arm: Arm, model_id: str | None) -> Follow
     return Follower(options.open_store, cache, model_id=model_id, poll_seconds=options.api_poll_seconds)
 
 
-async def _watch(service: Service) -> None:
-    """Make ready what was swapped in, and keep the figures of what happens in threads."""
-    figures = {arm: metrics.FollowerFigures(arm) for arm in service.followers}
+async def _repeat(what: str, once: Callable[[], Awaitable[None]], pause_seconds: float) -> None:
+    """Do something again and again, and less often while it ends with an error that nobody expected."""
+    wait_seconds = pause_seconds
     while True:
-        for arm, follower in service.followers.items():
-            served = follower.current
-            if figures[arm].take(follower) and served:
-                await run_in_threadpool(service.catalogue_of(served).warm_up)
-                logger.info("Ready: {0}/ is the page, {0}/docs the documentation", service.options.address)
-        metrics.show_problems(service.problems())
-        if service.journal:
-            metrics.DROPPED.set(service.journal.n_dropped)
-            with suppress(RecommenderError):  # which is a problem of the journal's by itself
-                metrics.BACKLOG.set(service.journal.backlog())
-        await asyncio.sleep(WATCH_SECONDS)
+        try:
+            await once()
+            wait_seconds = pause_seconds
+        except Exception:  # noqa: BLE001 - whatever it is, the next round may do better
+            logger.exception("{} failed, and is tried again", what)
+            wait_seconds = max(pause_seconds, min(2 * wait_seconds, LONGEST_WAIT_SECONDS))
+        await asyncio.sleep(wait_seconds)
+
+
+async def _watch(service: Service, figures: Mapping[Arm, metrics.FollowerFigures]) -> None:
+    """Make ready what was swapped in, and keep the figures of what happens in threads."""
+    for arm, follower in service.followers.items():
+        served = follower.current
+        if figures[arm].take(follower) and served:
+            await run_in_threadpool(service.catalogue_of(served).warm_up)
+            logger.info("Ready: {0}/ is the page, {0}/docs the documentation", service.options.address)
+    metrics.show_problems(service.problems())
+    if service.journal:
+        metrics.DROPPED.set(service.journal.n_dropped)
+        with suppress(RecommenderError):  # which is a problem of the journal's by itself
+            metrics.BACKLOG.set(service.journal.backlog())
 
 
 async def _poll(service: Service, doorman: Doorman) -> None:
-    """Look for other scenarios and keys, again and again."""
-    while True:
-        if doorman.key_file:
-            await run_in_threadpool(doorman.key_file.refresh)
-        await run_in_threadpool(service.refresh)
-        await asyncio.sleep(service.options.api_poll_seconds)
+    """Look for other scenarios and keys."""
+    if doorman.key_file:
+        await run_in_threadpool(doorman.key_file.refresh)
+    await run_in_threadpool(service.refresh)
