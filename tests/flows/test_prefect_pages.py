@@ -129,7 +129,8 @@ def test_each_champion_is_shown_with_what_leads_to_it(prefect_api, tmp_path):
         for name, promotion in ((MODEL, PROMOTION), ("second", None)):
             model = artifacts.find(store, layout.MODELS, name)
             assert model
-            serve(places, model, ChampionTerm(name, "today", "it is *better*", promotion), read_history(store))
+            term = ChampionTerm(name, "today", "it is *better*", promotion)
+            serve(places, model, model, term, read_history(store))  # stands for its own bundle
         return str(flow_run.id)
 
     run = promote_both()
