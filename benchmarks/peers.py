@@ -5,6 +5,7 @@ BENCH_BUNDLE name the folders of a factor model and of its bundle.
 """
 
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Basket(BaseModel):
     n: int = 10
 
 
-class _Peer:
+class _Peer(ABC):
     """What both have: ids, histories and categories at hand as Python and NumPy like them best."""
 
     def __init__(self) -> None:
@@ -50,13 +51,13 @@ class _Peer:
         indptr, items = self.bundle.histories
         return items[indptr[user] : indptr[user + 1]]
 
+    @abstractmethod
     def recommend(self, user: int, n: int, category: str | None) -> tuple[Any, Any]:
         """Return the items and scores of a user."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fold_in(self, known: list[int], n: int) -> tuple[Any, Any]:
         """Return the items and scores of somebody who has some items."""
-        raise NotImplementedError
 
     def answer(self, items: Any, scores: Any) -> dict[str, Any]:
         """Return an answer as FastAPI takes it."""

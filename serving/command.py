@@ -29,13 +29,13 @@ def main(arguments: list[str] | None = None) -> int:
             return _make_key(arguments[1:])
         options = read_options(arguments)
     except RecommenderError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"{error}\n")
         return 2
     start_log(options.log_level, options.log_format)
     try:
         return serve(options)
     except InvalidInput as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"{error}\n")
         return 2
 
 
@@ -128,5 +128,5 @@ def _make_key(arguments: list[str]) -> int:
     path = given.file or os.environ.get("API_KEYS_FILE")
     if not path:
         parser.error("name a file with --file, or set API_KEYS_FILE")
-    print(add_key(Path(path), given.name, given.scopes.split(",")))  # noqa: T201
+    sys.stdout.write(f"{add_key(Path(path), given.name, given.scopes.split(','))}\n")
     return 0

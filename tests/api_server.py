@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -36,6 +37,23 @@ class Api:
         """Return what it has logged so far."""
         return self.log_file.read_text("utf-8")
 
+    def until(self, check: Callable[[], Any]) -> Any:
+        """Return what a check returns as soon as that is something; fail if the server ends or it takes too long."""
+        ends = time.monotonic() + READY_SECONDS
+        while not (found := check()):
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.02)
+                raise AssertionError(f"the server ended: {self.log()}")
+            assert time.monotonic() < ends, f"{found!r} still: {self.log()}"
+        return found
+
+    def answers(self, path: str) -> bool:
+        """Tell whether a path is answered with success."""
+        try:
+            return httpx.get(self.url + path, timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
 
 def environment(**settings: str) -> dict[str, str]:
     """Return the variables of a server: none of the settings that this process has."""
@@ -63,21 +81,9 @@ def open_api(folder: Path, ready: str = "/readyz", **settings: str) -> Iterator[
         process = subprocess.Popen(COMMAND, cwd=folder, env=variables, stdout=log, stderr=log)
     api = Api(f"http://{LOOPBACK}:{port}", process, log_file)
     try:
-        _wait(api, ready)
+        api.until(lambda: api.answers(ready))
         yield api
     finally:
         process.terminate()
         process.wait(30)
     assert "Traceback" not in api.log(), api.log()
-
-
-def _wait(api: Api, ready: str) -> None:
-    ends = time.monotonic() + READY_SECONDS
-    while time.monotonic() < ends and api.process.poll() is None:
-        try:
-            if httpx.get(api.url + ready, timeout=5).status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    raise AssertionError(f"not ready: {api.log()}")

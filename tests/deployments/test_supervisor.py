@@ -29,8 +29,8 @@ PARENT = """
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2]])
 child.wait()
-import time
-time.sleep(600)
+import signal
+signal.pause()
 """
 CHILD = """
 import os, pathlib, signal, sys, time
@@ -48,7 +48,7 @@ signal.pause()
 
 SERVER = """
 import http.server, subprocess, sys
-subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler).serve_forever()
 """
 WRITER = """
@@ -93,7 +93,7 @@ def test_service_that_cannot_be_started_again_now_is_started_later(tmp_path, mon
 
     monkeypatch.setattr(supervisor_module, "start_service", start_the_fourth_time)
     monkeypatch.setattr(supervisor_module, "FIRST_BACKOFF_SECONDS", 0.1)
-    service = Service("waiting", (sys.executable, "-c", "import time; time.sleep(600)"), (AtWork(url="/"),))
+    service = Service("waiting", (sys.executable, "-c", "import signal; signal.pause()"), (AtWork(url="/"),))
     healthy = threading.Event()
     supervisor = Supervisor([service], tmp_path, {}, lambda states: healthy.set() if is_up_again(states) else None)
     supervisor.start()
@@ -274,7 +274,7 @@ def test_full_disk_does_not_end_a_stack_that_runs(tmp_path, monkeypatch):
             raise OutOfSpace("the disk is full")
         n_written += 1
 
-    waiting = Service("waiting", (sys.executable, "-c", "import time; time.sleep(600)"), (AtWork(url="/"),))
+    waiting = Service("waiting", (sys.executable, "-c", "import signal; signal.pause()"), (AtWork(url="/"),))
     monkeypatch.setattr(supervisor_module, "services", lambda _: [waiting])
     monkeypatch.setattr(StackState, "write", write)
     placement = place_on_this_machine(StackSettings(_env_file=None, folder=tmp_path, minio_folder=tmp_path / "minio"))

@@ -251,28 +251,19 @@ def test_scenarios_are_replaced_only_by_who_knows_the_version(client):
     refused(client.put("/v1/scenarios/home", json={"n": 0}, headers={"if-match": answer.headers["etag"]}), 422)
 
 
-def eventually(check):
-    """Wait until something holds, and return it."""
-    ends = time.monotonic() + 20
-    while not (found := check()) and time.monotonic() < ends:
-        time.sleep(0.02)
-    assert found
-    return found
-
-
 def test_a_bad_scenario_is_refused_and_the_one_before_kept(api, client, folder):
     store = open_store(str(folder / "store"))
     store.create("scenarios/mail.json", b'{"n": 4}')
-    eventually(lambda: client.get("/v1/users/user-01/recommendations?scenario=mail").status_code == 200)
+    api.until(lambda: client.get("/v1/users/user-01/recommendations?scenario=mail").status_code == 200)
     store.replace("scenarios/mail.json", b'{"n": "many"}', store.head("scenarios/mail.json").version)
-    ready = eventually(lambda: client.get("/readyz").json().get("problems"))
+    ready = api.until(lambda: client.get("/readyz").json().get("problems"))
     assert "scenarios/mail.json: n: " in ready["scenario mail"]
     assert len(client.get("/v1/users/user-01/recommendations?scenario=mail").json()["items"]) == 4
-    assert eventually(lambda: 'api_problem{kind="scenario"} 1.0' in client.get("/metrics").text)
+    assert api.until(lambda: 'api_problem{kind="scenario"} 1.0' in client.get("/metrics").text)
     assert api.log().count("Scenario mail is refused") == 1
     store.delete("scenarios/mail.json")
     refused(
-        eventually(lambda: (a := client.get("/v1/users/u/recommendations?scenario=mail")).status_code == 404 and a), 404
+        api.until(lambda: (a := client.get("/v1/users/u/recommendations?scenario=mail")).status_code == 404 and a), 404
     )
 
 
@@ -307,13 +298,13 @@ def test_known_answers_go_on_when_the_store_goes_away(tmp_path):
     with open_api(tmp_path, API_POLL_SECONDS="0.1") as api:
         (tmp_path / "store").rename(tmp_path / "away")
         (tmp_path / "store").write_text("no folder")
-        ready = eventually(lambda: (a := httpx.get(f"{api.url}/readyz")).json()["status"] == "degraded" and a)
+        ready = api.until(lambda: (a := httpx.get(f"{api.url}/readyz")).json()["status"] == "degraded" and a)
         assert ready.status_code == 200
         assert httpx.get(f"{api.url}/v1/users/user-01/recommendations").json()["way"] == "lists"
         refused(httpx.put(f"{api.url}/v1/scenarios/new", json={}), 503)
         (tmp_path / "store").unlink()
         (tmp_path / "away").rename(tmp_path / "store")
-        eventually(lambda: httpx.get(f"{api.url}/readyz").json()["status"] == "ready")
+        api.until(lambda: httpx.get(f"{api.url}/readyz").json()["status"] == "ready")
 
 
 def test_without_a_model_everything_says_so_and_nothing_waits(tmp_path):
@@ -353,7 +344,7 @@ def test_keys_scopes_limits_and_rotation(tmp_path, make_key):
         other = httpx.options(f"{api.url}/v1/model", headers={**asks, "origin": "https://other.example"}).headers
         assert "access-control-allow-origin" not in other
         new = make_key("new", "read")
-        eventually(lambda: all(ask(new).status_code == 200 for _ in range(4)))
+        api.until(lambda: all(ask(new).status_code == 200 for _ in range(4)))
         limited = next(answer for _ in range(100) if (answer := ask("wrong")).status_code == 429)
         assert int(refused(limited, 429)["detail"].split()[-2]) <= 61
         assert 1 <= int(limited.headers["retry-after"]) <= 61
@@ -426,7 +417,7 @@ def test_help_has_every_setting(capsys):
 def test_it_ends_in_order_on_sigterm(tmp_path):
     write_store(tmp_path / "store", "popularity")
     with open_api(tmp_path, LOG_FORMAT="json") as api:
-        eventually(lambda: "Ready: http://127.0.0.1:" in api.log())
+        api.until(lambda: "Ready: http://127.0.0.1:" in api.log())
         os.kill(api.process.pid, signal.SIGTERM)
         assert api.process.wait(30) in (0, -signal.SIGTERM)
         lines = [json.loads(line) for line in api.log().splitlines()]
