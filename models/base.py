@@ -160,6 +160,27 @@ class Histories(NamedTuple):
         n = len(items.items)
         return cls(items, np.full(n, np.nan, dtype=np.float32), np.full(n, -1, dtype=np.int64))
 
+    @classmethod
+    def from_columns(
+        cls, user_idx: Indices, item_idx: Indices, rating: NDArray[Any], timestamp: NDArray[Any], n_users: int
+    ) -> Self:
+        """Return the histories of users from interactions in any order, each pair once.
+
+        Example:
+            >>> user_idx, item_idx, rating = np.array([1, 0, 1]), np.array([7, 5, 3]), np.array([4, 2, 5])
+            >>> known = Histories.from_columns(user_idx, item_idx, rating, np.array([30, 10, 20]), n_users=2)
+            >>> known.items.items.tolist(), known.rating.tolist(), known.take(np.array([1])).timestamp.tolist()
+            ([5, 3, 7], [2.0, 5.0, 4.0], [20, 30])
+        """
+        order = np.lexsort((item_idx, user_idx))
+        items = ItemsByUser.from_pairs(user_idx, item_idx, n_users)
+        return cls(items, rating[order].astype(np.float32), timestamp[order].astype(np.int64))
+
+    def take(self, users: Indices) -> Self:
+        """Return the histories of these users, in the order given, numbered from 0."""
+        places = self.items.places(users)
+        return type(self)(self.items.take(users), self.rating[places], self.timestamp[places])
+
 
 @runtime_checkable
 class HistoryRanker(Protocol):
@@ -212,7 +233,7 @@ class ModelKind(ABC, Generic[Options]):
         is_impersonal: Whether it has lists for users of whom nothing is known.
         is_same_for_all: Whether everybody gets the same list, less what each has seen.
         knows_histories_only: Whether it knows users by what they have alone, and has no vector of each. Its models are
-            `HistoryRanker`, and what they `rank` for a user depends on ``seen`` alone.
+            `HistoryRanker`; what they `rank` for a user depends on ``seen`` alone, without ratings and times.
         role: What it stands for where a metric is tried before it may choose a model.
         iterations: Name of the parameter that says how long it is trained; None for one that is not.
         shown: Parameters that tell its candidates from one another in a label.
@@ -252,6 +273,19 @@ class ModelKind(ABC, Generic[Options]):
         Raises:
             ValueError: If a column that it needs is incomplete.
         """
+
+    def rank_unseen(self, model: FittedModel, users: Indices, histories: Histories, k: int) -> Ranked:
+        """Return what a model of this kind ranks for users of the fit, what each has left out: `FittedModel.rank`.
+
+        Args:
+            model: A fitted one.
+            users: User indices, shape (n).
+            histories: What they have; row i is of users[i].
+            k: Length of each list, at least 1.
+        """
+        if self.knows_histories_only and isinstance(model, HistoryRanker):
+            return model.rank_histories(histories, histories.items, k)
+        return model.rank(users, histories.items, k)
 
     def load(self, folder: Path, parameters: Parameters) -> FittedModel:  # noqa: ARG002 - for kinds whose files do not say
         """Return the model that was fitted with these parameters and saved in a folder, memory-mapped."""

@@ -60,9 +60,13 @@ class ItemsByUser(NamedTuple):
             >>> table.take(np.array([1])).items.tolist()
             [3, 7]
         """
-        counts = self.counts[users]
-        indptr = np.concatenate([[0], np.cumsum(counts)])
-        return type(self)(indptr, self.items[np.repeat(self.indptr[users], counts) + places_within(counts)])
+        indptr = np.concatenate([[0], np.cumsum(self.indptr[users + 1] - self.indptr[users])])
+        return type(self)(indptr, self.items[self.places(users)])
+
+    def places(self, users: Indices) -> NDArray[np.int64]:
+        """Return the places of the items of these users in ``items``, one user's after another's."""
+        counts = self.indptr[users + 1] - self.indptr[users]
+        return np.repeat(self.indptr[users], counts) + places_within(counts)
 
 
 def pair_keys(user_idx: Indices, item_idx: Indices) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from loguru import logger
 from numpy.typing import NDArray
 from prefect import task
 
-from models.base import Interactions
+from models.base import Histories, Interactions
 from models.registry import impersonal_kinds
 from reviews.catalogue import is_sample_user
 from reviews.side_files import Products, read_products
@@ -59,16 +59,18 @@ def publish_bundle(
         item_ids = read_table(places, dataset, layout.ITEM_MAP)[Columns.ITEM_ID].to_pylist()
         known = read_products(raw_file(places, products), set(item_ids)) if products else Products()
         n_users, n_items = interactions.n_users, interactions.n_items
-        order = np.lexsort((interactions.item_idx, interactions.user_idx))
+        histories = Histories.from_columns(
+            interactions.user_idx, interactions.item_idx, interactions.rating, interactions.timestamp, n_users
+        )
         user_ids = read_table(places, dataset, layout.USER_MAP)[Columns.USER_ID].to_pylist()
         about = describe(places, made_from) | {"popular": list(popular)}
         bundle = Bundle(
             about=about | {"is_sample_data": any(map(is_sample_user, user_ids[:1]))},
             user_ids=StringTable.of(user_ids),
             item_ids=StringTable.of(item_ids),
-            histories=ItemsByUser.from_pairs(interactions.user_idx, interactions.item_idx, n_users),
-            rating=interactions.rating[order],
-            timestamp=interactions.timestamp[order].astype(np.int64),
+            histories=histories.items,
+            rating=histories.rating,
+            timestamp=histories.timestamp,
             popular=popular,
             first_seen=find_first(interactions.item_idx, interactions.timestamp, n_items),
             titles=StringTable.of(known.titles.get(one, "") for one in item_ids),

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 from prefect import task
 
-from evaluation.assess import USERS_K, items_by_user
+from evaluation.assess import USERS_K
 from evaluation.checks import (
     find_chance,
     find_cold_items,
@@ -31,9 +31,9 @@ from schema.metric import CalibrationBin, Metric
 from schema.verdicts import Comparison, Finding
 from storage import layout
 from storage.manifest import Manifest
-from tasks.fit import load_model
+from tasks.fit import candidate_of, load_model
 from tasks.options import PlaceOptions
-from tasks.recommend import recommended_rows
+from tasks.recommend import histories_of, recommended_rows
 from tasks.score import Scored, read_ranked, read_segments, read_users
 from tasks.store import LEARNT, find_again, learnt_parts, read_parts, read_table
 
@@ -146,8 +146,8 @@ def find_examples(
     learnt, held_out = read_parts(places, split, LEARNT), read_parts(places, split, ("test",))
     tested = np.intersect1d(np.asarray(held_out["user_idx"]), np.asarray(learnt["user_idx"]))
     users = tested[np.unique(np.linspace(0, len(tested) - 1, N_EXAMPLES + 2).astype(int)[1:-1])]
-    seen = items_by_user(learnt, model.n_users).take(users)
-    lists = recommended_rows(model, users, seen, N_RECOMMENDED)
+    histories = histories_of(learnt, model.n_users).take(users)
+    lists = recommended_rows(candidate_of(fitted).kind, model, users, histories, N_RECOMMENDED)
     user_ids = read_table(places, dataset, layout.USER_MAP)["user_id"]
     item_ids = read_table(places, dataset, layout.ITEM_MAP)["item_id"]
 

@@ -13,10 +13,9 @@ from loguru import logger
 from numpy.typing import NDArray
 from prefect import task
 
-from evaluation.assess import items_by_user
 from evaluation.external_lists import Lists
-from models.base import FittedModel
-from schema.items_by_user import ItemsByUser
+from models.base import FittedModel, Histories
+from models.registry import Kind
 from storage import artifacts, layout
 from storage.canonical import artifact_id
 from storage.code_version import code_version
@@ -27,6 +26,7 @@ from tasks.fit import candidate_of, load_model
 from tasks.options import PlaceOptions, RecommendOptions
 from tasks.store import find_again, find_published, read_parts, read_table, scratch_folder
 
+HISTORY_COLUMNS = ["user_idx", "item_idx", "rating", "timestamp"]
 WORTH_SENDING = 1024
 READING = Lock()
 
@@ -71,11 +71,10 @@ def recommend_block(
     Columns: user_idx, user_id, rank (from 1), item_idx, item_id, score; by user and rank. Items that a user has
     are left out; a user who has all but a few gets those few.
     """
-    ranking = load_model(places, model)
-    interactions = read_table(places, dataset, layout.INTERACTIONS, ["user_idx", "item_idx"])
+    kind, ranking = candidate_of(model).kind, load_model(places, model)
+    histories = histories_of(read_table(places, dataset, layout.INTERACTIONS, HISTORY_COLUMNS), ranking.n_users)
     users = np.arange(first_user, min(first_user + options.recommend_block_users, ranking.n_users))
-    seen = items_by_user(interactions, ranking.n_users).take(users)
-    rows = recommended_rows(ranking, users, seen, options.top_n)
+    rows = recommended_rows(kind, ranking, users, histories.take(users), options.top_n)
     with scratch_folder(places, layout.RECOMMENDATIONS) as folder:
         lists = folder / layout.LISTS
         lists.mkdir()
@@ -116,9 +115,17 @@ def publish_recommendations(
     return published
 
 
-def recommended_rows(ranking: FittedModel, users: np.ndarray, seen: ItemsByUser, n: int) -> pa.Table:
+def histories_of(rows: pa.Table, n_users: int) -> Histories:
+    """Return the histories of users from interactions: the columns of HISTORY_COLUMNS."""
+    user_idx, item_idx, rating = (np.asarray(rows[name]) for name in HISTORY_COLUMNS[:3])
+    return Histories.from_columns(user_idx, item_idx, rating, np.asarray(rows["timestamp"].fill_null(-1)), n_users)
+
+
+def recommended_rows(
+    kind: Kind, ranking: FittedModel, users: NDArray[np.int64], histories: Histories, n: int
+) -> pa.Table:
     """Return user_idx, rank, item_idx and score of the unseen top n of some users."""
-    items, scores = ranking.rank(users, seen, n)
+    items, scores = kind.rank_unseen(ranking, users, histories, n)
     is_item = items >= 0
     ranks = np.broadcast_to(np.arange(1, n + 1, dtype=np.int32), items.shape)
     return pa.table(
@@ -147,11 +154,11 @@ def have_same_lists(
 
 def _lists(places: PlaceOptions, model: Manifest, dataset: Manifest, n: int, block_users: int) -> Iterator[pa.Table]:
     """Yield user_idx and item_id of the unseen top n, best first, of one block of users after the other."""
-    ranking = load_model(places, model)
-    seen = items_by_user(read_table(places, dataset, layout.INTERACTIONS, ["user_idx", "item_idx"]), ranking.n_users)
+    kind, ranking = candidate_of(model).kind, load_model(places, model)
+    histories = histories_of(read_table(places, dataset, layout.INTERACTIONS, HISTORY_COLUMNS), ranking.n_users)
     item_ids = read_table(places, dataset, layout.ITEM_MAP)["item_id"]
     for users in _blocks(np.arange(ranking.n_users), block_users):
-        rows = recommended_rows(ranking, users, seen.take(users), n)
+        rows = recommended_rows(kind, ranking, users, histories.take(users), n)
         yield pa.table({"user_idx": rows["user_idx"], "item_id": item_ids.take(rows["item_idx"])})
 
 
@@ -215,18 +222,18 @@ def _blocks(users: NDArray[np.int64], block_users: int, n_threads: int = 1) -> l
 
 def _rank_block(source: _Source, k: int, users: NDArray[np.int64]) -> Lists:
     with READING:  # of the threads of a worker that want the same model, one reads it
-        model, seen = _read(source)
-    return model.rank(users, seen.take(users), k)[0]
+        kind, model, histories = _read(source)
+    return kind.rank_unseen(model, users, histories.take(users), k)[0]
 
 
 @lru_cache(maxsize=2)
-def _read(source: _Source) -> tuple[FittedModel, ItemsByUser]:
-    """Return a model and the items that users have seen, once for all blocks that a worker gets."""
+def _read(source: _Source) -> tuple[Kind, FittedModel, Histories]:
+    """Return a model with its kind, and what users have, once for all blocks that a worker gets."""
     store, advice = source.places.open_store(), "Run the same command again."
     split = find_again(store, layout.SPLITS, source.split_id, advice)
     model = find_again(store, source.kind, source.model_id, advice)
-    rows = read_parts(source.places, split, source.seen_parts, ["user_idx", "item_idx"])
-    return load_model(source.places, model), items_by_user(rows, split.count("n_users"))
+    rows = read_parts(source.places, split, source.seen_parts, HISTORY_COLUMNS)
+    return candidate_of(model).kind, load_model(source.places, model), histories_of(rows, split.count("n_users"))
 
 
 def _is_on_a_worker() -> bool:

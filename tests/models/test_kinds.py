@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -141,6 +142,16 @@ def test_histories_are_ranked_like_users_where_the_kind_knows_them_by_nothing_el
         fitted.rank_histories(Histories.of(seen), seen, 5), fitted.rank(np.arange(fitted.n_users), seen, 5), strict=True
     ):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_kind_is_asked_by_the_whole_histories_where_it_knows_nothing_else(kind, fitted, seen):
+    model = Mock(spec=type(fitted))
+    histories = Histories.of(seen)._replace(timestamp=np.arange(len(seen.items)))
+    kind.rank_unseen(model, np.arange(fitted.n_users), histories, 3)
+    if kind.knows_histories_only:
+        model.rank_histories.assert_called_once_with(histories, seen, 3)
+    else:
+        assert model.rank.call_args.args[1:] == (seen, 3)
 
 
 def as_table(rows):

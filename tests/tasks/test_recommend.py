@@ -32,6 +32,8 @@ def publish(places: PlaceOptions, name: str, **changed: dict[str, list[Any]]) ->
     """Publish popularity of a dataset of two items, with that dataset, of which tables may be changed."""
     folder, kind = places.work_dir / name, Popularity()
     tables = {table: columns | changed.get(table.split(".")[0], {}) for table, columns in TABLES.items()}
+    n_rows = len(tables[layout.INTERACTIONS]["user_idx"])
+    tables[layout.INTERACTIONS] |= {"rating": [5.0] * n_rows, "timestamp": [0] * n_rows}
     for table_name, columns in tables.items():
         table = pa.table({c: pa.array(v, pa.int32()) if c.endswith("_idx") else v for c, v in columns.items()})
         write_parquet([table], folder / "dataset" / table_name, table.schema)
