@@ -39,7 +39,13 @@ def fill_open(group: Group, values: Mapping[str, str]) -> Group:
         return values.get(name, value) if value is None or is_left_out else value
 
     with explaining(type(group)):
-        return type(group).model_validate({name: fill(name, value) for name, value in group})
+        filled = {name: fill(name, value) for name, value in group}
+        given = {
+            name: one
+            for name, one in filled.items()
+            if name in group.model_fields_set or one is not getattr(group, name)
+        }
+        return type(group).model_validate(given)
 
 
 def shorten(schema: Mapping[str, Any]) -> dict[str, Any]:

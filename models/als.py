@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from pydantic_settings import NoDecode
 
 from models.base import Histories, Interactions, ModelKind, Parameters, Ranked
 from models.factors import SCORE_BLOCK_ROWS, FactorModel
+from models.space import Range, Space
 from models.unseen import check_histories
 from schema.arrays import Floats, Indices
 from schema.errors import InvalidInput
@@ -23,6 +25,7 @@ from schema.options import FrozenModel
 
 SPARK_FOLDER = "als_model"
 WIDE_SHARE = 4
+USUAL_RANK, USUAL_ALPHA = (32,), (10.0,)
 
 
 def split_list(value: object) -> object:
@@ -47,14 +50,20 @@ class AlsOptions(FrozenModel):
         description="Kinds of ALS to try; explicit needs ratings.",
         json_schema_extra={"flag": "--models"},
     )
-    als_rank: Ranks = Field((32,), description="Number of latent factors.", json_schema_extra={"flag": "--rank"})
+    als_rank: Ranks | None = Field(
+        None,
+        description="Number of latent factors; without it 32, and what a search draws.",
+        json_schema_extra={"flag": "--rank"},
+    )
     als_reg: Weights | None = Field(
         None,
-        description="Regularisation; without it 1,5 for implicit and 0.1 for explicit ALS.",
+        description="Regularisation; without it 1,5 for implicit and 0.1 for explicit ALS, and what a search draws.",
         json_schema_extra={"flag": "--reg"},
     )
-    als_alpha: Weights = Field(
-        (10.0,), description="Confidence of an interaction in implicit ALS.", json_schema_extra={"flag": "--alpha"}
+    als_alpha: Weights | None = Field(
+        None,
+        description="Confidence of an interaction in implicit ALS; without it 10, and what a search draws.",
+        json_schema_extra={"flag": "--alpha"},
     )
     als_maxiter: PositiveInt = Field(10, description="Iterations of ALS.", json_schema_extra={"flag": "--maxiter"})
     curve_iterations: Iterations = Field(
@@ -174,9 +183,14 @@ class _Als(ModelKind[AlsOptions]):
     def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
         """Yield the points of the grid; alpha is no parameter of explicit ALS."""
         if self.name.removeprefix("als-") in options.als_models:
-            alphas = [{"alpha": alpha} for alpha in options.als_alpha] if self.is_implicit else [{}]
-            for rank, reg, alpha in product(options.als_rank, options.als_reg or self.usual_reg, alphas):
+            alphas = [{"alpha": alpha} for alpha in options.als_alpha or USUAL_ALPHA] if self.is_implicit else [{}]
+            grid = options.als_rank or USUAL_RANK, options.als_reg or self.usual_reg, alphas
+            for rank, reg, alpha in product(*grid):
                 yield {"rank": rank, "reg": reg, **alpha, **options.fixed}
+
+    def space(self, options: AlsOptions) -> Space:
+        """Return what a search draws: the parameters that the options leave open."""
+        return {name: one for name, one in self.ranges.items() if getattr(options, f"als_{name}") is None}
 
     def curve(self, options: AlsOptions) -> Sequence[int]:
         """Return the numbers of iterations that a learning curve is asked to show."""
@@ -204,6 +218,13 @@ class ImplicitAls(_Als):
     needs = frozenset({"spark"})
     is_implicit = True
     usual_reg = (1.0, 5.0)
+    ranges = MappingProxyType(
+        {
+            "rank": Range(16, 256, is_log=True, is_integer=True),
+            "reg": Range(1, 30, is_log=True),
+            "alpha": Range(10, 40, is_log=True),
+        }
+    )
 
 
 class ExplicitAls(_Als):
@@ -214,6 +235,9 @@ class ExplicitAls(_Als):
     predicts_ratings = True
     is_implicit = False
     usual_reg = (0.1,)
+    ranges = MappingProxyType(
+        {"rank": Range(4, 64, is_log=True, is_integer=True), "reg": Range(0.03, 0.5, is_log=True)}
+    )
 
     def leave_out(self, options: AlsOptions) -> None:
         """Refuse data without ratings where no other model of the grid is asked for."""

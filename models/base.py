@@ -4,12 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from models.space import Space
 from schema.arrays import Indices
 from schema.columns import Columns
 from schema.items_by_user import ItemsByUser
@@ -238,6 +240,7 @@ class ModelKind(ABC, Generic[Options]):
         iterations: Name of the parameter that says how long it is trained; None for one that is not.
         shown: Parameters that tell its candidates from one another in a label.
         folder: Folder of an artifact that its files are in.
+        ranges: What a search draws parameters from, by the names of those that have an option of the same name.
     """
 
     name: ClassVar[str]
@@ -254,10 +257,15 @@ class ModelKind(ABC, Generic[Options]):
     iterations: ClassVar[str | None] = None
     shown: ClassVar[tuple[str, ...]] = ()
     folder: ClassVar[str] = "factors"
+    ranges: ClassVar[Space] = MappingProxyType({})
 
     def candidates(self, options: Options) -> Iterable[Parameters]:
         """Yield the parameters of each candidate that a search tries; by default one, those that the options say."""
         yield options.model_dump(mode="json")
+
+    def space(self, options: Options) -> Space:
+        """Return what a search draws parameters from: its ranges, less the parameters whose options were given."""
+        return {name: one for name, one in self.ranges.items() if name not in options.model_fields_set}
 
     def leave_out(self, options: Options) -> None:
         """Take note that the data lack a column that it needs; InvalidInput if the options ask for nothing else."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from models.base import Histories, Interactions, ModelKind, Parameters, Ranked
+from models.space import Range
 from models.unseen import check_histories, check_request
 from schema.arrays import Indices, places_within
 from schema.items_by_user import ItemsByUser
@@ -186,6 +188,9 @@ class ItemKnn(ModelKind[ItemKnnOptions]):
     is_baseline = True
     knows_histories_only = True
     folder = "similarities"
+    ranges = MappingProxyType(
+        {"knn_neighbours": Range(20, 1000, is_log=True, is_integer=True), "knn_shrinkage": Range(0, 200)}
+    )
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> ItemKnnModel:
         """Find the neighbours of each item; a pair that is repeated counts once.

@@ -38,7 +38,7 @@ def test_no_field_of_the_form_is_none(form):
     ] == []
     defaults = [value for one in form["properties"].values() for value in one["default"].values()]
     assert None not in defaults
-    assert form["properties"]["models"]["default"]["als"]["als_rank"] == [32]
+    assert form["properties"]["models"]["default"]["als"]["als_maxiter"] == 10
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,8 @@ def test_the_environment_decides_what_nobody_gave_and_is_not_on_the_form():
     assert fill_open(given, environment) == given
     assert fill_open(IngestOptions(), environment).latest_timestamp == 7
     assert fill_open(Settings(), {"als_seed": "5"}).models.als.als_seed == 5
+
+
+def test_what_nobody_gave_is_still_known_from_what_was_given():
+    filled = fill_open(IngestOptions(min_rating=1.0), {"latest_timestamp": "7"})
+    assert filled.model_fields_set == {"min_rating", "latest_timestamp"}

@@ -1,0 +1,35 @@
+import pytest
+
+from models.als import AlsOptions, ExplicitAls, ImplicitAls
+from models.item_knn import ItemKnn, ItemKnnOptions
+from models.space import Choice, Range
+
+SHARES = [0.0, 0.001, 0.5, 0.999, 1.0]
+
+
+@pytest.mark.parametrize("one", [Range(0.1, 3), Range(0.03, 0.5, is_log=True), Range(7, 9, is_integer=True)])
+def test_a_range_begins_and_ends_where_it_says_and_rises_between(one):
+    found = [one.at(share) for share in SHARES]
+    assert (found[0], found[-1], sorted(found)) == (one.low, one.high, found)
+
+
+def test_whole_numbers_are_drawn_as_such():
+    assert [Range(16, 256, is_log=True, is_integer=True).at(share) for share in (0, 0.25, 0.5)] == [16, 32, 64]
+    assert isinstance(Range(1, 2, is_integer=True).at(0.9), int)
+
+
+def test_a_choice_gives_each_value_the_same_share():
+    assert [Choice(("a", "b", None)).at(share) for share in SHARES] == ["a", "a", "b", None, None]
+
+
+@pytest.mark.parametrize("ends", [{"low": 1, "high": 1}, {"low": 0, "high": 1, "is_log": True}])
+def test_an_empty_range_and_logarithms_of_nothing_are_refused(ends):
+    with pytest.raises(ValueError, match="expected low < high"):
+        Range(**ends)
+
+
+def test_a_parameter_whose_option_was_given_is_not_drawn():
+    assert set(ItemKnn().space(ItemKnnOptions())) == {"knn_neighbours", "knn_shrinkage"}
+    assert set(ItemKnn().space(ItemKnnOptions(knn_neighbours=100))) == {"knn_shrinkage"}
+    assert set(ImplicitAls().space(AlsOptions(als_rank=(16, 32)))) == {"reg", "alpha"}
+    assert set(ExplicitAls().space(AlsOptions(als_reg=(1.0,), als_alpha=(2.0,)))) == {"rank"}
