@@ -25,6 +25,7 @@ FLAGS = {
     "evaluation": ["--scaling", "--without-spark", "--seed", "--json"],
     "faults": ["--kills", "--store", "--seed", "--json"],
     "outages": ["--only", "--json"],
+    "quality": ["--protocol", "--seeds", "--models", "--set", "--json"],
     "serving": ["--only", "--shares", "--rate", "--seconds", "--quick", "--json"],
     "throughput": ["--megabytes", "--repetitions", "--json"],
 }

@@ -1,0 +1,210 @@
+"""Ranking quality of every kind of model on any file, beside published figures where the data are known.
+
+    python -m benchmarks.quality baby.txt.gz --seeds 3
+    python -m benchmarks.quality reviews.json.gz --models item-knn,popularity --set knn_neighbours=200 --json rows.json
+    python -m benchmarks.quality FOLDER                     with the files train…, val… and test… of the data's source
+
+The file has lines ``user item item …``, or rows that the pipeline ingests (user, item and, where there are some, rating
+and timestamp), gzipped or not. The full catalogue is ranked, and every held-out interaction counts. Protocols:
+
+    random-per-user  the published one: of each user's shuffled interactions a tenth for validation and a tenth for test
+                     (one of each where a user has fewer than ten); models are fitted to the training part alone, and
+                     its items alone are left out of the lists. The default where there are no timestamps
+    leave-last       the last interaction of each user for test, and the one before it for validation; models are fitted
+                     to both other parts. The default where there are timestamps, though it lets models know the future
+    files            what --split-validation-file and --split-test-file name, or the files of a folder; otherwise as
+                     random-per-user
+
+A kind of model tries its usual candidates, or those that --set asks for; each split chooses among them by NDCG@10 on
+its validation part. Figures are means over the splits, with the least and the greatest; for a single split, the 95 %
+interval over users. Seconds are of the fit of the candidate that was chosen (Spark's session included), and of the
+lists of 20 of all users of the test part; megabytes are the most that this process held at once above what it held
+before, and not those of a JVM.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import harness
+from benchmarks.harness import Figures
+from benchmarks.measuring import Spread
+from benchmarks.published import BY_SIZE, Published
+from reports.display import format_interval, format_metric
+from schema.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from benchmarks.interaction_files import Numbered
+    from benchmarks.trials import Trial
+    from models.registry import Candidate
+    from reports.tables import Cell
+
+PUBLISHED_PROTOCOL = "random-per-user"
+PROTOCOLS = (PUBLISHED_PROTOCOL, "leave-last", "files")
+QUALITY = {"R@10": "recall_10", "R@20": "recall_20", "N@10": "ndcg_10", "N@20": "ndcg_20"}
+COSTS = (("Fit s", "fit_seconds", 1), ("Lists s", "rank_seconds", 1), ("Peak MB", "peak_megabytes", 0))
+WIDTH = 130
+NOTE = (
+    "* learns from images and text too. MMRec: its evaluation tables; own paper: on a random split of its authors'. "
+    "Items of\nthe training part alone are left out in all."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print the table and return 0."""
+    return harness.run_command(_parser(), _run, arguments)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from benchmarks.interaction_files import read_numbered
+
+    with tempfile.TemporaryDirectory(prefix="quality-") as folder:
+        data = read_numbered(chosen.path, _held_out_files(chosen), chosen.min_interactions, Path(folder, "read"))
+        protocol = _choose_protocol(chosen, data)
+        parameters = {
+            "protocol": protocol,
+            "seeds": 1 if protocol == "files" else chosen.seeds,
+            "users": len(data.user_ids),
+            "items": len(data.item_ids),
+            "interactions": data.rows.num_rows,
+            "machine": harness.describe_machine(),
+        }
+        figures = _measure(data, list(_choose_candidates(chosen, data).values()), parameters, Path(folder))
+    _show(chosen.path.name, figures, parameters)
+    harness.write_rows(chosen.json, harness.rows_of(figures, parameters))
+    return harness.DONE
+
+
+def _held_out_files(chosen: argparse.Namespace) -> tuple[Path, Path] | None:
+    files = chosen.split_validation_file, chosen.split_test_file
+    if None in files and any(files):
+        raise InvalidInput("expected both --split-validation-file and --split-test-file, or neither; found one.")
+    return files if all(files) else None
+
+
+def _choose_protocol(chosen: argparse.Namespace, data: "Numbered") -> str:
+    usual = "files" if data.named else "leave-last" if data.has("timestamp") else "random-per-user"
+    if chosen.protocol == "files" and not data.named:
+        raise InvalidInput("protocol 'files' needs --split-validation-file and --split-test-file, or a folder.")
+    return str(chosen.protocol or usual)
+
+
+def _choose_candidates(chosen: argparse.Namespace, data: "Numbered") -> "dict[str, list[Candidate]]":
+    """Return the candidates of each kind that ranks: of those named, else of those that need no engine.
+
+    Raises:
+        InvalidInput: If a setting is unknown or does not fit, or a model that is named has no candidate.
+    """
+    from flows.settings import explaining, flat_fields, nest
+    from models.registry import ModelOptions, candidates
+
+    unknown = sorted(dict(chosen.set).keys() - flat_fields(ModelOptions).keys())
+    if unknown:
+        raise InvalidInput(f"--set names {unknown}; expected some of {sorted(flat_fields(ModelOptions))}.")
+    with explaining(ModelOptions):
+        options = ModelOptions.model_validate(nest(ModelOptions, dict(chosen.set)))
+    found: dict[str, list[Candidate]] = {}
+    for one in candidates(options, has_ratings=data.has("rating"), has_timestamps=data.has("timestamp")):
+        if one.kind.ranks:
+            found.setdefault(one.model, []).append(one)
+    names = chosen.models or [name for name, (one, *_) in found.items() if not one.kind.needs & {"spark", "torch"}]
+    if missing := [name for name in names if name not in found]:
+        raise InvalidInput(
+            f"--models names {missing}; expected some of {list(found)}. A model that is tried on demand alone, or that "
+            "needs a column that the data lack, is not among them."
+        )
+    return {name: found[name] for name in names}
+
+
+def _measure(
+    data: "Numbered", kinds: "Sequence[Sequence[Candidate]]", parameters: Mapping[str, Any], folder: Path
+) -> list[Figures]:
+    """Return the figures of each kind of model, given by its candidates, over all splits."""
+    from benchmarks.trials import open_bench
+    from flows.log_stream import prepare_process
+    from tasks.options import RunOptions
+
+    prepare_process(RunOptions(log_level="WARNING"))
+    trials: list[list[Trial]] = [[] for _ in kinds]
+    for seed in range(parameters["seeds"]):
+        bench = open_bench(data, parameters["protocol"], seed, folder / f"split-{seed}")
+        for candidates, own in zip(kinds, trials, strict=True):
+            sys.stderr.write(f"{candidates[0].model}, split {seed + 1} of {parameters['seeds']}\n")
+            own.append(bench.run(candidates))
+    return [summarise(own) for own in trials]
+
+
+def summarise(trials: "Sequence[Trial]") -> Figures:
+    """Return means over the trials of one kind of model, one on each split, with the least and the greatest.
+
+    For a single trial the quality has the interval over its users instead. The parameters are those chosen; where
+    splits chose differently, a list in their order.
+    """
+    values = {}
+    for name, (_, low, high) in trials[0].values.items():
+        found = [one.values[name].value for one in trials]
+        values[name] = Spread(mean(found), *((low, high) if len(trials) == 1 else (min(found), max(found))))
+    chosen = [dict(one.candidate.parameters) for one in trials]
+    is_same = all(one == chosen[0] for one in chosen)
+    about = {"n_candidates": trials[0].n_candidates, "chosen": chosen[0] if is_same else chosen}
+    return Figures(trials[0].candidate.model, "test", values, about)
+
+
+def _show(name: str, figures: Sequence[Figures], parameters: Mapping[str, Any]) -> None:
+    from reports.tables import TextTable
+
+    size = (parameters["users"], parameters["items"], parameters["interactions"])
+    published = BY_SIZE.get(size, ()) if parameters["protocol"] == PUBLISHED_PROTOCOL else ()
+    rows = [*map(_row_of, figures), *map(_row_of_published, published)]
+    headings = ["Model", "Figures", *QUALITY, *(heading for heading, _, _ in COSTS)]
+    splits = f"{parameters['seeds']} splits" if parameters["seeds"] > 1 else "one split"
+    console = harness.open_console(WIDTH)
+    console.print(TextTable(headings, rows, n_left=2).to_rich(f"{name}: {parameters['protocol']}, {splits}"))
+    if published:
+        console.print(NOTE)
+    console.print("Input: {:,} users, {:,} items, {:,} interactions".format(*size))
+    console.print(f"Machine: {parameters['machine']}")
+
+
+def _row_of(figures: Figures) -> list["Cell"]:
+    found = [figures.values[key] for key in QUALITY.values()]
+    quality = [(format_metric(one.value), format_interval(one.low, one.high)) for one in found]
+    costs = [(key, digits) for _, key, digits in COSTS]
+    shown = [f"{figures.values[key].value:,.{digits}f}" if key in figures.values else "n/a" for key, digits in costs]
+    return [figures.model, "measured", *quality, *shown]
+
+
+def _row_of_published(one: Published) -> list["Cell"]:
+    quality = [format_metric(one.values.get(key)) for key in QUALITY.values()]
+    return [f"{one.model} *" if one.uses_content else one.model, one.source, *quality, *("" for _ in COSTS)]
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, is_given, value = text.partition("=")
+    if not is_given:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, found {text!r}")
+    return name, value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = harness.command_parser("quality", __doc__)
+    parser.add_argument("path", type=Path, metavar="PATH", help="file of interactions, or folder of train, val, test")
+    parser.add_argument("--protocol", choices=PROTOCOLS, help="how to hold out; by default the first that fits")
+    parser.add_argument("--seeds", type=harness.at_least_one, default=3, help="splits, each with another seed (3)")
+    parser.add_argument(
+        "--models", type=lambda text: text.split(","), metavar="NAME,…", help="kinds of model to measure"
+    )
+    option = "an option of a kind of model, such as als_rank=32,64; more than one can be given"
+    parser.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help=option)
+    parser.add_argument("--min-interactions", type=harness.at_least_one, default=1, help="the k of the k-core (1)")
+    for part in ("validation", "test"):
+        parser.add_argument(f"--split-{part}-file", type=Path, metavar="PATH", help=f"names the pairs of {part}")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""One kind of model on one split: candidates fitted by the pipeline's task, chosen on validation, measured on test."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.interaction_files import Numbered
+from benchmarks.measuring import MEGABYTE, Spread, peak_bytes, reset_peak
+from evaluation.assess import hold_out
+from evaluation.options import SplitMethod, SplitOptions
+from evaluation.ranking import Scores, evaluate_lists
+from evaluation.significance import mean_interval
+from evaluation.splits import split_interactions
+from models.registry import Candidate
+from schema.errors import InvalidInput
+from schema.metric import Metric
+from spark.options import SparkOptions
+from storage import artifacts, layout
+from storage.manifest import Manifest
+from storage.parquet import write_parquet
+from tasks.fit import Parts, fit
+from tasks.options import EvaluationOptions, PlaceOptions
+from tasks.recommend import rank_users
+from tasks.store import LEARNT, PART_FILES, read_parts, scratch_folder
+
+SHARE = 0.1
+KS = (10, 20)
+CHOSEN_BY = Metric("ndcg", 10)
+SHOWN = tuple(Metric(name, k) for name in ("recall", "ndcg") for k in KS)
+TRAIN: Parts = ("train",)
+FITTED_TO: dict[SplitMethod, Parts] = {"random-per-user": TRAIN, "files": TRAIN, "leave-last": LEARNT}
+"""Parts that a model is fitted to before its test: those of published figures learnt from train alone."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one kind of model did on one split.
+
+    Attributes:
+        candidate: The one chosen.
+        n_candidates: Of how many.
+        values: Metrics on the test part with their intervals over users; seconds of fit and of lists, and megabytes.
+    """
+
+    candidate: Candidate
+    n_candidates: int
+    values: dict[str, Spread]
+
+
+class _Fit(NamedTuple):
+    model: Manifest
+    parts: Parts
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A split in a store of its own, for all kinds of model."""
+
+    places: PlaceOptions
+    split: Manifest
+
+    def run(self, candidates: Sequence[Candidate]) -> Trial:
+        """Fit the candidates of one kind, choose among them on validation, and measure the one on test.
+
+        The peak of memory is not that of a JVM, and so is left out where one fits.
+        """
+        learnt, needs = FITTED_TO[self._method], candidates[0].kind.needs
+        idle_bytes = reset_peak()
+        is_choice = len(candidates) > 1
+        tried = [self._fit(one, TRAIN) for one in candidates] if is_choice or learnt == TRAIN else []
+        best = int(np.argmax([self._rank(one, "validation")[0][CHOSEN_BY].mean() for one in tried])) if is_choice else 0
+        fitted = tried[best] if learnt == TRAIN else self._fit(candidates[best], learnt)
+        scores, rank_seconds = self._rank(fitted, "test")
+        costs = {"fit_seconds": fitted.seconds, "rank_seconds": rank_seconds}
+        if "spark" not in needs:
+            costs["peak_megabytes"] = (peak_bytes() - idle_bytes) / MEGABYTE
+        quality = {str(one): Spread(float(scores[one].mean()), *mean_interval(scores[one])) for one in SHOWN}
+        costs_alone = {name: Spread.of([value]) for name, value in costs.items()}
+        return Trial(candidates[best], len(candidates), quality | costs_alone)
+
+    @property
+    def _method(self) -> SplitMethod:
+        return SplitOptions.model_validate(self.split.parameters).split or "random"
+
+    def _fit(self, candidate: Candidate, parts: Parts) -> _Fit:
+        started = time.perf_counter()
+        model = fit.fn(self.places, self.split, parts, candidate, SparkOptions())
+        return _Fit(model, parts, time.perf_counter() - started)
+
+    def _rank(self, fitted: _Fit, part: str) -> tuple[Scores, float]:
+        """Return the metrics of the lists of all users with rows both in what was learnt from and in a part."""
+        rows = read_parts(self.places, self.split, fitted.parts), read_parts(self.places, self.split, (part,))
+        held_out = hold_out(*rows, self.split.count("n_users"), self.split.count("n_items"))
+        if not len(held_out.users):
+            raise InvalidInput(f"no user has rows both in {' + '.join(fitted.parts)} and in {part}; use another split.")
+        started, block_users = time.perf_counter(), EvaluationOptions().evaluate_block_users
+        lists = rank_users(self.places, self.split, fitted.model, fitted.parts, held_out.users, max(KS), block_users)
+        seconds = time.perf_counter() - started
+        return evaluate_lists(lists, held_out.users, held_out.seen, held_out.relevant, KS), seconds
+
+
+def open_bench(data: Numbered, method: SplitMethod, seed: int, folder: Path) -> Bench:
+    """Return the bench of a split of interactions, published in a store in a folder.
+
+    Raises:
+        InvalidInput: If the data cannot be split so.
+    """
+    shares = {"test_share": SHARE, "validation_share": SHARE} if method == "random-per-user" else {}
+    options = SplitOptions(split=method, split_seed=seed, **shares)
+    try:
+        split = split_interactions(data.rows, options, data.named)
+    except ValueError as error:
+        raise InvalidInput(str(error)) from error
+    places = PlaceOptions(store_uri=str(folder / "store"), work_dir=folder / "work")
+    counts = {
+        "n_users": len(data.user_ids),
+        "n_items": len(data.item_ids),
+        "has_ratings": data.has("rating"),
+        "has_timestamps": data.has("timestamp"),
+    }
+    with scratch_folder(places, layout.SPLITS) as scratch:
+        for part, name in PART_FILES.items():
+            rows = getattr(split, part)
+            write_parquet([rows], scratch / name, rows.schema)
+        published = artifacts.publish(
+            places.open_store(),
+            layout.SPLITS,
+            f"seed-{seed}",
+            scratch,
+            inputs={},
+            parameters=options.model_dump(mode="json"),
+            code_version="benchmark",
+            counts=counts,
+        )
+    return Bench(places, published)
