@@ -83,14 +83,18 @@ class FactorModel:
 
         Where most items are hidden from the only row, as by a filter, the others alone are scored: the same list.
         """
-        factors, longest = np.asarray(self.item_factors), float(self._item_lengths.max(initial=0))
         if len(vectors) != 1 or MOST_HIDDEN * len(hidden.items) < self.n_items:
-            return top_k(vectors, factors, hidden.indptr, hidden.items, k, longest)
+            factors = np.asarray(self.item_factors)
+            return top_k(vectors, factors, hidden.indptr, hidden.items, k, self.longest_item)
         is_left = np.ones(self.n_items, dtype=bool)
         is_left[hidden.items] = False
         left = np.flatnonzero(is_left).astype(np.int32)
-        places, scores = top_k(vectors, factors[left], np.zeros(2, dtype=np.int64), left[:0], k, longest)
-        return np.append(left, np.int32(-1))[places], scores
+        return SomeItems.of(self, left).rank_vectors(vectors, ~is_left, k)
+
+    @cached_property
+    def longest_item(self) -> float:
+        """The largest Euclidean length of an item's factors."""
+        return float(self._item_lengths.max(initial=0))
 
     @cached_property
     def _item_lengths(self) -> NDArray[np.float32]:
@@ -116,6 +120,38 @@ class FactorModel:
         """
         files = folder / USER_FACTORS_FILE, folder / ITEM_FACTORS_FILE
         return cls(*(np.load(path, mmap_mode="r", allow_pickle=False) for path in files), **parameters)
+
+
+@dataclass(frozen=True, eq=False)
+class SomeItems:
+    """Some items of a factor model with their factors side by side: they come in the order that they have among all.
+
+    Attributes:
+        items: Item indices, ascending.
+        factors: Of these items, shape (len(items), rank).
+        longest: The largest length of a row of factors, or more.
+    """
+
+    items: NDArray[np.int32]
+    factors: NDArray[np.float32]
+    longest: float
+
+    @classmethod
+    def of(cls, model: FactorModel, items: NDArray[np.int32]) -> Self:
+        """Return some items of a model."""
+        return cls(items, np.asarray(model.item_factors)[items], model.longest_item)
+
+    def rank_vectors(self, vectors: NDArray[np.float32], is_hidden: NDArray[np.bool_], k: int) -> Ranked:
+        """Return the k of these items of highest score for one row of user factors.
+
+        Args:
+            vectors: User factors, shape (1, rank).
+            is_hidden: Of each item of the model, whether it is left out.
+            k: Length of the list.
+        """
+        hidden = np.flatnonzero(is_hidden[self.items]).astype(np.int32)
+        places, scores = top_k(vectors, self.factors, np.array([0, len(hidden)]), hidden, k, self.longest)
+        return np.append(self.items, np.int32(-1))[places], scores
 
 
 class SharedOrder(FactorModel):

@@ -1,5 +1,8 @@
 """The routes of the API."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -7,9 +10,12 @@ import orjson
 from fastapi import APIRouter, Header, Query, Request
 from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import request_response
 
 from schema.events import Id
 from serving import answers, metrics
@@ -23,12 +29,31 @@ _PROBLEM = {"model": ProblemAnswer, "content": {PROBLEM_JSON: {}}}
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
 DOCS: Final = Path(__file__).parent / "static" / "docs.html"
 
+QUERIES_KEPT: Final = 256
 LISTS: Final = frozenset({"exclude", "category", "brand"})
 ASKED: Final = [
     {"name": name, "in": "query", "required": False, "schema": schema}
     for name, schema in Asked.model_json_schema()["properties"].items()
 ]
 
+_IDS: Final = TypeAdapter[str](Id)
+USER_ID: Final = {
+    "name": "user_id",
+    "in": "path",
+    "required": True,
+    "schema": {"title": "User Id", **_IDS.json_schema()},
+}
+
+
+class Direct(APIRoute):
+    """A route whose function reads the request by itself, for FastAPI's reading takes longer than the answer."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.app = request_response(self.endpoint)
+
+
+direct = APIRouter(responses=PROBLEMS, route_class=Direct)
 router = APIRouter(responses=PROBLEMS)
 
 PathId = Annotated[Id, InPath()]
@@ -52,29 +77,39 @@ def service_of(request: Request) -> Service:
     return found
 
 
-def asked_in_query(request: Request) -> Asked:
-    """Return what the query of a request asks for; FastAPI's own reading takes longer than all the rest of an answer.
+@lru_cache(QUERIES_KEPT)
+def _asked_in(query_string: bytes) -> Asked:
+    """Return what a query asks for."""
+    query = QueryParams(query_string)
+    return Asked.model_validate({name: query.getlist(name) if name in LISTS else query[name] for name in query})
+
+
+@contextmanager
+def _as_request_error(*place: str) -> Iterator[None]:
+    """Turn what does not fit into the error that FastAPI would raise.
 
     Raises:
         RequestValidationError: If a value does not fit.
     """
-    query = request.query_params
-    given = {name: query.getlist(name) if name in LISTS else value for name, value in query.items()}
     try:
-        return Asked.model_validate(given)
+        yield
     except ValidationError as error:
-        raise RequestValidationError([{**one, "loc": ("query", *one["loc"])} for one in error.errors()]) from None
+        raise RequestValidationError([{**one, "loc": (*place, *one["loc"])} for one in error.errors()]) from None
 
 
-@router.get(
+@direct.get(
     "/v1/users/{user_id:path}/recommendations",
     tags=["recommend"],
     response_model=answers.Answer,
-    openapi_extra={"parameters": ASKED},
+    openapi_extra={"parameters": [USER_ID, *ASKED]},
 )
-async def recommend_to_user(request: Request, user_id: PathId) -> Response:
+async def recommend_to_user(request: Request) -> Response:
     """Recommend items to a user, known or new: from the lists of the night, or ranked at once if anything is new."""
-    return Json(service_of(request).recommend_user(user_id, asked_in_query(request)))
+    with _as_request_error("path", "user_id"):
+        user_id = _IDS.validate_python(request.path_params["user_id"])
+    with _as_request_error("query"):
+        asked = _asked_in(request.scope["query_string"])
+    return Json(service_of(request).recommend_user(user_id, asked))
 
 
 @router.post("/v1/recommendations", tags=["recommend"], response_model=answers.Answer)

@@ -1,6 +1,6 @@
 """What is looked up in a served model and its bundle to answer: people, products, labels, popular items."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any
@@ -9,16 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import Explainer, Histories, Similar
+from models.factors import FactorModel, SharedOrder, SomeItems
 from schema.arrays import Indices
 from schema.bundle import Labels
 from schema.events import Event
 from schema.items_by_user import ItemsByUser
+from serving.histories import history_of, known_parts, one_row
 from serving.loading import Served
 from serving.rules import Items, Scenario, Scores
 
 DETAILS_KEPT = 16_384
 SCENARIOS_KEPT = 64
 MASKS_KEPT = 128  # a byte for each item
+FILTERS_KEPT, FEW = 32, 16  # the factors of few items, which are a share of all, as its divisor: twice those of all
 SECONDS_PER_DAY = 86_400
 
 
@@ -35,6 +38,7 @@ class Catalogue:
         self.is_by_history = served.kind.knows_histories_only
         self.detail = lru_cache(DETAILS_KEPT)(self._detail)
         self._mask = lru_cache(MASKS_KEPT)(self._make_mask)
+        self._few = lru_cache(FILTERS_KEPT)(self._make_few)
         self._known: dict[tuple[str, str], Hidden] = {}
 
     def user(self, user_id: str) -> int | None:
@@ -160,6 +164,16 @@ class Catalogue:
                 hide_all_but(mask, self.labelled(name, labels))
         return mask
 
+    def few(self, categories: Sequence[str], brands: Sequence[str]) -> SomeItems | None:
+        """Return the factors of the items that filters leave, kept for the next request; None if those are many."""
+        return self._few(tuple(categories), tuple(brands)) if categories or brands else None
+
+    def _make_few(self, categories: Sequence[str], brands: Sequence[str]) -> SomeItems | None:
+        left = np.flatnonzero(~self._mask(categories, brands)).astype(np.int32)
+        if FEW * len(left) > self.bundle.n_items or isinstance(self.model, SharedOrder):
+            return None
+        return SomeItems.of(self.model, left) if isinstance(self.model, FactorModel) else None
+
     def find(self, query: str, most: int) -> list[int]:
         """Return the items whose titles have all words of a query, by index; first the one that has it as its id."""
         words = query.casefold().split()
@@ -274,27 +288,3 @@ def hide_all_but(mask: NDArray[np.bool_], items: Indices) -> None:
 
 def _is_news(event: Event, rating: float, timestamp: int) -> bool:
     return event.rating is not None and event.timestamp >= timestamp and np.float32(event.rating) != rating
-
-
-def one_row(items: Items) -> ItemsByUser:
-    """Return items as those of one person."""
-    return ItemsByUser(np.array([0, len(items)], dtype=np.int64), items)
-
-
-def known_parts(history: Histories) -> Iterator[tuple[int, tuple[float, int]]]:
-    """Yield each item of the history of one person with its rating and time."""
-    parts = zip(history.rating.tolist(), history.timestamp.tolist(), strict=True)
-    yield from zip(history.items.items.tolist(), parts, strict=True)
-
-
-def history_of(known: Mapping[int, tuple[float, int]]) -> Histories:
-    """Return the history of one person from the rating and the time of each item."""
-    ordered = sorted(known.items())
-    return Histories(
-        one_row(np.array([item for item, _ in ordered], dtype=np.int32)),
-        np.array([rating for _, (rating, _) in ordered], dtype=np.float32),
-        np.array([time for _, (_, time) in ordered], dtype=np.int64),
-    )
-
-
-NOTHING = history_of({})

@@ -27,6 +27,7 @@ MOST_OF_USER: Final = 1_000
 BATCH_ROWS: Final = 10_000
 FLUSH_SECONDS: Final = 1.0
 DAY_SECONDS: Final = 86_400
+GZIP_LEVEL: Final = 6  # a quarter of the time of 9, for 2 % more bytes
 
 # Rows up to `shipped` are in the store, and those up to `next` are to go there as batch number `batch`. Numbers of rows
 # rise in the order of commits, and none is used again.
@@ -82,7 +83,7 @@ class Stream:
             content = "".join(f"{line}\n" for line in lines).encode()
             key = layout.batch_key(self.name, batch.server_id, batch.number, short_digest(content))
             with suppress(ObjectExists):  # written by a process that died before it could say so
-                store.create(key, gzip.compress(content, mtime=0))
+                store.create(key, gzip.compress(content, GZIP_LEVEL, mtime=0))
             self._mark_shipped(batch)
             n_rows += len(lines)
         return n_rows

@@ -6,8 +6,9 @@ from typing import Any
 
 from schema.arms import CHALLENGER, CHAMPION, Arm
 from schema.events import Event
-from serving.catalogue import NOTHING, Catalogue, known_parts
+from serving.catalogue import Catalogue
 from serving.following import Follower
+from serving.histories import NOTHING, known_parts
 from serving.options import ServingOptions
 from serving.problems import Problem
 from serving.recommending import known_or_new

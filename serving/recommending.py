@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import Histories, HistoryRanker
+from models.factors import FactorModel, SomeItems
 from schema.events import Event
+from schema.items_by_user import ItemsByUser
 from serving.answers import Asked, BasketItem
-from serving.catalogue import NOTHING, Catalogue, hide_all_but, history_of, one_row
+from serving.catalogue import Catalogue, hide_all_but
+from serving.histories import NOTHING, history_of, one_row
 from serving.rules import Items, Rules, Scenario, Scores, fill
 from serving.scenarios import Named
 
@@ -100,7 +103,11 @@ def recommend(catalogue: Catalogue, person: Person, named: Named, asked: Asked) 
     pins = {place: item for place, item in static.pins.items() if place < n and not mask[item]}
     mask[list(pins.values())] = True
     way, items, scores = _first_found(
-        catalogue, person, mask, lambda rank: _filled(rank, n, _rules(catalogue, scenario, pins))
+        catalogue,
+        person,
+        mask,
+        lambda rank: _filled(rank, n, _rules(catalogue, scenario, pins)),
+        catalogue.few(asked.category, asked.brand),
     )
     notes = person.notes + ((LOST.format(len(static.lost)),) if static.lost else ())
     return _explained(catalogue, person, way, items, scores, asked.explain, notes)
@@ -164,21 +171,26 @@ def _rules(catalogue: Catalogue, scenario: Scenario, pins: dict[int, int]) -> Ru
 
 
 def _first_found(
-    catalogue: Catalogue, person: Person, mask: NDArray[np.bool_], ask: Callable[[Rank], tuple[Items, Scores]]
+    catalogue: Catalogue,
+    person: Person,
+    mask: NDArray[np.bool_],
+    ask: Callable[[Rank], tuple[Items, Scores]],
+    few: SomeItems | None = None,
 ) -> tuple[str, Items, Scores]:
     """Return the first way that leads to items that are not hidden, and these; the last one if none does."""
-    for way, rank in _ways(catalogue, person, mask):
+    for way, rank in _ways(catalogue, person, mask, few):
         items, scores = ask(rank)
         if way != "fold-in" or not np.isnan(scores).all():  # of none as well
             break
     return way, items, scores
 
 
-def _ways(catalogue: Catalogue, person: Person, mask: NDArray[np.bool_]) -> Iterator[tuple[str, Rank]]:
+def _ways(
+    catalogue: Catalogue, person: Person, mask: NDArray[np.bool_], few: SomeItems | None
+) -> Iterator[tuple[str, Rank]]:
     """Yield the ways that an answer may go, the best first, each with what ranks the k best items along it."""
     model, history = catalogue.model, person.history
     has_history = len(history.items.items) > 0
-    hidden = one_row(np.flatnonzero(mask).astype(np.int32))
     is_exact = (
         person.user is not None
         and (has_history or not catalogue.is_by_history)
@@ -186,14 +198,22 @@ def _ways(catalogue: Catalogue, person: Person, mask: NDArray[np.bool_]) -> Iter
     )
     if isinstance(model, HistoryRanker) and has_history and (not is_exact or catalogue.is_by_history):
         ranker = model
-        yield "exact" if is_exact else "fold-in", lambda k: _row(ranker.rank_histories(history, hidden, k))
+        yield "exact" if is_exact else "fold-in", lambda k: _row(ranker.rank_histories(history, _indices(mask), k))
     if is_exact:
         users = np.array([person.user])
-        yield "exact", lambda k: _row(model.rank(users, hidden, k))
+        if few and isinstance(model, FactorModel):
+            vectors = np.asarray(model.user_factors)[users]
+            yield "exact", lambda k: _row(few.rank_vectors(vectors, mask, k))
+        else:
+            yield "exact", lambda k: _row(model.rank(users, _indices(mask), k))
     near = catalogue.near(history.items.items) if has_history else NO_ITEMS
     if len(near):
         yield "popular-in-category", lambda k: catalogue.popular(None, mask, near, k)
     yield "popular", lambda k: catalogue.popular(None, mask, None, k)
+
+
+def _indices(mask: NDArray[np.bool_]) -> ItemsByUser:
+    return one_row(np.flatnonzero(mask).astype(np.int32))
 
 
 def _row(ranked: tuple[Items, Scores]) -> tuple[Items, Scores]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
@@ -20,8 +21,7 @@ from starlette.responses import Response
 
 from schema.arms import CHALLENGER, CHAMPION, Arm
 from schema.errors import OutOfSpace, RecommenderError
-from serving import metrics, page
-from serving.api import router
+from serving import api, metrics, page
 from serving.events import Journal
 from serving.following import Follower
 from serving.guard import Guard, problem_response
@@ -73,8 +73,8 @@ def create_app(options: ServingOptions) -> FastAPI:
         )
     if doorman.key_file:
         app.openapi = _with_keys(app)  # type: ignore[method-assign]
-    app.include_router(router)
-    app.include_router(page.router)
+    for router in (api.direct, api.router, page.router):
+        app.router.routes.extend(router.routes)  # a router that is included matches each request twice
     app.mount("/static", page.Static(directory=STATIC))
     handlers: dict[type[Exception], Callable[[Any], Problem]] = {
         Problem: lambda problem: problem,
@@ -200,6 +200,9 @@ async def _watch(service: Service, figures: Mapping[Arm, metrics.FollowerFigures
         served = follower.current
         if figures[arm].take(follower) and served:
             await run_in_threadpool(service.catalogue_of(served).warm_up)
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()  # what stays until the next swap need not be looked through
             logger.info("Ready: {0}/ is the page, {0}/docs the documentation", service.options.address)
     metrics.show_problems(service.problems())
     if service.journal:

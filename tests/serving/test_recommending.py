@@ -12,9 +12,9 @@ from schema.arms import CHALLENGER, CHAMPION
 from schema.events import Event
 from schema.items_by_user import ItemsByUser
 from serving.answers import Asked, BasketQuery, BatchQuery, RankQuery
-from serving.catalogue import history_of
 from serving.events import Journal
 from serving.following import Follower
+from serving.histories import history_of
 from serving.options import ServingOptions
 from serving.problems import Problem
 from serving.recommending import basket_of
