@@ -16,7 +16,8 @@ MOST_HEAD_BYTES = 1 << 16
 class Connection(HttpToolsProtocol):
     """Uvicorn's connection, closed also when a head is late or too large, or the client does not read to the end.
 
-    The state of a request has what cuts the connection, as ``abort``.
+    The state of a request has what cuts the connection, as ``abort``, and what tells whether the next part of an answer
+    waits for the client to read the parts before, as ``waits``.
     """
 
     head_seconds = float(os.environ.get("API_READ_SECONDS", "10"))
@@ -32,7 +33,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to wait for the headers of a request."""
         super().on_message_begin()
-        self.scope["state"]["abort"] = self.transport.abort
+        self.scope["state"] |= {"abort": self.transport.abort, "waits": self._has_unread}
         self._wait()
 
     def on_headers_complete(self) -> None:
@@ -90,6 +91,9 @@ class Connection(HttpToolsProtocol):
         head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\n"
         self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
         self._close()
+
+    def _has_unread(self) -> bool:
+        return self.flow.write_paused
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

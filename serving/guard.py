@@ -50,7 +50,7 @@ class Guard:
         headers = dict(scope["headers"])
         request_id = _request_id(headers)
         scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, request_id, self.options.api_read_seconds, scope["state"].get("abort"))
+        answer = _Answer(send, request_id, self.options.api_read_seconds, scope["state"])
         started = time.perf_counter()
         self._n_at_work += 1
         metrics.AT_WORK.inc()
@@ -98,8 +98,10 @@ class _Answer:
         status: HTTP status that was sent, 0 before; `NOT_READ` where the connection was cut.
     """
 
-    def __init__(self, send: Send, request_id: str, most_seconds: float, abort: Callable[[], None] | None) -> None:
-        self._send, self._most_seconds, self._abort = send, most_seconds, abort
+    def __init__(self, send: Send, request_id: str, most_seconds: float, state: Mapping[str, Any]) -> None:
+        self._send, self._most_seconds = send, most_seconds
+        self._abort: Callable[[], None] | None = state.get("abort")
+        self._waits: Callable[[], bool] | None = state.get("waits")
         self.request_id, self.status = request_id, 0
 
     async def send(self, message: Message) -> None:
@@ -113,6 +115,9 @@ class _Answer:
             headers.append((b"x-request-id", self.request_id.encode()))
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append(NO_STORE)
+        if self._waits and not self._waits():
+            await self._send(message)
+            return
         try:
             async with asyncio.timeout(self._most_seconds):
                 await self._send(message)

@@ -34,6 +34,7 @@ from serving.service import Service
 STATIC: Final = Path(__file__).parent / "static"
 WATCH_SECONDS: Final = 0.25
 LONGEST_WAIT_SECONDS: Final = 60.0
+COLLECT_AFTER: Final = 20_000  # objects more than before
 MOST_ERRORS: Final = 20
 TEXT_SHOWN: Final = 120
 RETRY: Final = {"Retry-After": "5"}
@@ -73,7 +74,7 @@ def create_app(options: ServingOptions) -> FastAPI:
         )
     if doorman.key_file:
         app.openapi = _with_keys(app)  # type: ignore[method-assign]
-    for router in (api.direct, api.router, page.router):
+    for router in (api.direct, api.quick, api.router, page.router):
         app.router.routes.extend(router.routes)  # a router that is included matches each request twice
     app.mount("/static", page.Static(directory=STATIC))
     handlers: dict[type[Exception], Callable[[Any], Problem]] = {
@@ -200,15 +201,21 @@ async def _watch(service: Service, figures: Mapping[Arm, metrics.FollowerFigures
         served = follower.current
         if figures[arm].take(follower) and served:
             await run_in_threadpool(service.catalogue_of(served).warm_up)
-            gc.unfreeze()
-            gc.collect()
-            gc.freeze()  # what stays until the next swap need not be looked through
+            _settle_memory()
             logger.info("Ready: {0}/ is the page, {0}/docs the documentation", service.options.address)
     metrics.show_problems(service.problems())
     if service.journal:
         metrics.DROPPED.set(service.journal.n_dropped)
         with suppress(RecommenderError):  # which is a problem of the journal's by itself
             metrics.BACKLOG.set(service.journal.backlog())
+
+
+def _settle_memory() -> None:
+    """Have the garbage collector look neither often nor at what stays until the next swap."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
 
 
 async def _poll(service: Service, doorman: Doorman) -> None:
