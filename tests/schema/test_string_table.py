@@ -16,6 +16,13 @@ def test_a_table_gives_and_finds_what_a_list_does(listed, other):
         assert table.find(wanted) == (listed.index(wanted) if wanted in listed else None)
 
 
+def test_every_text_of_a_long_table_is_found_at_its_first_place_and_none_between():
+    listed = [f"{n:04}" for n in range(0, 1_000, 2)] + ["0000", "0998", "0500"]
+    table = StringTable.of(listed)
+    assert [table.find(f"{n:04}") for n in range(0, 1_000, 2)] == list(range(500))
+    assert {table.find(f"{n:04}") for n in range(1, 1_002, 2)} | {table.find(""), table.find("x")} == {None}
+
+
 @given(texts, st.text(max_size=2), st.integers(0, 5))
 def test_what_begins_with_a_text_comes_by_its_bytes(listed, beginning, most):
     found = StringTable.of(listed).starting_with(beginning, most)

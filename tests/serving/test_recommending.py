@@ -1,5 +1,6 @@
 """Answers go the right way, equal the batch, obey filters, and say why; for every kind of model that there is."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from sample_bundle import ITEM_IDS, N_ITEMS, N_USERS, USER_IDS, Sample, candidate, interactions, write_store
 
 from models.base import Explainer, HistoryRanker
+from models.factors import FactorModel, SharedOrder
 from models.registry import ModelOptions, candidates
 from schema.arms import CHALLENGER, CHAMPION
 from schema.events import Event
@@ -221,6 +223,17 @@ def test_filters_and_exclusions_are_kept_on_top_of_the_scenario(folded):
     known = {one["item_id"] for one in folded.user(USER_IDS[0])["history"]}
     assert {*ids(answer)} == audio - known
     assert folded.recommend_user(USER_IDS[0], Asked(category=("no-such",)))["items"] == []
+
+
+def test_a_filter_is_answered_alike_from_the_factors_that_are_kept_for_it(service, monkeypatch):
+    asked = Asked(n=100, category=("Audio",))
+    expected = [service.recommend_user(user_id, asked)["items"] for user_id in USER_IDS]
+    monkeypatch.setattr("serving.catalogue.FEW", 1)
+    served = replace(service.catalogue().served)
+    monkeypatch.setattr(service.followers[CHAMPION], "current", served)
+    assert [service.recommend_user(user_id, asked)["items"] for user_id in USER_IDS] == expected
+    by_factors = isinstance(served.model, FactorModel) and not isinstance(served.model, SharedOrder)
+    assert (service.catalogue().few(["Audio"], []) is not None) == by_factors
 
 
 def test_pins_are_marked_and_never_forbidden_ones(folded):
