@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import request_response
 
@@ -53,19 +54,18 @@ class Direct(APIRoute):
         self.app = request_response(self.endpoint)
 
 
-class Quick(APIRoute):
-    """A route that reads its JSON in one step, and leaves what does not fit to FastAPI, which says why."""
+class BasketRoute(APIRoute):
+    """A route that reads a basket from JSON in one step, and leaves what does not fit to FastAPI, which says why."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request."""
-        assert self.body_field is not None  # noqa: S101 - for the type checker
-        answer_checked, read = super().get_route_handler(), TypeAdapter(self.body_field.field_info.annotation)
+        answer_checked = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
             try:
                 is_json = request.headers.get("content-type") == "application/json"
-                query = read.validate_json(await request.body()) if is_json else None
-            except ValidationError:
+                query = BasketQuery.model_validate_json(await request.body()) if is_json else None
+            except (ValidationError, ClientDisconnect):
                 query = None
             found: Response = await (answer_checked(request) if query is None else self.endpoint(request, query))
             return found
@@ -74,7 +74,7 @@ class Quick(APIRoute):
 
 
 direct = APIRouter(responses=PROBLEMS, route_class=Direct)
-quick = APIRouter(responses=PROBLEMS, route_class=Quick)
+baskets = APIRouter(responses=PROBLEMS, route_class=BasketRoute)
 router = APIRouter(responses=PROBLEMS)
 
 PathId = Annotated[Id, InPath()]
@@ -133,7 +133,7 @@ async def recommend_to_user(request: Request) -> Response:
     return Json(service_of(request).recommend_user(user_id, asked))
 
 
-@quick.post("/v1/recommendations", tags=["recommend"], response_model=answers.Answer)
+@baskets.post("/v1/recommendations", tags=["recommend"], response_model=answers.Answer)
 async def recommend_for_basket(request: Request, query: BasketQuery) -> Response:
     """Recommend items for a basket of somebody, who need not be known (fold-in)."""
     return Json(service_of(request).recommend_basket(query))

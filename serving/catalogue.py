@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import Explainer, Histories, Similar
-from models.factors import FactorModel, SharedOrder, SomeItems
+from models.factors import FactorModel, SomeItems
 from schema.arrays import Indices
 from schema.bundle import Labels
 from schema.events import Event
@@ -170,9 +170,9 @@ class Catalogue:
 
     def _make_few(self, categories: Sequence[str], brands: Sequence[str]) -> SomeItems | None:
         left = np.flatnonzero(~self._mask(categories, brands)).astype(np.int32)
-        if FEW * len(left) > self.bundle.n_items or isinstance(self.model, SharedOrder):
+        if not isinstance(self.model, FactorModel) or type(self.model).rank is not FactorModel.rank:
             return None
-        return SomeItems.of(self.model, left) if isinstance(self.model, FactorModel) else None
+        return SomeItems.of(self.model, left) if FEW * len(left) <= self.bundle.n_items else None
 
     def find(self, query: str, most: int) -> list[int]:
         """Return the items whose titles have all words of a query, by index; first the one that has it as its id."""

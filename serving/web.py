@@ -74,7 +74,7 @@ def create_app(options: ServingOptions) -> FastAPI:
         )
     if doorman.key_file:
         app.openapi = _with_keys(app)  # type: ignore[method-assign]
-    for router in (api.direct, api.quick, api.router, page.router):
+    for router in (api.direct, api.baskets, api.router, page.router):
         app.router.routes.extend(router.routes)  # a router that is included matches each request twice
     app.mount("/static", page.Static(directory=STATIC))
     handlers: dict[type[Exception], Callable[[Any], Problem]] = {
