@@ -47,7 +47,7 @@ USER_ID: Final = {
 
 
 class Direct(APIRoute):
-    """A route whose function reads the request by itself, for FastAPI's reading takes longer than the answer."""
+    """A route whose function reads the request by itself, for FastAPI's reading costs as much as the answer."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
