@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import pairwise, product
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import NoDecode
 
 from models.base import Histories, Interactions, ModelKind, Parameters, Ranked
+from models.confidence import Confidence, weigh
 from models.factors import SCORE_BLOCK_ROWS, FactorModel
 from models.space import Range, Space
 from models.unseen import check_histories
@@ -52,18 +53,29 @@ class AlsOptions(FrozenModel):
     )
     als_rank: Ranks | None = Field(
         None,
-        description="Number of latent factors; without it 32, and what a search draws.",
+        description="Number of latent factors; without it 32, and what a search draws. For ranking up to 256.",
         json_schema_extra={"flag": "--rank"},
     )
     als_reg: Weights | None = Field(
         None,
-        description="Regularisation; without it 1,5 for implicit and 0.1 for explicit ALS, and what a search draws.",
+        description="Regularisation, times the number of interactions of each user and item; without it 1,5 for "
+        "implicit and 0.1 for explicit ALS, and what a search draws. For ranking 1 to 30, more for higher alpha.",
         json_schema_extra={"flag": "--reg"},
     )
     als_alpha: Weights | None = Field(
         None,
-        description="Confidence of an interaction in implicit ALS; without it 10, and what a search draws.",
+        description="Confidence of an interaction in implicit ALS; without it 10, and what a search draws. For ranking "
+        "10 to 40.",
         json_schema_extra={"flag": "--alpha"},
+    )
+    als_confidence: Confidence = Field(
+        "interactions",
+        description="What multiplies alpha in implicit ALS: 1 for all interactions (each user and item count once, "
+        "however often they met), ratings by the user's mean, or recency: half for each half-life before the newest.",
+        json_schema_extra={"flag": "--confidence"},
+    )
+    als_half_life_days: PositiveFloat = Field(
+        365.0, description="Age in days at which the confidence of an interaction is half, for --confidence recency."
     )
     als_maxiter: PositiveInt = Field(10, description="Iterations of ALS.", json_schema_extra={"flag": "--maxiter"})
     curve_iterations: Iterations = Field(
@@ -79,6 +91,14 @@ class AlsOptions(FrozenModel):
         """The parameters that all points of the grid share."""
         return {"maxiter": self.als_maxiter, "n_blocks": self.als_blocks, "seed": self.als_seed}
 
+    @property
+    def weighted(self) -> Parameters:
+        """The parameters that say how much an interaction counts for implicit ALS; none where all count alike."""
+        if self.als_confidence == "interactions":
+            return {}
+        half_life = {"half_life_days": self.als_half_life_days} if self.als_confidence == "recency" else {}
+        return {"confidence": self.als_confidence, **half_life}
+
 
 @dataclass(frozen=True, eq=False)
 class AlsModel(FactorModel):
@@ -86,24 +106,34 @@ class AlsModel(FactorModel):
 
     A step of ALS solves, over the n items j that a person has, with factors y_j, for the person's factors x:
 
-    - implicit: (Y'Y + alpha sum y_j y_j' + reg n I) x = (1 + alpha) sum y_j, where Y are the factors of all items;
+    - implicit: (Y'Y + alpha sum w_j y_j y_j' + reg n I) x = sum (1 + alpha w_j) y_j, where Y are the factors of all
+      items, and w_j are the weights of `models.confidence.weigh`;
     - explicit: (sum y_j y_j' + reg n I) x = sum rating_j y_j, where j and n are of rated items alone.
 
     Attributes:
         implicit: Whether it was fitted to which items a user has, not to ratings.
         reg: Regularisation, above 0.
         alpha: Confidence of an interaction, implicit only.
+        confidence: What the weights are of, implicit only.
+        half_life_days: Of weights of recency, above 0.
 
     Raises:
-        ValueError: If the factors are not those of a `FactorModel`, or reg or alpha are no numbers that can be used.
+        ValueError: If the factors are not those of a `FactorModel`, or a parameter cannot be used.
     """
 
     implicit: bool
     reg: float
     alpha: float = 1.0
+    confidence: Confidence = "interactions"
+    half_life_days: float = 365.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.confidence not in get_args(Confidence) or not 0 < self.half_life_days < math.inf:
+            raise ValueError(
+                f"confidence is {self.confidence!r}, with a half-life of {self.half_life_days} days; expected one of "
+                f"{get_args(Confidence)}, and days above 0. Take those it was fitted with."
+            )
         if not (0 < self.reg < math.inf and 0 <= self.alpha < math.inf):
             raise ValueError(
                 f"reg is {self.reg} and alpha {self.alpha}; expected numbers above 0. Take those it was fitted with."
@@ -115,8 +145,9 @@ class AlsModel(FactorModel):
         Those of a history that says nothing, empty or without ratings for a model of ratings, are zeros.
         """
         vectors = np.zeros((len(histories.items.indptr) - 1, self.item_factors.shape[1]), dtype=np.float32)
+        values = self._values_of(histories)
         for vector, (start, stop) in zip(vectors, pairwise(histories.items.indptr.tolist()), strict=True):
-            matrix, parts = self._equations(histories.items.items[start:stop], histories.rating[start:stop])
+            matrix, parts = self._equations(histories.items.items[start:stop], values[start:stop])
             if parts.any():
                 vector[:] = np.linalg.solve(matrix, parts.sum(axis=1))
         return vectors
@@ -132,7 +163,7 @@ class AlsModel(FactorModel):
 
     def explain(self, history: Histories, items: Indices) -> NDArray[np.float32]:
         """Return what each item of a history adds to the scores of some items: Hu, Koren and Volinsky, section 5."""
-        matrix, parts = self._equations(history.items.items, history.rating)
+        matrix, parts = self._equations(history.items.items, self._values_of(history))
         if not parts.any():
             return np.zeros((len(items), parts.shape[1]), dtype=np.float32)
         return (self._vectors_of(items) @ np.linalg.solve(matrix, parts)).astype(np.float32)
@@ -146,15 +177,21 @@ class AlsModel(FactorModel):
         np.divide(products, lengths, out=products, where=lengths > 0)
         return products
 
-    def _equations(self, items: Indices, rating: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    def _values_of(self, histories: Histories) -> Floats:
+        """Return what each item of histories stands for: its weight, or its rating."""
+        if self.implicit:
+            return weigh(histories, self.confidence, self.half_life_days)
+        return histories.rating.astype(np.float64)
+
+    def _equations(self, items: Indices, values: Floats) -> tuple[Floats, Floats]:
         """Return a person's matrix, and what each item adds to the right side, shape (rank, n_items)."""
         vectors = self._vectors_of(items)
         if self.implicit:
-            n_used, weights = len(items), np.full(len(items), 1 + self.alpha)
-            matrix = self._gram + self.alpha * (vectors.T @ vectors)
+            n_used, weights = len(items), 1 + self.alpha * values
+            matrix = self._gram + self.alpha * (vectors.T * values @ vectors)
         else:
-            is_rated = np.isfinite(rating)
-            n_used, weights = int(is_rated.sum()), np.where(is_rated, rating, 0)
+            is_rated = np.isfinite(values)
+            n_used, weights = int(is_rated.sum()), np.where(is_rated, values, 0)
             vectors[~is_rated] = 0
             matrix = vectors.T @ vectors
         matrix.flat[:: len(matrix) + 1] += self.reg * n_used
@@ -176,15 +213,19 @@ class _Als(ModelKind[AlsOptions]):
     options = AlsOptions
     fitted = AlsModel
     iterations = "maxiter"
-    shown = ("rank", "reg", "alpha")
+    shown = ("rank", "reg", "alpha", "confidence")
     is_implicit: ClassVar[bool]
     usual_reg: ClassVar[tuple[float, ...]]
 
     def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
-        """Yield the points of the grid; alpha is no parameter of explicit ALS."""
+        """Yield the points of the grid; alpha and confidence are no parameters of explicit ALS."""
         if self.name.removeprefix("als-") in options.als_models:
-            alphas = [{"alpha": alpha} for alpha in options.als_alpha or USUAL_ALPHA] if self.is_implicit else [{}]
-            grid = options.als_rank or USUAL_RANK, options.als_reg or self.usual_reg, alphas
+            alphas = [{"alpha": alpha, **options.weighted} for alpha in options.als_alpha or USUAL_ALPHA]
+            grid = (
+                options.als_rank or USUAL_RANK,
+                options.als_reg or self.usual_reg,
+                alphas if self.is_implicit else [{}],
+            )
             for rank, reg, alpha in product(*grid):
                 yield {"rank": rank, "reg": reg, **alpha, **options.fixed}
 
@@ -208,7 +249,8 @@ class _Als(ModelKind[AlsOptions]):
 
     def _weights(self, parameters: Parameters) -> dict[str, Any]:
         given = {"reg": math.nan, "alpha": 1.0, **parameters}
-        return {"implicit": self.is_implicit, "reg": float(given["reg"]), "alpha": float(given["alpha"])}
+        weights: dict[str, Any] = {name: given[name] for name in ("confidence", "half_life_days") if name in given}
+        return {"implicit": self.is_implicit, "reg": float(given["reg"]), "alpha": float(given["alpha"]), **weights}
 
 
 class ImplicitAls(_Als):

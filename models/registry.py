@@ -46,7 +46,8 @@ class Candidate(FrozenModel):
     @property
     def label(self) -> str:
         """The model and the parameters that tell it from others of its kind."""
-        shown = [f"{name} {self.parameters[name]:g}" for name in self.kind.shown if name in self.parameters]
+        values = ((name, self.parameters[name]) for name in self.kind.shown if name in self.parameters)
+        shown = (f"{name} {value if isinstance(value, str) else format(value, 'g')}" for name, value in values)
         return ", ".join([self.model, *shown])
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 from pyspark import StorageLevel
 from pyspark.ml.recommendation import ALS, ALSModel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as sf
 
 from schema.columns import Columns
@@ -21,6 +22,7 @@ from schema.parquet import WriteParquet
 from spark.hadoop import delete, local_files, parquet_batches, scratch_uri
 
 CHECKPOINT_INTERVAL = 10
+SECONDS_PER_DAY = 86_400
 SLICE_BYTES = 256 * 1024**2
 METADATA = "metadata"
 FACTORS = ("userFactors", "itemFactors")
@@ -35,23 +37,30 @@ class Factorisation(FrozenModel):
     implicit: bool = Field(description="learn from which items a user has (True) or from the ratings (False)")
     rank: int = Field(ge=1, description="length of a factor vector")
     reg: float = Field(ge=0, description="regularisation; Spark scales it by the number of a row's interactions")
-    alpha: float = Field(ge=0, description="confidence per interaction, implicit only: weight 1 + alpha")
+    alpha: float = Field(ge=0, description="confidence per interaction, implicit only: weight 1 + alpha * confidence")
+    confidence: Literal["interactions", "ratings", "recency"] = Field(
+        "interactions",
+        description="implicit only: 1, a rating by the mean of the user's, or 0.5 ** (age / half-life), the age being "
+        "that at the user's newest interaction",
+    )
+    half_life_days: float = Field(365.0, gt=0, description="age at which recency is half")
     maxiter: int = Field(ge=1, description="iterations, each of both sides")
     n_blocks: int = Field(4, ge=1, description="blocks of users and of items; part of the result's bytes")
     seed: int = Field(42, description="seed of the factors' start")
 
 
 def factorise(session: SparkSession, train: Sequence[str], parameters: Factorisation) -> ALSModel:
-    """Fit ALS on interactions: implicit counts each with weight 1, explicit takes its rating.
+    """Fit ALS on interactions: implicit counts each by its confidence, explicit takes its rating.
 
-    `train` are URIs of Parquet tables with user_idx, item_idx and rating, whose rows are put together.
+    `train` are URIs of Parquet tables with user_idx, item_idx, rating and timestamp, whose rows are put together.
 
     Raises:
-        InvalidInput: If there are no interactions, or an explicit fit finds some without rating.
+        InvalidInput: If there are no interactions, or some lack the rating or timestamp that the fit needs, or have no
+            confidence above 0.
     """
     ratings = _ratings(session.read.parquet(*train), parameters).persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        _require_ratings(ratings, train)
+        _require_values(ratings, train, parameters)
         return _estimator(parameters).fit(ratings)
     finally:
         ratings.unpersist()
@@ -95,23 +104,49 @@ def _ratings(train: DataFrame, parameters: Factorisation) -> DataFrame:
 
     ALS adds floats in the order of the rows, so the result must not depend on the files or their partitions.
     """
-    rating = sf.lit(1.0) if parameters.implicit else sf.col(Columns.RATING)
     columns = (Columns.USER_IDX, Columns.ITEM_IDX, Columns.RATING)
     return (
-        train.select(Columns.USER_IDX, Columns.ITEM_IDX, rating.cast("float").alias(Columns.RATING))
+        train.select(*columns[:2], _value(parameters).cast("float").alias(Columns.RATING))
         .repartition(parameters.n_blocks, Columns.USER_IDX)
         .sortWithinPartitions(*columns)
     )
 
 
-def _require_ratings(ratings: DataFrame, train: Sequence[str]) -> None:
-    [row] = ratings.agg(sf.count("*").alias("n_rows"), sf.count(Columns.RATING).alias("n_rated")).collect()
+def _value(parameters: Factorisation) -> Column:
+    """Return what ALS takes for a rating: null where a row lacks what it is made of."""
+    of_user = Window.partitionBy(Columns.USER_IDX)
+    rating, timestamp = sf.col(Columns.RATING), sf.col(Columns.TIMESTAMP)
+    if not parameters.implicit:
+        return rating
+    if parameters.confidence == "ratings":
+        return rating / sf.avg(rating).over(of_user)
+    if parameters.confidence == "recency":
+        age_days = (sf.max(timestamp).over(of_user) - timestamp) / SECONDS_PER_DAY
+        return sf.pow(sf.lit(0.5), age_days / parameters.half_life_days)
+    return sf.lit(1.0)
+
+
+def _require_values(ratings: DataFrame, train: Sequence[str], parameters: Factorisation) -> None:
+    value = sf.col(Columns.RATING)
+    counts = sf.count("*").alias("n_rows"), sf.count(value).alias("n_known"), sf.count_if(value <= 0).alias("n_low")
+    [row] = ratings.agg(*counts).collect()
     if row.n_rows == 0:
         raise InvalidInput(f"{list(train)} hold 0 interactions; ALS needs at least 1. Give a larger share to train.")
-    if row.n_rated < row.n_rows:
+    if row.n_known < row.n_rows:
+        lacking, with_it = (
+            ("timestamp", "confidence 'recency'")
+            if parameters.implicit and parameters.confidence == "recency"
+            else ("rating", "confidence 'ratings'" if parameters.implicit else "explicit ALS")
+        )
         raise InvalidInput(
-            f"{row.n_rows - row.n_rated} of {row.n_rows} interactions in {list(train)} have no rating; explicit ALS "
-            "needs one for each. Fit with implicit=True, or ingest again with ratings."
+            f"{row.n_rows - row.n_known} of {row.n_rows} interactions in {list(train)} have no {lacking}; {with_it} "
+            f"needs one for each. Fit with implicit=True and confidence interactions, or ingest again with {lacking}s."
+        )
+    if parameters.implicit and row.n_low:
+        raise InvalidInput(
+            f"{row.n_low} of {row.n_rows} interactions in {list(train)} have a confidence of 0 or less by their "
+            f"{parameters.confidence}; expected ratings above 0, or a half-life that leaves the oldest some weight. "
+            "Take a longer half-life, or confidence interactions."
         )
 
 

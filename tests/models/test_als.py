@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from models import als
-from models.als import AlsModel
+from models.als import AlsModel, AlsOptions, ExplicitAls, ImplicitAls
 from models.base import Histories
+from models.confidence import weigh
 from schema.items_by_user import ItemsByUser
 
 NOTHING_HIDDEN = ItemsByUser(np.array([0, 0]), np.array([], np.int32))
@@ -55,6 +56,34 @@ def test_ratings_do_not_matter_to_a_model_of_interactions():
     assert one[1].tobytes() == other[1].tobytes()
 
 
+def test_ratings_weigh_by_the_persons_mean_and_days_from_the_persons_newest():
+    items = ItemsByUser(np.array([0, 3, 4]), np.array([0, 1, 2, 0], np.int32))
+    ratings, days = np.array([1, 3, math.nan, 5], np.float32), np.array([0, 20, 10, 3])
+    people = Histories(items, ratings, days * 86_400)
+    assert weigh(people, "interactions", 10).tolist() == [1, 1, 1, 1]
+    assert weigh(people, "ratings", 10).tolist() == [0.5, 1.5, 1, 1]
+    assert weigh(people, "recency", 10).tolist() == [0.25, 1, 0.5, 1]
+    undated = people._replace(timestamp=np.array([-1, 86_400, 0, -1]))
+    assert weigh(undated, "recency", 1).tolist() == [1, 1, 0.5, 1]
+
+
+def test_weighted_fold_in_multiplies_alpha():
+    """As without weights, with 1.5 (y_0 y_0') and 4.5 (y_1 y_1'): [[4.5, 1], [1, 24]], and [2.5, 11]."""
+    [found] = model(alpha=3, confidence="ratings").fold_in(history(1, 3))
+    np.testing.assert_allclose(found, np.array([2.5 * 24 - 11, 4.5 * 11 - 2.5]) / (4.5 * 24 - 1), rtol=1e-6)
+
+
+def test_confidence_is_a_parameter_of_implicit_candidates_only_where_it_is_not_the_same_for_all():
+    def found(**options):
+        return [set(one) & {"confidence", "half_life_days"} for one in ImplicitAls().candidates(AlsOptions(**options))]
+
+    assert found() == [set(), set()]
+    assert found(als_confidence="ratings", als_reg=(1,)) == [{"confidence"}]
+    assert found(als_confidence="recency", als_reg=(1,)) == [{"confidence", "half_life_days"}]
+    [explicit] = ExplicitAls().candidates(AlsOptions(als_confidence="recency"))
+    assert not {"confidence", "half_life_days"} & set(explicit)
+
+
 def test_the_matrix_of_all_items_is_added_up_in_blocks(monkeypatch):
     whole = model()._gram
     monkeypatch.setattr(als, "SCORE_BLOCK_ROWS", 2)
@@ -72,4 +101,10 @@ def test_similarity_is_the_cosine_and_0_where_there_are_no_factors(monkeypatch, 
 @pytest.mark.parametrize("changed", [{"reg": math.nan}, {"reg": 0.0}, {"reg": math.inf}, {"alpha": -1.0}])
 def test_parameters_that_cannot_be_used_are_refused(changed):
     with pytest.raises(ValueError, match=r"reg is .* and alpha .*; expected numbers above 0"):
+        model(**changed)
+
+
+@pytest.mark.parametrize("changed", [{"confidence": "luck"}, {"half_life_days": 0.0}, {"half_life_days": math.nan}])
+def test_a_confidence_that_cannot_be_used_is_refused(changed):
+    with pytest.raises(ValueError, match=r"confidence is .* days above 0"):
         model(**changed)

@@ -13,7 +13,6 @@ from pyspark.sql import functions as sf
 
 from models.als import AlsModel
 from models.base import Histories
-from schema.items_by_user import ItemsByUser
 from spark import factorise as engine
 from spark.factorise import Factorisation, factorise, factors_of, save_model
 from storage.parquet import write_parquet
@@ -123,24 +122,36 @@ def test_the_same_interactions_give_the_same_bytes_however_they_are_cut(session,
 
 
 @pytest.mark.parametrize(
-    "changed", [{"rank": 5}, {"reg": 0.5}, {"alpha": 1.0}, {"maxiter": 1}, {"seed": 1}, {"implicit": False}]
+    "changed",
+    [
+        {"rank": 5},
+        {"reg": 0.5},
+        {"alpha": 1.0},
+        {"maxiter": 1},
+        {"seed": 1},
+        {"implicit": False},
+        {"confidence": "ratings"},
+    ],
 )
 def test_each_parameter_is_obeyed(session, train, usual, changed):
     other, _ = factors_of(factorise(session, [train], parameters(**changed)), N_USERS, N_ITEMS)
     assert usual.shape != other.shape or not np.allclose(usual, other)
 
 
-@pytest.mark.parametrize("implicit", [True, False])
-def test_fold_in_gives_each_user_the_factors_that_spark_gave(session, train, implicit):
+@pytest.mark.parametrize(
+    ("implicit", "confidence"), [(True, "interactions"), (True, "ratings"), (True, "recency"), (False, "interactions")]
+)
+def test_fold_in_gives_each_user_the_factors_that_spark_gave(session, tmp_path, implicit, confidence):
     """Spark finds the users' factors last in an iteration, from the items' factors that are published."""
-    chosen = parameters(implicit=implicit, rank=5, reg=0.3)
-    factors = factors_of(factorise(session, [train], chosen), N_USERS, N_ITEMS)
-    model = AlsModel(*factors, implicit=implicit, reg=chosen.reg, alpha=chosen.alpha)
     table = checkerboard()
-    user_idx, item_idx, rating = (table[name].to_numpy() for name in ("user_idx", "item_idx", "rating"))
-    items = ItemsByUser.from_pairs(user_idx, item_idx, N_USERS)
-    ratings = rating[np.lexsort((item_idx, user_idx))]
-    histories = Histories.of(items)._replace(rating=ratings)
+    days = pa.compute.multiply(pa.compute.multiply(table["item_idx"].cast(pa.int64()), 86_400), 3)
+    table = table.set_column(3, "timestamp", pa.compute.add(days, table["timestamp"]))
+    chosen = parameters(implicit=implicit, rank=5, reg=0.3, confidence=confidence, half_life_days=20)
+    factors = factors_of(factorise(session, [write(table, tmp_path / "timed.parquet")], chosen), N_USERS, N_ITEMS)
+    weights = {"confidence": confidence, "half_life_days": chosen.half_life_days}
+    model = AlsModel(*factors, implicit=implicit, reg=chosen.reg, alpha=chosen.alpha, **weights)
+    histories = Histories.from_columns(*(table[name].to_numpy() for name in table.column_names), N_USERS)
+    items = histories.items
     np.testing.assert_allclose(
         model.fold_in(histories), model.user_factors, rtol=1e-4, atol=1e-4 * np.abs(factors[0]).max()
     )
@@ -148,8 +159,7 @@ def test_fold_in_gives_each_user_the_factors_that_spark_gave(session, train, imp
     ranked, scores = model.rank_histories(histories, items, 3)
     np.testing.assert_allclose(scores, model.rank(np.arange(N_USERS), items, 3)[1], rtol=1e-4)
     for user in range(N_USERS):
-        mine = slice(items.indptr[user], items.indptr[user + 1])
-        person = Histories.of(items.take(np.array([user])))._replace(rating=ratings[mine])
+        person = histories.take(np.array([user]))
         reasons = model.explain(person, ranked[user])
         np.testing.assert_allclose(reasons.sum(axis=1), scores[user], rtol=1e-5, atol=1e-7)  # scores are about 1
 
@@ -188,6 +198,25 @@ def test_explicit_fit_refuses_interactions_without_ratings(session, tmp_path):
     with pytest.raises(ValueError, match=r"2 of 3 interactions in .* have no rating; .* implicit=True"):
         factorise(session, [unrated], parameters(implicit=False))
     assert factorise(session, [unrated], parameters()).rank == 4
+
+
+@pytest.mark.parametrize(
+    ("confidence", "changed", "message"),
+    [
+        ("ratings", {"rating": [5.0, None, 1.0]}, r"1 of 3 interactions in .* have no rating; confidence 'ratings'"),
+        ("recency", {"timestamp": [None, None, 7]}, r"2 of 3 interactions in .* have no timestamp; .* 'recency'"),
+        ("ratings", {"rating": [5.0, 0.0, 1.0]}, r"1 of 3 interactions in .* have a confidence of 0 or less"),
+    ],
+)
+def test_implicit_fit_refuses_interactions_without_what_its_confidence_is_made_of(
+    session, tmp_path, confidence, changed, message
+):
+    table = checkerboard().slice(0, 3)
+    [(name, values)] = changed.items()
+    place = table.schema.get_field_index(name)
+    path = write(table.set_column(place, name, pa.array(values, table.schema.field(name).type)), tmp_path / "x.parquet")
+    with pytest.raises(ValueError, match=message):
+        factorise(session, [path], parameters(confidence=confidence))
 
 
 def test_fit_refuses_no_interactions(session, tmp_path):
