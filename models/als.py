@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise, product
 from pathlib import Path
 from types import MappingProxyType
@@ -14,18 +13,15 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import NoDecode
 
-from models.base import Histories, Interactions, ModelKind, Parameters, Ranked
+from models.base import Histories, Interactions, ModelKind, Parameters
 from models.confidence import Confidence, weigh
-from models.factors import SCORE_BLOCK_ROWS, FactorModel
+from models.factors import FactorModel, FoldIn
 from models.space import Range, Space
-from models.unseen import check_histories
 from schema.arrays import Floats, Indices
 from schema.errors import InvalidInput
-from schema.items_by_user import ItemsByUser
 from schema.options import FrozenModel
 
 SPARK_FOLDER = "als_model"
-WIDE_SHARE = 4
 USUAL_RANK, USUAL_ALPHA = (32,), (10.0,)
 
 
@@ -101,7 +97,7 @@ class AlsOptions(FrozenModel):
 
 
 @dataclass(frozen=True, eq=False)
-class AlsModel(FactorModel):
+class AlsModel(FactorModel, FoldIn):
     """Factors of ALS, with the parameters that give people it was not fitted to their factors (fold-in).
 
     A step of ALS solves, over the n items j that a person has, with factors y_j, for the person's factors x:
@@ -152,30 +148,12 @@ class AlsModel(FactorModel):
                 vector[:] = np.linalg.solve(matrix, parts.sum(axis=1))
         return vectors
 
-    def rank_histories(self, histories: Histories, hidden: ItemsByUser, k: int) -> Ranked:
-        """Return the k items of highest score for each history, and no item for a history that says nothing."""
-        check_histories(histories, hidden, k, self.n_items)
-        vectors = self.fold_in(histories)
-        items, scores = self.rank_vectors(vectors, hidden, k)
-        says_nothing = ~vectors.any(axis=1)
-        items[says_nothing], scores[says_nothing] = -1, -np.inf
-        return items, scores
-
     def explain(self, history: Histories, items: Indices) -> NDArray[np.float32]:
         """Return what each item of a history adds to the scores of some items: Hu, Koren and Volinsky, section 5."""
         matrix, parts = self._equations(history.items.items, self._values_of(history))
         if not parts.any():
             return np.zeros((len(items), parts.shape[1]), dtype=np.float32)
-        return (self._vectors_of(items) @ np.linalg.solve(matrix, parts)).astype(np.float32)
-
-    def similarities(self, item: int, others: Indices) -> NDArray[np.float32]:
-        """Return the cosine of the factors of an item and of each of some others, 0 where either are zeros."""
-        factors, lengths = np.asarray(self.item_factors), self._item_lengths[others] * self._item_lengths[item]
-        is_wide = WIDE_SHARE * len(others) > self.n_items
-        products: NDArray[np.float32]
-        products = (factors @ factors[item])[others] if is_wide else factors[others] @ factors[item]
-        np.divide(products, lengths, out=products, where=lengths > 0)
-        return products
+        return (self.vectors_of(items) @ np.linalg.solve(matrix, parts)).astype(np.float32)
 
     def _values_of(self, histories: Histories) -> Floats:
         """Return what each item of histories stands for: its weight, or its rating."""
@@ -185,10 +163,10 @@ class AlsModel(FactorModel):
 
     def _equations(self, items: Indices, values: Floats) -> tuple[Floats, Floats]:
         """Return a person's matrix, and what each item adds to the right side, shape (rank, n_items)."""
-        vectors = self._vectors_of(items)
+        vectors = self.vectors_of(items)
         if self.implicit:
             n_used, weights = len(items), 1 + self.alpha * values
-            matrix = self._gram + self.alpha * (vectors.T * values @ vectors)
+            matrix = self.gram + self.alpha * (vectors.T * values @ vectors)
         else:
             is_rated = np.isfinite(values)
             n_used, weights = int(is_rated.sum()), np.where(is_rated, values, 0)
@@ -196,17 +174,6 @@ class AlsModel(FactorModel):
             matrix = vectors.T @ vectors
         matrix.flat[:: len(matrix) + 1] += self.reg * n_used
         return matrix, vectors.T * weights
-
-    @cached_property
-    def _gram(self) -> Floats:
-        """The sum of the outer products of all items' factors."""
-        starts = range(0, self.n_items, SCORE_BLOCK_ROWS)
-        blocks = (self._vectors_of(slice(start, start + SCORE_BLOCK_ROWS)) for start in starts)
-        rank = self.item_factors.shape[1]
-        return sum((block.T @ block for block in blocks), np.zeros((rank, rank)))
-
-    def _vectors_of(self, items: Indices | slice) -> Floats:
-        return np.asarray(self.item_factors)[items].astype(np.float64)
 
 
 class _Als(ModelKind[AlsOptions]):

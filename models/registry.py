@@ -10,6 +10,7 @@ from models.als import ExplicitAls, ImplicitAls
 from models.base import FittedModel, ModelKind, Need, NoOptions, Options
 from models.bias import Bias, GlobalMean
 from models.chance import Chance
+from models.ials import Ials
 from models.item_knn import ItemKnn
 from models.popularity import Popularity, RecentPopularity
 from schema.errors import InvalidInput
@@ -17,7 +18,7 @@ from schema.options import FrozenModel
 
 Kind = ModelKind[Any]
 
-_kinds: dict[str, Kind] = {
+KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Chance(),
@@ -28,6 +29,7 @@ _kinds: dict[str, Kind] = {
         Bias(),
         ImplicitAls(),
         ExplicitAls(),
+        Ials(),
     )
 }
 
@@ -41,7 +43,7 @@ class Candidate(FrozenModel):
     @property
     def kind(self) -> Kind:
         """The kind of model; for lists that were made elsewhere, one that is nothing but a name."""
-        return _kinds.get(self.model, NAME_ONLY)
+        return KINDS.get(self.model, NAME_ONLY)
 
     @property
     def label(self) -> str:
@@ -59,7 +61,7 @@ class _NameOnly(ModelKind[NoOptions]):
     def fit(self, *_args: Any, **_kwargs: Any) -> FittedModel:
         """Refuse: there is nothing to fit."""
         raise InvalidInput(
-            f"there is nothing to fit or to load by this name; expected one of {', '.join(_kinds)}. Use the version of "
+            f"there is nothing to fit or to load by this name; expected one of {', '.join(KINDS)}. Use the version of "
             "the program that made the model, or train another."
         )
 
@@ -80,18 +82,18 @@ def register(kind: Kind) -> None:
     Raises:
         ValueError: If a kind of that name is registered, or a field of its options has the name of another's.
     """
-    if kind.name in _kinds:
+    if kind.name in KINDS:
         raise ValueError(f"a kind of model {kind.name!r} is registered already. Choose another name.")
     taken = {name for group in option_groups().values() if group is not kind.options for name in group.model_fields}
     if twice := taken & set(kind.options.model_fields):
         raise ValueError(f"{kind.options.__name__} has fields of another group: {sorted(twice)}. Choose other names.")
-    _kinds[kind.name] = kind
+    KINDS[kind.name] = kind
     _compose_options()
 
 
 def option_groups() -> dict[str, type[BaseModel]]:
     """Return the options of all kinds, baselines last, each once, by the names of their fields in `ModelOptions`."""
-    kinds = sorted(_kinds.values(), key=lambda kind: kind.is_baseline)
+    kinds = sorted(KINDS.values(), key=lambda kind: kind.is_baseline)
     groups = dict.fromkeys(kind.options for kind in kinds if kind.options.model_fields)
     return {to_snake(group.__name__.removesuffix("Options")): group for group in groups}
 
@@ -119,7 +121,7 @@ def candidates(options: "ModelOptions", *, has_ratings: bool, has_timestamps: bo
     has = {"ratings": has_ratings, "timestamps": has_timestamps}
     lacking: frozenset[Need] = frozenset(name for name in ("ratings", "timestamps") if not has[name])
     found: list[Candidate] = []
-    for kind in _kinds.values():
+    for kind in KINDS.values():
         group = options_of(kind, options)
         if kind.needs & lacking:
             kind.leave_out(group)
@@ -136,7 +138,7 @@ def impersonal_kinds(*, has_timestamps: bool) -> tuple[Kind, ...]:
         ['popularity', 'recent-popularity']
     """
     at_hand: frozenset[Need] = frozenset({"timestamps"} if has_timestamps else ())
-    kinds = (kind for kind in _kinds.values() if kind.is_impersonal and kind.is_same_for_all)
+    kinds = (kind for kind in KINDS.values() if kind.is_impersonal and kind.is_same_for_all)
     return tuple(kind for kind in kinds if kind.needs <= at_hand)
 
 
@@ -144,7 +146,7 @@ def yardsticks() -> tuple[Candidate, ...]:
     """Return the candidates with a role, which a metric is tried with before it may choose a model."""
     return tuple(
         Candidate(model=kind.name, parameters=parameters)
-        for kind in _kinds.values()
+        for kind in KINDS.values()
         if kind.role
         for parameters in kind.candidates(kind.options())
     )

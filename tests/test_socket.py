@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from models.registry import ModelOptions, candidates
+from models.registry import KINDS
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("deployments", "evaluation", "flows", "reports", "reviews", "schema", "serving", "spark", "storage", "tasks")
-NAMES = {one.model for one in candidates(ModelOptions(), has_ratings=True, has_timestamps=True)}
+NAMES = set(KINDS)
 OPEN_MODULES = {"models.base", "models.registry", "models.original"}
 IDENTIFIER = re.compile(
-    r"(^|_)(als|knn|bias|chance_model)(_|$)|Als(?!o)|ItemKnn|RecentPopularity|GlobalMean|ChanceModel"
+    r"(^|_)(als|ials|knn|bias|chance_model)(_|$)|Als(?!o)|Ials|ItemKnn|RecentPopularity|GlobalMean|ChanceModel"
 )
 
 # Where a word that is a kind's name means something else.

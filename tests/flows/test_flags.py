@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from workplace import Outcome, Workplace
 from evaluation.options import DriftLimits
 from flows import evaluate, ingest, promote, recommend, train
 from flows.settings import Settings, flag_of, flat_fields, is_secret
+from models.ials import IalsOptions
 from reviews.sample import SampleFiles
 from storage import layout
 from storage.manifest import Manifest
@@ -68,6 +70,15 @@ FLAGS = {
     "curve_iterations": "1",
     "als_blocks": "2",
     "als_seed": "9",
+    "ials": "true",
+    "ials_rank": "2",
+    "ials_unseen": "7",
+    "ials_reg": "0.2",
+    "ials_damping": "0.1",
+    "ials_sweeps": "1",
+    "ials_decay": "0.6",
+    "ials_half_life_days": "30",
+    "ials_seed": "8",
     "popularity_half_life_days": "20",
     "knn_neighbours": "7",
     "knn_shrinkage": "2",
@@ -103,6 +114,10 @@ def odd(new_workplace: Callable[[], Workplace], sample: SampleFiles) -> Odd:
 
 def als(odd: Odd, name: str) -> set[Any]:
     return {fit.parameters[name] for fit in odd.fits("als-implicit")}
+
+
+def has_odd_value(odd: Odd, model: str, name: str) -> bool:
+    return {float(fit.parameters[name]) for fit in odd.fits(model)} == {float(FLAGS[name])}
 
 
 def reviews(odd: Odd, column: str) -> np.ndarray:
@@ -175,6 +190,8 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "curve_iterations": lambda odd: len(parameters(odd, layout.REPORTS, "report", "curve_scores")) == 2,
     "als_blocks": lambda odd: als(odd, "n_blocks") == {2},
     "als_seed": lambda odd: als(odd, "seed") == {9},
+    "ials": lambda odd: odd.fits("ials"),
+    **{name: partial(has_odd_value, model="ials", name=name) for name in IalsOptions.model_fields if name != "ials"},
     "popularity_half_life_days": lambda odd: (
         [fit.parameters["popularity_half_life_days"] for fit in odd.fits("recent-popularity")] == [20, 20]
     ),

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from models import als
+from models import factors
 from models.als import AlsModel, AlsOptions, ExplicitAls, ImplicitAls
 from models.base import Histories
 from models.confidence import weigh
@@ -85,15 +85,15 @@ def test_confidence_is_a_parameter_of_implicit_candidates_only_where_it_is_not_t
 
 
 def test_the_matrix_of_all_items_is_added_up_in_blocks(monkeypatch):
-    whole = model()._gram
-    monkeypatch.setattr(als, "SCORE_BLOCK_ROWS", 2)
-    np.testing.assert_array_equal(model()._gram, whole)
+    whole = model().gram
+    monkeypatch.setattr(factors, "SCORE_BLOCK_ROWS", 2)
+    np.testing.assert_array_equal(model().gram, whole)
     assert whole.tolist() == [[2, 1], [1, 5]]
 
 
 @pytest.mark.parametrize("wide_share", [0, 100])
 def test_similarity_is_the_cosine_and_0_where_there_are_no_factors(monkeypatch, wide_share):
-    monkeypatch.setattr(als, "WIDE_SHARE", wide_share)
+    monkeypatch.setattr(factors, "WIDE_SHARE", wide_share)
     np.testing.assert_allclose(model().similarities(2, np.array([3, 1, 0, 2])), [0, 0.5**0.5, 0.5**0.5, 1], rtol=1e-6)
     assert model().similarities(3, np.arange(4)).tolist() == [0, 0, 0, 0]
 

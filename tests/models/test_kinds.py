@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.base import Explainer, Histories, HistoryRanker, Scorer, Similar
+from models.ials import IalsOptions
 from models.registry import ModelOptions, candidates
 from schema.items_by_user import ItemsByUser
 
-CANDIDATES = {one.model: one for one in candidates(ModelOptions(), has_ratings=True, has_timestamps=True)}
+OPTIONS = ModelOptions(ials=IalsOptions(ials=True, ials_rank=8, ials_unseen=1))
+CANDIDATES = {one.model: one for one in candidates(OPTIONS, has_ratings=True, has_timestamps=True)}
 
 
 NO_ENGINES = """

@@ -1,0 +1,92 @@
+"""Weighted least squares for many rows at once, each short: the steps of ALS with all that is unseen in the loss.
+
+The vector x of a row with items of vectors y_i and weights c_i, of one row alone, minimises
+
+    sum_i c_i (1 - x'y_i)^2 + x' diag(s) x + p x'x,
+
+where s is what all items together weigh, in the basis in which their Gram matrix is diagonal. With D = 1 / (s + p) and
+the rows sqrt(c_i) y_i as B, n by d, it is D B' (I + B D B')^-1 sqrt(c) by the identity of Woodbury: n^2 d operations
+where the normal equations (B'B + D^-1) x = B' sqrt(c) take d^3, for n < d as most are.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schema.arrays import Floats, Indices
+from schema.items_by_user import ItemsByUser
+
+BLOCK_NUMBERS = 1 << 17
+
+Matrix = NDArray[np.floating]
+Real = TypeVar("Real", np.float32, np.float64)
+
+
+def diagonalise(factors: NDArray[np.float32]) -> tuple[NDArray[np.float32], Floats]:
+    """Return factors turned into the basis in which their Gram matrix is diagonal, and that diagonal, rising.
+
+    Products of the rows stay what they are.
+    """
+    gram = factors.T.astype(np.float64) @ factors
+    values, basis = np.linalg.eigh(gram)
+    return factors @ basis.astype(np.float32), np.maximum(values, 0)
+
+
+def solve_rows(
+    table: ItemsByUser, weights: NDArray[Real], factors: NDArray[np.float32], spectrum: Floats, penalty: Floats
+) -> NDArray[Real]:
+    """Return the vector of each row, shape (n_rows, d), in the precision of weights; zeros for an empty row.
+
+    A row's vector depends on nothing but the row. Rows of one length are solved together, some at a time.
+
+    Args:
+        table: The items of each row.
+        weights: c, above 0, one for each of ``table.items``.
+        factors: Vectors of the items, shape (n_items, d), float32.
+        spectrum: s, shape (d), at least 0.
+        penalty: p, above 0, shape (n_rows).
+    """
+    solved = np.zeros((len(penalty), factors.shape[1]), dtype=weights.dtype)
+    roots = np.sqrt(weights)
+    for n, rows in _rows_of_one_length(table, factors.shape[1]):
+        places = table.indptr[rows][:, None] + np.arange(n)
+        root = roots[places][..., None]
+        stretched = factors[table.items[places]] * root
+        scale = (1 / (spectrum + penalty[rows][:, None])).astype(weights.dtype)
+        solved[rows] = _solve(stretched, root, scale)[..., 0]
+    return solved
+
+
+def split_solution(weights: Floats, vectors: Floats, spectrum: Floats, penalty: float) -> Floats:
+    """Return what each item of one row adds to its vector, shape (d, n_items); the sum is what `solve_rows` returns."""
+    root = np.sqrt(weights)
+    stretched, scale = (vectors * root[:, None])[None], (1 / (spectrum + penalty))[None]
+    return np.asarray(_solve(stretched, np.diag(root)[None], scale)[0])
+
+
+def _solve(stretched: Matrix, right: Matrix, scale: Matrix) -> Matrix:
+    """Return (B'B + D^-1)^-1 B' r for stacks of B (m, n, d), r (m, n, any) and the diagonals of D (m, d)."""
+    n, d = stretched.shape[1:]
+    across = stretched.transpose(0, 2, 1)
+    if n > d:
+        matrix = across @ stretched
+        matrix.reshape(len(matrix), -1)[:, :: d + 1] += 1 / scale
+        return np.asarray(np.linalg.solve(matrix, across @ right))
+    scaled = stretched * scale[:, None, :]
+    matrix = scaled @ across
+    matrix.reshape(len(matrix), -1)[:, :: n + 1] += 1
+    return np.asarray(scaled.transpose(0, 2, 1) @ np.linalg.solve(matrix, right))
+
+
+def _rows_of_one_length(table: ItemsByUser, d: int) -> Iterator[tuple[int, Indices]]:
+    """Yield lengths above 0, and rows of that length, of about BLOCK_NUMBERS numbers together."""
+    counts = table.counts
+    order = np.argsort(counts, kind="stable")
+    lengths, starts = np.unique(counts[order], return_index=True)
+    for n, (start, stop) in zip(lengths.tolist(), pairwise([*starts.tolist(), len(order)]), strict=True):
+        n_at_once = max(1, BLOCK_NUMBERS // (max(n, 1) * d))
+        for first in range(start, stop if n else start, n_at_once):
+            yield n, order[first : min(first + n_at_once, stop)]
