@@ -92,14 +92,14 @@ def hold_out(
         held_out: Rows held out: user_idx, item_idx.
         n_users: Users of the dataset.
         n_items: Items of the dataset.
-        most_users: Evaluate a seeded sample of so many users where there are more.
+        most_users: Evaluate a seeded sample of so many users where there are more; a larger one has the same users.
     """
     seen, relevant = (items_by_user(rows, n_users) for rows in (learnt, held_out))
     has_relevant, has_seen = relevant.counts > 0, seen.counts > 0
     warm, cold = np.flatnonzero(has_relevant & has_seen), np.flatnonzero(has_relevant & ~has_seen)
     users = warm
     if most_users is not None and most_users < len(users):
-        users = np.sort(np.random.default_rng(SAMPLE_SEED).choice(users, most_users, replace=False))
+        users = np.sort(np.random.default_rng(SAMPLE_SEED).permutation(users)[:most_users])
     return HeldOut(seen, relevant, users, cold, n_items, _first_timestamps(learnt, n_users), len(warm))
 
 

@@ -14,6 +14,7 @@ from flows.settings import Environment
 from models.registry import Candidate, ModelOptions, candidates, learning_curve, yardsticks
 from reviews.checks import CHECKS
 from reviews.options import IngestOptions
+from schema.metric import Metric
 from spark.options import DatasetOptions
 from storage import layout
 from storage.artifacts import entry
@@ -25,9 +26,17 @@ from tasks.execution import Advance, progress
 from tasks.fit import Parts, fit
 from tasks.ingest import check_reviews, collect_events, fetch_raw, find_reviews, keep_file, publish_reviews, read_raw
 from tasks.model import Lineage
-from tasks.options import DriftOptions, EvaluationOptions, PlaceOptions, RecommendOptions, ReviewsInput
+from tasks.options import (
+    DriftOptions,
+    EvaluationOptions,
+    PlaceOptions,
+    RecommendOptions,
+    ReviewsInput,
+    SearchOptions,
+)
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
 from tasks.score import Scored, score
+from tasks.search import Tried, search
 from tasks.store import LEARNT, scratch_folder
 
 Result = TypeVar("Result")
@@ -90,6 +99,19 @@ class Trials:
         """Score candidates on validation, fitted to train."""
         return self._fit_and_score(competing, ("train",), "validation")
 
+    def search(
+        self, fixed: Sequence[Candidate], models: ModelOptions, options: SearchOptions, metric: Metric
+    ) -> list[Tried]:
+        """Score candidates on validation, and others that are drawn."""
+        about = models, options, self.evaluation, metric
+        return search(self.environment.places, self.split, self._try, self.on_validation(fixed), *about)
+
+    def _try(self, candidate: Candidate, evaluation: EvaluationOptions) -> Scored:
+        places = self.environment.places
+        fitted = fit(places, self.split, ("train",), candidate, self.environment.spark)
+        scores = score.submit(places, self.split, fitted, candidate, "validation", evaluation).result()
+        return Scored(candidate, fitted, scores)
+
     def on_test(self, competing: Sequence[Candidate]) -> list[Scored]:
         """Score candidates on test, fitted to train and validation."""
         return self._fit_and_score(competing, LEARNT, "test")
@@ -136,10 +158,10 @@ def collect(futures: Sequence[PrefectFuture[Result]], advance: Advance) -> list[
     return results
 
 
-def competitors(models: ModelOptions, split: Manifest) -> tuple[Candidate, ...]:
-    """Return the baselines that the data allow, and the grid."""
+def competitors(models: ModelOptions, split: Manifest, only: Sequence[str] = ()) -> tuple[Candidate, ...]:
+    """Return the baselines that the data allow, and the fixed candidates of the kinds named, or of all."""
     has_ratings, has_timestamps = bool(split.counts["has_ratings"]), bool(split.counts["has_timestamps"])
-    return candidates(models, has_ratings=has_ratings, has_timestamps=has_timestamps)
+    return candidates(models, has_ratings=has_ratings, has_timestamps=has_timestamps, only=only)
 
 
 def baselines(models: ModelOptions, split: Manifest) -> list[Candidate]:
@@ -148,15 +170,17 @@ def baselines(models: ModelOptions, split: Manifest) -> list[Candidate]:
 
 
 def best_trained(validated: Sequence[Scored]) -> Scored:
-    """Return the candidate of the highest NDCG@10 on validation that is no baseline."""
+    """Return the candidate of the highest NDCG@10 on validation that is no baseline; of all if all are baselines."""
     trained = [one for one in validated if not one.candidate.kind.is_baseline]
-    return max(trained, key=lambda one: one.value(NDCG) or 0.0)
+    return max(trained or validated, key=lambda one: one.value(NDCG) or 0.0)
 
 
 def finalists(validated: Sequence[Scored], chosen: Scored) -> list[Candidate]:
-    """Return the chosen candidate, the best trained one and the baselines."""
-    best = best_trained(validated)
-    return [one.candidate for one in validated if one.candidate.kind.is_baseline or one in (best, chosen)]
+    """Return the chosen candidate, the best trained one, and the best of each kind of baseline."""
+    kinds = dict.fromkeys(one.candidate.model for one in validated if one.candidate.kind.is_baseline)
+    baselines = [best_trained([one for one in validated if one.candidate.model == model]) for model in kinds]
+    kept = (chosen, best_trained(validated), *baselines)
+    return [one.candidate for one in validated if one in kept]
 
 
 def recommend_to_all(places: PlaceOptions, model: Manifest, dataset: Manifest, options: RecommendOptions) -> Manifest:

@@ -37,6 +37,7 @@ from tasks.options import (
     RecommendOptions,
     ReviewsInput,
     RunOptions,
+    SearchOptions,
     SelectionOptions,
     SubjectOptions,
     TrackingOptions,
@@ -139,6 +140,7 @@ class Settings(Environment):
     dataset: DatasetOptions = DatasetOptions()
     split: SplitOptions = SplitOptions()
     models: ModelOptions = ModelOptions()
+    search: SearchOptions = SearchOptions()
     selection: SelectionOptions = SelectionOptions()
     evaluation: EvaluationOptions = EvaluationOptions()
     promotion: PromotionOptions = PromotionOptions()

@@ -18,6 +18,7 @@ from tasks.options import (
     ProductsInput,
     RecommendOptions,
     ReviewsInput,
+    SearchOptions,
     SelectionOptions,
     TrackingOptions,
 )
@@ -29,6 +30,7 @@ def train(
     reviews: ReviewsInput = DEFAULT.reviews,
     products: ProductsInput = DEFAULT.products,
     models: ModelOptions = DEFAULT.models,
+    search: SearchOptions = DEFAULT.search,
     selection: SelectionOptions = DEFAULT.selection,
     dataset: DatasetOptions = DEFAULT.dataset,
     split: SplitOptions = DEFAULT.split,
@@ -42,7 +44,7 @@ def train(
     from storage import layout
     from tasks.addresses import hide_user, mlflow_model_page, mlflow_run_page
     from tasks.bundle import publish_bundle
-    from tasks.choose import choose
+    from tasks.choose import choose, metric_by_user
     from tasks.fit import candidate_of
     from tasks.ingest import keep_file
     from tasks.model import Training, publish_model
@@ -56,14 +58,17 @@ def train(
     check_tracking(tracking)
     sold = keep_file(places, products.input_products) if products.input_products else None
     lineage = pipeline.make_split(environment, reviews, ingest, dataset, split, drift)
-    choices = {**flat_values(models), **flat_values(selection), "evaluate_users": evaluation.evaluate_users}
+    asked = {**flat_values(models), **flat_values(search), **flat_values(selection)}
+    choices = {**asked, "evaluate_users": evaluation.evaluate_users}
     run = open_training(tracking, lineage, environment.run.environment, choices)
     trials = pipeline.Trials(environment, lineage.split, evaluation)
-    validated = trials.on_validation(pipeline.competitors(models, lineage.split))
+    fixed = pipeline.competitors(models, lineage.split, search.only)
+    tried = trials.search(fixed, models, search, metric_by_user(selection.metric))
+    validated = [one.scored for one in tried if not one.is_dropped]
     choice = choose(places, lineage.split, validated, selection, evaluation)
     curve = trials.trace_learning(validated, models)
     tested = trials.on_test(pipeline.finalists(validated, choice.scored))
-    training = Training(lineage, validated, choice, tested, trials.fit_on_all(choice.scored, tested), curve)
+    training = Training(lineage, tried, choice, tested, trials.fit_on_all(choice.scored, tested), curve)
     model = publish_model(places, training)
     report = publish_training_report(places, training, model, sold)
     recommendations = pipeline.recommend_to_all(places, model, lineage.dataset, recommend)

@@ -1,6 +1,6 @@
 """The kinds of model that there are, and the candidates that a search tries: one line for each kind."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, create_model
@@ -13,6 +13,7 @@ from models.chance import Chance
 from models.ials import Ials
 from models.item_knn import ItemKnn
 from models.popularity import Popularity, RecentPopularity
+from models.space import Space
 from schema.errors import InvalidInput
 from schema.options import FrozenModel
 
@@ -48,9 +49,15 @@ class Candidate(FrozenModel):
     @property
     def label(self) -> str:
         """The model and the parameters that tell it from others of its kind."""
-        values = ((name, self.parameters[name]) for name in self.kind.shown if name in self.parameters)
-        shown = (f"{name} {value if isinstance(value, str) else format(value, 'g')}" for name, value in values)
-        return ", ".join([self.model, *shown])
+        kind, given = self.kind, self.parameters
+        usual = kind.options().model_dump(mode="json") if kind.ranges else {}
+        drawn = [name for name in kind.ranges if given.get(name) != usual.get(name)]
+        names = [name for name in dict.fromkeys([*kind.shown, *drawn]) if name in given]
+        return ", ".join([self.model, *(f"{name} {_short(given[name])}" for name in names)])
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 class _NameOnly(ModelKind[NoOptions]):
@@ -112,21 +119,39 @@ def _compose_options() -> None:
 _compose_options()
 
 
-def candidates(options: "ModelOptions", *, has_ratings: bool, has_timestamps: bool) -> tuple[Candidate, ...]:
-    """Return what a search tries: the candidates of every kind that the data allow.
+def candidates(
+    options: "ModelOptions", *, has_ratings: bool, has_timestamps: bool, only: Collection[str] = ()
+) -> tuple[Candidate, ...]:
+    """Return what a search tries before it draws: the candidates of every kind that the data allow.
+
+    Args:
+        options: What the kinds obey.
+        has_ratings: Whether the data have ratings.
+        has_timestamps: Whether the data have timestamps.
+        only: Names of the kinds to try, beside the baselines; all where there are none.
 
     Raises:
-        InvalidInput: If the models asked for need columns that the data do not have.
+        InvalidInput: If the models asked for need columns that the data do not have, or a name is that of no kind, or
+            of one that has no candidate.
     """
+    if unknown := sorted(set(only) - _kinds.keys()):
+        raise InvalidInput(f"--model names {', '.join(unknown)}; expected auto, or some of {', '.join(_kinds)}.")
     has = {"ratings": has_ratings, "timestamps": has_timestamps}
     lacking: frozenset[Need] = frozenset(name for name in ("ratings", "timestamps") if not has[name])
     found: list[Candidate] = []
     for kind in KINDS.values():
         group = options_of(kind, options)
+        if only and not kind.is_baseline and kind.name not in only:
+            continue
         if kind.needs & lacking:
             kind.leave_out(group)
         else:
             found += (Candidate(model=kind.name, parameters=parameters) for parameters in kind.candidates(group))
+    if idle := sorted(set(only) - {one.model for one in found}):
+        raise InvalidInput(
+            f"--model asks for {', '.join(idle)}, of which there is no candidate: the options of its own leave it out, "
+            "or it needs ratings or timestamps that the input lacks. Leave it out of --model, or change those."
+        )
     return tuple(found)
 
 
@@ -150,6 +175,11 @@ def yardsticks() -> tuple[Candidate, ...]:
         if kind.role
         for parameters in kind.candidates(kind.options())
     )
+
+
+def space_of(kind: Kind, options: "ModelOptions") -> Space:
+    """Return what a search draws the parameters of a kind from, less what the options fix."""
+    return kind.space(options_of(kind, options))
 
 
 def learning_curve(candidate: Candidate, options: "ModelOptions") -> tuple[Candidate, ...]:

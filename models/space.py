@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Range:
@@ -36,10 +38,18 @@ class Range:
             >>> Range(1, 100, is_log=True).at(0.5), Range(8, 256, is_log=True, is_integer=True).at(0.34)
             (10.0, 26)
         """
-        scale = (math.log(self.low), math.log(self.high)) if self.is_log else (self.low, self.high)
-        found = scale[0] + share * (scale[1] - scale[0])
+        low, high = self._scale(self.low), self._scale(self.high)
+        found = low + share * (high - low)
         number = min(max(float(f"{math.exp(found) if self.is_log else found:.4g}"), self.low), self.high)
         return round(number) if self.is_integer else number
+
+    def share(self, value: float) -> float:
+        """Return where a number lies in the range, from 0 to 1; one outside has the share of the nearer end."""
+        low, high = self._scale(self.low), self._scale(self.high)
+        return (self._scale(min(max(value, self.low), self.high)) - low) / (high - low)
+
+    def _scale(self, value: float) -> float:
+        return math.log(value) if self.is_log else value
 
 
 @dataclass(frozen=True)
@@ -57,5 +67,35 @@ class Choice:
         """
         return self.values[min(int(share * len(self.values)), len(self.values) - 1)]
 
+    def share(self, value: Any) -> float:
+        """Return the middle of the shares of a value; 0.5 for one that is none of them."""
+        return (self.values.index(value) + 0.5) / len(self.values) if value in self.values else 0.5
+
 
 Space = Mapping[str, Range | Choice]
+
+
+def draw(
+    space: Space, seed: tuple[int, ...], near: Mapping[str, Any] | None = None, width: float = 0.0
+) -> dict[str, Any]:
+    """Return parameters drawn from a space: evenly, or around others.
+
+    Args:
+        space: What each is drawn from.
+        seed: The same seed gives the same parameters.
+        near: Parameters to draw around, normally distributed and mirrored at the ends of a range; of one that is not
+            there or None, around the middle.
+        width: Standard deviation, as a share of each range.
+
+    Example:
+        >>> space = {"rank": Range(8, 256, is_log=True, is_integer=True), "by": Choice(("counts", "ratings"))}
+        >>> draw(space, (42, 0)), draw(space, (42, 0), near={"rank": 32, "by": "counts"}, width=0.1)
+        ({'rank': 117, 'by': 'counts'}, {'rank': 36, 'by': 'counts'})
+    """
+    generator = np.random.default_rng(seed)
+    if near is None:
+        shares = generator.random(len(space))
+    else:
+        centre = np.array([0.5 if near.get(name) is None else one.share(near[name]) for name, one in space.items()])
+        shares = 1 - np.abs(1 - np.abs(centre + width * generator.standard_normal(len(space))) % 2)
+    return {name: one.at(float(share)) for (name, one), share in zip(space.items(), shares, strict=True)}

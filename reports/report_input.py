@@ -104,6 +104,25 @@ class WindowScores:
 
 
 @dataclass(frozen=True)
+class SearchedKind:
+    """A kind of model that a search drew candidates of.
+
+    Attributes:
+        name: Its name.
+        n_tried: Candidates, the fixed ones among them.
+        n_dropped: Those of them that were dropped on a sample of the users.
+        best: The metric of the best one on validation.
+        effects: Parameter -> how much of the differences between the candidates it explains by itself, from 0 to 1.
+    """
+
+    name: str
+    n_tried: int
+    n_dropped: int
+    best: MetricRow
+    effects: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class DataSummary:
     """Summary of the data, from the raw file to the split.
 
@@ -160,6 +179,7 @@ class ReportInput:
         test: The chosen model and the baselines, measured on test.
         candidates: All models compared on validation, baselines among them, exactly one chosen; none where nothing was
             chosen but one model evaluated.
+        searched: What was drawn beside the fixed candidates, by kind, the best first.
         guard: Whether the metric that chooses can tell a good model from a bad one.
         lead: Whether the choice could be luck of the validation split.
         curve: (iteration, NDCG@10 on validation) of the chosen candidate, in order.
@@ -173,6 +193,7 @@ class ReportInput:
     data: DataSummary
     test: Sequence[ScoredModel]
     candidates: Sequence[ScoredModel] = ()
+    searched: Sequence[SearchedKind] = ()
     evidence: Evidence = Evidence()
     guard: Guard | None = None
     lead: Lead | None = None

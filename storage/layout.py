@@ -13,6 +13,7 @@ DATASETS: Final = "datasets"
 SPLITS: Final = "splits"
 FITS: Final = "fits"
 SCORES: Final = "scores"
+SEARCHES: Final = "searches"
 MODELS: Final = "models"
 EVALUATIONS: Final = "evaluations"
 RECOMMENDATIONS: Final = "recommendations"
@@ -27,6 +28,7 @@ KINDS: Final = (
     SPLITS,
     FITS,
     SCORES,
+    SEARCHES,
     MODELS,
     EVALUATIONS,
     RECOMMENDATIONS,
@@ -77,6 +79,7 @@ VALIDATION: Final = "validation.parquet"
 TEST: Final = "test.parquet"
 USER_IDS: Final = "factors/user_ids.parquet"
 ITEM_IDS: Final = "factors/item_ids.parquet"
+SEARCH: Final = "search.json"
 METADATA: Final = "metadata.json"
 METRICS: Final = "metrics.json"
 REPORT: Final = "report.html"

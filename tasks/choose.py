@@ -74,12 +74,15 @@ def choose(
     logger.info("Chosen: {} with {} {:.4f} on validation", best.candidate.label, metric, best.value(metric) or 0.0)
     if best.candidate.kind.is_baseline:
         logger.warning("No trained model beats {}: search a wider grid (see --help)", best.candidate.label)
-    # A metric over held-out rows alone is not kept for each user.
-    by_user = NDCG if metric.is_held_out_only else metric
-    values = np.column_stack([read_users(places, one.scores, by_user) for one in ranked])
+    values = np.column_stack([read_users(places, one.scores, metric_by_user(metric)) for one in ranked])
     lead = judge_lead(values, [one.candidate.label for one in ranked])
     logger.log("WARNING" if lead.is_within_noise else "INFO", "{}", say_lead(lead))
     return Choice(best, metric, guard, lead)
+
+
+def metric_by_user(metric: Metric) -> Metric:
+    """Return a metric, or NDCG@10 for one over held-out rows alone, which is not kept for each user."""
+    return NDCG if metric.is_held_out_only else metric
 
 
 def _ask_guard(options: SelectionOptions, trials: Sequence[MetricTrial]) -> Guard:

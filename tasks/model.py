@@ -22,6 +22,7 @@ from tasks.choose import Choice
 from tasks.execution import COMPUTE_RETRIES
 from tasks.options import ModelChoice, PlaceOptions
 from tasks.score import Scored, headline, metric_records, read_rows
+from tasks.search import Tried
 from tasks.store import find_again, link_or_copy, local_file, publish_once, read_table, write_record
 
 
@@ -41,7 +42,7 @@ class Training:
 
     Attributes:
         lineage: Artifacts from the raw file to the split.
-        validated: Every candidate, on validation.
+        tried: Every candidate, on validation.
         choice: How one of them was chosen.
         tested: The chosen candidate and the baselines, refitted on train and validation, on test.
         final: The chosen candidate fitted on all data; its scores are those on test.
@@ -49,11 +50,16 @@ class Training:
     """
 
     lineage: Lineage
-    validated: Sequence[Scored]
+    tried: Sequence[Tried]
     choice: Choice
     tested: Sequence[Scored]
     final: Scored
     curve: Sequence[Scored] = ()
+
+    @property
+    def validated(self) -> list[Scored]:
+        """The candidates that were measured on all users of validation."""
+        return [one.scored for one in self.tried if not one.is_dropped]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveInt, field_serializer
+from pydantic import Field, NonNegativeInt, PositiveInt, field_serializer
 
 from evaluation.options import DriftLimits
 from schema.errors import InvalidSettings
@@ -155,6 +155,34 @@ class SelectionOptions(FrozenModel):
     def metric(self) -> Metric:
         """The metric that chooses."""
         return Metric.parse(self.select_by)
+
+
+class SearchOptions(FrozenModel):
+    """What a search tries beyond the fixed candidates, and for how long."""
+
+    search_kinds: str = Field(
+        "auto",
+        description="Kinds of model to try beside the baselines, such as als-implicit,als-explicit; auto: all that the "
+        "data allow.",
+        json_schema_extra={"flag": "--model"},
+    )
+    budget_minutes: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Minutes for which the search draws further candidates, begun when the fixed ones are scored; "
+        "0: none.",
+    )
+    search_tries: NonNegativeInt | None = Field(
+        None, description="So many further candidates, however long they take, instead of the minutes."
+    )
+    search_seed: NonNegativeInt = Field(42, description="Seed of the candidates that are drawn.")
+
+    @property
+    def only(self) -> tuple[str, ...]:
+        """The kinds that are asked for; none for all."""
+        names = tuple(dict.fromkeys(name.strip() for name in self.search_kinds.split(",") if name.strip()))
+        return () if names in ((), ("auto",)) else names
 
 
 class EvaluationOptions(FrozenModel):

@@ -32,13 +32,14 @@ from schema.verdicts import Finding
 from storage import layout
 from storage.code_version import Root
 from storage.manifest import Manifest
-from tasks.choose import scored_models
+from tasks.choose import metric_by_user, scored_models
 from tasks.evidence import find_examples, gather_evidence
 from tasks.execution import COMPUTE_RETRIES
 from tasks.ingest import raw_file, show_reasons
 from tasks.model import Evaluation, Lineage, Training
 from tasks.options import PlaceOptions
 from tasks.score import Scored, read_rows
+from tasks.search import describe
 from tasks.store import PART_FILES, local_file, publish_once, read_table
 
 SPLITS = {
@@ -72,6 +73,7 @@ def publish_training_report(
             data=data,
             test=scored_models(places, training.tested, chosen),
             candidates=scored_models(places, training.validated, chosen),
+            searched=describe(places, training.tried, metric_by_user(choice.metric)),
             evidence=gather_evidence(places, lineage.split, training.tested, refit),
             guard=choice.guard,
             lead=choice.lead,
@@ -83,7 +85,10 @@ def publish_training_report(
     return _publish(
         places,
         {"model": model.id, **({"products": products.id} if products else {})},
-        {"curve_scores": [one.scores.id for one in training.curve]},
+        {
+            "curve_scores": [one.scores.id for one in training.curve],
+            "tried_scores": [one.scored.scores.id for one in training.tried],
+        },
         gather,
         key="result",
     )

@@ -172,10 +172,11 @@ def close_training(
 
 def _track_candidates(client: Any, tracked: TrackedTraining, training: Training, data: Mapping[str, Any]) -> None:
     """Give each candidate a nested run, all with the same metrics, and those that were tested with more."""
-    chosen, on_test = training.choice.scored.candidate, {one.candidate.label: one.scores for one in training.tested}
+    chosen = training.choice.scored.candidate
     asked = f"tags.`{PARENT_TAG}` = '{tracked.id}'"
     there = {run.data.tags.get(KEY_TAG): run for run in client.search_runs([tracked.experiment], asked)}
-    for one in training.validated:
+    for one in (tried.scored for tried in training.tried):
+        on_test = [tested.scores for tested in training.tested if tested.candidate == one.candidate]
         key, label = f"{tracked.id}/{one.scores.id}", one.candidate.label
         run = there.get(key)
         if run is None:
@@ -185,10 +186,10 @@ def _track_candidates(client: Any, tracked: TrackedTraining, training: Training,
         elif run.info.status == FINISHED:
             continue
         metrics = metrics_of(tracked.began, data, VALIDATION, one.scores)
-        if label in on_test:
-            metrics += metrics_of(tracked.began, data, TEST, on_test[label])
+        for scores in on_test:
+            metrics += metrics_of(tracked.began, data, TEST, scores)
         _log(client, run.info.run_id, metrics, _parameters(one.candidate), {})
-        log_data(client, run.info.run_id, data, ["train", VALIDATION, *([TEST] if label in on_test else [])])
+        log_data(client, run.info.run_id, data, ["train", VALIDATION, *([TEST] if on_test else [])])
         client.set_terminated(run.info.run_id, FINISHED)
 
 

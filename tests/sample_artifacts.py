@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from storage import artifacts
+import numpy as np
+import pyarrow as pa
+
+from storage import artifacts, layout
 from storage.inventory import list_artifacts
 from storage.manifest import Manifest
+from storage.parquet import write_parquet
 from storage.protocol import Store
 from storage.verify import verify_artifact
 
@@ -25,6 +29,8 @@ LINEAGE: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("models", MODEL, {"dataset": DATASET, "split": SPLIT, "fit": FIT, "test": SCORES, "products": RAW}),
     ("recommendations", LISTS, {"model": MODEL}),
 )
+N_USERS, N_ITEMS = 120, 60
+COLUMNS = {"user_idx": pa.int32(), "item_idx": pa.int32(), "rating": pa.float32(), "timestamp": pa.int64()}
 NAMES = [f"{kind}/{artifact_id}" for kind, artifact_id, _ in LINEAGE]
 
 
@@ -83,3 +89,19 @@ def problems(store: Store) -> list[str]:
     """Return what is wrong with the artifacts of a store."""
     found = [problem for artifact in list_artifacts(store) for problem in verify_artifact(store, artifact)]
     return [f"{problem.where}: {problem.what}" for problem in found]
+
+
+def publish_dataset(store: Store, folder: Path) -> Manifest:
+    """Publish interactions of users who take, of the items of their own half, the first ones more often."""
+    draws = np.random.default_rng(0)
+    rows = []
+    for user in range(N_USERS):
+        weights = np.where(np.arange(N_ITEMS) % 2 == user % 2, 1 / (1 + np.arange(N_ITEMS)), 0)
+        items = draws.choice(N_ITEMS, size=8, replace=False, p=weights / weights.sum())
+        rows += [(user, item, 1.0 + place % 5, 1000 * user + place) for place, item in enumerate(items)]
+    arrays = [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), COLUMNS.values(), strict=True)]
+    table = pa.table(dict(zip(COLUMNS, arrays, strict=True)))
+    folder.mkdir()
+    write_parquet([table], folder / layout.INTERACTIONS, table.schema)
+    counts = {"n_users": N_USERS, "n_items": N_ITEMS, "has_ratings": True, "has_timestamps": True}
+    return publish_folder(store, folder, layout.DATASETS, "d", counts=counts)

@@ -231,6 +231,8 @@ ELSEWHERE = {
     ],
     "test_guard_refuses_a_metric_that_tells_nothing_apart_unless_told_to_warn": ["guard"],
     "test_blocks_of_users_are_ranked_on_the_workers_and_change_nothing": ["evaluate_block_users"],
+    "test_a_training_tries_what_is_asked_for_and_says_so_everywhere": ["search_kinds", "search_tries", "search_seed"],
+    "test_the_search_draws_for_as_long_as_the_budget_lasts": ["budget_minutes"],
     "test_windows_are_evaluated_one_by_one": ["rolling_windows"],
     "test_lists_from_elsewhere_are_put_to_the_same_test": ["recommendations_file"],
     "test_published_model_as_it_is_is_caught_remembering_the_test_part": ["as_is"],

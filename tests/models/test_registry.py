@@ -5,6 +5,7 @@ import pytest
 from pydantic import create_model
 
 from models.als import AlsOptions
+from models.item_knn import ItemKnnOptions
 from models.popularity import Popularity
 from models.registry import (
     Candidate,
@@ -38,6 +39,32 @@ def test_baselines_come_first_and_then_the_grid():
         "als-explicit, rank 8, reg 0.5",
         "als-explicit, rank 16, reg 0.5",
     ]
+
+
+def test_a_label_names_what_was_drawn_and_differs_from_the_usual():
+    usual = ItemKnnOptions().model_dump()
+    labels = [
+        Candidate(model="item-knn", parameters={**usual, **drawn}).label for drawn in ({}, {"knn_shrinkage": 3.5})
+    ]
+    assert labels == ["item-knn", "item-knn, knn_shrinkage 3.5"]
+
+
+@pytest.mark.parametrize(
+    ("names", "found"), [(["als-implicit"], {"als-implicit"}), (["popularity", "item-knn"], set())]
+)
+def test_kinds_that_are_named_are_tried_beside_the_baselines(names, found):
+    tried = candidates(ModelOptions(), has_ratings=True, has_timestamps=True, only=names)
+    assert {one.model for one in tried if not one.kind.is_baseline} == found
+    assert {one.model for one in tried} > {"random", "popularity", "item-knn", "bias"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("als", "--model names als; expected auto, or some of random,"), ("als-explicit", "asks for als-explicit, of wh")],
+)
+def test_a_name_without_a_kind_or_a_candidate_is_refused(name, message):
+    with pytest.raises(InvalidInput, match=message):
+        candidates(ModelOptions(), has_ratings=False, has_timestamps=True, only=[name])
 
 
 def test_kinds_that_need_what_the_data_lack_are_left_out():

@@ -16,10 +16,10 @@ from reports import report_input as report
 from reports.data_summary import Distributions, FunnelStep, funnel_steps
 from reports.findings import compare_windows, gather_warnings, judge, say_popularity, say_random
 from reports.report import render_report
-from reports.report_input import ReportInput
+from reports.report_input import ReportInput, SearchedKind
 from reports.verdicts import say_finding, say_guard
 from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
-from schema.metric import Metric
+from schema.metric import Metric, MetricRow
 from schema.verdicts import Guard
 
 
@@ -293,6 +293,16 @@ def test_every_table_of_metrics_says_that_it_is_a_sample(full_html, html):
     said = "On a sample of 2\u202f871 users."
     assert full_html.count(said) == 6
     assert said not in html
+
+
+def test_what_a_search_drew_is_told_by_kind(report_input, html):
+    best = MetricRow("any", {}, "validation", "ndcg", 10, 0.0841, 0.0801, 0.0881, n_users=2871)
+    searched = [SearchedKind("als", 9, 4, best, {"rank": 0.612}), SearchedKind("knn", 3, 0, best, {})]
+    text = " ".join(Page(render_report(replace(report_input, searched=searched))).text.split())
+    assert "the search drew others of 2 kinds." in text
+    assert "als 9 4 0.0841" in text
+    assert "rank 61.2 % knn 3 0 0.0841" in text
+    assert "the search drew" not in html
 
 
 def test_page_has_the_evidence_that_there_is_and_no_sections_without_it(full_html, html):

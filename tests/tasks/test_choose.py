@@ -2,13 +2,10 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pytest
-from sample_artifacts import publish, publish_folder
+from sample_artifacts import N_USERS, publish, publish_dataset
 
 from evaluation.options import PromotionOptions, SplitOptions
 from models.registry import Candidate, yardsticks
@@ -18,7 +15,6 @@ from spark.options import SparkOptions
 from storage import layout
 from storage.champion import ChampionHistory
 from storage.manifest import Manifest
-from storage.parquet import write_parquet
 from tasks import choose as choosing
 from tasks.choose import choose
 from tasks.dataset import split_dataset
@@ -27,9 +23,7 @@ from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.promotion import Challenge, decide
 from tasks.score import Scored, score
 
-N_USERS, N_ITEMS = 120, 60
 KNN = Candidate(model="item-knn", parameters={"knn_neighbours": 20, "knn_shrinkage": 1.0})
-COLUMNS = {"user_idx": pa.int32(), "item_idx": pa.int32(), "rating": pa.float32(), "timestamp": pa.int64()}
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,7 @@ class Scene:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     folder = tmp_path_factory.mktemp("choose")
     places = PlaceOptions(store_uri=str(folder / "store"), work_dir=folder / "work")
-    split = split_dataset.fn(places, publish_dataset(places, folder / "dataset"), SplitOptions())
+    split = split_dataset.fn(places, publish_dataset(places.open_store(), folder / "dataset"), SplitOptions())
     candidates = [*yardsticks(), KNN]
 
     def scores(parts: tuple[str, ...], part: str) -> list[Scored]:
@@ -55,22 +49,6 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
         return [Scored(one, made, score.fn(places, split, made, one, part, EvaluationOptions())) for one, made in found]
 
     return Scene(places, split, scores(("train",), "validation"), scores(("train", "validation"), "test"))
-
-
-def publish_dataset(places: PlaceOptions, folder: Path) -> Manifest:
-    """Publish interactions of users who take, of the items of their own half, the first ones more often."""
-    draws = np.random.default_rng(0)
-    rows = []
-    for user in range(N_USERS):
-        weights = np.where(np.arange(N_ITEMS) % 2 == user % 2, 1 / (1 + np.arange(N_ITEMS)), 0)
-        items = draws.choice(N_ITEMS, size=8, replace=False, p=weights / weights.sum())
-        rows += [(user, item, 1.0 + place % 5, 1000 * user + place) for place, item in enumerate(items)]
-    arrays = [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), COLUMNS.values(), strict=True)]
-    table = pa.table(dict(zip(COLUMNS, arrays, strict=True)))
-    folder.mkdir()
-    write_parquet([table], folder / layout.INTERACTIONS, table.schema)
-    counts = {"n_users": N_USERS, "n_items": N_ITEMS, "has_ratings": True, "has_timestamps": True}
-    return publish_folder(places.open_store(), folder, layout.DATASETS, "d", counts=counts)
 
 
 @pytest.fixture

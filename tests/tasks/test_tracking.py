@@ -33,6 +33,7 @@ from tasks.choose import Choice, Scored
 from tasks.model import Lineage, Training
 from tasks.options import PlaceOptions, TrackingOptions
 from tasks.registration import follow_champion
+from tasks.search import Tried
 from tasks.tracking import TrackedTraining, close_training, open_training
 from tasks.tracking_client import WRITER_TAG
 
@@ -165,7 +166,7 @@ def track(tracking: TrackingOptions, places: PlaceOptions) -> Callable[[str], Tr
     )
     unused: Any = None
     choice = Choice(one, Metric("ndcg", 10), unused, unused)
-    training = Training(LINEAGE_OF_RUN, [one, other], choice, [one], one)
+    training = Training(LINEAGE_OF_RUN, [Tried(one, 0.5), Tried(other, 0.5)], choice, [one], one)
 
     def run(model_id: str) -> TrackedTraining:
         opened = begin(tracking)

@@ -1,0 +1,43 @@
+"""A training that searches: what is asked of it, what it tries, and where it says so."""
+
+import json
+
+import pytest
+from mlflow import MlflowClient
+
+from schema.metric import Metric
+from storage import layout
+from tasks import search as searching
+from tasks.options import EvaluationOptions, SearchOptions
+
+
+def test_a_training_tries_what_is_asked_for_and_says_so_everywhere(trained, sample_flags):
+    workplace, before = trained
+    asked = ["--model", "item-knn,als-implicit", "--search-tries", "2", "--search-seed", "5"]
+    record = workplace.result("train", *sample_flags, *asked)
+    assert {row["model"] for row in before["metrics"]} - {row["model"] for row in record["metrics"]} == {"als-explicit"}
+    [search] = [one for one in workplace.manifests() if one.kind == layout.SEARCHES]
+    assert (search.parameters["search_seed"], search.parameters["drawn"]) == (5, {"item-knn": ["knn_shrinkage"]})
+    tried = json.loads((workplace.folder / "store" / search.name / layout.SEARCH).read_text())["tried"]
+    assert [one["model"] for one in tried] == ["item-knn", "item-knn"]
+    shrinkages = {one["parameters"]["knn_shrinkage"] for one in tried} | {10.0}
+    assert len(shrinkages) == 3
+
+    client = MlflowClient(tracking_uri=workplace.tracking_uri)
+    parent = client.get_run(record["ids"]["mlflow_run"])
+    nested = client.search_runs(
+        [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}' and params.model = 'item-knn'"
+    )
+    assert {float(run.data.params["knn_shrinkage"]) for run in nested} == shrinkages
+    page = (workplace.folder / "store" / "reports" / record["ids"]["report"] / layout.REPORT).read_text()
+    assert "the search drew others of 1 kind." in page
+    tests = {run.data.params["knn_shrinkage"] for run in nested if "test/ndcg_10" in run.data.metrics}
+    assert len(tests) == 1  # of a baseline, the best on validation alone is put to the test
+
+
+def test_the_search_draws_for_as_long_as_the_budget_lasts(monkeypatch: pytest.MonkeyPatch):
+    options = SearchOptions(budget_minutes=0.5)
+    race = searching._Race(None, None, {}, options, EvaluationOptions(), Metric("ndcg", 10), [], began=100.0)
+    for now, is_over in ((100.0, False), (129.9, False), (130.0, True)):
+        monkeypatch.setattr(searching.time, "monotonic", lambda now=now: now)
+        assert race._is_over() is is_over

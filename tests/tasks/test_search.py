@@ -1,0 +1,174 @@
+"""The search on a split that is in a store: what it draws, drops and finds again; without Spark, Dask and Prefect."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample_artifacts import publish_dataset
+
+from evaluation.options import SplitOptions
+from models.item_knn import ItemKnn, ItemKnnOptions
+from models.registry import Candidate, ModelOptions, yardsticks
+from models.space import Choice
+from schema.errors import CorruptObject
+from schema.metric import Metric
+from spark.options import SparkOptions
+from storage import layout
+from storage.inventory import list_artifacts
+from storage.manifest import Manifest
+from tasks import search as searching
+from tasks.dataset import split_dataset
+from tasks.fit import fit
+from tasks.options import EvaluationOptions, PlaceOptions, SearchOptions
+from tasks.score import Scored, score
+from tasks.search import Tried, describe, search
+from tasks.store import PART_FILES, local_file
+
+NDCG = Metric("ndcg", 10)
+KNN = Candidate(model="item-knn", parameters=ItemKnnOptions().model_dump())
+
+
+@dataclass
+class Scene:
+    """A store with a split, and which candidates were measured on how many users."""
+
+    places: PlaceOptions
+    split: Manifest
+    measured: list[tuple[Candidate, int | None]] = field(default_factory=list)
+    fails_after: int | None = None
+
+    def measure(self, candidate: Candidate, evaluation: EvaluationOptions) -> Scored:
+        if len(self.measured) == self.fails_after:
+            raise InterruptedError
+        self.measured.append((candidate, evaluation.evaluate_users))
+        return self.score(candidate, evaluation)
+
+    def score(self, candidate: Candidate, evaluation: EvaluationOptions, part: str = "validation") -> Scored:
+        fitted = fit.fn(self.places, self.split, ("train",), candidate, SparkOptions())
+        return Scored(candidate, fitted, score.fn(self.places, self.split, fitted, candidate, part, evaluation))
+
+    def search(self, models: Any = None, **options: Any) -> list[Tried]:
+        fixed = [self.score(one, EvaluationOptions()) for one in [*yardsticks(), KNN]]
+        asked = SearchOptions(**options), EvaluationOptions(), NDCG
+        return search(self.places, self.split, self.measure, fixed, models or ModelOptions(), *asked)
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The table by kind, which no Prefect server is asked to keep."""
+    rows: list[dict[str, Any]] = []
+    monkeypatch.setattr(searching, "create_table_artifact", lambda table, **_: rows.extend(table))
+    return rows
+
+
+@pytest.fixture
+def new_scene(tmp_path: Path, shown: list[dict[str, Any]]) -> Callable[[str], Scene]:
+    def make(name: str) -> Scene:
+        assert shown == []
+        places = PlaceOptions(store_uri=str(tmp_path / name), work_dir=tmp_path / "work")
+        dataset = publish_dataset(places.open_store(), tmp_path / f"{name}-dataset")
+        return Scene(places, split_dataset.fn(places, dataset, SplitOptions()))
+
+    return make
+
+
+@pytest.fixture
+def scene(new_scene: Callable[[str], Scene]) -> Scene:
+    return new_scene("store")
+
+
+def candidates(tried: list[Tried]) -> list[Candidate]:
+    return [one.scored.candidate for one in tried]
+
+
+def test_without_minutes_and_tries_the_fixed_candidates_are_all(scene):
+    assert candidates(scene.search()) == [*yardsticks(), KNN]
+    assert candidates(scene.search(search_tries=0, budget_minutes=1)) == [*yardsticks(), KNN]
+    assert (scene.measured, list(list_artifacts(scene.places.open_store(), layout.SEARCHES))) == ([], [])
+
+
+def test_as_many_are_drawn_as_asked_for_and_the_seed_decides_which(scene, shown):
+    tried = scene.search(search_tries=3)
+    drawn = candidates(tried)[3:]
+    assert [one.model for one in drawn] == ["item-knn"] * 3
+    assert len({one.label for one in drawn}) == 3
+    assert all(one.value == pytest.approx(one.scored.value(NDCG), rel=1e-12) for one in tried)
+    assert [(row["kind"], row["tried"], row["dropped on a sample"]) for row in shown] == [("item-knn", 4, 0)]
+    assert candidates(scene.search(search_tries=3, search_seed=1))[3:] != drawn
+
+
+def test_a_search_that_is_done_is_found_with_what_it_tried(scene):
+    first = scene.search(search_tries=3)
+    again = scene.search(search_tries=3)
+    assert [(one.scored, one.value, one.is_dropped) for one in again] == [
+        (one.scored, one.value, one.is_dropped) for one in first
+    ]
+    assert [one.counts["n_drawn"] for one in manifests(scene, layout.SEARCHES)] == [3]
+
+
+def manifests(scene: Scene, kind: str) -> list[Manifest]:
+    found = [one.manifest for one in list_artifacts(scene.places.open_store(), kind)]
+    return [one for one in found if isinstance(one, Manifest)]
+
+
+def test_a_search_that_was_cut_off_goes_on_to_the_same_end(scene, new_scene):
+    scene.fails_after = 2
+    with pytest.raises(InterruptedError):
+        scene.search(search_tries=4)
+    assert manifests(scene, layout.SEARCHES) == []
+    scene.fails_after = None
+    whole = new_scene("other").search(search_tries=4)
+    assert [one.scored for one in scene.search(search_tries=4)] == [one.scored for one in whole]
+
+
+def test_the_search_never_opens_the_test_part(scene):
+    path = local_file(scene.places, scene.split, PART_FILES["test"])
+    path.unlink()
+    path.write_bytes(b"nobody may read this")
+    assert len(scene.search(search_tries=4)) == 7
+    with pytest.raises(CorruptObject):
+        scene.score(KNN, EvaluationOptions(), part="test")
+
+
+def test_what_is_clearly_worse_on_a_sample_is_dropped_there_and_never_leads(scene, monkeypatch, shown):
+    monkeypatch.setattr(searching, "RACE_USERS", (40, 500))
+    monkeypatch.setattr(ItemKnn, "ranges", {"knn_neighbours": Choice((1, 20))})
+    tried = scene.search(search_tries=1)
+    assert scene.measured[0] == (tried[3].scored.candidate, 40)
+    dropped = [one for one in tried if one.is_dropped]
+    assert [one.scored.candidate.parameters["knn_neighbours"] for one in dropped] == [1]
+    assert all(one.scored.scores.counts["n_users"] == 40 for one in dropped)
+    assert (dropped[0].scored.candidate, None) not in scene.measured
+    assert dropped[0].value < tried[2].value
+    [kind] = describe(scene.places, tried, NDCG)
+    assert (kind.n_tried, kind.n_dropped, shown[0]["dropped on a sample"]) == (2, 1, 1)
+
+
+def test_a_space_that_is_used_up_ends_the_search(scene, monkeypatch):
+    monkeypatch.setattr(ItemKnn, "ranges", {"knn_neighbours": Choice((100,))})
+    assert len(scene.search(search_tries=50)) == 3
+
+
+def test_options_that_were_given_are_not_drawn_and_no_kind_is_that_was_not_asked_for(scene):
+    given = ModelOptions(item_knn=ItemKnnOptions(knn_neighbours=100))
+    drawn = candidates(scene.search(given, search_tries=2))[3:]
+    assert {one.parameters["knn_neighbours"] for one in drawn} == {100}
+    assert len({one.parameters["knn_shrinkage"] for one in drawn}) == 2
+    assert len(scene.search(search_tries=2, search_kinds="popularity")) == 3
+
+
+def test_what_a_parameter_explains_is_the_share_of_a_parabola(scene, monkeypatch):
+    monkeypatch.setattr(searching, "N_LEAST", 4)
+    values = [0.0, 1.0, 0.0, 1.0, 0.0, 9.0]
+    parameters: list[dict[str, Any]] = [
+        {"knn_neighbours": n, "knn_shrinkage": s} for n, s in [(20, 0), (141, 1), (1000, 2), (142, 3), (20, 4)]
+    ] + [{}]
+    tried = [
+        Tried(Scored(Candidate(model="item-knn", parameters=one), scene.split, scene.split), value)
+        for one, value in zip(parameters, values, strict=True)
+    ]
+    effects = searching._effects(tried)
+    assert effects["knn_neighbours"] == pytest.approx(1, abs=1e-3)
+    assert effects["knn_shrinkage"] < 0.6
