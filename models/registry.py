@@ -134,8 +134,8 @@ def candidates(
         InvalidInput: If the models asked for need columns that the data do not have, or a name is that of no kind, or
             of one that has no candidate.
     """
-    if unknown := sorted(set(only) - _kinds.keys()):
-        raise InvalidInput(f"--model names {', '.join(unknown)}; expected auto, or some of {', '.join(_kinds)}.")
+    if unknown := sorted(set(only) - KINDS.keys()):
+        raise InvalidInput(f"--model names {', '.join(unknown)}; expected auto, or some of {', '.join(KINDS)}.")
     has = {"ratings": has_ratings, "timestamps": has_timestamps}
     lacking: frozenset[Need] = frozenset(name for name in ("ratings", "timestamps") if not has[name])
     found: list[Candidate] = []

@@ -40,6 +40,12 @@ def test_users_without_anything_to_learn_from_are_cold(held_out):
     assert held_out.n_warm == 3
 
 
+def test_a_larger_sample_has_the_users_of_a_smaller_one():
+    rows = pa.table({name: np.arange(200) for name in ("user_idx", "item_idx", "timestamp")})
+    few, many = (set(hold_out(rows, rows, 200, 200, most_users=n).users.tolist()) for n in (20, 120))
+    assert (len(few), len(many), few <= many) == (20, 120, True)
+
+
 def test_sample_of_users_is_the_same_each_time_and_told(held_out):
     some = hold_out(LEARNT, HELD, 4, 5, most_users=2)
     assert set(some.users) < set(held_out.users)
