@@ -62,6 +62,42 @@ class HeldOut:
         """Rows to learn from of each item, shape (n_items)."""
         return np.bincount(self.seen.items, minlength=self.n_items)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Users to evaluate, those before any sampling, and those with nothing to learn from."""
+        return {"n_users": len(self.users), "n_warm_users": self.n_warm, "n_cold_users": len(self.cold)}
+
+    @property
+    def one_list_each(self) -> NDArray[np.int64] | slice:
+        """Places of one list of each user."""
+        return slice(None)
+
+    @property
+    def history_lengths(self) -> NDArray[np.int64]:
+        """Items that are left out of each list to evaluate because its user has them."""
+        return self.seen.counts[self.users]
+
+    @property
+    def first_timestamps(self) -> NDArray[np.int64] | None:
+        """Unix seconds of the first row to learn from of each list's user; None without timestamps."""
+        return None if self.first_timestamp is None else self.first_timestamp[self.users]
+
+    def evaluate(self, items: NDArray[np.int32], ks: Sequence[int], users: NDArray[np.int64] | None = None) -> Scores:
+        """Return the metrics of the lists of the users to evaluate, or of those given: `evaluate_lists`."""
+        return evaluate_lists(items, self.users if users is None else users, self.seen, self.relevant, ks)
+
+    def owners_of(self, users: NDArray[np.int64]) -> NDArray[np.int64] | None:  # noqa: ARG002 - one list each here
+        """Return the user of each of these lists, where a user has several."""
+        return None
+
+    def rank_by_oracle(self, k: int) -> NDArray[np.int32]:
+        """Return the lists of an oracle that knows what is held out: `rank_held_out`."""
+        return rank_held_out(self.relevant, self.users, k)
+
+    def by_user(self, scores: Scores) -> tuple[pa.Table, Scores]:
+        """Return the users, and one value of each by metric, from those of the lists to evaluate."""
+        return pa.table({"user_idx": self.users.astype(np.int32)}), scores
+
 
 @dataclass
 class Measured:
@@ -97,16 +133,20 @@ def hold_out(
     seen, relevant = (items_by_user(rows, n_users) for rows in (learnt, held_out))
     has_relevant, has_seen = relevant.counts > 0, seen.counts > 0
     warm, cold = np.flatnonzero(has_relevant & has_seen), np.flatnonzero(has_relevant & ~has_seen)
-    users = warm
-    if most_users is not None and most_users < len(users):
-        users = np.sort(np.random.default_rng(SAMPLE_SEED).permutation(users)[:most_users])
-    return HeldOut(seen, relevant, users, cold, n_items, _first_timestamps(learnt, n_users), len(warm))
+    users = sample_users(warm, most_users)
+    return HeldOut(seen, relevant, users, cold, n_items, first_timestamps(learnt, n_users), len(warm))
+
+
+def sample_users(users: NDArray[np.int64], most_users: int | None) -> NDArray[np.int64]:
+    """Return the users, or a seeded sample of most_users where there are more; a larger one has the same users."""
+    if most_users is None or most_users >= len(users):
+        return users
+    return np.sort(np.random.default_rng(SAMPLE_SEED).permutation(users)[:most_users])
 
 
 def score_oracle(held_out: HeldOut, k: int) -> Scores:
     """Return the metrics at k of each evaluated user for an oracle that knows what is held out."""
-    lists = rank_held_out(held_out.relevant, held_out.users, k)
-    return evaluate_lists(lists, held_out.users, held_out.seen, held_out.relevant, (k,))
+    return held_out.by_user(held_out.evaluate(held_out.rank_by_oracle(k), (k,)))[1]
 
 
 def items_by_user(rows: pa.Table, n_users: int) -> ItemsByUser:
@@ -114,7 +154,8 @@ def items_by_user(rows: pa.Table, n_users: int) -> ItemsByUser:
     return ItemsByUser.from_pairs(np.asarray(rows["user_idx"]), np.asarray(rows["item_idx"]), n_users)
 
 
-def _first_timestamps(learnt: pa.Table, n_users: int) -> NDArray[np.int64] | None:
+def first_timestamps(learnt: pa.Table, n_users: int) -> NDArray[np.int64] | None:
+    """Return the Unix seconds of each user's first row, the largest integer without one; None if any is missing."""
     if "timestamp" not in learnt.column_names or learnt["timestamp"].null_count:
         return None
     first = np.full(n_users, np.iinfo(np.int64).max)
@@ -133,23 +174,23 @@ def measure_lists(
         ValueError: If nobody is left to evaluate, or lists have seen or repeated items.
     """
     counts, n_learnt = held_out.item_counts, int((held_out.seen.counts > 0).sum())
-    scores = evaluate_lists(items, held_out.users, held_out.seen, held_out.relevant, ks)
+    scores = held_out.evaluate(items, ks)
     for metric, by_k in (
         ("novelty", self_information(items, ks, counts, n_learnt)),
         ("popularity", mean_popularity(items, ks, counts)),
     ):
         scores |= {Metric(metric, k): values for k, values in by_k.items()}
-    measured.rows += summarise(scores, about)
-    if (items >= 0).any(axis=1).sum() >= 2:  # how lists use the catalogue shows in two at least
+    measured.rows += summarise(scores, about, held_out.owners_of(held_out.users))
+    each = items[held_out.one_list_each]
+    if (each >= 0).any(axis=1).sum() >= 2:  # how lists use the catalogue shows in two at least
         for metric, measure in CATALOGUE_METRICS.items():
-            measured.rows += [
-                MetricRow(*about, metric, k, *measure(items, k, held_out.n_items), len(items)) for k in ks
-            ]
-    measured.rows += _diversity_rows(items, held_out, ks, about)
+            measured.rows += [MetricRow(*about, metric, k, *measure(each, k, held_out.n_items), len(each)) for k in ks]
+    measured.rows += _diversity_rows(each, held_out, ks, about)
     measured.segments += _segments(items, held_out, scores)
-    per_user = {str(metric): values for metric, values in scores.items() if metric.k == USERS_K}
-    measured.users = pa.table({"user_idx": held_out.users.astype(np.int32), **per_user})
-    measured.ranked = items
+    users, per_user = held_out.by_user({metric: values for metric, values in scores.items() if metric.k == USERS_K})
+    for key, values in per_user.items():
+        users = users.append_column(str(key), pa.array(values))
+    measured.users, measured.ranked = users, items
 
 
 def _diversity_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[int], about: About) -> list[MetricRow]:
@@ -160,13 +201,13 @@ def _diversity_rows(items: NDArray[np.int32], held_out: HeldOut, ks: Sequence[in
 
 
 def _segments(items: NDArray[np.int32], held_out: HeldOut, scores: Scores) -> list[SegmentScore]:
-    users = held_out.users
-    theirs = held_out.relevant.take(users)
-    found = score_item_segments(items, theirs, segment_items(held_out.item_counts))
-    activity = segment_users_by_activity(held_out.seen.counts[users])
-    found += score_user_segments(scores, "user activity", activity)
-    if held_out.first_timestamp is not None:
-        found += score_user_segments(scores, "user age", segment_users_by_age(held_out.first_timestamp[users]))
+    theirs, owner = held_out.relevant.take(held_out.users), held_out.owners_of(held_out.users)
+    found = score_item_segments(items, theirs, segment_items(held_out.item_counts), owner=owner)
+    activity = segment_users_by_activity(held_out.history_lengths)
+    found += score_user_segments(scores, "user activity", activity, owner=owner)
+    if held_out.first_timestamps is not None:
+        ages = segment_users_by_age(held_out.first_timestamps)
+        found += score_user_segments(scores, "user age", ages, owner=owner)
     return found
 
 
@@ -174,8 +215,9 @@ def assess_cold_users(items: NDArray[np.int32], held_out: HeldOut, k: int = 10) 
     """Return NDCG and recall of the lists of cold users, one list each; nothing where there are none."""
     if not len(held_out.cold):
         return []
-    scores = evaluate_lists(items, held_out.cold, held_out.seen, held_out.relevant, (k,))
-    return score_user_segments(scores, "users without history", {"cold": np.ones(len(held_out.cold), dtype=np.bool_)})
+    scores, owner = held_out.evaluate(items, (k,), held_out.cold), held_out.owners_of(held_out.cold)
+    are_cold = {"cold": np.ones(len(held_out.cold), dtype=np.bool_)}
+    return score_user_segments(scores, "users without history", are_cold, owner=owner)
 
 
 def measure_scores(

@@ -14,6 +14,7 @@ from schema.items_by_user import pair_keys
 
 TRAIN, VALIDATION, TEST, LEFT_OUT = 0, 1, 2, 3
 SMALL_HISTORY = 10
+SECONDS_PER_DAY = 86_400
 ROUNDING = 1e-9  # so that 8 * (0.3 / 0.4), a little below 6 as floating-point numbers go, is 6
 
 
@@ -74,6 +75,27 @@ def split_at_time(
     validation_from = _start_of_last(timestamp[is_earlier], validation_share)
     part[is_earlier & (timestamp >= validation_from)] = VALIDATION
     part[is_earlier & (timestamp < validation_from - gap_seconds)] = TRAIN
+    return part
+
+
+def split_rolling(timestamp: Indices, share: float) -> NDArray[np.int8]:
+    """Assign the rows of the last days (UTC) to test and those of the days before them to validation.
+
+    Each is the longest stretch of whole days that holds at most this share of all rows.
+
+    Args:
+        timestamp: Unix seconds.
+        share: Above 0.
+
+    Example:
+        >>> split_rolling(np.array([1, 2, 3, 4, 4]) * 86_400 + 7, share=0.4).tolist()
+        [0, 1, 1, 2, 2]
+    """
+    day, part = timestamp // SECONDS_PER_DAY, np.full(len(timestamp), TRAIN, dtype=np.int8)
+    n_each = int(share * len(timestamp) + ROUNDING)
+    test_from = _start_of_last_rows(np.sort(day), n_each)
+    part[day >= _start_of_last_rows(np.sort(day[day < test_from]), n_each)] = VALIDATION
+    part[day >= test_from] = TEST
     return part
 
 

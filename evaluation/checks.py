@@ -1,7 +1,10 @@
 """Checks for what may make the figures of a split misleading."""
 
+from dataclasses import asdict
+
 import numpy as np
 
+from evaluation.time_order import judge_time_order
 from schema.arrays import Indices
 from schema.items_by_user import pair_keys
 from schema.verdicts import Comparison, Finding, figures_of
@@ -22,6 +25,17 @@ def find_cold_users(n_cold: int, n_test_users: int) -> Finding:
         Finding(name='cold users', is_warning=False, figures={'n_found': 0, 'n_all': 50})
     """
     return _judge_count("cold users", n_cold, n_test_users, MAX_COLD_SHARE)
+
+
+def find_cold_events(n_cold: int, n_events: int) -> Finding:
+    """Warn when more than MAX_COLD_SHARE of the held-out rows of a rolling split are of users without history."""
+    return _judge_count("cold events", n_cold, n_events, MAX_COLD_SHARE)
+
+
+def find_time_order(user_idx: Indices, timestamp: Indices) -> Finding:
+    """Warn when the timestamps of all rows say little of their order: `evaluation.time_order`."""
+    order = judge_time_order(user_idx, timestamp)
+    return Finding("time order", not order.is_trusted, asdict(order))
 
 
 def find_cold_items(n_cold: int, n_test_items: int) -> Finding:

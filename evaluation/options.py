@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from schema.options import FrozenModel
 
-SplitMethod = Literal["leave-last", "time", "random", "random-per-user", "files"]
+SplitMethod = Literal["leave-last", "rolling", "time", "random", "random-per-user", "files"]
 
 
 class SplitOptions(FrozenModel):
@@ -15,12 +15,26 @@ class SplitOptions(FrozenModel):
 
     split: SplitMethod | None = Field(
         None,
-        description="leave-last: the last interactions of each user; time: all from a moment on; random: any "
-        "rows; random-per-user: any rows of each user; files: the pairs that files name. Left out: leave-last where "
-        "there are timestamps, else random",
+        description="leave-last: the last interactions of each user; rolling: all of the last stretch of time, each "
+        "predicted from what was known before its day; time: all from a moment on, predicted from what was known then; "
+        "random: any rows; random-per-user: any rows of each user; files: the pairs that files name. Left out: "
+        "leave-last where there are timestamps, else random",
     )
     leave_last_n: int = Field(
         1, ge=1, description="leave-last: interactions per user in the test part, and as many in validation"
+    )
+    rolling_share: float = Field(
+        0.1,
+        gt=0,
+        lt=0.5,
+        description="rolling: share of all rows in the test part, and as many in the validation part before it; whole "
+        "days (UTC)",
+    )
+    rolling_refits: int | None = Field(
+        None,
+        ge=1,
+        description="rolling: how many times a model is fitted within a part, at equal distances in days, the first at "
+        "its start; left out: as often as its kind can afford",
     )
     split_at: datetime | date | None = Field(
         None, description="time: first day, or moment, of the test part (UTC); left out: as test_share says"

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.significance import mean_interval
+from evaluation.significance import mean_over_users
 from schema.arrays import Floats, Indices, places_within
 from schema.items_by_user import ItemsByUser, pair_keys
 from schema.metric import HistogramBin, Metric, MetricRow
@@ -36,12 +36,16 @@ About = tuple[str, Mapping[str, Any], str]
 """Name and parameters of a model, and the part of the split: what every row of its metrics says."""
 
 
-def summarise(scores: Scores, about: About) -> list[MetricRow]:
-    """Return the mean and the 95 % interval of each metric over users; ValueError if there are no users."""
-    return [
-        MetricRow(*about, *metric, float(values.mean()), *mean_interval(values), len(values))
-        for metric, values in scores.items()
-    ]
+def summarise(scores: Scores, about: About, owner: Indices | None = None) -> list[MetricRow]:
+    """Return the mean and the 95 % interval of each metric over users; ValueError if there are no users.
+
+    Owners are the users of the values where one has several, see `evaluation.significance.mean_over_users`.
+    """
+    rows = []
+    for metric, values in scores.items():
+        value, low, high, n_users = mean_over_users(values, owner)
+        rows.append(MetricRow(*about, *metric, value, low, high, n_users))
+    return rows
 
 
 def evaluate_lists(
@@ -50,6 +54,7 @@ def evaluate_lists(
     seen: ItemsByUser,
     relevant: ItemsByUser,
     ks: Sequence[int] = DEFAULT_KS,
+    seen_rows: Indices | None = None,
 ) -> Scores:
     """Return the metrics of the list of each user, measured a block of users at a time.
 
@@ -59,6 +64,7 @@ def evaluate_lists(
         seen: Items of all users that may not be recommended.
         relevant: Held-out items of all users.
         ks: Cut-offs.
+        seen_rows: Row of seen of each of the users, where that is not the user.
 
     Raises:
         ValueError: If held-out items are among the seen ones, or a list has seen or repeated items.
@@ -67,11 +73,11 @@ def evaluate_lists(
         raise ValueError(
             "no user to evaluate; expected users with items both in train and held out. Choose another split."
         )
-    blocks = []
+    blocks, seen_rows = [], users if seen_rows is None else seen_rows
     for start in range(0, len(users), BLOCK_USERS):
         rows = slice(start, start + BLOCK_USERS)
         theirs = relevant.take(users[rows])
-        _refuse_leaks(users[rows], items[rows], seen.take(users[rows]), theirs)
+        _refuse_leaks(users[rows], items[rows], seen.take(seen_rows[rows]), theirs)
         blocks.append(evaluate_ranking(items[rows], theirs, ks))
     return {metric: np.concatenate([block[metric] for block in blocks]) for metric in blocks[0]}
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.ranking import Scores, contains_pairs, evaluate_ranking
-from evaluation.significance import mean_interval
+from evaluation.significance import mean_over_users
 from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser
 from schema.metric import Metric, SegmentScore
@@ -65,14 +65,18 @@ def segment_users_by_age(first_timestamp: Indices) -> Segments:
 
 
 def score_user_segments(
-    scores: Scores, group: str, segments: Segments, metrics: Sequence[Metric] = DEFAULT_METRICS
+    scores: Scores,
+    group: str,
+    segments: Segments,
+    metrics: Sequence[Metric] = DEFAULT_METRICS,
+    owner: Indices | None = None,
 ) -> list[SegmentScore]:
     """Return each metric over the users of each segment, in the order of the scores; empty segments are left out.
 
-    The group is what the segments part, such as "activity".
+    The group is what the segments part, such as "activity"; owners are the users of the values where one has several.
     """
     return [
-        _summarise(group, name, metric, scores[metric][is_in])
+        _summarise(group, name, metric, scores[metric][is_in], None if owner is None else owner[is_in])
         for name, is_in in segments.items()
         if is_in.any()
         for metric in metrics
@@ -80,7 +84,11 @@ def score_user_segments(
 
 
 def score_item_segments(
-    items: Indices, relevant: ItemsByUser, segments: Segments, metrics: Sequence[Metric] = DEFAULT_METRICS
+    items: Indices,
+    relevant: ItemsByUser,
+    segments: Segments,
+    metrics: Sequence[Metric] = DEFAULT_METRICS,
+    owner: Indices | None = None,
 ) -> list[SegmentScore]:
     """Return each metric for each segment of items, as if only its held-out items were held out.
 
@@ -94,29 +102,31 @@ def score_item_segments(
         relevant: Held-out items of the same n users; a user may have none.
         segments: Which items are in each, as segment_items gives them.
         metrics: Of evaluation.ranking.RANKING_METRICS, cut off from 1 to k_max.
+        owner: Users of the lists, where one has several.
 
     Raises:
         ValueError: If a cut-off is not as described or a list repeats an item.
     """
     found = []
     for name, is_in in segments.items():
-        lists, own = _narrow(items, relevant, is_in)
+        users, lists, own = _narrow(items, relevant, is_in)
         if len(lists):
+            theirs = None if owner is None else owner[users]
             scores = evaluate_ranking(lists, own, sorted({metric.k for metric in metrics if metric.k}))
-            found += [_summarise(ITEM_GROUP, name, metric, scores[metric]) for metric in metrics]
+            found += [_summarise(ITEM_GROUP, name, metric, scores[metric], theirs) for metric in metrics]
     return found
 
 
-def _narrow(items: Indices, relevant: ItemsByUser, is_own: NDArray[np.bool_]) -> tuple[Indices, ItemsByUser]:
-    """Return lists and held-out items of users who have one of their own, other held-out items taken out of both."""
+def _narrow(items: Indices, relevant: ItemsByUser, is_own: NDArray[np.bool_]) -> tuple[Indices, Indices, ItemsByUser]:
+    """Return rows, lists and held-out items of users who have one of their own, others taken out of lists and items."""
     is_kept = is_own[relevant.items]
     own = ItemsByUser.from_pairs(relevant.rows[is_kept], relevant.items[is_kept], len(relevant.counts))
     users = np.flatnonzero(own.counts)
     lists, own = items[users], own.take(users)
     is_other = contains_pairs(relevant.take(users), lists) & ~contains_pairs(own, lists)
     lists = np.where(is_other, -1, lists)
-    return np.take_along_axis(lists, np.argsort(lists < 0, axis=1, kind="stable"), axis=1), own
+    return users, np.take_along_axis(lists, np.argsort(lists < 0, axis=1, kind="stable"), axis=1), own
 
 
-def _summarise(group: str, name: str, metric: Metric, values: Floats) -> SegmentScore:
-    return SegmentScore(group, name, metric, float(values.mean()), *mean_interval(values), len(values))
+def _summarise(group: str, name: str, metric: Metric, values: Floats, owner: Indices | None) -> SegmentScore:
+    return SegmentScore(group, name, metric, *mean_over_users(values, owner))

@@ -6,12 +6,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtr
 
-from schema.arrays import Floats
+from schema.arrays import Floats, Indices
 from schema.metric import Metric
 from schema.verdicts import Comparison
 
@@ -20,6 +21,80 @@ PERCENTILES = (2.5, 97.5)
 MOST_UNITS = 4000
 ROUNDING = 1e-12
 """Two values whose distance is within this share of the larger are the same value, summed in another order."""
+
+
+class Mean(NamedTuple):
+    """A mean with its 95 % interval over users, and the users that it is over."""
+
+    value: float
+    low: float
+    high: float
+    n_users: int
+
+
+def mean_over_users(values: Floats, owner: Indices | None = None) -> Mean:
+    """Return the mean of values, one of each user, or where owners are given several: those of one user stay together.
+
+    Args:
+        values: Shape (n).
+        owner: User of each value; the interval is then that of a ratio, sum of values / number of values, over users.
+
+    Example:
+        >>> mean_over_users(np.array([1.0, 0.0, 0.0, 0.0]), owner=np.array([3, 7, 7, 7])).value
+        0.25
+    """
+    if owner is None:
+        return Mean(float(values.mean()), *mean_interval(values), len(values))
+    sums, counts = _sum_by_owner(values, owner)
+    return Mean(float(values.mean()), *ratio_interval(sums, counts), len(counts))
+
+
+def linearise(values: Floats, owner: Indices) -> Floats:
+    """Return one number of each user, in ascending order, whose mean and standard error are those of all values' mean.
+
+    With x and n a user's sum and number of values, R the mean of all values and m that of n: R + (x - R n) / m. This is
+    the linearisation of a ratio (Cochran, Sampling Techniques, 1977, chapter 6): their mean is R, and its standard
+    error over users is that of R when users are drawn, so that whatever takes one value of each user may take them.
+    They may lie outside the range of the values; the numbers of a difference are the differences of the numbers.
+
+    Args:
+        values: Shape (n).
+        owner: User of each value.
+
+    Example:
+        >>> linearise(np.array([1.0, 0.0, 0.0, 0.0]), owner=np.array([3, 7, 7, 7])).tolist()
+        [0.625, -0.125]
+    """
+    sums, counts = _sum_by_owner(values, owner)
+    mean = float(values.mean())
+    return np.asarray(mean + (sums - mean * counts) / counts.mean())
+
+
+def means_by_owner(linearised: Floats, counts: Indices) -> Floats:
+    """Return the mean of each user's values, from what `linearise` made of them and how many they are.
+
+    Example:
+        >>> means_by_owner(np.array([0.625, -0.125]), np.array([1, 3])).tolist()
+        [1.0, 0.0]
+    """
+    mean = linearised.mean()
+    return np.asarray(np.round(mean + (linearised - mean) * counts.mean() / counts, 12))
+
+
+def linearise_part(linearised: Floats, counts: Indices, kept: Indices) -> Floats:
+    """Return what `linearise` would make of the values of some of the users alone.
+
+    Example:
+        >>> linearise_part(np.array([0.625, -0.125]), np.array([1, 3]), np.array([1])).tolist()
+        [0.0]
+    """
+    means, counts = means_by_owner(linearised, counts)[kept], counts[kept]
+    return linearise(np.repeat(means, counts), np.repeat(np.arange(len(counts)), counts))
+
+
+def _sum_by_owner(values: Floats, owner: Indices) -> tuple[Floats, Floats]:
+    _, row, counts = np.unique(owner, return_inverse=True, return_counts=True)
+    return np.bincount(row, values).astype(np.float64), counts.astype(np.float64)
 
 
 def mean_interval(values: Floats, seed: int = 42) -> tuple[float, float]:

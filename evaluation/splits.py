@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from evaluation.assignment import (
     LEFT_OUT,
+    SECONDS_PER_DAY,
     TEST,
     TRAIN,
     VALIDATION,
@@ -17,12 +18,14 @@ from evaluation.assignment import (
     split_at_time,
     split_random,
     split_random_per_user,
+    split_rolling,
 )
 from evaluation.options import SplitMethod, SplitOptions
 
-SECONDS_PER_DAY = 86_400
-NEED_TIMESTAMPS = ("leave-last", "time")
+NEED_TIMESTAMPS = ("leave-last", "rolling", "time")
 OPTIONS_OF_ONE_METHOD: dict[str, SplitMethod] = {
+    "rolling_share": "rolling",
+    "rolling_refits": "rolling",
     "split_gap_days": "time",
     "split_until": "time",
     "split_train_file": "files",
@@ -153,6 +156,8 @@ def _assign_by_time(interactions: pa.Table, method: SplitMethod, options: SplitO
     timestamp = interactions["timestamp"].to_numpy()
     if method == "leave-last":
         return leave_last(user_idx, item_idx, timestamp, options.leave_last_n, options.split_seed)
+    if method == "rolling":
+        return split_rolling(timestamp, options.rolling_share)
     test_from, until = (None if day is None else _unix_seconds(day) for day in (options.split_at, options.split_until))
     gap_seconds = options.split_gap_days * SECONDS_PER_DAY
     return split_at_time(
@@ -174,6 +179,7 @@ def _check_parts(part: NDArray[np.int8], method: SplitMethod, options: SplitOpti
     advice = {
         "leave-last": f"each user needs {2 * options.leave_last_n + 1} interactions: lower --leave-last-n, "
         "or use --split random",
+        "rolling": "choose another --rolling-share, or use --split leave-last",
         "time": "choose another --split-at or --test-share, or use --split leave-last",
         "random": "choose other shares, or bring more interactions",
         "random-per-user": "choose other shares, or bring users with 3 interactions or more",

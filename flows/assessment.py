@@ -28,6 +28,8 @@ from tasks.options import EvaluationOptions, ModelChoice, ReviewsInput, SubjectO
 from tasks.report import publish_evaluation_report, row_of_original
 from tasks.score import PART, Scored, metric_records, score, score_lists
 
+OF_OTHER_SPLITS = SplitOptions().model_dump(include={"leave_last_n", "rolling_share", "rolling_refits"})
+
 
 @dataclass(frozen=True)
 class Assessment:
@@ -148,7 +150,7 @@ class Assessment:
             )
         scored: list[tuple[str, Sequence[Scored]]] = []
         for first, after in find_windows(places, lineage.dataset, subject.rolling_windows, self.split.test_share):
-            chosen = {"split": "time", "split_at": first, "split_until": after, "leave_last_n": 1}
-            split = split_dataset(places, lineage.dataset, self.split.model_copy(update=chosen))
+            chosen = {"split": "time", "split_at": first, "split_until": after}
+            split = split_dataset(places, lineage.dataset, self.split.model_copy(update=OF_OTHER_SPLITS | chosen))
             scored.append((f"from {first:%Y-%m-%d}", self._test(split, competing)))
         return scored

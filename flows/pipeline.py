@@ -35,6 +35,7 @@ from tasks.options import (
     SearchOptions,
 )
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
+from tasks.rolling import later_cuts
 from tasks.score import Scored, score
 from tasks.search import Tried, search
 from tasks.store import LEARNT, scratch_folder
@@ -109,7 +110,8 @@ class Trials:
     def _try(self, candidate: Candidate, evaluation: EvaluationOptions) -> Scored:
         places = self.environment.places
         fitted = fit(places, self.split, ("train",), candidate, self.environment.spark)
-        scores = score.submit(places, self.split, fitted, candidate, "validation", evaluation).result()
+        later = self._fit_later(candidate, ("train",), "validation")
+        scores = score.submit(places, self.split, fitted, candidate, "validation", evaluation, later).result()
         return Scored(candidate, fitted, scores)
 
     def on_test(self, competing: Sequence[Candidate]) -> list[Scored]:
@@ -127,11 +129,18 @@ class Trials:
         with progress(f"Fitting on {' + '.join(parts)}", key=f"fit-for-{part}", unit=" candidates") as advance:
             for candidate in competing:
                 fits.append(fit(places, self.split, parts, candidate, self.environment.spark))
-                pending.append(score.submit(places, self.split, fits[-1], candidate, part, self.evaluation))
+                later = self._fit_later(candidate, parts, part)
+                pending.append(score.submit(places, self.split, fits[-1], candidate, part, self.evaluation, later))
                 advance(len(fits), len(competing))
         with progress(f"Scoring on {part}", key=f"score-on-{part}", unit=" candidates") as advance:
             scores = collect(pending, advance)
         return [Scored(*one) for one in zip(competing, fits, scores, strict=True)]
+
+    def _fit_later(self, candidate: Candidate, parts: Parts, part: str) -> list[Manifest]:
+        """Fit a candidate again at the later cuts of a part of a rolling split, where that is asked for."""
+        places, spark, known = self.environment.places, self.environment.spark, (*parts, part)
+        cuts = later_cuts(places, self.split, part, candidate.kind)
+        return [fit(places, self.split, known, candidate, spark, until=cut) for cut in cuts]
 
     def trace_learning(self, validated: Sequence[Scored], models: ModelOptions) -> list[Scored]:
         """Score the best trained candidate on validation after fewer and more iterations, itself among them."""

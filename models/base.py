@@ -237,6 +237,8 @@ class ModelKind(ABC, Generic[Options]):
         knows_histories_only: Whether it knows users by what they have alone, and has no vector of each. Its models are
             `HistoryRanker`; what they `rank` for a user depends on ``seen`` alone, without ratings and times.
         role: What it stands for where a metric is tried before it may choose a model.
+        refits: How many times a rolling evaluation fits it within a part if no other number is asked for; None: each
+            day. Other than 1 only where a fit takes a second or so: such fits are made where they are used, not kept.
         iterations: Name of the parameter that says how long it is trained; None for one that is not.
         shown: Parameters that tell its candidates from one another in a label.
         folder: Folder of an artifact that its files are in.
@@ -254,6 +256,7 @@ class ModelKind(ABC, Generic[Options]):
     is_same_for_all: ClassVar[bool] = False
     knows_histories_only: ClassVar[bool] = False
     role: ClassVar[Role | None] = None
+    refits: ClassVar[int | None] = 1
     iterations: ClassVar[str | None] = None
     shown: ClassVar[tuple[str, ...]] = ()
     folder: ClassVar[str] = "factors"

@@ -183,6 +183,7 @@ class ItemKnn(ModelKind[ItemKnnOptions]):
     """
 
     name = "item-knn"
+    refits = 25
     options = ItemKnnOptions
     fitted = ItemKnnModel
     is_baseline = True

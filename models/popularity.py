@@ -28,6 +28,7 @@ class Popularity(ModelKind[NoOptions]):
     is_baseline = True
     is_impersonal = True
     is_same_for_all = True
+    refits = None
     role = "popular"
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> SharedOrder:  # noqa: ARG002 - it has none
@@ -45,6 +46,7 @@ class RecentPopularity(ModelKind[PopularityOptions]):
     is_baseline = True
     is_impersonal = True
     is_same_for_all = True
+    refits = None
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> SharedOrder:
         """Sum up the interactions of each item, weighted by their age."""

@@ -110,6 +110,16 @@ def format_share(share: float) -> str:
     return f"{share:.1%}".replace("%", "\u00a0%") if share >= 0.0005 else "<0.1\u00a0%"
 
 
+def format_part(n_part: int, n_all: int) -> str:
+    r"""Return a number of things as a part of all of them.
+
+    Example:
+        >>> format_part(1, 8)
+        '1 of the 8 (12.5\xa0%)'
+    """
+    return f"{format_count(n_part)} of the {format_count(n_all)} ({format_share(n_part / n_all)})"
+
+
 def format_bytes(size_bytes: int) -> str:
     r"""Return a size in the largest decimal unit that leaves at least 1.
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reports.display import format_count, format_figure, format_share, metric_label
+from reports.display import format_count, format_figure, format_part, format_share, metric_label
 from reports.online import say_online_test
+from reports.time_verdicts import TIME_SENTENCES
 from schema.metric import Metric
 from schema.verdicts import (
     BEATS_POPULARITY,
@@ -111,7 +112,7 @@ def say_finding(finding: Finding) -> str:
 def _say_count(good: str, bad: str) -> Callable[[Figures, bool], str]:
     def say(figures: Figures, _is_warning: bool) -> str:
         n_found, n_all = figures["n_found"], figures["n_all"]
-        return f"{_part(n_found, n_all)} {bad}" if n_found else good.format(format_count(n_all))
+        return f"{format_part(n_found, n_all)} {bad}" if n_found else good.format(format_count(n_all))
 
     return say
 
@@ -127,22 +128,6 @@ def _say_mixed_parts(figures: Figures, _is_warning: bool) -> str:
         f"{figures['n_found']:,} pairs of user and item were named for more than one part of the split. They are kept "
         "in the earliest of these parts alone; figures measured elsewhere on the same files are too high."
     )
-
-
-def _say_time_travel(figures: Figures, _is_warning: bool) -> str:
-    n_same, n_any, n_held = (figures[name] for name in ("n_same_user", "n_found", "n_all"))
-    if n_same:
-        return (
-            f"For {_part(n_same, n_held)} held-out rows a row of the same user in train is later, and for "
-            f"{_part(n_any, n_held)} one of any user: models learn from what a user did next, which no recommender can "
-            "know when it is used."
-        )
-    if n_any:
-        return (
-            f"For {_part(n_any, n_held)} held-out rows a row of another user in train is later, though none of the "
-            "same user: models know what became popular only afterwards."
-        )
-    return f"No row in train is later than any of the {format_count(n_held)} held-out rows: models learn from the past."
 
 
 def _say_small_split(figures: Figures, is_warning: bool) -> str:
@@ -206,7 +191,7 @@ _SENTENCES: dict[str, Callable[[Figures, bool], str]] = {
         "it can predict.",
     ),
     "mixed parts": _say_mixed_parts,
-    "time travel": _say_time_travel,
+    **TIME_SENTENCES,
     "small split": _say_small_split,
     "copy of popularity": _say_copy,
     "chance": _say_chance,
@@ -294,7 +279,3 @@ def _say_interval(low: float, high: float) -> str:
 
 def _signed(value: float) -> str:
     return f"+{format_figure(value)}" if value > 0 else format_figure(value)
-
-
-def _part(n_part: int, n_all: int) -> str:
-    return f"{format_count(n_part)} of the {format_count(n_all)} ({format_share(n_part / n_all)})"

@@ -49,16 +49,21 @@ class Factorisation(FrozenModel):
     seed: int = Field(42, description="seed of the factors' start")
 
 
-def factorise(session: SparkSession, train: Sequence[str], parameters: Factorisation) -> ALSModel:
+def factorise(
+    session: SparkSession, train: Sequence[str], parameters: Factorisation, until: int | None = None
+) -> ALSModel:
     """Fit ALS on interactions: implicit counts each by its confidence, explicit takes its rating.
 
-    `train` are URIs of Parquet tables with user_idx, item_idx, rating and timestamp, whose rows are put together.
+    `train` are URIs of Parquet tables with user_idx, item_idx, rating and timestamp, whose rows are put together; those
+    before a moment (Unix seconds), if one is given.
 
     Raises:
         InvalidInput: If there are no interactions, or some lack the rating or timestamp that the fit needs, or have no
             confidence above 0.
     """
-    ratings = _ratings(session.read.parquet(*train), parameters).persist(StorageLevel.MEMORY_AND_DISK)
+    rows = session.read.parquet(*train)
+    rows = rows if until is None else rows.where(sf.col(Columns.TIMESTAMP) < until)
+    ratings = _ratings(rows, parameters).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         _require_values(ratings, train, parameters)
         return _estimator(parameters).fit(ratings)

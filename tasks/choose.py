@@ -9,7 +9,7 @@ from loguru import logger
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
-from evaluation.assess import GOOD_RATING, USERS_K, hold_out, score_oracle
+from evaluation.assess import GOOD_RATING, USERS_K, score_oracle
 from evaluation.selection import judge_lead, judge_metrics, try_held_out_only, try_metrics
 from models.base import Scorer
 from models.registry import Candidate
@@ -22,6 +22,7 @@ from schema.verdicts import Guard, Lead, MetricTrial
 from storage.manifest import Manifest
 from tasks.fit import load_model
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
+from tasks.rolling import hold_out_part
 from tasks.score import Scored, read_rows, read_users
 from tasks.store import read_parts
 
@@ -109,9 +110,8 @@ def try_yardsticks(
 ) -> list[MetricTrial]:
     """Return the trial of each metric with a random scorer, popularity and an oracle, on the part that was scored."""
     yardsticks = [next(one for one in scored if one.candidate.kind.role == role) for role in ("chance", "popular")]
-    held_rows, learnt_rows = read_parts(places, split, (part,)), read_parts(places, split, learnt)
-    n_users, n_items = split.count("n_users"), split.count("n_items")
-    oracle = score_oracle(hold_out(learnt_rows, held_rows, n_users, n_items, evaluation.evaluate_users), USERS_K)
+    held_rows = read_parts(places, split, (part,))
+    oracle = score_oracle(hold_out_part(places, split, learnt, part, evaluation), USERS_K)
     random, popularity = ({metric: read_users(places, one.scores, metric) for metric in oracle} for one in yardsticks)
     trials = try_metrics(random, popularity, oracle)
     if not split.counts["has_ratings"]:

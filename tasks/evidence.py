@@ -11,12 +11,14 @@ from prefect import task
 from evaluation.assess import USERS_K
 from evaluation.checks import (
     find_chance,
+    find_cold_events,
     find_cold_items,
     find_cold_users,
     find_copy,
     find_known_leak,
     find_mixed_parts,
     find_small_split,
+    find_time_order,
     find_time_travel,
     find_too_good,
     overlap_at_k,
@@ -34,7 +36,8 @@ from storage.manifest import Manifest
 from tasks.fit import candidate_of, load_model
 from tasks.options import PlaceOptions
 from tasks.recommend import histories_of, recommended_rows
-from tasks.score import Scored, read_ranked, read_segments, read_users
+from tasks.rolling import ROLLING
+from tasks.score import Scored, read_ranked, read_segments, read_user_means, read_users
 from tasks.store import LEARNT, find_again, learnt_parts, read_parts, read_table
 
 ORACLE_NDCG = 1.0
@@ -52,7 +55,7 @@ def gather_evidence(places: PlaceOptions, split: Manifest, tested: Sequence[Scor
         comparisons,
         list(_findings(places, split, ranked, chosen, comparisons)),
         {one.candidate.label: read_segments(places, one.scores) for one in ranked},
-        spread_of_scores(read_users(places, chosen.scores, PRIMARY)),
+        spread_of_scores(read_user_means(places, chosen.scores, PRIMARY)),
         _calibrate(places, split, rated) if rated else (),
         rated.candidate.label if rated else "",
     )
@@ -73,12 +76,17 @@ def _findings(
 ) -> Iterator[Finding]:
     n_cold, n_warm = (chosen.scores.count(name) for name in ("n_cold_users", "n_warm_users"))
     yield find_cold_users(n_cold, n_cold + n_warm)
+    if split.counts["method"] == ROLLING:
+        yield find_cold_events(chosen.scores.count("n_cold_events"), split.count("test_n_rows"))
+        fits = {one.candidate.label: one.scores.count("n_fits") for one in ranked}
+        yield Finding("rolling fits", is_warning=False, figures=fits)
     yield find_cold_items(split.count("test_n_cold_items"), split.count("test_n_items"))
     yield find_mixed_parts(split.count("n_leaked"))
     if split.counts["has_timestamps"]:
         columns = ["user_idx", "timestamp"]
         learnt, held = (read_parts(places, split, parts, columns) for parts in (LEARNT, ("test",)))
         yield find_time_travel(*(np.asarray(rows[name]) for rows in (learnt, held) for name in columns))
+        yield find_time_order(*(np.concatenate([rows[name] for rows in (learnt, held)]) for name in columns))
     baselines = {one.candidate.label: one for one in ranked if one.candidate.kind.is_baseline and one is not chosen}
     against = {one.against: one for one in comparisons}
     if baselines:

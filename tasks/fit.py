@@ -1,10 +1,12 @@
 """Fit a candidate on some parts of a split, and load what was fitted."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 from loguru import logger
 from numpy.typing import NDArray
 from prefect import task
@@ -13,6 +15,7 @@ from pyspark.sql import SparkSession
 
 from models.base import Factorise, Factors, FittedModel, Interactions, Parameters
 from models.registry import Candidate
+from schema.columns import Columns
 from spark.factorise import Factorisation, factorise, factors_of, save_model
 from spark.jvm import describe_blas
 from spark.options import SparkOptions
@@ -25,13 +28,15 @@ from tasks.store import PART_FILES, local_file, publish_once, read_parts
 
 Parts = tuple[str, ...]
 NOT_OF_THE_CANDIDATE = frozenset(
-    {"model", "parts", "keep_spark_model", "select_by", "validation_scores", "test_scores", "curve_scores"}
+    {"model", "parts", "until", "keep_spark_model", "select_by", "validation_scores", "test_scores", "curve_scores"}
 )
 
 
 def name_fit() -> str:
     """Return the name of the task run, such as 'fit popularity on train + validation'."""
-    return "fit {candidate.label} on {on}".format(**task_run.parameters, on=" + ".join(task_run.parameters["parts"]))
+    asked = task_run.parameters
+    before = f" before {datetime.fromtimestamp(asked['until'], tz=UTC):%Y-%m-%d}" if asked.get("until") else ""
+    return "fit {candidate.label} on {on}".format(**asked, on=" + ".join(asked["parts"])) + before
 
 
 @task(name="fit", task_run_name=name_fit, **COMPUTE_RETRIES)
@@ -42,14 +47,19 @@ def fit(
     candidate: Candidate,
     spark_options: SparkOptions,
     *,
+    until: int | None = None,
     keep_spark_model: bool = False,
 ) -> Manifest:
-    """Publish a candidate fitted on some parts of a split; if asked, what Spark fits in Spark's own format too."""
+    """Publish a candidate fitted on some parts of a split, or only on what they have before a moment (Unix seconds).
+
+    If asked, what Spark fits is kept in Spark's own format too.
+    """
     kind = candidate.kind
     needs_spark = "spark" in kind.needs
 
     def read(name: str) -> NDArray[Any]:
-        return np.asarray(read_parts(places, split, parts, [name])[name])
+        rows = read_parts(places, split, parts, [*{name, Columns.TIMESTAMP}])
+        return np.asarray((rows if until is None else rows.filter(pc.field(Columns.TIMESTAMP) < until))[name])
 
     interactions = Interactions(split.count("n_users"), split.count("n_items"), read)
 
@@ -59,13 +69,13 @@ def fit(
             return {}
         with open_spark(spark_options, places, candidate.label) as session:
             uris = [spark_uri(places, split, PART_FILES[part]) for part in parts]
-            engine = _factorise_with(session, uris, interactions, folder if keep_spark_model else None)
+            engine = _factorise_with(session, uris, interactions, until, folder if keep_spark_model else None)
             kind.fit(replace(interactions, factorise=engine), candidate.parameters).save(folder / kind.folder)
             blas = describe_blas(session)
         logger.info("BLAS that Spark found: {}", blas)
         return {"blas": blas}
 
-    about = {"model": candidate.model, "keep_spark_model": keep_spark_model}
+    about = {"model": candidate.model, "keep_spark_model": keep_spark_model, "until": until}
     return publish_once(
         places,
         layout.FITS,
@@ -77,10 +87,10 @@ def fit(
 
 
 def _factorise_with(
-    session: SparkSession, uris: list[str], interactions: Interactions, kept_in: Path | None
+    session: SparkSession, uris: list[str], interactions: Interactions, until: int | None, kept_in: Path | None
 ) -> Factorise:
     def engine(parameters: Parameters, saved_as: str) -> tuple[Factors, Factors]:
-        fitted = factorise(session, uris, Factorisation.model_validate(parameters))
+        fitted = factorise(session, uris, Factorisation.model_validate(parameters), until)
         if kept_in:
             save_model(fitted, kept_in / saved_as, write_parquet)
         return factors_of(fitted, interactions.n_users, interactions.n_items)

@@ -45,7 +45,11 @@ from tasks.store import PART_FILES, local_file, publish_once, read_table
 SPLITS = {
     "random-per-user": "Of each user, interactions are held out at random, whatever their time.",
     "files": "Which interactions are held out was said by files.",
-    "leave-last": "The last interactions of each user are held out for the test, those before them for validation.",
+    "leave-last": "The last interactions of each user are held out for the test, those before them for validation: the "
+    "protocol of most papers. Models learn from what others did later, so that the figures flatter.",
+    "rolling": "Each interaction of the last stretch of time is predicted from what its user did before its day, by "
+    "models that knew nothing later, as after a nightly training; the stretch before it is the validation. Figures are "
+    "means over interactions, and those of one user stay together in every interval.",
     "time": "Everything after a moment is held out for the test, the stretch before it for validation.",
     "random": "Interactions are held out at random, whatever their time: a model may learn from later ones.",
 }

@@ -12,9 +12,11 @@ from loguru import logger
 from numpy.typing import NDArray
 from prefect import task
 
-from evaluation.assess import USERS_K, HeldOut, Measured, assess_cold_users, hold_out, measure_lists, measure_scores
+from evaluation.assess import USERS_K, HeldOut, Measured, assess_cold_users, measure_lists, measure_scores
 from evaluation.external_lists import Lists, arrange
 from evaluation.ranking import DEFAULT_KS, About
+from evaluation.rolling import Events
+from evaluation.significance import means_by_owner
 from models.base import Scorer
 from models.registry import Candidate
 from reviews.side_files import read_pairs
@@ -29,6 +31,7 @@ from tasks.fit import load_model
 from tasks.ingest import raw_file
 from tasks.options import EvaluationOptions, PlaceOptions
 from tasks.recommend import rank_users
+from tasks.rolling import ROLLING, EventRanker, hold_out_part
 from tasks.store import LEARNT, learnt_parts, local_file, publish_once, read_parts, read_table, write_record
 
 PART = "test"
@@ -68,15 +71,13 @@ class _Trial:
         """Model, parameters and part, as metric rows name them."""
         return self.candidate.model, dict(self.candidate.parameters), self.part
 
-    def hold_out(self, held_rows: pa.Table) -> HeldOut:
+    def hold_out(self) -> HeldOut:
         """Return who is evaluated on what.
 
         Raises:
             InvalidInput: If no user has rows both in what is learnt from and in the part.
         """
-        rows = read_parts(self.places, self.split, self.learnt, ["user_idx", "item_idx", "timestamp"])
-        n_users, n_items = self.split.count("n_users"), self.split.count("n_items")
-        held_out = hold_out(rows, held_rows, n_users, n_items, self.options.evaluate_users)
+        held_out = hold_out_part(self.places, self.split, self.learnt, self.part, self.options)
         if not len(held_out.users):
             raise InvalidInput(
                 f"None of {len(held_out.cold)} users with rows in {self.part} has a row to learn from; expected one or "
@@ -84,17 +85,34 @@ class _Trial:
             )
         return held_out
 
-    def measure_model(self, model: Manifest, measured: Measured, held_out: HeldOut, held_rows: pa.Table) -> None:
-        """Measure the lists of a model if it ranks, and its scores of held-out rows if it scores pairs."""
-        kind, block_users = self.candidate.kind, self.options.evaluate_block_users
-        rank = partial(rank_users, self.places, self.split, model, self.learnt, block_users=block_users)
+    def measure_model(
+        self, fits: Sequence[Manifest], measured: Measured, held_out: HeldOut, held_rows: pa.Table
+    ) -> dict[str, int]:
+        """Measure the lists of a model if it ranks, and its scores of held-out rows if it scores pairs.
+
+        In a rolling split lists are those of later fits too, which the count tells; scores are those of the first.
+        """
+        kind, counts = self.candidate.kind, dict[str, int]()
         if kind.ranks:
-            measure_lists(measured, rank(held_out.users, max(DEFAULT_KS)), held_out, self.about)
-        if kind.ranks and kind.is_impersonal:
-            measured.segments += assess_cold_users(rank(held_out.cold, USERS_K), held_out, USERS_K)
-        loaded = load_model(self.places, model)
+            lists, cold_lists, counts = self._rank(fits, held_out)
+            measure_lists(measured, lists, held_out, self.about)
+            if kind.is_impersonal:
+                measured.segments += assess_cold_users(cold_lists, held_out, USERS_K)
+        loaded = load_model(self.places, fits[0])
         if self.split.counts["has_ratings"] and isinstance(loaded, Scorer):
             measure_scores(measured, loaded.score, held_rows, held_out, self.about, are_ratings=kind.predicts_ratings)
+        return counts
+
+    def _rank(self, fits: Sequence[Manifest], held_out: HeldOut) -> tuple[Lists, Lists, dict[str, int]]:
+        """Return the lists of those to evaluate, those of cold ones if the kind has any for them, and counts."""
+        block, k, users = self.options.evaluate_block_users, max(DEFAULT_KS), held_out.users
+        cold = held_out.cold if self.candidate.kind.is_impersonal else held_out.cold[:0]
+        if isinstance(held_out, Events):
+            ranker = EventRanker.of(self.places, self.split, self.candidate, fits, held_out)
+            lists = ranker.rank(np.concatenate([users, cold]), k, block)
+            return lists[: len(users)], lists[len(users) :, :USERS_K], {"n_fits": len(ranker.days)}
+        rank = partial(rank_users, self.places, self.split, fits[0], self.learnt, block_users=block)
+        return rank(users, k), rank(cold, USERS_K), {}
 
 
 @task(name="score", task_run_name="score {candidate.label} on {part}", **COMPUTE_RETRIES)
@@ -105,6 +123,7 @@ def score(
     candidate: Candidate,
     part: str,
     options: EvaluationOptions,
+    later: Sequence[Manifest] = (),
 ) -> Manifest:
     """Publish the metrics of a fitted candidate on one part of the split, or of a published model as it stands.
 
@@ -112,13 +131,16 @@ def score(
 
     The artifact holds ``metrics.json`` (rows, segments and held_out_only), ``users.parquet`` (each metric at 10 of each
     user) and ``ranked.npy`` (their lists, int32, -1 where nothing is left); the last two where the candidate ranks.
+    For a rolling split, where a user has several events, ``users.parquet`` holds their number and the `linearise`d
+    metrics, and ``ranked.npy`` a list for each event; later fits take over from the first in the course of the part.
 
     Raises:
         InvalidInput: If no user has rows both in what is learnt from and in the part.
     """
     role, learnt = ("model", LEARNT) if fitted.kind == layout.MODELS else ("fit", learnt_parts(fitted))
     trial = _Trial(places, split, candidate, part, learnt, options)
-    return _publish(trial, {"split": split.id, role: fitted.id}, lambda *held: trial.measure_model(fitted, *held))
+    inputs = {"split": split.id, role: fitted.id} | {f"fit_until_{one.parameters['until']}": one.id for one in later}
+    return _publish(trial, inputs, lambda *held: trial.measure_model((fitted, *later), *held))
 
 
 @task(name="score lists", task_run_name="score {candidate.label} on test", **COMPUTE_RETRIES)
@@ -137,8 +159,14 @@ def score_lists(
     validation, are taken out of the lists; the manifest counts them.
 
     Raises:
-        InvalidInput: If the file cannot be read, repeats an item in a list, or knows none of the users.
+        InvalidInput: If the file cannot be read, repeats an item in a list, or knows none of the users, or the split is
+            a rolling one.
     """
+    if split.counts["method"] == ROLLING:
+        raise InvalidInput(
+            f"splits/{split.id} is rolling, which asks for the list of a user for each day, and {candidate.model} has "
+            "one for each user. Use --split time, whose test part is predicted by one list."
+        )
     trial = _Trial(places, split, candidate, PART, LEARNT, options)
 
     def measure(measured: Measured, held_out: HeldOut, _: pa.Table) -> dict[str, int]:
@@ -154,11 +182,10 @@ def score_lists(
 def _publish(trial: _Trial, inputs: Mapping[str, str], measure: Measure) -> Manifest:
     def build(folder: Path) -> dict[str, Any]:
         held_rows, measured = read_parts(trial.places, trial.split, (trial.part,)), Measured()
-        held_out = trial.hold_out(held_rows)
+        held_out = trial.hold_out()
         counts = measure(measured, held_out, held_rows) or {}
         _write(measured, folder)
-        users = {"n_users": len(held_out.users), "n_warm_users": held_out.n_warm, "n_cold_users": len(held_out.cold)}
-        return {**counts, **users, **headline([*measured.rows, *measured.held_out_only])}
+        return {**counts, **held_out.counts, **headline([*measured.rows, *measured.held_out_only])}
 
     named = {"model": trial.candidate.model} if "lists" in inputs else {}
     users = trial.options.evaluate_users
@@ -211,8 +238,16 @@ def _read_metrics(places: PlaceOptions, scores: Manifest, kind: str) -> list[dic
 
 
 def read_users(places: PlaceOptions, scores: Manifest, metric: Metric) -> NDArray[np.float64]:
-    """Return one metric of each user of a scores artifact, by user index."""
+    """Return one metric of each user of a scores artifact, by user index: a `linearise`d one of a rolling split."""
     return np.asarray(read_table(places, scores, layout.USERS, [str(metric)])[str(metric)])
+
+
+def read_user_means(places: PlaceOptions, scores: Manifest, metric: Metric) -> NDArray[np.float64]:
+    """Return one metric of each user of a scores artifact, by user index: of a rolling split the mean over events."""
+    values = read_users(places, scores, metric)
+    if "n_events" not in scores.counts:
+        return values
+    return means_by_owner(values, np.asarray(read_table(places, scores, layout.USERS, ["n_events"])["n_events"]))
 
 
 def read_ranked(places: PlaceOptions, scores: Manifest) -> Lists:

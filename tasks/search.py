@@ -12,7 +12,7 @@ import numpy as np
 from loguru import logger
 from prefect.artifacts import create_table_artifact
 
-from evaluation.significance import compare_paired
+from evaluation.significance import compare_paired, linearise_part
 from models.registry import Candidate, ModelOptions, space_of
 from models.space import Space, draw
 from reports.report_input import SearchedKind
@@ -201,10 +201,14 @@ class _Race:
 
     def _compare(self, scored: Scored, rival: Tried) -> Comparison:
         """Compare a candidate with one that is measured on the same users, and perhaps on more."""
-        columns = ["user_idx", str(self.metric)]
-        tables = [read_table(self.places, one.scores, layout.USERS, columns) for one in (scored, rival.scored)]
-        (users, values), (all_users, all_values) = ([np.asarray(table[name]) for name in columns] for table in tables)
-        same = all_values[np.searchsorted(all_users, users)]
+        tables = [read_table(self.places, one.scores, layout.USERS) for one in (scored, rival.scored)]
+        users, all_users = (np.asarray(table["user_idx"]) for table in tables)
+        values, all_values = (np.asarray(table[str(self.metric)]) for table in tables)
+        kept = np.searchsorted(all_users, users)
+        if "n_events" in tables[1].column_names:
+            same = linearise_part(all_values, np.asarray(tables[1]["n_events"]), kept)
+        else:
+            same = all_values[kept]
         return compare_paired(scored.candidate.label, rival.scored.candidate.label, self.metric, values, same)
 
 

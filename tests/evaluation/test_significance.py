@@ -2,9 +2,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
-from evaluation.significance import adjust, compare_paired, holm, mean_interval, ratio_interval
+from evaluation.significance import (
+    adjust,
+    compare_paired,
+    holm,
+    linearise,
+    linearise_part,
+    mean_interval,
+    mean_over_users,
+    means_by_owner,
+    ratio_interval,
+)
 from schema.metric import Metric
 from schema.verdicts import ALPHA, Comparison
 
@@ -179,3 +190,49 @@ def test_intervals_of_nobody_are_refused():
         mean_interval(np.array([]))
     with pytest.raises(ValueError, match="no users to resample"):
         ratio_interval(np.array([]), np.array([]))
+
+
+def many_events(n_users: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return owner and value of events: users with more of them have lower values."""
+    draws = np.random.default_rng(3)
+    counts = draws.geometric(0.1, n_users)
+    owner = np.repeat(np.arange(n_users), counts)
+    return owner, (draws.random(len(owner)) < 0.5 / counts[owner] ** 0.5).astype(np.float64)
+
+
+def test_events_of_one_user_count_as_one_draw():
+    owner, values = many_events(60)
+    found = mean_over_users(values, owner)
+    assert found.n_users == 60
+    repeated = mean_over_users(np.repeat(values, 4), np.repeat(owner, 4))
+    assert repeated == pytest.approx(found)
+    low, high = mean_interval(np.repeat(values, 4))
+    assert found.high - found.low > 1.5 * (high - low)
+
+
+def test_interval_over_users_is_that_of_drawing_users_with_all_their_events():
+    owner, values = many_events(300)
+    draws = np.random.default_rng(5)
+    by_user = [values[owner == user] for user in range(300)]
+    means = [np.concatenate([by_user[user] for user in draws.integers(300, size=300)]).mean() for _ in range(1000)]
+    expected = np.percentile(means, [2.5, 97.5])
+    width = expected[1] - expected[0]
+    for found in (mean_over_users(values, owner)[1:3], mean_interval(linearise(values, owner))):
+        assert found == pytest.approx(expected, abs=0.1 * width)
+    assert linearise(values, owner).std(ddof=1) / np.sqrt(300) == pytest.approx(np.std(means), rel=0.1)
+
+
+def test_linearised_values_of_a_difference_are_the_differences_of_the_linearised_values():
+    owner, values = many_events(40)
+    others = values[::-1].copy()
+    assert linearise(values, owner) - linearise(others, owner) == pytest.approx(linearise(values - others, owner))
+    sums, counts = np.bincount(owner, values), np.bincount(owner)
+    assert means_by_owner(linearise(values, owner), counts) == pytest.approx(sums / counts)
+
+
+def test_linearised_values_of_some_users_are_those_of_their_values_alone():
+    owner, values = many_events(40)
+    kept = np.array([3, 4, 11, 30])
+    of_part = np.isin(owner, kept)
+    found = linearise_part(linearise(values, owner), np.bincount(owner), kept)
+    assert found == pytest.approx(linearise(values[of_part], owner[of_part]))

@@ -176,6 +176,12 @@ def test_files_that_name_nothing_known_are_refused(interactions):
     ("values", "message"),
     [
         ({"split_gap_days": 3}, r"split_gap_days is 3, which only split 'time' obeys; the split is 'leave-last'"),
+        (
+            {"rolling_refits": 3},
+            r"rolling_refits is 3, which only split 'rolling' obeys; .* leave --rolling-refits out",
+        ),
+        ({"split": "time", "rolling_share": 0.2}, "Use --split rolling"),
+        ({"split": "rolling", "rolling_share": 0.05}, "0 for test .*choose another --rolling-share"),
         ({"split": "random", "split_until": date(2014, 1, 1)}, "leave --split-until out"),
         ({"split": "time", "split_test_file": "test.csv"}, "Use --split files"),
         ({"split_train_file": "train.csv"}, "split_train_file is train.csv"),

@@ -223,6 +223,7 @@ ELSEWHERE = {
     "test_failing_training_is_told_with_the_step_that_failed": ["notice_webhook_url"],
     "test_timestamps_in_milliseconds_are_read_as_such": ["timestamp_unit"],
     "test_leave_last_n_and_split_at_decide_the_split": ["leave_last_n", "split_at"],
+    "test_rolling_share_and_refits_decide_the_parts_and_the_fits": ["rolling_share", "rolling_refits"],
     "test_gap_and_end_of_a_time_split_leave_rows_out": ["split_until", "split_gap_days"],
     "test_files_say_what_is_held_out_and_pairs_in_two_of_them_are_a_leak": [
         "split_train_file",

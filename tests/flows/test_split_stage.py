@@ -8,11 +8,13 @@ from sample_artifacts import publish_folder
 from evaluation.options import SplitOptions
 from flows.pipeline import split_as_asked
 from flows.settings import read
+from models.registry import yardsticks
 from storage import layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.dataset import split_dataset
 from tasks.options import PlaceOptions
+from tasks.rolling import later_cuts
 from tasks.store import PART_FILES, read_table
 
 DAY = 86_400
@@ -61,6 +63,15 @@ def test_leave_last_n_and_split_at_decide_the_split(flags, n_test, n_validation,
     split = split_dataset(places, dataset, options)
     assert read_table(places, split, layout.TEST).num_rows == n_test
     assert read_table(places, split, layout.VALIDATION).num_rows == n_validation
+
+
+def test_rolling_share_and_refits_decide_the_parts_and_the_fits(places, dataset, prefect_api):
+    options = read(SplitOptions, {"split": "rolling", "rolling_share": "0.4", "rolling_refits": "2"})
+    split = split_dataset(places, dataset, options)
+    days = {part: set(days_of(places, split, name)) for part, name in PART_FILES.items()}
+    assert days == {"train": {0}, "validation": {1, 2}, "test": {3, 4}}
+    costly = yardsticks()[0].kind
+    assert [later_cuts(places, split, part, costly) for part in ("validation", "test")] == [[2 * DAY], [4 * DAY]]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from pyspark.ml.recommendation import ALSModel
@@ -217,6 +218,14 @@ def test_implicit_fit_refuses_interactions_without_what_its_confidence_is_made_o
     path = write(table.set_column(place, name, pa.array(values, table.schema.field(name).type)), tmp_path / "x.parquet")
     with pytest.raises(ValueError, match=message):
         factorise(session, [path], parameters(confidence=confidence))
+
+
+def test_fit_until_a_moment_is_that_of_the_rows_before_it(session, train, tmp_path):
+    before = write(checkerboard().filter(pc.field("timestamp") < 30), tmp_path / "before.parquet")
+    until = factors_of(factorise(session, [train], parameters(), until=30), N_USERS, N_ITEMS)
+    for one, other in zip(until, factors_of(factorise(session, [before], parameters()), N_USERS, N_ITEMS), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not until[0][30:].any()
 
 
 def test_fit_refuses_no_interactions(session, tmp_path):

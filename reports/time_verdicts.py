@@ -1,0 +1,61 @@
+"""Sentences for findings on time: what a split may know of the future, and how a rolling one was predicted."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reports.display import format_count, format_part, format_share
+
+Figures = Mapping[str, Any]
+
+
+def _say_time_travel(figures: Figures, _is_warning: bool) -> str:
+    n_same, n_any, n_held = (figures[name] for name in ("n_same_user", "n_found", "n_all"))
+    if n_same:
+        return (
+            f"For {format_part(n_same, n_held)} held-out rows a row of the same user in train is later, and for "
+            f"{format_part(n_any, n_held)} one of any user: models learn from what a user did next, which no "
+            "recommender can know when it is used."
+        )
+    if n_any:
+        return (
+            f"For {format_part(n_any, n_held)} held-out rows a row of another user in train is later, though none of "
+            "the same user: models know what became popular only afterwards."
+        )
+    return f"No row in train is later than any of the {format_count(n_held)} held-out rows: models learn from the past."
+
+
+def _say_cold_events(figures: Figures, _is_warning: bool) -> str:
+    n_found, n_all = figures["n_found"], figures["n_all"]
+    if not n_found:
+        return f"All {format_count(n_all)} held-out interactions are of users with a history of earlier days."
+    return (
+        f"{format_part(n_found, n_all)} held-out interactions are of users who had nothing before that day: no figure "
+        "counts them; what popularity gets for them is shown apart."
+    )
+
+
+def _say_rolling_fits(figures: Figures, _is_warning: bool) -> str:
+    times = ", ".join(f"{label} {format_count(n)}" for label, n in figures.items())
+    return (
+        f"Models were fitted again in the course of the test part, each time to what came before that day; so often: "
+        f"{times}. Where a model ranks by histories, these are always those of the day before."
+    )
+
+
+def _say_time_order(figures: Figures, is_warning: bool) -> str:
+    said = (
+        f"{format_share(figures['share_with_past'])} of all interactions come after one of the same user of an earlier "
+        f"day, and {format_share(figures['share_simultaneous'])} share their second with another one of the same user; "
+        f"there are {format_count(figures['n_days'])} different days"
+    )
+    if is_warning:
+        return f"{said}: the order in time says little here, and a split at random or leave-last-one more."
+    return f"{said}: the order in time can be trusted."
+
+
+TIME_SENTENCES: dict[str, Callable[[Figures, bool], str]] = {
+    "time travel": _say_time_travel,
+    "cold events": _say_cold_events,
+    "rolling fits": _say_rolling_fits,
+    "time order": _say_time_order,
+}

@@ -1,0 +1,119 @@
+"""Rank for the events of a rolling split: each by a model that was fitted to what came before its day."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.assess import HeldOut, hold_out
+from evaluation.assignment import SECONDS_PER_DAY
+from evaluation.external_lists import Lists
+from evaluation.rolling import Events, hold_out_events, refit_days
+from models.base import FittedModel, Histories, HistoryRanker, Interactions
+from models.registry import Candidate, Kind
+from storage import layout
+from storage.manifest import Manifest
+from tasks.fit import load_model
+from tasks.options import EvaluationOptions, PlaceOptions
+from tasks.recommend import HISTORY_COLUMNS
+from tasks.store import read_parts
+
+ROLLING = "rolling"
+
+
+def hold_out_part(
+    places: PlaceOptions, split: Manifest, learnt: Sequence[str], part: str, options: EvaluationOptions
+) -> HeldOut:
+    """Return who is evaluated on what of a part of a split: users, or of a rolling split events."""
+    rows, held_rows = (read_parts(places, split, tuple(parts), HISTORY_COLUMNS) for parts in (learnt, (part,)))
+    hold = hold_out_events if split.counts["method"] == ROLLING else hold_out
+    return hold(rows, held_rows, split.count("n_users"), split.count("n_items"), options.evaluate_users)
+
+
+def later_cuts(places: PlaceOptions, split: Manifest, part: str, kind: Kind) -> list[int]:
+    """Return the first seconds of the days, after the first, from which models of a costly kind serve in a part."""
+    if split.counts["method"] != ROLLING or kind.refits != 1 or not kind.ranks:
+        return []
+    timestamp = np.asarray(read_parts(places, split, (part,), ["timestamp"])["timestamp"])
+    return [int(day) * SECONDS_PER_DAY for day in refit_days(timestamp, _n_refits(split, kind))[1:]]
+
+
+def _n_refits(split: Manifest, kind: Kind) -> int | None:
+    asked = split.parameters["rolling_refits"]
+    return kind.refits if asked is None else int(str(asked))
+
+
+@dataclass(frozen=True, eq=False)
+class EventRanker:
+    """Ranks for events by models of one candidate.
+
+    Attributes:
+        candidate: What the models are fits of.
+        events: The events of a part, and what was known before them.
+        n_users: Users of the dataset.
+        models: Fitted models with the day from which each serves, those that are at hand.
+        days: Days from which models serve; those without one at hand are fitted here.
+    """
+
+    candidate: Candidate
+    events: Events
+    n_users: int
+    models: dict[int, FittedModel]
+    days: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, places: PlaceOptions, split: Manifest, candidate: Candidate, fits: Sequence[Manifest], events: Events
+    ) -> "EventRanker":
+        """Return the ranker of published fits: to what came before the part, and to more at later cuts, or as it is."""
+        timestamp = np.asarray(events.rows["timestamp"])[-len(events.user) :]
+        first, models = refit_days(timestamp, 1), [load_model(places, one) for one in fits]
+        days = np.array([*first, *(int(str(one.parameters["until"])) // SECONDS_PER_DAY for one in fits[1:])])
+        at_hand = dict(zip(days.tolist(), models, strict=True))
+        if fits[0].kind == layout.FITS and candidate.kind.refits != 1:
+            days = refit_days(timestamp, _n_refits(split, candidate.kind))
+        return cls(candidate, events, split.count("n_users"), at_hand, days)
+
+    def rank(self, wanted: NDArray[np.int64], k: int, block: int) -> Lists:
+        """Return the k best items for each of some events, shape (n, k), best first; -1 where none is left.
+
+        Args:
+            wanted: Numbers of events.
+            k: Length of each list.
+            block: Most lists that are ranked at once.
+        """
+        queries, place = np.unique(self.events.query[wanted], return_inverse=True)
+        lists = np.full((len(queries), k), -1, dtype=np.int32)
+        for first, stop, model in self._spans(queries):
+            for start in range(first, stop, block):
+                rows = slice(start, min(start + block, stop))
+                lists[rows] = self._rank_queries(model, queries[rows], k)
+        return lists[place]
+
+    def _spans(self, queries: NDArray[np.int64]) -> Iterator[tuple[int, int, FittedModel]]:
+        """Yield which of the queries each model serves, from and up to, and the model."""
+        bounds = np.append(np.searchsorted(self.events.query_day[queries], self.days), len(queries))
+        for day, first, stop in zip(self.days.tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            if first < stop:
+                yield first, stop, self.models[day] if day in self.models else self._fit_before(day)
+
+    def _fit_before(self, day: int) -> FittedModel:
+        """Return a model fitted to the rows of earlier days; its own arrays end before that day."""
+        n_known = int(np.searchsorted(np.asarray(self.events.rows["timestamp"]), day * SECONDS_PER_DAY))
+        known = self.events.rows.slice(0, n_known)
+        interactions = Interactions(self.n_users, self.events.n_items, lambda name: np.asarray(known[name]))
+        return self.candidate.kind.fit(interactions, self.candidate.parameters)
+
+    @cached_property
+    def _histories(self) -> Histories:
+        rows = self.events.rows.select(["rating", "timestamp"]).take(self.events.history_rows)
+        rating, timestamp = np.asarray(rows["rating"], dtype=np.float32), np.asarray(rows["timestamp"], dtype=np.int64)
+        return Histories(self.events.histories, rating, timestamp)
+
+    def _rank_queries(self, model: FittedModel, queries: NDArray[np.int64], k: int) -> Lists:
+        histories = self._histories.take(queries)
+        if isinstance(model, HistoryRanker):
+            return model.rank_histories(histories, histories.items, k)[0]
+        return model.rank(self.events.query_user[queries], histories.items, k)[0]
