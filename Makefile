@@ -6,6 +6,7 @@ SHELL := bash
 
 ARGS ?=
 PORT ?=
+NEURAL ?= --neural
 SETUP := bash deployments/setup.sh
 BIN := JAVA_HOME="$(CURDIR)/.venv/java" .venv/bin
 SAMPLE := data/sample
@@ -17,7 +18,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT := false
 export PREFECT_SERVER_UI_V2_ENABLED := false
 
-.PHONY: help setup demo train serve services test lint format lock audit ui mlflow minio up status down deploy bench clean distclean
+.PHONY: help setup demo train serve services neural test lint format lock audit ui mlflow minio up status down deploy bench clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -42,8 +43,11 @@ serve: setup ## Answer from the champion of the store, with a page to try it, on
 services: ## Build MinIO, versitygw, toxiproxy and vegeta, for tests and benchmarks, with Go; about 5 minutes the first time
 	@$(SETUP) --services
 
+neural: ## Install PyTorch, which trains the neural models; 3 GB, and 6 GB installed
+	@$(SETUP) --neural
+
 test: ## Run all tests, on all cores; narrow them with ARGS="tests/storage -k local", see one at a time with ARGS="-n 0"
-	@$(SETUP) --browser --services
+	@$(SETUP) --browser --services $(NEURAL)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## Check style, formatting and types
@@ -55,11 +59,12 @@ format: setup ## Sort imports and format the code
 	.venv/bin/ruff check --fix --select I
 	.venv/bin/ruff format
 
-lock: setup ## Pin both requirements.in again, that of serving to the same versions; ARGS="--upgrade" takes newer ones
+lock: setup ## Pin all requirements again, those of serving and PyTorch to the same versions; ARGS="--upgrade" takes newer ones
 	.venv/bin/uv pip compile $(COMPILE) requirements.in -o requirements.txt $(ARGS)
 	.venv/bin/uv pip compile $(COMPILE) -c requirements.txt serving/requirements.in -o serving/requirements.txt $(ARGS)
+	.venv/bin/uv pip compile $(COMPILE) -c requirements.txt models/neural-requirements.in -o models/neural-requirements.txt $(ARGS)
 
-audit: setup ## Look for known vulnerabilities in both locks; fails if some packages could not be looked up, and says so
+audit: setup ## Look for known vulnerabilities in all locks; fails if some packages could not be looked up, and says so
 	@$(BIN)/python -m deployments.audit $(ARGS)
 
 ui: setup ## Serve the Prefect UI, on PORT (4200)

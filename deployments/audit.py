@@ -1,4 +1,4 @@
-"""Look up the packages of both locks in a database of known vulnerabilities, with pip-audit.
+"""Look up the packages of all locks in a database of known vulnerabilities, with pip-audit.
 
     python -m deployments.audit
 
@@ -14,12 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LOCKS = (ROOT / "requirements.txt", ROOT / "serving" / "requirements.txt")
+LOCKS = (
+    ROOT / "requirements.txt",
+    ROOT / "serving" / "requirements.txt",
+    ROOT / "models" / "neural-requirements.txt",
+)
 CLEAN, VULNERABLE, UNKNOWN = 0, 1, 3
 
 
 def main(flags: Sequence[str]) -> int:
-    """Audit both locks, and return the exit code."""
+    """Audit all locks, and return the exit code."""
     codes = {audit(lock, flags) for lock in LOCKS}
     return next(code for code in (VULNERABLE, UNKNOWN, CLEAN) if code in codes)
 

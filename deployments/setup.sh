@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Makes a checkout ready to run: virtual environment, locked packages, Java, jars, and the optional rest. What it fetches is
-# listed in requirements.txt and downloads.txt, and each fetch is tried more than once (pip and uv do so by themselves).
+# listed in the locks and in downloads.txt, and each fetch is tried more than once (pip and uv do so by themselves).
 #
 #   bash deployments/setup.sh              what `make demo` and `make train` need
 #   PYTHON=python3.12 …                    with that Python instead of that of .venv or, in a new checkout, the newest
 #   bash deployments/setup.sh --browser    and Chromium, which some tests look at pages with
 #   bash deployments/setup.sh --services   and the servers that some tests talk to, built with Go into .setup/bin
+#   bash deployments/setup.sh --neural     and PyTorch, which later set-ups keep
 #
 # Flags can be combined. A stamp in .venv holds the digest of everything the set-up depends on, and one beside each
 # server says what it was built from, so a second run does nothing;
@@ -15,6 +16,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv="$root/.venv"
+locks=("$root/requirements.txt") # and that of PyTorch, once it was asked for
 apt_log="$root/.setup/apt.log"
 jvm_folder=/usr/lib/jvm
 newest=14 oldest=11 # the 3.x of Python that pyproject.toml names
@@ -164,12 +166,13 @@ install_uv() {
 install_packages() {
     local uv=("$venv/bin/uv" --quiet)
     local at=(--python "$venv/bin/python")
-    local sync=(pip sync "${at[@]}" --require-hashes "$root/requirements.txt")
-    say "installing the packages of requirements.txt"
+    local sync=(pip sync "${at[@]}" --require-hashes "${locks[@]}")
+    say "installing the packages of ${locks[*]#"$root/"}"
     "${uv[@]}" "${sync[@]}" || {
         say "trying again, with the authorities that this machine trusts"
         "${uv[@]}" --system-certs "${sync[@]}"
     }
+    [[ ${#locks[@]} -eq 1 ]] || : >"$venv/.setup-neural"
     # From within, since uv takes a # in a path for a comment.
     "${uv[@]}" --directory "$root" pip install "${at[@]}" --offline --no-deps --no-build-isolation --editable .
 }
@@ -208,7 +211,7 @@ set_up_key() {
     local wanted
     wanted=$(real_folder "${JAVA_HOME:-}")
     [[ $wanted != "$(real_folder "$venv/java")" ]] || wanted="" # it has been obeyed
-    { echo "$root" "$wanted" && cat "$root"/{requirements.txt,downloads.txt,pyproject.toml,deployments/setup.sh}; } | sha256
+    { echo "$root" "$wanted" && cat "${locks[@]}" "$root"/{downloads.txt,pyproject.toml,deployments/setup.sh}; } | sha256
 }
 
 is_base_current() {
@@ -248,15 +251,18 @@ lock_set_up() {
 }
 
 main() {
-    local python flag
+    local python flag with_neural=""
     browser="" with_services=""
     for flag in "$@"; do
         case "$flag" in
             --browser) browser=yes ;;
             --services) with_services=yes ;;
-            *) fail "unknown argument '$flag'; there are --browser and --services" ;;
+            --neural) with_neural=yes ;;
+            *) fail "unknown argument '$flag'; there are --browser, --services and --neural" ;;
         esac
     done
+    locks=("$root/requirements.txt")
+    [[ -z $with_neural && ! -e $venv/.setup-neural ]] || locks+=("$root/models/neural-requirements.txt")
     key=$(set_up_key)
     if is_base_current && is_browser_current && are_services_current; then
         return

@@ -54,6 +54,8 @@ class Interactions:
         n_items: Items of the dataset, numbered from 0.
         column: Returns a column by its name in `schema.columns.Columns`.
         factorise: Given to a kind that needs Spark, which reads them itself.
+        checkpoint: Folder, of this very fit, in which a kind that trains for long keeps where it stands, so that a fit
+            that was cut off goes on; None where there is none.
 
     Example:
         >>> interactions = Interactions.of(n_users=1, n_items=3, user_idx=[0, 0], item_idx=[2, 1])
@@ -65,6 +67,7 @@ class Interactions:
     n_items: int
     column: Callable[[str], NDArray[Any]]
     factorise: Factorise | None = None
+    checkpoint: Path | None = None
 
     @classmethod
     def of(cls, n_users: int, n_items: int, **columns: Any) -> "Interactions":

@@ -12,6 +12,7 @@ from models.bias import Bias, GlobalMean
 from models.chance import Chance
 from models.ials import Ials
 from models.item_knn import ItemKnn
+from models.ncf import Gmf, GmfExplicit, Mlp, MlpExplicit, NeuMf, NeuMfExplicit
 from models.popularity import Popularity, RecentPopularity
 from models.space import Space
 from schema.errors import InvalidInput
@@ -31,6 +32,12 @@ KINDS: dict[str, Kind] = {
         ImplicitAls(),
         ExplicitAls(),
         Ials(),
+        Gmf(),
+        Mlp(),
+        NeuMf(),
+        GmfExplicit(),
+        MlpExplicit(),
+        NeuMfExplicit(),
     )
 }
 

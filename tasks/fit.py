@@ -1,5 +1,8 @@
 """Fit a candidate on some parts of a split, and load what was fitted."""
 
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +17,15 @@ from prefect.runtime import task_run
 from pyspark.sql import SparkSession
 
 from models.base import Factorise, Factors, FittedModel, Interactions, Parameters
-from models.registry import Candidate
+from models.registry import Candidate, Kind
 from schema.columns import Columns
 from spark.factorise import Factorisation, factorise, factors_of, save_model
 from spark.jvm import describe_blas
 from spark.options import SparkOptions
 from storage import layout
+from storage.canonical import artifact_id
+from storage.code_version import code_version
+from storage.files import ABANDONED_AGE
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES, open_spark, spark_uri
@@ -61,7 +67,11 @@ def fit(
         rows = read_parts(places, split, parts, [*{name, Columns.TIMESTAMP}])
         return np.asarray((rows if until is None else rows.filter(pc.field(Columns.TIMESTAMP) < until))[name])
 
-    interactions = Interactions(split.count("n_users"), split.count("n_items"), read)
+    inputs = {"split": split.id}
+    about = {"model": candidate.model, "keep_spark_model": keep_spark_model, "until": until}
+    parameters = {"parts": list(parts), **about, **candidate.parameters}
+    checkpoint = _checkpoint(places, kind, inputs, parameters)
+    interactions = Interactions(split.count("n_users"), split.count("n_items"), read, checkpoint=checkpoint)
 
     def build(folder: Path) -> dict[str, Any]:
         if not needs_spark:
@@ -75,15 +85,20 @@ def fit(
         logger.info("BLAS that Spark found: {}", blas)
         return {"blas": blas}
 
-    about = {"model": candidate.model, "keep_spark_model": keep_spark_model, "until": until}
-    return publish_once(
-        places,
-        layout.FITS,
-        inputs={"split": split.id},
-        parameters={"parts": list(parts), **about, **candidate.parameters},
-        build=build,
-        uses=[type(kind)],
-    )
+    fitted = publish_once(places, layout.FITS, inputs=inputs, parameters=parameters, build=build, uses=[type(kind)])
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    return fitted
+
+
+def _checkpoint(places: PlaceOptions, kind: Kind, inputs: Mapping[str, str], parameters: Parameters) -> Path:
+    """Return the folder of a fit's checkpoint, named for all that decides the fit; remove those of a week ago."""
+    folder = places.work_dir / "checkpoints"
+    oldest = datetime.now(UTC) - ABANDONED_AGE
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):  # another run has removed it
+            if datetime.fromtimestamp(path.stat().st_mtime, UTC) < oldest:
+                shutil.rmtree(path, ignore_errors=True)
+    return folder / artifact_id(layout.FITS, inputs, parameters, code_version(type(kind)))
 
 
 def _factorise_with(

@@ -64,7 +64,8 @@ class PlaceOptions(StoreOptions):
 
     work_dir: Path = Field(
         Path("data/work"),
-        description="Folder for scratch files; each run removes its own and those of runs that were killed.",
+        description="Folder for scratch files; each run removes its own and those of runs that were killed, "
+        "all but checkpoints, from which a fit that was cut off goes on within a week.",
     )
 
     def try_writing(self, store: Store | None = None) -> None:

@@ -150,7 +150,10 @@ def test_bench_lists_every_benchmark_with_its_purpose():
     assert re.findall(r"^  (\w+) +\S{2,}", shown.stdout, flags=re.MULTILINE) == names
 
 
-@pytest.mark.parametrize(("lock", "least"), [("requirements.txt", 100), ("serving/requirements.txt", 20)])
+@pytest.mark.parametrize(
+    ("lock", "least"),
+    [("requirements.txt", 100), ("serving/requirements.txt", 20), ("models/neural-requirements.txt", 20)],
+)
 def test_every_package_of_the_lock_has_a_digest(lock, least):
     pins = locked(read(lock))
     assert len(pins) > least
@@ -169,6 +172,13 @@ def test_lock_of_the_api_is_a_part_of_the_lock_and_fulfils_what_the_api_asks_for
     assert not_locked(requirements(read("serving/requirements.in")), pins) == []
 
 
+def test_lock_of_neural_models_agrees_with_the_lock_and_fulfils_what_they_ask_for():
+    pins, others = locked(read("models/neural-requirements.txt")), locked(read("requirements.txt"))
+    assert {name: pin for name, pin in pins.items() if name in others and pin != others[name]} == {}
+    assert not_locked(requirements(read("models/neural-requirements.in")), pins) == []
+    assert "torch" not in others
+
+
 def test_the_api_asks_for_what_it_reaches_and_for_nothing_else():
     reached = reached_modules((ROOT / "serving").rglob("*.py"))
     providers = packages_distributions()
@@ -185,12 +195,13 @@ def test_a_requirement_that_the_lock_misses_is_found():
 
 
 def test_every_import_from_outside_is_asked_for_by_name():
-    asked = {canonicalize_name(requirement.name) for requirement in requirements(read("requirements.in"))}
+    wanted = read("requirements.in") + read("models/neural-requirements.in")
+    asked = {canonicalize_name(requirement.name) for requirement in requirements(wanted)}
     providers = packages_distributions()
     unasked = {
         f"{path.relative_to(ROOT)}: {name}"
         for path, name in outside_imports()
-        if not asked & {canonicalize_name(package) for package in providers.get(name, [])}
+        if not asked & {canonicalize_name(package) for package in providers.get(name, [name])}
     }
     assert sorted(unasked) == []
 

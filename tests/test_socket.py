@@ -14,7 +14,7 @@ FOLDERS = ("deployments", "evaluation", "flows", "reports", "reviews", "schema",
 NAMES = set(KINDS)
 OPEN_MODULES = {"models.base", "models.registry", "models.space", "models.original"}
 IDENTIFIER = re.compile(
-    r"(^|_)(als|ials|knn|bias|chance_model)(_|$)|Als(?!o)|Ials|ItemKnn|RecentPopularity|GlobalMean|ChanceModel"
+    r"(^|_)(als|ials|knn|bias|chance_model|ncf|gmf|neumf)(_|$)|Als(?!o)|Ials|Ncf|Gmf|NeuMf|ItemKnn|RecentPopularity|GlobalMean|ChanceModel"
 )
 
 # Where a word that is a kind's name means something else.

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 BASH = shutil.which("bash") or "/bin/bash"
 BASICS = ("cat", "chmod", "dirname", "env", "grep", "id", "mkdir", "mv", "rm", "sed", "sha256sum", "tail")
 DEPENDS_ON = ("requirements.txt", "downloads.txt", "pyproject.toml", "deployments/setup.sh")
+NEURAL = "models/neural-requirements.txt"
 SERVICES = ["minio", "versitygw", "toxiproxy-server", "vegeta"]
 # What Go makes of a package, under the name that Go gives it: a program that is told by its content.
 BUILDS = """
@@ -71,7 +72,8 @@ def write_program(path: Path, body: str) -> None:
 def machine(tmp_path: Path) -> Machine:
     made = Machine(tmp_path / "checkout", tmp_path / "bin", tmp_path / "jvm", tmp_path / "home")
     (made.checkout / "deployments").mkdir(parents=True)
-    for name in (*DEPENDS_ON, "deployments/services.sh"):
+    (made.checkout / "models").mkdir()
+    for name in (*DEPENDS_ON, NEURAL, "deployments/services.sh"):
         shutil.copyfile(ROOT / name, made.checkout / name)
     made.programs.mkdir()
     made.jvm.mkdir()
@@ -254,6 +256,24 @@ def test_a_second_run_does_nothing(machine):
     mark_done(machine)
     done = machine.run("main && main --browser")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_pytorch_is_installed_where_it_is_asked_for_and_kept_from_then_on(machine):
+    mark_done(machine)
+    assert machine.run("main --neural").returncode == 1  # there is something to do
+
+    write_program(machine.checkout / ".venv" / "bin" / "uv", 'echo "$*" >>uv.log')
+    installs = "set_up_base() { install_packages; set_up_key >.venv/.setup-base; }; find_python() { echo /bin/true; }; "
+    for arguments, n_syncs in (("", 0), ("--neural", 1), ("", 1), ("--neural", 1)):
+        assert machine.run(f"{installs} main {arguments}").returncode == 0
+        log = machine.checkout / "uv.log"
+        syncs = [line for line in log.read_text().splitlines() if "pip sync" in line] if log.exists() else []
+        assert len(syncs) == n_syncs
+    assert f"{machine.checkout}/requirements.txt {machine.checkout}/{NEURAL}" in syncs[0]
+    with (machine.checkout / NEURAL).open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    assert machine.run(f"{installs} main").returncode == 0
+    assert log.read_text().count(NEURAL) == 2
 
 
 @pytest.mark.parametrize("name", DEPENDS_ON)

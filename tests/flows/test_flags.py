@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,21 @@ FLAGS = {
     "environment": "laboratory",
     "log_level": "WARNING",
 }
+NEURAL = {
+    "ncf": "neumf,neumf-explicit",
+    "ncf_factors": "2",
+    "ncf_layers": "1",
+    "ncf_epochs": "2",
+    "ncf_patience": "3",
+    "ncf_held_back": "0.04",
+    "ncf_negatives": "5",
+    "ncf_batch": "512",
+    "ncf_rate": "0.02",
+    "ncf_decay": "0.1",
+    "ncf_seed": "8",
+    "ncf_device": "cpu",
+}
+HAS_TORCH = find_spec("torch") is not None
 
 
 def as_flags(values: dict[str, str]) -> list[str]:
@@ -104,7 +120,8 @@ def as_flags(values: dict[str, str]) -> list[str]:
 @pytest.fixture(scope="module")
 def odd(new_workplace: Callable[[], Workplace], sample: SampleFiles) -> Odd:
     workplace = new_workplace()
-    flags = as_flags(FLAGS | {"mlflow_artifact_dir": str(workplace.folder / "artifacts")})
+    neural = NEURAL if HAS_TORCH else {}
+    flags = as_flags(FLAGS | neural | {"mlflow_artifact_dir": str(workplace.folder / "artifacts")})
     target = workplace.folder / "result.json"
     inputs = ["--input", str(sample.reviews), "--products", str(sample.products)]
     outcome = workplace.run("train", *inputs, *flags, "--json", str(target))
@@ -118,6 +135,12 @@ def als(odd: Odd, name: str) -> set[Any]:
 
 def has_odd_value(odd: Odd, model: str, name: str) -> bool:
     return {float(fit.parameters[name]) for fit in odd.fits(model)} == {float(FLAGS[name])}
+
+
+def neural(odd: Odd, name: str, value: Any) -> bool:
+    """Tell whether both neural models were fitted so; the one of ratings needs no unknown items."""
+    fits = odd.fits("neumf"), odd.fits("neumf-explicit")
+    return all(fits) and {fit.parameters.get(name, value) for fit in (*fits[0], *fits[1])} == {value}
 
 
 def reviews(odd: Odd, column: str) -> np.ndarray:
@@ -208,6 +231,18 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "mlflow_artifact_dir": lambda odd: list((odd.workplace.folder / "artifacts").rglob(layout.REPORT)),
     "environment": lambda odd: tracked(odd).data.tags["environment"] == "laboratory",
     "log_level": lambda odd: "INFO" not in odd.outcome.stderr,
+    "ncf": lambda odd: {row["model"] for row in odd.record["metrics"]} >= {"neumf", "neumf-explicit"},
+    "ncf_factors": lambda odd: neural(odd, "ncf_factors", 2),
+    "ncf_layers": lambda odd: neural(odd, "ncf_layers", 1),
+    "ncf_epochs": lambda odd: neural(odd, "ncf_epochs", 2),
+    "ncf_patience": lambda odd: neural(odd, "ncf_patience", 3),
+    "ncf_held_back": lambda odd: neural(odd, "ncf_held_back", 0.04),
+    "ncf_negatives": lambda odd: neural(odd, "ncf_negatives", 5),
+    "ncf_batch": lambda odd: neural(odd, "ncf_batch", 512),
+    "ncf_rate": lambda odd: neural(odd, "ncf_rate", 0.02),
+    "ncf_decay": lambda odd: neural(odd, "ncf_decay", 0.1),
+    "ncf_seed": lambda odd: neural(odd, "ncf_seed", 8),
+    "ncf_device": lambda odd: neural(odd, "ncf_device", "cpu") and not list(odd.workplace.folder.glob("work/check*/*")),
     "store_uri": lambda odd: (odd.workplace.folder / "store" / "models").is_dir(),
     "work_dir": lambda odd: (odd.workplace.folder / "work").is_dir(),
 }
@@ -274,6 +309,8 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("name", PROOFS)
 def test_flag_is_obeyed(name, odd):
+    if name in NEURAL and not HAS_TORCH:
+        pytest.skip("PyTorch is not installed: make neural")
     assert PROOFS[name](odd)
 
 
