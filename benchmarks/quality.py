@@ -15,6 +15,9 @@ and timestamp), gzipped or not. The full catalogue is ranked, and every held-out
     files            what --split-validation-file and --split-test-file name, or the files of a folder; otherwise as
                      random-per-user
 
+--sampled 100 adds the figures that papers on leave-last often have, of the held-out item among sampled ones. They are
+there to be compared with papers; which model is better they do not tell. They need lists of the whole catalogue.
+
 A kind of model tries its usual candidates, or those that --set asks for; each split chooses among them by NDCG@10 on
 its validation part. Figures are means over the splits, with the least and the greatest; for a single split, the 95 %
 interval over users. Seconds are of the fit of the candidate that was chosen (Spark's session included), and of the
@@ -25,7 +28,7 @@ before, and not those of a JVM.
 import argparse
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 PUBLISHED_PROTOCOL = "random-per-user"
 PROTOCOLS = (PUBLISHED_PROTOCOL, "leave-last", "files")
 QUALITY = {"R@10": "recall_10", "R@20": "recall_20", "N@10": "ndcg_10", "N@20": "ndcg_20"}
+SAMPLED = {"HR@10 s": "sampled_hit_rate_10", "N@10 s": "sampled_ndcg_10"}
 COSTS = (("Fit s", "fit_seconds", 1), ("Lists s", "rank_seconds", 1), ("Peak MB", "peak_megabytes", 0))
 WIDTH = 130
 NOTE = (
@@ -71,6 +75,7 @@ def _run(chosen: argparse.Namespace) -> int:
             "users": len(data.user_ids),
             "items": len(data.item_ids),
             "interactions": data.rows.num_rows,
+            "sampled": chosen.sampled,
             "machine": harness.describe_machine(),
         }
         figures = _measure(data, list(_choose_candidates(chosen, data).values()), parameters, Path(folder))
@@ -90,6 +95,10 @@ def _choose_protocol(chosen: argparse.Namespace, data: "Numbered") -> str:
     usual = "files" if data.named else "leave-last" if data.has("timestamp") else "random-per-user"
     if chosen.protocol == "files" and not data.named:
         raise InvalidInput("protocol 'files' needs --split-validation-file and --split-test-file, or a folder.")
+    if chosen.sampled and (chosen.protocol or usual) != "leave-last":
+        raise InvalidInput(
+            f"--sampled is for one held-out item of each user: --protocol leave-last, not {chosen.protocol or usual}."
+        )
     return str(chosen.protocol or usual)
 
 
@@ -134,7 +143,7 @@ def _measure(
         bench = open_bench(data, parameters["protocol"], seed, folder / f"split-{seed}")
         for candidates, own in zip(kinds, trials, strict=True):
             sys.stderr.write(f"{candidates[0].model}, split {seed + 1} of {parameters['seeds']}\n")
-            own.append(bench.run(candidates))
+            own.append(bench.run(candidates, parameters["sampled"]))
     return [summarise(own) for own in trials]
 
 
@@ -159,19 +168,22 @@ def _show(name: str, figures: Sequence[Figures], parameters: Mapping[str, Any]) 
 
     size = (parameters["users"], parameters["items"], parameters["interactions"])
     published = BY_SIZE.get(size, ()) if parameters["protocol"] == PUBLISHED_PROTOCOL else ()
-    rows = [*map(_row_of, figures), *map(_row_of_published, published)]
-    headings = ["Model", "Figures", *QUALITY, *(heading for heading, _, _ in COSTS)]
+    quality = QUALITY | (SAMPLED if parameters["sampled"] else {})
+    rows = [*(_row_of(one, quality.values()) for one in figures), *map(_row_of_published, published)]
+    headings = ["Model", "Figures", *quality, *(heading for heading, _, _ in COSTS)]
     splits = f"{parameters['seeds']} splits" if parameters["seeds"] > 1 else "one split"
     console = harness.open_console(WIDTH)
     console.print(TextTable(headings, rows, n_left=2).to_rich(f"{name}: {parameters['protocol']}, {splits}"))
     if published:
         console.print(NOTE)
+    if parameters["sampled"]:
+        console.print(f"s: among {parameters['sampled']} sampled items, as papers have it; not to choose a model by")
     console.print("Input: {:,} users, {:,} items, {:,} interactions".format(*size))
     console.print(f"Machine: {parameters['machine']}")
 
 
-def _row_of(figures: Figures) -> list["Cell"]:
-    found = [figures.values[key] for key in QUALITY.values()]
+def _row_of(figures: Figures, keys: Collection[str]) -> list["Cell"]:
+    found = [figures.values[key] for key in keys]
     quality = [(format_metric(one.value), format_interval(one.low, one.high)) for one in found]
     costs = [(key, digits) for _, key, digits in COSTS]
     shown = [f"{figures.values[key].value:,.{digits}f}" if key in figures.values else "n/a" for key, digits in costs]
@@ -194,6 +206,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = harness.command_parser("quality", __doc__)
     parser.add_argument("path", type=Path, metavar="PATH", help="file of interactions, or folder of train, val, test")
     parser.add_argument("--protocol", choices=PROTOCOLS, help="how to hold out; by default the first that fits")
+    sampled = "also rank the held-out item of each user among so many sampled ones, such as 100 (leave-last alone)"
+    parser.add_argument("--sampled", type=harness.at_least_one, default=0, metavar="N", help=sampled)
     parser.add_argument("--seeds", type=harness.at_least_one, default=3, help="splits, each with another seed (3)")
     parser.add_argument(
         "--models", type=lambda text: text.split(","), metavar="NAME,…", help="kinds of model to measure"

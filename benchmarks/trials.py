@@ -10,9 +10,11 @@ import numpy as np
 
 from benchmarks.interaction_files import Numbered
 from benchmarks.measuring import MEGABYTE, Spread, peak_bytes, reset_peak
-from evaluation.assess import hold_out
+from evaluation.assess import HeldOut, hold_out
+from evaluation.external_lists import Lists
 from evaluation.options import SplitMethod, SplitOptions
 from evaluation.ranking import Scores, evaluate_lists
+from evaluation.sampled import among_sampled
 from evaluation.significance import mean_interval
 from evaluation.splits import split_interactions
 from models.registry import Candidate
@@ -64,10 +66,11 @@ class Bench:
     places: PlaceOptions
     split: Manifest
 
-    def run(self, candidates: Sequence[Candidate]) -> Trial:
+    def run(self, candidates: Sequence[Candidate], n_sampled: int = 0) -> Trial:
         """Fit the candidates of one kind, choose among them on validation, and measure the one on test.
 
-        The peak of memory is not that of a JVM, and so is left out where one fits.
+        With n_sampled, the one held-out item of each user is ranked among so many sampled ones as well. The peak of
+        memory is not that of a JVM, and so is left out where one fits.
         """
         learnt, needs = FITTED_TO[self._method], candidates[0].kind.needs
         idle_bytes = reset_peak()
@@ -79,7 +82,8 @@ class Bench:
         costs = {"fit_seconds": fitted.seconds, "rank_seconds": rank_seconds}
         if "spark" not in needs:
             costs["peak_megabytes"] = (peak_bytes() - idle_bytes) / MEGABYTE
-        quality = {str(one): Spread(float(scores[one].mean()), *mean_interval(scores[one])) for one in SHOWN}
+        scores = {one: scores[one] for one in SHOWN} | (self._sample(fitted, n_sampled) if n_sampled else {})
+        quality = {str(one): Spread(float(of.mean()), *mean_interval(of)) for one, of in scores.items()}
         costs_alone = {name: Spread.of([value]) for name, value in costs.items()}
         return Trial(candidates[best], len(candidates), quality | costs_alone)
 
@@ -94,14 +98,29 @@ class Bench:
 
     def _rank(self, fitted: _Fit, part: str) -> tuple[Scores, float]:
         """Return the metrics of the lists of all users with rows both in what was learnt from and in a part."""
+        held_out = self._hold_out(fitted, part)
+        started = time.perf_counter()
+        lists = self._list(fitted, held_out, max(KS))
+        seconds = time.perf_counter() - started
+        return evaluate_lists(lists, held_out.users, held_out.seen, held_out.relevant, KS), seconds
+
+    def _sample(self, fitted: _Fit, n_sampled: int) -> Scores:
+        """Return the metrics of the held-out items among sampled ones, from lists of the whole catalogue."""
+        held_out, n_items = self._hold_out(fitted, "test"), self.split.count("n_items")
+        is_held_out = self._list(fitted, held_out, n_items) == held_out.relevant.take(held_out.users).items[:, None]
+        n_others = n_items - 1 - held_out.seen.take(held_out.users).counts
+        return among_sampled(is_held_out.argmax(axis=1), n_others, KS[0], n_sampled)
+
+    def _hold_out(self, fitted: _Fit, part: str) -> HeldOut:
         rows = read_parts(self.places, self.split, fitted.parts), read_parts(self.places, self.split, (part,))
         held_out = hold_out(*rows, self.split.count("n_users"), self.split.count("n_items"))
         if not len(held_out.users):
             raise InvalidInput(f"no user has rows both in {' + '.join(fitted.parts)} and in {part}; use another split.")
-        started, block_users = time.perf_counter(), EvaluationOptions().evaluate_block_users
-        lists = rank_users(self.places, self.split, fitted.model, fitted.parts, held_out.users, max(KS), block_users)
-        seconds = time.perf_counter() - started
-        return evaluate_lists(lists, held_out.users, held_out.seen, held_out.relevant, KS), seconds
+        return held_out
+
+    def _list(self, fitted: _Fit, held_out: HeldOut, k: int) -> Lists:
+        block_users = EvaluationOptions().evaluate_block_users
+        return rank_users(self.places, self.split, fitted.model, fitted.parts, held_out.users, k, block_users)
 
 
 def open_bench(data: Numbered, method: SplitMethod, seed: int, folder: Path) -> Bench:

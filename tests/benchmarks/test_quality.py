@@ -98,6 +98,17 @@ def test_models_are_fitted_to_the_training_part_alone_as_published_ones_are(numb
     assert bench.run([POPULARITY]).values["recall_10"].value == pytest.approx(recall.mean())
 
 
+def test_the_held_out_item_is_ranked_among_sampled_ones_too(tmp_path):
+    pairs = [(user, item) for user in range(6) for item in (0, 1, 2, 3 + user)]  # each user's last item is its own
+    users, items = np.array(pairs).T
+    ids = {"user_id": users.astype(str), "item_id": items.astype(str)}
+    rows = number_rows(pa.table({**ids, "rating": np.ones(24), "timestamp": items}))
+    found = open_bench(rows, "leave-last", 0, tmp_path).run([POPULARITY], n_sampled=1).values
+    before = np.arange(6)  # of the five own items of others, which nobody has in what is learnt: by index
+    assert found["sampled_hit_rate_10"].value == 1
+    assert found["sampled_ndcg_10"].value == pytest.approx(1 - (before / 5).mean() * (1 - 1 / np.log2(3)))
+
+
 def test_the_candidate_that_is_best_on_validation_is_measured(numbered, tmp_path):
     bench = open_bench(numbered, "random-per-user", 0, tmp_path)
     for candidates in ([CHANCE, KNN], [KNN, CHANCE]):
@@ -176,6 +187,7 @@ def test_run_prints_a_row_for_each_model_beside_the_published_ones_and_leaves_no
         (["--set", "knn_neighbors=3"], "knn_neighbors"),
         (["--set", "knn_neighbours=0"], "knn-neighbours"),
         (["--protocol", "leave-last"], "timestamp"),
+        (["--sampled", "100"], "one held-out item of each user: --protocol leave-last, not random-per-user"),
         (["--protocol", "files"], "--split-test-file"),
         (["--split-test-file", "x"], "neither; found one"),
     ],
