@@ -51,7 +51,7 @@ PROTOCOLS = (PUBLISHED_PROTOCOL, "leave-last", "files")
 QUALITY = {"R@10": "recall_10", "R@20": "recall_20", "N@10": "ndcg_10", "N@20": "ndcg_20"}
 SAMPLED = {"HR@10 s": "sampled_hit_rate_10", "N@10 s": "sampled_ndcg_10"}
 COSTS = (("Fit s", "fit_seconds", 1), ("Lists s", "rank_seconds", 1), ("Peak MB", "peak_megabytes", 0))
-WIDTH = 130
+WIDTH, SAMPLED_WIDTH = 130, 30
 NOTE = (
     "* learns from images and text too. MMRec: its evaluation tables; own paper: on a random split of its authors'. "
     "Items of\nthe training part alone are left out in all."
@@ -172,7 +172,7 @@ def _show(name: str, figures: Sequence[Figures], parameters: Mapping[str, Any]) 
     rows = [*(_row_of(one, quality.values()) for one in figures), *map(_row_of_published, published)]
     headings = ["Model", "Figures", *quality, *(heading for heading, _, _ in COSTS)]
     splits = f"{parameters['seeds']} splits" if parameters["seeds"] > 1 else "one split"
-    console = harness.open_console(WIDTH)
+    console = harness.open_console(WIDTH + SAMPLED_WIDTH * (len(quality) > len(QUALITY)))
     console.print(TextTable(headings, rows, n_left=2).to_rich(f"{name}: {parameters['protocol']}, {splits}"))
     if published:
         console.print(NOTE)
