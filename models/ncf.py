@@ -53,7 +53,7 @@ class NcfOptions(FrozenModel):
 
 class _Ncf(ModelKind[NcfOptions]):
     options = NcfOptions
-    fitted: ClassVar[type[FactorModel]] = NeuralModel
+    fitted: ClassVar[type[FactorModel | NeuralModel]] = NeuralModel
     needs = frozenset({"torch"})
     shown = ("ncf_factors",)
     unused: ClassVar[frozenset[str]] = frozenset()
@@ -77,7 +77,7 @@ class _Ncf(ModelKind[NcfOptions]):
                 "column (--columns …,rating=…)."
             )
 
-    def fit(self, interactions: Interactions, parameters: Parameters) -> FactorModel:
+    def fit(self, interactions: Interactions, parameters: Parameters) -> FactorModel | NeuralModel:
         """Train on the interactions, from the checkpoint on if there is one.
 
         Raises:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +16,20 @@ from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser
 
 BLOCK_ITEMS = 4096
-ARRAYS = ("user_embeddings", "item_embeddings", "widths", "weights")
+ARRAYS = ("user_factors", "item_factors", "user_embeddings", "item_embeddings", "widths", "weights")
 
 
 @dataclass(frozen=True, eq=False)
-class NeuralModel(FactorModel):
+class NeuralModel:
     """A product of factors plus the output of layers over embeddings, as NeuMF has it (He et al., WWW 2017, eq. 12).
 
     score(u, i) = user_factors[u] · item_factors[i] + f(user_embeddings[u], item_embeddings[i]), where f is a network of
     dense layers with ReLU between them, the last of one output. Without factors (rank 0) it is the MLP of the paper.
+    It is no `FactorModel`, which ranks by factors alone.
 
     Attributes:
+        user_factors: float32 of shape (n_users, rank).
+        item_factors: float32 of shape (n_items, rank).
         user_embeddings: float32 of shape (n_users, n).
         item_embeddings: float32 of shape (n_items, n).
         widths: int64, the number of outputs of each layer; the last is 1.
@@ -37,13 +40,15 @@ class NeuralModel(FactorModel):
         ValueError: If the arrays are not of these types, not finite, or do not fit one another.
     """
 
+    user_factors: NDArray[np.float32]
+    item_factors: NDArray[np.float32]
     user_embeddings: NDArray[np.float32]
     item_embeddings: NDArray[np.float32]
     widths: NDArray[np.int64]
     weights: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        FactorModel(self.user_factors, self.item_factors)  # checks them
         for name in ("user_embeddings", "item_embeddings"):
             check_matrix(name, getattr(self, name))
         check_matrix("weights", self.weights[None])
@@ -64,6 +69,16 @@ class NeuralModel(FactorModel):
                 f"layers of widths {sizes} have {len(self.weights)} weights; expected {n_weights}, and 1 as the last "
                 "width. Take all arrays from one fit."
             )
+
+    @property
+    def n_users(self) -> int:
+        """Number of rows of the tables of users."""
+        return len(self.user_factors)
+
+    @property
+    def n_items(self) -> int:
+        """Number of rows of the tables of items."""
+        return len(self.item_factors)
 
     def score(self, users: Indices, items: Indices) -> NDArray[np.float32]:
         """Return the score of each (user, item) pair, in the order given."""
@@ -121,22 +136,21 @@ class NeuralModel(FactorModel):
         return side, np.asarray(self.item_factors, dtype=np.float64)
 
     def save(self, folder: Path) -> None:
-        """Write the factors, as `FactorModel.save`, and each other array under its own name, little-endian."""
-        super().save(folder)
+        """Write each array under its own name, little-endian."""
+        folder.mkdir(parents=True, exist_ok=True)
         for name in ARRAYS:
             values = getattr(self, name)
             np.save(folder / f"{name}.npy", np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")))
 
     @classmethod
-    def load(cls, folder: Path, **parameters: Any) -> Self:
+    def load(cls, folder: Path) -> Self:
         """Return the model that save wrote; its arrays stay in the files until they are used.
 
         Raises:
             FileNotFoundError: If a file is not there.
             ValueError: If a file is not what save writes.
         """
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
-        return super().load(folder, **arrays, **parameters)
+        return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS))
 
 
 def _largest(values: NDArray[np.float32], k: int) -> NDArray[np.intp]:

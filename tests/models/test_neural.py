@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from models.factors import FactorModel
 from models.neural import NeuralModel
 from schema.items_by_user import ItemsByUser
 
@@ -23,6 +24,10 @@ def arrays(**others):
 def test_score_is_the_product_and_what_the_layers_give():
     users, items = np.array([0, 0, 0]), np.array([0, 1, 2])
     assert NeuralModel(**arrays()).score(users, items).tolist() == [0 + 7, 2 + 8, 6 + 9]
+
+
+def test_nobody_takes_it_for_a_model_that_ranks_by_its_factors_alone():
+    assert not isinstance(NeuralModel(**arrays()), FactorModel)
 
 
 def test_a_model_without_factors_has_the_layers_alone():
