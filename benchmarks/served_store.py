@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.synthetic import Size, draw_factors, draw_interactions
 from models.base import FittedModel
-from models.item_knn import ItemKnnModel
+from models.item_item import ItemItemModel
 from models.registry import Candidate
 from schema.bundle import Bundle, Labels
 from schema.items_by_user import ItemsByUser
@@ -67,7 +67,7 @@ class Shop:
         similarities = np.sort(rng.random((n_items, n_near), dtype=np.float32) + np.float32(1e-6), axis=1)[:, ::-1]
         indptr = np.arange(n_items + 1, dtype=np.int64) * n_near
         flat = neighbours.astype(np.int32).ravel(), np.ascontiguousarray(similarities).ravel()
-        return ItemKnnModel(indptr, *flat, self.size.users, n_items)
+        return ItemItemModel(indptr, *flat, self.size.users, n_items)
 
     def bundle(self, model_id: str, candidate: Candidate, fitted: FittedModel) -> Bundle:
         """Return the bundle of a model; it has lists of the night for those who ask, who are all that counts here."""

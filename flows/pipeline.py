@@ -144,7 +144,10 @@ class Trials:
 
     def trace_learning(self, validated: Sequence[Scored], models: ModelOptions) -> list[Scored]:
         """Score the best trained candidate on validation after fewer and more iterations, itself among them."""
-        best = best_trained(validated)
+        iterated = [one for one in validated if one.candidate.kind.iterations]
+        if not iterated:
+            return []
+        best = best_trained(iterated)
         points = learning_curve(best.candidate, models)
         others = [one for one in points if one != best.candidate]
         scored = self.on_validation(others) if others else []

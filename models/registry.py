@@ -11,6 +11,7 @@ from models.base import FittedModel, ModelKind, Need, NoOptions, Options
 from models.bias import Bias, GlobalMean
 from models.chance import Chance
 from models.ials import Ials
+from models.item_graph import ItemGraph
 from models.item_knn import ItemKnn
 from models.ncf import Gmf, GmfExplicit, Mlp, MlpExplicit, NeuMf, NeuMfExplicit
 from models.popularity import Popularity, RecentPopularity
@@ -29,6 +30,7 @@ KINDS: dict[str, Kind] = {
         RecentPopularity(),
         GlobalMean(),
         Bias(),
+        ItemGraph(),
         ImplicitAls(),
         ExplicitAls(),
         Ials(),

@@ -81,6 +81,8 @@ FLAGS = {
     "ials_half_life_days": "30",
     "ials_seed": "8",
     "popularity_half_life_days": "20",
+    "graph_neighbours": "8",
+    "graph_time": "off",
     "knn_neighbours": "7",
     "knn_shrinkage": "2",
     "select_by": "recall_10",
@@ -218,6 +220,8 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "popularity_half_life_days": lambda odd: (
         [fit.parameters["popularity_half_life_days"] for fit in odd.fits("recent-popularity")] == [20, 20]
     ),
+    "graph_neighbours": lambda odd: {fit.parameters["neighbours"] for fit in odd.fits("item-graph")} == {8},
+    "graph_time": lambda odd: {fit.parameters["time"] for fit in odd.fits("item-graph")} == {"off"},
     "knn_neighbours": lambda odd: {fit.parameters["knn_neighbours"] for fit in odd.fits("item-knn")} == {7},
     "knn_shrinkage": lambda odd: {fit.parameters["knn_shrinkage"] for fit in odd.fits("item-knn")} == {2},
     "select_by": lambda odd: parameters(odd, layout.MODELS, "model", "select_by") == "recall_10",

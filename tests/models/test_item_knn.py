@@ -4,17 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models import item_knn
+from models import paths
 from models.base import Interactions
-from models.item_knn import (
-    INDPTR_FILE,
-    NEIGHBOURS_FILE,
-    SHAPE_FILE,
-    SIMILARITIES_FILE,
-    ItemKnn,
-    ItemKnnModel,
-    ItemKnnOptions,
-)
+from models.item_item import AGES_FILE, INDPTR_FILE, NEIGHBOURS_FILE, SHAPE_FILE, STRENGTHS_FILE, ItemItemModel
+from models.item_knn import ItemKnn, ItemKnnOptions
 from schema.items_by_user import ItemsByUser
 
 
@@ -78,12 +71,13 @@ def problems(draw):
     return pairs, seen, n_items, options, draw(st.integers(1, 14))
 
 
-@given(problems(), st.sampled_from([1, 20, 1 << 21]), st.sampled_from([0, 1000]))
-def test_neighbours_and_ranks_equal_those_of_a_dense_matrix(problem, block_entries, dense_share):
+@given(problems(), st.sampled_from([1, 20, 1 << 21]), st.sampled_from([1, 20, 1 << 21]), st.sampled_from([0, 1000]))
+def test_neighbours_and_ranks_equal_those_of_a_dense_matrix(problem, block_cells, chunk_paths, dense_share):
     pairs, seen, n_items, options, k = problem
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(item_knn, "BLOCK_ENTRIES", block_entries)
-        patch.setattr(item_knn, "DENSE_SHARE", dense_share)
+        patch.setattr(paths, "BLOCK_CELLS", block_cells)
+        patch.setattr(paths, "CHUNK_PATHS", chunk_paths)
+        patch.setattr(paths, "DENSE_SHARE", dense_share)
         model = fit(pairs, len(seen), n_items, options)
         ranked, scores = model.rank(np.arange(len(seen)), as_items(seen), k)
     dense = similarities_by_hand(pairs, n_items, options)
@@ -131,20 +125,22 @@ def test_who_has_seen_nothing_known_gets_the_first_items_at_score_0():
 
 def test_rank_of_no_items_is_empty():
     nothing = np.array([], dtype=np.int32)
-    empty = ItemKnnModel(np.zeros(1, np.int64), nothing, np.array([], np.float32), 1, 0)
+    empty = ItemItemModel(np.zeros(1, np.int64), nothing, np.array([], np.float32), 1, 0)
     assert empty.rank(np.array([0]), ItemsByUser(np.array([0, 0]), nothing), 2)[0].tolist() == [[-1, -1]]
 
 
 def test_blocks_stay_bounded_where_one_user_has_every_item(monkeypatch):
     widest = []
-    pack = item_knn._pack
+    some_paths = paths._paths
 
-    def watch(values, items):
-        widest.append(len(values))
-        return pack(values, items)
+    def watch(*args):
+        for places, weights in some_paths(*args):
+            widest.append(len(places))
+            yield places, weights
 
-    monkeypatch.setattr(item_knn, "BLOCK_ENTRIES", 5000)
-    monkeypatch.setattr(item_knn, "_pack", watch)
+    monkeypatch.setattr(paths, "BLOCK_CELLS", 50_000)
+    monkeypatch.setattr(paths, "CHUNK_PATHS", 5000)
+    monkeypatch.setattr(paths, "_paths", watch)
     model = fit_item_knn(np.zeros(1000, int), np.arange(1000), 2, 1000, ItemKnnOptions(knn_neighbours=3))
     model.rank(np.arange(2), ItemsByUser(np.array([0, 0, 1000]), np.arange(1000)), 10)
     assert len(widest) > 200
@@ -154,14 +150,14 @@ def test_blocks_stay_bounded_where_one_user_has_every_item(monkeypatch):
 
 def test_a_model_without_neighbours_survives_save_and_load(tmp_path):
     fit(set(), 2, 3, ItemKnnOptions()).save(tmp_path)
-    assert len(ItemKnnModel.load(tmp_path).neighbours) == 0
+    assert len(ItemItemModel.load(tmp_path).neighbours) == 0
 
 
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        (SHAPE_FILE, np.array([2, 3, 4]), r"knn_shape.npy is int64 of shape \(3,\)"),
-        (SHAPE_FILE, np.array([2.0, 3.0]), "knn_shape.npy is float64"),
+        (SHAPE_FILE, np.array([2, 3, 4]), r"shape.npy is int64 of shape \(3,\)"),
+        (SHAPE_FILE, np.array([2.0, 3.0]), "shape.npy is float64"),
         (SHAPE_FILE, np.array([2, 4]), "indptr has 4 entries for 4 items"),
         (SHAPE_FILE, np.array([-1, 3]), "3 items and -1 users"),
         (INDPTR_FILE, np.array([0, 1, 2, 2], np.int32), "indptr is int32"),
@@ -172,12 +168,14 @@ def test_a_model_without_neighbours_survives_save_and_load(tmp_path):
         (NEIGHBOURS_FILE, np.array([-1, 0], np.int32), "neighbours run from -1"),
         (NEIGHBOURS_FILE, np.array([[1, 0]], np.int32), r"shape \(1, 2\)"),
         (NEIGHBOURS_FILE, np.array([1, 0], ">i4"), "neighbours is >i4"),
-        (SIMILARITIES_FILE, np.array([1.0, 1.0]), "strengths is float64"),
-        (SIMILARITIES_FILE, np.array([1.0], np.float32), "1 strengths"),
-        (SIMILARITIES_FILE, np.array([1.0, np.nan], np.float32), "not above 0 and finite"),
-        (SIMILARITIES_FILE, np.array([1.0, 0.0], np.float32), "not above 0 and finite"),
-        (SIMILARITIES_FILE, np.array([1, None]), "not a whole .npy file"),
-        (SIMILARITIES_FILE, b"", "similarities.npy is not a whole .npy file"),
+        (STRENGTHS_FILE, np.array([1.0, 1.0]), "strengths is float64"),
+        (STRENGTHS_FILE, np.array([1.0], np.float32), "1 strengths"),
+        (STRENGTHS_FILE, np.array([1.0, np.nan], np.float32), "not finite"),
+        (AGES_FILE, np.array([0.5]), r"ages.npy is float64 of shape \(1,\)"),
+        (AGES_FILE, np.array([0.0, 1.0]), r"ages are 0.0 and 1.0; expected a decay in \(0, 1\]"),
+        (AGES_FILE, np.array([1.0, np.nan]), "days above 0"),
+        (STRENGTHS_FILE, np.array([1, None]), "not a whole .npy file"),
+        (STRENGTHS_FILE, b"", "strengths.npy is not a whole .npy file"),
         (INDPTR_FILE, b"\x93NUMPY", "indptr.npy is not a whole .npy file"),
     ],
 )
@@ -188,7 +186,7 @@ def test_load_refuses_files_that_save_does_not_write(tmp_path, name, values, mes
     else:
         np.save(tmp_path / name, values, allow_pickle=True)
     with pytest.raises(ValueError, match=message):
-        ItemKnnModel.load(tmp_path)
+        ItemItemModel.load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +205,7 @@ def test_rank_refuses_what_does_not_fit(indptr, seen, k, message):
 
 @pytest.mark.parametrize("pair", [(2, 0), (0, 3), (-1, 0)])
 def test_fit_refuses_indices_outside_the_data_set(pair):
-    with pytest.raises(ValueError, match="index"):
+    with pytest.raises(ValueError, match=r"user ind|item ind"):
         fit({pair}, 2, 3, ItemKnnOptions())
 
 

@@ -34,6 +34,7 @@ def test_baselines_come_first_and_then_the_grid():
         "recent-popularity",
         "global-mean",
         "bias",
+        "item-graph",
         "als-implicit, rank 8, reg 0.5, alpha 10",
         "als-implicit, rank 16, reg 0.5, alpha 10",
         "als-explicit, rank 8, reg 0.5",
@@ -69,7 +70,7 @@ def test_a_name_without_a_kind_or_a_candidate_is_refused(name, message):
 
 def test_kinds_that_need_what_the_data_lack_are_left_out():
     found = {one.model for one in tried(has_ratings=False, has_timestamps=False)}
-    assert found == {"random", "popularity", "item-knn", "als-implicit"}
+    assert found == {"random", "popularity", "item-knn", "item-graph", "als-implicit"}
 
 
 def test_a_grid_that_the_data_do_not_allow_is_refused():
@@ -91,7 +92,7 @@ def test_kinds_for_users_of_whom_nothing_is_known_need_no_more_than_the_data_hav
 
 
 def test_options_of_kinds_are_fields_of_one_model_without_a_name_twice():
-    assert list(option_groups()) == ["als", "ials", "ncf", "item_knn", "popularity", "bias"]
+    assert list(option_groups()) == ["item_graph", "als", "ials", "ncf", "item_knn", "popularity", "bias"]
     names = [name for group in option_groups().values() for name in group.model_fields]
     assert len(names) == len(set(names))
     assert ModelOptions(als={"als_rank": "8,16"}).als.als_rank == (8, 16)

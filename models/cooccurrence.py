@@ -1,0 +1,123 @@
+"""Links between items by the users that they share, in any order of events or in that of time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ages import UNKNOWN, count_later_moments
+from models.base import Interactions
+from models.paths import Links, Weigh, keep_strongest, sum_paths
+from schema.arrays import Floats, Indices
+from schema.items_by_user import ItemsByUser
+
+Strengthen = Callable[[Indices, Indices, Floats], Floats]
+"""Returns the strengths of links from the items they start at, those they lead to, and sums over shared users."""
+
+
+class Direction(NamedTuple):
+    """How much a user counts for a link from an item to one of an earlier, of a later or of the same moment.
+
+    A later one counts gap_decay^(g - 1), where g is the number of moments from one to the other; an earlier one
+    backward times as much; one of the same moment (1 + backward) / 2, for it has no order.
+    """
+
+    backward: float
+    gap_decay: float
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Who had what, each pair once, by user and item.
+
+    Attributes:
+        items_of: Row u has the items of user u.
+        timestamp: Unix seconds, one for each of ``items_of.items``; None where they are not known of all.
+        n_items: Items of the dataset.
+    """
+
+    items_of: ItemsByUser
+    timestamp: NDArray[np.int64] | None
+    n_items: int
+
+    @classmethod
+    def of(cls, interactions: Interactions, *, with_times: bool) -> Self:
+        """Return the events of interactions in any order; of a pair that is repeated the latest counts.
+
+        Raises:
+            ValueError: If an index is outside the users or items.
+        """
+        user_idx, item_idx, n_items = interactions.user_idx, interactions.item_idx, interactions.n_items
+        if len(item_idx) and item_idx.max() >= n_items:
+            raise ValueError(
+                f"item index {item_idx.max()} is outside the {n_items} items; expected 0 to {n_items - 1}. Use the "
+                "dataset that the indices come from."
+            )
+        times = interactions.timestamp if with_times else np.zeros(len(item_idx))
+        order = np.lexsort((times, item_idx, user_idx))
+        user, item = user_idx[order], item_idx[order]
+        is_last = np.ones(len(order), dtype=bool)
+        is_last[:-1] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
+        items_of = ItemsByUser.from_pairs(user[is_last], item[is_last], interactions.n_users)
+        is_timed = with_times and np.isfinite(times).all()
+        return cls(items_of, times[order][is_last].astype(np.int64) if is_timed else None, n_items)
+
+    @cached_property
+    def n_items_of(self) -> NDArray[np.int64]:
+        """Number of items of each user."""
+        return self.items_of.counts
+
+    @cached_property
+    def n_users_of(self) -> NDArray[np.int64]:
+        """Number of users of each item."""
+        return np.bincount(self.items_of.items, minlength=self.n_items)
+
+    def link(self, user_weight: Floats, strengthen: Strengthen, k: int, direction: Direction | None = None) -> Links:
+        """Return the k strongest links of each item to others, strongest first; equal ones are ordered by item.
+
+        The strength of a link is made of the sum of the weights of the users that have both items. Links that are not
+        above 0 are left out.
+
+        Args:
+            user_weight: Weight of each user, at least 0.
+            strengthen: What makes a strength of a sum.
+            k: At least 1.
+            direction: How the order of the two events counts; None for not at all. Needs timestamps.
+        """
+        user = self.items_of.rows
+        by_item = np.lexsort((user, self.items_of.items))
+        starts = np.concatenate([[0], np.cumsum(self.n_users_of)])
+        first = Links(starts, user[by_item].astype(np.int32), user_weight[user[by_item]])
+        second = Links(*self.items_of, np.ones(len(user)))
+        weigh = None if direction is None else self._weigh_by_order(direction, first, by_item)
+        itself = ItemsByUser(np.arange(self.n_items + 1), np.arange(self.n_items, dtype=np.int32))
+        kept = []
+        for sums in sum_paths(first, second, itself, self.n_items, weigh):
+            item = sums.rows.start + sums.row
+            strengths = strengthen(item, sums.item, sums.values).astype(np.float32)
+            is_link = strengths > 0
+            found = sums._replace(row=sums.row[is_link], item=sums.item[is_link])
+            kept.append(keep_strongest(found, strengths[is_link], self.n_items, k))
+        counts = np.concatenate([np.empty(0, dtype=np.int64), *(np.diff(one.indptr) for one in kept)])
+        targets, weights = ([one[part] for one in kept] for part in (1, 2))
+        return Links(
+            np.concatenate([[0], np.cumsum(counts)]),
+            np.concatenate([np.empty(0, dtype=np.int32), *targets]),
+            np.concatenate([np.empty(0, dtype=np.float32), *weights]),
+        )
+
+    def _weigh_by_order(self, direction: Direction, first: Links, by_item: NDArray[np.int64]) -> Weigh:
+        timestamp = self.timestamp if self.timestamp is not None else np.full(len(by_item), UNKNOWN)
+        later = count_later_moments(self.items_of.rows, timestamp)
+        furthest = int(later.max(initial=0))
+        gaps = np.arange(-furthest, furthest + 1)
+        counts = direction.gap_decay ** (np.abs(gaps) - 1.0) * np.where(gaps > 0, 1, direction.backward)
+        counts[furthest] = (1 + direction.backward) / 2
+
+        def weigh(start: Indices, onward: Indices) -> Floats:
+            return np.asarray(first.weights[start] * counts[furthest + later[by_item[start]] - later[onward]])
+
+        return weigh

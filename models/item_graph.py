@@ -1,0 +1,118 @@
+"""Item graph: items linked by the users they share, in the order of time where it is known."""
+
+from collections.abc import Iterable
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from models.base import Interactions, ModelKind, Parameters
+from models.cooccurrence import Direction, Events
+from models.item_item import NOT_AGED, Ages, ItemItemModel
+from models.space import Range
+from schema.arrays import Floats, Indices
+from schema.options import FrozenModel
+
+
+class ItemGraphOptions(FrozenModel):
+    """How many links an item has, and whether times count."""
+
+    graph_neighbours: int = Field(200, ge=1, description="item graph: strongest links kept of each item")
+    graph_time: Literal["auto", "off"] = Field(
+        "auto", description="item graph: auto uses the times of events where all have one, off never does"
+    )
+
+
+TIMED = {"user_damping": 0.2, "power": 1.1, "source_damping": 0.75, "target_damping": 0.45}
+
+
+class ItemGraphParameters(FrozenModel):
+    """Parameters of a candidate; where times count, the defaults of `TIMED` take the place of these.
+
+    Attributes:
+        neighbours: Strongest links kept of each item.
+        time: "auto" uses the times of events where all have one, "off" never does.
+        user_damping: Power of 1 / n of a user with n items.
+        power: Power of the sum over shared users.
+        source_damping: Power of 1 / n of the item that a link starts at.
+        target_damping: Power of 1 / n of the item that it leads to.
+        backward: How much a link back in time counts, beside one forward.
+        gap_decay: How much a pair of events counts for each moment between them.
+        decay: How much an item of a history counts for each later moment.
+        half_life_days: Age at which it counts half of that.
+    """
+
+    neighbours: int = Field(200, ge=1)
+    time: Literal["auto", "off"] = "auto"
+    user_damping: float = Field(0.35, ge=0, le=4)
+    power: float = Field(1.4, gt=0, le=4)
+    source_damping: float = Field(0.45, ge=0, le=4)
+    target_damping: float = Field(0.15, ge=0, le=4)
+    backward: float = Field(0.4, ge=0, le=1)
+    gap_decay: float = Field(0.85, gt=0, le=1)
+    decay: float = Field(0.65, gt=0, le=1)
+    half_life_days: float = Field(365.0, gt=0)
+
+
+class ItemGraph(ModelKind[ItemGraphOptions]):
+    """Links items by the users they share, and ranks by the links of a history.
+
+    W_ij = (sum over the users u of i and j of n_u^-user_damping)^power * n_i^-source_damping * n_j^-target_damping,
+    where n counts the items of a user and the users of an item; the strongest of each i are kept. The score of j is the
+    sum of W_ij over the items i of a history. Power 1 and dampings 1, 1 and beta give RP3beta (Paudel et al.,
+    "Updatable, accurate, diverse, and scalable recommendations for interactive applications", ACM TiiS 2017).
+
+    With times, a link counts in the order of its events (`models.cooccurrence.Direction`) and an item of a history by
+    its age (`models.ages.weigh_histories`).
+    """
+
+    name = "item-graph"
+    options = ItemGraphOptions
+    fitted = ItemItemModel
+    knows_histories_only = True
+    folder = "links"
+    ranges = MappingProxyType(
+        {
+            "user_damping": Range(0, 0.8),
+            "power": Range(0.8, 1.8),
+            "source_damping": Range(0.2, 1),
+            "target_damping": Range(0, 0.7),
+            "backward": Range(0.1, 1),
+            "gap_decay": Range(0.6, 1),
+            "decay": Range(0.4, 1),
+        }
+    )
+
+    def candidates(self, options: ItemGraphOptions) -> Iterable[Parameters]:
+        """Yield the one with the usual parameters."""
+        yield {"neighbours": options.graph_neighbours, "time": options.graph_time}
+
+    def fit(self, interactions: Interactions, parameters: Parameters) -> ItemItemModel:
+        """Link each item to others; of a pair that is repeated, the latest counts.
+
+        Raises:
+            ValueError: If an index is outside the users or items.
+
+        Example:
+            >>> columns = {"user_idx": [0, 0, 1, 1], "item_idx": [0, 1, 1, 2], "timestamp": [10, 20, 10, 20]}
+            >>> model = ItemGraph().fit(Interactions.of(2, 3, **columns), {"backward": 0.1})
+            >>> model.similarities(1, np.array([0, 2])).astype(float).round(2).tolist()
+            [0.04, 0.51]
+        """
+        chosen = ItemGraphParameters(**parameters)
+        events = Events.of(interactions, with_times=chosen.time == "auto")
+        is_timed = events.timestamp is not None
+        if is_timed:
+            chosen = ItemGraphParameters(**{**TIMED, **parameters})
+        n_users_of = np.maximum(events.n_users_of, 1.0)
+        source, target = n_users_of**-chosen.source_damping, n_users_of**-chosen.target_damping
+
+        def damp(item: Indices, other: Indices, shared: Floats) -> Floats:
+            return np.asarray(shared**chosen.power * source[item] * target[other])
+
+        user_weight = np.maximum(events.n_items_of, 1.0) ** -chosen.user_damping
+        direction = Direction(chosen.backward, chosen.gap_decay) if is_timed else None
+        ages = Ages(chosen.decay, chosen.half_life_days) if is_timed else NOT_AGED
+        links = events.link(user_weight, damp, chosen.neighbours, direction)
+        return ItemItemModel(*links, interactions.n_users, interactions.n_items, ages)
