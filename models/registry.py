@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_snake
 from models.als import ExplicitAls, ImplicitAls
 from models.base import FittedModel, ModelKind, Need, NoOptions, Options
 from models.bias import Bias, GlobalMean
+from models.blend import Blend
 from models.chance import Chance
 from models.ials import Ials
 from models.item_graph import ItemGraph
@@ -40,6 +41,7 @@ KINDS: dict[str, Kind] = {
         GmfExplicit(),
         MlpExplicit(),
         NeuMfExplicit(),
+        Blend(),
     )
 }
 

@@ -1,14 +1,16 @@
 """The k best unseen items of each user, over the full catalogue, in bounded memory."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.base import Ranked
-from schema.arrays import Floats
+from schema.arrays import Floats, Indices
+from schema.items_by_user import ItemsByUser
 
 BLOCK_USERS = 256
 BLOCK_SCORES = 1 << 24
@@ -49,36 +51,68 @@ def top_k(
         >>> items.tolist(), scores.tolist()
         ([[0, 2, -1]], [[2.0, 2.0, -inf]])
     """
-    n_users, n_kept = len(user_factors), min(k, len(item_factors))
-    items = np.full((n_users, k), -1, dtype=np.int32)
-    scores = np.full((n_users, k), -np.inf, dtype=np.float32)
+    if not len(item_factors):
+        return _nothing(len(user_factors), k)
+    longest = float(row_lengths(item_factors).max()) if longest_item is None else longest_item
+    errors = bound_errors(user_factors, longest)
+
+    def score(rows: slice, out: NDArray[np.float32]) -> Rough:
+        users = user_factors[rows]
+        np.matmul(users, item_factors.T, out=out)
+        return Rough(errors[rows], lambda some, columns: score_exactly(users[some], item_factors, columns))
+
+    return top_k_of(score, len(item_factors), ItemsByUser(seen_indptr, seen_items), k)
+
+
+class Rough(NamedTuple):
+    """How far the scores of some rows may be off, and how to know them better.
+
+    Attributes:
+        errors: The most by which a score of each row is off.
+        rescore: Returns the scores of some of the rows (indices) in double precision, for columns of shape (n, any).
+    """
+
+    errors: Floats
+    rescore: Callable[[Indices, NDArray[np.intp]], Floats]
+
+
+def top_k_of(score: Callable[[slice, NDArray[np.float32]], Rough], n_items: int, hidden: ItemsByUser, k: int) -> Ranked:
+    """Return the k items of highest score of each row, those hidden left out, by scores that are rough at first.
+
+    Args:
+        score: Writes the scores of a range of rows into an array of shape (n, n_items).
+        n_items: Items that there are.
+        hidden: Items that are left out; row i is of row i.
+        k: Length of each list, at least 1.
+    """
+    n_rows, n_kept = len(hidden.indptr) - 1, min(k, n_items)
+    items, scores = _nothing(n_rows, k)
     if n_kept == 0:
         return items, scores
-    errors = _bound_errors(
-        user_factors, float(row_lengths(item_factors).max()) if longest_item is None else longest_item
-    )
-    for rows, block in _score_blocks(user_factors, item_factors, n_kept + SPARE_CANDIDATES):
-        _mask_seen(block, seen_indptr[rows.start : rows.stop + 1], seen_items)
-        ranked = _rank_block(block, user_factors[rows], item_factors, n_kept, errors[rows])
-        items[rows, :n_kept], scores[rows, :n_kept] = ranked
+    for rows, block, rough in _score_blocks(score, n_rows, n_items, n_kept + SPARE_CANDIDATES):
+        _mask_seen(block, hidden.indptr[rows.start : rows.stop + 1], hidden.items)
+        items[rows, :n_kept], scores[rows, :n_kept] = _rank_block(block, n_items, n_kept, rough)
     items[np.isneginf(scores)] = -1
     return items, scores
 
 
+def _nothing(n_rows: int, k: int) -> Ranked:
+    return np.full((n_rows, k), -1, dtype=np.int32), np.full((n_rows, k), -np.inf, dtype=np.float32)
+
+
 def _score_blocks(
-    user_factors: NDArray[np.float32], item_factors: NDArray[np.float32], n_candidates: int
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    score: Callable[[slice, NDArray[np.float32]], Rough], n_all: int, n_items: int, n_candidates: int
+) -> Iterator[tuple[slice, NDArray[np.float32], Rough]]:
     """Yield row ranges and their scores as members by groups, -inf after the last item, in one buffer."""
-    n_users, n_items = len(user_factors), len(item_factors)
     n_members, n_groups = group_layout(n_items, min(n_candidates, n_items))
     width = n_members * n_groups
-    n_rows = min(n_users, BLOCK_USERS, max(1, BLOCK_SCORES // width))
+    n_rows = min(n_all, BLOCK_USERS, max(1, BLOCK_SCORES // width))
     buffer = np.full((n_rows, width), -np.inf, dtype=np.float32)
-    for start in range(0, n_users, n_rows or 1):
-        rows = slice(start, min(start + n_rows, n_users))
+    for start in range(0, n_all, n_rows or 1):
+        rows = slice(start, min(start + n_rows, n_all))
         block = buffer[: rows.stop - start]
-        np.matmul(user_factors[rows], item_factors.T, out=block[:, :n_items])
-        yield rows, block.reshape(len(block), n_members, n_groups)
+        rough = score(rows, block[:, :n_items])
+        yield rows, block.reshape(len(block), n_members, n_groups), rough
 
 
 def _mask_seen(block: NDArray[np.float32], bounds: NDArray[np.int64], seen_items: NDArray[np.int32]) -> None:
@@ -86,45 +120,40 @@ def _mask_seen(block: NDArray[np.float32], bounds: NDArray[np.int64], seen_items
         scores[seen_items[start:stop]] = -np.inf
 
 
-def _rank_block(
-    block: NDArray[np.float32],
-    user_factors: NDArray[np.float32],
-    item_factors: NDArray[np.float32],
-    k: int,
-    errors: Floats,
-) -> Ranked:
-    """Return the exact top k of each row of rough scores, each of which is off by at most its row's error."""
-    n_rows, n_items = len(block), len(item_factors)
+def _rank_block(block: NDArray[np.float32], n_items: int, k: int, rough: Rough) -> Ranked:
+    """Return the exact top k of each row of rough scores."""
+    n_rows = len(block)
     n_candidates = min(k + SPARE_CANDIDATES, n_items)
     flat = block.reshape(n_rows, -1)
     columns = find_largest(block, n_candidates)
-    rough = np.take_along_axis(flat, columns, axis=1)
-    items, scores = _rank_candidates(columns, rough, user_factors, item_factors, k)
-    rough.sort(axis=1)
-    floor = rough[:, -k] - 2 * errors
-    is_open = (rough[:, 0] >= floor) & np.isfinite(floor) & (n_candidates < n_items)
+    found = np.take_along_axis(flat, columns, axis=1)
+    items, scores = _rank_candidates(np.arange(n_rows), columns, found, n_items, k, rough)
+    found.sort(axis=1)
+    floor = found[:, -k] - 2 * rough.errors
+    is_open = (found[:, 0] >= floor) & np.isfinite(floor) & (n_candidates < n_items)
     for row in np.flatnonzero(is_open):
         columns = np.flatnonzero(flat[row] >= floor[row])[None]
-        users = user_factors[row : row + 1]
-        items[row], scores[row] = _rank_candidates(columns, flat[row, columns], users, item_factors, k)
+        some = np.array([row])
+        items[row], scores[row] = _rank_candidates(some, columns, flat[row, columns], n_items, k, rough)
     return items, scores
 
 
 def _rank_candidates(
-    columns: NDArray[np.intp],
-    rough: NDArray[np.float32],
-    user_factors: NDArray[np.float32],
-    item_factors: NDArray[np.float32],
-    k: int,
+    rows: Indices, columns: NDArray[np.intp], found: NDArray[np.float32], n_items: int, k: int, rough: Rough
 ) -> Ranked:
-    candidates = item_factors[np.minimum(columns, len(item_factors) - 1)].astype(np.float64)
-    exact = np.einsum("nr,ncr->nc", user_factors.astype(np.float64), candidates).astype(np.float32)
-    exact[np.isneginf(rough)] = -np.inf
+    exact = rough.rescore(rows, np.minimum(columns, n_items - 1)).astype(np.float32)
+    exact[np.isneginf(found)] = -np.inf
     best = np.lexsort((columns, -exact), axis=1)[:, :k]
     return np.take_along_axis(columns, best, axis=1).astype(np.int32), np.take_along_axis(exact, best, axis=1)
 
 
-def _bound_errors(user_factors: NDArray[np.float32], longest_item: float) -> Floats:
+def score_exactly(vectors: NDArray[np.float32], item_factors: NDArray[np.float32], columns: NDArray[np.intp]) -> Floats:
+    """Return the products of each vector and its items, shape (n, any), summed in double precision."""
+    candidates = item_factors[columns].astype(np.float64)
+    return np.asarray(np.einsum("nr,ncr->nc", vectors.astype(np.float64), candidates))
+
+
+def bound_errors(user_factors: NDArray[np.float32], longest_item: float) -> Floats:
     """Return how far a float32 product of each user can be off: rank + 2 roundings (Higham, 2002, 3.1)."""
     lengths = row_lengths(user_factors).astype(np.float64)
     return np.asarray((user_factors.shape[1] + 2) * FLOAT32_ROUNDING * longest_item * lengths)

@@ -71,6 +71,7 @@ FLAGS = {
     "curve_iterations": "1",
     "als_blocks": "2",
     "als_seed": "9",
+    "blend": "item-graph=2",
     "ials": "true",
     "ials_rank": "2",
     "ials_unseen": "7",
@@ -215,6 +216,7 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "curve_iterations": lambda odd: len(parameters(odd, layout.REPORTS, "report", "curve_scores")) == 2,
     "als_blocks": lambda odd: als(odd, "n_blocks") == {2},
     "als_seed": lambda odd: als(odd, "seed") == {9},
+    "blend": lambda odd: [part["weight"] for part in odd.fits("blend")[0].parameters["shares"]] == [2],
     "ials": lambda odd: odd.fits("ials"),
     **{name: partial(has_odd_value, model="ials", name=name) for name in IalsOptions.model_fields if name != "ials"},
     "popularity_half_life_days": lambda odd: (

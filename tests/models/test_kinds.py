@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.base import Explainer, Histories, HistoryRanker, Scorer, Similar
+from models.blend import BlendOptions, Share
 from models.ials import IalsOptions
 from models.ncf import Name, NcfOptions
 from models.registry import ModelOptions, candidates
@@ -28,7 +29,12 @@ NCF = NcfOptions(
     ncf_rate=0.02,
     ncf_batch=64,
 )
-OPTIONS = ModelOptions(ials=IalsOptions(ials=True, ials_rank=8, ials_unseen=1), ncf=NCF)
+IALS = IalsOptions(ials=True, ials_rank=8, ials_unseen=1)
+SHARES = (
+    Share(model="item-graph", weight=1),
+    Share(model="ials", weight=3, parameters=IALS.model_dump(exclude={"ials"})),
+)
+OPTIONS = ModelOptions(ials=IALS, blend=BlendOptions(blend=SHARES), ncf=NCF)
 CANDIDATES = {one.model: one for one in candidates(OPTIONS, has_ratings=True, has_timestamps=True)}
 KNOWS_RATED_ITEMS_ONLY = {"mlp-explicit"}  # and so nothing of those that a user has not rated
 
@@ -123,7 +129,7 @@ def test_load_gives_back_what_save_wrote_as_little_endian_arrays(kind, fitted, s
     users = np.arange(fitted.n_users)
     for one, other in zip(loaded.rank(users, seen, 7), fitted.rank(users, seen, 7), strict=True):
         np.testing.assert_array_equal(one, other)
-    files = list((tmp_path / kind.folder).iterdir())
+    files = list((tmp_path / kind.folder).rglob("*.npy"))
     assert files
     for path in files:
         assert np.load(path, allow_pickle=False).dtype.str.startswith("<")
@@ -131,7 +137,7 @@ def test_load_gives_back_what_save_wrote_as_little_endian_arrays(kind, fitted, s
 
 def test_a_file_that_is_missing_is_named(kind, fitted, tmp_path):
     fitted.save(tmp_path)
-    [path, *_] = sorted(tmp_path.iterdir())
+    [path, *_] = sorted(tmp_path.rglob("*.npy"))
     path.unlink()
     with pytest.raises(FileNotFoundError, match=path.name):
         kind.load(tmp_path, CANDIDATES[kind.name].parameters)

@@ -92,7 +92,7 @@ def test_kinds_for_users_of_whom_nothing_is_known_need_no_more_than_the_data_hav
 
 
 def test_options_of_kinds_are_fields_of_one_model_without_a_name_twice():
-    assert list(option_groups()) == ["item_graph", "als", "ials", "ncf", "item_knn", "popularity", "bias"]
+    assert list(option_groups()) == ["item_graph", "als", "ials", "ncf", "blend", "item_knn", "popularity", "bias"]
     names = [name for group in option_groups().values() for name in group.model_fields]
     assert len(names) == len(set(names))
     assert ModelOptions(als={"als_rank": "8,16"}).als.als_rank == (8, 16)

@@ -1,0 +1,242 @@
+"""A blend of models: the sum of their scores, each in units of its own spread for the person asked for."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field, PositiveFloat, TypeAdapter, field_validator
+from pydantic_settings import NoDecode
+
+from models.als import split_list
+from models.base import Histories, Interactions, ModelKind, Parameters, Ranked
+from models.ials import Ials, IalsModel, IalsOptions
+from models.item_graph import ItemGraph, ItemGraphOptions
+from models.item_item import ItemItemModel
+from models.top_k import FLOAT32_ROUNDING, Rough, bound_errors, score_exactly, top_k_of
+from models.unseen import check_histories, check_request
+from schema.arrays import Floats, Indices
+from schema.items_by_user import ItemsByUser
+from schema.options import FrozenModel
+
+Part = ItemItemModel | IalsModel
+
+KINDS: dict[str, tuple[ModelKind[Any], Any]] = {
+    ItemGraph.name: (ItemGraph(), ItemGraphOptions()),
+    Ials.name: (Ials(), IalsOptions(ials=True)),
+}
+
+
+class Share(FrozenModel):
+    """One part of a blend.
+
+    Attributes:
+        model: Name of its kind.
+        parameters: Those of its candidate; by default the usual ones.
+        weight: Of its scores, in units of their standard deviation.
+    """
+
+    model: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    weight: PositiveFloat
+
+    @field_validator("model")
+    @classmethod
+    def _is_known(cls, model: str) -> str:
+        if model not in KINDS:
+            raise ValueError(f"{model!r} is no part of a blend; expected one of {', '.join(KINDS)}")
+        return model
+
+    @property
+    def kind(self) -> ModelKind[Any]:
+        """Its kind of model."""
+        return KINDS[self.model][0]
+
+
+SHARES = TypeAdapter(tuple[Share, ...])
+
+
+def split_share(value: object) -> object:
+    """Return 'ials=3' as a share with the usual parameters; anything else unchanged."""
+    if not isinstance(value, str):
+        return value
+    model, _, weight = value.partition("=")
+    kind, options = KINDS.get(model, (None, None))
+    return {"model": model, "parameters": next(iter(kind.candidates(options)), {}) if kind else {}, "weight": weight}
+
+
+Shares = Annotated[tuple[Annotated[Share, BeforeValidator(split_share)], ...], NoDecode, BeforeValidator(split_list)]
+
+
+class BlendOptions(FrozenModel):
+    """Which blend is tried."""
+
+    blend: Shares = Field((), description="Also try a blend of models with these weights: item-graph=1,ials=3.")
+
+
+class _Scored(NamedTuple):
+    """Scores of one part for some people, with what is needed to add them to those of others.
+
+    Attributes:
+        scores: float32 of shape (n_people, n_items).
+        rough: Their errors, and how to know them better.
+        scale: What they are multiplied by, shape (n_people).
+    """
+
+    scores: NDArray[np.float32]
+    rough: Rough
+    scale: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class BlendModel:
+    """Models whose scores are added up: sum of weight * score / standard deviation of the scores of all items.
+
+    The deviation is that of the person's scores by that part; where it is 0, as for one of whom a part knows nothing,
+    the part adds nothing. A mean, which is the same for all items of a person, is not taken off: so reasons add up.
+
+    Attributes:
+        parts: Fitted models, of the same users and items.
+        weights: One for each, above 0.
+
+    Raises:
+        ValueError: If there are no parts, or they differ in users or items.
+    """
+
+    parts: tuple[Part, ...]
+    weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        shapes = {(part.n_users, part.n_items) for part in self.parts}
+        if len(shapes) != 1 or len(self.weights) != len(self.parts):
+            raise ValueError(
+                f"parts have (users, items) {sorted(shapes)}, and there are {len(self.weights)} weights; expected one "
+                "part or more, all of the same, and a weight for each. Take all from one fit."
+            )
+
+    @property
+    def n_users(self) -> int:
+        """Users that the parts were fitted for."""
+        return self.parts[0].n_users
+
+    @property
+    def n_items(self) -> int:
+        """Items that the parts rank."""
+        return self.parts[0].n_items
+
+    def rank(self, users: Indices, seen: ItemsByUser, k: int) -> Ranked:
+        """Return the k unseen items of highest score of each user, as one who has what is seen."""
+        check_request(users, seen, k, self.n_items)
+        return self.rank_histories(Histories.of(seen), seen, k)
+
+    def rank_histories(self, histories: Histories, hidden: ItemsByUser, k: int) -> Ranked:
+        """Return the k items of highest score for each history, and no item for one of which no part knows anything."""
+        check_histories(histories, hidden, k, self.n_items)
+        says_nothing = np.zeros(len(hidden.indptr) - 1, dtype=bool)
+
+        def score(rows: slice, out: NDArray[np.float32]) -> Rough:
+            scored = self._score(histories.take(np.arange(rows.start, rows.stop)))
+            out[:] = sum(one.scores * one.scale[:, None].astype(np.float32) for one in scored)
+            says_nothing[rows] = ~np.any([one.scale for one in scored], axis=0)
+            n_roundings = (len(scored) + 2) * FLOAT32_ROUNDING
+            sizes = [one.rough.errors + n_roundings * np.abs(one.scores).max(axis=1) for one in scored]
+            errors = np.sum([one.scale * size for one, size in zip(scored, sizes, strict=True)], axis=0)
+            return Rough(errors, lambda some, columns: _rescore(scored, some, columns))
+
+        items, scores = top_k_of(score, self.n_items, hidden, k)
+        items[says_nothing], scores[says_nothing] = -1, -np.inf
+        return items, scores
+
+    def explain(self, history: Histories, items: Indices) -> NDArray[np.float32]:
+        """Return what each item of a history adds to the scores of some items, over all parts."""
+        scales = [one.scale[0] for one in self._score(history)]
+        parts = (scale * part.explain(history, items) for scale, part in zip(scales, self.parts, strict=True))
+        return np.asarray(sum(parts), dtype=np.float32)
+
+    def similarities(self, item: int, others: Indices) -> NDArray[np.float32]:
+        """Return how alike an item is to others by the part that weighs most."""
+        return self.parts[int(np.argmax(self.weights))].similarities(item, others)
+
+    def _score(self, histories: Histories) -> list[_Scored]:
+        """Return the scores of the parts for some people, each row depending on nothing but the row."""
+        found = []
+        for part, weight, spread in zip(self.parts, self.weights, self._spreads, strict=True):
+            if isinstance(part, IalsModel):
+                scored = _score_by_factors(part, part.fold_in(histories), spread)
+            else:
+                scored = _score_by_links(part, histories)
+            scale = np.divide(weight, scored.scale, out=np.zeros_like(scored.scale), where=scored.scale > 0)
+            found.append(scored._replace(scale=scale))
+        return found
+
+    @cached_property
+    def _spreads(self) -> tuple[Floats, ...]:
+        """The covariance of the items' factors of each part that has such."""
+        return tuple(_covariance(part) if isinstance(part, IalsModel) else np.empty(0) for part in self.parts)
+
+    def save(self, folder: Path) -> None:
+        """Write each part into a folder of its own: 0, 1, …."""
+        for number, part in enumerate(self.parts):
+            part.save(folder / str(number))
+
+    @classmethod
+    def load(cls, folder: Path, shares: tuple[Share, ...] = ()) -> "BlendModel":
+        """Return the model that was fitted with these shares and saved in a folder, memory-mapped."""
+        parts: Any = (share.kind.load(folder / str(number), share.parameters) for number, share in enumerate(shares))
+        return cls(tuple(parts), tuple(share.weight for share in shares))
+
+
+def _rescore(scored: list[_Scored], some: Indices, columns: NDArray[np.intp]) -> Floats:
+    return np.asarray(sum(one.scale[some, None] * one.rough.rescore(some, columns) for one in scored))
+
+
+def _score_by_links(part: ItemItemModel, histories: Histories) -> _Scored:
+    scores = part.score_histories(histories)
+    exactly = Rough(np.zeros(len(scores)), lambda some, columns: scores[some[:, None], columns].astype(np.float64))
+    return _Scored(scores, exactly, scores.std(axis=1, dtype=np.float64))
+
+
+def _score_by_factors(part: IalsModel, vectors: NDArray[np.float32], covariance: Floats) -> _Scored:
+    factors, exact = np.asarray(part.item_factors), vectors.astype(np.float64)
+    turned = np.matmul(exact[:, None, :], covariance)[:, 0]  # row by row: the same in any company
+    spread = np.sqrt(np.maximum(np.einsum("nr,nr->n", turned, exact), 0))
+    rough = Rough(
+        bound_errors(vectors, part.longest_item),
+        lambda some, columns: score_exactly(vectors[some], factors, columns),
+    )
+    return _Scored(vectors @ factors.T, rough, spread)
+
+
+def _covariance(part: IalsModel) -> Floats:
+    mean = np.asarray(part.item_factors).mean(axis=0, dtype=np.float64)
+    return np.asarray(part.gram / max(part.n_items, 1) - np.outer(mean, mean))
+
+
+class Blend(ModelKind[BlendOptions]):
+    """Adds up the scores of models, each divided by their standard deviation over all items for the person.
+
+    Its parameter ``shares`` has a `Share` for each.
+    """
+
+    name = "blend"
+    options = BlendOptions
+    fitted = BlendModel
+    knows_histories_only = True
+
+    def candidates(self, options: BlendOptions) -> Iterable[Parameters]:
+        """Yield the blend that is asked for."""
+        if options.blend:
+            yield {"shares": SHARES.dump_python(options.blend, mode="json")}
+
+    def fit(self, interactions: Interactions, parameters: Parameters) -> BlendModel:
+        """Fit each part."""
+        shares = SHARES.validate_python(parameters["shares"])
+        parts: Any = (share.kind.fit(interactions, share.parameters) for share in shares)
+        return BlendModel(tuple(parts), tuple(share.weight for share in shares))
+
+    def load(self, folder: Path, parameters: Parameters) -> BlendModel:
+        """Return the model that was fitted with these parameters and saved in a folder, memory-mapped."""
+        return BlendModel.load(folder, SHARES.validate_python(parameters["shares"]))

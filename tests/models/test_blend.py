@@ -1,0 +1,77 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from models.base import Histories, Interactions
+from models.blend import Blend, BlendModel, BlendOptions
+from schema.items_by_user import ItemsByUser
+
+N_USERS, N_ITEMS = 40, 90
+IALS = {"ials_rank": 6, "ials_unseen": 5.0, "ials_reg": 0.02, "ials_sweeps": 3}
+PARTS = [{"model": "item-graph", "weight": 1}, {"model": "ials", "weight": 3, "parameters": IALS}]
+
+
+@pytest.fixture(scope="module")
+def histories():
+    user, item = np.nonzero(np.random.default_rng(3).random((N_USERS, N_ITEMS)) < np.linspace(0.3, 0.02, N_ITEMS))
+    times = 86_400 * np.random.default_rng(4).integers(0, 400, len(user))
+    return Histories.from_columns(user, item, np.ones(len(user)), times, N_USERS)
+
+
+@pytest.fixture(scope="module")
+def fitted(histories):
+    columns = {"user_idx": histories.items.rows, "item_idx": histories.items.items, "timestamp": histories.timestamp}
+    return Blend().fit(Interactions.of(N_USERS, N_ITEMS, **columns), {"shares": PARTS})
+
+
+def blend_plainly(fitted, histories):
+    """The oracle: the scores of both parts, each divided by its row's deviation, in double precision."""
+    graph, ials = fitted.parts
+    links = graph.score_histories(histories).astype(np.float64)
+    factors = ials.fold_in(histories).astype(np.float64) @ ials.item_factors.astype(np.float64).T
+    return links / links.std(axis=1, keepdims=True) + 3 * factors / factors.std(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("k", [1, 10, N_ITEMS])
+def test_lists_are_those_of_the_sum_of_standardised_scores(fitted, histories, k):
+    expected = blend_plainly(fitted, histories).astype(np.float32)
+    expected[histories.items.rows, histories.items.items] = -np.inf
+    items, scores = fitted.rank_histories(histories, histories.items, k)
+    for row, found, values in zip(expected, items, scores, strict=True):
+        best = np.lexsort((np.arange(N_ITEMS), -row))[:k]
+        np.testing.assert_allclose(values, row[best], rtol=1e-6)
+        assert found.tolist() == np.where(np.isneginf(row[best]), -1, best).tolist()
+
+
+def test_a_history_of_which_no_part_knows_anything_ranks_nothing(fitted):
+    nobody = ItemsByUser(np.array([0, 0]), np.array([], np.int32))
+    assert fitted.rank_histories(Histories.of(nobody), nobody, 2)[0].tolist() == [[-1, -1]]
+
+
+def test_items_are_alike_by_the_part_that_weighs_most(fitted):
+    others = np.arange(1, 9)
+    np.testing.assert_array_equal(fitted.similarities(0, others), fitted.parts[1].similarities(0, others))
+
+
+def test_weights_are_read_with_the_usual_parameters_of_each_model():
+    [candidate] = Blend().candidates(BlendOptions(blend="item-graph=1, ials=3"))
+    assert [(part["model"], part["weight"]) for part in candidate["shares"]] == [("item-graph", 1), ("ials", 3)]
+    assert candidate["shares"][1]["parameters"]["ials_rank"] == 512
+    assert list(Blend().candidates(BlendOptions())) == []
+
+
+@pytest.mark.parametrize(
+    ("blend", "message"),
+    [("popularity=1", "'popularity' is no part of a blend; expected one of item-graph, ials"), ("ials", "weight")],
+)
+def test_what_is_no_part_or_has_no_weight_is_refused(blend, message):
+    with pytest.raises(ValidationError, match=message):
+        BlendOptions(blend=blend)
+
+
+@pytest.mark.parametrize(("n_items", "weights"), [((3, 4), (1.0, 1.0)), ((3,), ()), ((), ())])
+def test_parts_that_do_not_fit_one_another_are_refused(n_items, weights):
+    with pytest.raises(ValueError, match="expected one part or more, all of the same, and a weight for each"):
+        BlendModel(tuple(SimpleNamespace(n_users=2, n_items=n) for n in n_items), weights)
