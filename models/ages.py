@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Histories
+from schema.histories import Histories
 
 SECONDS_PER_DAY = 86_400
 UNKNOWN = -1

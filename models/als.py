@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import NoDecode
 
-from models.base import Histories, Interactions, ModelKind, Parameters
+from models.base import Interactions, ModelKind, Parameters
 from models.confidence import Confidence, weigh
 from models.factors import FactorModel, FoldIn
 from models.space import Range, Space
 from schema.arrays import Floats, Indices
 from schema.errors import InvalidInput
+from schema.histories import Histories
 from schema.options import FrozenModel
 
 SPARK_FOLDER = "als_model"

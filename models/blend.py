@@ -12,13 +12,14 @@ from pydantic import BeforeValidator, Field, PositiveFloat, TypeAdapter, field_v
 from pydantic_settings import NoDecode
 
 from models.als import split_list
-from models.base import Histories, Interactions, ModelKind, Parameters, Ranked
+from models.base import Interactions, ModelKind, Parameters, Ranked
 from models.ials import Ials, IalsModel, IalsOptions
 from models.item_graph import ItemGraph, ItemGraphOptions
 from models.item_item import ItemItemModel
 from models.top_k import FLOAT32_ROUNDING, Rough, bound_errors, score_exactly, top_k_of
 from models.unseen import check_histories, check_request
 from schema.arrays import Floats, Indices
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 from schema.options import FrozenModel
 

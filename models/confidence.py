@@ -4,8 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-from models.base import Histories
 from schema.arrays import Floats
+from schema.histories import Histories
 
 Confidence = Literal["interactions", "ratings", "recency"]
 SECONDS_PER_DAY = 86_400

@@ -9,10 +9,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Histories, Ranked
+from models.base import Ranked
 from models.top_k import row_lengths, top_k
 from models.unseen import check_histories, check_request, find_free_places
 from schema.arrays import Floats, Indices
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
 USER_FACTORS_FILE = "user_factors.npy"

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from models.ages import weigh_histories
-from models.base import Histories, Interactions, ModelKind, Parameters, Ranked
+from models.base import Interactions, ModelKind, Parameters, Ranked
 from models.factors import ITEM_FACTORS_FILE, FoldIn, check_matrix
 from models.row_solver import diagonalise, solve_rows, split_solution
 from models.space import Range
 from models.unseen import check_request
 from schema.arrays import Floats, Indices
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 from schema.options import FrozenModel
 

@@ -71,6 +71,7 @@ class ItemGraph(ModelKind[ItemGraphOptions]):
     options = ItemGraphOptions
     fitted = ItemItemModel
     knows_histories_only = True
+    refits = 25
     folder = "links"
     ranges = MappingProxyType(
         {

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ages import weigh_histories
-from models.base import Histories, Ranked
+from models.base import Ranked
 from models.paths import Links, Sums, keep_strongest, places_of, sum_paths
 from models.unseen import check_histories, check_request, find_free_places
 from schema.arrays import Indices, places_within
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
 SHAPE_FILE = "shape.npy"

@@ -95,7 +95,7 @@ def keep_strongest(sums: Sums, values: NDArray[np.float32], n_items: int, k: int
         n_items: Items that there are.
         k: At least 1.
     """
-    width, n_rows = np.uint64(max(n_items - 1, 1).bit_length()), sums.rows.stop - sums.rows.start
+    width, n_rows = np.uint64(max(int(n_items) - 1, 1).bit_length()), sums.rows.stop - sums.rows.start
     falling = _flip(values.view(np.uint32)).astype(np.uint64)
     keys = ((sums.row.astype(np.uint64) << np.uint64(32) | falling) << width) | sums.item.astype(np.uint64)
     keys.sort()

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Histories
 from schema.arrays import Indices
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
 DENSE_SHARE = 8

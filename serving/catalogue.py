@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Explainer, Histories, Similar
+from models.base import Explainer, Similar
 from models.factors import FactorModel, SomeItems
 from schema.arrays import Indices
 from schema.bundle import Labels
 from schema.events import Event
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 from serving.histories import history_of, known_parts, one_row
 from serving.loading import Served

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from models.base import Histories
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 from serving.rules import Items
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from models.base import Explainer, FittedModel, Histories, HistoryRanker
+from models.base import Explainer, FittedModel, HistoryRanker
 from models.registry import NAME_ONLY, Candidate, Kind
 from schema.bundle import Bundle
 from schema.errors import CorruptObject, InvalidInput, ObjectNotFound, RecommenderError
+from schema.histories import Histories
 from storage import artifacts, layout
 from storage.inventory import newest_bundle
 from storage.manifest import Manifest

@@ -7,9 +7,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Histories, HistoryRanker
+from models.base import HistoryRanker
 from models.factors import FactorModel, SomeItems
 from schema.events import Event
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 from serving.answers import Asked, BasketItem
 from serving.catalogue import Catalogue, hide_all_but

@@ -10,7 +10,7 @@ from loguru import logger
 from numpy.typing import NDArray
 from prefect import task
 
-from models.base import Histories, Interactions
+from models.base import Interactions
 from models.registry import impersonal_kinds
 from reviews.catalogue import is_sample_user
 from reviews.side_files import Products, read_products
@@ -18,6 +18,7 @@ from schema.about import FORMAT
 from schema.arrays import Indices
 from schema.bundle import Bundle, Labels, Lists
 from schema.columns import Columns
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 from schema.string_table import StringTable
 from storage import artifacts, canonical, layout

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from prefect import task
 
 from evaluation.external_lists import Lists
-from models.base import FittedModel, Histories
+from models.base import FittedModel
 from models.registry import Kind
+from schema.histories import Histories
 from storage import artifacts, layout
 from storage.canonical import artifact_id
 from storage.code_version import code_version

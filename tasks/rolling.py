@@ -11,8 +11,9 @@ from evaluation.assess import HeldOut, hold_out
 from evaluation.assignment import SECONDS_PER_DAY
 from evaluation.external_lists import Lists
 from evaluation.rolling import Events, hold_out_events, refit_days
-from models.base import FittedModel, Histories, HistoryRanker, Interactions
+from models.base import FittedModel, HistoryRanker, Interactions
 from models.registry import Candidate, Kind
+from schema.histories import Histories
 from storage import layout
 from storage.manifest import Manifest
 from tasks.fit import load_model

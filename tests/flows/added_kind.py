@@ -7,9 +7,10 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.base import Histories, Interactions, ModelKind, Parameters, Ranked
+from models.base import Interactions, ModelKind, Parameters, Ranked
 from models.registry import register
 from schema.arrays import Indices
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
 

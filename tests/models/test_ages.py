@@ -1,7 +1,7 @@
 import numpy as np
 
 from models.ages import weigh_histories
-from models.base import Histories
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
 DAY = 86_400

@@ -5,8 +5,8 @@ import pytest
 
 from models import factors
 from models.als import AlsModel, AlsOptions, ExplicitAls, ImplicitAls
-from models.base import Histories
 from models.confidence import weigh
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
 NOTHING_HIDDEN = ItemsByUser(np.array([0, 0]), np.array([], np.int32))

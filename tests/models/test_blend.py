@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from models.base import Histories, Interactions
+from models.base import Interactions
 from models.blend import Blend, BlendModel, BlendOptions
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
 N_USERS, N_ITEMS = 40, 90

@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.base import Histories, Interactions
+from models.base import Interactions
 from models.ials import CONFIDENCE_FILE, Ials, IalsModel, IalsOptions
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
 N_USERS, N_ITEMS = 30, 25

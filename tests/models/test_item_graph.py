@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from models.base import Histories, Interactions
+from models.base import Interactions
 from models.item_graph import ItemGraph
 from models.registry import ModelOptions, candidates
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
 DAMPED = {"user_damping": 0.3, "power": 1.5, "source_damping": 0.6, "target_damping": 0.2}

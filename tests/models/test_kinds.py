@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.base import Explainer, Histories, HistoryRanker, Scorer, Similar
+from models.base import Explainer, HistoryRanker, Scorer, Similar
 from models.blend import BlendOptions, Share
 from models.ials import IalsOptions
 from models.ncf import Name, NcfOptions
 from models.registry import ModelOptions, candidates
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
 NCF = NcfOptions(
@@ -43,7 +44,7 @@ NO_ENGINES = """
 import sys
 sys.modules |= dict.fromkeys(("scipy", "pandas", "pyarrow", "pyspark", "torch"))  # an import of one of them fails
 import json, pathlib, numpy as np
-from models.base import Histories
+from schema.histories import Histories
 from models.registry import Candidate
 from schema.items_by_user import ItemsByUser
 row = ItemsByUser(np.array([0, 1]), np.array([3], np.int32))

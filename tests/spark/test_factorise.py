@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as sf
 
 from models.als import AlsModel
-from models.base import Histories
+from schema.histories import Histories
 from spark import factorise as engine
 from spark.factorise import Factorisation, factorise, factors_of, save_model
 from storage.parquet import write_parquet

@@ -13,12 +13,13 @@ from sample_artifacts import publish, publish_folder
 from evaluation.options import PromotionOptions, SplitOptions
 from evaluation.rolling import Events, hold_out_events, refit_days
 from models import registry
-from models.base import FittedModel, Histories, Interactions, ModelKind, NoOptions, Parameters, Ranked
+from models.base import FittedModel, Interactions, ModelKind, NoOptions, Parameters, Ranked
 from models.factors import SharedOrder
 from models.registry import Candidate, yardsticks
 from reports.verdicts import say_finding
 from schema.arrays import Indices
 from schema.errors import InvalidInput
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 from schema.metric import Metric
 from spark.options import SparkOptions
