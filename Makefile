@@ -46,9 +46,9 @@ services: ## Build MinIO, versitygw, toxiproxy and vegeta, for tests and benchma
 neural: ## Install PyTorch, which trains the neural models; 3 GB, and 6 GB installed
 	@$(SETUP) --neural
 
-test: ## Run all tests, on all cores; narrow them with ARGS="tests/storage -k local", see one at a time with ARGS="-n 0"
+test: ## Run all tests, one process more than cores, since many wait for servers; narrow them with ARGS="tests/storage -k local", see one at a time with ARGS="-n 0"
 	@$(SETUP) --browser --services $(NEURAL)
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## Check style, formatting and types
 	.venv/bin/ruff check

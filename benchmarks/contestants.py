@@ -43,7 +43,8 @@ def publish_input(folder: Path, size: Size, seed: int) -> None:
     rating = pa.nulls(len(user_idx), pa.float32())
     pairs = {"user_idx": user_idx, "item_idx": item_idx}
     split = split_interactions(pa.table({**pairs, "rating": rating, "timestamp": timestamp}), SplitOptions())
-    counts = {"n_users": size.users, "n_items": size.items, "has_ratings": False, "has_timestamps": True}
+    sizes = {"n_users": size.users, "n_items": size.items}
+    counts = {**sizes, "has_ratings": False, "has_timestamps": True, "method": split.counts.method}
     fitted = {
         "parts": list(LEARNT),
         "model": ImplicitAls.name,

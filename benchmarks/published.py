@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-MMREC, OWN_PAPER = "MMRec", "own paper"
+MMREC, OTHER_PAPER = "MMRec", "other paper"
 INTERACTIONS_ALONE, CONTENT_TOO = False, True
 
 
@@ -12,7 +12,7 @@ class Published(NamedTuple):
     Attributes:
         model: Its name.
         uses_content: Whether it learns from images and text as well as from interactions.
-        source: Where the figures are from: MMRec's evaluation tables, or the model's own paper.
+        source: Where the figures are from: MMRec's evaluation tables, or another paper, on its own random splits.
         values: By metric, such as ``recall_20``; without those that the source does not have.
     """
 
@@ -29,7 +29,7 @@ def _of_mmrec(model: str, uses_content: bool, r_10: float, r_20: float, n_10: fl
 
 
 def _of_paper(model: str, uses_content: bool, recall_20: float, ndcg_10: float) -> Published:
-    return Published(model, uses_content, OWN_PAPER, {"recall_20": recall_20, "ndcg_10": ndcg_10})
+    return Published(model, uses_content, OTHER_PAPER, {"recall_20": recall_20, "ndcg_10": ndcg_10})
 
 
 Size = tuple[int, int, int]

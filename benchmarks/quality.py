@@ -53,7 +53,7 @@ SAMPLED = {"HR@10 s": "sampled_hit_rate_10", "N@10 s": "sampled_ndcg_10"}
 COSTS = (("Fit s", "fit_seconds", 1), ("Lists s", "rank_seconds", 1), ("Peak MB", "peak_megabytes", 0))
 WIDTH, SAMPLED_WIDTH = 130, 30
 NOTE = (
-    "* learns from images and text too. MMRec: its evaluation tables; own paper: on a random split of its authors'. "
+    "* learns from images and text too. MMRec: its evaluation tables; other paper: on random splits of its authors'. "
     "Items of\nthe training part alone are left out in all."
 )
 

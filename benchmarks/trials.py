@@ -109,7 +109,8 @@ class Bench:
         held_out, n_items = self._hold_out(fitted, "test"), self.split.count("n_items")
         is_held_out = self._list(fitted, held_out, n_items) == held_out.relevant.take(held_out.users).items[:, None]
         n_others = n_items - 1 - held_out.seen.take(held_out.users).counts
-        return among_sampled(is_held_out.argmax(axis=1), n_others, KS[0], n_sampled)
+        n_better = np.where(is_held_out.any(axis=1), is_held_out.argmax(axis=1), n_others)
+        return among_sampled(n_better, n_others, KS[0], n_sampled)
 
     def _hold_out(self, fitted: _Fit, part: str) -> HeldOut:
         rows = read_parts(self.places, self.split, fitted.parts), read_parts(self.places, self.split, (part,))

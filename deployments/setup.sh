@@ -250,9 +250,15 @@ lock_set_up() {
     "$1" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
 }
 
+choose_locks() {
+    locks=("$root/requirements.txt")
+    [[ -z $with_neural && ! -e $venv/.setup-neural ]] || locks+=("$root/models/neural-requirements.txt")
+    key=$(set_up_key)
+}
+
 main() {
-    local python flag with_neural=""
-    browser="" with_services=""
+    local python flag
+    browser="" with_services="" with_neural=""
     for flag in "$@"; do
         case "$flag" in
             --browser) browser=yes ;;
@@ -261,14 +267,13 @@ main() {
             *) fail "unknown argument '$flag'; there are --browser, --services and --neural" ;;
         esac
     done
-    locks=("$root/requirements.txt")
-    [[ -z $with_neural && ! -e $venv/.setup-neural ]] || locks+=("$root/models/neural-requirements.txt")
-    key=$(set_up_key)
+    choose_locks
     if is_base_current && is_browser_current && are_services_current; then
         return
     fi
     python=$(find_python)
     lock_set_up "$python"
+    choose_locks # again, for another set-up may have brought PyTorch meanwhile
     is_base_current || set_up_base "$python"
     if ! is_browser_current; then
         offer_browser

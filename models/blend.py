@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, PositiveFloat, TypeAdapter, field_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, field_validator
 from pydantic_settings import NoDecode
 
 from models.als import split_list
@@ -42,7 +42,7 @@ class Share(FrozenModel):
 
     model: str
     parameters: dict[str, Any] = Field(default_factory=dict)
-    weight: PositiveFloat
+    weight: float = Field(gt=0, le=1e6)
 
     @field_validator("model")
     @classmethod
@@ -75,7 +75,11 @@ Shares = Annotated[tuple[Annotated[Share, BeforeValidator(split_share)], ...], N
 class BlendOptions(FrozenModel):
     """Which blend is tried."""
 
-    blend: Shares = Field((), description="Also try a blend of models with these weights: item-graph=1,ials=3.")
+    blend: Shares = Field(
+        (),
+        description="Also try a blend of models with these weights: item-graph=1,ials=3. Its parts have the usual "
+        "parameters, whatever their own options say.",
+    )
 
 
 class _Scored(NamedTuple):

@@ -20,6 +20,7 @@ from models.unseen import check_request
 from schema.arrays import Floats, Indices
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
+from schema.mapped import read_array
 from schema.options import FrozenModel
 
 CONFIDENCE_FILE = "ials_confidence.npy"
@@ -46,12 +47,18 @@ class IalsOptions(FrozenModel):
     )
     ials_sweeps: PositiveInt = Field(8, description="iALS: how often users and then items are solved for")
     ials_decay: float = Field(
-        0.7, gt=0, le=1, description="iALS: factor of an interaction for each later moment of its user"
+        0.7,
+        gt=0,
+        le=1,
+        description="iALS: factor of an interaction for each later moment of its user, in fold-in",
     )
     ials_half_life_days: float = Field(
-        365.0, gt=0, allow_inf_nan=False, description="iALS: days in which an interaction loses half of what it counts"
+        365.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="iALS: days in which an interaction loses half of what it counts, in fold-in",
     )
-    ials_seed: int = Field(42, description="iALS: seed of the first factors")
+    ials_seed: int = Field(42, ge=0, description="iALS: seed of the first factors")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +107,7 @@ class IalsModel(FoldIn):
         return self.rank_histories(Histories.of(seen), seen, k)
 
     def fold_in(self, histories: Histories) -> NDArray[np.float32]:
-        """Return the vectors of people, shape (n_people, rank), as a step of the fit would have found them."""
+        """Return the vectors of people, shape (n_people, rank): as a step of the fit, which counts all ages alike."""
         factors = np.asarray(self.item_factors)
         vectors = solve_rows(
             histories.items, self._weigh(histories), factors, self._spectrum, self._penalise(histories)
@@ -139,9 +146,14 @@ class IalsModel(FoldIn):
             FileNotFoundError: If a file is not there.
             ValueError: If a file is not what save writes.
         """
-        names = (ITEM_FACTORS_FILE, CONFIDENCE_FILE, N_USERS_FILE)
-        factors, confidence, n_users = (np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in names)
-        return cls(factors, confidence, int(n_users), IalsOptions(**parameters))
+        options = IalsOptions(**parameters)
+        factors = read_array(folder / ITEM_FACTORS_FILE, np.float32, 2)
+        if factors.shape[1] != options.ials_rank:
+            raise ValueError(
+                f"{ITEM_FACTORS_FILE} has rank {factors.shape[1]}; expected {options.ials_rank}. Fit again."
+            )
+        confidence = read_array(folder / CONFIDENCE_FILE, np.float32)
+        return cls(factors, confidence, int(read_array(folder / N_USERS_FILE, np.int64, 0)), options)
 
 
 class Ials(ModelKind[IalsOptions]):
@@ -157,7 +169,6 @@ class Ials(ModelKind[IalsOptions]):
     options = IalsOptions
     fitted = IalsModel
     knows_histories_only = True
-    iterations = "ials_sweeps"
     shown = ("ials_rank", "ials_reg", "ials_unseen")
     ranges = MappingProxyType(
         {
@@ -183,7 +194,7 @@ class Ials(ModelKind[IalsOptions]):
         sides = ItemsByUser.from_pairs(user, item, n_users), ItemsByUser.from_pairs(item, user, n_items)
         confidence = _confide(sides[1].counts, given.ials_damping)
         weights = confidence[sides[0].items], np.repeat(confidence, sides[1].counts)
-        each = given.ials_unseen / n_items
+        each = given.ials_unseen / max(n_items, 1)
         penalties = [
             given.ials_reg * (side.counts + each * n) for side, n in zip(sides, (n_items, n_users), strict=True)
         ]

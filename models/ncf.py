@@ -40,7 +40,7 @@ class NcfOptions(FrozenModel):
     ncf_batch: PositiveInt = Field(2048, description="Rows of a step, those drawn among them.")
     ncf_rate: PositiveFloat = Field(0.001, description="Learning rate of Adam.")
     ncf_decay: float = Field(3e-6, ge=0, allow_inf_nan=False, description="Weight decay of Adam.")
-    ncf_seed: int = Field(42, description="Seed of first weights, of what is held back, and of what is drawn.")
+    ncf_seed: int = Field(42, ge=0, description="Seed of first weights, of what is held back, and of what is drawn.")
     ncf_device: Literal["cpu", "cuda"] = Field(
         "cpu", description="Where it is trained: on cpu, with the same result each time, or on cuda, a GPU."
     )

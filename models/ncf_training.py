@@ -179,7 +179,8 @@ class Training:
         scores[known.rows, known.items] = -np.inf
         own = scores[np.arange(len(users)), items]
         ranks = (scores >= own[:, None]).sum(axis=1)
-        return np.where(ranks <= MEASURED_K, 1 / np.log2(ranks + 1), 0.0)
+        gains = np.where(ranks <= MEASURED_K, 1 / np.log2(np.maximum(ranks, 1) + 1), 0.0)
+        return np.where(np.isfinite(own), gains, -np.inf)  # of a fit that diverges
 
     def export(self) -> Weights:
         """Return the weights, with zeros for a user without rows, and for an item that nothing was learnt of."""

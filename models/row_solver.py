@@ -64,6 +64,8 @@ def split_solution(weights: Floats, vectors: Floats, spectrum: Floats, penalty: 
     """Return what each item of one row adds to its vector, shape (d, n_items); the sum is what `solve_rows` returns."""
     root = np.sqrt(weights)
     stretched, scale = (vectors * root[:, None])[None], (1 / (spectrum + penalty))[None]
+    if len(vectors) > len(spectrum):
+        return np.asarray(_solve_normal(stretched, stretched.transpose(0, 2, 1) * root, scale)[0])
     return np.asarray(_solve(stretched, np.diag(root)[None], scale)[0])
 
 
@@ -72,13 +74,18 @@ def _solve(stretched: Matrix, right: Matrix, scale: Matrix) -> Matrix:
     n, d = stretched.shape[1:]
     across = stretched.transpose(0, 2, 1)
     if n > d:
-        matrix = across @ stretched
-        matrix.reshape(len(matrix), -1)[:, :: d + 1] += 1 / scale
-        return np.asarray(np.linalg.solve(matrix, across @ right))
+        return _solve_normal(stretched, across @ right, scale)
     scaled = stretched * scale[:, None, :]
     matrix = scaled @ across
     matrix.reshape(len(matrix), -1)[:, :: n + 1] += 1
     return np.asarray(scaled.transpose(0, 2, 1) @ np.linalg.solve(matrix, right))
+
+
+def _solve_normal(stretched: Matrix, right: Matrix, scale: Matrix) -> Matrix:
+    """Return (B'B + D^-1)^-1 r for stacks of B (m, n, d), r (m, d, any) and the diagonals of D (m, d)."""
+    matrix = stretched.transpose(0, 2, 1) @ stretched
+    matrix.reshape(len(matrix), -1)[:, :: matrix.shape[1] + 1] += 1 / scale
+    return np.asarray(np.linalg.solve(matrix, right))
 
 
 def _rows_of_one_length(table: ItemsByUser, d: int) -> Iterator[tuple[int, Indices]]:

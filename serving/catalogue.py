@@ -215,7 +215,7 @@ class Catalogue:
 
     def warm_up(self) -> None:
         """Derive what the first request would otherwise wait for."""
-        _ = self._items_by_label, self._orders, self.first_brand
+        _ = self._items_by_label, self._orders, self.first_brand, self.user(""), self.items([""])
         nothing = np.zeros(self.bundle.n_items, dtype=bool)
         self.popular(None, nothing, None, 1)
 

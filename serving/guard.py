@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -14,7 +15,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import metrics, page
-from serving.ids import new_id
 from serving.keys import Doorman
 from serving.options import ServingOptions
 from serving.problems import PROBLEM_JSON, Problem
@@ -130,7 +130,7 @@ class _Answer:
 
 def _request_id(headers: Mapping[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id", b"")
-    return given.decode() if REQUEST_ID.fullmatch(given) else new_id()
+    return given.decode() if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
 
 
 def _bounded(receive: Receive, most_bytes: int, most_seconds: float) -> Receive:

@@ -1,5 +1,6 @@
 """The service behind the routes and the page: answers as the API sends them, and what is noted of them."""
 
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -12,7 +13,6 @@ from serving.answers import Asked, BasketQuery, BatchQuery, RankQuery
 from serving.catalogue import Catalogue
 from serving.events import Journal
 from serving.following import Follower
-from serving.ids import new_id
 from serving.loading import Served
 from serving.lookup import Json, Lookup
 from serving.options import ServingOptions
@@ -164,7 +164,7 @@ class Service(Lookup):
     ) -> Json:
         items = as_items(catalogue, person, found)
         answer: Json = {
-            "recommendation_id": new_id(),
+            "recommendation_id": secrets.token_hex(16),
             "model_id": catalogue.served.model_id,
             "bundle_id": catalogue.served.bundle_id,
             "way": found.way,

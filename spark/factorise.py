@@ -124,7 +124,7 @@ def _value(parameters: Factorisation) -> Column:
     if not parameters.implicit:
         return rating
     if parameters.confidence == "ratings":
-        return rating / sf.avg(rating).over(of_user)
+        return sf.try_divide(rating, sf.avg(rating).over(of_user))
     if parameters.confidence == "recency":
         age_days = (sf.max(timestamp).over(of_user) - timestamp) / SECONDS_PER_DAY
         return sf.pow(sf.lit(0.5), age_days / parameters.half_life_days)

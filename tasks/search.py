@@ -28,6 +28,7 @@ from tasks.store import local_file, publish_once, read_table, write_record
 RACE_USERS = (1000, 4000)
 N_EVEN = 8  # of the draws of a kind, the first ones, every second of which is from all of the space
 N_LEAST = 8  # draws before a kind may be given up
+MOST_REPEATS = 50  # draws in a row of what was tried before a space counts as used up
 WIDTH, SHRINK = 0.25, 0.93  # of the draws around the best: a share of each range, and its factor from draw to draw
 
 Measure = Callable[[Candidate, EvaluationOptions], Scored]
@@ -133,18 +134,22 @@ class _Race:
 
     def run(self) -> None:
         """Draw until the tries or the minutes are over, or nothing is left to draw."""
-        n_drawn = dict.fromkeys(self.spaces, 0)
+        n_drawn, n_repeats = dict.fromkeys(self.spaces, 0), dict.fromkeys(self.spaces, 0)
         with progress("Searching", key="search", unit=" candidates") as advance:
             for model in cycle(self.spaces):
                 if self._is_over() or not n_drawn:
                     return
                 if model not in n_drawn:
                     continue
-                candidate = self._draw(model, n_drawn[model])
+                candidate = self._draw(model, n_drawn[model], is_even=n_repeats[model] > 0)
                 n_drawn[model] += 1
                 if any(one.scored.candidate == candidate for one in self.tried):
-                    del n_drawn[model]  # its space is all but used up
+                    n_repeats[model] += 1
+                    if n_repeats[model] >= MOST_REPEATS:
+                        logger.info("All that {} can draw was tried, or nearly", model)
+                        del n_drawn[model]
                     continue
+                n_repeats[model] = 0
                 self.tried.append(self._race(candidate))
                 advance(len(self.drawn), self.options.search_tries)
                 if n_drawn[model] >= N_LEAST and self._is_beaten(model):
@@ -163,10 +168,10 @@ class _Race:
             return len(self.drawn) >= self.options.search_tries
         return time.monotonic() - self.began >= 60 * self.options.budget_minutes
 
-    def _draw(self, model: str, number: int) -> Candidate:
-        """Return the next candidate of a kind: at first, each second one from all of its space, else near the best."""
+    def _draw(self, model: str, number: int, *, is_even: bool) -> Candidate:
+        """Return the next candidate of a kind: from all of its space, at first each second time, or near the best."""
         fixed = [one.scored.candidate for one in self.tried if one.model == model and one.seconds is None]
-        is_even = number < N_EVEN and number % 2 == 0
+        is_even = is_even or (number < N_EVEN and number % 2 == 0)
         near = None if is_even else self._best(model).scored.candidate.parameters
         seed = (self.options.search_seed, zlib.crc32(model.encode()), number)
         drawn = draw(self.spaces[model], seed, near, WIDTH * SHRINK**number)

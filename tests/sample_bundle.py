@@ -12,6 +12,7 @@ import numpy as np
 from models.base import FittedModel, Interactions
 from models.registry import Candidate
 from schema.bundle import Bundle, Labels
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 from schema.string_table import StringTable
 from storage import artifacts, layout
@@ -87,8 +88,7 @@ def candidate(model: str = "als-implicit") -> Candidate:
 def make_bundle(model_id: str, one: Candidate, fitted: FittedModel | None = None) -> Bundle:
     """Return a bundle of the interactions, with titles, brands, two categories of an item, and lists of a model."""
     known = interactions()
-    order = np.lexsort((known.item_idx, known.user_idx))
-    histories = ItemsByUser.from_pairs(known.user_idx, known.item_idx, N_USERS)
+    people = Histories.from_columns(known.user_idx, known.item_idx, known.rating, known.timestamp, N_USERS)
     items = np.arange(N_ITEMS)
     pairs = np.repeat(items, 2), np.column_stack([np.zeros(N_ITEMS, int), 1 + items % 3]).ravel()
     first_seen = np.full(N_ITEMS, np.iinfo(np.int64).max)
@@ -127,15 +127,15 @@ def make_bundle(model_id: str, one: Candidate, fitted: FittedModel | None = None
         about=about,
         user_ids=StringTable.of(USER_IDS),
         item_ids=StringTable.of(ITEM_IDS),
-        histories=histories,
-        rating=known.rating[order],
-        timestamp=known.timestamp[order],
+        histories=people.items,
+        rating=people.rating,
+        timestamp=people.timestamp,
         popular=popular,
         first_seen=first_seen,
         titles=StringTable.of([f"{BRANDS[item % 3]} product no. {item}" for item in range(N_ITEMS)]),
         brands=Labels(StringTable.of(BRANDS), ItemsByUser.from_pairs(items, items % 3, N_ITEMS)),
         categories=Labels(StringTable.of(CATEGORIES), ItemsByUser.from_pairs(*pairs, N_ITEMS)),
-        lists=fitted.rank(np.arange(N_USERS), histories, N_LISTED) if fitted else None,
+        lists=one.kind.rank_unseen(fitted, np.arange(N_USERS), people, N_LISTED) if fitted else None,
     )
 
 

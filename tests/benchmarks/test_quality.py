@@ -17,7 +17,7 @@ from benchmarks.harness import FIELDS, describe_machine
 from benchmarks.interaction_files import Numbered, number_rows, read_numbered
 from benchmarks.measuring import Spread
 from benchmarks.published import BY_SIZE
-from benchmarks.trials import Trial, open_bench
+from benchmarks.trials import Bench, Trial, open_bench
 from models.registry import Candidate
 from schema.errors import InvalidInput
 from tasks.store import read_parts
@@ -98,15 +98,19 @@ def test_models_are_fitted_to_the_training_part_alone_as_published_ones_are(numb
     assert bench.run([POPULARITY]).values["recall_10"].value == pytest.approx(recall.mean())
 
 
-def test_the_held_out_item_is_ranked_among_sampled_ones_too(tmp_path):
+def test_the_held_out_item_is_ranked_among_sampled_ones_too(tmp_path, monkeypatch):
     pairs = [(user, item) for user in range(6) for item in (0, 1, 2, 3 + user)]  # each user's last item is its own
     users, items = np.array(pairs).T
     ids = {"user_id": users.astype(str), "item_id": items.astype(str)}
     rows = number_rows(pa.table({**ids, "rating": np.ones(24), "timestamp": items}))
-    found = open_bench(rows, "leave-last", 0, tmp_path).run([POPULARITY], n_sampled=1).values
+    bench = open_bench(rows, "leave-last", 0, tmp_path)
+    found = bench.run([POPULARITY], n_sampled=1).values
     before = np.arange(6)  # of the five own items of others, which nobody has in what is learnt: by index
     assert found["sampled_hit_rate_10"].value == 1
     assert found["sampled_ndcg_10"].value == pytest.approx(1 - (before / 5).mean() * (1 - 1 / np.log2(3)))
+    monkeypatch.setattr(Bench, "_list", lambda _, __, held_out, k: np.full((len(held_out.users), k), -1))
+    unlisted = bench.run([POPULARITY], n_sampled=5).values
+    assert unlisted["sampled_ndcg_10"].value == pytest.approx(1 / np.log2(7))
 
 
 def test_the_candidate_that_is_best_on_validation_is_measured(numbered, tmp_path):

@@ -15,7 +15,10 @@ def test_a_training_tries_what_is_asked_for_and_says_so_everywhere(trained, samp
     workplace, before = trained
     asked = ["--model", "item-knn,als-implicit", "--search-tries", "2", "--search-seed", "5"]
     record = workplace.result("train", *sample_flags, *asked)
-    assert {row["model"] for row in before["metrics"]} - {row["model"] for row in record["metrics"]} == {"als-explicit"}
+    assert {row["model"] for row in before["metrics"]} - {row["model"] for row in record["metrics"]} == {
+        "als-explicit",
+        "item-graph",
+    }
     [search] = [one for one in workplace.manifests() if one.kind == layout.SEARCHES]
     assert (search.parameters["search_seed"], search.parameters["drawn"]) == (5, {"item-knn": ["knn_shrinkage"]})
     tried = json.loads((workplace.folder / "store" / search.name / layout.SEARCH).read_text())["tried"]

@@ -65,7 +65,11 @@ def test_weights_are_read_with_the_usual_parameters_of_each_model():
 
 @pytest.mark.parametrize(
     ("blend", "message"),
-    [("popularity=1", "'popularity' is no part of a blend; expected one of item-graph, ials"), ("ials", "weight")],
+    [
+        ("popularity=1", "'popularity' is no part of a blend; expected one of item-graph, ials"),
+        ("ials", "weight"),
+        ("ials=inf", "weight"),
+    ],
 )
 def test_what_is_no_part_or_has_no_weight_is_refused(blend, message):
     with pytest.raises(ValidationError, match=message):

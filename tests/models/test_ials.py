@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from models.base import Interactions
-from models.ials import CONFIDENCE_FILE, Ials, IalsModel, IalsOptions
+from models.factors import ITEM_FACTORS_FILE
+from models.ials import CONFIDENCE_FILE, N_USERS_FILE, Ials, IalsModel, IalsOptions
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
@@ -94,8 +95,10 @@ def test_an_item_outside_the_catalogue_is_refused():
 
 
 def test_a_fit_of_nothing_is_a_model_without_lists():
-    empty = Ials().fit(interactions(np.array([], np.int32), np.array([], np.int32)), PARAMETERS)
+    nothing = np.array([], np.int32)
+    empty = Ials().fit(interactions(nothing, nothing), PARAMETERS)
     assert not empty.item_factors.any()
+    assert Ials().fit(Interactions.of(0, 0, user_idx=nothing, item_idx=nothing), PARAMETERS).n_items == 0
 
 
 @pytest.mark.parametrize(
@@ -120,6 +123,21 @@ def test_a_file_that_is_cut_is_refused(fitted, tmp_path):
     whole = (tmp_path / CONFIDENCE_FILE).read_bytes()
     (tmp_path / CONFIDENCE_FILE).write_bytes(whole[:-4])
     with pytest.raises(ValueError, match="mmap length"):
+        IalsModel.load(tmp_path, **PARAMETERS)
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "message"),
+    [
+        (N_USERS_FILE, np.array([4, 5]), "expected int64 of 0 dimension"),
+        (N_USERS_FILE, np.array(2.7), "is float64"),
+        (ITEM_FACTORS_FILE, np.ones((N_ITEMS, 7), np.float32), "has rank 7; expected"),
+    ],
+)
+def test_files_of_another_shape_are_refused(fitted, tmp_path, file, values, message):
+    fitted.save(tmp_path)
+    np.save(tmp_path / file, values)
+    with pytest.raises(ValueError, match=message):
         IalsModel.load(tmp_path, **PARAMETERS)
 
 

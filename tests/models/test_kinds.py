@@ -126,7 +126,7 @@ def test_load_gives_back_what_save_wrote_as_little_endian_arrays(kind, fitted, s
     assert type(loaded) is type(fitted)
     assert (loaded.n_users, loaded.n_items) == (fitted.n_users, fitted.n_items)
     arrays = [value for value in vars(loaded).values() if isinstance(value, np.ndarray)]
-    assert all(isinstance(one, np.memmap) for one in arrays)
+    assert all(isinstance(one, np.memmap) or isinstance(one.base, np.memmap) for one in arrays)
     users = np.arange(fitted.n_users)
     for one, other in zip(loaded.rank(users, seen, 7), fitted.rank(users, seen, 7), strict=True):
         np.testing.assert_array_equal(one, other)

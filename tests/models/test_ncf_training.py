@@ -77,6 +77,14 @@ def test_training_stops_when_what_is_held_back_is_predicted_no_better(checkerboa
     assert torch.equal(training.network["user_factors"].weight, best)
 
 
+def test_a_fit_that_diverges_is_never_the_best(checkerboard):
+    training = Training(checkerboard, OPTIONS, ("factors",), explicit=False)
+    assert np.isfinite(training._measure())
+    with torch.no_grad():
+        training.network["user_factors"].weight.fill_(np.nan)
+    assert training._measure() == -np.inf
+
+
 def test_held_back_rows_are_not_learnt_from(checkerboard):
     every = set(zip(checkerboard.user_idx.tolist(), checkerboard.item_idx.tolist(), strict=True))
     training = Training(checkerboard, OPTIONS, ("factors",), explicit=False)

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,17 @@ def test_what_the_items_of_a_row_add_sums_to_its_vector(problem):
         parts = split_solution(weights[start:stop].astype(np.float64), vectors, spectrum, penalty[row])
         assert parts.shape == (D, stop - start)
         np.testing.assert_allclose(parts.sum(axis=1), solved[row], atol=1e-12)
+
+
+def test_a_long_history_is_split_without_a_matrix_of_its_length(problem):
+    _, _, factors, spectrum, _ = problem
+    vectors = np.repeat(factors.astype(np.float64), 200, axis=0)
+    tracemalloc.start()
+    parts = split_solution(np.ones(len(vectors)), vectors, spectrum, 1.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert parts.shape == (D, len(vectors))
+    assert peak < len(vectors) ** 2
 
 
 def test_a_row_has_the_same_bytes_in_any_company_and_block(problem, monkeypatch):

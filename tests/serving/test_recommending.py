@@ -63,8 +63,9 @@ def ids(answer):
 
 def batch(service, k):
     """Return what the batch gives every user: items and scores."""
-    model, histories = service.catalogue().model, service.catalogue().bundle.histories
-    items, scores = model.rank(np.arange(N_USERS), histories, k)
+    served = service.catalogue().served
+    users, histories = np.arange(N_USERS), served.histories_of(slice(N_USERS))
+    items, scores = served.kind.rank_unseen(served.model, users, histories, k)
     return [[ITEM_IDS[item] for item in row if item >= 0] for row in items.tolist()], scores.tolist()
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from sample_artifacts import publish, publish_folder
 
+from evaluation.assess import score_oracle
 from evaluation.options import PromotionOptions, SplitOptions
 from evaluation.rolling import Events, hold_out_events, refit_days
 from models import registry
@@ -208,7 +209,7 @@ def no_tables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_tables")
-def test_the_best_is_chosen_by_values_of_users_and_shown_with_what_to_know(scene):
+def test_the_best_is_chosen_by_values_of_users_and_shown_with_what_to_know(scene, events):
     choice = choose.fn(scene.places, scene.split, scene.validated, SelectionOptions(), OPTIONS)
     assert (choice.scored.candidate, choice.guard.is_fit) == (KNN, True)
     chosen = next(one for one in scene.tested if one.candidate == KNN)
@@ -217,6 +218,9 @@ def test_the_best_is_chosen_by_values_of_users_and_shown_with_what_to_know(scene
     assert (len(values), means.min() >= 0, means.max() <= 1) == (chosen.scores.count("n_users"), True, True)
     evidence = gather_evidence(scene.places, scene.split, scene.tested, chosen)
     assert sum(one.n_users for one in evidence.ndcg_histogram) == len(values)
+    oracle = evidence.findings[-1].figures["oracle"]
+    assert oracle == pytest.approx(score_oracle(events, 10)[NDCG].mean())
+    assert oracle < 1  # a day has several events, and one list
     said = " ".join(map(say_finding, evidence.findings)).replace("\u00a0", " ").replace("\u202f", " ")
     assert "No row in train is later than any" in said
     assert f"so often: random 1, popularity {chosen.scores.count('n_fits')}," in said

@@ -151,6 +151,11 @@ def test_a_space_that_is_used_up_ends_the_search(scene, monkeypatch):
     assert len(scene.search(search_tries=50)) == 3
 
 
+def test_what_was_drawn_before_does_not_end_a_search(scene, monkeypatch):
+    monkeypatch.setattr(ItemKnn, "ranges", {"knn_neighbours": Choice((5, 10, 20, 50, 100))})
+    assert len(scene.search(search_tries=50)) == 7
+
+
 def test_options_that_were_given_are_not_drawn_and_no_kind_is_that_was_not_asked_for(scene):
     given = ModelOptions(item_knn=ItemKnnOptions(knn_neighbours=100))
     drawn = candidates(scene.search(given, search_tries=2))[3:]
