@@ -27,18 +27,17 @@ from schema.errors import OutOfSpace
 
 PARENT = """
 import subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2]])
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2]], stdin=subprocess.PIPE)
 child.wait()
 import signal
 signal.pause()
 """
 CHILD = """
-import os, pathlib, signal, sys, time
-parent = os.getppid()
+import pathlib, select, signal, sys
 def end(*_):
-    time.sleep(0.5)
-    os.kill(parent, 0)
-    pathlib.Path(sys.argv[1]).write_text("ended in order" if os.getppid() == parent else "orphaned")
+    has_parent_ended = bool(select.select([sys.stdin], [], [], 0.5)[0])  # which closes the other end of the pipe
+    if not has_parent_ended:
+        pathlib.Path(sys.argv[1]).write_text("ended in order")
     sys.exit()
 signal.signal(signal.SIGTERM, end)
 pathlib.Path(sys.argv[1]).write_text("at work")
