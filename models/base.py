@@ -180,8 +180,13 @@ class Similar(Protocol):
     """A fitted model that can tell how alike items are."""
 
     def similarities(self, item: int, others: Indices) -> NDArray[np.float32]:
-        """Return how alike an item is to each of some others: 0 for nothing in common, larger for more."""
+        """Return how alike an item is to each of some others: 0 or less for nothing in common, up to 1."""
         ...
+
+
+def say_parameter(name: str, value: object) -> str:
+    """Return a parameter with its value, in few characters."""
+    return f"{name} {value:g}" if isinstance(value, int | float) else f"{name} {value}"
 
 
 class ModelKind(ABC, Generic[Options]):
@@ -228,6 +233,14 @@ class ModelKind(ABC, Generic[Options]):
     def candidates(self, options: Options) -> Iterable[Parameters]:
         """Yield the parameters of each candidate that a search tries; by default one, those that the options say."""
         yield options.model_dump(mode="json")
+
+    def describe(self, parameters: Parameters) -> Iterable[str]:
+        """Yield what tells a candidate from others of its kind: parameters that are shown, and those not as usual."""
+        usual = self.options().model_dump(mode="json") if self.ranges else {}
+        drawn = [name for name in self.ranges if parameters.get(name) != usual.get(name)]
+        for name in dict.fromkeys([*self.shown, *drawn]):
+            if name in parameters:
+                yield say_parameter(name, parameters[name])
 
     def space(self, options: Options) -> Space:
         """Return what a search draws parameters from: its ranges, less the parameters whose options were given."""

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, field_validator
 from pydantic_settings import NoDecode
 
 from models.als import split_list
-from models.base import Interactions, ModelKind, Parameters, Ranked
+from models.base import Interactions, ModelKind, Parameters, Ranked, say_parameter
 from models.ials import Ials, IalsModel, IalsOptions
 from models.item_graph import ItemGraph, ItemGraphOptions
 from models.item_item import ItemItemModel
@@ -56,6 +56,13 @@ class Share(FrozenModel):
         """Its kind of model."""
         return KINDS[self.model][0]
 
+    @property
+    def label(self) -> str:
+        """Its kind and weight, and the parameters that are not the usual ones."""
+        usual = usual_parameters(self.model)
+        unusual = [say_parameter(name, value) for name, value in self.parameters.items() if value != usual.get(name)]
+        return f"{self.model} {self.weight:g}" + (f" ({', '.join(unusual)})" if unusual else "")
+
 
 SHARES = TypeAdapter(tuple[Share, ...])
 
@@ -65,8 +72,13 @@ def split_share(value: object) -> object:
     if not isinstance(value, str):
         return value
     model, _, weight = value.partition("=")
+    return {"model": model, "parameters": usual_parameters(model), "weight": weight}
+
+
+def usual_parameters(model: str) -> Parameters:
+    """Return the parameters of a part that is given none; none for a model that is no part of a blend."""
     kind, options = KINDS.get(model, (None, None))
-    return {"model": model, "parameters": next(iter(kind.candidates(options)), {}) if kind else {}, "weight": weight}
+    return dict(next(iter(kind.candidates(options)), {})) if kind else {}
 
 
 Shares = Annotated[tuple[Annotated[Share, BeforeValidator(split_share)], ...], NoDecode, BeforeValidator(split_list)]
@@ -162,8 +174,9 @@ class BlendModel:
         return np.asarray(sum(parts), dtype=np.float32)
 
     def similarities(self, item: int, others: Indices) -> NDArray[np.float32]:
-        """Return how alike an item is to others by the part that weighs most."""
-        return self.parts[int(np.argmax(self.weights))].similarities(item, others)
+        """Return how alike an item is to others: the mean of what the parts say, by their weights."""
+        said = [part.similarities(item, others) for part in self.parts]
+        return np.average(said, axis=0, weights=self.weights).astype(np.float32)
 
     def _score(self, histories: Histories) -> list[_Scored]:
         """Return the scores of the parts for some people, each row depending on nothing but the row."""
@@ -235,6 +248,10 @@ class Blend(ModelKind[BlendOptions]):
         """Yield the blend that is asked for."""
         if options.blend:
             yield {"shares": SHARES.dump_python(options.blend, mode="json")}
+
+    def describe(self, parameters: Parameters) -> Iterable[str]:
+        """Yield the parts with their weights."""
+        yield " + ".join(share.label for share in SHARES.validate_python(parameters["shares"]))
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> BlendModel:
         """Fit each part."""

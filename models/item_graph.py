@@ -99,7 +99,7 @@ class ItemGraph(ModelKind[ItemGraphOptions]):
             >>> columns = {"user_idx": [0, 0, 1, 1], "item_idx": [0, 1, 1, 2], "timestamp": [10, 20, 10, 20]}
             >>> model = ItemGraph().fit(Interactions.of(2, 3, **columns), {"backward": 0.1})
             >>> model.similarities(1, np.array([0, 2])).astype(float).round(2).tolist()
-            [0.04, 0.51]
+            [0.08, 1.0]
         """
         chosen = ItemGraphParameters(**parameters)
         events = Events.of(interactions, with_times=chosen.time == "auto")

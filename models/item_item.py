@@ -116,10 +116,13 @@ class ItemItemModel:
         return parts * weighted.weights
 
     def similarities(self, item: int, others: Indices) -> NDArray[np.float32]:
-        """Return the strength of an item for each of some others, 0 for one that is not among its neighbours."""
+        """Return the strength of an item for each of some others as a share of its strongest; 0 without a link.
+
+        Strengths are sums over users, of no scale that one data set shares with another.
+        """
         neighbours, strengths, _ = self._links_of(np.array([item]))
         of_all = np.zeros(self.n_items, dtype=np.float32)
-        of_all[neighbours] = strengths
+        of_all[neighbours] = np.maximum(strengths, 0) / strengths.max(initial=np.finfo(np.float32).tiny)
         return of_all[others]
 
     @property

@@ -60,15 +60,7 @@ class Candidate(FrozenModel):
     @property
     def label(self) -> str:
         """The model and the parameters that tell it from others of its kind."""
-        kind, given = self.kind, self.parameters
-        usual = kind.options().model_dump(mode="json") if kind.ranges else {}
-        drawn = [name for name in kind.ranges if given.get(name) != usual.get(name)]
-        names = [name for name in dict.fromkeys([*kind.shown, *drawn]) if name in given]
-        return ", ".join([self.model, *(f"{name} {_short(given[name])}" for name in names)])
-
-
-def _short(value: object) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
+        return ", ".join([self.model, *self.kind.describe(self.parameters)])
 
 
 class _NameOnly(ModelKind[NoOptions]):

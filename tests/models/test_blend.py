@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from models.base import Interactions
 from models.blend import Blend, BlendModel, BlendOptions
+from models.registry import Candidate
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
@@ -51,9 +52,20 @@ def test_a_history_of_which_no_part_knows_anything_ranks_nothing(fitted):
     assert fitted.rank_histories(Histories.of(nobody), nobody, 2)[0].tolist() == [[-1, -1]]
 
 
-def test_items_are_alike_by_the_part_that_weighs_most(fitted):
+def test_items_are_as_alike_as_the_parts_say_by_their_weights(fitted):
     others = np.arange(1, 9)
-    np.testing.assert_array_equal(fitted.similarities(0, others), fitted.parts[1].similarities(0, others))
+    links, cosines = (part.similarities(0, others) for part in fitted.parts)
+    np.testing.assert_allclose(fitted.similarities(0, others), (links + 3 * cosines) / 4, rtol=1e-6)
+
+
+def test_a_label_names_the_parts_their_weights_and_what_is_not_as_usual():
+    [usual] = Blend().candidates(BlendOptions(blend="item-graph=1,ials=3"))
+    graph, ials = usual["shares"]
+    drawn = {"shares": [{**graph, "parameters": {**graph["parameters"], "power": 1.25}}, ials]}
+    assert [Candidate(model="blend", parameters=one).label for one in (usual, drawn)] == [
+        "blend, item-graph 1 + ials 3",
+        "blend, item-graph 1 (power 1.25) + ials 3",
+    ]
 
 
 def test_weights_are_read_with_the_usual_parameters_of_each_model():

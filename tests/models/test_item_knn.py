@@ -217,7 +217,7 @@ def test_options_refuse_what_cannot_be_obeyed(values):
         ItemKnnOptions(**values)
 
 
-def test_similarities_are_those_of_its_neighbours_and_otherwise_0():
-    model = fit({(0, 0), (0, 1), (1, 1), (1, 2)}, 2, 4, ItemKnnOptions(knn_shrinkage=0))
-    np.testing.assert_allclose(model.similarities(1, np.array([3, 2, 1, 0])), [0, 0.5**0.5, 0, 0.5**0.5])
+def test_similarities_are_shares_of_the_strongest_of_an_item_and_otherwise_0():
+    model = fit({(0, 0), (0, 1), (1, 1), (1, 2), (2, 1), (2, 2)}, 3, 4, ItemKnnOptions(knn_shrinkage=0))
+    np.testing.assert_allclose(model.similarities(1, np.array([3, 2, 1, 0])), [0, 1, 0, 0.5**0.5])
     assert model.similarities(3, np.arange(4)).tolist() == [0, 0, 0, 0]

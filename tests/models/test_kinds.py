@@ -237,6 +237,7 @@ def test_an_item_is_like_those_that_share_its_users_and_the_others_less(fitted):
     alike = fitted.similarities(0, others)
     assert alike.dtype == np.float32
     assert alike[others % 2 == 0].min() > alike[others % 2 == 1].max()
+    assert alike.max() <= 1 + 1e-6
     np.testing.assert_allclose(fitted.similarities(0, np.array([4, 1])), alike[[3, 0]], rtol=1e-5, atol=1e-6)
 
 
