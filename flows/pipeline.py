@@ -107,12 +107,13 @@ class Trials:
         about = models, options, self.evaluation, metric
         return search(self.environment.places, self.split, self._try, self.on_validation(fixed), *about)
 
-    def _try(self, candidate: Candidate, evaluation: EvaluationOptions) -> Scored:
-        places = self.environment.places
+    def _try(self, candidate: Candidate, evaluation: EvaluationOptions, asked_fits: int | None = None) -> Scored:
+        """Score a candidate on validation; on that of a rolling split with as many fits as are asked for."""
+        places, part = self.environment.places, "validation"
         fitted = fit(places, self.split, ("train",), candidate, self.environment.spark)
-        later = self._fit_later(candidate, ("train",), "validation")
-        scores = score.submit(places, self.split, fitted, candidate, "validation", evaluation, later).result()
-        return Scored(candidate, fitted, scores)
+        later = self._fit_later(candidate, ("train",), part, asked_fits)
+        about = places, self.split, fitted, candidate, part, evaluation, later
+        return Scored(candidate, fitted, score.submit(*about, asked_fits=asked_fits).result())
 
     def on_test(self, competing: Sequence[Candidate]) -> list[Scored]:
         """Score candidates on test, fitted to train and validation."""
@@ -136,10 +137,12 @@ class Trials:
             scores = collect(pending, advance)
         return [Scored(*one) for one in zip(competing, fits, scores, strict=True)]
 
-    def _fit_later(self, candidate: Candidate, parts: Parts, part: str) -> list[Manifest]:
+    def _fit_later(
+        self, candidate: Candidate, parts: Parts, part: str, asked_fits: int | None = None
+    ) -> list[Manifest]:
         """Fit a candidate again at the later cuts of a part of a rolling split, where that is asked for."""
         places, spark, known = self.environment.places, self.environment.spark, (*parts, part)
-        cuts = later_cuts(places, self.split, part, candidate.kind)
+        cuts = later_cuts(places, self.split, part, candidate.kind, asked_fits)
         return [fit(places, self.split, known, candidate, spark, until=cut) for cut in cuts]
 
     def trace_learning(self, validated: Sequence[Scored], models: ModelOptions) -> list[Scored]:

@@ -14,7 +14,6 @@ from evaluation.rolling import Events, hold_out_events, refit_days
 from models.base import FittedModel, HistoryRanker, Interactions
 from models.registry import Candidate, Kind
 from schema.histories import Histories
-from storage import layout
 from storage.manifest import Manifest
 from tasks.fit import load_model
 from tasks.options import EvaluationOptions, PlaceOptions
@@ -33,17 +32,25 @@ def hold_out_part(
     return hold(rows, held_rows, split.count("n_users"), split.count("n_items"), options.evaluate_users)
 
 
-def later_cuts(places: PlaceOptions, split: Manifest, part: str, kind: Kind) -> list[int]:
-    """Return the first seconds of the days, after the first, from which models of a costly kind serve in a part."""
-    if split.counts["method"] != ROLLING or kind.refits != 1 or not kind.ranks:
+def count_fits(split: Manifest, kind: Kind, asked: int | None = None) -> int | None:
+    """Return how many fits of a kind serve in turn in a part of a split, unless a number is asked for; None: each day.
+
+    It is 1 unless the split is a rolling one and the kind ranks.
+    """
+    if split.counts["method"] != ROLLING or not kind.ranks:
+        return 1
+    if asked is None and (by_setting := split.parameters["rolling_refits"]) is not None:
+        return int(str(by_setting))
+    return asked or kind.refits
+
+
+def later_cuts(places: PlaceOptions, split: Manifest, part: str, kind: Kind, asked: int | None = None) -> list[int]:
+    """Return the first seconds of the days, after the first, from which kept fits of a kind serve in a part."""
+    n = count_fits(split, kind, asked)
+    if n == 1 or kind.refits != 1:
         return []
     timestamp = np.asarray(read_parts(places, split, (part,), ["timestamp"])["timestamp"])
-    return [int(day) * SECONDS_PER_DAY for day in refit_days(timestamp, _n_refits(split, kind))[1:]]
-
-
-def _n_refits(split: Manifest, kind: Kind) -> int | None:
-    asked = split.parameters["rolling_refits"]
-    return kind.refits if asked is None else int(str(asked))
+    return [int(day) * SECONDS_PER_DAY for day in refit_days(timestamp, n)[1:]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +73,29 @@ class EventRanker:
 
     @classmethod
     def of(
-        cls, places: PlaceOptions, split: Manifest, candidate: Candidate, fits: Sequence[Manifest], events: Events
+        cls,
+        places: PlaceOptions,
+        n_users: int,
+        candidate: Candidate,
+        fits: Sequence[Manifest],
+        events: Events,
+        n_in_turn: int | None,
     ) -> "EventRanker":
-        """Return the ranker of published fits: to what came before the part, and to more at later cuts, or as it is."""
+        """Return the ranker of published fits: to what came before the part, and to more at later cuts.
+
+        Args:
+            places: Where they are.
+            n_users: Users of the dataset.
+            candidate: What they are fits of.
+            fits: The first of them serves from the first day on.
+            events: Of the part.
+            n_in_turn: How many models serve in turn; those that are not at hand are fitted; None: one of each day.
+        """
         timestamp = np.asarray(events.rows["timestamp"])[-len(events.user) :]
         first, models = refit_days(timestamp, 1), [load_model(places, one) for one in fits]
         days = np.array([*first, *(int(str(one.parameters["until"])) // SECONDS_PER_DAY for one in fits[1:])])
         at_hand = dict(zip(days.tolist(), models, strict=True))
-        if fits[0].kind == layout.FITS and candidate.kind.refits != 1:
-            days = refit_days(timestamp, _n_refits(split, candidate.kind))
-        return cls(candidate, events, split.count("n_users"), at_hand, days)
+        return cls(candidate, events, n_users, at_hand, np.union1d(days, refit_days(timestamp, n_in_turn)))
 
     def rank(self, wanted: NDArray[np.int64], k: int, block: int) -> Lists:
         """Return the k best items for each of some events, shape (n, k), best first; -1 where none is left.

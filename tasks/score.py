@@ -31,7 +31,7 @@ from tasks.fit import load_model
 from tasks.ingest import raw_file
 from tasks.options import EvaluationOptions, PlaceOptions
 from tasks.recommend import rank_users
-from tasks.rolling import ROLLING, EventRanker, hold_out_part
+from tasks.rolling import ROLLING, EventRanker, count_fits, hold_out_part
 from tasks.store import LEARNT, learnt_parts, local_file, publish_once, read_parts, read_table, write_record
 
 PART = "test"
@@ -57,7 +57,17 @@ Measure = Callable[[Measured, HeldOut, pa.Table], Mapping[str, Any] | None]
 
 @dataclass(frozen=True)
 class _Trial:
-    """A measurement of a candidate on one part of a split, with the parts that users have seen items of."""
+    """A measurement of a candidate on one part of a split.
+
+    Attributes:
+        places: Where it is done.
+        split: The split.
+        candidate: What is measured.
+        part: The part it is measured on.
+        learnt: The parts that users have seen items of.
+        options: Which users are evaluated.
+        n_in_turn: How many of its fits serve in turn in a part of a rolling split; None: one of each day.
+    """
 
     places: PlaceOptions
     split: Manifest
@@ -65,6 +75,7 @@ class _Trial:
     part: str
     learnt: tuple[str, ...]
     options: EvaluationOptions
+    n_in_turn: int | None = 1
 
     @property
     def about(self) -> About:
@@ -108,7 +119,9 @@ class _Trial:
         block, k, users = self.options.evaluate_block_users, max(DEFAULT_KS), held_out.users
         cold = held_out.cold if self.candidate.kind.is_impersonal else held_out.cold[:0]
         if isinstance(held_out, Events):
-            ranker = EventRanker.of(self.places, self.split, self.candidate, fits, held_out)
+            ranker = EventRanker.of(
+                self.places, self.split.count("n_users"), self.candidate, fits, held_out, self.n_in_turn
+            )
             lists = ranker.rank(np.concatenate([users, cold]), k, block)
             return lists[: len(users)], lists[len(users) :, :USERS_K], {"n_fits": len(ranker.days)}
         rank = partial(rank_users, self.places, self.split, fits[0], self.learnt, block_users=block)
@@ -124,6 +137,8 @@ def score(
     part: str,
     options: EvaluationOptions,
     later: Sequence[Manifest] = (),
+    *,
+    asked_fits: int | None = None,
 ) -> Manifest:
     """Publish the metrics of a fitted candidate on one part of the split, or of a published model as it stands.
 
@@ -132,13 +147,15 @@ def score(
     The artifact holds ``metrics.json`` (rows, segments and held_out_only), ``users.parquet`` (each metric at 10 of each
     user) and ``ranked.npy`` (their lists, int32, -1 where nothing is left); the last two where the candidate ranks.
     For a rolling split, where a user has several events, ``users.parquet`` holds their number and the `linearise`d
-    metrics, and ``ranked.npy`` a list for each event; later fits take over from the first in the course of the part.
+    metrics, and ``ranked.npy`` a list for each event; later fits take over from the first in the course of the part, as
+    many as are asked for or else as `count_fits` says.
 
     Raises:
         InvalidInput: If no user has rows both in what is learnt from and in the part.
     """
     role, learnt = ("model", LEARNT) if fitted.kind == layout.MODELS else ("fit", learnt_parts(fitted))
-    trial = _Trial(places, split, candidate, part, learnt, options)
+    n_in_turn = 1 if role == "model" else count_fits(split, candidate.kind, asked_fits)
+    trial = _Trial(places, split, candidate, part, learnt, options, n_in_turn)
     inputs = {"split": split.id, role: fitted.id} | {f"fit_until_{one.parameters['until']}": one.id for one in later}
     return _publish(trial, inputs, lambda *held: trial.measure_model((fitted, *later), *held))
 
@@ -187,7 +204,9 @@ def _publish(trial: _Trial, inputs: Mapping[str, str], measure: Measure) -> Mani
         _write(measured, folder)
         return {**counts, **held_out.counts, **headline([*measured.rows, *measured.held_out_only])}
 
-    named = {"model": trial.candidate.model} if "lists" in inputs else {}
+    named: dict[str, Any] = {"model": trial.candidate.model} if "lists" in inputs else {}
+    if trial.split.counts["method"] == ROLLING:
+        named["n_in_turn"] = trial.n_in_turn
     users = trial.options.evaluate_users
     return publish_once(
         trial.places,

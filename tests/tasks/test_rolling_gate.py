@@ -1,7 +1,6 @@
 """A rolling split from the dataset to the gate: no model knows anything of the day it predicts, or of later ones."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from tasks import choose as choosing
 from tasks.choose import choose
 from tasks.dataset import split_dataset
 from tasks.evidence import gather_evidence
-from tasks.fit import fit
+from tasks.fit import fit, load_model
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.promotion import Challenge, decide
 from tasks.rolling import EventRanker, later_cuts
@@ -77,7 +76,7 @@ def make_split(places: PlaceOptions, folder: Path, **options: Any) -> Manifest:
     write_parquet([rows], folder / layout.INTERACTIONS, rows.schema)
     counts = {"n_users": N_USERS, "n_items": N_ITEMS, "has_ratings": True, "has_timestamps": True}
     dataset = publish_folder(places.open_store(), folder, layout.DATASETS, "d", counts=counts)
-    return split_dataset.fn(places, dataset, SplitOptions(split="rolling", rolling_share=0.2, **options))
+    return split_dataset.fn(places, dataset, SplitOptions(**{"split": "rolling", "rolling_share": 0.2, **options}))
 
 
 @pytest.fixture(scope="module")
@@ -250,19 +249,26 @@ def test_the_gate_goes_by_users(scene, is_better):
 def test_a_model_as_it_is_serves_alone_and_lists_from_elsewhere_are_refused(scene):
     chosen = next(one for one in scene.tested if one.candidate == KNN)
     model = replace(chosen.fitted, kind=layout.MODELS)
-    held = EventRanker.of(scene.places, scene.split, KNN, [replace(chosen.fitted)], events_of(scene))
-    assert len(held.days) > 1
-    ranker = partial(EventRanker.of, scene.places, scene.split, KNN)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("tasks.rolling.load_model", lambda *_: chosen)
-        assert len(ranker([model], events_of(scene)).days) == 1
+        for module in ("rolling", "score"):
+            patched.setattr(f"tasks.{module}.load_model", lambda places, _: load_model(places, chosen.fitted))
+        as_is = score.fn(scene.places, scene.split, model, KNN, "test", OPTIONS)
+    assert (chosen.scores.count("n_fits") > 1, as_is.count("n_fits")) == (True, 1)
     with pytest.raises(InvalidInput, match=r"is rolling, which asks for the list of a user for each day"):
         score_lists.fn(scene.places, scene.split, scene.split, scene.split, KNN, OPTIONS)
 
 
-def events_of(scene: Scene) -> Events:
-    parts = (read_parts(scene.places, scene.split, part) for part in (("train", "validation"), ("test",)))
-    return hold_out_events(*parts, n_users=N_USERS, n_items=N_ITEMS)
+def test_one_fit_serves_throughout_where_that_is_asked_for(scene, tmp_path):
+    def score_knn(scene: Scene, **asked: int) -> Manifest:
+        fitted = fit.fn(scene.places, scene.split, ("train",), KNN, SparkOptions())
+        return score.fn(scene.places, scene.split, fitted, KNN, "validation", OPTIONS, **asked)
+
+    usual, once = score_knn(scene), score_knn(scene, asked_fits=1)
+    assert (usual.count("n_fits") > 1, once.count("n_fits"), once.id != usual.id) == (True, 1, True)
+    assert later_cuts(scene.places, scene.split, "validation", yardsticks()[0].kind, 1) == []
+    split = make_split(scene.places, tmp_path / "dataset", split="leave-last", rolling_share=0.1)
+    other = replace(scene, split=split)
+    assert score_knn(other, asked_fits=1).id == score_knn(other).id  # elsewhere, a part has one fit anyway
 
 
 def test_a_costly_kind_is_fitted_and_kept_at_the_cuts_that_are_asked_for(tmp_path):
