@@ -103,30 +103,29 @@ def _choose_protocol(chosen: argparse.Namespace, data: "Numbered") -> str:
 
 
 def _choose_candidates(chosen: argparse.Namespace, data: "Numbered") -> "dict[str, list[Candidate]]":
-    """Return the candidates of each kind that ranks: of those named, else of those that need no engine.
+    """Return the candidates of each kind that ranks: of those named, else of baselines and auto without Spark.
 
     Raises:
         InvalidInput: If a setting is unknown or does not fit, or a model that is named has no candidate.
     """
     from flows.settings import explaining, flat_fields, nest
-    from models.registry import ModelOptions, candidates
+    from models.registry import AUTO, ModelOptions, candidates, find_kinds
 
     unknown = sorted(dict(chosen.set).keys() - flat_fields(ModelOptions).keys())
     if unknown:
         raise InvalidInput(f"--set names {unknown}; expected some of {sorted(flat_fields(ModelOptions))}.")
     with explaining(ModelOptions):
         options = ModelOptions.model_validate(nest(ModelOptions, dict(chosen.set)))
+    names, has = chosen.models or [AUTO], {f"has_{name}s": data.has(name) for name in ("rating", "timestamp")}
+    asked = {kind.name for kinds in find_kinds(names).values() for kind in kinds}
     found: dict[str, list[Candidate]] = {}
-    for one in candidates(options, has_ratings=data.has("rating"), has_timestamps=data.has("timestamp")):
-        if one.kind.ranks:
+    for one in candidates(options, **has, names=names):
+        is_asked = one.model in asked if chosen.models else "spark" not in one.kind.needs
+        if one.kind.ranks and is_asked:
             found.setdefault(one.model, []).append(one)
-    names = chosen.models or [name for name, (one, *_) in found.items() if not one.kind.needs & {"spark", "torch"}]
-    if missing := [name for name in names if name not in found]:
-        raise InvalidInput(
-            f"--models names {missing}; expected some of {list(found)}. A model that is tried on demand alone, or that "
-            "needs a column that the data lack, is not among them."
-        )
-    return {name: found[name] for name in names}
+    if not found:
+        raise InvalidInput(f"--models names {names}, which do not rank; expected kinds that do.")
+    return found
 
 
 def _measure(

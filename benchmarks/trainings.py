@@ -37,7 +37,8 @@ SAMPLE = SampleOptions(n_users=600, n_items=250)
 PARAMETERS: Mapping[str, Any] = {
     "split": "random",
     "knn_neighbours": 1,
-    "als_models": ["implicit"],
+    "search_kinds": "als-implicit",
+    "search_tries": 0,
     "als_rank": [32],
     "als_reg": [0.2],
     "als_alpha": [0.5],

@@ -1,7 +1,7 @@
 """Parts that flows are composed of: which task after which, and what runs side by side."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from prefect.futures import PrefectFuture
 
 from evaluation.options import SplitOptions
 from flows.settings import Environment
-from models.registry import Candidate, ModelOptions, candidates, learning_curve, yardsticks
+from models.registry import AUTO, Candidate, ModelOptions, candidates, learning_curve, yardsticks
 from reviews.checks import CHECKS
 from reviews.options import IngestOptions
 from schema.metric import Metric
@@ -173,10 +173,10 @@ def collect(futures: Sequence[PrefectFuture[Result]], advance: Advance) -> list[
     return results
 
 
-def competitors(models: ModelOptions, split: Manifest, only: Sequence[str] = ()) -> tuple[Candidate, ...]:
-    """Return the baselines that the data allow, and the fixed candidates of the kinds named, or of all."""
+def competitors(models: ModelOptions, split: Manifest, names: Iterable[str] = (AUTO,)) -> tuple[Candidate, ...]:
+    """Return the baselines that the data allow, and the fixed candidates of the kinds named."""
     has_ratings, has_timestamps = bool(split.counts["has_ratings"]), bool(split.counts["has_timestamps"])
-    return candidates(models, has_ratings=has_ratings, has_timestamps=has_timestamps, only=only)
+    return candidates(models, has_ratings=has_ratings, has_timestamps=has_timestamps, names=names)
 
 
 def baselines(models: ModelOptions, split: Manifest) -> list[Candidate]:

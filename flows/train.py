@@ -62,7 +62,7 @@ def train(
     choices = {**asked, "evaluate_users": evaluation.evaluate_users}
     run = open_training(tracking, lineage, environment.run.environment, choices)
     trials = pipeline.Trials(environment, lineage.split, evaluation)
-    fixed = pipeline.competitors(models, lineage.split, search.only)
+    fixed = pipeline.competitors(models, lineage.split, search.names)
     tried = trials.search(fixed, models, search, metric_by_user(selection.metric))
     validated = [one.scored for one in tried if not one.is_dropped]
     choice = choose(places, lineage.split, validated, selection, evaluation)

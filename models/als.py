@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from models.confidence import Confidence, weigh
 from models.factors import FactorModel, FoldIn
 from models.space import Range, Space
 from schema.arrays import Floats, Indices
-from schema.errors import InvalidInput
 from schema.histories import Histories
 from schema.options import FrozenModel
 
@@ -37,17 +36,11 @@ _AT_LEAST_ONE = Field(
 Ranks = Annotated[tuple[PositiveInt, ...], _AT_LEAST_ONE, NoDecode, BeforeValidator(split_list)]
 Iterations = Annotated[tuple[PositiveInt, ...], NoDecode, BeforeValidator(split_list)]
 Weights = Annotated[tuple[PositiveFloat, ...], _AT_LEAST_ONE, NoDecode, BeforeValidator(split_list)]
-AlsKinds = Annotated[tuple[Literal["implicit", "explicit"], ...], _AT_LEAST_ONE, NoDecode, BeforeValidator(split_list)]
 
 
 class AlsOptions(FrozenModel):
     """The grid of ALS models; several values are separated by commas."""
 
-    als_models: AlsKinds = Field(
-        ("implicit", "explicit"),
-        description="Kinds of ALS to try; explicit needs ratings.",
-        json_schema_extra={"flag": "--models"},
-    )
     als_rank: Ranks | None = Field(
         None,
         description="Number of latent factors; without it 32, and what a search draws. For ranking up to 256.",
@@ -180,6 +173,7 @@ class AlsModel(FactorModel, FoldIn):
 class _Als(ModelKind[AlsOptions]):
     options = AlsOptions
     fitted = AlsModel
+    groups = frozenset({"als"})
     iterations = "maxiter"
     shown = ("rank", "reg", "alpha", "confidence")
     is_implicit: ClassVar[bool]
@@ -187,15 +181,10 @@ class _Als(ModelKind[AlsOptions]):
 
     def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
         """Yield the points of the grid; alpha and confidence are no parameters of explicit ALS."""
-        if self.name.removeprefix("als-") in options.als_models:
-            alphas = [{"alpha": alpha, **options.weighted} for alpha in options.als_alpha or USUAL_ALPHA]
-            grid = (
-                options.als_rank or USUAL_RANK,
-                options.als_reg or self.usual_reg,
-                alphas if self.is_implicit else [{}],
-            )
-            for rank, reg, alpha in product(*grid):
-                yield {"rank": rank, "reg": reg, **alpha, **options.fixed}
+        alphas = [{"alpha": alpha, **options.weighted} for alpha in options.als_alpha or USUAL_ALPHA]
+        grid = options.als_rank or USUAL_RANK, options.als_reg or self.usual_reg, alphas if self.is_implicit else [{}]
+        for rank, reg, alpha in product(*grid):
+            yield {"rank": rank, "reg": reg, **alpha, **options.fixed}
 
     def space(self, options: AlsOptions) -> Space:
         """Return what a search draws: the parameters that the options leave open."""
@@ -242,17 +231,10 @@ class ExplicitAls(_Als):
 
     name = "als-explicit"
     needs = frozenset({"ratings", "spark"})
+    is_automatic = False
     predicts_ratings = True
     is_implicit = False
     usual_reg = (0.1,)
     ranges = MappingProxyType(
         {"rank": Range(4, 64, is_log=True, is_integer=True), "reg": Range(0.03, 0.5, is_log=True)}
     )
-
-    def leave_out(self, options: AlsOptions) -> None:
-        """Refuse data without ratings where no other model of the grid is asked for."""
-        if "implicit" not in options.als_models:
-            raise InvalidInput(
-                f"--models {','.join(options.als_models)} needs ratings, and the input has none. "
-                "Use --models implicit, or ingest again with a rating column (--columns …,rating=…)."
-            )

@@ -197,6 +197,8 @@ class ModelKind(ABC, Generic[Options]):
         options: Options of its search; their fields become flags, variables and form fields.
         fitted: Class of the fitted model.
         needs: Columns and engines without which it cannot be fitted.
+        groups: Other names by which ``--model`` asks for it, together with others that have them.
+        is_automatic: Whether a search tries it without being asked for it; a baseline is tried all the same.
         is_baseline: Whether it is there to be beaten.
         predicts_ratings: Whether its scores are ratings, so that RMSE means something.
         ranks: Whether its scores order items, so that it can be chosen for ranking.
@@ -217,6 +219,8 @@ class ModelKind(ABC, Generic[Options]):
     options: type[Options]
     fitted: ClassVar[type[FittedModel]]
     needs: ClassVar[frozenset[Need]] = frozenset()
+    groups: ClassVar[frozenset[str]] = frozenset()
+    is_automatic: ClassVar[bool] = True
     is_baseline: ClassVar[bool] = False
     predicts_ratings: ClassVar[bool] = False
     ranks: ClassVar[bool] = True
@@ -245,9 +249,6 @@ class ModelKind(ABC, Generic[Options]):
     def space(self, options: Options) -> Space:
         """Return what a search draws parameters from: its ranges, less the parameters whose options were given."""
         return {name: one for name, one in self.ranges.items() if name not in options.model_fields_set}
-
-    def leave_out(self, options: Options) -> None:
-        """Take note that the data lack a column that it needs; InvalidInput if the options ask for nothing else."""
 
     def curve(self, options: Options) -> Iterable[int]:  # noqa: ARG002 - for kinds that are trained in iterations
         """Return the numbers of iterations that a learning curve is asked to show."""

@@ -27,7 +27,7 @@ Part = ItemItemModel | IalsModel
 
 KINDS: dict[str, tuple[ModelKind[Any], Any]] = {
     ItemGraph.name: (ItemGraph(), ItemGraphOptions()),
-    Ials.name: (Ials(), IalsOptions(ials=True)),
+    Ials.name: (Ials(), IalsOptions()),
 }
 
 

@@ -1,6 +1,5 @@
 """Implicit ALS at high rank on this machine: factors of items learnt from who has what, and people folded in."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,9 +28,8 @@ FIRST_SPREAD = 0.1
 
 
 class IalsOptions(FrozenModel):
-    """Whether implicit ALS is tried on this machine, and what with."""
+    """What implicit ALS is fitted with on this machine."""
 
-    ials: bool = Field(False, description="Try implicit ALS at high rank on this machine.")
     ials_rank: PositiveInt = Field(512, description="iALS: number of latent factors")
     ials_unseen: float = Field(
         100.0,
@@ -168,6 +166,7 @@ class Ials(ModelKind[IalsOptions]):
     name = "ials"
     options = IalsOptions
     fitted = IalsModel
+    groups = frozenset({"blend"})
     knows_histories_only = True
     shown = ("ials_rank", "ials_reg", "ials_unseen")
     ranges = MappingProxyType(
@@ -177,11 +176,6 @@ class Ials(ModelKind[IalsOptions]):
             "ials_damping": Range(0, 0.5),
         }
     )
-
-    def candidates(self, options: IalsOptions) -> Iterable[Parameters]:
-        """Yield one candidate if it is asked for."""
-        if options.ials:
-            yield options.model_dump(mode="json", exclude={"ials"})
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> IalsModel:
         """Solve for the factors of users and of items in turn; the order of rows, and repeats, do not matter.

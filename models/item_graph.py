@@ -70,6 +70,7 @@ class ItemGraph(ModelKind[ItemGraphOptions]):
     name = "item-graph"
     options = ItemGraphOptions
     fitted = ItemItemModel
+    groups = frozenset({"graph", "blend"})
     knows_histories_only = True
     refits = 25
     folder = "links"

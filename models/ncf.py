@@ -2,33 +2,23 @@
 
 from collections.abc import Iterable
 from importlib.util import find_spec
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
-from pydantic_settings import NoDecode
+from pydantic import Field, PositiveFloat, PositiveInt
 
-from models.als import split_list
 from models.base import Interactions, ModelKind, Need, Parameters
 from models.factors import FactorModel
 from models.neural import NeuralModel
 from schema.errors import InvalidInput
 from schema.options import FrozenModel
 
-Name = Literal["gmf", "mlp", "neumf", "gmf-explicit", "mlp-explicit", "neumf-explicit"]
 ALSO_RATINGS: frozenset[Need] = frozenset({"ratings", "torch"})
-
-Names = Annotated[tuple[Name, ...], NoDecode, BeforeValidator(split_list)]
 
 
 class NcfOptions(FrozenModel):
-    """Neural models, which are tried only if they are asked for."""
+    """How neural models are trained; they need PyTorch, which 'make neural' installs."""
 
-    ncf: Names = Field(
-        (),
-        description="Neural models to try, such as gmf,mlp,neumf, or gmf-explicit,mlp-explicit,neumf-explicit, which "
-        "predict ratings; they need PyTorch, which 'make neural' installs.",
-    )
     ncf_factors: PositiveInt = Field(32, description="Factors of GMF, and outputs of the last layer of the MLP.")
     ncf_layers: PositiveInt = Field(2, description="Hidden layers of the MLP, each half as wide as the one before.")
     ncf_epochs: PositiveInt = Field(40, description="Most passes over the rows.")
@@ -55,27 +45,20 @@ class _Ncf(ModelKind[NcfOptions]):
     options = NcfOptions
     fitted: ClassVar[type[FactorModel | NeuralModel]] = NeuralModel
     needs = frozenset({"torch"})
+    groups = frozenset({"ncf"})
+    is_automatic = False
     shown = ("ncf_factors",)
     unused: ClassVar[frozenset[str]] = frozenset()
     parts: ClassVar[frozenset[str]] = frozenset({"factors", "tower"})
 
     def candidates(self, options: NcfOptions) -> Iterable[Parameters]:
-        """Yield the parameters of the model where it is asked for.
+        """Yield the parameters of the model.
 
         Raises:
-            InvalidInput: If it is, and PyTorch is not installed.
+            InvalidInput: If PyTorch is not installed.
         """
-        if self.name in options.ncf:
-            _require_torch(self.name)
-            yield options.model_dump(mode="json", exclude={"ncf", *self.unused})
-
-    def leave_out(self, options: NcfOptions) -> None:
-        """Refuse data without ratings where it is asked for."""
-        if self.name in options.ncf:
-            raise InvalidInput(
-                f"--ncf {self.name} needs ratings, and the input has none. Leave it out, or ingest again with a rating "
-                "column (--columns …,rating=…)."
-            )
+        _require_torch(self.name)
+        yield options.model_dump(mode="json", exclude=set(self.unused))
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> FactorModel | NeuralModel:
         """Train on the interactions, from the checkpoint on if there is one.

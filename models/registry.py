@@ -1,6 +1,6 @@
 """The kinds of model that there are, and the candidates that a search tries: one line for each kind."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, create_model
@@ -21,6 +21,9 @@ from schema.errors import InvalidInput
 from schema.options import FrozenModel
 
 Kind = ModelKind[Any]
+
+AUTO = "auto"
+"""Name of all kinds that a search tries without being asked for them."""
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -122,8 +125,27 @@ def _compose_options() -> None:
 _compose_options()
 
 
+def find_kinds(names: Iterable[str]) -> dict[str, list[Kind]]:
+    """Return the kinds that each name stands for: one, those of a group, or of auto, those that need not be asked for.
+
+    Raises:
+        InvalidInput: If a name is that of no kind and no group.
+
+    Example:
+        >>> [kind.name for kind in find_kinds(["als"])["als"]]
+        ['als-implicit', 'als-explicit']
+    """
+    found = {name: [kind for kind in KINDS.values() if name in (kind.name, *kind.groups)] for name in names}
+    if AUTO in found:
+        found[AUTO] = [kind for kind in KINDS.values() if kind.is_automatic]
+    if unknown := [name for name, kinds in found.items() if not kinds]:
+        known = dict.fromkeys([AUTO, *(name for kind in KINDS.values() for name in (*sorted(kind.groups), kind.name))])
+        raise InvalidInput(f"--model names {', '.join(unknown)}; expected some of {', '.join(known)}.")
+    return found
+
+
 def candidates(
-    options: "ModelOptions", *, has_ratings: bool, has_timestamps: bool, only: Collection[str] = ()
+    options: "ModelOptions", *, has_ratings: bool, has_timestamps: bool, names: Iterable[str] = (AUTO,)
 ) -> tuple[Candidate, ...]:
     """Return what a search tries before it draws: the candidates of every kind that the data allow.
 
@@ -131,31 +153,28 @@ def candidates(
         options: What the kinds obey.
         has_ratings: Whether the data have ratings.
         has_timestamps: Whether the data have timestamps.
-        only: Names of the kinds to try, beside the baselines; all where there are none.
+        names: The kinds to try, beside the baselines: see `find_kinds`.
 
     Raises:
-        InvalidInput: If the models asked for need columns that the data do not have, or a name is that of no kind, or
-            of one that has no candidate.
+        InvalidInput: If a name is that of no kind, or of those that have no candidate, or a package is not installed.
     """
-    if unknown := sorted(set(only) - KINDS.keys()):
-        raise InvalidInput(f"--model names {', '.join(unknown)}; expected auto, or some of {', '.join(KINDS)}.")
     has = {"ratings": has_ratings, "timestamps": has_timestamps}
     lacking: frozenset[Need] = frozenset(name for name in ("ratings", "timestamps") if not has[name])
-    found: list[Candidate] = []
-    for kind in KINDS.values():
-        group = options_of(kind, options)
-        if only and not kind.is_baseline and kind.name not in only:
-            continue
-        if kind.needs & lacking:
-            kind.leave_out(group)
-        else:
-            found += (Candidate(model=kind.name, parameters=parameters) for parameters in kind.candidates(group))
-    if idle := sorted(set(only) - {one.model for one in found}):
+    named = find_kinds(names)
+    asked = {kind.name for kinds in named.values() for kind in kinds}
+    able = [kind for kind in KINDS.values() if (kind.is_baseline or kind.name in asked) and not kind.needs & lacking]
+    found = tuple(
+        Candidate(model=kind.name, parameters=parameters)
+        for kind in able
+        for parameters in kind.candidates(options_of(kind, options))
+    )
+    tried = {one.model for one in found}
+    if idle := [name for name, kinds in named.items() if not tried & {kind.name for kind in kinds}]:
         raise InvalidInput(
-            f"--model asks for {', '.join(idle)}, of which there is no candidate: the options of its own leave it out, "
-            "or it needs ratings or timestamps that the input lacks. Leave it out of --model, or change those."
+            f"--model asks for {', '.join(idle)}, of which there is no candidate: it needs ratings or timestamps that "
+            "the input lacks, or an option of its own. Leave it out of --model, or change those."
         )
-    return tuple(found)
+    return found
 
 
 def impersonal_kinds(*, has_timestamps: bool) -> tuple[Kind, ...]:
@@ -191,7 +210,7 @@ def learning_curve(candidate: Candidate, options: "ModelOptions") -> tuple[Candi
     Example:
         >>> from models.als import AlsOptions
         >>> options = ModelOptions(als=AlsOptions(curve_iterations=(1, 20)))
-        >>> trained = candidates(options, has_ratings=False, has_timestamps=False)[-1]
+        >>> trained = candidates(options, has_ratings=False, has_timestamps=False, names=["als"])[-1]
         >>> [one.parameters["maxiter"] for one in learning_curve(trained, options)]
         [1, 10, 20]
     """

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, NonNegativeInt, PositiveInt, field_serializer
 
 from evaluation.options import DriftLimits
+from models.registry import AUTO
 from schema.errors import InvalidSettings
 from schema.metric import Metric
 from schema.options import FrozenModel
@@ -162,9 +163,9 @@ class SearchOptions(FrozenModel):
     """What a search tries beyond the fixed candidates, and for how long."""
 
     search_kinds: str = Field(
-        "auto",
-        description="Kinds of model to try beside the baselines, such as als-implicit,als-explicit; auto: all that the "
-        "data allow.",
+        AUTO,
+        description="Kinds of model to try beside the baselines, by their names or those of groups, such as graph,als; "
+        "auto: all that the data allow and that need not be asked for by name.",
         json_schema_extra={"flag": "--model"},
     )
     budget_minutes: float = Field(
@@ -180,10 +181,9 @@ class SearchOptions(FrozenModel):
     search_seed: NonNegativeInt = Field(42, description="Seed of the candidates that are drawn.")
 
     @property
-    def only(self) -> tuple[str, ...]:
-        """The kinds that are asked for; none for all."""
-        names = tuple(dict.fromkeys(name.strip() for name in self.search_kinds.split(",") if name.strip()))
-        return () if names in ((), ("auto",)) else names
+    def names(self) -> tuple[str, ...]:
+        """The names of kinds, or of groups of such, that are asked for."""
+        return tuple(dict.fromkeys(name.strip() for name in self.search_kinds.split(",") if name.strip())) or (AUTO,)
 
 
 class EvaluationOptions(FrozenModel):

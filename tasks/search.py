@@ -13,7 +13,7 @@ from loguru import logger
 from prefect.artifacts import create_table_artifact
 
 from evaluation.significance import compare_paired, linearise_part
-from models.registry import Candidate, ModelOptions, space_of
+from models.registry import Candidate, ModelOptions, find_kinds, space_of
 from models.space import Space, draw
 from reports.report_input import SearchedKind
 from schema.metric import Metric
@@ -84,7 +84,8 @@ def search(
     """
     tried = [Tried(one, one.value(metric) or 0.0) for one in fixed]
     able = [one.candidate for one in fixed if one.candidate.kind.ranks]
-    spaces = {one.model: space_of(one.kind, models) for one in able if one.model in (options.only or (one.model,))}
+    asked = {kind.name for kinds in find_kinds(options.names).values() for kind in kinds}
+    spaces = {one.model: space_of(one.kind, models) for one in able if one.model in asked}
     spaces = {model: space for model, space in spaces.items() if space}
     if not spaces or not (options.search_tries or (options.search_tries is None and options.budget_minutes)):
         return tried

@@ -39,6 +39,8 @@ settings.load_profile("recommender")
 
 # A JVM that lives for seconds is done before its second compiler has paid off: a training takes a third less of a core.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+# Trainings of tests try little, and the search draws nothing, unless a test asks for more.
+os.environ |= {"SEARCH_KINDS": "graph,als", "SEARCH_TRIES": "0"}
 keep_loopback_direct()
 
 

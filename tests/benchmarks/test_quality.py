@@ -187,7 +187,7 @@ def test_run_prints_a_row_for_each_model_beside_the_published_ones_and_leaves_no
     ("arguments", "message"),
     [
         (["--models", "nobody"], "nobody"),
-        (["--models", "bias"], "a column that the data lack"),
+        (["--models", "bias"], "that the input lacks"),
         (["--set", "knn_neighbors=3"], "knn_neighbors"),
         (["--set", "knn_neighbours=0"], "knn-neighbours"),
         (["--protocol", "leave-last"], "timestamp"),

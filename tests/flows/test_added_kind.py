@@ -18,7 +18,7 @@ from reviews.sample import SampleFiles
 from storage import artifacts, layout
 
 PROGRAM = "import sys, added_kind; from flows.{stage} import main; sys.exit(main())"
-OTHERS_ARE_POOR = ["--split", "random", "--knn-neighbours", "1", "--models", "implicit", "--rank", "1"]
+OTHERS_ARE_POOR = ["--split", "random", "--knn-neighbours", "1", "--model", "together,als-implicit", "--rank", "1"]
 LITTLE_WORK = ["--maxiter", "1", "--reg", "1", "--als-blocks", "1", "--spark-shuffle-partitions", "2"]
 
 

@@ -83,7 +83,7 @@ def test_odd_but_valid_ids_are_kept_as_they_are(in_folder):
 
 @pytest.mark.parametrize(
     ("flags", "missing", "advice"),
-    [(["--split", "time"], "timestamp", "--split random"), (["--models", "explicit"], "ratings", "--models implicit")],
+    [(["--split", "time"], "timestamp", "--split random"), (["--model", "als-explicit"], "ratings", "Leave it out")],
 )
 def test_what_the_columns_do_not_allow_is_refused_and_says_what_they_do(flags, missing, advice, in_folder, capfd):
     rows = [f"u{user},i{item}\n" for user in range(6) for item in range(6)]

@@ -61,7 +61,7 @@ FLAGS = {
     "test_share": "0.1",
     "validation_share": "0.3",
     "split_seed": "6",
-    "als_models": "implicit",
+    "search_kinds": "graph,als-implicit,ials,blend",
     "als_rank": "4,6",
     "als_reg": "0.5",
     "als_alpha": "3",
@@ -72,7 +72,6 @@ FLAGS = {
     "als_blocks": "2",
     "als_seed": "9",
     "blend": "item-graph=2",
-    "ials": "true",
     "ials_rank": "2",
     "ials_unseen": "7",
     "ials_reg": "0.2",
@@ -97,7 +96,7 @@ FLAGS = {
     "log_level": "WARNING",
 }
 NEURAL = {
-    "ncf": "neumf,neumf-explicit",
+    "search_kinds": f"{FLAGS['search_kinds']},neumf,neumf-explicit",
     "ncf_factors": "2",
     "ncf_layers": "1",
     "ncf_epochs": "2",
@@ -206,7 +205,7 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "test_share": lambda odd: abs(shares(odd)[0] - 0.1) < 0.01,
     "validation_share": lambda odd: abs(shares(odd)[1] - 0.3) < 0.01,
     "split_seed": lambda odd: parameters(odd, layout.SPLITS, "split", "split_seed") == 6,
-    "als_models": lambda odd: not odd.fits("als-explicit"),
+    "search_kinds": lambda odd: odd.fits("ials") and not odd.fits("als-explicit"),
     "als_rank": lambda odd: als(odd, "rank") == {4, 6},
     "als_reg": lambda odd: als(odd, "reg") == {0.5},
     "als_alpha": lambda odd: als(odd, "alpha") == {3},
@@ -217,8 +216,7 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "als_blocks": lambda odd: als(odd, "n_blocks") == {2},
     "als_seed": lambda odd: als(odd, "seed") == {9},
     "blend": lambda odd: [part["weight"] for part in odd.fits("blend")[0].parameters["shares"]] == [2],
-    "ials": lambda odd: odd.fits("ials"),
-    **{name: partial(has_odd_value, model="ials", name=name) for name in IalsOptions.model_fields if name != "ials"},
+    **{name: partial(has_odd_value, model="ials", name=name) for name in IalsOptions.model_fields},
     "popularity_half_life_days": lambda odd: (
         [fit.parameters["popularity_half_life_days"] for fit in odd.fits("recent-popularity")] == [20, 20]
     ),
@@ -237,7 +235,6 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "mlflow_artifact_dir": lambda odd: list((odd.workplace.folder / "artifacts").rglob(layout.REPORT)),
     "environment": lambda odd: tracked(odd).data.tags["environment"] == "laboratory",
     "log_level": lambda odd: "INFO" not in odd.outcome.stderr,
-    "ncf": lambda odd: {row["model"] for row in odd.record["metrics"]} >= {"neumf", "neumf-explicit"},
     "ncf_factors": lambda odd: neural(odd, "ncf_factors", 2),
     "ncf_layers": lambda odd: neural(odd, "ncf_layers", 1),
     "ncf_epochs": lambda odd: neural(odd, "ncf_epochs", 2),
@@ -273,7 +270,7 @@ ELSEWHERE = {
     ],
     "test_guard_refuses_a_metric_that_tells_nothing_apart_unless_told_to_warn": ["guard"],
     "test_blocks_of_users_are_ranked_on_the_workers_and_change_nothing": ["evaluate_block_users"],
-    "test_a_training_tries_what_is_asked_for_and_says_so_everywhere": ["search_kinds", "search_tries", "search_seed"],
+    "test_a_training_tries_what_is_asked_for_and_says_so_everywhere": ["search_tries", "search_seed"],
     "test_the_search_draws_for_as_long_as_the_budget_lasts": ["budget_minutes"],
     "test_windows_are_evaluated_one_by_one": ["rolling_windows"],
     "test_lists_from_elsewhere_are_put_to_the_same_test": ["recommendations_file"],
@@ -315,7 +312,7 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("name", PROOFS)
 def test_flag_is_obeyed(name, odd):
-    if name in NEURAL and not HAS_TORCH:
+    if name.startswith("ncf") and not HAS_TORCH:
         pytest.skip("PyTorch is not installed: make neural")
     assert PROOFS[name](odd)
 

@@ -139,9 +139,3 @@ def test_files_of_another_shape_are_refused(fitted, tmp_path, file, values, mess
     np.save(tmp_path / file, values)
     with pytest.raises(ValueError, match=message):
         IalsModel.load(tmp_path, **PARAMETERS)
-
-
-def test_a_search_tries_it_only_if_asked():
-    assert list(Ials().candidates(IalsOptions())) == []
-    [asked] = Ials().candidates(IalsOptions(ials=True, ials_rank=64))
-    assert (asked["ials_rank"], "ials" in asked) == (64, False)

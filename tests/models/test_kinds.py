@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from importlib.util import find_spec
-from typing import get_args
 from unittest.mock import Mock
 
 import numpy as np
@@ -15,13 +14,12 @@ from hypothesis import strategies as st
 from models.base import Explainer, HistoryRanker, Scorer, Similar
 from models.blend import BlendOptions, Share
 from models.ials import IalsOptions
-from models.ncf import Name, NcfOptions
-from models.registry import ModelOptions, candidates
+from models.ncf import NcfOptions
+from models.registry import AUTO, ModelOptions, candidates
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
 NCF = NcfOptions(
-    ncf=get_args(Name) if find_spec("torch") else (),  # without PyTorch, the other kinds alone
     ncf_factors=8,
     ncf_layers=1,
     ncf_epochs=60,
@@ -30,13 +28,14 @@ NCF = NcfOptions(
     ncf_rate=0.02,
     ncf_batch=64,
 )
-IALS = IalsOptions(ials=True, ials_rank=8, ials_unseen=1)
+IALS = IalsOptions(ials_rank=8, ials_unseen=1)
 SHARES = (
     Share(model="item-graph", weight=1),
-    Share(model="ials", weight=3, parameters=IALS.model_dump(exclude={"ials"})),
+    Share(model="ials", weight=3, parameters=IALS.model_dump()),
 )
 OPTIONS = ModelOptions(ials=IALS, blend=BlendOptions(blend=SHARES), ncf=NCF)
-CANDIDATES = {one.model: one for one in candidates(OPTIONS, has_ratings=True, has_timestamps=True)}
+NAMES = [AUTO, "als", *(["ncf"] if find_spec("torch") else [])]
+CANDIDATES = {one.model: one for one in candidates(OPTIONS, has_ratings=True, has_timestamps=True, names=NAMES)}
 KNOWS_RATED_ITEMS_ONLY = {"mlp-explicit"}  # and so nothing of those that a user has not rated
 
 

@@ -11,8 +11,10 @@ def torch_is_there(monkeypatch):
     monkeypatch.setattr(ncf, "find_spec", lambda _: object())
 
 
-def tried(*, has_ratings=True, **options):
-    found = candidates(ModelOptions(ncf=NcfOptions(**options)), has_ratings=has_ratings, has_timestamps=False)
+def tried(*names, has_ratings=True, **options):
+    asked = {"names": names} if names else {}
+    has = {"has_ratings": has_ratings, "has_timestamps": False}
+    found = candidates(ModelOptions(ncf=NcfOptions(**options)), **has, **asked)
     return {one.model: one.parameters for one in found if "torch" in one.kind.needs}
 
 
@@ -22,8 +24,8 @@ def test_nothing_is_tried_unless_it_is_asked_for():
 
 @pytest.mark.usefixtures("torch_is_there")
 def test_a_candidate_has_the_parameters_that_it_obeys():
-    found = tried(ncf="gmf,neumf,gmf-explicit", ncf_factors=16)
-    every = {name.removeprefix("ncf_") for name in NcfOptions.model_fields} - {"ncf"}
+    found = tried("gmf", "neumf", "gmf-explicit", ncf_factors=16)
+    every = {name.removeprefix("ncf_") for name in NcfOptions.model_fields}
     names = {model: {name.removeprefix("ncf_") for name in parameters} for model, parameters in found.items()}
     assert names == {"gmf": every - {"layers"}, "neumf": every, "gmf-explicit": every - {"layers", "negatives"}}
     assert {parameters["ncf_factors"] for parameters in found.values()} == {16}
@@ -32,7 +34,7 @@ def test_a_candidate_has_the_parameters_that_it_obeys():
 def test_without_pytorch_one_line_says_what_to_type(monkeypatch):
     monkeypatch.setattr(ncf, "find_spec", lambda _: None)
     with pytest.raises(InvalidInput, match=r"neumf needs PyTorch, which is not installed\. Type 'make neural'"):
-        tried(ncf=("neumf",))
+        tried("neumf")
     with pytest.raises(InvalidInput, match="Type 'make neural'"):
         ncf.Gmf().fit(None, {})
     assert tried() == {}
@@ -40,9 +42,9 @@ def test_without_pytorch_one_line_says_what_to_type(monkeypatch):
 
 @pytest.mark.usefixtures("torch_is_there")
 def test_ratings_that_are_asked_for_and_lacking_are_named():
-    assert set(tried(has_ratings=False, ncf=("mlp",))) == {"mlp"}
-    with pytest.raises(InvalidInput, match="--ncf mlp-explicit needs ratings, and the input has none"):
-        tried(has_ratings=False, ncf=("mlp", "mlp-explicit"))
+    assert set(tried("ncf", has_ratings=False)) == {"gmf", "mlp", "neumf"}
+    with pytest.raises(InvalidInput, match=r"--model asks for mlp-explicit, of which .* that the input lacks"):
+        tried("mlp", "mlp-explicit", has_ratings=False)
 
 
 def test_layers_are_halved_from_twice_the_embeddings_to_the_factors():

@@ -8,6 +8,7 @@ from models.als import AlsOptions
 from models.item_knn import ItemKnnOptions
 from models.popularity import Popularity
 from models.registry import (
+    AUTO,
     Candidate,
     ModelOptions,
     candidates,
@@ -20,13 +21,13 @@ from models.registry import (
 from schema.errors import InvalidInput
 
 
-def tried(has_ratings=True, has_timestamps=True, **als):
+def tried(has_ratings=True, has_timestamps=True, names=(AUTO,), **als):
     options = ModelOptions(als=AlsOptions(**als))
-    return candidates(options, has_ratings=has_ratings, has_timestamps=has_timestamps)
+    return candidates(options, has_ratings=has_ratings, has_timestamps=has_timestamps, names=names)
 
 
 def test_baselines_come_first_and_then_the_grid():
-    labels = [one.label for one in tried(als_rank=(8, 16), als_reg=(0.5,))]
+    labels = [one.label for one in tried(names=["als", "graph"], als_rank=(8, 16), als_reg=(0.5,))]
     assert labels == [
         "random",
         "popularity",
@@ -51,31 +52,38 @@ def test_a_label_names_what_was_drawn_and_differs_from_the_usual():
 
 
 @pytest.mark.parametrize(
-    ("names", "found"), [(["als-implicit"], {"als-implicit"}), (["popularity", "item-knn"], set())]
+    ("names", "found"),
+    [
+        (["als-implicit"], {"als-implicit"}),
+        (["als"], {"als-implicit", "als-explicit"}),
+        (["popularity", "item-knn"], set()),
+        (["graph", "item-knn"], {"item-graph"}),
+        (["blend"], {"item-graph", "ials"}),
+        ([AUTO], {"item-graph", "als-implicit", "ials"}),
+        ([AUTO, "als-explicit"], {"item-graph", "als-implicit", "als-explicit", "ials"}),
+    ],
 )
 def test_kinds_that_are_named_are_tried_beside_the_baselines(names, found):
-    tried = candidates(ModelOptions(), has_ratings=True, has_timestamps=True, only=names)
-    assert {one.model for one in tried if not one.kind.is_baseline} == found
-    assert {one.model for one in tried} > {"random", "popularity", "item-knn", "bias"}
+    everything = {one.model: one for one in tried(names=names)}
+    assert {name for name, one in everything.items() if not one.kind.is_baseline} == found
+    assert set(everything) > {"random", "popularity", "item-knn", "bias"}
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("als", "--model names als; expected auto, or some of random,"), ("als-explicit", "asks for als-explicit, of wh")],
+    [
+        ("sla", "--model names sla; expected some of auto, random, popularity, item-knn,"),
+        ("als-explicit", "asks for als-explicit, of which there is no candidate: it needs ratings or timestamps"),
+    ],
 )
 def test_a_name_without_a_kind_or_a_candidate_is_refused(name, message):
     with pytest.raises(InvalidInput, match=message):
-        candidates(ModelOptions(), has_ratings=False, has_timestamps=True, only=[name])
+        tried(has_ratings=False, names=[name, AUTO])
 
 
 def test_kinds_that_need_what_the_data_lack_are_left_out():
     found = {one.model for one in tried(has_ratings=False, has_timestamps=False)}
-    assert found == {"random", "popularity", "item-knn", "item-graph", "als-implicit"}
-
-
-def test_a_grid_that_the_data_do_not_allow_is_refused():
-    with pytest.raises(InvalidInput, match="--models explicit needs ratings, and the input has none"):
-        tried(has_ratings=False, als_models=("explicit",))
+    assert found == {"random", "popularity", "item-knn", "item-graph", "als-implicit", "ials"}
 
 
 def test_yardsticks_are_chance_and_popularity():
@@ -100,7 +108,7 @@ def test_options_of_kinds_are_fields_of_one_model_without_a_name_twice():
 
 def test_a_learning_curve_has_the_candidate_itself_among_its_points():
     options = ModelOptions(als=AlsOptions(curve_iterations=(20, 1)))
-    trained = tried()[-1]
+    trained = tried(names=["als-implicit"])[-1]
     assert [one.parameters["maxiter"] for one in learning_curve(trained, options)] == [1, 10, 20]
     assert learning_curve(trained, ModelOptions()) == ()
     assert learning_curve(tried()[0], options) == ()

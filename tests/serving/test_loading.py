@@ -20,7 +20,8 @@ from serving.loading import load
 from storage import layout
 from storage.inventory import newest_bundle
 
-KINDS = list(dict.fromkeys(one.model for one in candidates(ModelOptions(), has_ratings=True, has_timestamps=True)))
+HAS = {"has_ratings": True, "has_timestamps": True}
+KINDS = list(dict.fromkeys(one.model for one in candidates(ModelOptions(), **HAS, names=["graph", "als"])))
 ENGINES = ("pyarrow", "scipy", "pandas", "pyspark", "prefect", "dask", "distributed", "mlflow", "torch", "boto3")
 IN_A_PROCESS = """
 import json, sys

@@ -24,7 +24,8 @@ from serving.rules import Pin, Scenario
 from serving.scenarios import Named
 from serving.service import Service
 
-KINDS = list(dict.fromkeys(one.model for one in candidates(ModelOptions(), has_ratings=True, has_timestamps=True)))
+HAS = {"has_ratings": True, "has_timestamps": True}
+KINDS = list(dict.fromkeys(one.model for one in candidates(ModelOptions(), **HAS, names=["graph", "als"])))
 FOLDED = "item-knn"
 
 
