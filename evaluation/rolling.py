@@ -6,6 +6,7 @@ events, and the intervals are over users, whose events stay together. Events of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from evaluation.assignment import SECONDS_PER_DAY
 from evaluation.ranking import Scores, evaluate_lists, rank_held_out
 from evaluation.significance import linearise
 from schema.arrays import Indices, places_within
+from schema.histories import Histories
 from schema.items_by_user import ItemsByUser, pair_keys
 
 
@@ -52,6 +54,13 @@ class Events(HeldOut):
             "n_events": len(self.users),
             "n_cold_events": len(self.cold),
         }
+
+    @cached_property
+    def known(self) -> Histories:
+        """What the user of each query had before its day."""
+        rows = self.rows.select(["rating", "timestamp"]).take(self.history_rows)
+        rating, timestamp = np.asarray(rows["rating"], dtype=np.float32), np.asarray(rows["timestamp"], dtype=np.int64)
+        return Histories(self.histories, rating, timestamp)
 
     @property
     def query_has_history(self) -> NDArray[np.bool_]:

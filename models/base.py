@@ -199,6 +199,7 @@ class ModelKind(ABC, Generic[Options]):
         needs: Columns and engines without which it cannot be fitted.
         groups: Other names by which ``--model`` asks for it, together with others that have them.
         is_automatic: Whether a search tries it without being asked for it; a baseline is tried all the same.
+        takes: Names of the kinds that its models are made of: see `models.combination`.
         is_baseline: Whether it is there to be beaten.
         predicts_ratings: Whether its scores are ratings, so that RMSE means something.
         ranks: Whether its scores order items, so that it can be chosen for ranking.
@@ -221,6 +222,7 @@ class ModelKind(ABC, Generic[Options]):
     needs: ClassVar[frozenset[Need]] = frozenset()
     groups: ClassVar[frozenset[str]] = frozenset()
     is_automatic: ClassVar[bool] = True
+    takes: ClassVar[frozenset[str]] = frozenset()
     is_baseline: ClassVar[bool] = False
     predicts_ratings: ClassVar[bool] = False
     ranks: ClassVar[bool] = True

@@ -1,10 +1,10 @@
 """A blend of models: the sum of their scores, each in units of its own spread for the person asked for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +12,20 @@ from pydantic import BeforeValidator, Field, TypeAdapter, field_validator
 from pydantic_settings import NoDecode
 
 from models.als import split_list
-from models.base import Interactions, ModelKind, Parameters, Ranked, say_parameter
+from models.base import FittedModel, Interactions, ModelKind, Parameters, Ranked, say_parameter
+from models.combination import Combination, Part
 from models.ials import Ials, IalsModel, IalsOptions
 from models.item_graph import ItemGraph, ItemGraphOptions
 from models.item_item import ItemItemModel
-from models.top_k import FLOAT32_ROUNDING, Rough, bound_errors, score_exactly, top_k_of
+from models.part_scores import PartScores, covariance_of, rescore, score_by_factors, score_by_links
+from models.top_k import BLOCK_SCORES, FLOAT32_ROUNDING, Rough, top_k_of
 from models.unseen import check_histories, check_request
 from schema.arrays import Floats, Indices
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 from schema.options import FrozenModel
 
-Part = ItemItemModel | IalsModel
+PartModel = ItemItemModel | IalsModel
 
 KINDS: dict[str, tuple[ModelKind[Any], Any]] = {
     ItemGraph.name: (ItemGraph(), ItemGraphOptions()),
@@ -94,20 +96,6 @@ class BlendOptions(FrozenModel):
     )
 
 
-class _Scored(NamedTuple):
-    """Scores of one part for some people, with what is needed to add them to those of others.
-
-    Attributes:
-        scores: float32 of shape (n_people, n_items).
-        rough: Their errors, and how to know them better.
-        scale: What they are multiplied by, shape (n_people).
-    """
-
-    scores: NDArray[np.float32]
-    rough: Rough
-    scale: Floats
-
-
 @dataclass(frozen=True, eq=False)
 class BlendModel:
     """Models whose scores are added up: sum of weight * score / standard deviation of the scores of all items.
@@ -123,7 +111,7 @@ class BlendModel:
         ValueError: If there are no parts, or they differ in users or items.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[PartModel, ...]
     weights: tuple[float, ...]
 
     def __post_init__(self) -> None:
@@ -161,10 +149,26 @@ class BlendModel:
             n_roundings = (len(scored) + 2) * FLOAT32_ROUNDING
             sizes = [one.rough.errors + n_roundings * np.abs(one.scores).max(axis=1) for one in scored]
             errors = np.sum([one.scale * size for one, size in zip(scored, sizes, strict=True)], axis=0)
-            return Rough(errors, lambda some, columns: _rescore(scored, some, columns))
+            return Rough(errors, lambda some, columns: rescore(scored, some, columns))
 
         items, scores = top_k_of(score, self.n_items, hidden, k)
         items[says_nothing], scores[says_nothing] = -1, -np.inf
+        return items, scores
+
+    def score_parts(
+        self, histories: Histories, hidden: ItemsByUser, k: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the k best items of each part, and the scores of all parts in units of their spread: `PartScorer`."""
+        items = np.concatenate([part.rank_histories(histories, hidden, k)[0] for part in self.parts], axis=1)
+        items.sort(axis=1)
+        items[:, 1:][items[:, 1:] == items[:, :-1]] = -1
+        scores = np.empty((len(self.parts), *items.shape), dtype=np.float32)
+        n_at_once = max(1, BLOCK_SCORES // max(self.n_items, 1))
+        for start in range(0, len(items), n_at_once):
+            rows = slice(start, min(start + n_at_once, len(items)))
+            scored = self._score(histories.take(np.arange(rows.start, rows.stop)))
+            for part, one, weight in zip(scores, scored, self.weights, strict=True):
+                part[rows] = np.take_along_axis(one.scores, items[rows], axis=1) * (one.scale / weight)[:, None]
         return items, scores
 
     def explain(self, history: Histories, items: Indices) -> NDArray[np.float32]:
@@ -178,14 +182,14 @@ class BlendModel:
         said = [part.similarities(item, others) for part in self.parts]
         return np.average(said, axis=0, weights=self.weights).astype(np.float32)
 
-    def _score(self, histories: Histories) -> list[_Scored]:
+    def _score(self, histories: Histories) -> list[PartScores]:
         """Return the scores of the parts for some people, each row depending on nothing but the row."""
         found = []
         for part, weight, spread in zip(self.parts, self.weights, self._spreads, strict=True):
             if isinstance(part, IalsModel):
-                scored = _score_by_factors(part, part.fold_in(histories), spread)
+                scored = score_by_factors(part, part.fold_in(histories), spread)
             else:
-                scored = _score_by_links(part, histories)
+                scored = score_by_links(part, histories)
             scale = np.divide(weight, scored.scale, out=np.zeros_like(scored.scale), where=scored.scale > 0)
             found.append(scored._replace(scale=scale))
         return found
@@ -193,7 +197,7 @@ class BlendModel:
     @cached_property
     def _spreads(self) -> tuple[Floats, ...]:
         """The covariance of the items' factors of each part that has such."""
-        return tuple(_covariance(part) if isinstance(part, IalsModel) else np.empty(0) for part in self.parts)
+        return tuple(covariance_of(part) if isinstance(part, IalsModel) else np.empty(0) for part in self.parts)
 
     def save(self, folder: Path) -> None:
         """Write each part into a folder of its own: 0, 1, …."""
@@ -207,33 +211,7 @@ class BlendModel:
         return cls(tuple(parts), tuple(share.weight for share in shares))
 
 
-def _rescore(scored: list[_Scored], some: Indices, columns: NDArray[np.intp]) -> Floats:
-    return np.asarray(sum(one.scale[some, None] * one.rough.rescore(some, columns) for one in scored))
-
-
-def _score_by_links(part: ItemItemModel, histories: Histories) -> _Scored:
-    scores = part.score_histories(histories)
-    exactly = Rough(np.zeros(len(scores)), lambda some, columns: scores[some[:, None], columns].astype(np.float64))
-    return _Scored(scores, exactly, scores.std(axis=1, dtype=np.float64))
-
-
-def _score_by_factors(part: IalsModel, vectors: NDArray[np.float32], covariance: Floats) -> _Scored:
-    factors, exact = np.asarray(part.item_factors), vectors.astype(np.float64)
-    turned = np.matmul(exact[:, None, :], covariance)[:, 0]  # row by row: the same in any company
-    spread = np.sqrt(np.maximum(np.einsum("nr,nr->n", turned, exact), 0))
-    rough = Rough(
-        bound_errors(vectors, part.longest_item),
-        lambda some, columns: score_exactly(vectors[some], factors, columns),
-    )
-    return _Scored(vectors @ factors.T, rough, spread)
-
-
-def _covariance(part: IalsModel) -> Floats:
-    mean = np.asarray(part.item_factors).mean(axis=0, dtype=np.float64)
-    return np.asarray(part.gram / max(part.n_items, 1) - np.outer(mean, mean))
-
-
-class Blend(ModelKind[BlendOptions]):
+class Blend(Combination[BlendOptions]):
     """Adds up the scores of models, each divided by their standard deviation over all items for the person.
 
     Its parameter ``shares`` has a `Share` for each.
@@ -242,6 +220,7 @@ class Blend(ModelKind[BlendOptions]):
     name = "blend"
     options = BlendOptions
     fitted = BlendModel
+    takes = frozenset(KINDS)
     knows_histories_only = True
 
     def candidates(self, options: BlendOptions) -> Iterable[Parameters]:
@@ -253,11 +232,25 @@ class Blend(ModelKind[BlendOptions]):
         """Yield the parts with their weights."""
         yield " + ".join(share.label for share in SHARES.validate_python(parameters["shares"]))
 
+    def parts_of(self, parameters: Parameters) -> tuple[Part, ...]:
+        """Return the shares as parts."""
+        return tuple(
+            Part(one.model, one.parameters, one.weight) for one in SHARES.validate_python(parameters["shares"])
+        )
+
+    def combine(self, parts: Sequence[Part]) -> Parameters:
+        """Return the parameters that say these parts."""
+        return {"shares": SHARES.dump_python(SHARES.validate_python([one._asdict() for one in parts]), mode="json")}
+
+    def join(self, models: Sequence[FittedModel], parameters: Parameters) -> BlendModel:
+        """Return the blend of fitted models."""
+        parts: Any = tuple(models)
+        return BlendModel(parts, tuple(one.weight for one in self.parts_of(parameters)))
+
     def fit(self, interactions: Interactions, parameters: Parameters) -> BlendModel:
         """Fit each part."""
         shares = SHARES.validate_python(parameters["shares"])
-        parts: Any = (share.kind.fit(interactions, share.parameters) for share in shares)
-        return BlendModel(tuple(parts), tuple(share.weight for share in shares))
+        return self.join([share.kind.fit(interactions, share.parameters) for share in shares], parameters)
 
     def load(self, folder: Path, parameters: Parameters) -> BlendModel:
         """Return the model that was fitted with these parameters and saved in a folder, memory-mapped."""

@@ -17,6 +17,7 @@ from prefect.runtime import task_run
 from pyspark.sql import SparkSession
 
 from models.base import Factorise, Factors, FittedModel, Interactions, Parameters
+from models.combination import Combination
 from models.registry import Candidate, Kind
 from schema.columns import Columns
 from spark.factorise import Factorisation, factorise, factors_of, save_model
@@ -74,6 +75,13 @@ def fit(
     interactions = Interactions(split.count("n_users"), split.count("n_items"), read, checkpoint=checkpoint)
 
     def build(folder: Path) -> dict[str, Any]:
+        if isinstance(kind, Combination):
+            parts_of = kind.parts_of(candidate.parameters)
+            wanted = [Candidate(model=one.model, parameters=one.parameters) for one in parts_of]
+            fits = [fit.fn(places, split, parts, one, spark_options, until=until) for one in wanted]
+            models = [load_model(places, one) for one in fits]
+            kind.join(models, candidate.parameters).save(folder / kind.folder)
+            return {}
         if not needs_spark:
             kind.fit(interactions, candidate.parameters).save(folder / kind.folder)
             return {}

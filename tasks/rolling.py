@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,6 @@ from evaluation.external_lists import Lists
 from evaluation.rolling import Events, hold_out_events, refit_days
 from models.base import FittedModel, HistoryRanker, Interactions
 from models.registry import Candidate, Kind
-from schema.histories import Histories
 from storage.manifest import Manifest
 from tasks.fit import load_model
 from tasks.options import EvaluationOptions, PlaceOptions
@@ -127,14 +125,8 @@ class EventRanker:
         interactions = Interactions(self.n_users, self.events.n_items, lambda name: np.asarray(known[name]))
         return self.candidate.kind.fit(interactions, self.candidate.parameters)
 
-    @cached_property
-    def _histories(self) -> Histories:
-        rows = self.events.rows.select(["rating", "timestamp"]).take(self.events.history_rows)
-        rating, timestamp = np.asarray(rows["rating"], dtype=np.float32), np.asarray(rows["timestamp"], dtype=np.int64)
-        return Histories(self.events.histories, rating, timestamp)
-
     def _rank_queries(self, model: FittedModel, queries: NDArray[np.int64], k: int) -> Lists:
-        histories = self._histories.take(queries)
+        histories = self.events.known.take(queries)
         if isinstance(model, HistoryRanker):
             return model.rank_histories(histories, histories.items, k)[0]
         return model.rank(self.events.query_user[queries], histories.items, k)[0]

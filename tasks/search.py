@@ -2,7 +2,7 @@
 
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -13,13 +13,14 @@ from loguru import logger
 from prefect.artifacts import create_table_artifact
 
 from evaluation.significance import compare_paired, linearise_part
-from models.registry import Candidate, ModelOptions, find_kinds, space_of
+from models.registry import KINDS, Candidate, ModelOptions, find_kinds, space_of
 from models.space import Space, draw
 from reports.report_input import SearchedKind
 from schema.metric import Metric
 from schema.verdicts import Comparison
 from storage import canonical, layout
 from storage.manifest import Manifest
+from tasks.blending import combine_best
 from tasks.execution import progress
 from tasks.options import EvaluationOptions, PlaceOptions, SearchOptions
 from tasks.score import Scored, read_rows
@@ -42,7 +43,8 @@ class Tried:
     Attributes:
         scored: The candidate with its scores, of all users or of those that it was dropped on.
         value: The metric over all users; of one that was dropped, that of its rival and the difference on the sample.
-        is_dropped: Whether it was clearly worse than the best of its kind on a sample of the users.
+        is_dropped: Whether it was clearly worse than the best of its kind on a sample of the users, or, made of
+            others, is not shown to be better than the best of them.
         seconds: Seconds that fitting and scoring took in this run; None for a candidate that was not drawn.
     """
 
@@ -87,12 +89,17 @@ def search(
     asked = {kind.name for kinds in find_kinds(options.names).values() for kind in kinds}
     spaces = {one.model: space_of(one.kind, models) for one in able if one.model in asked}
     spaces = {model: space for model, space in spaces.items() if space}
-    if not spaces or not (options.search_tries or (options.search_tries is None and options.budget_minutes)):
+    if not (options.search_tries or (options.search_tries is None and options.budget_minutes)):
+        spaces = {}
+    found_able = {one.model for one in able}
+    combining = [name for name, kind in KINDS.items() if name in asked and len(kind.takes & found_able) > 1]
+    if not spaces and not combining:
         return tried
     race = _Race(places, measure, spaces, options, evaluation, metric, tried)
 
     def build(folder: Path) -> dict[str, Any]:
         race.run()
+        race.combine(split, combining)
         write_record(folder / layout.SEARCH, {"tried": [_record(one) for one in race.drawn]})
         return {"n_drawn": len(race.drawn), "n_dropped": sum(one.is_dropped for one in race.drawn)}
 
@@ -156,6 +163,21 @@ class _Race:
                 if n_drawn[model] >= N_LEAST and self._is_beaten(model):
                     logger.info("{} is clearly worse than {}: no more of it", model, self._best().model)
                     del n_drawn[model]
+
+    def combine(self, split: Manifest, names: Iterable[str]) -> None:
+        """Try what can be made of the best candidate of each kind; what is not better than the best is dropped."""
+        kept = [one.scored for one in self.tried if not one.is_dropped]
+        began = time.monotonic()
+
+        def measure(candidate: Candidate) -> Scored:
+            return self.measure(candidate, self.evaluation)
+
+        def compare(scored: Scored, other: Scored) -> Comparison:
+            return self._compare(scored, Tried(other, 0.0))
+
+        for one in combine_best(self.places, split, kept, names, self.metric, measure, compare):
+            value = one.scored.value(self.metric) or 0.0
+            self.tried.append(Tried(one.scored, value, not one.is_better, time.monotonic() - began))
 
     def replay(self, record: Mapping[str, Any]) -> None:
         """Find again what a search tried."""
@@ -229,7 +251,7 @@ def _show(places: PlaceOptions, tried: Sequence[Tried], metric: Metric) -> None:
         {
             "kind": one.name,
             "tried": one.n_tried,
-            "dropped on a sample": one.n_dropped,
+            "dropped": one.n_dropped,
             f"best {metric}": f"{one.best.value:.4f} ({one.best.low:.4f} to {one.best.high:.4f})",
             "seconds": round(sum(other.seconds or 0 for other in tried if other.model == one.name), 1),
         }
@@ -245,7 +267,7 @@ def describe(places: PlaceOptions, tried: Sequence[Tried], metric: Metric) -> li
     found = []
     for model in models:
         own = [one for one in tried if one.model == model]
-        best = max((one for one in own if not one.is_dropped), key=lambda one: one.value)
+        best = max(own, key=lambda one: (not one.is_dropped, one.value))
         [row] = [row for row in read_rows(places, best.scored.scores) if row.key == metric]
         found.append(SearchedKind(model, len(own), sum(one.is_dropped for one in own), row, _effects(own)))
     return sorted(found, key=lambda one: -one.best.value)

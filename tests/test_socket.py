@@ -12,7 +12,14 @@ from models.registry import KINDS
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("deployments", "evaluation", "flows", "reports", "reviews", "schema", "serving", "spark", "storage", "tasks")
 NAMES = set(KINDS)
-OPEN_MODULES = {"models.base", "models.factors", "models.registry", "models.space", "models.original"}  # none is a kind
+OPEN_MODULES = {
+    "models.base",
+    "models.combination",
+    "models.factors",
+    "models.registry",
+    "models.space",
+    "models.original",
+}  # none is a kind
 IDENTIFIER = re.compile(
     r"(^|_)(als|ials|knn|bias|chance_model|ncf|gmf|neumf)(_|$)|Als(?!o)|Ials|Ncf|Gmf|NeuMf|ItemKnn|RecentPopularity|GlobalMean|ChanceModel"
 )

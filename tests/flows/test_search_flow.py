@@ -33,7 +33,7 @@ def test_a_training_tries_what_is_asked_for_and_says_so_everywhere(trained, samp
     )
     assert {float(run.data.params["knn_shrinkage"]) for run in nested} == shrinkages
     page = (workplace.folder / "store" / "reports" / record["ids"]["report"] / layout.REPORT).read_text()
-    assert "the search drew others of 1 kind." in page
+    assert "the search tried others of 1 kind." in page
     tests = {run.data.params["knn_shrinkage"] for run in nested if "test/ndcg_10" in run.data.metrics}
     assert len(tests) == 1  # of a baseline, the best on validation alone is put to the test
 

@@ -58,6 +58,17 @@ def test_items_are_as_alike_as_the_parts_say_by_their_weights(fitted):
     np.testing.assert_allclose(fitted.similarities(0, others), (links + 3 * cosines) / 4, rtol=1e-6)
 
 
+def test_scores_of_parts_are_those_that_the_sum_is_made_of(fitted, histories):
+    graph, ials = fitted.parts
+    expected = blend_plainly(fitted, histories)
+    items, scores = fitted.score_parts(histories, histories.items, 5)
+    row, place = np.nonzero(items >= 0)
+    np.testing.assert_allclose((scores[0] + 3 * scores[1])[row, place], expected[row, items[row, place]], rtol=1e-4)
+    for person in range(N_USERS):
+        named = [part.rank_histories(histories, histories.items, 5)[0][person] for part in (graph, ials)]
+        assert sorted(items[person][items[person] >= 0]) == np.union1d(*named).tolist()
+
+
 def test_a_label_names_the_parts_their_weights_and_what_is_not_as_usual():
     [usual] = Blend().candidates(BlendOptions(blend="item-graph=1,ials=3"))
     graph, ials = usual["shares"]

@@ -299,7 +299,7 @@ def test_what_a_search_drew_is_told_by_kind(report_input, html):
     best = MetricRow("any", {}, "validation", "ndcg", 10, 0.0841, 0.0801, 0.0881, n_users=2871)
     searched = [SearchedKind("als", 9, 4, best, {"rank": 0.612}), SearchedKind("knn", 3, 0, best, {})]
     text = " ".join(Page(render_report(replace(report_input, searched=searched))).text.split())
-    assert "the search drew others of 2 kinds." in text
+    assert "the search tried others of 2 kinds." in text
     assert "als 9 4 0.0841" in text
     assert "rank 61.2 % knn 3 0 0.0841" in text
     assert "the search drew" not in html

@@ -1,24 +1,30 @@
 """The search on a split that is in a store: what it draws, drops and finds again; without Spark, Dask and Prefect."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sample_artifacts import publish_dataset
 
 from evaluation.options import SplitOptions
+from models.blend import Blend
 from models.item_knn import ItemKnn, ItemKnnOptions
 from models.registry import Candidate, ModelOptions, yardsticks
 from models.space import Choice
 from schema.errors import CorruptObject
 from schema.metric import Metric
+from schema.verdicts import Comparison
 from spark.options import SparkOptions
 from storage import layout
 from storage.inventory import list_artifacts
 from storage.manifest import Manifest
+from tasks import blending
 from tasks import search as searching
+from tasks.blending import combine_best, find_weights, leave_one_out
 from tasks.dataset import split_dataset
 from tasks.fit import fit
 from tasks.options import EvaluationOptions, PlaceOptions, SearchOptions
@@ -49,8 +55,8 @@ class Scene:
         fitted = fit.fn(self.places, self.split, ("train",), candidate, SparkOptions())
         return Scored(candidate, fitted, score.fn(self.places, self.split, fitted, candidate, part, evaluation))
 
-    def search(self, models: Any = None, **options: Any) -> list[Tried]:
-        fixed = [self.score(one, EvaluationOptions()) for one in [*yardsticks(), KNN]]
+    def search(self, models: Any = None, *, others: Sequence[Candidate] = (), **options: Any) -> list[Tried]:
+        fixed = [self.score(one, EvaluationOptions()) for one in [*yardsticks(), KNN, *others]]
         asked = SearchOptions(**options), EvaluationOptions(), NDCG
         return search(self.places, self.split, self.measure, fixed, models or ModelOptions(), *asked)
 
@@ -79,6 +85,55 @@ def scene(new_scene: Callable[[str], Scene]) -> Scene:
     return new_scene("store")
 
 
+GRAPH = Candidate(model="item-graph", parameters={"neighbours": 20, "time": "off"})
+IALS = Candidate(model="ials", parameters={"ials_rank": 8, "ials_unseen": 5.0, "ials_sweeps": 2})
+
+
+def test_a_blend_of_the_best_of_each_kind_is_made_of_fits_that_are_there(scene, monkeypatch):
+    monkeypatch.setattr(blending, "find_weights", lambda _value, _n: [1.0, 2.0])
+    monkeypatch.setattr(Blend, "fit", None)
+    worse = GRAPH.model_copy(update={"parameters": {"neighbours": 1, "time": "off"}})
+    *rest, blend = scene.search(others=[worse, GRAPH, IALS])
+    assert [one.scored.candidate for one in rest] == [*yardsticks(), KNN, worse, GRAPH, IALS]
+    assert blend.scored.candidate.label == (
+        "blend, item-graph 1 (neighbours 20, time off) + ials 2 (ials_rank 8, ials_unseen 5, ials_sweeps 2)"
+    )
+    assert leave_one_out(blend.scored.candidate) == {"item-graph": IALS, "ials": GRAPH}
+    assert (len(manifests(scene, layout.FITS)), blend.value) == (7, blend.scored.value(NDCG))
+    assert blend.is_dropped
+    [record] = manifests(scene, layout.SEARCHES)
+    assert record.counts["n_drawn"] == 1
+
+
+def test_a_blend_is_kept_only_where_it_is_shown_to_be_better_than_its_best_part(scene, monkeypatch):
+    parts = [scene.score(one, EvaluationOptions()) for one in (GRAPH, IALS)]
+    rivals = []
+
+    def compare(scored: Scored, other: Scored, difference: float) -> Comparison:
+        rivals.append(other)
+        return Comparison("", "", NDCG, difference, difference - 0.1, difference + 0.1, 0.01, 0.01, 100)
+
+    for difference in (0.2, 0.05, -0.2):
+        about = scene.places, scene.split, parts, ["blend"], NDCG, lambda one: scene.score(one, EvaluationOptions())
+        [found] = combine_best(*about, partial(compare, difference=difference))
+        assert found.is_better == (difference == 0.2)
+    assert rivals == 3 * [max(parts, key=lambda one: one.value(NDCG))]
+
+
+def test_without_two_kinds_of_part_there_is_no_blend(scene):
+    assert len(scene.search(others=[GRAPH], search_kinds="auto")) == 4
+    assert len(scene.search(others=[GRAPH, IALS], search_kinds="item-graph,ials")) == 5
+
+
+def test_weights_are_found_and_what_adds_nothing_is_left_out():
+    wanted = np.log([2.0, 12.0])
+
+    def value(weights: np.ndarray) -> float:
+        return -abs(np.log(weights[1] + 1e-9) - np.log(weights[0] + 1e-9) - (wanted[1] - wanted[0])) - weights[2]
+
+    assert find_weights(value, 3) == [1, pytest.approx(6, rel=0.1), 0]
+
+
 def candidates(tried: list[Tried]) -> list[Candidate]:
     return [one.scored.candidate for one in tried]
 
@@ -95,7 +150,7 @@ def test_as_many_are_drawn_as_asked_for_and_the_seed_decides_which(scene, shown)
     assert [one.model for one in drawn] == ["item-knn"] * 3
     assert len({one.label for one in drawn}) == 3
     assert all(one.value == pytest.approx(one.scored.value(NDCG), rel=1e-12) for one in tried)
-    assert [(row["kind"], row["tried"], row["dropped on a sample"]) for row in shown] == [("item-knn", 4, 0)]
+    assert [(row["kind"], row["tried"], row["dropped"]) for row in shown] == [("item-knn", 4, 0)]
     assert candidates(scene.search(search_tries=3, search_seed=1))[3:] != drawn
 
 
@@ -127,7 +182,7 @@ def test_the_search_never_opens_the_test_part(scene):
     path = local_file(scene.places, scene.split, PART_FILES["test"])
     path.unlink()
     path.write_bytes(b"nobody may read this")
-    assert len(scene.search(search_tries=4)) == 7
+    assert len(scene.search(others=[GRAPH, IALS], search_tries=4)) >= 9
     with pytest.raises(CorruptObject):
         scene.score(KNN, EvaluationOptions(), part="test")
 
@@ -143,7 +198,7 @@ def test_what_is_clearly_worse_on_a_sample_is_dropped_there_and_never_leads(scen
     assert (dropped[0].scored.candidate, None) not in scene.measured
     assert dropped[0].value < tried[2].value
     [kind] = describe(scene.places, tried, NDCG)
-    assert (kind.n_tried, kind.n_dropped, shown[0]["dropped on a sample"]) == (2, 1, 1)
+    assert (kind.n_tried, kind.n_dropped, shown[0]["dropped"]) == (2, 1, 1)
 
 
 def test_a_space_that_is_used_up_ends_the_search(scene, monkeypatch):
