@@ -34,10 +34,11 @@ from tasks.options import (
     ReviewsInput,
     SearchOptions,
 )
+from tasks.racing import Tried
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
 from tasks.rolling import later_cuts
 from tasks.score import Scored, score
-from tasks.search import Tried, search
+from tasks.search import search
 from tasks.store import LEARNT, scratch_folder
 
 Result = TypeVar("Result")

@@ -22,7 +22,7 @@ from schema.histories import Histories
 from schema.options import FrozenModel
 
 SPARK_FOLDER = "als_model"
-USUAL_RANK, USUAL_ALPHA = (32,), (10.0,)
+USUAL_RANK, USUAL_ALPHA, USUAL_MAXITER = (32,), (10.0,), 10
 
 
 def split_list(value: object) -> object:
@@ -67,7 +67,11 @@ class AlsOptions(FrozenModel):
     als_half_life_days: PositiveFloat = Field(
         365.0, description="Age in days at which the confidence of an interaction is half, for --confidence recency."
     )
-    als_maxiter: PositiveInt = Field(10, description="Iterations of ALS.", json_schema_extra={"flag": "--maxiter"})
+    als_maxiter: PositiveInt | None = Field(
+        None,
+        description="Iterations of ALS; without it 10, and what a search draws.",
+        json_schema_extra={"flag": "--maxiter"},
+    )
     curve_iterations: Iterations = Field(
         (), description="Also fit the best ALS model with so many iterations, such as 1,2,5, for a learning curve."
     )
@@ -79,7 +83,7 @@ class AlsOptions(FrozenModel):
     @property
     def fixed(self) -> Parameters:
         """The parameters that all points of the grid share."""
-        return {"maxiter": self.als_maxiter, "n_blocks": self.als_blocks, "seed": self.als_seed}
+        return {"maxiter": self.als_maxiter or USUAL_MAXITER, "n_blocks": self.als_blocks, "seed": self.als_seed}
 
     @property
     def weighted(self) -> Parameters:
@@ -174,6 +178,7 @@ class _Als(ModelKind[AlsOptions]):
     options = AlsOptions
     fitted = AlsModel
     groups = frozenset({"als"})
+    cost = 10
     iterations = "maxiter"
     shown = ("rank", "reg", "alpha", "confidence")
     is_implicit: ClassVar[bool]
@@ -186,7 +191,7 @@ class _Als(ModelKind[AlsOptions]):
         for rank, reg, alpha in product(*grid):
             yield {"rank": rank, "reg": reg, **alpha, **options.fixed}
 
-    def space(self, options: AlsOptions) -> Space:
+    def space(self, options: AlsOptions, *, has_timestamps: bool) -> Space:  # noqa: ARG002 - it uses none
         """Return what a search draws: the parameters that the options leave open."""
         return {name: one for name, one in self.ranges.items() if getattr(options, f"als_{name}") is None}
 
@@ -222,6 +227,7 @@ class ImplicitAls(_Als):
             "rank": Range(16, 256, is_log=True, is_integer=True),
             "reg": Range(1, 30, is_log=True),
             "alpha": Range(10, 40, is_log=True),
+            "maxiter": Range(8, 24, is_integer=True),
         }
     )
 

@@ -210,6 +210,7 @@ class ModelKind(ABC, Generic[Options]):
         role: What it stands for where a metric is tried before it may choose a model.
         refits: How many times a rolling evaluation fits it within a part if no other number is asked for; None: each
             day. Other than 1 only where a fit takes a second or so: such fits are made where they are used, not kept.
+        cost: How long a fit takes, about, in fits of the quickest kind: the dearer, the fewer turns a search gives it.
         iterations: Name of the parameter that says how long it is trained; None for one that is not.
         shown: Parameters that tell its candidates from one another in a label.
         folder: Folder of an artifact that its files are in.
@@ -231,6 +232,7 @@ class ModelKind(ABC, Generic[Options]):
     knows_histories_only: ClassVar[bool] = False
     role: ClassVar[Role | None] = None
     refits: ClassVar[int | None] = 1
+    cost: ClassVar[float] = 1
     iterations: ClassVar[str | None] = None
     shown: ClassVar[tuple[str, ...]] = ()
     folder: ClassVar[str] = "factors"
@@ -248,7 +250,7 @@ class ModelKind(ABC, Generic[Options]):
             if name in parameters:
                 yield say_parameter(name, parameters[name])
 
-    def space(self, options: Options) -> Space:
+    def space(self, options: Options, *, has_timestamps: bool) -> Space:  # noqa: ARG002 - for kinds that use them
         """Return what a search draws parameters from: its ranges, less the parameters whose options were given."""
         return {name: one for name, one in self.ranges.items() if name not in options.model_fields_set}
 

@@ -168,12 +168,12 @@ class Ials(ModelKind[IalsOptions]):
     fitted = IalsModel
     groups = frozenset({"blend"})
     knows_histories_only = True
+    cost = 5
     shown = ("ials_rank", "ials_reg", "ials_unseen")
     ranges = MappingProxyType(
         {
-            "ials_reg": Range(0.003, 0.05, is_log=True),
-            "ials_unseen": Range(30, 300, is_log=True),
-            "ials_damping": Range(0, 0.5),
+            "ials_reg": Range(0.005, 0.04, is_log=True),
+            "ials_unseen": Range(60, 300, is_log=True),
         }
     )
 

@@ -1,6 +1,7 @@
 """Item graph: items linked by the users they share, in the order of time where it is known."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -10,7 +11,7 @@ from pydantic import Field
 from models.base import Interactions, ModelKind, Parameters
 from models.cooccurrence import Direction, Events
 from models.item_item import NOT_AGED, Ages, ItemItemModel
-from models.space import Range
+from models.space import Range, Space
 from schema.arrays import Floats, Indices
 from schema.options import FrozenModel
 
@@ -24,6 +25,7 @@ class ItemGraphOptions(FrozenModel):
     )
 
 
+TIME_ONLY = frozenset({"backward", "gap_decay", "decay"})
 TIMED = {"user_damping": 0.2, "power": 1.1, "source_damping": 0.75, "target_damping": 0.45}
 
 
@@ -85,6 +87,13 @@ class ItemGraph(ModelKind[ItemGraphOptions]):
             "decay": Range(0.4, 1),
         }
     )
+
+    def space(self, options: ItemGraphOptions, *, has_timestamps: bool) -> Space:
+        """Return what a search draws: of time, only where it counts, around what is usual there."""
+        is_timed = has_timestamps and options.graph_time == "auto"
+        usual = ItemGraphParameters(**(TIMED if is_timed else {})).model_dump()
+        drawn = {name: one for name, one in self.ranges.items() if is_timed or name not in TIME_ONLY}
+        return {name: replace(one, usual=usual[name]) for name, one in drawn.items()}
 
     def candidates(self, options: ItemGraphOptions) -> Iterable[Parameters]:
         """Yield the one with the usual parameters."""

@@ -38,6 +38,7 @@ class ItemKnn(ModelKind[ItemKnnOptions]):
     refits = 25
     options = ItemKnnOptions
     fitted = ItemItemModel
+    is_automatic = False
     is_baseline = True
     knows_histories_only = True
     folder = "similarities"

@@ -199,9 +199,9 @@ def yardsticks() -> tuple[Candidate, ...]:
     )
 
 
-def space_of(kind: Kind, options: "ModelOptions") -> Space:
+def space_of(kind: Kind, options: "ModelOptions", *, has_timestamps: bool) -> Space:
     """Return what a search draws the parameters of a kind from, less what the options fix."""
-    return kind.space(options_of(kind, options))
+    return kind.space(options_of(kind, options), has_timestamps=has_timestamps)
 
 
 def learning_curve(candidate: Candidate, options: "ModelOptions") -> tuple[Candidate, ...]:

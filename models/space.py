@@ -17,6 +17,7 @@ class Range:
         high: The largest.
         is_log: Whether their logarithms are drawn evenly, not they themselves; ``low`` is above 0 then.
         is_integer: Whether they are whole numbers.
+        usual: The one that a candidate without any has; None: it always has one.
 
     Raises:
         ValueError: If it is empty, or logarithmic and not above 0.
@@ -26,6 +27,7 @@ class Range:
     high: float
     is_log: bool = False
     is_integer: bool = False
+    usual: float | None = None
 
     def __post_init__(self) -> None:
         if not self.low < self.high or (self.is_log and self.low <= 0):
@@ -54,9 +56,10 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """Some values, JSON values, each as likely as any other."""
+    """Some values, JSON values, each as likely as any other; usual as of a `Range`."""
 
     values: tuple[Any, ...]
+    usual: Any = None
 
     def at(self, share: float) -> Any:
         """Return the value at a share of them, from 0 to 1.
@@ -84,7 +87,7 @@ def draw(
         space: What each is drawn from.
         seed: The same seed gives the same parameters.
         near: Parameters to draw around, normally distributed and mirrored at the ends of a range; of one that is not
-            there or None, around the middle.
+            there, around its usual value, or the middle.
         width: Standard deviation, as a share of each range.
 
     Example:
@@ -96,6 +99,7 @@ def draw(
     if near is None:
         shares = generator.random(len(space))
     else:
-        centre = np.array([0.5 if near.get(name) is None else one.share(near[name]) for name, one in space.items()])
+        known = [(one, near.get(name, one.usual)) for name, one in space.items()]
+        centre = np.array([0.5 if value is None else one.share(value) for one, value in known])
         shares = 1 - np.abs(1 - np.abs(centre + width * generator.standard_normal(len(space))) % 2)
     return {name: one.at(float(share)) for (name, one), share in zip(space.items(), shares, strict=True)}

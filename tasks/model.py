@@ -21,8 +21,8 @@ from storage.protocol import Store
 from tasks.choose import Choice
 from tasks.execution import COMPUTE_RETRIES
 from tasks.options import ModelChoice, PlaceOptions
+from tasks.racing import Tried
 from tasks.score import Scored, headline, metric_records, read_rows
-from tasks.search import Tried
 from tasks.store import find_again, link_or_copy, local_file, publish_once, read_table, write_record
 
 

@@ -168,12 +168,13 @@ class SearchOptions(FrozenModel):
         "auto: all that the data allow and that need not be asked for by name.",
         json_schema_extra={"flag": "--model"},
     )
-    budget_minutes: float = Field(
-        0.0,
+    budget_minutes: float | None = Field(
+        None,
         ge=0,
         allow_inf_nan=False,
-        description="Minutes for which the search draws further candidates, begun when the fixed ones are scored; "
-        "0: none.",
+        description="Minutes for which the search draws further candidates, begun when the fixed ones are scored; 0: "
+        "none. Left out: by the number of interactions, up to 5 minutes: of the quickest kind one for each 5,000, at "
+        "most 40, and of large data fewer, 10 at a million; of other kinds as many fewer as they take longer.",
     )
     search_tries: NonNegativeInt | None = Field(
         None, description="So many further candidates, however long they take, instead of the minutes."

@@ -91,14 +91,18 @@ def problems(store: Store) -> list[str]:
     return [f"{problem.where}: {problem.what}" for problem in found]
 
 
-def publish_dataset(store: Store, folder: Path) -> Manifest:
-    """Publish interactions of users who take, of the items of their own half, the first ones more often."""
+def publish_dataset(store: Store, folder: Path, *, days_apart: int = 0) -> Manifest:
+    """Publish interactions of users who take, of the items of their own half, the first ones more often.
+
+    A user's are seconds apart, one user's after another's, or so many days apart, everybody's at once.
+    """
     draws = np.random.default_rng(0)
     rows = []
     for user in range(N_USERS):
         weights = np.where(np.arange(N_ITEMS) % 2 == user % 2, 1 / (1 + np.arange(N_ITEMS)), 0)
         items = draws.choice(N_ITEMS, size=8, replace=False, p=weights / weights.sum())
-        rows += [(user, item, 1.0 + place % 5, 1000 * user + place) for place, item in enumerate(items)]
+        times = [86_400 * days_apart * place if days_apart else 1000 * user + place for place in range(len(items))]
+        rows += [(user, item, 1.0 + place % 5, times[place]) for place, item in enumerate(items)]
     arrays = [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), COLUMNS.values(), strict=True)]
     table = pa.table(dict(zip(COLUMNS, arrays, strict=True)))
     folder.mkdir()

@@ -5,10 +5,9 @@ import json
 import pytest
 from mlflow import MlflowClient
 
-from schema.metric import Metric
 from storage import layout
-from tasks import search as searching
-from tasks.options import EvaluationOptions, SearchOptions
+from tasks import racing
+from tasks.racing import Budget
 
 
 def test_a_training_tries_what_is_asked_for_and_says_so_everywhere(trained, sample_flags):
@@ -39,8 +38,7 @@ def test_a_training_tries_what_is_asked_for_and_says_so_everywhere(trained, samp
 
 
 def test_the_search_draws_for_as_long_as_the_budget_lasts(monkeypatch: pytest.MonkeyPatch):
-    options = SearchOptions(budget_minutes=0.5)
-    race = searching._Race(None, None, {}, options, EvaluationOptions(), Metric("ndcg", 10), [], began=100.0)
-    for now, is_over in ((100.0, False), (129.9, False), (130.0, True)):
-        monkeypatch.setattr(searching.time, "monotonic", lambda now=now: now)
-        assert race._is_over() is is_over
+    budget = Budget(minutes=0.5, began=100.0)
+    for now, is_early in ((100.0, True), (129.9, True), (130.0, False)):
+        monkeypatch.setattr(racing.time, "monotonic", lambda now=now: now)
+        assert budget.allows(1000, 1000.0) is is_early

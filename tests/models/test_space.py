@@ -1,8 +1,11 @@
+from typing import Any
+
 import pytest
 
 from models.als import AlsOptions, ExplicitAls, ImplicitAls
+from models.item_graph import TIMED, ItemGraph, ItemGraphOptions, ItemGraphParameters
 from models.item_knn import ItemKnn, ItemKnnOptions
-from models.space import Choice, Range
+from models.space import Choice, Range, draw
 
 SHARES = [0.0, 0.001, 0.5, 0.999, 1.0]
 
@@ -29,7 +32,22 @@ def test_an_empty_range_and_logarithms_of_nothing_are_refused(ends):
 
 
 def test_a_parameter_whose_option_was_given_is_not_drawn():
-    assert set(ItemKnn().space(ItemKnnOptions())) == {"knn_neighbours", "knn_shrinkage"}
-    assert set(ItemKnn().space(ItemKnnOptions(knn_neighbours=100))) == {"knn_shrinkage"}
-    assert set(ImplicitAls().space(AlsOptions(als_rank=(16, 32)))) == {"reg", "alpha"}
-    assert set(ExplicitAls().space(AlsOptions(als_reg=(1.0,), als_alpha=(2.0,)))) == {"rank"}
+    def drawn(kind: Any, options: Any) -> set[str]:
+        return set(kind.space(options, has_timestamps=True))
+
+    assert drawn(ItemKnn(), ItemKnnOptions()) == {"knn_neighbours", "knn_shrinkage"}
+    assert drawn(ItemKnn(), ItemKnnOptions(knn_neighbours=100)) == {"knn_shrinkage"}
+    assert drawn(ImplicitAls(), AlsOptions(als_rank=(16, 32))) == {"reg", "alpha", "maxiter"}
+    assert drawn(ImplicitAls(), AlsOptions(als_maxiter=5)) == {"rank", "reg", "alpha"}
+    assert drawn(ExplicitAls(), AlsOptions(als_reg=(1.0,), als_alpha=(2.0,))) == {"rank"}
+
+
+def test_draws_around_a_candidate_without_parameters_are_around_those_that_it_is_fitted_with():
+    timed = ItemGraph().space(ItemGraphOptions(), has_timestamps=True)
+    around = draw(timed, (1,), near={"neighbours": 200, "time": "auto"}, width=1e-9)
+    assert around == pytest.approx({**TIMED, "backward": 0.4, "gap_decay": 0.85, "decay": 0.65}, rel=1e-6)
+    off = ItemGraphOptions(graph_time="off")
+    for options, has_timestamps in ((off, True), (ItemGraphOptions(), False)):
+        untimed = ItemGraph().space(options, has_timestamps=has_timestamps)
+        usual = ItemGraphParameters().model_dump()
+        assert draw(untimed, (1,), near={}, width=1e-9) == pytest.approx({name: usual[name] for name in TIMED})

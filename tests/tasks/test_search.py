@@ -1,19 +1,21 @@
 """The search on a split that is in a store: what it draws, drops and finds again; without Spark, Dask and Prefect."""
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from loguru import logger
 from sample_artifacts import publish_dataset
 
 from evaluation.options import SplitOptions
 from models.blend import Blend
 from models.item_knn import ItemKnn, ItemKnnOptions
-from models.registry import Candidate, ModelOptions, yardsticks
+from models.registry import KINDS, Candidate, ModelOptions, yardsticks
 from models.space import Choice
 from schema.errors import CorruptObject
 from schema.metric import Metric
@@ -22,14 +24,15 @@ from spark.options import SparkOptions
 from storage import layout
 from storage.inventory import list_artifacts
 from storage.manifest import Manifest
-from tasks import blending
+from tasks import blending, racing
 from tasks import search as searching
 from tasks.blending import combine_best, find_weights, leave_one_out
 from tasks.dataset import split_dataset
 from tasks.fit import fit
 from tasks.options import EvaluationOptions, PlaceOptions, SearchOptions
+from tasks.racing import Budget, Race, Tried
 from tasks.score import Scored, score
-from tasks.search import Tried, describe, search
+from tasks.search import describe, search
 from tasks.store import PART_FILES, local_file
 
 NDCG = Metric("ndcg", 10)
@@ -43,21 +46,26 @@ class Scene:
     places: PlaceOptions
     split: Manifest
     measured: list[tuple[Candidate, int | None]] = field(default_factory=list)
+    fits: list[int | None] = field(default_factory=list)
     fails_after: int | None = None
 
-    def measure(self, candidate: Candidate, evaluation: EvaluationOptions) -> Scored:
+    def measure(self, candidate: Candidate, evaluation: EvaluationOptions, fits: int | None) -> Scored:
         if len(self.measured) == self.fails_after:
             raise InterruptedError
         self.measured.append((candidate, evaluation.evaluate_users))
-        return self.score(candidate, evaluation)
+        self.fits.append(fits)
+        return self.score(candidate, evaluation, fits=fits)
 
-    def score(self, candidate: Candidate, evaluation: EvaluationOptions, part: str = "validation") -> Scored:
+    def score(
+        self, candidate: Candidate, evaluation: EvaluationOptions, part: str = "validation", fits: int | None = None
+    ) -> Scored:
         fitted = fit.fn(self.places, self.split, ("train",), candidate, SparkOptions())
-        return Scored(candidate, fitted, score.fn(self.places, self.split, fitted, candidate, part, evaluation))
+        about = self.places, self.split, fitted, candidate, part, evaluation
+        return Scored(candidate, fitted, score.fn(*about, asked_fits=fits))
 
     def search(self, models: Any = None, *, others: Sequence[Candidate] = (), **options: Any) -> list[Tried]:
         fixed = [self.score(one, EvaluationOptions()) for one in [*yardsticks(), KNN, *others]]
-        asked = SearchOptions(**options), EvaluationOptions(), NDCG
+        asked = SearchOptions(**{"search_kinds": "auto,item-knn", **options}), EvaluationOptions(), NDCG
         return search(self.places, self.split, self.measure, fixed, models or ModelOptions(), *asked)
 
 
@@ -71,11 +79,11 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def new_scene(tmp_path: Path, shown: list[dict[str, Any]]) -> Callable[[str], Scene]:
-    def make(name: str) -> Scene:
+    def make(name: str, days_apart: int = 0, **options: Any) -> Scene:
         assert shown == []
         places = PlaceOptions(store_uri=str(tmp_path / name), work_dir=tmp_path / "work")
-        dataset = publish_dataset(places.open_store(), tmp_path / f"{name}-dataset")
-        return Scene(places, split_dataset.fn(places, dataset, SplitOptions()))
+        dataset = publish_dataset(places.open_store(), tmp_path / f"{name}-dataset", days_apart=days_apart)
+        return Scene(places, split_dataset.fn(places, dataset, SplitOptions(**{"split": "leave-last", **options})))
 
     return make
 
@@ -188,8 +196,8 @@ def test_the_search_never_opens_the_test_part(scene):
 
 
 def test_what_is_clearly_worse_on_a_sample_is_dropped_there_and_never_leads(scene, monkeypatch, shown):
-    monkeypatch.setattr(searching, "RACE_USERS", (40, 500))
-    monkeypatch.setattr(ItemKnn, "ranges", {"knn_neighbours": Choice((1, 20))})
+    monkeypatch.setattr(racing, "RACE_USERS", (40, 500))
+    monkeypatch.setattr(ItemKnn, "ranges", {"knn_neighbours": Choice((1,))})
     tried = scene.search(search_tries=1)
     assert scene.measured[0] == (tried[3].scored.candidate, 40)
     dropped = [one for one in tried if one.is_dropped]
@@ -217,6 +225,59 @@ def test_options_that_were_given_are_not_drawn_and_no_kind_is_that_was_not_asked
     assert {one.parameters["knn_neighbours"] for one in drawn} == {100}
     assert len({one.parameters["knn_shrinkage"] for one in drawn}) == 2
     assert len(scene.search(search_tries=2, search_kinds="popularity")) == 3
+
+
+def test_on_a_rolling_split_one_fit_is_raced_and_the_best_of_each_kind_is_scored_with_all(new_scene):
+    scene = new_scene("rolling", days_apart=30, split="rolling", rolling_share=0.25)
+    tried = scene.search(search_tries=4)
+    assert candidates(tried)[:3] == [*yardsticks(), KNN]
+    assert scene.fits[:5] == [1] * 5
+    drawn = tried[3:]
+    kept = [one for one in drawn if not one.is_dropped]
+    assert [one.fits for one in drawn if one.is_dropped] == [1] * (4 - len(kept))
+    assert [(one.scored.candidate, one.fits) for one in kept] == [(scene.measured[-1][0], None)] * len(kept)
+    assert all(one.value == one.scored.value(NDCG) != 0 for one in kept)
+    again = scene.search(search_tries=4)
+    assert [(one.scored, one.value, one.is_dropped) for one in again] == [
+        (one.scored, one.value, one.is_dropped) for one in tried
+    ]
+
+
+@pytest.mark.parametrize(("n_rows", "turns"), [(4_999, 1), (100_000, 20), (250_000, 40), (1_000_000, 10)])
+def test_the_usual_budget_rises_with_the_rows_and_falls_where_a_fit_takes_long(scene, n_rows, turns):
+    split = replace(scene.split, counts={**scene.split.counts, "train_n_rows": n_rows})
+    usual = Budget.of(SearchOptions(), split)
+    assert (usual.turns, usual.minutes, usual.is_nothing) == (pytest.approx(turns, abs=1e-3), 5, n_rows < 5_000)
+    assert Budget.of(SearchOptions(budget_minutes=2), split).turns == math.inf
+    assert Budget.of(SearchOptions(search_tries=0), split).is_nothing
+
+
+def test_kinds_take_turns_by_what_they_cost_and_a_poor_one_is_given_up_as_soon(scene, monkeypatch):
+    costs = {"item-knn": 2, "item-graph": 6, "ials": 16}
+    for name, cost in costs.items():
+        monkeypatch.setattr(type(KINDS[name]), "cost", cost)
+    fixed = {name: Tried(Scored(Candidate(model=name, parameters={}), scene.split, scene.split), 0.0) for name in costs}
+
+    def draw(turns: int, beaten: str = "") -> list[str]:
+        monkeypatch.setattr(Race, "_is_beaten", lambda _, model: model == beaten)
+        about = dict.fromkeys(costs, ItemKnn.ranges), 0, Budget(turns=turns), EvaluationOptions(), NDCG, None, []
+        race, left, drawn = Race(scene.places, scene.measure, *about), dict.fromkeys(costs, 0), []
+        race.raced = [*fixed.values()]
+        while model := race._next(left, drawn):
+            left[model] += 1
+            drawn.append(fixed[model])
+        return [one.model for one in drawn]
+
+    assert draw(12) == ["item-knn"] * 3 + ["item-graph"] + ["item-knn"] * 3 + ["item-graph"]
+    assert draw(100).count("item-graph") > draw(100, beaten="item-graph").count("item-graph") == 2
+
+
+def test_a_budget_for_what_has_nothing_to_draw_is_warned_of(scene):
+    said: list[str] = []
+    sink = logger.add(said.append, level="WARNING")
+    scene.search(ModelOptions(item_knn=ItemKnnOptions(knn_neighbours=9, knn_shrinkage=1)), search_tries=2)
+    logger.remove(sink)
+    assert "Nothing is drawn: of auto, item-knn, no parameter is open" in "".join(said)
 
 
 def test_what_a_parameter_explains_is_the_share_of_a_parabola(scene, monkeypatch):

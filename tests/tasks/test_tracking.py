@@ -32,8 +32,8 @@ from storage.manifest import FileEntry, Manifest
 from tasks.choose import Choice, Scored
 from tasks.model import Lineage, Training
 from tasks.options import PlaceOptions, TrackingOptions
+from tasks.racing import Tried
 from tasks.registration import follow_champion
-from tasks.search import Tried
 from tasks.tracking import TrackedTraining, close_training, open_training
 from tasks.tracking_client import WRITER_TAG
 
