@@ -244,7 +244,7 @@ class ModelKind(ABC, Generic[Options]):
 
     def describe(self, parameters: Parameters) -> Iterable[str]:
         """Yield what tells a candidate from others of its kind: parameters that are shown, and those not as usual."""
-        usual = self.options().model_dump(mode="json") if self.ranges else {}
+        usual = next(iter(self.candidates(self.options())), {}) if self.ranges else {}
         drawn = [name for name in self.ranges if parameters.get(name) != usual.get(name)]
         for name in dict.fromkeys([*self.shown, *drawn]):
             if name in parameters:
