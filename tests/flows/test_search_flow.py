@@ -1,10 +1,12 @@
 """A training that searches: what is asked of it, what it tries, and where it says so."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from mlflow import MlflowClient
 
+from models.registry import KINDS
 from storage import layout
 from tasks import racing
 from tasks.racing import Budget
@@ -35,6 +37,19 @@ def test_a_training_tries_what_is_asked_for_and_says_so_everywhere(trained, samp
     assert "the search tried others of 1 kind." in page
     tests = {run.data.params["knn_shrinkage"] for run in nested if "test/ndcg_10" in run.data.metrics}
     assert len(tests) == 1  # of a baseline, the best on validation alone is put to the test
+
+
+def test_without_settings_a_training_tries_and_draws_what_is_worth_it(trained, sample_flags):
+    workplace, _ = trained
+    unset = dict.fromkeys(("SEARCH_KINDS", "SEARCH_TRIES"), "")
+    workplace = replace(workplace, variables={**workplace.variables, **unset})
+    before = {one.name for one in workplace.manifests()}
+    record = workplace.result("train", *sample_flags)
+    tried = {row["model"] for row in record["metrics"] if row["split"] == "validation"}
+    assert tried >= {kind.name for kind in KINDS.values() if kind.is_automatic and kind.ranges}
+    assert not tried & {kind.name for kind in KINDS.values() if not (kind.is_automatic or kind.is_baseline)}
+    [search] = [one for one in workplace.manifests() if one.kind == layout.SEARCHES and one.name not in before]
+    assert search.counts["n_drawn"] >= record["counts"]["split"]["train_n_rows"] // 5_000 > 0
 
 
 def test_the_search_draws_for_as_long_as_the_budget_lasts(monkeypatch: pytest.MonkeyPatch):
