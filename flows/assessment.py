@@ -19,6 +19,7 @@ from schema.verdicts import Finding
 from spark.options import DatasetOptions
 from storage import layout
 from storage.manifest import Manifest
+from tasks.attributes import products_of
 from tasks.dataset import split_dataset
 from tasks.evidence import find_what_was_taken_out, look_for_leaks
 from tasks.fit import candidate_of
@@ -99,16 +100,21 @@ class Assessment:
             "uris": {"report": page},
         }
 
-    def _make_split(self, split: SplitOptions | None = None) -> Lineage:
-        return make_split(self.environment, self.reviews, self.ingest, self.dataset, split or self.split)
+    def _make_split(self, split: SplitOptions | None = None, products: Manifest | None = None) -> Lineage:
+        about = self.reviews, self.ingest, self.dataset, split or self.split
+        return make_split(self.environment, *about, products=products)
 
     def _lineage_of_model(self, choice: ModelChoice) -> tuple[Manifest, Lineage]:
-        """Return the model, and what it is evaluated on: the reviews that are named, else those it was trained on."""
+        """Return the model, and what it is evaluated on: the reviews that are named, else those it was trained on.
+
+        What models may know of items is what the products of the model's own training say.
+        """
         places = self.environment.places
         model, dataset = find_model(places, choice)
+        products = products_of(places, model.inputs["split"])
         if self.reviews.input_reviews:
-            return model, self._make_split()
-        return model, find_lineage(places, dataset, split_as_asked(places, dataset, self.split))
+            return model, self._make_split(products=products)
+        return model, find_lineage(places, dataset, split_as_asked(places, dataset, self.split, products))
 
     def _test(self, split: Manifest, competing: Sequence[Candidate]) -> list[Scored]:
         return Trials(self.environment, split, self.evaluation).on_test(competing)
@@ -148,9 +154,11 @@ class Assessment:
             raise InvalidInput(
                 "--windows fits a model again for each window, which --recommendations and --as-is do not."
             )
+        products = products_of(places, lineage.split.id)
         scored: list[tuple[str, Sequence[Scored]]] = []
         for first, after in find_windows(places, lineage.dataset, subject.rolling_windows, self.split.test_share):
             chosen = {"split": "time", "split_at": first, "split_until": after}
-            split = split_dataset(places, lineage.dataset, self.split.model_copy(update=OF_OTHER_SPLITS | chosen))
+            options = self.split.model_copy(update=OF_OTHER_SPLITS | chosen)
+            split = split_dataset(places, lineage.dataset, options, products=products)
             scored.append((f"from {first:%Y-%m-%d}", self._test(split, competing)))
         return scored

@@ -73,20 +73,23 @@ def make_split(
     dataset_options: DatasetOptions,
     split: SplitOptions,
     drift: DriftOptions | None = None,
+    products: Manifest | None = None,
 ) -> Lineage:
     """Return everything from the raw file to the split; with drift options the reviews may be refused."""
     raw, reviews = ingest_reviews(environment, source, ingest)
     if drift:
         compare_reviews(environment, raw, reviews, drift)
     dataset = build_dataset(environment.places, reviews, dataset_options, environment.spark)
-    return Lineage(raw, reviews, dataset, split_as_asked(environment.places, dataset, split))
+    return Lineage(raw, reviews, dataset, split_as_asked(environment.places, dataset, split, products))
 
 
-def split_as_asked(places: PlaceOptions, dataset: Manifest, options: SplitOptions) -> Manifest:
-    """Return the split that the options describe."""
+def split_as_asked(
+    places: PlaceOptions, dataset: Manifest, options: SplitOptions, products: Manifest | None = None
+) -> Manifest:
+    """Return the split that the options describe, with what products say of items."""
     named = {role: getattr(options, name) for role, name in SPLIT_FILES.items()}
     files = {role: keep_file(places, Path(path)) for role, path in named.items() if path}
-    return split_dataset(places, dataset, options, files)
+    return split_dataset(places, dataset, options, files, products)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def train(
     places, tracking = environment.places, environment.tracking
     check_tracking(tracking)
     sold = keep_file(places, products.input_products) if products.input_products else None
-    lineage = pipeline.make_split(environment, reviews, ingest, dataset, split, drift)
+    lineage = pipeline.make_split(environment, reviews, ingest, dataset, split, drift, sold)
     asked = {**flat_values(models), **flat_values(search), **flat_values(selection)}
     choices = {**asked, "evaluate_users": evaluation.evaluate_users}
     run = open_training(tracking, lineage, environment.run.environment, choices)

@@ -24,6 +24,8 @@ Role = Literal["chance", "popular"]
 Parameters = Mapping[str, Any]
 Factors = NDArray[np.float32]
 Ranked = tuple[NDArray[np.int32], NDArray[np.float32]]
+Content = Mapping[str, ItemsByUser]
+"""What is known of items, by "brand", "category" and "viewed": row i has the numbers of the values of item i."""
 
 
 class NoOptions(FrozenModel):
@@ -69,6 +71,7 @@ class Interactions:
     column: Callable[[str], NDArray[Any]]
     factorise: Factorise | None = None
     checkpoint: Path | None = None
+    content: Callable[[], Content | None] = lambda: None
 
     @classmethod
     def of(cls, n_users: int, n_items: int, **columns: Any) -> "Interactions":

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.ages import UNKNOWN, count_later_moments
 from models.base import Interactions
-from models.paths import Links, Weigh, keep_strongest, sum_paths
+from models.paths import Links, Sums, Weigh, keep_strongest, stack, sum_paths
 from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser
 
@@ -94,20 +94,15 @@ class Events:
         second = Links(*self.items_of, np.ones(len(user)))
         weigh = None if direction is None else self._weigh_by_order(direction, first, by_item)
         itself = ItemsByUser(np.arange(self.n_items + 1), np.arange(self.n_items, dtype=np.int32))
-        kept = []
-        for sums in sum_paths(first, second, itself, self.n_items, weigh):
+
+        def keep(sums: Sums) -> Links:
             item = sums.rows.start + sums.row
             strengths = strengthen(item, sums.item, sums.values).astype(np.float32)
             is_link = strengths > 0
             found = sums._replace(row=sums.row[is_link], item=sums.item[is_link])
-            kept.append(keep_strongest(found, strengths[is_link], self.n_items, k))
-        counts = np.concatenate([np.empty(0, dtype=np.int64), *(np.diff(one.indptr) for one in kept)])
-        targets, weights = ([one[part] for one in kept] for part in (1, 2))
-        return Links(
-            np.concatenate([[0], np.cumsum(counts)]),
-            np.concatenate([np.empty(0, dtype=np.int32), *targets]),
-            np.concatenate([np.empty(0, dtype=np.float32), *weights]),
-        )
+            return keep_strongest(found, strengths[is_link], self.n_items, k)
+
+        return stack(keep(sums) for sums in sum_paths(first, second, itself, self.n_items, weigh))
 
     def _weigh_by_order(self, direction: Direction, first: Links, by_item: NDArray[np.int64]) -> Weigh:
         timestamp = self.timestamp if self.timestamp is not None else np.full(len(by_item), UNKNOWN)

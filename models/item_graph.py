@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from models.base import Interactions, ModelKind, Parameters
+from models.content import ROOM, Room, add_borrowed
 from models.cooccurrence import Direction, Events
 from models.item_item import NOT_AGED, Ages, ItemItemModel
 from models.space import Range, Space
@@ -17,12 +18,13 @@ from schema.options import FrozenModel
 
 
 class ItemGraphOptions(FrozenModel):
-    """How many links an item has, and whether times count."""
+    """How many links an item has, whether times count, and how much room new items get."""
 
     graph_neighbours: int = Field(200, ge=1, description="item graph: strongest links kept of each item")
     graph_time: Literal["auto", "off"] = Field(
         "auto", description="item graph: auto uses the times of events where all have one, off never does"
     )
+    graph_room: Room = ROOM
 
 
 TIME_ONLY = frozenset({"backward", "gap_decay", "decay"})
@@ -43,6 +45,7 @@ class ItemGraphParameters(FrozenModel):
         gap_decay: How much a pair of events counts for each moment between them.
         decay: How much an item of a history counts for each later moment.
         half_life_days: Age at which it counts half of that.
+        room: What links are multiplied by that new items borrow by their content.
     """
 
     neighbours: int = Field(200, ge=1)
@@ -55,6 +58,7 @@ class ItemGraphParameters(FrozenModel):
     gap_decay: float = Field(0.85, gt=0, le=1)
     decay: float = Field(0.65, gt=0, le=1)
     half_life_days: float = Field(365.0, gt=0)
+    room: Room = ROOM
 
 
 class ItemGraph(ModelKind[ItemGraphOptions]):
@@ -66,7 +70,8 @@ class ItemGraph(ModelKind[ItemGraphOptions]):
     "Updatable, accurate, diverse, and scalable recommendations for interactive applications", ACM TiiS 2017).
 
     With times, a link counts in the order of its events (`models.cooccurrence.Direction`) and an item of a history by
-    its age (`models.ages.weigh_histories`).
+    its age (`models.ages.weigh_histories`). Where the content of items is known, new ones borrow links
+    (`models.content.add_borrowed`).
     """
 
     name = "item-graph"
@@ -97,7 +102,7 @@ class ItemGraph(ModelKind[ItemGraphOptions]):
 
     def candidates(self, options: ItemGraphOptions) -> Iterable[Parameters]:
         """Yield the one with the usual parameters."""
-        yield {"neighbours": options.graph_neighbours, "time": options.graph_time}
+        yield {"neighbours": options.graph_neighbours, "time": options.graph_time, "room": options.graph_room}
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> ItemItemModel:
         """Link each item to others; of a pair that is repeated, the latest counts.
@@ -125,5 +130,6 @@ class ItemGraph(ModelKind[ItemGraphOptions]):
         user_weight = np.maximum(events.n_items_of, 1.0) ** -chosen.user_damping
         direction = Direction(chosen.backward, chosen.gap_decay) if is_timed else None
         ages = Ages(chosen.decay, chosen.half_life_days) if is_timed else NOT_AGED
-        links = events.link(user_weight, damp, chosen.neighbours, direction)
+        found = events.link(user_weight, damp, chosen.neighbours, direction)
+        links = add_borrowed(found, events.n_users_of, interactions.content(), chosen.room)
         return ItemItemModel(*links, interactions.n_users, interactions.n_items, ages)

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from models.base import Interactions, ModelKind, Parameters
+from models.content import ROOM, Room, add_borrowed
 from models.cooccurrence import Events
 from models.item_item import ItemItemModel
 from models.space import Range
@@ -14,7 +15,7 @@ from schema.options import FrozenModel
 
 
 class ItemKnnOptions(FrozenModel):
-    """How many neighbours an item has, and how similarities of rare items are shrunk."""
+    """How many neighbours an item has, how similarities of rare items are shrunk, and how much room new items get."""
 
     knn_neighbours: int = Field(100, ge=1, description="item neighbours: most similar items kept of each item")
     knn_shrinkage: float = Field(
@@ -23,6 +24,7 @@ class ItemKnnOptions(FrozenModel):
         allow_inf_nan=False,
         description="item neighbours: added to the divisor of each similarity, which draws those of rare items to zero",
     )
+    knn_room: Room = ROOM
 
 
 class ItemKnn(ModelKind[ItemKnnOptions]):
@@ -31,7 +33,8 @@ class ItemKnn(ModelKind[ItemKnnOptions]):
     similarity(i, j) = c_ij / (sqrt(c_i c_j) + shrinkage), where c counts users: the cosine of Sarwar et al.,
     "Item-based collaborative filtering recommendation algorithms" (WWW 2001), shrunk as in Bell and Koren,
     "Improved neighborhood-based collaborative filtering" (KDD Cup 2007), in the form of Ferrari Dacrema et al.,
-    "Are we really making much progress?" (RecSys 2019). Equal similarities are ordered by item index.
+    "Are we really making much progress?" (RecSys 2019). Equal similarities are ordered by item index. Where the content
+    of items is known, new ones borrow links (`models.content.add_borrowed`).
     """
 
     name = "item-knn"
@@ -64,5 +67,6 @@ class ItemKnn(ModelKind[ItemKnnOptions]):
         def shrink(item: Indices, other: Indices, n_common: Floats) -> Floats:
             return np.asarray(n_common / (np.sqrt(n_users_of[item] * n_users_of[other]) + options.knn_shrinkage))
 
-        links = events.link(np.ones(interactions.n_users), shrink, options.knn_neighbours)
+        found = events.link(np.ones(interactions.n_users), shrink, options.knn_neighbours)
+        links = add_borrowed(found, n_users_of, interactions.content(), options.knn_room)
         return ItemItemModel(*links, interactions.n_users, interactions.n_items)

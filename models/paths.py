@@ -1,13 +1,13 @@
 """Sums over the paths from rows to items by way of links, in bounded memory, and the strongest items of each row."""
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schema.arrays import Floats, Indices, places_within
-from schema.items_by_user import ItemsByUser
+from schema.items_by_user import ItemsByUser, pair_keys
 
 BLOCK_CELLS = 1 << 22
 CHUNK_PATHS = 1 << 20
@@ -32,6 +32,24 @@ class Links(NamedTuple):
     indptr: NDArray[np.int64]
     targets: NDArray[np.int32]
     weights: NDArray[np.floating]
+
+    @classmethod
+    def of(cls, row: Indices, target: Indices, weight: NDArray[np.floating], n_rows: int) -> Self:
+        """Return links given in any order, by row and target; the weights of those given twice are added up.
+
+        Example:
+            >>> [part.tolist() for part in Links.of(np.array([1, 0, 1]), np.array([2, 0, 2]), np.ones(3), n_rows=2)]
+            [[0, 1, 2], [0, 2], [1.0, 2.0]]
+        """
+        keys, place = np.unique(pair_keys(row, target), return_inverse=True)
+        row, target = np.divmod(keys, 1 << 32)
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n_rows))])
+        return cls(indptr, target.astype(np.int32), np.bincount(place, weight, minlength=len(keys)).astype(np.float64))
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Row of each link."""
+        return np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
 
 
 class Sums(NamedTuple):
@@ -104,6 +122,20 @@ def keep_strongest(sums: Sums, values: NDArray[np.float32], n_items: int, k: int
     strongest = _flip(((keys >> width) & LOW_BITS).astype(np.uint32)).view(np.float32)
     items = (keys & ((np.uint64(1) << width) - np.uint64(1))).astype(np.int32)
     return Links(np.concatenate([[0], np.cumsum(np.minimum(counts, k))]), items, strongest)
+
+
+def stack(blocks: Iterable[Links]) -> Links:
+    """Return the rows of one block of links after those of another.
+
+    Example:
+        >>> block = Links(np.array([0, 1]), np.array([3], np.int32), np.array([0.5], np.float32))
+        >>> [part.tolist() for part in stack([block, block])]
+        [[0, 1, 2], [3, 3], [0.5, 0.5]]
+    """
+    nothing = Links(np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))
+    indptrs, targets, weights = zip(nothing, *blocks, strict=True)
+    ends = np.cumsum(np.concatenate([[0], *(np.diff(indptr) for indptr in indptrs)]))
+    return Links(ends, np.concatenate(targets), np.concatenate(weights))
 
 
 def _flip(bits: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -35,12 +35,14 @@ class Products:
         titles: The title.
         brands: The brand.
         categories: The categories, from the widest to the narrowest, those of the first path first.
+        viewed: The item ids of products that people viewed as well.
         n_skipped: Lines that could not be read: no record, no `asin`, or longer than a MiB.
     """
 
     titles: dict[str, str] = field(default_factory=dict)
     brands: dict[str, str] = field(default_factory=dict)
     categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    viewed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     n_skipped: int = 0
 
 
@@ -49,7 +51,8 @@ def read_products(path: Path, among: Container[str] | None = None) -> Products:
 
     One product a line: strict JSON, or the Python literals of the 2014 release; gzipped or not. The item id is `asin`,
     else `parent_asin`. The brand is `brand`, else `store` (2023). Categories are `categories`, paths (2014) or one path
-    (2023), else `category` (2018). Of a product that comes twice the last that is said of each counts.
+    (2023), else `category` (2018). What people viewed as well is `also_view` (2018), else `also_viewed` of `related`
+    (2014). Of a product that comes twice the last that is said of each counts.
 
     Args:
         path: The file.
@@ -63,6 +66,7 @@ def read_products(path: Path, among: Container[str] | None = None) -> Products:
     titles: dict[str, str] = {}
     brands: dict[str, str] = {}
     categories: dict[str, tuple[str, ...]] = {}
+    viewed: dict[str, tuple[str, ...]] = {}
     n_skipped = 0
     for line in _lines(path):
         record = None if line is None else _parse(line)
@@ -76,7 +80,15 @@ def read_products(path: Path, among: Container[str] | None = None) -> Products:
                 brands[item_id] = brand
             if shelf := _categories(record.get("categories")) or _categories(record.get("category")):
                 categories[item_id] = shelf
-    return Products(titles, brands, categories, n_skipped)
+            if others := _also_viewed(record):
+                viewed[item_id] = others
+    return Products(titles, brands, categories, viewed, n_skipped)
+
+
+def _also_viewed(record: dict[str, object]) -> tuple[str, ...]:
+    related = record.get("related")
+    others = record.get("also_view") or (related.get("also_viewed") if isinstance(related, dict) else None)
+    return tuple(dict.fromkeys(map(_one_line, others)) if isinstance(others, list) else ())
 
 
 def _categories(value: object) -> tuple[str, ...]:

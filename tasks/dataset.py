@@ -25,6 +25,7 @@ from spark.options import DatasetOptions, SparkOptions
 from storage import layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
+from tasks.attributes import PRODUCTS, write_attributes
 from tasks.execution import COMPUTE_RETRIES, open_spark, spark_uri
 from tasks.ingest import raw_file
 from tasks.options import PlaceOptions
@@ -79,9 +80,20 @@ def _require_interactions(counts: DatasetCounts, k: int) -> None:
 
 @task(name="split", task_run_name="split dataset {dataset.id}", **COMPUTE_RETRIES)
 def split_dataset(
-    places: PlaceOptions, dataset: Manifest, options: SplitOptions, files: Mapping[str, Manifest] | None = None
+    places: PlaceOptions,
+    dataset: Manifest,
+    options: SplitOptions,
+    files: Mapping[str, Manifest] | None = None,
+    products: Manifest | None = None,
 ) -> Manifest:
-    """Publish train, validation and test; files are the raw ones of a split by files: ``train_file`` and so on.
+    """Publish train, validation and test, and what products say of items.
+
+    Args:
+        places: The store.
+        dataset: What is split.
+        options: How.
+        files: The raw files of a split by files: ``train_file`` and so on.
+        products: The raw products file, which models may learn from too.
 
     Raises:
         InvalidInput: If the data cannot be split so, for want of timestamps or of rows.
@@ -96,15 +108,17 @@ def split_dataset(
         for part, name in PART_FILES.items():
             write_parquet([getattr(parts, part)], folder / name, interactions.schema)
         counts = asdict(parts.counts)
+        described = {"n_items_described": write_attributes(places, dataset, products, folder)} if products else {}
         sizes = {f"{part}_{name}": value for part in PART_FILES for name, value in counts.pop(part).items()}
         _log_split(counts["method"], sizes, dataset)
         carried = ("n_users", "n_items", "has_ratings", "has_timestamps")
-        return counts | sizes | {name: dataset.counts[name] for name in carried}
+        return counts | sizes | described | {name: dataset.counts[name] for name in carried}
 
+    sold = {PRODUCTS: products} if products else {}
     return publish_once(
         places,
         layout.SPLITS,
-        inputs={"dataset": dataset.id, **{role: raw.id for role, raw in (files or {}).items()}},
+        inputs={"dataset": dataset.id, **{role: raw.id for role, raw in {**(files or {}), **sold}.items()}},
         parameters=options.model_dump(mode="json", exclude=set(SPLIT_FILES.values())),
         build=build,
     )

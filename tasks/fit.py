@@ -29,6 +29,7 @@ from storage.code_version import code_version
 from storage.files import ABANDONED_AGE
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
+from tasks.attributes import read_content
 from tasks.execution import COMPUTE_RETRIES, open_spark, spark_uri
 from tasks.options import PlaceOptions
 from tasks.store import PART_FILES, local_file, publish_once, read_parts
@@ -72,7 +73,13 @@ def fit(
     about = {"model": candidate.model, "keep_spark_model": keep_spark_model, "until": until}
     parameters = {"parts": list(parts), **about, **candidate.parameters}
     checkpoint = _checkpoint(places, kind, inputs, parameters)
-    interactions = Interactions(split.count("n_users"), split.count("n_items"), read, checkpoint=checkpoint)
+    interactions = Interactions(
+        split.count("n_users"),
+        split.count("n_items"),
+        read,
+        checkpoint=checkpoint,
+        content=lambda: read_content(places, split),
+    )
 
     def build(folder: Path) -> dict[str, Any]:
         if isinstance(kind, Combination):
