@@ -37,6 +37,7 @@ from tasks.options import (
 from tasks.racing import Tried
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
 from tasks.rolling import later_cuts
+from tasks.room import other_rooms, show_room
 from tasks.score import Scored, score
 from tasks.search import search
 from tasks.store import LEARNT, scratch_folder
@@ -159,6 +160,12 @@ class Trials:
         others = [one for one in points if one != best.candidate]
         scored = self.on_validation(others) if others else []
         return [next(one for one in (*scored, best) if one.candidate == point) for point in points]
+
+    def price_room(self, validated: Sequence[Scored]) -> None:
+        """Show how the best candidate that gives new items room does on validation with more and less of it."""
+        able = [one for one in validated if one.candidate.kind.room]
+        if rooms := other_rooms(self.split, best_trained(able).candidate) if able else []:
+            show_room(self.environment.places, self.on_validation(rooms))
 
     def fit_on_all(self, chosen: Scored, tested: Sequence[Scored]) -> Scored:
         """Fit the chosen candidate on all parts; its scores are those on test before that."""

@@ -66,6 +66,7 @@ def train(
     tried = trials.search(fixed, models, search, metric_by_user(selection.metric))
     validated = [one.scored for one in tried if not one.is_dropped]
     choice = choose(places, lineage.split, validated, selection, evaluation)
+    trials.price_room(validated)
     curve = trials.trace_learning(validated, models)
     tested = trials.on_test(pipeline.finalists(validated, choice.scored))
     training = Training(lineage, tried, choice, tested, trials.fit_on_all(choice.scored, tested), curve)

@@ -215,6 +215,7 @@ class ModelKind(ABC, Generic[Options]):
             day. Other than 1 only where a fit takes a second or so: such fits are made where they are used, not kept.
         cost: How long a fit takes, about, in fits of the quickest kind: the dearer, the fewer turns a search gives it.
         iterations: Name of the parameter that says how long it is trained; None for one that is not.
+        room: Name of the parameter that says how much room new items get by their content; None for one without.
         shown: Parameters that tell its candidates from one another in a label.
         folder: Folder of an artifact that its files are in.
         ranges: What a search draws parameters from, by the names of those that have an option of the same name.
@@ -237,6 +238,7 @@ class ModelKind(ABC, Generic[Options]):
     refits: ClassVar[int | None] = 1
     cost: ClassVar[float] = 1
     iterations: ClassVar[str | None] = None
+    room: ClassVar[str | None] = None
     shown: ClassVar[tuple[str, ...]] = ()
     folder: ClassVar[str] = "factors"
     ranges: ClassVar[Space] = MappingProxyType({})

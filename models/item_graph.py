@@ -80,6 +80,7 @@ class ItemGraph(ModelKind[ItemGraphOptions]):
     groups = frozenset({"graph", "blend"})
     knows_histories_only = True
     refits = 25
+    room = "room"
     folder = "links"
     ranges = MappingProxyType(
         {

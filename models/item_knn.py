@@ -39,6 +39,7 @@ class ItemKnn(ModelKind[ItemKnnOptions]):
 
     name = "item-knn"
     refits = 25
+    room = "knn_room"
     options = ItemKnnOptions
     fitted = ItemItemModel
     is_automatic = False

@@ -88,7 +88,7 @@ def read_products(path: Path, among: Container[str] | None = None) -> Products:
 def _also_viewed(record: dict[str, object]) -> tuple[str, ...]:
     related = record.get("related")
     others = record.get("also_view") or (related.get("also_viewed") if isinstance(related, dict) else None)
-    return tuple(dict.fromkeys(map(_one_line, others)) if isinstance(others, list) else ())
+    return tuple(filter(None, dict.fromkeys(map(_one_line, others)))) if isinstance(others, list) else ()
 
 
 def _categories(value: object) -> tuple[str, ...]:

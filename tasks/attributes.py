@@ -1,10 +1,11 @@
 """What products say of the items of a dataset: kept with a split, for all models that are fitted to it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from models.base import Content
 from reviews.side_files import Products, read_products
@@ -21,18 +22,26 @@ ATTRIBUTES = pa.schema([("item_idx", pa.int32()), ("attribute", pa.string()), ("
 
 
 def write_attributes(places: PlaceOptions, dataset: Manifest, products: Manifest, folder: Path) -> int:
-    """Write attributes.parquet (item_idx, attribute, value; one row for each), and return of how many items."""
+    """Write attributes.parquet, as `tabulate_attributes` gives them, and return of how many items something is said."""
     item_ids = read_table(places, dataset, layout.ITEM_MAP)["item_id"].to_pylist()
-    known = read_products(raw_file(places, products), set(item_ids))
+    table = tabulate_attributes(read_products(raw_file(places, products), set(item_ids)), item_ids)
+    write_parquet([table], folder / layout.ATTRIBUTES, ATTRIBUTES)
+    return len(pc.unique(table["item_idx"]))
+
+
+def tabulate_attributes(known: Products, item_ids: Sequence[str]) -> pa.Table:
+    """Return item_idx, attribute and value of items, one row for each; among those viewed is the item itself.
+
+    Example:
+        >>> tabulate_attributes(Products(brands={"b": "Arbora"}, viewed={"b": ("c",)}), ["a", "b"]).to_pydict()
+        {'item_idx': [1, 1, 1], 'attribute': ['brand', 'viewed', 'viewed'], 'value': ['Arbora', 'b', 'c']}
+    """
     rows = [(place, *row) for place, item_id in enumerate(item_ids) for row in sorted(_rows_of(known, item_id))]
     columns = zip(*rows, strict=True) if rows else ([], [], [])
-    table = pa.table([pa.array(one, of.type) for one, of in zip(columns, ATTRIBUTES, strict=True)], schema=ATTRIBUTES)
-    write_parquet([table], folder / layout.ATTRIBUTES, ATTRIBUTES)
-    return len({place for place, *_ in rows})
+    return pa.table([pa.array(one, of.type) for one, of in zip(columns, ATTRIBUTES, strict=True)], schema=ATTRIBUTES)
 
 
 def _rows_of(known: Products, item_id: str) -> Iterator[tuple[str, str]]:
-    """Yield the attributes of a product and their values; among those viewed is the product itself."""
     if item_id in known.brands:
         yield "brand", known.brands[item_id]
     yield from (("category", name) for name in known.categories.get(item_id, ()))
@@ -44,12 +53,17 @@ def read_content(places: PlaceOptions, split: Manifest) -> Content | None:
     """Return what is known of the items of a split; None where no products were named."""
     if PRODUCTS not in split.inputs:
         return None
-    table, content = read_table(places, split, layout.ATTRIBUTES), {}
-    item_idx, attribute = np.asarray(table["item_idx"]), table["attribute"].to_numpy()
+    return number_values(read_table(places, split, layout.ATTRIBUTES), split.count("n_items"))
+
+
+def number_values(table: pa.Table, n_items: int) -> Content:
+    """Return the numbers of the values of each attribute of each item, from item_idx, attribute and value."""
+    item_idx, attribute, value = (table[name].to_numpy() for name in ATTRIBUTES.names)
+    content = {}
     for name in np.unique(attribute):
         is_own = attribute == name
-        _, numbers = np.unique(table["value"].to_numpy()[is_own], return_inverse=True)
-        content[str(name)] = ItemsByUser.from_pairs(item_idx[is_own], numbers, split.count("n_items"))
+        numbers = np.unique(value[is_own], return_inverse=True)[1]
+        content[str(name)] = ItemsByUser.from_pairs(item_idx[is_own], numbers, n_items)
     return content
 
 

@@ -10,7 +10,7 @@ from evaluation.assess import HeldOut, hold_out
 from evaluation.assignment import SECONDS_PER_DAY
 from evaluation.external_lists import Lists
 from evaluation.rolling import Events, hold_out_events, refit_days
-from models.base import FittedModel, HistoryRanker, Interactions
+from models.base import Content, FittedModel, HistoryRanker, Interactions
 from models.registry import Candidate, Kind
 from storage.manifest import Manifest
 from tasks.fit import load_model
@@ -61,6 +61,7 @@ class EventRanker:
         n_users: Users of the dataset.
         models: Fitted models with the day from which each serves, those that are at hand.
         days: Days from which models serve; those without one at hand are fitted here.
+        content: What is known of items.
     """
 
     candidate: Candidate
@@ -68,6 +69,7 @@ class EventRanker:
     n_users: int
     models: dict[int, FittedModel]
     days: NDArray[np.int64]
+    content: Content | None = None
 
     @classmethod
     def of(
@@ -78,6 +80,7 @@ class EventRanker:
         fits: Sequence[Manifest],
         events: Events,
         n_in_turn: int | None,
+        content: Content | None = None,
     ) -> "EventRanker":
         """Return the ranker of published fits: to what came before the part, and to more at later cuts.
 
@@ -88,12 +91,14 @@ class EventRanker:
             fits: The first of them serves from the first day on.
             events: Of the part.
             n_in_turn: How many models serve in turn; those that are not at hand are fitted; None: one of each day.
+            content: What is known of items.
         """
         timestamp = np.asarray(events.rows["timestamp"])[-len(events.user) :]
         first, models = refit_days(timestamp, 1), [load_model(places, one) for one in fits]
         days = np.array([*first, *(int(str(one.parameters["until"])) // SECONDS_PER_DAY for one in fits[1:])])
         at_hand = dict(zip(days.tolist(), models, strict=True))
-        return cls(candidate, events, n_users, at_hand, np.union1d(days, refit_days(timestamp, n_in_turn)))
+        days = np.union1d(days, refit_days(timestamp, n_in_turn))
+        return cls(candidate, events, n_users, at_hand, days, content)
 
     def rank(self, wanted: NDArray[np.int64], k: int, block: int) -> Lists:
         """Return the k best items for each of some events, shape (n, k), best first; -1 where none is left.
@@ -122,7 +127,9 @@ class EventRanker:
         """Return a model fitted to the rows of earlier days; its own arrays end before that day."""
         n_known = int(np.searchsorted(np.asarray(self.events.rows["timestamp"]), day * SECONDS_PER_DAY))
         known = self.events.rows.slice(0, n_known)
-        interactions = Interactions(self.n_users, self.events.n_items, lambda name: np.asarray(known[name]))
+        interactions = Interactions(
+            self.n_users, self.events.n_items, lambda name: np.asarray(known[name]), content=lambda: self.content
+        )
         return self.candidate.kind.fit(interactions, self.candidate.parameters)
 
     def _rank_queries(self, model: FittedModel, queries: NDArray[np.int64], k: int) -> Lists:

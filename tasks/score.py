@@ -25,6 +25,7 @@ from schema.metric import Metric, MetricRow, SegmentScore
 from storage import canonical, layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
+from tasks.attributes import read_content
 from tasks.dataset import find_indices
 from tasks.execution import COMPUTE_RETRIES
 from tasks.fit import load_model
@@ -119,9 +120,8 @@ class _Trial:
         block, k, users = self.options.evaluate_block_users, max(DEFAULT_KS), held_out.users
         cold = held_out.cold if self.candidate.kind.is_impersonal else held_out.cold[:0]
         if isinstance(held_out, Events):
-            ranker = EventRanker.of(
-                self.places, self.split.count("n_users"), self.candidate, fits, held_out, self.n_in_turn
-            )
+            content, n_users = read_content(self.places, self.split), self.split.count("n_users")
+            ranker = EventRanker.of(self.places, n_users, self.candidate, fits, held_out, self.n_in_turn, content)
             lists = ranker.rank(np.concatenate([users, cold]), k, block)
             return lists[: len(users)], lists[len(users) :, :USERS_K], {"n_fits": len(ranker.days)}
         rank = partial(rank_users, self.places, self.split, fits[0], self.learnt, block_users=block)

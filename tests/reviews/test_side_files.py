@@ -71,6 +71,16 @@ def test_read_products_puts_a_title_on_one_line_that_utf8_can_hold(tmp_path):
     assert read_products(path).titles == {"B1": "Hub, 7 ports ?"}
 
 
+def test_read_products_reads_what_was_viewed_as_well_of_both_releases_that_say_so(tmp_path):
+    path = _write(
+        tmp_path / "meta.json.gz",
+        """{'asin': 'A', 'related': {'also_bought': ['X'], 'also_viewed': ['B', 'C', 'B']}}""",
+        '{"asin": "B", "also_view": ["A", 7, ""], "also_buy": ["X"]}',
+        '{"asin": "C", "related": "A", "also_view": "A"}',
+    )
+    assert read_products(path).viewed == {"A": ("B", "C"), "B": ("A",)}
+
+
 def test_read_products_reads_brands_and_categories_of_every_release(tmp_path):
     path = _write(
         tmp_path / "meta.json.gz",

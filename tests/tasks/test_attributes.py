@@ -1,0 +1,143 @@
+"""What products say of items, from their file through a split to the links of a model; without Spark and Prefect."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sample_artifacts import publish_folder
+
+from evaluation.options import SplitOptions
+from models.item_item import ItemItemModel
+from models.registry import Candidate
+from schema.histories import Histories
+from schema.items_by_user import ItemsByUser
+from spark.options import SparkOptions
+from storage import layout
+from storage.manifest import Manifest
+from storage.parquet import write_parquet
+from tasks import room
+from tasks.attributes import products_of, read_content
+from tasks.dataset import split_dataset
+from tasks.fit import fit, load_model
+from tasks.ingest import keep_file
+from tasks.options import EvaluationOptions, PlaceOptions
+from tasks.score import Scored, read_ranked, score
+from tasks.store import read_table
+
+ITEMS = ["first", "second", "unknown", "newest"]
+PRODUCTS = (
+    '{"asin": "second", "brand": "Arbora", "categories": [["Shop", "Lenses"]]}',
+    '{"asin": "newest", "brand": "Arbora", "also_view": ["second", "first"]}',
+    '{"asin": "elsewhere", "brand": "Arbora"}',
+)
+KNN = Candidate(model="item-knn", parameters={"knn_shrinkage": 0.0, "knn_room": 1.0})
+DAY = 86_400
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> PlaceOptions:
+    return PlaceOptions(store_uri=str(tmp_path / "store"), work_dir=tmp_path / "work")
+
+
+@pytest.fixture
+def dataset(places: PlaceOptions) -> Manifest:
+    """Eight users have the first and the second item by turns, and on later days some another one."""
+    folder = places.work_dir / "dataset"
+    users, items = [*np.repeat(np.arange(8), 2), 7, 6, 5], [*np.tile([0, 1], 8), 2, 3, 3]
+    days = [*np.tile([1, 2], 8), 3, 4, 4]
+    columns = {"user_idx": pa.array(users, pa.int32()), "item_idx": pa.array(items, pa.int32())}
+    columns |= {"rating": pa.nulls(19, pa.float32()), "timestamp": pa.array(np.array(days) * DAY, pa.int64())}
+    maps = pa.table({"item_idx": pa.array(range(4), pa.int32()), "item_id": ITEMS})
+    for name, table in ((layout.INTERACTIONS, pa.table(columns)), (layout.ITEM_MAP, maps)):
+        write_parquet([table], folder / name, table.schema)
+    counts = {"n_users": 8, "n_items": 4, "has_ratings": False, "has_timestamps": True}
+    return publish_folder(places.open_store(), folder, layout.DATASETS, "d", counts=counts)
+
+
+@pytest.fixture
+def products(places: PlaceOptions, tmp_path: Path) -> Manifest:
+    path = tmp_path / "products.json"
+    path.write_text("\n".join(PRODUCTS))
+    return keep_file.fn(places, path)
+
+
+def split_by_time(places: PlaceOptions, dataset: Manifest, products: Manifest | None, **options) -> Manifest:
+    chosen = SplitOptions(**{"split": "time", "test_share": 0.15, "validation_share": 0.1, **options})
+    return split_dataset.fn(places, dataset, chosen, products=products)
+
+
+def test_a_split_keeps_what_products_say_of_the_items_of_its_dataset(places, dataset, products):
+    split = split_by_time(places, dataset, products)
+    rows = read_table(places, split, layout.ATTRIBUTES).to_pylist()
+    assert [tuple(row.values()) for row in rows] == [
+        (1, "brand", "Arbora"),
+        (1, "category", "Lenses"),
+        (1, "category", "Shop"),
+        (3, "brand", "Arbora"),
+        (3, "viewed", "first"),
+        (3, "viewed", "newest"),
+        (3, "viewed", "second"),
+    ]
+    content = read_content(places, split)
+    assert content["brand"].counts.tolist() == [0, 1, 0, 1]
+    assert content["viewed"].take(np.array([3])).items.tolist() == [0, 1, 2]
+    assert split.counts["n_items_described"] == 2
+    assert products_of(places, split.id) == products
+
+
+def test_a_split_without_products_is_another_one_and_says_nothing_of_items(places, dataset, products):
+    split = split_by_time(places, dataset, None)
+    assert split.id != split_by_time(places, dataset, products).id
+    assert read_content(places, split) is None
+    assert products_of(places, split.id) is None
+
+
+def test_a_fit_links_the_new_item_to_what_its_product_is_like(places, dataset, products):
+    with_products = split_by_time(places, dataset, products)
+    history = Histories.of(ItemsByUser(np.array([0, 1]), np.array([0], np.int32)))
+    scores = {}
+    for split in (split_by_time(places, dataset, None), with_products):
+        model = load_model(places, fit.fn(places, split, ("train",), KNN, SparkOptions()))
+        assert isinstance(model, ItemItemModel)
+        scores[split.id] = model.score_histories(history)[0].tolist()
+    without, found = scores.values()
+    assert without == pytest.approx([0, 1, 0, 0])  # all eight users have both items
+    assert found == pytest.approx([0, 1, 0, 1])  # the newest, of the brand of the second, is as near as that one
+
+
+def test_the_daily_models_of_a_rolling_split_know_products(places, dataset, products):
+    found = []
+    for known in (None, products):
+        split = split_by_time(places, dataset, known, split="rolling", rolling_share=0.15)
+        fitted = fit.fn(places, split, ("train", "validation"), KNN, SparkOptions())
+        found.append(read_ranked(places, score.fn(places, split, fitted, KNN, "test", EvaluationOptions())))
+    assert [lists[:, :2].tolist() for lists in found] == [[[2, 3]] * 2, [[3, 2]] * 2]
+
+
+def test_the_price_of_room_is_shown(places, dataset, products, monkeypatch):
+    """What is held out is the newest item; the other one that users lack is linked with 1 / sqrt(8)."""
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr(room, "create_table_artifact", lambda rows, **_: shown.extend(rows))
+    split = split_by_time(places, dataset, products)
+    half = KNN.model_copy(update={"parameters": {**KNN.parameters, "knn_room": 0.5}})
+    priced = []
+    for one in room.other_rooms(split, half):
+        fitted = fit.fn(places, split, ("train", "validation"), one, SparkOptions())
+        priced.append(Scored(one, fitted, score.fn(places, split, fitted, one, "test", EvaluationOptions())))
+    room.show_room.fn(places, priced)
+    others = dict.fromkeys(("tail", "torso", "head"), "none held out")
+    second, first = f"{1 / np.log2(3):.4f}", "1.0000"
+    assert shown == [
+        {"room": of, "all": value, "cold": value, **others}
+        for of, value in (("0", second), ("0.25", second), ("0.5", first), ("1", first))
+    ]
+
+
+def test_without_products_or_room_there_is_no_price(places, dataset, products):
+    of_none = KNN.model_copy(update={"parameters": {"knn_room": 0.0}})
+    assert room.other_rooms(split_by_time(places, dataset, None), KNN) == []
+    assert room.other_rooms(split_by_time(places, dataset, products), of_none) == []
+    assert (
+        room.other_rooms(split_by_time(places, dataset, products), Candidate(model="popularity", parameters={})) == []
+    )
