@@ -80,7 +80,7 @@ def make_split(
     raw, reviews = ingest_reviews(environment, source, ingest)
     if drift:
         compare_reviews(environment, raw, reviews, drift)
-    dataset = build_dataset(environment.places, reviews, dataset_options, environment.spark)
+    dataset = build_dataset(environment.places, reviews, dataset_options, environment.spark, products)
     return Lineage(raw, reviews, dataset, split_as_asked(environment.places, dataset, split, products))
 
 

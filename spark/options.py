@@ -1,6 +1,7 @@
 """The options of Spark, and the memory that follows from them."""
 
 import os
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -133,3 +134,8 @@ class DatasetOptions(FrozenModel):
         1.0, gt=0, le=1, description="share of users kept, chosen by a seeded hash of the id"
     )
     sample_seed: int = Field(42, description="seed of the sample of users")
+    new_items: Literal["off", "on"] = Field(
+        "off",
+        description="With on, items that --products describe and that have too few interactions, or none, are part of "
+        "the dataset, to be recommended by what they are like.",
+    )

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from loguru import logger
 
 from models.base import Content
 from reviews.side_files import Products, read_products
@@ -27,6 +29,23 @@ def write_attributes(places: PlaceOptions, dataset: Manifest, products: Manifest
     table = tabulate_attributes(read_products(raw_file(places, products), set(item_ids)), item_ids)
     write_parquet([table], folder / layout.ATTRIBUTES, ATTRIBUTES)
     return len(pc.unique(table["item_idx"]))
+
+
+def add_new_items(places: PlaceOptions, products: Manifest, folder: Path) -> int:
+    """Append to item_map.parquet of a dataset, by id, the products that it lacks and of which something is known.
+
+    Returns:
+        How many there are.
+    """
+    path, known = folder / layout.ITEM_MAP, read_products(raw_file(places, products))
+    item_map = pq.read_table(path)
+    described = known.brands.keys() | known.categories.keys() | known.viewed.keys()
+    new = sorted(described - set(item_map["item_id"].to_pylist()), key=str.encode)
+    places_of_new = np.arange(item_map.num_rows, item_map.num_rows + len(new))
+    added = pa.table([pa.array(places_of_new, pa.int32()), pa.array(new, pa.string())], schema=item_map.schema)
+    write_parquet([item_map, added], path, item_map.schema)
+    logger.info("{:,} new items, of which there is nothing but what {} says", len(new), products.files[0].path)
+    return len(new)
 
 
 def tabulate_attributes(known: Products, item_ids: Sequence[str]) -> pa.Table:

@@ -25,7 +25,7 @@ from spark.options import DatasetOptions, SparkOptions
 from storage import layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
-from tasks.attributes import PRODUCTS, write_attributes
+from tasks.attributes import PRODUCTS, add_new_items, write_attributes
 from tasks.execution import COMPUTE_RETRIES, open_spark, spark_uri
 from tasks.ingest import raw_file
 from tasks.options import PlaceOptions
@@ -36,13 +36,21 @@ SPLIT_FILES = {f"{part}_file": f"split_{part}_file" for part in PART_FILES}
 
 @task(name="build dataset", task_run_name="build dataset of reviews {reviews.id}", **COMPUTE_RETRIES)
 def build_dataset(
-    places: PlaceOptions, reviews: Manifest, options: DatasetOptions, spark_options: SparkOptions
+    places: PlaceOptions,
+    reviews: Manifest,
+    options: DatasetOptions,
+    spark_options: SparkOptions,
+    products: Manifest | None = None,
 ) -> Manifest:
     """Publish the interactions of the reviews: the latest of each pair, k-core, dense indices.
 
+    New items that the raw products file describes, where they are asked for, come after all others.
+
     Raises:
-        InvalidInput: If the k-core leaves nothing, saying what smaller k would leave.
+        InvalidInput: If the k-core leaves nothing, saying what smaller k would leave, or if new items are asked for and
+            there are no products.
     """
+    sold = _require_products(products) if options.new_items == "on" else None
 
     def build(folder: Path) -> dict[str, Any]:
         with open_spark(spark_options, places, "build dataset") as session:
@@ -53,10 +61,20 @@ def build_dataset(
         passes, _ = flat.pop("passes"), flat.pop("left_by_k")
         write_record(folder / layout.K_CORE, {"passes": passes})
         create_table_artifact(list(passes), key="k-core", description="What each pass of the k-core left")
+        if sold:
+            flat["n_new_items"] = add_new_items(places, sold, folder)
+            flat["n_items"] += flat["n_new_items"]
         return flat | {name: reviews.counts[name] for name in ("has_ratings", "has_timestamps")}
 
+    inputs = {"reviews": reviews.id} | ({PRODUCTS: sold.id} if sold else {})
     parameters = options.model_dump(mode="json")
-    return publish_once(places, layout.DATASETS, inputs={"reviews": reviews.id}, parameters=parameters, build=build)
+    return publish_once(places, layout.DATASETS, inputs=inputs, parameters=parameters, build=build)
+
+
+def _require_products(products: Manifest | None) -> Manifest:
+    if products is None:
+        raise InvalidInput("--new-items on needs --products, which says what they are; found none. Name the file.")
+    return products
 
 
 def _log_pass(core: KCorePass) -> None:

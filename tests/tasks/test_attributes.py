@@ -4,21 +4,23 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sample_artifacts import publish_folder
 
 from evaluation.options import SplitOptions
 from models.item_item import ItemItemModel
 from models.registry import Candidate
+from schema.errors import InvalidInput
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
-from spark.options import SparkOptions
+from spark.options import DatasetOptions, SparkOptions
 from storage import layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks import room
-from tasks.attributes import products_of, read_content
-from tasks.dataset import split_dataset
+from tasks.attributes import add_new_items, products_of, read_content
+from tasks.dataset import build_dataset, split_dataset
 from tasks.fit import fit, load_model
 from tasks.ingest import keep_file
 from tasks.options import EvaluationOptions, PlaceOptions
@@ -60,6 +62,19 @@ def products(places: PlaceOptions, tmp_path: Path) -> Manifest:
     path = tmp_path / "products.json"
     path.write_text("\n".join(PRODUCTS))
     return keep_file.fn(places, path)
+
+
+def test_products_that_a_dataset_lacks_come_after_its_items(places, products, tmp_path):
+    item_map = pa.table({"item_idx": pa.array([0, 1], pa.int32()), "item_id": ["second", "zoom"]})
+    write_parquet([item_map], tmp_path / layout.ITEM_MAP, item_map.schema)
+    assert add_new_items(places, products, tmp_path) == 2
+    found = pq.read_table(tmp_path / layout.ITEM_MAP)
+    assert found.to_pydict() == {"item_idx": [0, 1, 2, 3], "item_id": ["second", "zoom", "elsewhere", "newest"]}
+
+
+def test_new_items_without_products_are_refused_before_any_work(places, dataset):
+    with pytest.raises(InvalidInput, match="--products"):
+        build_dataset.fn(places, dataset, DatasetOptions(new_items="on"), SparkOptions())
 
 
 def split_by_time(places: PlaceOptions, dataset: Manifest, products: Manifest | None, **options) -> Manifest:
