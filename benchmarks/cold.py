@@ -132,7 +132,7 @@ def rank_by_category(scene: Scene) -> "FittedModel":
     table = scene.content["category"]
     n_users_of = np.bincount(scene.learnt["item_idx"].to_numpy(), minlength=len(scene.is_cold))
     is_other = ~scene.is_cold[table.rows]
-    sums = np.bincount(table.items, n_users_of[table.rows] * is_other)
+    sums = np.bincount(table.items, n_users_of[table.rows])
     means = sums / np.maximum(np.bincount(table.items, is_other), 1)
     scores = np.bincount(table.rows, means[table.items], minlength=len(scene.is_cold)) / np.maximum(table.counts, 1)
     return SharedOrder(np.ones((scene.n_users, 1), np.float32), scores[:, None].astype(np.float32))

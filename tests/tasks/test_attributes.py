@@ -47,7 +47,7 @@ def dataset(places: PlaceOptions) -> Manifest:
     """Eight users have the first and the second item by turns, and on later days some another one."""
     folder = places.work_dir / "dataset"
     users, items = [*np.repeat(np.arange(8), 2), 7, 6, 5], [*np.tile([0, 1], 8), 2, 3, 3]
-    days = [*np.tile([1, 2], 8), 3, 4, 4]
+    days = [*np.tile([1, 2], 8), 3, 4, 5]
     columns = {"user_idx": pa.array(users, pa.int32()), "item_idx": pa.array(items, pa.int32())}
     columns |= {"rating": pa.nulls(19, pa.float32()), "timestamp": pa.array(np.array(days) * DAY, pa.int64())}
     maps = pa.table({"item_idx": pa.array(range(4), pa.int32()), "item_id": ITEMS})
