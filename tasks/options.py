@@ -113,9 +113,8 @@ class ProductsInput(FrozenModel):
 
     input_products: Path | None = Field(
         None,
-        description="Product metadata in the format of Amazon's meta_*.json.gz: titles for the report, "
-        "what models may know of new items, and titles, brands and categories for what is served; without it, what is "
-        "served has those that it had before.",
+        description="Product metadata in the format of Amazon's meta_*.json.gz, for models, the report and what is "
+        "served; without it, what is served has the titles, brands and categories that it had before.",
         json_schema_extra={"flag": "--products"},
     )
 
