@@ -38,7 +38,7 @@ def test_no_field_of_the_form_is_none(form):
     ] == []
     defaults = [value for one in form["properties"].values() for value in one["default"].values()]
     assert None not in defaults
-    assert form["properties"]["models"]["default"]["als"]["als_maxiter"] == 10
+    assert form["properties"]["recommend"]["default"]["top_n"] == 10
 
 
 @pytest.mark.parametrize(
