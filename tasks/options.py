@@ -173,8 +173,8 @@ class SearchOptions(FrozenModel):
         ge=0,
         allow_inf_nan=False,
         description="Minutes for which the search draws further candidates, begun when the fixed ones are scored; 0: "
-        "none. Left out: by the number of interactions, up to 5 minutes: of the quickest kind one for each 5,000, at "
-        "most 40, and of large data fewer, 10 at a million; of other kinds as many fewer as they take longer.",
+        "none. Left out: by the number of interactions, within 5 minutes: of the quickest kind one for each 5,000, or "
+        "5 million / interactions if that is less; of other kinds as many fewer as they take longer.",
     )
     search_tries: NonNegativeInt | None = Field(
         None, description="So many further candidates, however long they take, instead of the minutes."
