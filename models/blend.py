@@ -14,6 +14,7 @@ from pydantic_settings import NoDecode
 from models.als import split_list
 from models.base import FittedModel, Interactions, ModelKind, Parameters, Ranked, say_parameter
 from models.combination import Combination, Part
+from models.ease import Ease, EaseOptions
 from models.ials import Ials, IalsModel, IalsOptions
 from models.item_graph import ItemGraph, ItemGraphOptions
 from models.item_item import ItemItemModel
@@ -30,6 +31,7 @@ PartModel = ItemItemModel | IalsModel
 KINDS: dict[str, tuple[ModelKind[Any], Any]] = {
     ItemGraph.name: (ItemGraph(), ItemGraphOptions()),
     Ials.name: (Ials(), IalsOptions()),
+    Ease.name: (Ease(), EaseOptions()),
 }
 
 

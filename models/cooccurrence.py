@@ -1,6 +1,6 @@
 """Links between items by the users that they share, in any order of events or in that of time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Self
@@ -87,13 +87,6 @@ class Events:
             k: At least 1.
             direction: How the order of the two events counts; None for not at all. Needs timestamps.
         """
-        user = self.items_of.rows
-        by_item = np.lexsort((user, self.items_of.items))
-        starts = np.concatenate([[0], np.cumsum(self.n_users_of)])
-        first = Links(starts, user[by_item].astype(np.int32), user_weight[user[by_item]])
-        second = Links(*self.items_of, np.ones(len(user)))
-        weigh = None if direction is None else self._weigh_by_order(direction, first, by_item)
-        itself = ItemsByUser(np.arange(self.n_items + 1), np.arange(self.n_items, dtype=np.int32))
 
         def keep(sums: Sums) -> Links:
             item = sums.rows.start + sums.row
@@ -102,7 +95,23 @@ class Events:
             found = sums._replace(row=sums.row[is_link], item=sums.item[is_link])
             return keep_strongest(found, strengths[is_link], self.n_items, k)
 
-        return stack(keep(sums) for sums in sum_paths(first, second, itself, self.n_items, weigh))
+        return stack(keep(sums) for sums in self.sum_pairs(user_weight, direction))
+
+    def sum_pairs(self, user_weight: Floats, direction: Direction | None = None) -> Iterator[Sums]:
+        """Yield the sums of the weights of the users that have both items, of each two items that differ, by rows.
+
+        Args:
+            user_weight: Weight of each user, at least 0.
+            direction: How the order of the two events counts; None for not at all. Needs timestamps.
+        """
+        user = self.items_of.rows
+        by_item = np.lexsort((user, self.items_of.items))
+        starts = np.concatenate([[0], np.cumsum(self.n_users_of)])
+        first = Links(starts, user[by_item].astype(np.int32), user_weight[user[by_item]])
+        second = Links(*self.items_of, np.ones(len(user)))
+        weigh = None if direction is None else self._weigh_by_order(direction, first, by_item)
+        itself = ItemsByUser(np.arange(self.n_items + 1), np.arange(self.n_items, dtype=np.int32))
+        return sum_paths(first, second, itself, self.n_items, weigh)
 
     def _weigh_by_order(self, direction: Direction, first: Links, by_item: NDArray[np.int64]) -> Weigh:
         timestamp = self.timestamp if self.timestamp is not None else np.full(len(by_item), UNKNOWN)

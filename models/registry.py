@@ -11,6 +11,7 @@ from models.base import FittedModel, ModelKind, Need, NoOptions, Options
 from models.bias import Bias, GlobalMean
 from models.blend import Blend
 from models.chance import Chance
+from models.ease import Ease
 from models.ials import Ials
 from models.item_graph import ItemGraph
 from models.item_knn import ItemKnn
@@ -35,6 +36,7 @@ KINDS: dict[str, Kind] = {
         GlobalMean(),
         Bias(),
         ItemGraph(),
+        Ease(),
         ImplicitAls(),
         ExplicitAls(),
         Ials(),

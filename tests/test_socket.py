@@ -21,7 +21,7 @@ OPEN_MODULES = {
     "models.original",
 }  # none is a kind
 IDENTIFIER = re.compile(
-    r"(^|_)(als|ials|knn|bias|chance_model|ncf|gmf|neumf)(_|$)|Als(?!o)|Ials|Ncf|Gmf|NeuMf|ItemKnn|RecentPopularity|GlobalMean|ChanceModel"
+    r"(^|_)(als|ials|ease|knn|bias|chance_model|ncf|gmf|neumf)(_|$)|Als(?!o)|Ials|Ease(?!d)|Ncf|Gmf|NeuMf|ItemKnn|RecentPopularity|GlobalMean|ChanceModel"
 )
 
 # Where a word that is a kind's name means something else.

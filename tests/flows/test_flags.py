@@ -20,6 +20,7 @@ from workplace import Outcome, Workplace
 from evaluation.options import DriftLimits
 from flows import evaluate, ingest, promote, recommend, train
 from flows.settings import Settings, flag_of, flat_fields, is_secret
+from models.ease import EaseOptions
 from models.ials import IalsOptions
 from reviews.sample import SampleFiles
 from storage import layout
@@ -62,7 +63,7 @@ FLAGS = {
     "test_share": "0.1",
     "validation_share": "0.3",
     "split_seed": "6",
-    "search_kinds": "graph,als-implicit,ials,blend",
+    "search_kinds": "graph,ease,als-implicit,ials,blend",
     "als_rank": "4,6",
     "als_reg": "0.5",
     "als_alpha": "3",
@@ -73,6 +74,19 @@ FLAGS = {
     "als_blocks": "2",
     "als_seed": "9",
     "blend": "item-graph=2",
+    "ease_reg": "3",
+    "ease_dropout": "0.4",
+    "ease_user_damping": "0.6",
+    "ease_source_damping": "0.1",
+    "ease_target_damping": "0.2",
+    "ease_neighbours": "9",
+    "ease_memory_mb": "1",
+    "ease_nearest": "7",
+    "ease_time": "off",
+    "ease_backward": "0.3",
+    "ease_gap_decay": "0.75",
+    "ease_decay": "0.65",
+    "ease_half_life_days": "40",
     "ials_rank": "2",
     "ials_unseen": "7",
     "ials_reg": "0.2",
@@ -220,6 +234,12 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "als_blocks": lambda odd: als(odd, "n_blocks") == {2},
     "als_seed": lambda odd: als(odd, "seed") == {9},
     "blend": lambda odd: [part["weight"] for part in odd.fits("blend")[0].parameters["shares"]] == [2],
+    **{
+        name: partial(has_odd_value, model="ease", name=name)
+        for name in EaseOptions.model_fields
+        if name != "ease_time"
+    },
+    "ease_time": lambda odd: {fit.parameters["ease_time"] for fit in odd.fits("ease")} == {"off"},
     **{name: partial(has_odd_value, model="ials", name=name) for name in IalsOptions.model_fields},
     "popularity_half_life_days": lambda odd: (
         [fit.parameters["popularity_half_life_days"] for fit in odd.fits("recent-popularity")] == [20, 20]

@@ -89,7 +89,7 @@ def test_weights_are_read_with_the_usual_parameters_of_each_model():
 @pytest.mark.parametrize(
     ("blend", "message"),
     [
-        ("popularity=1", "'popularity' is no part of a blend; expected one of item-graph, ials"),
+        ("popularity=1", "'popularity' is no part of a blend; expected one of item-graph, ials, ease"),
         ("ials", "weight"),
         ("ials=inf", "weight"),
     ],

@@ -34,7 +34,7 @@ SHARES = (
     Share(model="ials", weight=3, parameters=IALS.model_dump()),
 )
 OPTIONS = ModelOptions(ials=IALS, blend=BlendOptions(blend=SHARES), ncf=NCF)
-NAMES = [AUTO, "als", *(["ncf"] if find_spec("torch") else [])]
+NAMES = [AUTO, "als", "ease", *(["ncf"] if find_spec("torch") else [])]
 CANDIDATES = {one.model: one for one in candidates(OPTIONS, has_ratings=True, has_timestamps=True, names=NAMES)}
 KNOWS_RATED_ITEMS_ONLY = {"mlp-explicit"}  # and so nothing of those that a user has not rated
 

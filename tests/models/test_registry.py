@@ -58,6 +58,7 @@ def test_a_label_names_what_was_drawn_and_differs_from_the_usual():
         (["als"], {"als-implicit", "als-explicit"}),
         (["popularity", "item-knn"], set()),
         (["graph", "item-knn"], {"item-graph"}),
+        (["ease"], {"ease"}),
         (["blend"], {"item-graph", "ials"}),
         ([AUTO], {"item-graph", "als-implicit", "ials"}),
         ([AUTO, "als-explicit"], {"item-graph", "als-implicit", "als-explicit", "ials"}),
@@ -100,7 +101,8 @@ def test_kinds_for_users_of_whom_nothing_is_known_need_no_more_than_the_data_hav
 
 
 def test_options_of_kinds_are_fields_of_one_model_without_a_name_twice():
-    assert list(option_groups()) == ["item_graph", "als", "ials", "ncf", "blend", "item_knn", "popularity", "bias"]
+    expected = ["item_graph", "ease", "als", "ials", "ncf", "blend", "item_knn", "popularity", "bias"]
+    assert list(option_groups()) == expected
     names = [name for group in option_groups().values() for name in group.model_fields]
     assert len(names) == len(set(names))
     assert ModelOptions(als={"als_rank": "8,16"}).als.als_rank == (8, 16)
