@@ -43,6 +43,7 @@ def train(
     from flows import pipeline
     from storage import layout
     from tasks.addresses import hide_user, mlflow_model_page, mlflow_run_page
+    from tasks.blending import leave_one_out
     from tasks.bundle import publish_bundle
     from tasks.choose import choose, metric_by_user
     from tasks.fit import candidate_of
@@ -69,7 +70,8 @@ def train(
     trials.price_room(validated)
     curve = trials.trace_learning(validated, models)
     tested = trials.on_test(pipeline.finalists(validated, choice.scored))
-    training = Training(lineage, tried, choice, tested, trials.fit_on_all(choice.scored, tested), curve)
+    without = trials.on_test(list(leave_one_out(choice.scored.candidate).values()))
+    training = Training(lineage, tried, choice, tested, trials.fit_on_all(choice.scored, tested), curve, without)
     model = publish_model(places, training)
     report = publish_training_report(places, training, model, sold)
     recommendations = pipeline.recommend_to_all(places, model, lineage.dataset, recommend)

@@ -100,6 +100,7 @@ def _name_contents(report: ReportInput, fit_charts: object, tradeoff: object) ->
     """Return (id, title) of the sections; nothing where there is no evidence beyond the tables."""
     evidence = {
         ("proof", "Is it better?"): report.evidence.comparisons,
+        ("parts", "Its parts"): report.additions,
         ("guard", "The metric"): report.guard,
         ("search", "Candidates"): bool(report.candidates),
         ("closer", "A closer look"): fit_charts,

@@ -182,6 +182,7 @@ class ReportInput:
         searched: What was drawn beside the fixed candidates, by kind, the best first.
         guard: Whether the metric that chooses can tell a good model from a bad one.
         lead: Whether the choice could be luck of the validation split.
+        additions: Part of the chosen model -> the chosen model against what is left without the part, on test.
         curve: (iteration, NDCG@10 on validation) of the chosen candidate, in order.
         windows: Rolling windows, oldest first.
         original: Models by the original project's protocol, a random one among them, with honest metrics beside.
@@ -197,6 +198,7 @@ class ReportInput:
     evidence: Evidence = Evidence()
     guard: Guard | None = None
     lead: Lead | None = None
+    additions: Mapping[str, Comparison] = field(default_factory=dict)
     curve: Sequence[tuple[int, MetricRow]] = ()
     windows: Sequence[WindowScores] = ()
     original: Sequence[ScoredModel] = ()

@@ -48,7 +48,7 @@ N_RECOMMENDED = 10
 def gather_evidence(places: PlaceOptions, split: Manifest, tested: Sequence[Scored], chosen: Scored) -> Evidence:
     """Return the evidence on models that were tested on a split: the chosen one, which ranks, and the baselines."""
     ranked = [one for one in tested if one.candidate.kind.ranks]
-    comparisons = _compare(places, ranked, chosen)
+    comparisons = compare_with(places, ranked, chosen)
     rated = _best_at_ratings(ranked, chosen)
     return Evidence(
         comparisons,
@@ -60,7 +60,8 @@ def gather_evidence(places: PlaceOptions, split: Manifest, tested: Sequence[Scor
     )
 
 
-def _compare(places: PlaceOptions, ranked: Sequence[Scored], chosen: Scored) -> list[Comparison]:
+def compare_with(places: PlaceOptions, ranked: Sequence[Scored], chosen: Scored) -> list[Comparison]:
+    """Compare the chosen model with each of the others on the same users, corrected for being tested together."""
     values, label = read_users(places, chosen.scores, PRIMARY), chosen.candidate.label
     others = [(one.candidate.label, read_users(places, one.scores, PRIMARY)) for one in ranked if one is not chosen]
     return adjust([compare_paired(label, other, PRIMARY, values, theirs) for other, theirs in others])

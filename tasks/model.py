@@ -47,6 +47,7 @@ class Training:
         tested: The chosen candidate and the baselines, refitted on train and validation, on test.
         final: The chosen candidate fitted on all data; its scores are those on test.
         curve: The best trained candidate on validation after different numbers of iterations.
+        without: What is left of the chosen candidate without each of its parts, on test.
     """
 
     lineage: Lineage
@@ -55,6 +56,7 @@ class Training:
     tested: Sequence[Scored]
     final: Scored
     curve: Sequence[Scored] = ()
+    without: Sequence[Scored] = ()
 
     @property
     def validated(self) -> list[Scored]:

@@ -32,8 +32,9 @@ from schema.verdicts import Finding
 from storage import layout
 from storage.code_version import Root
 from storage.manifest import Manifest
+from tasks.blending import leave_one_out
 from tasks.choose import metric_by_user, scored_models
-from tasks.evidence import find_examples, gather_evidence
+from tasks.evidence import compare_with, find_examples, gather_evidence
 from tasks.execution import COMPUTE_RETRIES
 from tasks.ingest import raw_file, show_reasons
 from tasks.model import Evaluation, Lineage, Training
@@ -81,6 +82,7 @@ def publish_training_report(
             evidence=gather_evidence(places, lineage.split, training.tested, refit),
             guard=choice.guard,
             lead=choice.lead,
+            additions=dict(zip(leave_one_out(chosen), compare_with(places, training.without, refit), strict=True)),
             curve=[_curve_point(places, one) for one in training.curve],
             examples=find_examples(places, lineage.dataset, lineage.split, refit.fitted, titles),
             sampled_users=_sampled_users(refit.scores),
@@ -91,6 +93,7 @@ def publish_training_report(
         {"model": model.id, **({"products": products.id} if products else {})},
         {
             "curve_scores": [one.scores.id for one in training.curve],
+            "without_scores": [one.scores.id for one in training.without],
             "tried_scores": [one.scored.scores.id for one in training.tried],
         },
         gather,

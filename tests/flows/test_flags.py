@@ -233,20 +233,20 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "curve_iterations": lambda odd: len(parameters(odd, layout.REPORTS, "report", "curve_scores")) == 2,
     "als_blocks": lambda odd: als(odd, "n_blocks") == {2},
     "als_seed": lambda odd: als(odd, "seed") == {9},
-    "blend": lambda odd: [part["weight"] for part in odd.fits("blend")[0].parameters["shares"]] == [2],
     **{
         name: partial(has_odd_value, model="ease", name=name)
         for name in EaseOptions.model_fields
         if name != "ease_time"
     },
     "ease_time": lambda odd: {fit.parameters["ease_time"] for fit in odd.fits("ease")} == {"off"},
+    "blend": lambda odd: [2] in [[part["weight"] for part in one.parameters["shares"]] for one in odd.fits("blend")],
     **{name: partial(has_odd_value, model="ials", name=name) for name in IalsOptions.model_fields},
     "popularity_half_life_days": lambda odd: (
         [fit.parameters["popularity_half_life_days"] for fit in odd.fits("recent-popularity")] == [20, 20]
     ),
-    "graph_neighbours": lambda odd: {fit.parameters["neighbours"] for fit in odd.fits("item-graph")} == {8},
+    "graph_neighbours": lambda odd: 8 in {fit.parameters["neighbours"] for fit in odd.fits("item-graph")},
     "graph_room": lambda odd: 0.25 in {fit.parameters["room"] for fit in odd.fits("item-graph")},
-    "graph_time": lambda odd: {fit.parameters["time"] for fit in odd.fits("item-graph")} == {"off"},
+    "graph_time": lambda odd: "off" in {fit.parameters["time"] for fit in odd.fits("item-graph")},
     "knn_neighbours": lambda odd: {fit.parameters["knn_neighbours"] for fit in odd.fits("item-knn")} == {7},
     "knn_room": lambda odd: 0.75 in {fit.parameters["knn_room"] for fit in odd.fits("item-knn")},
     "knn_shrinkage": lambda odd: {fit.parameters["knn_shrinkage"] for fit in odd.fits("item-knn")} == {2},

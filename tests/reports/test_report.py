@@ -20,7 +20,7 @@ from reports.report_input import ReportInput, SearchedKind
 from reports.verdicts import say_finding, say_guard
 from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
 from schema.metric import Metric, MetricRow
-from schema.verdicts import Guard
+from schema.verdicts import Comparison, Guard
 
 
 class Page(HTMLParser):
@@ -302,7 +302,18 @@ def test_what_a_search_drew_is_told_by_kind(report_input, html):
     assert "the search tried others of 2 kinds." in text
     assert "als 9 4 0.0841" in text
     assert "rank 61.2 % knn 3 0 0.0841" in text
-    assert "the search drew" not in html
+    assert "the search tried" not in html
+
+
+def test_what_each_part_of_a_model_adds_is_told_beside_what_is_left_without_it(report_input, html):
+    figures = 0.0031, 0.0012, 0.0051, 0.001, 0.002, 2871
+    against = Comparison("graph 1 + ials 3", "graph", report.PRIMARY, *figures)
+    less = replace(against, against="ials", difference=0.0001, low=-0.001, high=0.0012, p_adjusted=0.8)
+    additions = {"ials": against, "graph": less}
+    text = "".join(Page(render_report(replace(report_input, additions=additions))).text.split())
+    assert "ialsgraph+0.0031+0.0012to+0.00510.002▲better" in text
+    assert "graphials+0.0001\N{MINUS SIGN}0.0010to+0.00120.800≈nodifferenceshown" in text
+    assert "What each part adds" not in html
 
 
 def test_page_has_the_evidence_that_there_is_and_no_sections_without_it(full_html, html):
