@@ -170,7 +170,7 @@ class Ials(ModelKind[IalsOptions]):
     knows_histories_only = True
     cost = 5
     shown = ("ials_rank", "ials_reg", "ials_unseen")
-    ranges = MappingProxyType({"ials_reg": Range(0.005, 0.04, is_log=True)})
+    ranges = MappingProxyType({"ials_reg": Range(0.01, 0.04, is_log=True)})
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> IalsModel:
         """Solve for the factors of users and of items in turn; the order of rows, and repeats, do not matter.

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Self
 
+from pydantic import JsonValue
+
 HELD_OUT_ONLY = "held_out_only_"
 """Prefix of metrics for which each user's held-out rows alone are ranked, not the full catalogue."""
 
@@ -70,7 +72,7 @@ class MetricRow:
     """
 
     model: str
-    parameters: Mapping[str, str | int | float | bool | None]
+    parameters: Mapping[str, JsonValue]
     split: str
     metric: str
     k: int | None

@@ -65,7 +65,10 @@ def publish_dataset(places: PlaceOptions, *, is_bare: bool = False) -> Manifest:
 def publish_model(places: PlaceOptions, model_id: str = "6666") -> Manifest:
     folder, kind = places.work_dir / model_id, Popularity()
     kind.fit(Interactions.of(3, 3, item_idx=[0, 2, 0, 0]), {}).save(folder / kind.folder)
-    rows = [vars(MetricRow("popularity", {}, split, "ndcg", 10, 0.3, 0.2, 0.4, 3)) for split in ("validation", "test")]
+    made_of = {"shares": [{"model": "popularity", "parameters": {}, "weight": 2.0}]}
+    rows = [
+        vars(MetricRow("popularity", made_of, split, "ndcg", 10, 0.3, 0.2, 0.4, 3)) for split in ("validation", "test")
+    ]
     (folder / layout.METRICS).write_text(json.dumps({"rows": rows, "guard": None, "lead": {"leader": "popularity"}}))
     about = {"parameters": {"model": kind.name, "select_by": "ndcg_10"}, "counts": {"n_users": 3, "n_items": 3}}
     return publish_folder(places.open_store(), folder, artifact_id=model_id, inputs={"dataset": "2222"}, **about)
@@ -119,7 +122,8 @@ def test_a_bundle_says_what_the_model_is_and_leads_back_to_the_raw_file(places: 
     products = keep_products(places)
     about = load(places, publish_bundle.fn(places, model, dataset, None, products)).about
     assert (about["model_id"], about["model"], about["parameters"]) == ("6666", "popularity", {})
-    assert [(row["split"], row["value"]) for row in about["metrics"]] == [("test", 0.3)]
+    [row] = about["metrics"]
+    assert (row["split"], row["value"], row["parameters"]["shares"][0]["weight"]) == ("test", 0.3, 2.0)
     assert about["verdicts"] == {"guard": None, "lead": {"leader": "popularity"}}
     assert about["is_sample_data"]
     named = [(row["role"], row["kind"], row["id"], row["name"]) for row in about["lineage"]]
