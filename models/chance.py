@@ -13,6 +13,7 @@ from models.base import Interactions, ModelKind, NoOptions, Parameters, Ranked
 from models.unseen import check_request, find_free_places
 from schema.arrays import Indices, mix
 from schema.items_by_user import ItemsByUser
+from schema.mapped import check_length, read_array
 
 DEFAULT_SEED = 42
 SHAPE_FILE = "chance.npy"
@@ -68,8 +69,15 @@ class ChanceModel:
 
     @classmethod
     def load(cls, folder: Path) -> "ChanceModel":
-        """Return the model that save wrote."""
-        return cls(*np.load(folder / SHAPE_FILE, allow_pickle=False).tolist())
+        """Return the model that save wrote.
+
+        Raises:
+            FileNotFoundError: If the file is not there.
+            ValueError: If it is not what save writes.
+        """
+        numbers = read_array(folder / SHAPE_FILE, np.int64)
+        check_length(SHAPE_FILE, len(numbers), 3, "numbers of users, items and seed")
+        return cls(*numbers.tolist())
 
     @cached_property
     def _prime(self) -> int:

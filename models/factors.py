@@ -15,6 +15,7 @@ from models.unseen import check_histories, check_request, find_free_places
 from schema.arrays import Floats, Indices
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
+from schema.mapped import read_array
 
 USER_FACTORS_FILE = "user_factors.npy"
 ITEM_FACTORS_FILE = "item_factors.npy"
@@ -170,7 +171,7 @@ class FactorModel(ItemFactors):
             ValueError: If a file is not a finite float32 matrix.
         """
         files = folder / USER_FACTORS_FILE, folder / ITEM_FACTORS_FILE
-        return cls(*(np.load(path, mmap_mode="r", allow_pickle=False) for path in files), **parameters)
+        return cls(*(read_array(path, np.float32, 2) for path in files), **parameters)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from models.unseen import check_histories, check_request, find_free_places
 from schema.arrays import Indices, places_within
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
+from schema.mapped import check_array, check_length, read_array
 
 SHAPE_FILE = "shape.npy"
 AGES_FILE = "ages.npy"
@@ -57,7 +58,7 @@ class ItemItemModel:
 
     def __post_init__(self) -> None:
         for name, dtype in (("indptr", np.int64), ("neighbours", np.int32), ("strengths", np.float32)):
-            _check_array(name, getattr(self, name), np.dtype(dtype), None)
+            check_array(name, getattr(self, name), dtype)
         _check_bounds(self)
 
     def rank(self, users: Indices, seen: ItemsByUser, k: int) -> Ranked:
@@ -156,10 +157,12 @@ class ItemItemModel:
             FileNotFoundError: If a file is not there.
             ValueError: If a file is not what save writes.
         """
-        names = (INDPTR_FILE, NEIGHBOURS_FILE, STRENGTHS_FILE, SHAPE_FILE, AGES_FILE)
-        indptr, neighbours, strengths, shape, ages = (_read_array(folder / name) for name in names)
-        _check_array(SHAPE_FILE, shape, np.dtype(np.int64), 2)
-        _check_array(AGES_FILE, ages, np.dtype(np.float64), 2)
+        indptr = read_array(folder / INDPTR_FILE, np.int64)
+        neighbours = read_array(folder / NEIGHBOURS_FILE, np.int32)
+        strengths = read_array(folder / STRENGTHS_FILE, np.float32)
+        shape, ages = read_array(folder / SHAPE_FILE, np.int64), read_array(folder / AGES_FILE, np.float64)
+        check_length(SHAPE_FILE, len(shape), 2, "counts")
+        check_length(AGES_FILE, len(ages), 2, "parameters of ages")
         n_users, n_items = shape.tolist()
         return cls(indptr, neighbours, strengths, n_users, n_items, Ages(*ages.tolist()))
 
@@ -183,21 +186,6 @@ def _with_unscored(sums: Sums, hidden: ItemsByUser, n_items: int, k: int) -> tup
         item = np.concatenate([item, free[free_row, free_place]])
         scores = np.concatenate([scores, np.zeros(len(free_row), dtype=np.float32)])
     return Sums(rows, row, item, values), scores + np.float32(0)
-
-
-def _read_array(path: Path) -> NDArray[Any]:
-    try:
-        return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (EOFError, ValueError) as error:
-        raise ValueError(f"{path} is not a whole .npy file ({error}); expected what save wrote. Fit again.") from error
-
-
-def _check_array(name: str, values: NDArray[Any], dtype: np.dtype[Any], length: int | None) -> None:
-    if values.ndim != 1 or values.dtype != dtype or (length is not None and len(values) != length):
-        raise ValueError(
-            f"{name} is {values.dtype} of shape {values.shape}; expected {dtype} of shape ({length or 'n'},). Take what"
-            " fit returns, or fit again."
-        )
 
 
 def _check_bounds(model: ItemItemModel) -> None:

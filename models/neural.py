@@ -14,9 +14,14 @@ from models.factors import SCORE_BLOCK_ROWS, FactorModel, check_matrix
 from models.unseen import check_request
 from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser
+from schema.mapped import read_array
 
 BLOCK_ITEMS = 4096
-ARRAYS = ("user_factors", "item_factors", "user_embeddings", "item_embeddings", "widths", "weights")
+ARRAYS: dict[str, tuple[type[np.generic], int]] = {
+    **dict.fromkeys(("user_factors", "item_factors", "user_embeddings", "item_embeddings"), (np.float32, 2)),
+    "widths": (np.int64, 1),
+    "weights": (np.float32, 1),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +155,7 @@ class NeuralModel:
             FileNotFoundError: If a file is not there.
             ValueError: If a file is not what save writes.
         """
-        return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS))
+        return cls(*(read_array(folder / f"{name}.npy", *of) for name, of in ARRAYS.items()))
 
 
 def _largest(values: NDArray[np.float32], k: int) -> NDArray[np.intp]:

@@ -21,6 +21,7 @@ from models.base import Scorer
 from models.registry import Candidate
 from reviews.side_files import read_pairs
 from schema.errors import InvalidInput
+from schema.mapped import read_array
 from schema.metric import Metric, MetricRow, SegmentScore
 from storage import canonical, layout
 from storage.manifest import Manifest
@@ -271,5 +272,4 @@ def read_user_means(places: PlaceOptions, scores: Manifest, metric: Metric) -> N
 
 def read_ranked(places: PlaceOptions, scores: Manifest) -> Lists:
     """Return the lists of a scores artifact, memory-mapped."""
-    lists: Lists = np.load(local_file(places, scores, layout.RANKED), mmap_mode="r", allow_pickle=False)
-    return lists
+    return read_array(local_file(places, scores, layout.RANKED), np.int32, 2)

@@ -156,35 +156,30 @@ def test_a_model_without_neighbours_survives_save_and_load(tmp_path):
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        (SHAPE_FILE, np.array([2, 3, 4]), r"shape.npy is int64 of shape \(3,\)"),
+        (SHAPE_FILE, np.array([2, 3, 4]), "shape.npy has 3 entries; expected 2"),
         (SHAPE_FILE, np.array([2.0, 3.0]), "shape.npy is float64"),
         (SHAPE_FILE, np.array([2, 4]), "indptr has 4 entries for 4 items"),
         (SHAPE_FILE, np.array([-1, 3]), "3 items and -1 users"),
-        (INDPTR_FILE, np.array([0, 1, 2, 2], np.int32), "indptr is int32"),
+        (INDPTR_FILE, np.array([0, 1, 2, 2], np.int32), "indptr.npy is int32"),
         (INDPTR_FILE, np.array([0, 2, 1, 2]), "expected rising from 0"),
         (INDPTR_FILE, np.array([0, 1, 2, 3]), "from 0 to 3 over 2 neighbours"),
         (INDPTR_FILE, np.array([1, 1, 2, 2]), "runs from 1 to 2"),
         (NEIGHBOURS_FILE, np.array([1, 3], np.int32), "neighbours run from 1 to 3; expected items 0 to 2"),
         (NEIGHBOURS_FILE, np.array([-1, 0], np.int32), "neighbours run from -1"),
         (NEIGHBOURS_FILE, np.array([[1, 0]], np.int32), r"shape \(1, 2\)"),
-        (NEIGHBOURS_FILE, np.array([1, 0], ">i4"), "neighbours is >i4"),
-        (STRENGTHS_FILE, np.array([1.0, 1.0]), "strengths is float64"),
+        (NEIGHBOURS_FILE, np.array([1, 0], ">i4"), "neighbours.npy is >i4"),
+        (STRENGTHS_FILE, np.array([1.0, 1.0]), "strengths.npy is float64"),
         (STRENGTHS_FILE, np.array([1.0], np.float32), "1 strengths"),
         (STRENGTHS_FILE, np.array([1.0, np.nan], np.float32), "not finite"),
-        (AGES_FILE, np.array([0.5]), r"ages.npy is float64 of shape \(1,\)"),
+        (AGES_FILE, np.array([0.5]), "ages.npy has 1 entries; expected 2"),
         (AGES_FILE, np.array([0.0, 1.0]), r"ages are 0.0 and 1.0; expected a decay in \(0, 1\]"),
         (AGES_FILE, np.array([1.0, np.nan]), "days above 0"),
-        (STRENGTHS_FILE, np.array([1, None]), "not a whole .npy file"),
-        (STRENGTHS_FILE, b"", "strengths.npy is not a whole .npy file"),
-        (INDPTR_FILE, b"\x93NUMPY", "indptr.npy is not a whole .npy file"),
+        (STRENGTHS_FILE, np.array([1, None]), "strengths.npy is no .npy file"),
     ],
 )
 def test_load_refuses_files_that_save_does_not_write(tmp_path, name, values, message):
     fit({(0, 0), (0, 1)}, 2, 3, ItemKnnOptions()).save(tmp_path)
-    if isinstance(values, bytes):
-        (tmp_path / name).write_bytes(values)
-    else:
-        np.save(tmp_path / name, values, allow_pickle=True)
+    np.save(tmp_path / name, values, allow_pickle=True)
     with pytest.raises(ValueError, match=message):
         ItemItemModel.load(tmp_path)
 

@@ -143,6 +143,17 @@ def test_a_file_that_is_missing_is_named(kind, fitted, tmp_path):
         kind.load(tmp_path, CANDIDATES[kind.name].parameters)
 
 
+@pytest.mark.parametrize("n_bytes", [0, 6, -4])
+def test_a_file_that_is_cut_is_refused(kind, fitted, tmp_path, n_bytes):
+    fitted.save(tmp_path)
+    for path in sorted(tmp_path.rglob("*.npy")):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:n_bytes])
+        with pytest.raises(ValueError, match=rf"{path.name} is no \.npy file"):
+            kind.load(tmp_path, CANDIDATES[kind.name].parameters)
+        path.write_bytes(whole)
+
+
 def test_rank_of_no_users_is_empty(fitted):
     nobody = ItemsByUser(np.array([0]), np.array([], np.int32))
     assert fitted.rank(np.array([], np.int64), nobody, 3)[0].shape == (0, 3)
