@@ -201,9 +201,9 @@ class _Als(ModelKind[AlsOptions]):
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> AlsModel:
         """Have Spark factorise the interactions."""
-        assert interactions.factorise is not None, f"{self.name} is fitted by Spark"  # noqa: S101 - for the type checker
+        assert interactions.spark is not None, f"{self.name} is fitted by Spark"  # noqa: S101 - for the type checker
         given = {"alpha": 1.0, **parameters, "implicit": self.is_implicit}
-        return AlsModel(*interactions.factorise(given, SPARK_FOLDER), **self._weights(parameters))
+        return AlsModel(*interactions.spark.factorise(given, SPARK_FOLDER), **self._weights(parameters))
 
     def load(self, folder: Path, parameters: Parameters) -> AlsModel:
         """Return the model that was fitted with these parameters and saved in a folder, memory-mapped."""

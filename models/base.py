@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from models.engine import Spark
 from models.space import Space
 from schema.arrays import Indices
 from schema.columns import Columns
@@ -22,7 +23,6 @@ Need = Literal["ratings", "timestamps", "spark", "torch"]
 Role = Literal["chance", "popular"]
 
 Parameters = Mapping[str, Any]
-Factors = NDArray[np.float32]
 Ranked = tuple[NDArray[np.int32], NDArray[np.float32]]
 Content = Mapping[str, ItemsByUser]
 """What is known of items, by "brand", "category" and "viewed": row i has the numbers of the values of item i."""
@@ -35,19 +35,6 @@ class NoOptions(FrozenModel):
 Options = TypeVar("Options", bound=BaseModel)
 
 
-class Factorise(Protocol):
-    """Factorisation of interactions by an engine that the caller opened."""
-
-    def __call__(self, parameters: Parameters, saved_as: str) -> tuple[Factors, Factors]:
-        """Return the factors of users and items, float32, a row for each.
-
-        Args:
-            parameters: Those of the engine.
-            saved_as: Name of the folder for the model in the engine's own format, where that is kept.
-        """
-        ...
-
-
 @dataclass(frozen=True)
 class Interactions:
     """Interactions to learn from, column by column: a column is read when it is asked for.
@@ -56,7 +43,7 @@ class Interactions:
         n_users: Users of the dataset, numbered from 0.
         n_items: Items of the dataset, numbered from 0.
         column: Returns a column by its name in `schema.columns.Columns`.
-        factorise: Given to a kind that needs Spark, which reads them itself.
+        spark: Given where Spark can be opened; None where a fit is made on this machine alone.
         checkpoint: Folder, of this very fit, in which a kind that trains for long keeps where it stands, so that a fit
             that was cut off goes on; None where there is none.
 
@@ -69,7 +56,7 @@ class Interactions:
     n_users: int
     n_items: int
     column: Callable[[str], NDArray[Any]]
-    factorise: Factorise | None = None
+    spark: Spark | None = None
     checkpoint: Path | None = None
     content: Callable[[], Content | None] = lambda: None
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.ages import UNKNOWN, count_later_moments
 from models.base import Interactions
 from models.paths import Links, Sums, Weigh, keep_strongest, stack, sum_paths
-from schema.arrays import Floats, Indices
+from schema.arrays import Floats, Indices, places_within
 from schema.items_by_user import ItemsByUser
 
 Strengthen = Callable[[Indices, Indices, Floats], Floats]
@@ -64,6 +64,16 @@ class Events:
         items_of = ItemsByUser.from_pairs(user[is_last], item[is_last], interactions.n_users)
         is_timed = with_times and np.isfinite(times).all()
         return cls(items_of, times[order][is_last].astype(np.int64) if is_timed else None, n_items)
+
+    def newest(self, n: int) -> "Events":
+        """Return the events with at most n of each user: the newest, and of one moment those of lowest item."""
+        if self.n_items_of.max(initial=0) <= n:
+            return self
+        (_, items), user, timestamp = self.items_of, self.items_of.rows, self.timestamp
+        order = np.lexsort((items, np.zeros(len(items)) if timestamp is None else -timestamp, user))
+        kept = np.sort(order[places_within(self.n_items_of) < n])
+        items_of = ItemsByUser.from_pairs(user[kept], items[kept], len(self.n_items_of))
+        return Events(items_of, None if timestamp is None else timestamp[kept], self.n_items)
 
     @cached_property
     def n_items_of(self) -> NDArray[np.int64]:

@@ -1,7 +1,8 @@
 """Item graph: items linked by the users they share, in the order of time where it is known."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Literal
 
@@ -11,7 +12,9 @@ from pydantic import Field
 from models.base import Interactions, ModelKind, Parameters
 from models.content import ROOM, Room, add_borrowed
 from models.cooccurrence import Direction, Events
+from models.engine import Spark
 from models.item_item import NOT_AGED, Ages, ItemItemModel
+from models.paths import Links
 from models.space import Range, Space
 from schema.arrays import Floats, Indices
 from schema.options import FrozenModel
@@ -23,6 +26,13 @@ class ItemGraphOptions(FrozenModel):
     graph_neighbours: int = Field(200, ge=1, description="item graph: strongest links kept of each item")
     graph_time: Literal["auto", "off"] = Field(
         "auto", description="item graph: auto uses the times of events where all have one, off never does"
+    )
+    graph_user_items: int = Field(
+        1000, ge=1, description="item graph: newest items of a user that count; its pairs grow with their square"
+    )
+    graph_engine: Literal["local", "spark"] = Field(
+        "local",
+        description="item graph: what finds the links, this machine or Spark, for more interactions than it can hold",
     )
     graph_room: Room = ROOM
 
@@ -37,6 +47,8 @@ class ItemGraphParameters(FrozenModel):
     Attributes:
         neighbours: Strongest links kept of each item.
         time: "auto" uses the times of events where all have one, "off" never does.
+        user_items: Newest items of a user that count, of one moment those of lowest index.
+        engine: "spark" has Spark find the links, where it is given; strengths are the same to 1e-6.
         user_damping: Power of 1 / n of a user with n items.
         power: Power of the sum over shared users.
         source_damping: Power of 1 / n of the item that a link starts at.
@@ -50,6 +62,8 @@ class ItemGraphParameters(FrozenModel):
 
     neighbours: int = Field(200, ge=1)
     time: Literal["auto", "off"] = "auto"
+    user_items: int = Field(1000, ge=1)
+    engine: Literal["local", "spark"] = "local"
     user_damping: float = Field(0.35, ge=0, le=4)
     power: float = Field(1.4, gt=0, le=4)
     source_damping: float = Field(0.45, ge=0, le=4)
@@ -103,7 +117,7 @@ class ItemGraph(ModelKind[ItemGraphOptions]):
 
     def candidates(self, options: ItemGraphOptions) -> Iterable[Parameters]:
         """Yield the one with the usual parameters."""
-        yield {"neighbours": options.graph_neighbours, "time": options.graph_time, "room": options.graph_room}
+        yield {name.removeprefix("graph_"): value for name, value in options.model_dump().items()}
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> ItemItemModel:
         """Link each item to others; of a pair that is repeated, the latest counts.
@@ -117,20 +131,37 @@ class ItemGraph(ModelKind[ItemGraphOptions]):
             >>> model.similarities(1, np.array([0, 2])).astype(float).round(2).tolist()
             [0.08, 1.0]
         """
-        chosen = ItemGraphParameters(**parameters)
-        events = Events.of(interactions, with_times=chosen.time == "auto")
-        is_timed = events.timestamp is not None
-        if is_timed:
-            chosen = ItemGraphParameters(**{**TIMED, **parameters})
-        n_users_of = np.maximum(events.n_users_of, 1.0)
-        source, target = n_users_of**-chosen.source_damping, n_users_of**-chosen.target_damping
-
-        def damp(item: Indices, other: Indices, shared: Floats) -> Floats:
-            return np.asarray(shared**chosen.power * source[item] * target[other])
-
-        user_weight = np.maximum(events.n_items_of, 1.0) ** -chosen.user_damping
-        direction = Direction(chosen.backward, chosen.gap_decay) if is_timed else None
+        asked = ItemGraphParameters(**parameters)
+        with_times = asked.time == "auto"
+        link: Callable[[ItemGraphParameters], tuple[Links, Indices]]
+        if asked.engine == "spark" and interactions.spark:
+            is_timed = with_times and interactions.spark.has_times()
+            link = partial(_link_by_spark, interactions.spark, is_timed)
+        else:
+            events = Events.of(interactions, with_times=with_times).newest(asked.user_items)
+            is_timed = events.timestamp is not None
+            link = partial(_link, events)
+        chosen = ItemGraphParameters(**{**TIMED, **parameters}) if is_timed else asked
         ages = Ages(chosen.decay, chosen.half_life_days) if is_timed else NOT_AGED
-        found = events.link(user_weight, damp, chosen.neighbours, direction)
-        links = add_borrowed(found, events.n_users_of, interactions.content(), chosen.room)
+        links, n_users_of = link(chosen)
+        links = add_borrowed(links, n_users_of, interactions.content(), chosen.room)
         return ItemItemModel(*links, interactions.n_users, interactions.n_items, ages)
+
+
+def _link_by_spark(spark: Spark, is_timed: bool, chosen: ItemGraphParameters) -> tuple[Links, Indices]:
+    shown = chosen.model_dump(exclude={"time", "engine", "decay", "half_life_days", "room"})
+    indptr, items, strengths, n_users_of = spark.link({"is_timed": is_timed, **shown})
+    return Links(indptr, items, strengths), n_users_of
+
+
+def _link(events: Events, chosen: ItemGraphParameters) -> tuple[Links, Indices]:
+    """Return the links, and the number of users of each item."""
+    n_users_of = np.maximum(events.n_users_of, 1.0)
+    source, target = n_users_of**-chosen.source_damping, n_users_of**-chosen.target_damping
+
+    def damp(item: Indices, other: Indices, shared: Floats) -> Floats:
+        return np.asarray(shared**chosen.power * source[item] * target[other])
+
+    user_weight = np.maximum(events.n_items_of, 1.0) ** -chosen.user_damping
+    direction = None if events.timestamp is None else Direction(chosen.backward, chosen.gap_decay)
+    return events.link(user_weight, damp, chosen.neighbours, direction), events.n_users_of

@@ -61,14 +61,18 @@ def factorise(
         InvalidInput: If there are no interactions, or some lack the rating or timestamp that the fit needs, or have no
             confidence above 0.
     """
-    rows = session.read.parquet(*train)
-    rows = rows if until is None else rows.where(sf.col(Columns.TIMESTAMP) < until)
-    ratings = _ratings(rows, parameters).persist(StorageLevel.MEMORY_AND_DISK)
+    ratings = _ratings(read_interactions(session, train, until), parameters).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         _require_values(ratings, train, parameters)
         return _estimator(parameters).fit(ratings)
     finally:
         ratings.unpersist()
+
+
+def read_interactions(session: SparkSession, uris: Sequence[str], until: int | None) -> DataFrame:
+    """Return the rows of Parquet tables, or only those before a moment (Unix seconds)."""
+    rows = session.read.parquet(*uris)
+    return rows if until is None else rows.where(sf.col(Columns.TIMESTAMP) < until)
 
 
 def factors_of(model: ALSModel, n_users: int, n_items: int) -> tuple[Factors, Factors]:

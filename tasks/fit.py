@@ -1,10 +1,11 @@
 """Fit a candidate on some parts of a split, and load what was fitted."""
 
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from prefect import task
 from prefect.runtime import task_run
 from pyspark.sql import SparkSession
 
-from models.base import Factorise, Factors, FittedModel, Interactions, Parameters
+from models.base import FittedModel, Interactions, Parameters
 from models.combination import Combination
+from models.engine import Factors, ItemLinks
 from models.registry import Candidate, Kind
 from schema.columns import Columns
 from spark.factorise import Factorisation, factorise, factors_of, save_model
+from spark.item_links import Linking, has_times, link_items
 from spark.jvm import describe_blas
 from spark.options import SparkOptions
 from storage import layout
@@ -63,7 +66,6 @@ def fit(
     If asked, what Spark fits is kept in Spark's own format too.
     """
     kind = candidate.kind
-    needs_spark = "spark" in kind.needs
 
     def read(name: str) -> NDArray[Any]:
         rows = read_parts(places, split, parts, [*{name, Columns.TIMESTAMP}])
@@ -89,16 +91,18 @@ def fit(
             models = [load_model(places, one) for one in fits]
             kind.join(models, candidate.parameters).save(folder / kind.folder)
             return {}
-        if not needs_spark:
-            kind.fit(interactions, candidate.parameters).save(folder / kind.folder)
-            return {}
-        with open_spark(spark_options, places, candidate.label) as session:
-            uris = [spark_uri(places, split, PART_FILES[part]) for part in parts]
-            engine = _factorise_with(session, uris, interactions, until, folder if keep_spark_model else None)
-            kind.fit(replace(interactions, factorise=engine), candidate.parameters).save(folder / kind.folder)
-            blas = describe_blas(session)
-        logger.info("BLAS that Spark found: {}", blas)
-        return {"blas": blas}
+        counts: dict[str, Any] = {}
+
+        def open_session() -> tuple[SparkSession, list[str]]:
+            session = stack.enter_context(open_spark(spark_options, places, candidate.label))
+            counts["blas"] = describe_blas(session)
+            logger.info("BLAS that Spark found: {}", counts["blas"])
+            return session, [spark_uri(places, split, PART_FILES[part]) for part in parts]
+
+        with ExitStack() as stack:
+            spark = _Spark(open_session, interactions, until, folder, keep_spark_model)
+            kind.fit(replace(interactions, spark=spark), candidate.parameters).save(folder / kind.folder)
+        return counts
 
     fitted = publish_once(places, layout.FITS, inputs=inputs, parameters=parameters, build=build, uses=[type(kind)])
     shutil.rmtree(checkpoint, ignore_errors=True)
@@ -116,16 +120,32 @@ def _checkpoint(places: PlaceOptions, kind: Kind, inputs: Mapping[str, str], par
     return folder / artifact_id(layout.FITS, inputs, parameters, code_version(type(kind)))
 
 
-def _factorise_with(
-    session: SparkSession, uris: list[str], interactions: Interactions, until: int | None, kept_in: Path | None
-) -> Factorise:
-    def engine(parameters: Parameters, saved_as: str) -> tuple[Factors, Factors]:
-        fitted = factorise(session, uris, Factorisation.model_validate(parameters), until)
-        if kept_in:
-            save_model(fitted, kept_in / saved_as, write_parquet)
-        return factors_of(fitted, interactions.n_users, interactions.n_items)
+@dataclass(frozen=True)
+class _Spark:
+    """Spark for one fit; what is asked first opens its session."""
 
-    return engine
+    open_session: Callable[[], tuple[SparkSession, list[str]]]
+    interactions: Interactions
+    until: int | None
+    folder: Path
+    keeps_model: bool
+
+    @cached_property
+    def _source(self) -> tuple[SparkSession, list[str]]:
+        return self.open_session()
+
+    def factorise(self, parameters: Parameters, saved_as: str) -> tuple[Factors, Factors]:
+        fitted = factorise(*self._source, Factorisation.model_validate(parameters), self.until)
+        if self.keeps_model:
+            save_model(fitted, self.folder / saved_as, write_parquet)
+        return factors_of(fitted, self.interactions.n_users, self.interactions.n_items)
+
+    def has_times(self) -> bool:
+        return has_times(*self._source, self.until)
+
+    def link(self, parameters: Parameters) -> ItemLinks:
+        chosen = Linking.model_validate(parameters)
+        return link_items(*self._source, chosen, self.interactions.n_items, self.folder, self.until)
 
 
 def candidate_of(model: Manifest) -> Candidate:

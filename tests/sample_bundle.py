@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +52,7 @@ def interactions(seed: int = 7) -> Interactions:
     rating = rng.integers(1, 6, len(users)).astype(np.float32)
     timestamp = FIRST_SECOND + DAY * rng.integers(0, 400, len(users))
     columns = {"user_idx": np.array(users), "item_idx": np.array(items), "rating": rating, "timestamp": timestamp}
-    return Interactions(N_USERS, N_ITEMS, columns.__getitem__, factorise)
+    return Interactions(N_USERS, N_ITEMS, columns.__getitem__, SimpleNamespace(factorise=factorise))
 
 
 def factorise(parameters: Mapping[str, Any], _: str) -> tuple[Any, Any]:

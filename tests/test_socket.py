@@ -15,6 +15,7 @@ NAMES = set(KINDS)
 OPEN_MODULES = {
     "models.base",
     "models.combination",
+    "models.engine",
     "models.factors",
     "models.registry",
     "models.space",

@@ -99,6 +99,8 @@ FLAGS = {
     "graph_neighbours": "8",
     "graph_room": "0.25",
     "graph_time": "off",
+    "graph_user_items": "9",
+    "graph_engine": "spark",
     "knn_neighbours": "7",
     "knn_room": "0.75",
     "knn_shrinkage": "2",
@@ -247,6 +249,10 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "graph_neighbours": lambda odd: 8 in {fit.parameters["neighbours"] for fit in odd.fits("item-graph")},
     "graph_room": lambda odd: 0.25 in {fit.parameters["room"] for fit in odd.fits("item-graph")},
     "graph_time": lambda odd: "off" in {fit.parameters["time"] for fit in odd.fits("item-graph")},
+    "graph_user_items": lambda odd: 9 in {fit.parameters["user_items"] for fit in odd.fits("item-graph")},
+    "graph_engine": lambda odd: (  # Spark was opened
+        {"blas" in fit.counts for fit in odd.fits("item-graph") if fit.parameters["engine"] == "spark"} == {True}
+    ),
     "knn_neighbours": lambda odd: {fit.parameters["knn_neighbours"] for fit in odd.fits("item-knn")} == {7},
     "knn_room": lambda odd: 0.75 in {fit.parameters["knn_room"] for fit in odd.fits("item-knn")},
     "knn_shrinkage": lambda odd: {fit.parameters["knn_shrinkage"] for fit in odd.fits("item-knn")} == {2},

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -24,4 +26,4 @@ def checkerboard():
         return tuple(np.ascontiguousarray(side, dtype=np.float32) for side in sides)
 
     columns = {"user_idx": users, "item_idx": items, "rating": ratings, "timestamp": times}
-    return Interactions(N_USERS, N_ITEMS, columns.__getitem__, factorise)
+    return Interactions(N_USERS, N_ITEMS, columns.__getitem__, SimpleNamespace(factorise=factorise))

@@ -82,6 +82,15 @@ def test_of_a_pair_that_is_repeated_the_latest_counts():
     assert as_dense(fit(twice, 1, 2)).tolist() == as_dense(fit(once, 1, 2)).tolist()
 
 
+@pytest.mark.parametrize(
+    ("time", "kept"), [("auto", [(0, 2, 5), (0, 1, 4), (1, 1, 3)]), ("off", [(0, 0, 3), (0, 1, 4), (1, 1, 3)])]
+)
+def test_of_the_items_of_a_user_the_newest_count_and_of_one_moment_the_first(time, kept):
+    events = [(0, 0, 3), (0, 1, 4), (0, 2, 5), (0, 3, 4), (1, 1, 3)]
+    capped, expected = fit(events, 2, 4, user_items=2, time=time), fit(kept, 2, 4, time=time)
+    assert as_dense(capped).tolist() == as_dense(expected).tolist()
+
+
 def test_what_follows_an_item_is_linked_to_it_more_strongly_than_what_came_before():
     dense = as_dense(fit([(0, 0, 1), (0, 1, 2), (0, 2, 3)], 1, 3, **DAMPED | {"power": 1}, backward=0.5, gap_decay=0.9))
     np.testing.assert_allclose(dense / dense[0, 1], [[0, 1, 0.9], [0.5, 0, 1], [0.45, 0.5, 0]], rtol=1e-6)
@@ -119,7 +128,7 @@ def test_all_scores_of_a_history_are_those_it_is_ranked_by(events):
 def test_a_search_tries_one_with_what_the_options_say():
     options = ModelOptions(item_graph={"graph_neighbours": 5, "graph_time": "off"})
     [one] = [c for c in candidates(options, has_ratings=False, has_timestamps=False) if c.model == "item-graph"]
-    assert one.parameters == {"neighbours": 5, "time": "off", "room": 0.7}
+    assert one.parameters == {"neighbours": 5, "time": "off", "user_items": 1000, "engine": "local", "room": 0.7}
 
 
 @pytest.mark.parametrize("parameters", [{"neighbours": 0}, {"decay": 0}, {"half_life_days": -1}, {"alpha": 1}])
