@@ -22,7 +22,7 @@ from schema.histories import Histories
 from schema.options import FrozenModel
 
 SPARK_FOLDER = "als_model"
-USUAL_RANK, USUAL_ALPHA, USUAL_MAXITER = (32,), (10.0,), 10
+USUAL_ALPHA, USUAL_MAXITER = (10.0,), 10
 
 
 def split_list(value: object) -> object:
@@ -43,12 +43,13 @@ class AlsOptions(FrozenModel):
 
     als_rank: Ranks | None = Field(
         None,
-        description="Number of latent factors; without it 32, and what a search draws. For ranking up to 256.",
+        description="Number of latent factors; without it 64 for implicit and 32 for explicit ALS, and what a search "
+        "draws. For ranking up to 256.",
         json_schema_extra={"flag": "--rank"},
     )
     als_reg: Weights | None = Field(
         None,
-        description="Regularisation, times the number of interactions of each user and item; without it 1,5 for "
+        description="Regularisation, times the number of interactions of each user and item; without it 4 for "
         "implicit and 0.1 for explicit ALS, and what a search draws. For ranking 1 to 30, more for higher alpha.",
         json_schema_extra={"flag": "--reg"},
     )
@@ -182,12 +183,17 @@ class _Als(ModelKind[AlsOptions]):
     iterations = "maxiter"
     shown = ("rank", "reg", "alpha", "confidence")
     is_implicit: ClassVar[bool]
+    usual_rank: ClassVar[tuple[int, ...]]
     usual_reg: ClassVar[tuple[float, ...]]
 
     def candidates(self, options: AlsOptions) -> Iterable[Parameters]:
         """Yield the points of the grid; alpha and confidence are no parameters of explicit ALS."""
         alphas = [{"alpha": alpha, **options.weighted} for alpha in options.als_alpha or USUAL_ALPHA]
-        grid = options.als_rank or USUAL_RANK, options.als_reg or self.usual_reg, alphas if self.is_implicit else [{}]
+        grid = (
+            options.als_rank or self.usual_rank,
+            options.als_reg or self.usual_reg,
+            alphas if self.is_implicit else [{}],
+        )
         for rank, reg, alpha in product(*grid):
             yield {"rank": rank, "reg": reg, **alpha, **options.fixed}
 
@@ -221,7 +227,8 @@ class ImplicitAls(_Als):
     name = "als-implicit"
     needs = frozenset({"spark"})
     is_implicit = True
-    usual_reg = (1.0, 5.0)
+    usual_rank = (64,)
+    usual_reg = (4.0,)
     ranges = MappingProxyType(
         {
             "rank": Range(16, 256, is_log=True, is_integer=True),
@@ -240,6 +247,7 @@ class ExplicitAls(_Als):
     is_automatic = False
     predicts_ratings = True
     is_implicit = False
+    usual_rank = (32,)
     usual_reg = (0.1,)
     ranges = MappingProxyType(
         {"rank": Range(4, 64, is_log=True, is_integer=True), "reg": Range(0.03, 0.5, is_log=True)}

@@ -75,7 +75,9 @@ class Ease(ModelKind[EaseOptions]):
     name = "ease"
     options = EaseOptions
     fitted = ItemItemModel
+    groups = frozenset({"blend"})
     is_automatic = False
+    cost = 3
     knows_histories_only = True
     folder = "links"
     shown = ("ease_reg", "ease_dropout")

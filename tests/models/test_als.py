@@ -77,7 +77,7 @@ def test_confidence_is_a_parameter_of_implicit_candidates_only_where_it_is_not_t
     def found(**options):
         return [set(one) & {"confidence", "half_life_days"} for one in ImplicitAls().candidates(AlsOptions(**options))]
 
-    assert found() == [set(), set()]
+    assert found() == [set()]
     assert found(als_confidence="ratings", als_reg=(1,)) == [{"confidence"}]
     assert found(als_confidence="recency", als_reg=(1,)) == [{"confidence", "half_life_days"}]
     [explicit] = ExplicitAls().candidates(AlsOptions(als_confidence="recency"))

@@ -59,7 +59,7 @@ def test_a_label_names_what_was_drawn_and_differs_from_the_usual():
         (["popularity", "item-knn"], set()),
         (["graph", "item-knn"], {"item-graph"}),
         (["ease"], {"ease"}),
-        (["blend"], {"item-graph", "ials"}),
+        (["blend"], {"item-graph", "ease", "ials"}),
         ([AUTO], {"item-graph", "als-implicit", "ials"}),
         ([AUTO, "als-explicit"], {"item-graph", "als-implicit", "als-explicit", "ials"}),
     ],
