@@ -281,8 +281,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--share", type=_share, default=0.1, help="share of the items that is removed (0.1)")
     parser.add_argument("--seeds", type=harness.at_least_one, default=3, help="choices of the items (3)")
     parser.add_argument("--part", choices=("validation", "test"), default="test", help="of the warm items (test)")
-    rooms = "rooms to try beside 0 (0.35,0.7,1,1.4)"
-    parser.add_argument("--rooms", type=_rooms, default=(0.35, 0.7, 1.0, 1.4), metavar="ROOM,…", help=rooms)
+    rooms = "rooms to try beside 0 (0.5,0.7,1,1.4,2)"
+    parser.add_argument("--rooms", type=_rooms, default=(0.5, 0.7, 1.0, 1.4, 2.0), metavar="ROOM,…", help=rooms)
     parser.add_argument("--min-interactions", type=harness.at_least_one, default=1, help="the k of the k-core (1)")
     return parser
 

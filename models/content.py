@@ -11,7 +11,7 @@ from models.paths import Links, keep_strongest, stack, sum_paths
 from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser
 
-ROOM = 0.7
+ROOM = 1.0
 Room = Annotated[
     float,
     Field(
@@ -32,7 +32,7 @@ def add_borrowed(links: Links, n_users_of: Indices, content: Content | None, roo
     """Return links and, besides, links to new items like those to the items that are most like them.
 
     An item j of n_j < `FEW_USERS` users is new. Its lenders k are the `N_LENDERS` other items of highest s_jk, the sum,
-    over the values of attributes that both have, of the attribute's weight / the number of items with the value; a
+    over the values of attributes that both have, of the attribute's weight / sqrt(number of items with the value); a
     value of more than `MOST_ITEMS` items tells nothing. Its strongest `N_LENT` of
 
     room * (1 - n_j / FEW_USERS) * sum over k of s_jk W_ik / sum over k of s_jk
@@ -75,7 +75,7 @@ def _find_alike(content: Content, new: Indices, lenders: Indices, n_items: int) 
         is_told = n_items_of[table.items] <= MOST_ITEMS
         items.append(table.rows[is_told])
         values.append(n_values + table.items[is_told])
-        weights.append(WEIGHTS[name] / n_items_of[table.items[is_told]])
+        weights.append(WEIGHTS[name] / np.sqrt(n_items_of[table.items[is_told]]))
         n_values += len(n_items_of)
     item, value, weight = np.concatenate(items), np.concatenate(values), np.concatenate(weights)
     place = np.full(n_items, -1)

@@ -33,22 +33,22 @@ def strengths(links: Links, n_items: int) -> list[list[float]]:
 
 
 # 0 leads to 1 and 2, which have many users; 3 shares with 1 the brand and a category, and with 2 the brand alone:
-# s_31 = 0.3 / 3 + 1 / 2 = 0.6, s_32 = 0.3 / 3 = 0.1, shares 6/7 and 1/7
+# s_31 = 0.3 / sqrt(3) + 1 / sqrt(2) = 0.8803, s_32 = 0.3 / sqrt(3) = 0.1732, shares 0.8356 and 0.1644
 LINKS = Links.of(np.array([0, 0]), np.array([1, 2]), np.array([0.7, 0.35]), 4)
 CONTENT = known(4, brand={1: [5], 2: [5], 3: [5]}, category={0: [1], 1: [0], 3: [0]})
 
 
 def test_a_new_item_has_the_mean_of_its_lenders_links_and_one_of_each_lender():
     found = add_borrowed(LINKS, np.array([9, 9, 9, 0]), CONTENT, room=2.0)
-    # W_03 = 2 (6/7 * 0.7 + 1/7 * 0.35); a lender counts as the strongest link to it: 2 * 6/7 * 0.7, 2 * 1/7 * 0.35
-    assert strengths(found, 4) == [[0, 0.7, 0.35, 1.3], [0, 0, 0, 1.2], [0, 0, 0, 0.1], [0, 0, 0, 0]]
+    # W_03 = 2 (0.8356 * 0.7 + 0.1644 * 0.35); a lender counts as the strongest link to it: W_13 = 2 * 0.8356 * 0.7
+    assert strengths(found, 4) == [[0, 0.7, 0.35, 1.2849], [0, 0, 0, 1.1698], [0, 0, 0, 0.1151], [0, 0, 0, 0]]
 
 
 def test_the_borrowed_links_of_an_item_with_users_fade_beside_its_own():
     links = Links.of(np.array([0, 0, 0, 3]), np.array([1, 2, 3, 1]), np.array([0.7, 0.35, 0.05, 0.2]), 4)
     found = add_borrowed(links, np.array([9, 9, 9, 2]), CONTENT, room=1.0)
     # 3 of 5 parts of what it borrows; 3 itself leads to its lender 1, and never to itself
-    assert strengths(found, 4) == [[0, 0.7, 0.35, 0.44], [0, 0, 0, 0.36], [0, 0, 0, 0.03], [0, 0.2, 0, 0]]
+    assert strengths(found, 4) == [[0, 0.7, 0.35, 0.4355], [0, 0, 0, 0.3509], [0, 0, 0, 0.0345], [0, 0.2, 0, 0]]
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_all_scores_of_a_history_are_those_it_is_ranked_by(events):
 def test_a_search_tries_one_with_what_the_options_say():
     options = ModelOptions(item_graph={"graph_neighbours": 5, "graph_time": "off"})
     [one] = [c for c in candidates(options, has_ratings=False, has_timestamps=False) if c.model == "item-graph"]
-    assert one.parameters == {"neighbours": 5, "time": "off", "user_items": 1000, "engine": "local", "room": 0.7}
+    assert one.parameters == {"neighbours": 5, "time": "off", "user_items": 1000, "engine": "local", "room": 1.0}
 
 
 @pytest.mark.parametrize("parameters", [{"neighbours": 0}, {"decay": 0}, {"half_life_days": -1}, {"alpha": 1}])
