@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field, PositiveInt
 
 from models.base import Interactions, ModelKind, Parameters
+from models.content import ROOM, Room, add_borrowed
 from models.cooccurrence import Direction, Events
 from models.item_item import NOT_AGED, Ages, ItemItemModel
 from models.item_regression import Regression
@@ -54,6 +55,7 @@ class EaseOptions(FrozenModel):
     ease_half_life_days: float = Field(
         365.0, gt=0, allow_inf_nan=False, description="EASE, with times: days in which it loses half of what it counts"
     )
+    ease_room: Room = ROOM
 
 
 class Ease(ModelKind[EaseOptions]):
@@ -70,6 +72,8 @@ class Ease(ModelKind[EaseOptions]):
 
     With too many items for their matrices, each item is regressed on its nearest alone: those of the largest G_ij^2 /
     ((G + L)_ii (G + L)_jj), as of Steck, "Markov random fields for collaborative filtering" (NeurIPS 2019).
+
+    Where the content of items is known, new ones borrow links (`models.content.add_borrowed`).
     """
 
     name = "ease"
@@ -80,6 +84,7 @@ class Ease(ModelKind[EaseOptions]):
     cost = 3
     knows_histories_only = True
     folder = "links"
+    room = "ease_room"
     shown = ("ease_reg", "ease_dropout")
     ranges = MappingProxyType(
         {
@@ -119,5 +124,6 @@ class Ease(ModelKind[EaseOptions]):
             links = regression.solve(given.ease_neighbours)
         else:
             links = regression.solve_locally(given.ease_nearest, given.ease_neighbours)
+        links = add_borrowed(links, events.n_users_of, interactions.content(), given.ease_room)
         ages = Ages(given.ease_decay, given.ease_half_life_days) if is_timed else NOT_AGED
         return ItemItemModel(*links, interactions.n_users, interactions.n_items, ages)

@@ -87,6 +87,7 @@ FLAGS = {
     "ease_gap_decay": "0.75",
     "ease_decay": "0.65",
     "ease_half_life_days": "40",
+    "ease_room": "0.5",
     "ials_rank": "2",
     "ials_unseen": "7",
     "ials_reg": "0.2",
@@ -238,8 +239,9 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     **{
         name: partial(has_odd_value, model="ease", name=name)
         for name in EaseOptions.model_fields
-        if name != "ease_time"
+        if name not in ("ease_time", "ease_room")
     },
+    "ease_room": lambda odd: 0.5 in {fit.parameters["ease_room"] for fit in odd.fits("ease")},
     "ease_time": lambda odd: {fit.parameters["ease_time"] for fit in odd.fits("ease")} == {"off"},
     "blend": lambda odd: [2] in [[part["weight"] for part in one.parameters["shares"]] for one in odd.fits("blend")],
     **{name: partial(has_odd_value, model="ials", name=name) for name in IalsOptions.model_fields},

@@ -8,6 +8,7 @@ import pytest
 from models import content
 from models.base import Interactions, ModelKind
 from models.content import add_borrowed
+from models.ease import Ease
 from models.item_graph import ItemGraph
 from models.item_knn import ItemKnn
 from models.paths import Links
@@ -80,7 +81,7 @@ def test_only_the_lenders_most_alike_and_the_strongest_links_count(monkeypatch):
     assert strengths(found, 4) == [[0, 0.7, 0.35, 0.7], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
 
 
-@pytest.mark.parametrize(("kind", "room"), [(ItemGraph(), "room"), (ItemKnn(), "knn_room")])
+@pytest.mark.parametrize(("kind", "room"), [(ItemGraph(), "room"), (ItemKnn(), "knn_room"), (Ease(), "ease_room")])
 def test_a_new_item_is_recommended_and_explained_by_what_is_like_it(kind: ModelKind, room: str):
     """Users have 0 and 1, others 2 and 3; 4 and 5 are new, and 5 is of the brand of 1."""
     users, items = np.repeat(np.arange(12), 2), np.tile([0, 1], 6).tolist() + np.tile([2, 3], 6).tolist()
