@@ -19,6 +19,7 @@ from evaluation.options import SplitOptions
 from evaluation.splits import split_interactions
 from models.als import ImplicitAls
 from models.factors import FactorModel
+from models.item_graph import ItemGraph
 from models.top_k import BLOCK_USERS
 from schema.errors import ObjectNotFound, RecommenderError
 from storage import artifacts, layout
@@ -135,6 +136,37 @@ def open_pipeline(folder: str) -> Iterator[Run]:
         if scores.count("n_users") != n_users:
             raise RecommenderError(f"{scores.count('n_users')} of {n_users} users were evaluated; no figure counts.")
         return float(scores.counts["ndcg_10"])
+
+    with open_dask(Environment(run=log)) as address, Client(address) as client:
+        yield run
+
+
+@contextmanager
+def open_graph(folder: str) -> Iterator[Run]:
+    """Yield the item graph with the times of events: its fit, and lists of 20 of all users over the workers of Dask."""
+    from distributed import Client
+
+    from flows.log_stream import prepare_process
+    from flows.runtime import open_dask
+    from flows.settings import Environment
+    from models.registry import Candidate
+    from spark.options import SparkOptions
+    from tasks.fit import fit
+    from tasks.options import EvaluationOptions, PlaceOptions, RunOptions
+    from tasks.recommend import rank_users
+
+    log = RunOptions(log_level="WARNING")
+    prepare_process(log)
+    split, _ = find_input(Path(folder))
+    places = PlaceOptions(store_uri=f"{folder}/{STORE}", work_dir=Path(folder, "work"))
+    candidate, users = Candidate(model=ItemGraph.name, parameters={}), np.arange(split.count("n_users"))
+
+    def list_all() -> int:
+        fitted = fit.fn(places, split, LEARNT, candidate, SparkOptions())
+        return len(rank_users(places, split, fitted, LEARNT, users, 20, EvaluationOptions().evaluate_block_users))
+
+    def run() -> float:
+        return float(client.submit(list_all, pure=False).result())
 
     with open_dask(Environment(run=log)) as address, Client(address) as client:
         yield run

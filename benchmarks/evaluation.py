@@ -10,6 +10,7 @@ temporary store as the pipeline does it. Each contestant then runs in a fresh pr
     product     user factors by item factors in float32, in blocks; nothing is ranked: the floor
     evaluation  the pipeline's task: all items ranked for each user, seen ones left out, all metrics at 5, 10 and 20
                 with intervals, published in the store
+    graph       fit of the item graph, in the order of time, and its lists of 20 of all users, by the pipeline's tasks
     spark       recommendForAllUsers(20), then NDCG, precision, MAP and recall at 5, 10 and 20; seen items stay in
 
 Peak memory is what the process held at most (VmHWM) from when its imports were done and its workers started; processor
@@ -35,15 +36,17 @@ from benchmarks.synthetic import Size
 from flows.child_server import inherited
 from schema.errors import InvalidInput
 
-PRODUCT, EVALUATION, SPARK = "product", "evaluation", "spark"
+PRODUCT, EVALUATION, GRAPH, SPARK = "product", "evaluation", "graph", "spark"
 DIVISORS = (100, 10)
 MOST_RATIO = 2.5
 MOST_PEAK_MEGABYTES = 4000
+MOST_GRAPH_SECONDS, MOST_GRAPH_MEGABYTES = 15, 1000
 MOST_SCALING = 11.0  # for ten times the users
 OF_PYTHON = ("cpu_seconds", "peak_megabytes", "peak_above_idle_megabytes")
 LABELS = {
     PRODUCT: "product alone, nothing ranked",
     EVALUATION: "evaluation, all metrics with intervals",
+    GRAPH: "item graph: fit and lists of 20",
     SPARK: "Spark: lists and 4 metrics *",
 }
 COLUMNS = (
@@ -128,10 +131,10 @@ def measure_contestant(contestant: str, folder: Path) -> Measurement:
     Raises:
         Unavailable: If it fails.
     """
-    from benchmarks.contestants import open_pipeline, open_product
+    from benchmarks.contestants import open_graph, open_pipeline, open_product
     from benchmarks.spark_contestant import open_spark
 
-    openers = {PRODUCT: open_product, EVALUATION: open_pipeline, SPARK: open_spark}
+    openers = {PRODUCT: open_product, EVALUATION: open_pipeline, GRAPH: open_graph, SPARK: open_spark}
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{contestant}-") as scratch:
         own = shutil.copytree(folder, Path(scratch, "input"), copy_function=os.link)
         environment = {
@@ -162,7 +165,7 @@ def summarise(measurements: Measurements) -> list[Figures]:
         }
         if contestant == SPARK:
             values = {name: found for name, found in values.items() if name not in OF_PYTHON}
-        if contestant != PRODUCT:
+        if contestant in (EVALUATION, SPARK):
             values["ndcg_10"] = Spread.of([measured[0].answer])
         figures.append(Figures(contestant, "test", values))
     return figures
@@ -189,6 +192,11 @@ def verdicts(figures: Sequence[Figures], steps: Sequence[Figures]) -> Iterator[s
             yield harness.describe_aim(found, f"at most {MOST_RATIO}", ratio <= MOST_RATIO)
             found = f"evaluation: peak {peak:.0f} MB"
             yield harness.describe_aim(found, f"at most {MOST_PEAK_MEGABYTES}", peak <= MOST_PEAK_MEGABYTES)
+        if figure.model == GRAPH:
+            seconds, above = figure.values["seconds"].value, figure.values["peak_above_idle_megabytes"].high
+            is_met = seconds <= MOST_GRAPH_SECONDS and above <= MOST_GRAPH_MEGABYTES
+            found = f"item graph: {seconds:.1f} s and {above:.0f} MB above idle"
+            yield harness.describe_aim(found, f"at most {MOST_GRAPH_SECONDS} and {MOST_GRAPH_MEGABYTES}", is_met)
     for before, step in pairwise(steps):
         few, many, ratio = before.parameters["users"], step.parameters["users"], step.values["scaling_ratio"].value
         most = MOST_SCALING / 10 * many / few
