@@ -177,6 +177,18 @@ def test_each_aim_is_judged_by_itself(seconds, gigabytes, n_met):
     assert (len(sentences), sum(sentence.endswith(": met") for sentence in sentences)) == (2, n_met)
 
 
+@pytest.mark.parametrize(("seconds", "megabytes", "is_met"), [(15, 1000, True), (15.1, 1000, False), (15, 1001, False)])
+def test_the_graph_is_judged_by_its_time_and_its_memory_above_idle(seconds, megabytes, is_met):
+    graph = Measurement(seconds, 2 * seconds, 300_000_000, (300 + megabytes) * 1_000_000, 300.0)
+    [sentence] = verdicts(summarise({"product": [Measurement(1.0, 2.0, 0, 1)], "graph": [graph]}), [])
+    assert sentence.endswith(": met") == is_met
+
+
+def test_the_graph_is_fitted_and_lists_items_for_all_users(tmp_path):
+    publish_input(tmp_path / "input", SMALL, seed=3)
+    assert measure_contestant("graph", tmp_path / "input").answer == SMALL.users
+
+
 def test_spark_without_java_is_refused_before_anything_is_measured(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert evaluation.main([]) == 2
