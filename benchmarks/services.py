@@ -1,11 +1,11 @@
-"""The services that a load is put on, ours and two others, and the measurement of one."""
+"""The services that a load is put on, ours and two others, and their measurement."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.load import Served, highest_rate, serve
+from benchmarks.load import Served, highest_rates, serve
 from benchmarks.served_store import Shop
 
 MOST_P99 = 50.0  # milliseconds
@@ -35,23 +35,31 @@ class Bench:
     most_rate: int
     seconds: float
 
-    def measure(self, name: str) -> dict[str, float]:
-        """Return the figures of one service: at the rate, of all of its processes, and the highest rate it holds."""
-        with self.serve(name) as served:
-            served.attack(max(self.rate // 5, 1), self.seconds / 5)
-            served.settle()
-            before = served.cost()
-            answers = served.attack(self.rate, self.seconds)
-            after = served.cost()
-            return answers.figures() | {
-                "cpu_milliseconds": (after.cpu_seconds - before.cpu_seconds) / len(answers.seconds) * 1000,
-                "rss_megabytes": after.resident_megabytes,
-                "pss_megabytes": after.shared_out_megabytes,
-                "ready_seconds": served.ready_seconds,
-                "rate_held": highest_rate(
-                    served, self.rate, self.seconds / 2, MOST_P99, most=self.most_rate, n_halvings=N_HALVINGS
-                ),
-            }
+    def measure(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Return the figures of services, by name: at the rate one by one, then the highest rate of each, in turns."""
+        figures: dict[str, dict[str, float]] = {}
+        with ExitStack() as stack:
+            servers = {}
+            for name in names:
+                served = servers[name] = stack.enter_context(self.serve(name))
+                figures[name] = self._at_rate(served)
+            limits = {"most": self.most_rate, "n_halvings": N_HALVINGS}
+            highest = highest_rates(servers, self.rate, self.seconds / 2, MOST_P99, **limits)
+        return {name: found | {"rate_held": highest[name]} for name, found in figures.items()}
+
+    def _at_rate(self, served: Served) -> dict[str, float]:
+        """Return the figures of one service at the rate, of all of its processes."""
+        served.attack(max(self.rate // 5, 1), self.seconds / 5)
+        served.settle()
+        before = served.cost()
+        answers = served.attack(self.rate, self.seconds)
+        after = served.cost()
+        return answers.figures() | {
+            "cpu_milliseconds": (after.cpu_seconds - before.cpu_seconds) / len(answers.seconds) * 1000,
+            "rss_megabytes": after.resident_megabytes,
+            "pss_megabytes": after.shared_out_megabytes,
+            "ready_seconds": served.ready_seconds,
+        }
 
     @contextmanager
     def serve(self, name: str, uri: str = "", **variables: str) -> Iterator[Served]:

@@ -6,7 +6,8 @@
 It draws a shop of the size of Amazon Electronics, publishes a factor model, another one and an item-item model with
 their bundles in a temporary store, and serves them with two workers. vegeta, in a process of its own, asks for lists
 of the night, for items of a category (which takes scoring) and for baskets, whether or not answers come; --shares says
-how many of each. Each service gets the same requests: p99 at --rate, then the highest rate whose p99 is at most 50 ms.
+how many of each. Each service gets the same requests: p99 at --rate, then the highest rate whose p99 is at most 50 ms,
+for which the services take turns, rate by rate.
 `plain` is FastAPI and NumPy, `implicit` FastAPI and the library of that name; both score and sort all items, since
 they have no lists of the night (benchmarks/peers.py). `swap` moves the pointer to another model during the load,
 `outage` serves from a MinIO that is stopped and started again.
@@ -71,9 +72,9 @@ def _run(chosen: argparse.Namespace) -> int:
         for seed, (model_id, kind) in enumerate(kinds.items()):
             shop.publish(store, kind, model_id, seed)
         served_store.make_champion(store, FIRST)
+        measured = bench.measure([part for part in chosen.only if part not in extra])
         for part in chosen.only:
-            sys.stderr.write(f"{part}\n")
-            values = extra[part](bench) if part in extra else bench.measure(part)
+            values = extra[part](bench) if part in extra else measured[part]
             harness.say(f"{part}: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
             figures.append(_figures(part, values))
     parameters = vars(size) | {"rate": rate, "seconds": seconds, "workers": N_WORKERS}

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +126,7 @@ def _rank_block(block: NDArray[np.float32], n_items: int, k: int, rough: Rough) 
     n_candidates = min(k + SPARE_CANDIDATES, n_items)
     flat = block.reshape(n_rows, -1)
     columns = find_largest(block, n_candidates)
-    found = np.take_along_axis(flat, columns, axis=1)
+    found = _pick(flat, columns)
     items, scores = _rank_candidates(np.arange(n_rows), columns, found, n_items, k, rough)
     found.sort(axis=1)
     floor = found[:, -k] - 2 * rough.errors
@@ -144,7 +144,7 @@ def _rank_candidates(
     exact = rough.rescore(rows, np.minimum(columns, n_items - 1)).astype(np.float32)
     exact[np.isneginf(found)] = -np.inf
     best = np.lexsort((columns, -exact), axis=1)[:, :k]
-    return np.take_along_axis(columns, best, axis=1).astype(np.int32), np.take_along_axis(exact, best, axis=1)
+    return _pick(columns, best).astype(np.int32), _pick(exact, best)
 
 
 def score_exactly(vectors: NDArray[np.float32], item_factors: NDArray[np.float32], columns: NDArray[np.intp]) -> Floats:
@@ -198,9 +198,14 @@ def find_largest(scores: NDArray[np.float32], k: int) -> NDArray[np.intp]:
     groups = _partition(scores.max(axis=1), k)
     members = np.arange(n_members) * n_groups
     candidates = (members[:, None] + groups[:, None, :]).reshape(n_rows, -1)
-    values = np.take_along_axis(scores.reshape(n_rows, -1), candidates, axis=1)
-    return np.take_along_axis(candidates, _partition(values, k), axis=1)
+    values = _pick(scores.reshape(n_rows, -1), candidates)
+    return _pick(candidates, _partition(values, k))
 
 
 def _partition(values: NDArray[np.float32], k: int) -> NDArray[np.intp]:
     return np.argpartition(values, values.shape[1] - k, axis=1)[:, -k:]
+
+
+def _pick(values: NDArray[Any], columns: NDArray[np.intp]) -> NDArray[Any]:
+    """Return some columns of each row: for few rows twice as fast as ``numpy.take_along_axis``."""
+    return values[np.arange(len(values))[:, None], columns]

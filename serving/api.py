@@ -1,22 +1,13 @@
 """The routes of the API."""
 
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request
 from fastapi import Path as InPath
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
-from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import QueryParams
-from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import request_response
 
 from schema.events import Id
 from serving import answers, metrics
@@ -30,51 +21,9 @@ _PROBLEM = {"model": ProblemAnswer, "content": {PROBLEM_JSON: {}}}
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
 DOCS: Final = Path(__file__).parent / "static" / "docs.html"
 
-QUERIES_KEPT: Final = 256
-LISTS: Final = frozenset({"exclude", "category", "brand"})
-ASKED: Final = [
-    {"name": name, "in": "query", "required": False, "schema": schema}
-    for name, schema in Asked.model_json_schema()["properties"].items()
-]
+USER: Final = "/v1/users/{user_id:path}/recommendations"
+BASKET: Final = "/v1/recommendations"
 
-_IDS: Final = TypeAdapter[str](Id)
-USER_ID: Final = {
-    "name": "user_id",
-    "in": "path",
-    "required": True,
-    "schema": {"title": "User Id", **_IDS.json_schema()},
-}
-
-
-class Direct(APIRoute):
-    """A route whose function reads the request by itself, for FastAPI's reading costs as much as the answer."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.app = request_response(self.endpoint)
-
-
-class BasketRoute(APIRoute):
-    """A route that reads a basket from JSON in one step, and leaves what does not fit to FastAPI, which says why."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers a request."""
-        answer_checked = super().get_route_handler()
-
-        async def answer(request: Request) -> Response:
-            try:
-                is_json = request.headers.get("content-type") == "application/json"
-                query = BasketQuery.model_validate_json(await request.body()) if is_json else None
-            except (ValidationError, ClientDisconnect):
-                query = None
-            found: Response = await (answer_checked(request) if query is None else self.endpoint(request, query))
-            return found
-
-        return answer
-
-
-direct = APIRouter(responses=PROBLEMS, route_class=Direct)
-baskets = APIRouter(responses=PROBLEMS, route_class=BasketRoute)
 router = APIRouter(responses=PROBLEMS)
 
 PathId = Annotated[Id, InPath()]
@@ -98,42 +47,13 @@ def service_of(request: Request) -> Service:
     return found
 
 
-@lru_cache(QUERIES_KEPT)
-def _asked_in(query_string: bytes) -> Asked:
-    """Return what a query asks for."""
-    query = QueryParams(query_string)
-    return Asked.model_validate({name: query.getlist(name) if name in LISTS else query[name] for name in query})
-
-
-@contextmanager
-def _as_request_error(*place: str) -> Iterator[None]:
-    """Turn what does not fit into the error that FastAPI would raise.
-
-    Raises:
-        RequestValidationError: If a value does not fit.
-    """
-    try:
-        yield
-    except ValidationError as error:
-        raise RequestValidationError([{**one, "loc": (*place, *one["loc"])} for one in error.errors()]) from None
-
-
-@direct.get(
-    "/v1/users/{user_id:path}/recommendations",
-    tags=["recommend"],
-    response_model=answers.Answer,
-    openapi_extra={"parameters": [USER_ID, *ASKED]},
-)
-async def recommend_to_user(request: Request) -> Response:
+@router.get(USER, tags=["recommend"], response_model=answers.Answer)
+async def recommend_to_user(request: Request, user_id: PathId, asked: Annotated[Asked, Query()]) -> Response:
     """Recommend items to a user, known or new: from the lists of the night, or ranked at once if anything is new."""
-    with _as_request_error("path", "user_id"):
-        user_id = _IDS.validate_python(request.path_params["user_id"])
-    with _as_request_error("query"):
-        asked = _asked_in(request.scope["query_string"])
     return Json(service_of(request).recommend_user(user_id, asked))
 
 
-@baskets.post("/v1/recommendations", tags=["recommend"], response_model=answers.Answer)
+@router.post(BASKET, tags=["recommend"], response_model=answers.Answer)
 async def recommend_for_basket(request: Request, query: BasketQuery) -> Response:
     """Recommend items for a basket of somebody, who need not be known (fold-in)."""
     return Json(service_of(request).recommend_basket(query))

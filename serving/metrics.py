@@ -55,9 +55,14 @@ def requests_of(method: str, route: str, status: int) -> Counter:
     return REQUESTS.labels(method, route, str(status))
 
 
+@lru_cache(maxsize=64)
+def _answers_of(way: str, arm: str) -> Counter:
+    return ANSWERS.labels(way, arm)
+
+
 def count_way(way: str, arm: str) -> None:
     """Count an answer with recommendations."""
-    ANSWERS.labels(way, arm).inc()
+    _answers_of(way, arm).inc()
 
 
 def count_events(n_new: int, n_repeated: int) -> None:

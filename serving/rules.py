@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -62,7 +63,7 @@ class Scenario(FrozenModel):
                 raise ValueError(f"pinned has the same {name} twice; give each pin its own")
         return self
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         """Whether it changes nothing but leaves out what a person has."""
         return self == Scenario(description=self.description, n=self.n, fresh_days=self.fresh_days)

@@ -30,6 +30,7 @@ from serving.log import start_log
 from serving.options import ServingOptions, read_options
 from serving.problems import Problem
 from serving.service import Service
+from serving.shortcut import Shortcut
 
 STATIC: Final = Path(__file__).parent / "static"
 WATCH_SECONDS: Final = 0.25
@@ -62,7 +63,16 @@ def create_app(options: ServingOptions) -> FastAPI:
         lifespan=_lifespan(options, doorman),
         docs_url=None,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # /metrics has what is to be known
     )
+    handlers: dict[type[Exception], Callable[[Any], Problem]] = {
+        Problem: lambda problem: problem,
+        HTTPException: _of_http,
+        RequestValidationError: _of_validation,
+        RecommenderError: _of_trouble,
+        OSError: _of_trouble,
+    }
+    app.add_middleware(Shortcut, handlers=handlers)
     app.add_middleware(Guard, options=options, doorman=doorman)
     if options.api_origins:
         app.add_middleware(
@@ -74,16 +84,9 @@ def create_app(options: ServingOptions) -> FastAPI:
         )
     if doorman.key_file:
         app.openapi = _with_keys(app)  # type: ignore[method-assign]
-    for router in (api.direct, api.baskets, api.router, page.router):
+    for router in (api.router, page.router):
         app.router.routes.extend(router.routes)  # a router that is included matches each request twice
     app.mount("/static", page.Static(directory=STATIC))
-    handlers: dict[type[Exception], Callable[[Any], Problem]] = {
-        Problem: lambda problem: problem,
-        HTTPException: _of_http,
-        RequestValidationError: _of_validation,
-        RecommenderError: _of_trouble,
-        OSError: _of_trouble,
-    }
     for kind, as_problem in handlers.items():
         app.add_exception_handler(kind, _answering(as_problem))
     return app

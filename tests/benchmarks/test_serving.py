@@ -9,7 +9,7 @@ from servers import need_program
 
 from benchmarks import serving
 from benchmarks.harness import Figures
-from benchmarks.load import Answers, highest_rate
+from benchmarks.load import Answers, highest_rates
 from benchmarks.measuring import Spread
 
 
@@ -21,17 +21,28 @@ def answers(milliseconds: float, rate: int = 100, n: int = 1000, n_errors: int =
 
 @dataclass
 class Stub:
-    """A server that holds up to so many requests a second, and a record of the rates that were tried."""
+    """A server that holds up to so many requests a second, and a record of who was asked at which rate."""
 
+    name: str
     limit: int
-    tried: list[int] = field(default_factory=list)
+    tried: list[tuple[str, int]]
+    hiccups: list[int] = field(default_factory=list)
 
     def settle(self) -> None:
         """Have nothing to work off."""
 
     def attack(self, rate: int, _: float) -> Answers:
-        self.tried.append(rate)
-        return answers(5.0 if rate <= self.limit else 500.0, rate, n=rate * 10)
+        """Answer in 5 ms, in 500 ms beyond the limit, and once so slow at a hiccup that p99 alone shows it."""
+        self.tried.append((self.name, rate))
+        found = answers(5.0 if rate <= self.limit else 500.0, rate, n=rate * 10)
+        if rate in self.hiccups:
+            self.hiccups.remove(rate)
+            found.seconds[: len(found.seconds) // 10] = 0.5
+        return found
+
+
+def highest(*stubs: Stub) -> dict[str, int]:
+    return highest_rates({stub.name: stub for stub in stubs}, 500, 1.0, 50.0, most=4000, n_halvings=2)
 
 
 def figures(name: str, **values: float) -> Figures:
@@ -52,17 +63,29 @@ def test_a_rate_is_held_if_all_is_sent_and_answered_right_in_time(found, is_held
 
 
 @pytest.mark.parametrize(
-    ("limit", "tried", "highest"),
+    ("limit", "tried", "found"),
     [
         (1700, [500, 1000, 2000, 1500, 1750], 1500),
         (300, [500, 250, 375, 312], 250),
         (9_000, [500, 1000, 2000, 4000], 4000),  # and no more than the most
     ],
 )
-def test_highest_rate_is_closed_in_from_both_sides(limit, tried, highest):
-    stub = Stub(limit)
-    assert highest_rate(stub, 500, 1.0, 50.0, most=4000, n_halvings=2) == highest
-    assert stub.tried == tried
+def test_highest_rate_is_closed_in_from_both_sides(limit, tried, found):
+    stub = Stub("als", limit, [])
+    assert highest(stub) == {"als": found}
+    assert [rate for _, rate in stub.tried] == tried
+
+
+def test_services_take_turns_at_each_rate_until_they_are_done():
+    tried = []
+    assert highest(Stub("als", 9_000, tried), Stub("plain", 600, tried)) == {"als": 4000, "plain": 500}
+    assert tried[:6] == [("als", 500), ("plain", 500), ("als", 1000), ("plain", 1000), ("als", 2000), ("plain", 750)]
+
+
+def test_a_pause_of_the_machine_is_no_limit_of_a_service():
+    tried = []
+    assert highest(Stub("als", 1700, tried, [500, 1500])) == {"als": 1500}
+    assert [rate for _, rate in tried] == [500, 500, 1000, 2000, 1500, 1500, 1750]
 
 
 def test_each_aim_is_judged():

@@ -99,6 +99,19 @@ def test_an_answer_is_as_documented(client):
     assert answer.items[0].reasons[0].item_id == "item-01"
 
 
+def test_the_shortcut_answers_and_counts_as_the_routes_do(client):
+    kinds = ("application/json", "application/json; charset=utf-8")  # of which FastAPI alone takes the second
+    short, long = (
+        client.post("/v1/recommendations", content=json.dumps(BASKET), headers={"Content-Type": kind}) for kind in kinds
+    )
+    assert short.json()["items"] == long.json()["items"]
+    assert short.headers.keys() == long.headers.keys()
+    client.get("/v1/users/user-01/recommendations")
+    counted = client.get("/metrics").text
+    for route in ("/v1/recommendations", "/v1/users/{user_id:path}/recommendations"):
+        assert re.search(rf'api_requests_total{{method="[A-Z]+",route="{re.escape(route)}",status="200"}}', counted)
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
