@@ -8,7 +8,7 @@ from loguru import logger
 
 from schema.arms import CHAMPION, Arm, arm_of
 from schema.errors import RecommenderError, Unavailable
-from schema.events import Event, Impression
+from schema.events import Event
 from serving.answers import Asked, BasketQuery, BatchQuery, RankQuery
 from serving.catalogue import Catalogue
 from serving.events import Journal
@@ -182,21 +182,21 @@ class Service(Lookup):
         return answer
 
     def _note(self, journal: Journal, answer: Json, is_forced: bool) -> None:
-        experiment = self.options.experiment
-        impression = Impression.model_construct(
-            recommendation_id=answer["recommendation_id"],
-            user_id=answer.get("user_id"),
-            item_ids=tuple(item["item_id"] for item in answer["items"]),
-            model_id=answer["model_id"],
-            scenario=answer["scenario"]["name"],
-            way=answer["way"],
-            arm=answer["arm"] if experiment else None,
-            experiment=experiment,
-            share=self.options.api_challenger_share if experiment else None,
-            is_forced=is_forced,
-            timestamp=int(time.time()),
-        )
-        journal.note(impression)
+        about = {
+            "recommendation_id": answer["recommendation_id"],
+            "item_ids": [item["item_id"] for item in answer["items"]],
+            "model_id": answer["model_id"],
+            "scenario": answer["scenario"]["name"],
+            "way": answer["way"],
+            "is_forced": is_forced,
+            "timestamp": int(time.time()),
+        }
+        if "user_id" in answer:
+            about["user_id"] = answer["user_id"]
+        if experiment := self.options.experiment:
+            share = self.options.api_challenger_share
+            about |= {"arm": answer["arm"], "experiment": experiment, "share": share}
+        journal.note(about)
 
     def take(self, events: Sequence[Event]) -> Json:
         """Write events to the journal; they are on the disk when it returns.

@@ -112,7 +112,7 @@ def ship_test(workplace: Workplace, champion: str, challenger: str) -> None:
             experiment="autumn",
             share=0.5,
         )
-        journal.note(shown)
+        journal.note(shown.model_dump())
         if number < 300:
             kind = "purchase" if number % 5 == 0 else "view"
             about = {"user_id": user, "item_id": "kettle", "recommendation_id": f"r{number}"}
@@ -280,7 +280,8 @@ def test_only_the_last_days_count(tmp_path):
         read_seen(store, list_streams(store), OnlineOptions())
     about = {"item_ids": ["kettle"], "model_id": "1f", "scenario": "home", "way": "exact"}
     for day in (1, 9, 10):
-        journal.note(Impression(recommendation_id=f"r{day}", timestamp=1_750_000_000 + day * 86_400, **about))
+        shown = Impression(recommendation_id=f"r{day}", timestamp=1_750_000_000 + day * 86_400, **about)
+        journal.note(shown.model_dump())
     journal.close()
     Journal(tmp_path).ship(store)
     line = b"no impression\n"

@@ -58,10 +58,9 @@ def event(event_id: str, user_id: str = "ada", item_id: str = "kettle") -> Event
     return Event(event_id=event_id, type="view", user_id=user_id, item_id=item_id)
 
 
-def impression(recommendation_id: str) -> Impression:
-    return Impression(
-        recommendation_id=recommendation_id, item_ids=("kettle", "pan"), model_id="1f3a", scenario="home", way="exact"
-    )
+def impression(recommendation_id: str) -> dict[str, object]:
+    about = {"item_ids": ("kettle", "pan"), "model_id": "1f3a", "scenario": "home", "way": "exact"}
+    return Impression(recommendation_id=recommendation_id, **about).model_dump(exclude_none=True)
 
 
 def wait_for(is_so: Callable[[], bool], seconds: float = 20) -> None:

@@ -11,7 +11,7 @@ from models.base import Explainer, HistoryRanker
 from models.factors import FactorModel, SharedOrder
 from models.registry import ModelOptions, candidates
 from schema.arms import CHALLENGER, CHAMPION
-from schema.events import Event
+from schema.events import Event, Impression
 from schema.items_by_user import ItemsByUser
 from serving.answers import Asked, BasketQuery, BatchQuery, RankQuery
 from serving.events import Journal
@@ -292,7 +292,7 @@ def test_what_is_not_there_is_a_404_that_says_what_to_do(folded, ask):
 
 def test_arms_split_users_and_impressions_say_so(tmp_path):
     journal, noted = Journal(tmp_path / "events"), []
-    journal.note = noted.append
+    journal.note = lambda one: noted.append(Impression(**one))
     sample = write_store(tmp_path / "store", FOLDED)
     write_store(tmp_path / "store", "popularity", model_id="7777aaaa", is_champion=False)
     options = ServingOptions(
