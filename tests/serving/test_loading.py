@@ -108,11 +108,11 @@ def test_a_file_beside_those_of_the_manifest_is_not_read(tmp_path: Path) -> None
     ("change", "message"),
     [
         (lambda factors: np.where(factors > 0, np.nan, factors), "row 0 holds NaN"),
-        (lambda factors: factors.astype(np.float64), "expected a float32 matrix"),
+        (lambda factors: factors.astype(np.float64), "expected float32 of 2 dimension"),
         (lambda factors: factors.astype(object), "Python objects in dtype"),
         (lambda factors: factors[:-1], r"it is for \(40, 29\) users and items; its bundle has \(40, 30\)"),
         (lambda factors: factors[:, :-1], "factors differ in rank"),
-        (lambda factors: factors.ravel(), "expected a float32 matrix"),
+        (lambda factors: factors.ravel(), "expected float32 of 2 dimension"),
         (lambda factors: np.full_like(factors, 3e38), "models/bad cannot be served"),
     ],
     ids=["NaN", "wide", "objects", "an item less", "a factor less", "flat", "too large to multiply"],
