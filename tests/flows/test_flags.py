@@ -253,7 +253,7 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "graph_time": lambda odd: "off" in {fit.parameters["time"] for fit in odd.fits("item-graph")},
     "graph_user_items": lambda odd: 9 in {fit.parameters["user_items"] for fit in odd.fits("item-graph")},
     "graph_engine": lambda odd: (  # Spark was opened
-        {"blas" in fit.counts for fit in odd.fits("item-graph") if fit.parameters["engine"] == "spark"} == {True}
+        {"blas" in fit.counts for fit in odd.fits("item-graph") if fit.parameters.get("engine") == "spark"} == {True}
     ),
     "knn_neighbours": lambda odd: {fit.parameters["knn_neighbours"] for fit in odd.fits("item-knn")} == {7},
     "knn_room": lambda odd: 0.75 in {fit.parameters["knn_room"] for fit in odd.fits("item-knn")},

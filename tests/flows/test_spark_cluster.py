@@ -5,16 +5,24 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
+from sample_artifacts import publish_folder
 from servers import SparkCluster, open_spark_cluster
 from workplace import Workplace, artifact_ids
 
+from evaluation.options import SplitOptions
 from flows.settings import Environment, read
+from models.registry import Candidate
 from spark.options import SparkOptions
 from storage import layout
+from storage.parquet import write_parquet
+from tasks.dataset import split_dataset
 from tasks.execution import open_spark, spark_limit
+from tasks.fit import fit, load_model
 from tasks.options import PlaceOptions
 
 pytestmark = pytest.mark.timeout(1500)  # seven cold starts of two executors
@@ -70,6 +78,32 @@ def test_training_on_a_cluster_says_what_it_takes_and_leaves_no_scratch(on_clust
     workplace, record = on_cluster
     assert "executors of 1g, all cores of a worker each" in record["stderr"]
     assert not [path for path in (workplace.folder / "work").iterdir() if path.name != "cache"]
+
+
+def test_item_links_found_on_a_cluster_are_those_of_one_machine(cluster, tmp_path):
+    places = PlaceOptions(store_uri=str(tmp_path / "store"), work_dir=tmp_path / "work")
+    draws = np.random.default_rng(3)
+    users, items = (draws.random((2, 8000)) ** 2 * [[300], [200]]).astype(np.int32)
+    times = draws.integers(0, 50, 8000) * 86_400
+    columns = {"user_idx": users, "item_idx": items, "rating": np.ones(8000, np.float32), "timestamp": times}
+    rows, counts = pa.table(columns), {"n_users": 300, "n_items": 200, "has_ratings": True, "has_timestamps": True}
+    (tmp_path / "dataset").mkdir()
+    write_parquet([rows], tmp_path / "dataset" / layout.INTERACTIONS, rows.schema)
+    dataset = publish_folder(places.open_store(), tmp_path / "dataset", layout.DATASETS, "d", counts=counts)
+    split = split_dataset.fn(places, dataset, SplitOptions(split="random"))
+
+    def fit_by(engine: str) -> Any:
+        candidate = Candidate(model="item-graph", parameters={"engine": engine, "neighbours": 20})
+        return load_model(
+            places, fit.fn(places, split, ("train",), candidate, SparkOptions(spark_master=cluster.master_url))
+        )
+
+    here, there = fit_by("local"), fit_by("spark")
+    assert "item-graph" in cluster.applications()
+    assert len(here.strengths) == 200 * 20
+    np.testing.assert_array_equal(there.indptr, here.indptr)
+    np.testing.assert_array_equal(there.neighbours, here.neighbours)
+    np.testing.assert_allclose(there.strengths, here.strengths, rtol=1e-6)
 
 
 def test_executors_are_as_large_as_the_flags_say(cluster, tmp_path):
