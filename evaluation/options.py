@@ -18,7 +18,7 @@ class SplitOptions(FrozenModel):
         description="leave-last: the last interactions of each user; rolling: all of the last stretch of time, each "
         "predicted from what was known before its day; time: all from a moment on, predicted from what was known then; "
         "random: any rows; random-per-user: any rows of each user; files: the pairs that files name. Left out: "
-        "leave-last where there are timestamps, else random",
+        "rolling where the order of timestamps can be trusted, else leave-last, and random without timestamps",
     )
     leave_last_n: int = Field(
         1, ge=1, description="leave-last: interactions per user in the test part, and as many in validation"
@@ -34,7 +34,7 @@ class SplitOptions(FrozenModel):
         None,
         ge=1,
         description="rolling: how many times a model is fitted within a part, at equal distances in days, the first at "
-        "its start; left out: as often as its kind can afford",
+        "its start; left out: as often as its kind can afford, and less often on many rows",
     )
     split_at: datetime | date | None = Field(
         None, description="time: first day, or moment, of the test part (UTC); left out: as test_share says"

@@ -9,6 +9,7 @@ from schema.arrays import Indices
 
 LEAST_SHARE = 0.5
 LEAST_DAYS = 30
+LARGEST_DAY = 0.1
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class TimeOrder:
     Attributes:
         share_simultaneous: Share of rows of which the same user has another at the same second.
         share_with_past: Share of rows of which the same user has another of an earlier day (UTC).
+        largest_day: Largest share of rows that one day has.
         n_days: Distinct days.
         span_days: Days from the first to the last, both included.
     """
 
     share_simultaneous: float
     share_with_past: float
+    largest_day: float
     n_days: int
     span_days: int
 
@@ -33,7 +36,7 @@ class TimeOrder:
 
         Collected all at once, as by a form or an import, rows have timestamps that say nothing of an order.
         """
-        return self.share_with_past >= LEAST_SHARE and self.n_days >= LEAST_DAYS
+        return self.share_with_past >= LEAST_SHARE and self.n_days >= LEAST_DAYS and self.largest_day <= LARGEST_DAY
 
 
 def judge_time_order(user_idx: Indices, timestamp: Indices) -> TimeOrder:
@@ -45,7 +48,7 @@ def judge_time_order(user_idx: Indices, timestamp: Indices) -> TimeOrder:
     Example:
         >>> day = 86_400
         >>> judge_time_order(np.array([0, 0, 0, 1]), np.array([0, 0, 3 * day, day]))
-        TimeOrder(share_simultaneous=0.5, share_with_past=0.25, n_days=3, span_days=4)
+        TimeOrder(share_simultaneous=0.5, share_with_past=0.25, largest_day=0.5, n_days=3, span_days=4)
     """
     if not len(timestamp):
         raise ValueError("there are no rows; expected one or more. Bring interactions with timestamps.")
@@ -56,9 +59,11 @@ def judge_time_order(user_idx: Indices, timestamp: Indices) -> TimeOrder:
     is_simultaneous = is_next | np.append(is_next[1:], False)
     first = np.append(True, user[1:] != user[:-1])
     first_day = day[order][first][np.cumsum(first) - 1]
+    _, n_of_day = np.unique(day, return_counts=True)
     return TimeOrder(
         share_simultaneous=float(is_simultaneous.mean()),
         share_with_past=float((day[order] > first_day).mean()),
-        n_days=len(np.unique(day)),
+        largest_day=float(n_of_day.max() / len(day)),
+        n_days=len(n_of_day),
         span_days=int(day.max() - day.min()) + 1,
     )

@@ -198,8 +198,9 @@ class ModelKind(ABC, Generic[Options]):
         knows_histories_only: Whether it knows users by what they have alone, and has no vector of each. Its models are
             `HistoryRanker`; what they `rank` for a user depends on ``seen`` alone, without ratings and times.
         role: What it stands for where a metric is tried before it may choose a model.
-        refits: How many times a rolling evaluation fits it within a part if no other number is asked for; None: each
-            day. Other than 1 only where a fit takes a second or so: such fits are made where they are used, not kept.
+        refits: How many times a rolling evaluation brings it up to date within a part (`renew`) if no other number is
+            asked for; None: each day.
+        is_cheap: Whether a fit takes seconds for a million rows: within a part it is made where it is used, not kept.
         cost: How long a fit takes, about, in fits of the quickest kind: the dearer, the fewer turns a search gives it.
         iterations: Name of the parameter that says how long it is trained; None for one that is not.
         room: Name of the parameter that says how much room new items get by their content; None for one without.
@@ -224,6 +225,7 @@ class ModelKind(ABC, Generic[Options]):
     role: ClassVar[Role | None] = None
     refits: ClassVar[int | None] = 1
     cost: ClassVar[float] = 1
+    is_cheap: ClassVar[bool] = False
     iterations: ClassVar[str | None] = None
     room: ClassVar[str | None] = None
     shown: ClassVar[tuple[str, ...]] = ()
@@ -257,6 +259,10 @@ class ModelKind(ABC, Generic[Options]):
         Raises:
             ValueError: If a column that it needs is incomplete.
         """
+
+    def renew(self, model: FittedModel, interactions: Interactions, parameters: Parameters) -> FittedModel:  # noqa: ARG002 - for kinds that keep a part of it
+        """Return a fitted model brought up to more interactions, at little cost; by default it is fitted again."""
+        return self.fit(interactions, parameters)
 
     def rank_unseen(self, model: FittedModel, users: Indices, histories: Histories, k: int) -> Ranked:
         """Return what a model of this kind ranks for users of the fit, what each has left out: `FittedModel.rank`.

@@ -224,6 +224,7 @@ class Blend(Combination[BlendOptions]):
     fitted = BlendModel
     takes = frozenset(KINDS)
     knows_histories_only = True
+    refits = 5
 
     def candidates(self, options: BlendOptions) -> Iterable[Parameters]:
         """Yield the blend that is asked for."""
@@ -253,6 +254,16 @@ class Blend(Combination[BlendOptions]):
         """Fit each part."""
         shares = SHARES.validate_python(parameters["shares"])
         return self.join([share.kind.fit(interactions, share.parameters) for share in shares], parameters)
+
+    def renew(self, model: FittedModel, interactions: Interactions, parameters: Parameters) -> FittedModel:
+        """Fit the cheap parts again, and keep the others."""
+        if not isinstance(model, BlendModel):
+            raise TypeError(f"the model is a {type(model).__name__}; expected a BlendModel, which Blend.fit returns.")
+        parts = [
+            share.kind.renew(part, interactions, share.parameters) if share.kind.is_cheap else part
+            for share, part in zip(SHARES.validate_python(parameters["shares"]), model.parts, strict=True)
+        ]
+        return self.join(parts, parameters)
 
     def load(self, folder: Path, parameters: Parameters) -> BlendModel:
         """Return the model that was fitted with these parameters and saved in a folder, memory-mapped."""

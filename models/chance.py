@@ -101,6 +101,7 @@ class Chance(ModelKind[NoOptions]):
     fitted = ChanceModel
     is_baseline = True
     is_impersonal = True
+    is_cheap = True
     role = "chance"
     folder = "chance"
 

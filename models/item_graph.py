@@ -93,8 +93,9 @@ class ItemGraph(ModelKind[ItemGraphOptions]):
     fitted = ItemItemModel
     groups = frozenset({"graph", "blend"})
     knows_histories_only = True
-    refits = 25
+    refits = 5
     room = "room"
+    is_cheap = True
     folder = "links"
     ranges = MappingProxyType(
         {

@@ -38,8 +38,9 @@ class ItemKnn(ModelKind[ItemKnnOptions]):
     """
 
     name = "item-knn"
-    refits = 25
+    refits = 5
     room = "knn_room"
+    is_cheap = True
     options = ItemKnnOptions
     fitted = ItemItemModel
     is_automatic = False

@@ -29,6 +29,7 @@ class Popularity(ModelKind[NoOptions]):
     is_impersonal = True
     is_same_for_all = True
     refits = None
+    is_cheap = True
     role = "popular"
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> SharedOrder:  # noqa: ARG002 - it has none
@@ -47,6 +48,7 @@ class RecentPopularity(ModelKind[PopularityOptions]):
     is_impersonal = True
     is_same_for_all = True
     refits = None
+    is_cheap = True
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> SharedOrder:
         """Sum up the interactions of each item, weighted by their age."""

@@ -37,7 +37,7 @@ def _say_cold_events(figures: Figures, _is_warning: bool) -> str:
 def _say_rolling_fits(figures: Figures, _is_warning: bool) -> str:
     times = ", ".join(f"{label} {format_count(n)}" for label, n in figures.items())
     return (
-        f"Models were fitted again in the course of the test part, each time to what came before that day; so often: "
+        f"So many models served in turn in the course of the test part, each with what came before its first day: "
         f"{times}. Where a model ranks by histories, these are always those of the day before."
     )
 
@@ -46,7 +46,8 @@ def _say_time_order(figures: Figures, is_warning: bool) -> str:
     said = (
         f"{format_share(figures['share_with_past'])} of all interactions come after one of the same user of an earlier "
         f"day, and {format_share(figures['share_simultaneous'])} share their second with another one of the same user; "
-        f"there are {format_count(figures['n_days'])} different days"
+        f"there are {format_count(figures['n_days'])} different days, of which one has "
+        f"{format_share(figures['largest_day'])} of them at most"
     )
     if is_warning:
         return f"{said}: the order in time says little here, and a split at random or leave-last-one more."

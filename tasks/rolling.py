@@ -16,9 +16,10 @@ from storage.manifest import Manifest
 from tasks.fit import load_model
 from tasks.options import EvaluationOptions, PlaceOptions
 from tasks.recommend import HISTORY_COLUMNS
-from tasks.store import read_parts
+from tasks.store import PART_FILES, read_parts
 
 ROLLING = "rolling"
+MOST_ROWS = 10_000_000
 
 
 def hold_out_part(
@@ -31,21 +32,31 @@ def hold_out_part(
 
 
 def count_fits(split: Manifest, kind: Kind, asked: int | None = None) -> int | None:
-    """Return how many fits of a kind serve in turn in a part of a split, unless a number is asked for; None: each day.
+    """Return how many models of a kind serve in turn in a part of a split; None: one of each day.
 
-    It is 1 unless the split is a rolling one and the kind ranks.
+    It is 1 unless the split is a rolling one and the kind ranks; then what is asked for, here or by ``rolling_refits``,
+    or else what its kind says, or fewer, so that no more than `MOST_ROWS` are fitted to in all.
     """
     if split.counts["method"] != ROLLING or not kind.ranks:
         return 1
-    if asked is None and (by_setting := split.parameters["rolling_refits"]) is not None:
-        return int(str(by_setting))
-    return asked or kind.refits
+    if asked := asked or _asked_by_setting(split):
+        return asked
+    n_rows = sum(split.count(f"{part}_n_rows") for part in PART_FILES)
+    return kind.refits and max(1, min(kind.refits, MOST_ROWS // max(n_rows, 1)))
+
+
+def _asked_by_setting(split: Manifest) -> int | None:
+    asked = split.parameters["rolling_refits"]
+    return None if asked is None else int(str(asked))
 
 
 def later_cuts(places: PlaceOptions, split: Manifest, part: str, kind: Kind, asked: int | None = None) -> list[int]:
-    """Return the first seconds of the days, after the first, from which kept fits of a kind serve in a part."""
-    n = count_fits(split, kind, asked)
-    if n == 1 or kind.refits != 1:
+    """Return the first seconds of the days, after the first, from which kept fits of a kind serve in a part.
+
+    They are as many as are asked for, and none of a cheap kind.
+    """
+    n = asked or _asked_by_setting(split) if count_fits(split, kind, asked) != 1 and not kind.is_cheap else None
+    if n is None:
         return []
     timestamp = np.asarray(read_parts(places, split, (part,), ["timestamp"])["timestamp"])
     return [int(day) * SECONDS_PER_DAY for day in refit_days(timestamp, n)[1:]]
@@ -59,8 +70,8 @@ class EventRanker:
         candidate: What the models are fits of.
         events: The events of a part, and what was known before them.
         n_users: Users of the dataset.
-        models: Fitted models with the day from which each serves, those that are at hand.
-        days: Days from which models serve; those without one at hand are fitted here.
+        models: Fitted models with the day from which each serves, those that are at hand, the first among them.
+        days: Days from which models serve; for those without one at hand, the one before it is brought up to date.
         content: What is known of items.
     """
 
@@ -90,7 +101,8 @@ class EventRanker:
             candidate: What they are fits of.
             fits: The first of them serves from the first day on.
             events: Of the part.
-            n_in_turn: How many models serve in turn; those that are not at hand are fitted; None: one of each day.
+            n_in_turn: How many models serve in turn; None: one of each day. For those that are not at hand, the
+                latest that is is brought up to date.
             content: What is known of items.
         """
         timestamp = np.asarray(events.rows["timestamp"])[-len(events.user) :]
@@ -121,16 +133,19 @@ class EventRanker:
         bounds = np.append(np.searchsorted(self.events.query_day[queries], self.days), len(queries))
         for day, first, stop in zip(self.days.tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
             if first < stop:
-                yield first, stop, self.models[day] if day in self.models else self._fit_before(day)
+                yield first, stop, self.model_of(day)
 
-    def _fit_before(self, day: int) -> FittedModel:
-        """Return a model fitted to the rows of earlier days; its own arrays end before that day."""
+    def model_of(self, day: int) -> FittedModel:
+        """Return the model of a day, brought up to the rows of earlier days; its own arrays end before that day."""
+        latest = max(at for at in self.models if at <= day)
+        if latest == day:
+            return self.models[day]
         n_known = int(np.searchsorted(np.asarray(self.events.rows["timestamp"]), day * SECONDS_PER_DAY))
         known = self.events.rows.slice(0, n_known)
         interactions = Interactions(
             self.n_users, self.events.n_items, lambda name: np.asarray(known[name]), content=lambda: self.content
         )
-        return self.candidate.kind.fit(interactions, self.candidate.parameters)
+        return self.candidate.kind.renew(self.models[latest], interactions, self.candidate.parameters)
 
     def _rank_queries(self, model: FittedModel, queries: NDArray[np.int64], k: int) -> Lists:
         histories = self.events.known.take(queries)

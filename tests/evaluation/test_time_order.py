@@ -19,6 +19,7 @@ def test_what_is_done_on_many_days_can_be_trusted():
         (np.zeros(40), 1.0, 0.0),  # an import
         (np.repeat(np.arange(4), 10) * 9 * DAY + np.tile(np.arange(10), 4), 0.0, 0.0),  # a form of ten questions
         (np.arange(40) % 10 * DAY, 0.0, 0.9),  # ten days
+        (np.r_[np.arange(35), np.full(5, 35)] * DAY, 0.125, 0.9),  # more than a tenth on one of 36 days
     ],
 )
 def test_what_is_done_at_once_or_within_days_cannot(timestamp, share_simultaneous, share_with_past):

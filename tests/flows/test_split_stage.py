@@ -8,7 +8,7 @@ from sample_artifacts import publish_folder
 from evaluation.options import SplitOptions
 from flows.pipeline import split_as_asked
 from flows.settings import read
-from models.registry import yardsticks
+from models.registry import KINDS
 from storage import layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
@@ -70,7 +70,7 @@ def test_rolling_share_and_refits_decide_the_parts_and_the_fits(places, dataset,
     split = split_dataset(places, dataset, options)
     days = {part: set(days_of(places, split, name)) for part, name in PART_FILES.items()}
     assert days == {"train": {0}, "validation": {1, 2}, "test": {3, 4}}
-    costly = yardsticks()[0].kind
+    costly = KINDS["ials"]
     assert [later_cuts(places, split, part, costly) for part in ("validation", "test")] == [[2 * DAY], [4 * DAY]]
 
 

@@ -15,6 +15,7 @@ from evaluation.rolling import Events, hold_out_events, refit_days
 from models import registry
 from models.base import FittedModel, Interactions, ModelKind, NoOptions, Parameters, Ranked
 from models.factors import SharedOrder
+from models.item_graph import ItemGraph
 from models.registry import Candidate, yardsticks
 from reports.verdicts import say_finding
 from schema.arrays import Indices
@@ -34,7 +35,7 @@ from tasks.evidence import gather_evidence
 from tasks.fit import fit, load_model
 from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.promotion import Challenge, decide
-from tasks.rolling import EventRanker, later_cuts
+from tasks.rolling import EventRanker, count_fits, later_cuts
 from tasks.score import Scored, read_ranked, read_user_means, read_users, score, score_lists
 from tasks.store import read_parts
 
@@ -43,6 +44,10 @@ N_USERS, N_ITEMS, N_DAYS = 150, 80, 60
 NDCG = Metric("ndcg", 10)
 KNN = Candidate(model="item-knn", parameters={"knn_neighbours": 20, "knn_shrinkage": 1.0})
 LATEST = Candidate(model="recent-popularity", parameters={"popularity_half_life_days": 5.0})
+COSTLY = Candidate(model="ials", parameters={"ials_rank": 4, "ials_sweeps": 1})
+BLEND = Candidate(
+    model="blend", parameters={"shares": [{**COSTLY.model_dump(), "weight": 3}, {"model": "item-graph", "weight": 1}]}
+)
 OPTIONS = EvaluationOptions()
 
 
@@ -151,7 +156,9 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> SpyKind:
 def test_neither_model_nor_history_knows_anything_of_the_day_or_of_later_ones(n, events, spy):
     rows = events.rows["timestamp"].to_numpy()
     days = refit_days(rows[-len(events.user) :], n)
-    ranker = EventRanker(Candidate(model="spy", parameters={}), events, N_USERS, {}, days)
+    learnt = events.rows.slice(0, len(rows) - len(events.user))
+    first = spy.fit(Interactions(N_USERS, N_ITEMS, lambda name: learnt[name].to_numpy()), {})
+    ranker = EventRanker(Candidate(model="spy", parameters={}), events, N_USERS, {int(days[0]): first}, days)
     ranker.rank(np.arange(len(events.user)), k=5, block=7)
     known_until, n_known, latest = np.array(spy.notes).T
     midnight = events.query_day * DAY
@@ -184,8 +191,8 @@ def test_models_at_hand_serve_from_their_day_on(events):
 def test_cheap_kinds_are_brought_up_to_date_and_the_number_is_said(scene):
     n_fits = {one.candidate.model: one.scores.count("n_fits") for one in scene.tested}
     n_days = len(np.unique(read_parts(scene.places, scene.split, ("test",))["timestamp"].to_numpy() // DAY))
-    assert n_fits == {"random": 1, "popularity": n_days, "item-knn": n_days, "recent-popularity": n_days}
-    assert 5 < n_days < 25
+    assert n_fits == {"random": 1, "popularity": n_days, "item-knn": 5, "recent-popularity": n_days}
+    assert n_days > 5
 
 
 def test_lists_are_those_of_a_model_fitted_by_hand_to_the_days_before(scene, events):
@@ -220,11 +227,14 @@ def test_the_best_is_chosen_by_values_of_users_and_shown_with_what_to_know(scene
     oracle = evidence.findings[-1].figures["oracle"]
     assert oracle == pytest.approx(score_oracle(events, 10)[NDCG].mean())
     assert oracle < 1  # a day has several events, and one list
+    n_days = len(np.unique(events.query_day))
     said = " ".join(map(say_finding, evidence.findings)).replace("\u00a0", " ").replace("\u202f", " ")
     assert "No row in train is later than any" in said
-    assert f"so often: random 1, popularity {chosen.scores.count('n_fits')}," in said
+    assert (
+        f"before its first day: random 1, popularity {n_days}, item-knn, knn_neighbours 20, knn_shrinkage 1 5," in said
+    )
     assert "of users who had nothing before that day" in said or "of users with a history of earlier days" in said
-    assert "share their second with another one of the same user; there are 60 different days" in said
+    assert "share their second with another one of the same user; there are 60 different days, of which one has" in said
 
 
 def publish_models(scene: Scene) -> list[Manifest]:
@@ -265,7 +275,7 @@ def test_one_fit_serves_throughout_where_that_is_asked_for(scene, tmp_path):
 
     usual, once = score_knn(scene), score_knn(scene, asked_fits=1)
     assert (usual.count("n_fits") > 1, once.count("n_fits"), once.id != usual.id) == (True, 1, True)
-    assert later_cuts(scene.places, scene.split, "validation", yardsticks()[0].kind, 1) == []
+    assert later_cuts(scene.places, scene.split, "validation", COSTLY.kind, 1) == []
     split = make_split(scene.places, tmp_path / "dataset", split="leave-last", rolling_share=0.1)
     other = replace(scene, split=split)
     assert score_knn(other, asked_fits=1).id == score_knn(other).id  # elsewhere, a part has one fit anyway
@@ -274,20 +284,39 @@ def test_one_fit_serves_throughout_where_that_is_asked_for(scene, tmp_path):
 def test_a_costly_kind_is_fitted_and_kept_at_the_cuts_that_are_asked_for(tmp_path):
     places = PlaceOptions(store_uri=str(tmp_path / "store"), work_dir=tmp_path / "work")
     split = make_split(places, tmp_path / "dataset", rolling_refits=3)
-    chance = yardsticks()[0]
-    cuts = later_cuts(places, split, "test", chance.kind)
+    cuts = later_cuts(places, split, "test", COSTLY.kind)
     assert len(cuts) == 2
-    assert later_cuts(places, split, "test", KNN.kind) == []
+    assert [later_cuts(places, split, "test", one.kind) for one in (KNN, *yardsticks())] == [[], [], []]
     assert later_cuts(places, split, "test", Candidate(model="global-mean", parameters={}).kind) == []
-    fits = [fit.fn(places, split, ("train", "validation"), chance, SparkOptions())]
+    fits = [fit.fn(places, split, ("train", "validation"), COSTLY, SparkOptions())]
     every = ("train", "validation", "test")
-    fits += [fit.fn(places, split, every, chance, SparkOptions(), until=cut) for cut in cuts]
+    fits += [fit.fn(places, split, every, COSTLY, SparkOptions(), until=cut) for cut in cuts]
     assert len({one.id for one in fits}) == 3
-    scored = score.fn(places, split, fits[0], chance, "test", OPTIONS, fits[1:])
+    scored = score.fn(places, split, fits[0], COSTLY, "test", OPTIONS, fits[1:])
     assert scored.count("n_fits") == 3
     assert set(scored.inputs) == {"split", "fit", *(f"fit_until_{cut}" for cut in cuts)}
-    again = score.fn(places, split, fits[0], KNN, "test", OPTIONS)
+    again = score.fn(places, split, fit.fn(places, split, every[:2], KNN, SparkOptions()), KNN, "test", OPTIONS)
     assert again.count("n_fits") == 3
+
+
+def test_a_blend_keeps_its_costly_parts_and_fits_its_cheap_ones_again(scene, events):
+    fitted = fit.fn(scene.places, scene.split, ("train", "validation"), BLEND, SparkOptions())
+    assert later_cuts(scene.places, scene.split, "test", BLEND.kind) == []
+    ranker = EventRanker.of(scene.places, N_USERS, BLEND, [fitted], events, count_fits(scene.split, BLEND.kind))
+    assert len(ranker.days) == 5
+    last = int(ranker.days[-1])
+    kept, renewed = (ranker.models[int(ranker.days[0])], ranker.model_of(last))
+    rows = events.rows.filter(pa.array(events.rows["timestamp"].to_numpy() < last * DAY))
+    known = Interactions(N_USERS, N_ITEMS, lambda name: rows[name].to_numpy())
+    assert renewed.parts[0] is kept.parts[0]
+    assert renewed.parts[1].strengths.tolist() == ItemGraph().fit(known, {}).strengths.tolist()
+    assert renewed.parts[1].strengths.tolist() != kept.parts[1].strengths.tolist()
+
+
+def test_fewer_fits_are_made_of_many_rows(scene):
+    split = replace(scene.split, counts={**scene.split.counts, "train_n_rows": 4_300_000})
+    found = [count_fits(split, Candidate(model=name, parameters={}).kind) for name in ("item-graph", "popularity")]
+    assert (found, count_fits(scene.split, KNN.kind), count_fits(split, COSTLY.kind)) == ([2, None], 5, 1)
 
 
 def test_a_fit_until_a_moment_sees_only_rows_before_it(scene, spy, monkeypatch):
