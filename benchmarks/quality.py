@@ -12,6 +12,9 @@ and timestamp), gzipped or not. The full catalogue is ranked, and every held-out
                      its items alone are left out of the lists. The default where there are no timestamps
     leave-last       the last interaction of each user for test, and the one before it for validation; models are fitted
                      to both other parts. The default where there are timestamps, though it lets models know the future
+    rolling          the interactions of the last tenth of the rows for test, of the tenth before them for validation,
+                     each predicted from what came before its day; figures are means over interactions. Models are
+                     fitted to both other parts, and brought up to date within a part as the pipeline does it
     files            what --split-validation-file and --split-test-file name, or the files of a folder; otherwise as
                      random-per-user
 
@@ -21,8 +24,8 @@ there to be compared with papers; which model is better they do not tell. They n
 A kind of model tries its usual candidates, or those that --set asks for; each split chooses among them by NDCG@10 on
 its validation part. Figures are means over the splits, with the least and the greatest; for a single split, the 95 %
 interval over users. Seconds are of the fit of the candidate that was chosen (Spark's session included), and of the
-lists of 20 of all users of the test part; megabytes are the most that this process held at once above what it held
-before, and not those of a JVM.
+lists of 20 of all users of the test part (of a rolling one, with the fits in its course); megabytes are the most that
+this process held at once above what it held before, and not those of a JVM.
 """
 
 import argparse
@@ -47,7 +50,8 @@ if TYPE_CHECKING:
     from reports.tables import Cell
 
 PUBLISHED_PROTOCOL = "random-per-user"
-PROTOCOLS = (PUBLISHED_PROTOCOL, "leave-last", "files")
+PROTOCOLS = (PUBLISHED_PROTOCOL, "leave-last", "rolling", "files")
+WITHOUT_SEEDS = ("files", "rolling")
 QUALITY = {"R@10": "recall_10", "R@20": "recall_20", "N@10": "ndcg_10", "N@20": "ndcg_20"}
 SAMPLED = {"HR@10 s": "sampled_hit_rate_10", "N@10 s": "sampled_ndcg_10"}
 COSTS = (("Fit s", "fit_seconds", 1), ("Lists s", "rank_seconds", 1), ("Peak MB", "peak_megabytes", 0))
@@ -71,7 +75,7 @@ def _run(chosen: argparse.Namespace) -> int:
         protocol = _choose_protocol(chosen, data)
         parameters = {
             "protocol": protocol,
-            "seeds": 1 if protocol == "files" else chosen.seeds,
+            "seeds": 1 if protocol in WITHOUT_SEEDS else chosen.seeds,
             "users": len(data.user_ids),
             "items": len(data.item_ids),
             "interactions": data.rows.num_rows,

@@ -10,10 +10,11 @@ import numpy as np
 
 from benchmarks.interaction_files import Numbered
 from benchmarks.measuring import MEGABYTE, Spread, peak_bytes, reset_peak
-from evaluation.assess import HeldOut, hold_out
+from evaluation.assess import HeldOut
 from evaluation.external_lists import Lists
 from evaluation.options import SplitMethod, SplitOptions
-from evaluation.ranking import Scores, evaluate_lists
+from evaluation.ranking import Scores
+from evaluation.rolling import Events
 from evaluation.sampled import among_sampled
 from evaluation.significance import mean_interval
 from evaluation.splits import split_interactions
@@ -27,14 +28,20 @@ from storage.parquet import write_parquet
 from tasks.fit import Parts, fit
 from tasks.options import EvaluationOptions, PlaceOptions
 from tasks.recommend import rank_users
-from tasks.store import LEARNT, PART_FILES, read_parts, scratch_folder
+from tasks.rolling import EventRanker, count_fits, hold_out_part
+from tasks.store import LEARNT, PART_FILES, scratch_folder
 
 SHARE = 0.1
 KS = (10, 20)
 CHOSEN_BY = Metric("ndcg", 10)
 SHOWN = tuple(Metric(name, k) for name in ("recall", "ndcg") for k in KS)
 TRAIN: Parts = ("train",)
-FITTED_TO: dict[SplitMethod, Parts] = {"random-per-user": TRAIN, "files": TRAIN, "leave-last": LEARNT}
+FITTED_TO: dict[SplitMethod, Parts] = {
+    "random-per-user": TRAIN,
+    "files": TRAIN,
+    "leave-last": LEARNT,
+    "rolling": LEARNT,
+}
 """Parts that a model is fitted to before its test: those of published figures learnt from train alone."""
 
 
@@ -54,6 +61,7 @@ class Trial:
 
 
 class _Fit(NamedTuple):
+    candidate: Candidate
     model: Manifest
     parts: Parts
     seconds: float
@@ -94,15 +102,19 @@ class Bench:
     def _fit(self, candidate: Candidate, parts: Parts) -> _Fit:
         started = time.perf_counter()
         model = fit.fn(self.places, self.split, parts, candidate, SparkOptions())
-        return _Fit(model, parts, time.perf_counter() - started)
+        return _Fit(candidate, model, parts, time.perf_counter() - started)
 
     def _rank(self, fitted: _Fit, part: str) -> tuple[Scores, float]:
-        """Return the metrics of the lists of all users with rows both in what was learnt from and in a part."""
+        """Return the metrics of the lists of all users with rows both in what was learnt from and in a part.
+
+        Of a rolling split, they are `linearise`d ones of all users with an interaction that is not their first day's,
+        and the seconds are those of later fits too.
+        """
         held_out = self._hold_out(fitted, part)
         started = time.perf_counter()
         lists = self._list(fitted, held_out, max(KS))
         seconds = time.perf_counter() - started
-        return evaluate_lists(lists, held_out.users, held_out.seen, held_out.relevant, KS), seconds
+        return held_out.by_user(held_out.evaluate(lists, KS))[1], seconds
 
     def _sample(self, fitted: _Fit, n_sampled: int) -> Scores:
         """Return the metrics of the held-out items among sampled ones, from lists of the whole catalogue."""
@@ -113,14 +125,17 @@ class Bench:
         return among_sampled(n_better, n_others, KS[0], n_sampled)
 
     def _hold_out(self, fitted: _Fit, part: str) -> HeldOut:
-        rows = read_parts(self.places, self.split, fitted.parts), read_parts(self.places, self.split, (part,))
-        held_out = hold_out(*rows, self.split.count("n_users"), self.split.count("n_items"))
+        held_out = hold_out_part(self.places, self.split, fitted.parts, part, EvaluationOptions())
         if not len(held_out.users):
             raise InvalidInput(f"no user has rows both in {' + '.join(fitted.parts)} and in {part}; use another split.")
         return held_out
 
     def _list(self, fitted: _Fit, held_out: HeldOut, k: int) -> Lists:
-        block_users = EvaluationOptions().evaluate_block_users
+        block_users, n_users = EvaluationOptions().evaluate_block_users, self.split.count("n_users")
+        if isinstance(held_out, Events):
+            n_fits = count_fits(self.split, fitted.candidate.kind)
+            about = self.places, n_users, fitted.candidate, [fitted.model], held_out, n_fits
+            return EventRanker.of(*about).rank(held_out.users, k, block_users)
         return rank_users(self.places, self.split, fitted.model, fitted.parts, held_out.users, k, block_users)
 
 
@@ -142,6 +157,8 @@ def open_bench(data: Numbered, method: SplitMethod, seed: int, folder: Path) -> 
         "n_items": len(data.item_ids),
         "has_ratings": data.has("rating"),
         "has_timestamps": data.has("timestamp"),
+        "method": split.counts.method,
+        **{f"{part}_n_rows": getattr(split, part).num_rows for part in PART_FILES},
     }
     with scratch_folder(places, layout.SPLITS) as scratch:
         for part, name in PART_FILES.items():

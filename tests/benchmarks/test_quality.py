@@ -122,6 +122,16 @@ def test_the_candidate_that_is_best_on_validation_is_measured(numbered, tmp_path
         assert found.values["ndcg_10"].value > bench.run([CHANCE]).values["ndcg_10"].value
 
 
+def test_rolling_predicts_each_interaction_by_the_days_before_it(tmp_path):
+    user, day = np.repeat(np.arange(10), 10), np.tile(np.arange(10), 10)
+    item = np.where(day == 9, 999, 10 * user + day)  # on their last day all take the same one, half of them a day later
+    ids = {"user_id": user.astype(str), "item_id": item.astype(str)}
+    rows = number_rows(pa.table({**ids, "rating": np.ones(100), "timestamp": (day + (day == 9) * (user > 4)) * 86_400}))
+    bench = open_bench(rows, "rolling", 0, tmp_path)
+    assert len(read_parts(bench.places, bench.split, ("test",))) == 10
+    assert bench.run([POPULARITY]).values["recall_10"].value == 0.5
+
+
 def test_files_of_the_source_are_its_parts(tmp_path):
     lists = block_lists()
     for name, part in (("train", slice(2, None)), ("val", slice(0, 1)), ("test", slice(1, 2))):
@@ -191,6 +201,7 @@ def test_run_prints_a_row_for_each_model_beside_the_published_ones_and_leaves_no
         (["--set", "knn_neighbors=3"], "knn_neighbors"),
         (["--set", "knn_neighbours=0"], "knn-neighbours"),
         (["--protocol", "leave-last"], "timestamp"),
+        (["--protocol", "rolling"], "timestamp"),
         (["--sampled", "100"], "one held-out item of each user: --protocol leave-last, not random-per-user"),
         (["--protocol", "files"], "--split-test-file"),
         (["--split-test-file", "x"], "neither; found one"),
