@@ -1,9 +1,10 @@
 """Rank items for users in blocks over Dask: for a score, and as the top N of every user, published in part files."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,8 @@ from tasks.store import find_again, find_published, read_parts, read_table, scra
 HISTORY_COLUMNS = ["user_idx", "item_idx", "rating", "timestamp"]
 WORTH_SENDING = 1024
 READING = Lock()
+
+Source = TypeVar("Source")
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ def _lists(places: PlaceOptions, model: Manifest, dataset: Manifest, n: int, blo
     kind, ranking = candidate_of(model).kind, load_model(places, model)
     histories = histories_of(read_table(places, dataset, layout.INTERACTIONS, HISTORY_COLUMNS), ranking.n_users)
     item_ids = read_table(places, dataset, layout.ITEM_MAP)["item_id"]
-    for users in _blocks(np.arange(ranking.n_users), block_users):
+    for users in cut(np.arange(ranking.n_users), block_users):
         rows = recommended_rows(kind, ranking, users, histories.take(users), n)
         yield pa.table({"user_idx": rows["user_idx"], "item_id": item_ids.take(rows["item_idx"])})
 
@@ -190,13 +193,34 @@ def rank_users(
         Item indices, shape (n, k), best first; -1 where none is left.
     """
     source = _Source(places, split.id, model.kind, model.id, seen_parts)
-    if len(users) <= min(block_users, WORTH_SENDING) or not _is_on_a_worker():
-        lists: Sequence[Lists] = [_rank_block(source, k, block) for block in _blocks(users, block_users)]
-    else:
-        with worker_client() as client:
-            blocks = _blocks(users, block_users, n_threads=sum(client.nthreads().values()))
-            lists = client.gather(client.map(partial(_rank_block, source, k), blocks, pure=False))
+    is_worth_sending = len(users) > min(block_users, WORTH_SENDING)
+    lists = spread(_rank_block, source, partial(cut, users, block_users), k, is_worth_sending=is_worth_sending)
     return np.concatenate(lists) if lists else np.empty((0, k), dtype=np.int32)
+
+
+def spread(
+    rank: Callable[[Source, NDArray[np.int64], int], Lists],
+    source: Source,
+    blocks_for: Callable[[int], Sequence[NDArray[np.int64]]],
+    k: int,
+    *,
+    is_worth_sending: bool,
+) -> Sequence[Lists]:
+    """Return the lists of blocks, ranked on the workers of the cluster, or here outside of a task of it.
+
+    Args:
+        rank: Returns the lists of length k of a block, from the source.
+        source: What is ranked from; it is sent to each worker once.
+        blocks_for: Returns the blocks for so many threads.
+        k: Length of each list.
+        is_worth_sending: False to rank here in any case.
+    """
+    if not (is_worth_sending and _is_on_a_worker()):
+        return [rank(source, block, k) for block in blocks_for(1)]
+    with worker_client() as client:
+        blocks, sent = blocks_for(sum(client.nthreads().values())), client.scatter(source, broadcast=True, hash=False)
+        lists: Sequence[Lists] = client.gather(client.map(rank, [sent] * len(blocks), blocks, k=k, pure=False))
+    return lists
 
 
 @dataclass(frozen=True)
@@ -210,18 +234,18 @@ class _Source:
     seen_parts: tuple[str, ...]
 
 
-def _blocks(users: NDArray[np.int64], block_users: int, n_threads: int = 1) -> list[NDArray[np.int64]]:
+def cut(users: NDArray[np.int64], block_users: int, n_threads: int = 1) -> list[NDArray[np.int64]]:
     """Return blocks of nearly equal size, as many for one thread as for another, so that none waits for the last.
 
     Example:
-        >>> [len(block) for block in _blocks(np.arange(10), block_users=4, n_threads=2)]
+        >>> [len(block) for block in cut(np.arange(10), block_users=4, n_threads=2)]
         [3, 3, 2, 2]
     """
     n_rounds = -(-len(users) // (block_users * n_threads))
-    return np.array_split(users, n_rounds * n_threads) if len(users) else []
+    return np.array_split(users, min(n_rounds * n_threads, len(users))) if len(users) else []
 
 
-def _rank_block(source: _Source, k: int, users: NDArray[np.int64]) -> Lists:
+def _rank_block(source: _Source, users: NDArray[np.int64], k: int) -> Lists:
     with READING:  # of the threads of a worker that want the same model, one reads it
         kind, model, histories = _read(source)
     return kind.rank_unseen(model, users, histories.take(users), k)[0]

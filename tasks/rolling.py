@@ -1,7 +1,8 @@
 """Rank for the events of a rolling split: each by a model that was fitted to what came before its day."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from models.registry import Candidate, Kind
 from storage.manifest import Manifest
 from tasks.fit import load_model
 from tasks.options import EvaluationOptions, PlaceOptions
-from tasks.recommend import HISTORY_COLUMNS
+from tasks.recommend import HISTORY_COLUMNS, WORTH_SENDING, cut, spread
 from tasks.store import PART_FILES, read_parts
 
 ROLLING = "rolling"
@@ -121,19 +122,21 @@ class EventRanker:
             block: Most lists that are ranked at once.
         """
         queries, place = np.unique(self.events.query[wanted], return_inverse=True)
-        lists = np.full((len(queries), k), -1, dtype=np.int32)
-        for first, stop, model in self._spans(queries):
-            for start in range(first, stop, block):
-                rows = slice(start, min(start + block, stop))
-                lists[rows] = self._rank_queries(model, queries[rows], k)
-        return lists[place]
+        rank, is_worth_sending = partial(EventRanker._rank_span, block=block), len(queries) > min(block, WORTH_SENDING)
+        lists = spread(rank, self, partial(self._spans, queries, block), k, is_worth_sending=is_worth_sending)
+        return np.concatenate([np.empty((0, k), dtype=np.int32), *lists])[place]
 
-    def _spans(self, queries: NDArray[np.int64]) -> Iterator[tuple[int, int, FittedModel]]:
-        """Yield which of the queries each model serves, from and up to, and the model."""
-        bounds = np.append(np.searchsorted(self.events.query_day[queries], self.days), len(queries))
-        for day, first, stop in zip(self.days.tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-            if first < stop:
-                yield first, stop, self.model_of(day)
+    def _spans(self, queries: NDArray[np.int64], block: int, n_threads: int) -> list[NDArray[np.int64]]:
+        """Return the queries that each model serves, in blocks where it is at hand: one that is not is made once."""
+        of_models = np.split(queries, np.searchsorted(self.events.query_day[queries], self.days[1:]))
+        spans = zip(self.days.tolist(), of_models, strict=True)
+        cuts = (cut(span, block, n_threads) if day in self.models else [span] for day, span in spans if len(span))
+        return [span for blocks in cuts for span in blocks]
+
+    def _rank_span(self, queries: NDArray[np.int64], k: int, block: int) -> Lists:
+        day = int(self.days[np.searchsorted(self.days, self.events.query_day[queries[0]], side="right") - 1])
+        model = self.model_of(day)
+        return np.concatenate([self._rank_queries(model, some, k) for some in cut(queries, block)])
 
     def model_of(self, day: int) -> FittedModel:
         """Return the model of a day, brought up to the rows of earlier days; its own arrays end before that day."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from distributed import Client, LocalCluster, get_worker
 from sample_artifacts import publish, publish_folder
 
 from evaluation.assess import score_oracle
@@ -342,3 +343,25 @@ class SavedSpy:
     def save(self, folder: Path) -> None:
         folder.mkdir()
         (folder / "a").write_bytes(b"a")
+
+
+@pytest.mark.parametrize("n_models", [1, 4])
+def test_lists_are_the_same_for_any_number_of_workers(scene, events, monkeypatch, n_models):
+    [fitted] = [one.fitted for one in scene.tested if one.candidate == KNN]
+    ranker = EventRanker.of(scene.places, N_USERS, KNN, [fitted], events, n_models)
+    everything = np.arange(len(events.user)), 5, 7
+    addresses, rank_queries = set(), EventRanker._rank_queries
+
+    def note(*args: Any, **named: Any) -> Any:
+        addresses.add(get_worker().address)
+        return rank_queries(*args, **named)
+
+    here = ranker.rank(*everything)
+    monkeypatch.setattr(EventRanker, "_rank_queries", note)
+    with (
+        LocalCluster(n_workers=3, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        there = client.submit(ranker.rank, *everything).result()
+    np.testing.assert_array_equal(there, here)
+    assert len(addresses) == 3
