@@ -207,5 +207,5 @@ def _partition(values: NDArray[np.float32], k: int) -> NDArray[np.intp]:
 
 
 def _pick(values: NDArray[Any], columns: NDArray[np.intp]) -> NDArray[Any]:
-    """Return some columns of each row: for few rows twice as fast as ``numpy.take_along_axis``."""
+    """Return some columns of each row, in two thirds of the time of ``numpy.take_along_axis``."""
     return values[np.arange(len(values))[:, None], columns]
