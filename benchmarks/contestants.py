@@ -43,7 +43,9 @@ def publish_input(folder: Path, size: Size, seed: int) -> None:
     timestamp = FIRST_TIMESTAMP + np.arange(len(user_idx), dtype=np.int64)
     rating = pa.nulls(len(user_idx), pa.float32())
     pairs = {"user_idx": user_idx, "item_idx": item_idx}
-    split = split_interactions(pa.table({**pairs, "rating": rating, "timestamp": timestamp}), SplitOptions())
+    split = split_interactions(
+        pa.table({**pairs, "rating": rating, "timestamp": timestamp}), SplitOptions(split="leave-last")
+    )
     sizes = {"n_users": size.users, "n_items": size.items}
     counts = {**sizes, "has_ratings": False, "has_timestamps": True, "method": split.counts.method}
     fitted = {

@@ -18,7 +18,7 @@ class SplitOptions(FrozenModel):
         description="leave-last: the last interactions of each user; rolling: all of the last stretch of time, each "
         "predicted from what was known before its day; time: all from a moment on, predicted from what was known then; "
         "random: any rows; random-per-user: any rows of each user; files: the pairs that files name. Left out: "
-        "leave-last where there are timestamps, else random",
+        "rolling where the order of timestamps can be trusted, else leave-last, and random without timestamps",
     )
     leave_last_n: int = Field(
         1, ge=1, description="leave-last: interactions per user in the test part, and as many in validation"

@@ -21,9 +21,11 @@ from evaluation.assignment import (
     split_rolling,
 )
 from evaluation.options import SplitMethod, SplitOptions
+from evaluation.time_order import judge_time_order
 
 NEED_TIMESTAMPS = ("leave-last", "rolling", "time")
 OPTIONS_OF_ONE_METHOD: dict[str, SplitMethod] = {
+    "leave_last_n": "leave-last",
     "rolling_share": "rolling",
     "rolling_refits": "rolling",
     "split_gap_days": "time",
@@ -83,13 +85,19 @@ class Split:
 
 
 def choose_method(interactions: pa.Table, options: SplitOptions) -> SplitMethod:
-    """Return the split that options ask for, or the one that suits the data.
+    """Return the split that options ask for, or else the one that suits the data.
+
+    That is the rolling one where the order of timestamps can be trusted, leave-last where there are others, and random
+    where there are none.
 
     Raises:
         ValueError: If the split needs timestamps that are not there, or an option belongs to another split.
     """
     n_rows, n_missing = interactions.num_rows, interactions["timestamp"].null_count
-    method = options.split or ("leave-last" if n_missing < n_rows else "random")
+    method = options.split or ("random" if n_missing == n_rows else "leave-last")
+    if options.split is None and n_missing == 0 < n_rows:
+        columns = (np.asarray(interactions[name], dtype=np.int64) for name in ("user_idx", "timestamp"))
+        method = "rolling" if judge_time_order(*columns).is_trusted else "leave-last"
     _check_options(method, options)
     if method in NEED_TIMESTAMPS and n_missing:
         raise ValueError(

@@ -1,7 +1,7 @@
 """Test a model, lists from elsewhere or the original's sweeps on one split."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from loguru import logger
@@ -25,8 +25,9 @@ from tasks.evidence import find_what_was_taken_out, look_for_leaks
 from tasks.fit import candidate_of
 from tasks.ingest import keep_file
 from tasks.model import Evaluation, Lineage, find_lineage, find_model, find_windows, publish_evaluation
-from tasks.options import EvaluationOptions, ModelChoice, ReviewsInput, SubjectOptions
+from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, ReviewsInput, SubjectOptions
 from tasks.report import publish_evaluation_report, row_of_original
+from tasks.rolling import ROLLING
 from tasks.score import PART, Scored, metric_records, score, score_lists
 
 OF_OTHER_SPLITS = SplitOptions().model_dump(include={"leave_last_n", "rolling_share", "rolling_refits"})
@@ -48,6 +49,7 @@ class Assessment:
         """Test a published model or lists from elsewhere beside the baselines."""
         if subject.recommendations_file:
             lineage = self._make_split() if self.reviews.input_reviews else self._lineage_of_model(model)[1]
+            lineage = split_for_lists(self.environment.places, lineage, self.split)
             tested, findings = self._test_lists(lineage, subject)
         else:
             published, lineage = self._lineage_of_model(model)
@@ -162,3 +164,12 @@ class Assessment:
             split = split_dataset(places, lineage.dataset, options, products=products)
             scored.append((f"from {first:%Y-%m-%d}", self._test(split, competing)))
         return scored
+
+
+def split_for_lists(places: PlaceOptions, lineage: Lineage, options: SplitOptions) -> Lineage:
+    """Return what lists are tested on, one for each user: leave-last where no split is asked for and it was rolling."""
+    if options.split or lineage.split.counts["method"] != ROLLING:
+        return lineage
+    logger.info("Lists that are the same on all days are tested on the split leave-last, for no other is asked for")
+    named = options.model_copy(update={"split": "leave-last"})
+    return replace(lineage, split=split_as_asked(places, lineage.dataset, named))

@@ -16,6 +16,7 @@ from prefect.artifacts import create_table_artifact
 import spark.dataset
 from evaluation.options import SplitOptions
 from evaluation.splits import NamedPairs, split_interactions
+from evaluation.time_order import LARGEST_DAY, LEAST_DAYS, LEAST_SHARE, judge_time_order
 from reviews.side_files import read_pairs
 from schema.columns import Columns
 from schema.dataset import DatasetCounts, KCorePass
@@ -129,6 +130,8 @@ def split_dataset(
         described = {"n_items_described": write_attributes(places, dataset, products, folder)} if products else {}
         sizes = {f"{part}_{name}": value for part in PART_FILES for name, value in counts.pop(part).items()}
         _log_split(counts["method"], sizes, dataset)
+        if options.split is None and counts["method"] == "leave-last":
+            _say_why_not_rolling(interactions)
         carried = ("n_users", "n_items", "has_ratings", "has_timestamps")
         return counts | sizes | described | {name: dataset.counts[name] for name in carried}
 
@@ -172,6 +175,22 @@ def _indices(known: pa.Table, column: str, index: str, ids: pa.Table) -> NDArray
     place = pc.index_in(ids[column], value_set=known[column].combine_chunks())
     is_known = pc.is_valid(place).to_numpy()
     return np.where(is_known, known[index].to_numpy()[pc.fill_null(place, 0).to_numpy()], -1).astype(np.int64)
+
+
+def _say_why_not_rolling(interactions: pa.Table) -> None:
+    columns = (np.asarray(interactions[name], dtype=np.int64) for name in (Columns.USER_IDX, Columns.TIMESTAMP))
+    order = judge_time_order(*columns)
+    logger.warning(
+        "The split is leave-last and not rolling, since timestamps say too little of the order: {:.0%} of interactions "
+        "come after an earlier day of their user (expected {:.0%} or more), on {:,} days ({} or more), one of which "
+        "has {:.0%} of them ({:.0%} at most). --split rolling makes it rolling nevertheless",
+        order.share_with_past,
+        LEAST_SHARE,
+        order.n_days,
+        LEAST_DAYS,
+        order.largest_day,
+        LARGEST_DAY,
+    )
 
 
 def _log_split(method: str, sizes: Mapping[str, int], dataset: Manifest) -> None:

@@ -50,7 +50,14 @@ def test_split_keeps_every_row_once_with_its_columns_and_order(pairs, method):
     assert sorted(chain.from_iterable(rows), key=key) == table.to_pylist()
 
 
-def test_leave_last_is_the_default_where_there_are_timestamps(interactions):
+def test_rolling_is_the_default_where_timestamps_can_be_trusted():
+    table = make_table([(user, item, 3.0, (40 * user + item) * DAY) for user in range(2) for item in range(40)])
+    split = split_interactions(table, SplitOptions())
+    assert (split.counts.method, split.counts.test.n_rows, split.counts.validation.n_rows) == ("rolling", 8, 8)
+    assert split.test["item_idx"].to_pylist() == list(range(32, 40))
+
+
+def test_leave_last_is_the_default_where_timestamps_cannot_be_trusted(interactions):
     split = split_interactions(interactions, SplitOptions())
     assert split.counts.method == "leave-last"
     assert split.test["item_idx"].to_pylist() == [2, 3]
@@ -188,6 +195,7 @@ def test_files_that_name_nothing_known_are_refused(interactions):
         ({"split_validation_file": "v.csv"}, "split_validation_file is v.csv"),
         ({"split": "files"}, "Name the files with --split-validation-file and --split-test-file"),
         ({"split": "time", "split_at": date(1970, 1, 1)}, "leaves 0 for train, 0 for validation and 8 for test"),
+        ({"split": "time", "leave_last_n": 2}, r"only split 'leave-last' obeys"),
         ({"leave_last_n": 2}, r"leaves 8 for train.*each user needs 5 interactions"),
     ],
 )

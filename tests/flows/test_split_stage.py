@@ -6,6 +6,7 @@ import pytest
 from sample_artifacts import publish_folder
 
 from evaluation.options import SplitOptions
+from flows.assessment import split_for_lists
 from flows.pipeline import split_as_asked
 from flows.settings import read
 from models.registry import KINDS
@@ -13,6 +14,7 @@ from storage import layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.dataset import split_dataset
+from tasks.model import Lineage
 from tasks.options import PlaceOptions
 from tasks.rolling import later_cuts
 from tasks.store import PART_FILES, read_table
@@ -72,6 +74,13 @@ def test_rolling_share_and_refits_decide_the_parts_and_the_fits(places, dataset,
     assert days == {"train": {0}, "validation": {1, 2}, "test": {3, 4}}
     costly = KINDS["ials"]
     assert [later_cuts(places, split, part, costly) for part in ("validation", "test")] == [[2 * DAY], [4 * DAY]]
+
+
+def test_lists_from_elsewhere_are_tested_on_another_split_unless_one_is_named(places, dataset, prefect_api):
+    asked = SplitOptions(split="rolling", rolling_share=0.4)
+    rolling = Lineage(dataset, dataset, dataset, split_dataset(places, dataset, asked))
+    assert split_for_lists(places, rolling, SplitOptions()).split.counts["method"] == "leave-last"
+    assert split_for_lists(places, rolling, asked) == rolling
 
 
 @pytest.mark.parametrize(
