@@ -61,6 +61,7 @@ class Scene:
         is_cold: Whether each item is removed.
         n_users: Users.
         content: What is known of the items.
+        part: What the held-out interactions with other items are: validation or test.
     """
 
     learnt: "pa.Table"
@@ -69,6 +70,7 @@ class Scene:
     is_cold: "NDArray[np.bool_]"
     n_users: int
     content: "Content"
+    part: str
 
     def fit(self, kind: "Kind", **parameters: Any) -> "FittedModel":
         """Return a model of what is learnt, with the usual parameters but these."""
@@ -85,6 +87,8 @@ class Scene:
         from evaluation.ranking import evaluate_lists
 
         held_out = hold_out(self.learnt, rows, self.n_users, len(self.is_cold))
+        if not len(held_out.users):
+            raise InvalidInput("No user has items held out beside others; expected some. Change --share.")
         blocks = np.array_split(held_out.users, -(-len(held_out.users) // BLOCK_USERS))
         lists = np.concatenate([self._rank(model, users, among_cold=among_cold) for users in blocks])
         scores = evaluate_lists(lists, held_out.users, held_out.seen, held_out.relevant, (10,))
@@ -121,7 +125,7 @@ def remove_items(data: "Numbered", content: "Content", share: float, seed: int, 
     except ValueError as error:
         raise InvalidInput(str(error)) from error
     learnt = parts.train if part == "validation" else pa.concat_tables([parts.train, parts.validation])
-    about = is_cold, len(data.user_ids), content
+    about = is_cold, len(data.user_ids), content, part
     return Scene(learnt, data.rows.filter(is_removed), getattr(parts, part), *about)
 
 
@@ -153,14 +157,13 @@ def measure_scene(scene: Scene, kind: "Kind", rooms: Sequence[float]) -> list[Fi
         loss = compare_paired("without", "with", NDCG, without, values["warm"])
         spreads = {name: _spread(of) for name, of in values.items()}
         spreads |= {"loss": Spread(loss.difference, loss.low, loss.high), "places": Spread.of([places])}
-        found.append(Figures(kind.name, "test", spreads, {"room": room}))
+        found.append(Figures(kind.name, scene.part, spreads, {"room": room}))
     simple = {"random": scene.fit(KINDS["random"])}
     if "category" in scene.content:
         simple["popularity by category"] = rank_by_category(scene)
     for name, model in simple.items():
-        found.append(
-            Figures(name, "test", {"cold": _spread(scene.measure(model, scene.cold_rows, among_cold=True)[0])})
-        )
+        cold, _ = scene.measure(model, scene.cold_rows, among_cold=True)
+        found.append(Figures(name, scene.part, {"cold": _spread(cold)}))
     return found
 
 
@@ -189,8 +192,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     from benchmarks.interaction_files import read_numbered
+    from models.base import MOST_ROOM
     from models.registry import KINDS
 
+    if not 0 < chosen.share < 1:
+        raise InvalidInput(f"--share is {chosen.share:g}; expected a share between 0 and 1.")
+    if not all(0 <= room <= MOST_ROOM for room in chosen.rooms):
+        raise InvalidInput(f"--rooms are {chosen.rooms}; expected numbers from 0 to {MOST_ROOM:g}.")
     kind = KINDS.get(chosen.model)
     if kind is None or kind.room is None:
         able = [name for name, one in KINDS.items() if one.room]
@@ -203,10 +211,9 @@ def _run(chosen: argparse.Namespace) -> int:
     rooms = sorted({0.0, *chosen.rooms})
     scenes = [remove_items(data, content, chosen.share, seed, chosen.part) for seed in range(chosen.seeds)]
     figures = average([measure_scene(scene, kind, rooms) for scene in scenes])
-    parameters = {name: getattr(chosen, name) for name in ("share", "seeds", "part")}
-    parameters["machine"] = harness.describe_machine()
     _show(chosen, figures, content)
-    harness.write_rows(chosen.json, harness.rows_of(figures, parameters))
+    parameters = {name: getattr(chosen, name) for name in ("share", "seeds", "part")}
+    harness.write_rows(chosen.json, harness.rows_of(figures, {**parameters, "machine": harness.describe_machine()}))
     return harness.DONE
 
 
@@ -222,15 +229,17 @@ def _read_content(chosen: argparse.Namespace, data: "Numbered") -> "Content":
         raise InvalidInput("expected --products, or --attribute once or more; found both or neither.")
     item_ids = [str(one) for one in data.item_ids]
     if chosen.products:
-        return number_values(
-            tabulate_attributes(read_products(chosen.products, set(item_ids)), item_ids), len(item_ids)
-        )
-    place_of, rows = {item_id: place for place, item_id in enumerate(item_ids)}, []
+        known = read_products(chosen.products, set(item_ids))
+        return number_values(tabulate_attributes(known, item_ids), len(item_ids))
+    place_of, rows = {item_id: place for place, item_id in enumerate(item_ids)}, set()
     for name, path in chosen.attribute:
         with open_bytes(path) as lines:
             pairs = (line.decode().strip().partition(",") for line in lines)
-            rows += [(place_of[item], name, value) for item, _, value in pairs if item in place_of]
-    columns = zip(*rows, strict=True) if rows else ([], [], [])
+            try:
+                rows |= {(place_of[item], name, value) for item, _, value in pairs if item in place_of}
+            except UnicodeDecodeError as error:
+                raise InvalidInput(f"{path} is not UTF-8 ({error}); expected lines item,value in UTF-8.") from error
+    columns = zip(*sorted(rows), strict=True) if rows else ([], [], [])
     table = pa.table(dict(zip(("item_idx", "attribute", "value"), columns, strict=True)))
     return number_values(table, len(item_ids))
 
@@ -248,8 +257,7 @@ def _show(chosen: argparse.Namespace, figures: Sequence[Figures], content: "Cont
     console = harness.open_console(WIDTH)
     console.print(TextTable(["Model", "Room", *COLUMNS], rows, n_left=2).to_rich(title))
     known = ", ".join(f"{name} of {int((table.counts > 0).sum()):,} items" for name, table in content.items())
-    console.print(f"Known: {known}")
-    console.print(f"Machine: {harness.describe_machine()}")
+    console.print(f"Known: {known}\nMachine: {harness.describe_machine()}")
 
 
 def _attribute(text: str) -> tuple[str, Path]:
@@ -261,16 +269,6 @@ def _attribute(text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = 0.0
-    if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, found {text!r}")
-    return share
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = harness.command_parser("cold", __doc__)
     parser.add_argument("path", type=Path, metavar="PATH", help="file of interactions with times")
@@ -278,7 +276,7 @@ def _parser() -> argparse.ArgumentParser:
     file_of = "lines item,value of brand, category or viewed; more than one can be given"
     parser.add_argument("--attribute", type=_attribute, action="append", metavar="NAME=PATH", help=file_of)
     parser.add_argument("--model", default="item-graph", metavar="NAME", help="kind of model (item-graph)")
-    parser.add_argument("--share", type=_share, default=0.1, help="share of the items that is removed (0.1)")
+    parser.add_argument("--share", type=float, default=0.1, help="share of the items that is removed (0.1)")
     parser.add_argument("--seeds", type=harness.at_least_one, default=3, help="choices of the items (3)")
     parser.add_argument("--part", choices=("validation", "test"), default="test", help="of the warm items (test)")
     rooms = "rooms to try beside 0 (0.5,0.7,1,1.4,2)"

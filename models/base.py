@@ -26,6 +26,8 @@ Parameters = Mapping[str, Any]
 Ranked = tuple[NDArray[np.int32], NDArray[np.float32]]
 Content = Mapping[str, ItemsByUser]
 """What is known of items, by "brand", "category" and "viewed": row i has the numbers of the values of item i."""
+MOST_ROOM = 100.0
+"""The most room that new items are given by their content."""
 
 
 class NoOptions(FrozenModel):
@@ -239,7 +241,7 @@ class ModelKind(ABC, Generic[Options]):
     def describe(self, parameters: Parameters) -> Iterable[str]:
         """Yield what tells a candidate from others of its kind: parameters that are shown, and those not as usual."""
         usual = next(iter(self.candidates(self.options())), {}) if self.ranges else {}
-        drawn = [name for name in self.ranges if parameters.get(name) != usual.get(name)]
+        drawn = [name for name in (*self.ranges, self.room) if name and parameters.get(name) != usual.get(name)]
         for name in dict.fromkeys([*self.shown, *drawn]):
             if name in parameters:
                 yield say_parameter(name, parameters[name])

@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from models.base import Content
+from models.base import MOST_ROOM, Content
 from models.paths import Links, keep_strongest, stack, sum_paths
 from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser
@@ -16,7 +16,7 @@ Room = Annotated[
     float,
     Field(
         ge=0,
-        le=100,
+        le=MOST_ROOM,
         description="weight of the links that new items borrow from items of like content, where --products "
         "says what they are; 0 for none. New items get more room with more of it, and the others lose by it.",
     ),

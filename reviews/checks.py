@@ -1,7 +1,7 @@
 """Check rows of reviews: named pandera checks, each over one partition at a time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -110,9 +110,18 @@ def _timestamp_rules(options: IngestOptions) -> dict[str, Rule]:
     }
 
 
+_ITEM_IDS = Check(Columns.ITEM_ID, _id_rules("item"))
 CHECKS = (
     Check(Columns.USER_ID, _id_rules("user")),
-    Check(Columns.ITEM_ID, _id_rules("item")),
+    _ITEM_IDS,
     Check(Columns.RATING, _rating_rules),
     Check(Columns.TIMESTAMP, _timestamp_rules),
 )
+
+
+def right_item_ids(ids: Iterable[str]) -> list[str]:
+    """Return those of some item ids that UTF-8 can hold and the check of the item refuses in no review, in order."""
+    held = [one for one in ids if one.encode("utf-8", "ignore").decode() == one]
+    table = pa.table({Columns.ITEM_ID: pa.array(held, pa.string()), Columns.LINE: range(len(held))})
+    refused = set(run_check(_ITEM_IDS, table, IngestOptions())[Columns.LINE].to_pylist())
+    return [one for place, one in enumerate(held) if place not in refused]

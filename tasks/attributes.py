@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from loguru import logger
 
 from models.base import Content
+from reviews.checks import right_item_ids
 from reviews.side_files import Products, read_products
 from schema.items_by_user import ItemsByUser
 from storage import artifacts, layout
@@ -34,17 +35,22 @@ def write_attributes(places: PlaceOptions, dataset: Manifest, products: Manifest
 def add_new_items(places: PlaceOptions, products: Manifest, folder: Path) -> int:
     """Append to item_map.parquet of a dataset, by id, the products that it lacks and of which something is known.
 
+    Those are left out whose ids an ingest would refuse in reviews.
+
     Returns:
         How many there are.
     """
     path, known = folder / layout.ITEM_MAP, read_products(raw_file(places, products))
     item_map = pq.read_table(path)
     described = known.brands.keys() | known.categories.keys() | known.viewed.keys()
-    new = sorted(described - set(item_map["item_id"].to_pylist()), key=str.encode)
+    lacking = described - set(item_map["item_id"].to_pylist())
+    new = sorted(right_item_ids(lacking), key=str.encode)
     places_of_new = np.arange(item_map.num_rows, item_map.num_rows + len(new))
     added = pa.table([pa.array(places_of_new, pa.int32()), pa.array(new, pa.string())], schema=item_map.schema)
     write_parquet([item_map, added], path, item_map.schema)
     logger.info("{:,} new items, of which there is nothing but what {} says", len(new), products.files[0].path)
+    if n_refused := len(lacking) - len(new):
+        logger.warning("{:,} products left out: reviews with such item ids would be refused", n_refused)
     return len(new)
 
 

@@ -7,6 +7,7 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 
 from evaluation.segments import ITEM_GROUP
+from models.base import MOST_ROOM
 from models.registry import Candidate
 from storage.manifest import Manifest
 from tasks.attributes import PRODUCTS
@@ -20,11 +21,12 @@ ABOUT = f"{NDCG} on validation by the room that new items get: of all items held
 
 
 def other_rooms(split: Manifest, best: Candidate) -> list[Candidate]:
-    """Return a candidate with no room for new items, with half, its own and twice as much; none without products."""
+    """Return a candidate with no room for new items, half, its own and up to twice as much; none without products."""
     name, parameters = best.kind.room, best.parameters
-    if PRODUCTS not in split.inputs or name is None or not parameters[name]:
+    if PRODUCTS not in split.inputs or name is None or not parameters.get(name):
         return []
-    return [best.model_copy(update={"parameters": {**parameters, name: times * parameters[name]}}) for times in TIMES]
+    rooms = dict.fromkeys(min(times * parameters[name], MOST_ROOM) for times in TIMES)
+    return [best.model_copy(update={"parameters": {**parameters, name: room}}) for room in rooms]
 
 
 @task(name="show room")

@@ -50,7 +50,12 @@ def before() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("module", "old", "new", "changed"),
     [
-        ("reviews/checks.py", "def run_check(", "CHANGED = 1\nCHANGED.bit_count()\n\n\ndef run_check(", {"reviews"}),
+        (
+            "reviews/checks.py",
+            "def run_check(",
+            "CHANGED = 1\nCHANGED.bit_count()\n\n\ndef run_check(",
+            {"reviews", "dataset"},
+        ),
         ("spark/kcore.py", 'how="left_anti"', 'how="leftanti"', {"dataset"}),
         ("evaluation/assignment.py", "SMALL_HISTORY = 10", "SMALL_HISTORY = 11", {"split"}),
         (

@@ -61,7 +61,7 @@ def test_popularity_by_category_is_the_mean_over_categories_of_the_mean_of_other
     learnt = pa.table({"user_idx": [0, 1, 2, 0], "item_idx": [0, 0, 0, 1]})
     content = {"category": ItemsByUser.from_pairs(np.array([0, 1, 2, 2, 3]), np.array([0, 1, 0, 1, 1]), 4)}
     is_cold = np.array([False, False, True, True])
-    model = cold.rank_by_category(cold.Scene(learnt, learnt, learnt, is_cold, 3, content))
+    model = cold.rank_by_category(cold.Scene(learnt, learnt, learnt, is_cold, 3, content, "test"))
     # category 0: 3 users of item 0; category 1: 1 user of item 1
     assert model.item_factors[:, 0].tolist() == [3, 1, 2, 1]
 
@@ -71,8 +71,39 @@ def test_popularity_by_category_is_the_mean_over_categories_of_the_mean_of_other
     [
         ([], "--products"),
         (["--model", "popularity"], "no room"),
+        (["--attribute", "category={departments}", "--seeds", "1", "--share", "0.005"], "--share"),
+        (["--attribute", "brand={latin}"], "is not UTF-8"),
+        (["--share", "1"], "--share is 1"),
+        (["--rooms", "1,200"], "--rooms are (1.0, 200.0)"),
+        (["--rooms", "nan"], "--rooms are (nan,)"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(shop, more, said, capsys):
-    assert cold.main([str(shop[0]), *more]) == BAD_USAGE
+def test_what_cannot_be_measured_is_refused(shop, tmp_path, more, said, capsys):
+    latin = tmp_path / "latin.csv"
+    latin.write_bytes(b"i00,\xff\n")
+    about = (one.format(departments=shop[1], latin=latin) for one in more)
+    assert cold.main([str(shop[0]), *about]) == BAD_USAGE
     assert said in capsys.readouterr().err
+
+
+def test_what_is_said_twice_counts_once_and_rows_name_their_part(shop, tmp_path):
+    reviews, departments = shop
+    twice = tmp_path / "twice.csv"
+    twice.write_text(departments.read_text() + "\ni00,0\ni02,0\n")
+    found = []
+    for path in (departments, twice):
+        asked = [
+            str(reviews),
+            "--attribute",
+            f"category={path}",
+            "--seeds",
+            "1",
+            "--rooms",
+            "1",
+            "--part",
+            "validation",
+        ]
+        assert cold.main([*asked, "--json", str(tmp_path / "rows.json")]) == DONE
+        found.append(json.loads((tmp_path / "rows.json").read_text())["rows"])
+    assert {row["split"] for row in found[0]} == {"validation"}
+    assert found[0] == found[1]

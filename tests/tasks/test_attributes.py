@@ -1,16 +1,19 @@
 """What products say of items, from their file through a split to the links of a model; without Spark and Prefect."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from loguru import logger
 from sample_artifacts import publish_folder
 
 from evaluation.options import SplitOptions
+from models.base import Interactions
 from models.item_item import ItemItemModel
-from models.registry import Candidate
+from models.registry import KINDS, Candidate
 from schema.errors import InvalidInput
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
@@ -70,6 +73,20 @@ def test_products_that_a_dataset_lacks_come_after_its_items(places, products, tm
     assert add_new_items(places, products, tmp_path) == 2
     found = pq.read_table(tmp_path / layout.ITEM_MAP)
     assert found.to_pydict() == {"item_idx": [0, 1, 2, 3], "item_id": ["second", "zoom", "elsewhere", "newest"]}
+
+
+def test_products_whose_ids_an_ingest_would_refuse_are_left_out_and_counted(places, tmp_path):
+    ids = ["good", "A\ud800", "B" * 257, "a\nb", "a\0", " "]
+    path = tmp_path / "products.json"
+    path.write_text("\n".join(json.dumps({"asin": one, "brand": "Arbora"}) for one in ids))
+    item_map = pa.table({"item_idx": pa.array([0], pa.int32()), "item_id": ["second"]})
+    write_parquet([item_map], tmp_path / layout.ITEM_MAP, item_map.schema)
+    said: list[str] = []
+    sink = logger.add(said.append, level="WARNING")
+    assert add_new_items(places, keep_file.fn(places, path), tmp_path) == 1
+    logger.remove(sink)
+    assert pq.read_table(tmp_path / layout.ITEM_MAP)["item_id"].to_pylist() == ["second", "good"]
+    assert "5 products left out" in "".join(said)
 
 
 def test_new_items_without_products_are_refused_before_any_work(places, dataset):
@@ -147,6 +164,19 @@ def test_the_price_of_room_is_shown(places, dataset, products, monkeypatch):
         {"room": of, "all": value, "cold": value, **others}
         for of, value in (("0", second), ("0.25", second), ("0.5", first), ("1", first))
     ]
+
+
+def test_the_room_that_is_priced_is_one_that_can_be_fitted_and_tells_candidates_apart(places, dataset, products):
+    split, about = split_by_time(places, dataset, products), dict.fromkeys(("item-graph", "item-knn", "ease"), 60.0)
+    for model, own in about.items():
+        room_name = str(KINDS[model].room)
+        rooms = room.other_rooms(split, Candidate(model=model, parameters={room_name: own}))
+        assert [one.parameters[room_name] for one in rooms] == [0, 30, 60, 100]
+        assert len({one.label for one in rooms}) == 4
+        assert KINDS[model].fit(Interactions.of(1, 2, user_idx=[0], item_idx=[0], timestamp=[1]), rooms[-1].parameters)
+        [*_, most] = rooms
+        assert [one.parameters[room_name] for one in room.other_rooms(split, most)] == [0, 50, 100]
+        assert room.other_rooms(split, Candidate(model=model, parameters={})) == []
 
 
 def test_without_products_or_room_there_is_no_price(places, dataset, products):
