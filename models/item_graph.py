@@ -32,7 +32,8 @@ class ItemGraphOptions(FrozenModel):
     )
     graph_engine: Literal["local", "spark"] = Field(
         "local",
-        description="item graph: what finds the links, this machine or Spark, for more interactions than it can hold",
+        description="item graph: what finds the links, this machine or Spark, for more interactions than it can hold; "
+        "refits within a part of a rolling split are made on this machine all the same",
     )
     graph_room: Room = ROOM
 

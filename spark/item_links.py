@@ -65,21 +65,20 @@ def link_items(
     """
     events = _events(read_interactions(session, train, until), parameters).persist(StorageLevel.MEMORY_AND_DISK)
     n_users_of = events.groupBy(Columns.ITEM_IDX).count()
-    shape = n_items, min(parameters.neighbours, n_items)
-    items, strengths = np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=np.float32)
     n_users = np.zeros(n_items, dtype=np.int64)
+    kept = [(*np.empty((3, 0), dtype=np.int32), np.empty(0, dtype=np.float32))]
     try:
         for batch in stored_batches(n_users_of, cache):
             item, count = (column.to_numpy() for column in batch.columns)
             n_users[item] = count
         strongest = _strongest(_sums(events, parameters), hinted(n_users_of, n_items), parameters)
-        for batch in stored_batches(strongest, cache):
-            item, place, other, strength = (column.to_numpy() for column in batch.columns)
-            items[item, place - 1], strengths[item, place - 1] = other, strength
+        kept += [tuple(column.to_numpy() for column in batch.columns) for batch in stored_batches(strongest, cache)]
     finally:
         events.unpersist()
-    is_link = items >= 0
-    return np.concatenate([[0], np.cumsum(is_link.sum(axis=1))]), items[is_link], strengths[is_link], n_users
+    item, place, other, strength = map(np.concatenate, zip(*kept, strict=True))
+    order = np.lexsort((place, item))
+    counts = np.bincount(item, minlength=n_items)
+    return np.concatenate([[0], np.cumsum(counts)]), other[order], strength[order], n_users
 
 
 def _events(rows: DataFrame, parameters: Linking) -> DataFrame:

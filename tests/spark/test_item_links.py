@@ -69,6 +69,12 @@ def test_times_count_only_where_every_interaction_has_one_and_those_left_out_do_
     assert other.ages != (1, np.inf)
 
 
+def test_memory_is_that_of_the_links_whatever_the_number_of_neighbours_allowed(session, tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "N_ITEMS", 1_000_000)  # with a place for each pair there would be 8 TB
+    model, other = models(session, tmp_path, events().slice(0, 20), neighbours=1_000_000)
+    assert_same(model, other)
+
+
 def test_interactions_that_share_nothing_have_no_links(session, tmp_path):
     _, other = models(session, tmp_path, events().slice(0, 1))
     assert (other.indptr.tolist(), len(other.neighbours)) == ([0] * (N_ITEMS + 1), 0)
