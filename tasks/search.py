@@ -77,7 +77,7 @@ def search(
             "drawn": {model: sorted(space) for model, space in spaces.items()},
         },
         build=build,
-        uses=[type(one.candidate.kind) for one in fixed],
+        uses=[*(type(one.candidate.kind) for one in fixed), *(type(KINDS[name]) for name in combining)],
     )
     if not race.drawn:
         race.replay(canonical.decode_object(local_file(places, found, layout.SEARCH).read_bytes(), found.name))

@@ -22,6 +22,7 @@ from schema.metric import Metric
 from schema.verdicts import Comparison
 from spark.options import SparkOptions
 from storage import layout
+from storage.code_version import reached_symbols
 from storage.inventory import list_artifacts
 from storage.manifest import Manifest
 from tasks import blending, racing
@@ -33,7 +34,7 @@ from tasks.options import EvaluationOptions, PlaceOptions, SearchOptions
 from tasks.racing import Budget, Race, Tried
 from tasks.score import Scored, score
 from tasks.search import describe, search
-from tasks.store import PART_FILES, local_file
+from tasks.store import PART_FILES, local_file, publish_once
 
 NDCG = Metric("ndcg", 10)
 KNN = Candidate(model="item-knn", parameters=ItemKnnOptions().model_dump())
@@ -98,6 +99,8 @@ IALS = Candidate(model="ials", parameters={"ials_rank": 8, "ials_unseen": 5.0, "
 
 
 def test_a_blend_of_the_best_of_each_kind_is_made_of_fits_that_are_there(scene, monkeypatch):
+    used: list[Any] = []
+    monkeypatch.setattr(searching, "publish_once", lambda *a, **k: used.extend(k["uses"]) or publish_once(*a, **k))
     monkeypatch.setattr(blending, "find_weights", lambda _value, _n: [1.0, 2.0])
     monkeypatch.setattr(Blend, "fit", None)
     worse = GRAPH.model_copy(update={"parameters": {"neighbours": 1, "time": "off"}})
@@ -111,6 +114,7 @@ def test_a_blend_of_the_best_of_each_kind_is_made_of_fits_that_are_there(scene, 
     assert blend.is_dropped
     [record] = manifests(scene, layout.SEARCHES)
     assert record.counts["n_drawn"] == 1
+    assert ("models.blend", "BlendModel") in reached_symbols([search, *used])
 
 
 def test_a_blend_is_kept_only_where_it_is_shown_to_be_better_than_its_best_part(scene, monkeypatch):
