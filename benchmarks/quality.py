@@ -121,14 +121,15 @@ def _choose_candidates(chosen: argparse.Namespace, data: "Numbered") -> "dict[st
     with explaining(ModelOptions):
         options = ModelOptions.model_validate(nest(ModelOptions, dict(chosen.set)))
     names, has = chosen.models or [AUTO], {f"has_{name}s": data.has(name) for name in ("rating", "timestamp")}
-    asked = {kind.name for kinds in find_kinds(names).values() for kind in kinds}
+    named = {name: {kind.name for kind in kinds} for name, kinds in find_kinds(names).items()}
+    asked = set[str]().union(*named.values())
     found: dict[str, list[Candidate]] = {}
     for one in candidates(options, **has, names=names):
-        is_asked = one.model in asked if chosen.models else "spark" not in one.kind.needs
+        is_asked = not one.kind.is_baseline or one.model in asked if chosen.models else "spark" not in one.kind.needs
         if one.kind.ranks and is_asked:
             found.setdefault(one.model, []).append(one)
-    if not found:
-        raise InvalidInput(f"--models names {names}, which do not rank; expected kinds that do.")
+    if idle := [name for name in chosen.models or () if not named[name] & found.keys()]:
+        raise InvalidInput(f"--models names {', '.join(idle)}, of which nothing ranks; expected kinds that do.")
     return found
 
 

@@ -21,7 +21,8 @@ from evaluation.assignment import (
     split_rolling,
 )
 from evaluation.options import SplitMethod, SplitOptions
-from evaluation.time_order import judge_time_order
+from evaluation.time_order import LEAST_SHARE, has_past, judge_time_order
+from schema.arrays import Indices
 
 NEED_TIMESTAMPS = ("leave-last", "rolling", "time")
 OPTIONS_OF_ONE_METHOD: dict[str, SplitMethod] = {
@@ -87,8 +88,8 @@ class Split:
 def choose_method(interactions: pa.Table, options: SplitOptions) -> SplitMethod:
     """Return the split that options ask for, or else the one that suits the data.
 
-    That is the rolling one where the order of timestamps can be trusted, leave-last where there are others, and random
-    where there are none.
+    That is the rolling one where the order of timestamps can be trusted and both parts that are held out have enough to
+    evaluate (`share_to_evaluate`), leave-last where there are others, and random where there are none.
 
     Raises:
         ValueError: If the split needs timestamps that are not there, or an option belongs to another split.
@@ -96,8 +97,9 @@ def choose_method(interactions: pa.Table, options: SplitOptions) -> SplitMethod:
     n_rows, n_missing = interactions.num_rows, interactions["timestamp"].null_count
     method = options.split or ("random" if n_missing == n_rows else "leave-last")
     if options.split is None and n_missing == 0 < n_rows:
-        columns = (np.asarray(interactions[name], dtype=np.int64) for name in ("user_idx", "timestamp"))
-        method = "rolling" if judge_time_order(*columns).is_trusted else "leave-last"
+        user_idx, timestamp = (np.asarray(interactions[name], dtype=np.int64) for name in ("user_idx", "timestamp"))
+        has_enough = share_to_evaluate(user_idx, timestamp, options.rolling_share) >= LEAST_SHARE
+        method = "rolling" if has_enough and judge_time_order(user_idx, timestamp).is_trusted else "leave-last"
     _check_options(method, options)
     if method in NEED_TIMESTAMPS and n_missing:
         raise ValueError(
@@ -105,6 +107,20 @@ def choose_method(interactions: pa.Table, options: SplitOptions) -> SplitMethod:
             "--split random, or ingest again with a timestamp column (--columns user=…,item=…,timestamp=…)."
         )
     return method
+
+
+def share_to_evaluate(user_idx: Indices, timestamp: Indices, rolling_share: float) -> float:
+    """Return the share of rows with an earlier day of their user in validation or test of a rolling split, the lesser.
+
+    Of a part without rows it is 0.
+
+    Example:
+        >>> day = np.array([1, 2, 3, 4, 4, 5])
+        >>> share_to_evaluate(np.array([0, 0, 0, 0, 1, 0]), day * 86_400, rolling_share=0.4)
+        0.5
+    """
+    part, is_known = split_rolling(timestamp, rolling_share), has_past(user_idx, timestamp)
+    return min(float(is_known[part == held].mean()) if (part == held).any() else 0.0 for held in (VALIDATION, TEST))
 
 
 def split_interactions(interactions: pa.Table, options: SplitOptions, named: NamedPairs | None = None) -> Split:

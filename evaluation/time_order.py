@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.assignment import SECONDS_PER_DAY
 from schema.arrays import Indices
@@ -53,17 +54,27 @@ def judge_time_order(user_idx: Indices, timestamp: Indices) -> TimeOrder:
     if not len(timestamp):
         raise ValueError("there are no rows; expected one or more. Bring interactions with timestamps.")
     day, second = timestamp // SECONDS_PER_DAY, timestamp - timestamp.min()
-    order = np.lexsort((second, user_idx))
-    user, moments = user_idx[order], np.column_stack([user_idx, second])[order]
+    moments = np.column_stack([user_idx, second])[np.lexsort((second, user_idx))]
     is_next = np.append(False, (moments[1:] == moments[:-1]).all(axis=1))
     is_simultaneous = is_next | np.append(is_next[1:], False)
-    first = np.append(True, user[1:] != user[:-1])
-    first_day = day[order][first][np.cumsum(first) - 1]
     _, n_of_day = np.unique(day, return_counts=True)
     return TimeOrder(
         share_simultaneous=float(is_simultaneous.mean()),
-        share_with_past=float((day[order] > first_day).mean()),
+        share_with_past=float(has_past(user_idx, timestamp).mean()),
         largest_day=float(n_of_day.max() / len(day)),
         n_days=len(n_of_day),
         span_days=int(day.max() - day.min()) + 1,
     )
+
+
+def has_past(user_idx: Indices, timestamp: Indices) -> NDArray[np.bool_]:
+    """Return of each row (timestamps in Unix seconds) whether the same user has another of an earlier day (UTC).
+
+    Example:
+        >>> has_past(np.array([0, 0, 1]), np.array([0, 86_400, 86_400])).tolist()
+        [False, True, False]
+    """
+    day = timestamp // SECONDS_PER_DAY
+    first_day = np.full(user_idx.max(initial=-1) + 1, day.max(initial=0))
+    np.minimum.at(first_day, user_idx, day)
+    return np.asarray(day > first_day[user_idx])

@@ -30,7 +30,8 @@ from tasks.report import publish_evaluation_report, row_of_original
 from tasks.rolling import ROLLING
 from tasks.score import PART, Scored, metric_records, score, score_lists
 
-OF_OTHER_SPLITS = SplitOptions().model_dump(include={"leave_last_n", "rolling_share", "rolling_refits"})
+OF_ROLLING = SplitOptions().model_dump(include={"rolling_share", "rolling_refits"})
+OF_OTHER_SPLITS = OF_ROLLING | SplitOptions().model_dump(include={"leave_last_n"})
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Assessment:
         Raises:
             InvalidInput: If the reviews have no ratings.
         """
-        lineage = self._make_split(self.split.model_copy(update=SPLIT))
+        lineage = self._make_split(self.split.model_copy(update=OF_OTHER_SPLITS | SPLIT))
         if not lineage.split.counts["has_ratings"]:
             raise InvalidInput("--protocol original needs ratings, and the input has none.")
         sweeps = original_sweeps(self.models)
@@ -103,8 +104,11 @@ class Assessment:
         }
 
     def _make_split(self, split: SplitOptions | None = None, products: Manifest | None = None) -> Lineage:
-        about = self.reviews, self.ingest, self.dataset, split or self.split
-        return make_split(self.environment, *about, products=products)
+        dataset = self.dataset
+        if dataset.new_items == "on" and products is None:
+            logger.warning("Without the products of a model's training no item is new: --new-items on adds none here")
+            dataset = dataset.model_copy(update={"new_items": "off"})
+        return make_split(self.environment, self.reviews, self.ingest, dataset, split or self.split, products=products)
 
     def _lineage_of_model(self, choice: ModelChoice) -> tuple[Manifest, Lineage]:
         """Return the model, and what it is evaluated on: the reviews that are named, else those it was trained on.
@@ -171,5 +175,5 @@ def split_for_lists(places: PlaceOptions, lineage: Lineage, options: SplitOption
     if options.split or lineage.split.counts["method"] != ROLLING:
         return lineage
     logger.info("Lists that are the same on all days are tested on the split leave-last, for no other is asked for")
-    named = options.model_copy(update={"split": "leave-last"})
+    named = options.model_copy(update=OF_ROLLING | {"split": "leave-last"})
     return replace(lineage, split=split_as_asked(places, lineage.dataset, named))

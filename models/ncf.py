@@ -52,12 +52,7 @@ class _Ncf(ModelKind[NcfOptions]):
     parts: ClassVar[frozenset[str]] = frozenset({"factors", "tower"})
 
     def candidates(self, options: NcfOptions) -> Iterable[Parameters]:
-        """Yield the parameters of the model.
-
-        Raises:
-            InvalidInput: If PyTorch is not installed.
-        """
-        _require_torch(self.name)
+        """Yield the parameters of the model."""
         yield options.model_dump(mode="json", exclude=set(self.unused))
 
     def fit(self, interactions: Interactions, parameters: Parameters) -> FactorModel | NeuralModel:
@@ -67,7 +62,7 @@ class _Ncf(ModelKind[NcfOptions]):
             InvalidInput: If PyTorch or the device is not there.
             ValueError: If there is nothing to learn from.
         """
-        _require_torch(self.name)
+        require_torch(self.name)
         from models.ncf_training import train
 
         tables, layers = train(interactions, NcfOptions(**parameters), self.parts, explicit=self.predicts_ratings)
@@ -131,6 +126,7 @@ class GmfExplicit(Gmf):
     unused = frozenset({"ncf_layers", "ncf_negatives"})
 
 
-def _require_torch(name: str) -> None:
+def require_torch(name: str) -> None:
+    """Raise InvalidInput if PyTorch, which a kind of model needs, is not installed."""
     if find_spec("torch") is None:
         raise InvalidInput(f"{name} needs PyTorch, which is not installed. Type 'make neural', or leave it out.")

@@ -1,9 +1,9 @@
 """The kinds of model that there are, and the candidates that a search tries: one line for each kind."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import AfterValidator, BaseModel, Field, create_model
 from pydantic.alias_generators import to_snake
 
 from models.als import ExplicitAls, ImplicitAls
@@ -15,7 +15,7 @@ from models.ease import Ease
 from models.ials import Ials
 from models.item_graph import ItemGraph
 from models.item_knn import ItemKnn
-from models.ncf import Gmf, GmfExplicit, Mlp, MlpExplicit, NeuMf, NeuMfExplicit
+from models.ncf import Gmf, GmfExplicit, Mlp, MlpExplicit, NeuMf, NeuMfExplicit, require_torch
 from models.popularity import Popularity, RecentPopularity
 from models.space import Space
 from schema.errors import InvalidInput
@@ -131,7 +131,7 @@ def find_kinds(names: Iterable[str]) -> dict[str, list[Kind]]:
     """Return the kinds that each name stands for: one, those of a group, or of auto, those that need not be asked for.
 
     Raises:
-        InvalidInput: If a name is that of no kind and no group.
+        InvalidInput: If a name is that of no kind and no group, or of one that needs a package that is not installed.
 
     Example:
         >>> [kind.name for kind in find_kinds(["als"])["als"]]
@@ -142,8 +142,24 @@ def find_kinds(names: Iterable[str]) -> dict[str, list[Kind]]:
         found[AUTO] = [kind for kind in KINDS.values() if kind.is_automatic]
     if unknown := [name for name, kinds in found.items() if not kinds]:
         known = dict.fromkeys([AUTO, *(name for kind in KINDS.values() for name in (*sorted(kind.groups), kind.name))])
-        raise InvalidInput(f"--model names {', '.join(unknown)}; expected some of {', '.join(known)}.")
+        raise InvalidInput(f"no kind of model has the name {', '.join(unknown)}; expected some of {', '.join(known)}")
+    for kind in (kind for kinds in found.values() for kind in kinds if "torch" in kind.needs):
+        require_torch(kind.name)
     return found
+
+
+def split_names(names: str) -> tuple[str, ...]:
+    """Return the names in a text such as 'graph, als', each once; auto where there are none."""
+    return tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip())) or (AUTO,)
+
+
+def _check_names(names: str) -> str:
+    find_kinds(split_names(names))
+    return names
+
+
+KindNames = Annotated[str, AfterValidator(_check_names)]
+"""Names of kinds or groups, with commas between them."""
 
 
 def candidates(
@@ -155,7 +171,8 @@ def candidates(
         options: What the kinds obey.
         has_ratings: Whether the data have ratings.
         has_timestamps: Whether the data have timestamps.
-        names: The kinds to try, beside the baselines: see `find_kinds`.
+        names: The kinds to try, beside the baselines and those of which the options ask for a candidate: see
+            `find_kinds`.
 
     Raises:
         InvalidInput: If a name is that of no kind, or of those that have no candidate, or a package is not installed.
@@ -164,7 +181,8 @@ def candidates(
     lacking: frozenset[Need] = frozenset(name for name in ("ratings", "timestamps") if not has[name])
     named = find_kinds(names)
     asked = {kind.name for kinds in named.values() for kind in kinds}
-    able = [kind for kind in KINDS.values() if (kind.is_baseline or kind.name in asked) and not kind.needs & lacking]
+    asked |= {kind.name for kind in KINDS.values() if kind.is_baseline or _is_asked_for(kind, options)}
+    able = [kind for kind in KINDS.values() if kind.name in asked and not kind.needs & lacking]
     found = tuple(
         Candidate(model=kind.name, parameters=parameters)
         for kind in able
@@ -177,6 +195,11 @@ def candidates(
             "the input lacks, or an option of its own. Leave it out of --model, or change those."
         )
     return found
+
+
+def _is_asked_for(kind: Kind, options: "ModelOptions") -> bool:
+    """Tell whether a kind that has no candidate by default has one by its options."""
+    return bool([*kind.candidates(options_of(kind, options))]) and not [*kind.candidates(kind.options())]
 
 
 def impersonal_kinds(*, has_timestamps: bool) -> tuple[Kind, ...]:

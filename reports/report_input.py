@@ -110,7 +110,8 @@ class SearchedKind:
     Attributes:
         name: Its name.
         n_tried: Candidates, the fixed ones among them.
-        n_dropped: Those of them that were dropped: clearly worse on a sample of the users, or no better than a part.
+        n_dropped: Those of them that were dropped: clearly worse on a sample of the users, by a single fit not the best
+            of a rolling split, or no better than a part.
         best: The metric of the best one on validation, of all where all were dropped.
         effects: Parameter -> how much of the differences between the candidates it explains by itself, from 0 to 1.
     """

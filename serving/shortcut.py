@@ -47,8 +47,8 @@ class Shortcut:
                 receive = _again(body, receive)
                 answer = service_of(request).recommend_basket(BasketQuery.model_validate_json(body))
             elif way[0] == "GET" and way[1].startswith(USERS) and way[1].endswith(RECOMMENDATIONS):
-                scope["route"] = self._routes[USER]
                 user_id = _IDS.validate_python(way[1][len(USERS) : -len(RECOMMENDATIONS)])
+                scope["route"] = self._routes[USER]
                 asked = _asked_in(scope["query_string"])
                 answer = service_of(Request(scope)).recommend_user(user_id, asked)
             else:

@@ -69,7 +69,9 @@ def combine_best(
             continue
         candidate = _weigh(places, split, kind, parts, metric)
         if candidate is None:
-            logger.info("No {} of {} is better than its parts", kind.name, ", ".join(best))
+            logger.info(
+                "No {} of {} is better than its parts", kind.name, ", ".join(one.candidate.model for one in parts)
+            )
             continue
         scored = measure(candidate)
         rival = max(parts, key=lambda one: _value(one, metric))
@@ -80,14 +82,18 @@ def combine_best(
 
 
 def leave_one_out(candidate: Candidate) -> dict[str, Candidate]:
-    """Return what is left of a combination without each of its parts, by the names of their kinds; {} for others."""
+    """Return what is left of a combination without each of its parts, by their labels; {} for others."""
     kind = candidate.kind
     if not isinstance(kind, Combination):
         return {}
     parts = kind.parts_of(candidate.parameters)
     if len(parts) < 2:
         return {}
-    return {part.model: _combine(kind, [one for one in parts if one is not part]) for part in parts}
+    labels = (", ".join(kind.describe(kind.combine([part]))) for part in parts)
+    return {
+        label: _combine(kind, [one for one in parts if one is not part])
+        for label, part in zip(labels, parts, strict=True)
+    }
 
 
 def _combine(kind: Combination[Any], parts: Sequence[Part]) -> Candidate:

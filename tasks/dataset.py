@@ -15,7 +15,7 @@ from prefect.artifacts import create_table_artifact
 
 import spark.dataset
 from evaluation.options import SplitOptions
-from evaluation.splits import NamedPairs, split_interactions
+from evaluation.splits import NamedPairs, share_to_evaluate, split_interactions
 from evaluation.time_order import LARGEST_DAY, LEAST_DAYS, LEAST_SHARE, judge_time_order
 from reviews.side_files import read_pairs
 from schema.columns import Columns
@@ -131,7 +131,7 @@ def split_dataset(
         sizes = {f"{part}_{name}": value for part in PART_FILES for name, value in counts.pop(part).items()}
         _log_split(counts["method"], sizes, dataset)
         if options.split is None and counts["method"] == "leave-last":
-            _say_why_not_rolling(interactions)
+            _say_why_not_rolling(interactions, options.rolling_share)
         carried = ("n_users", "n_items", "has_ratings", "has_timestamps")
         return counts | sizes | described | {name: dataset.counts[name] for name in carried}
 
@@ -177,14 +177,16 @@ def _indices(known: pa.Table, column: str, index: str, ids: pa.Table) -> NDArray
     return np.where(is_known, known[index].to_numpy()[pc.fill_null(place, 0).to_numpy()], -1).astype(np.int64)
 
 
-def _say_why_not_rolling(interactions: pa.Table) -> None:
-    columns = (np.asarray(interactions[name], dtype=np.int64) for name in (Columns.USER_IDX, Columns.TIMESTAMP))
-    order = judge_time_order(*columns)
+def _say_why_not_rolling(interactions: pa.Table, rolling_share: float) -> None:
+    user_idx, timestamp = (np.asarray(interactions[name]) for name in (Columns.USER_IDX, Columns.TIMESTAMP))
+    order = judge_time_order(user_idx, timestamp)
     logger.warning(
         "The split is leave-last and not rolling, since timestamps say too little of the order: {:.0%} of interactions "
-        "come after an earlier day of their user (expected {:.0%} or more), on {:,} days ({} or more), one of which "
-        "has {:.0%} of them ({:.0%} at most). --split rolling makes it rolling nevertheless",
+        "come after an earlier day of their user, and {:.0%} in validation or test of a rolling split (expected {:.0%} "
+        "or more of both), on {:,} days ({} or more), one of which has {:.0%} of them ({:.0%} at most). "
+        "--split rolling makes it rolling nevertheless",
         order.share_with_past,
+        share_to_evaluate(user_idx, timestamp, rolling_share),
         LEAST_SHARE,
         order.n_days,
         LEAST_DAYS,

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, NonNegativeInt, PositiveInt, field_serializer
 
 from evaluation.options import DriftLimits
-from models.registry import AUTO
+from models.registry import AUTO, KindNames, split_names
 from schema.errors import InvalidSettings
 from schema.metric import Metric
 from schema.options import FrozenModel
@@ -162,7 +162,7 @@ class SelectionOptions(FrozenModel):
 class SearchOptions(FrozenModel):
     """What a search tries beyond the fixed candidates, and for how long."""
 
-    search_kinds: str = Field(
+    search_kinds: KindNames = Field(
         AUTO,
         description="Kinds of model to try beside the baselines, by their names or those of groups, such as graph,als; "
         "auto: all that the data allow and that need not be asked for by name.",
@@ -184,7 +184,7 @@ class SearchOptions(FrozenModel):
     @property
     def names(self) -> tuple[str, ...]:
         """The names of kinds, or of groups of such, that are asked for."""
-        return tuple(dict.fromkeys(name.strip() for name in self.search_kinds.split(",") if name.strip())) or (AUTO,)
+        return split_names(self.search_kinds)
 
 
 class EvaluationOptions(FrozenModel):

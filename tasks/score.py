@@ -92,9 +92,10 @@ class _Trial:
         """
         held_out = hold_out_part(self.places, self.split, self.learnt, self.part, self.options)
         if not len(held_out.users):
+            what = "rows" if isinstance(held_out, Events) else "users with rows"
             raise InvalidInput(
-                f"None of {len(held_out.cold)} users with rows in {self.part} has a row to learn from; expected one or "
-                "more. Choose another split (--split, --split-at)."
+                f"None of {len(held_out.cold)} {what} in {self.part} has an earlier row of its user to learn from; "
+                "expected one or more. Choose another split (--split, --split-at)."
             )
         return held_out
 

@@ -30,6 +30,7 @@ from tasks.choose import scored_models
 from tasks.execution import NETWORK_RETRIES
 from tasks.model import Lineage, Training
 from tasks.options import PlaceOptions, TrackingOptions
+from tasks.racing import Tried
 from tasks.registration import LOGGED_MODEL_TAG, MODEL_TAG, describe, register
 from tasks.score import Scored
 from tasks.store import local_file
@@ -49,6 +50,7 @@ NAME_TAG: Final = "mlflow.runName"
 NOTE_TAG: Final = "mlflow.note.content"
 KEY_TAG: Final = "recommender.key"
 BEST_TAG: Final = "recommender.best"
+DROPPED_TAG: Final = "recommender.dropped"
 FINISHED: Final = "FINISHED"
 
 
@@ -171,17 +173,19 @@ def close_training(
 
 
 def _track_candidates(client: Any, tracked: TrackedTraining, training: Training, data: Mapping[str, Any]) -> None:
-    """Give each candidate a nested run, all with the same metrics, and those that were tested with more."""
+    """Give each candidate a nested run, with more metrics if it was tested, and a tag if it was dropped."""
     chosen = training.choice.scored.candidate
     asked = f"tags.`{PARENT_TAG}` = '{tracked.id}'"
     there = {run.data.tags.get(KEY_TAG): run for run in client.search_runs([tracked.experiment], asked)}
-    for one in (tried.scored for tried in training.tried):
+    for tried in training.tried:
+        one = tried.scored
         on_test = [tested.scores for tested in training.tested if tested.candidate == one.candidate]
         key, label = f"{tracked.id}/{one.scores.id}", one.candidate.label
         run = there.get(key)
         if run is None:
             best = {PARENT_TAG: tracked.id, BEST_TAG: str(one.candidate == chosen).lower()}
-            tags = {**tracked.tags, **best, KEY_TAG: key, NAME_TAG: label}
+            dropped = {DROPPED_TAG: _say_what_on(tried)} if tried.is_dropped else {}
+            tags = {**tracked.tags, **best, **dropped, KEY_TAG: key, NAME_TAG: label}
             run = client.create_run(tracked.experiment, tags=tags)
         elif run.info.status == FINISHED:
             continue
@@ -191,6 +195,12 @@ def _track_candidates(client: Any, tracked: TrackedTraining, training: Training,
         _log(client, run.info.run_id, metrics, _parameters(one.candidate), {})
         log_data(client, run.info.run_id, data, ["train", VALIDATION, *([TEST] if on_test else [])])
         client.set_terminated(run.info.run_id, FINISHED)
+
+
+def _say_what_on(tried: Tried) -> str:
+    """Return what the metrics of a candidate that was dropped are of."""
+    users = tried.scored.scores.parameters["evaluate_users"]
+    return f"measured on {users or 'all'} users of validation" + (f", by {tried.fits} fit" if tried.fits else "")
 
 
 @task(name="summarise", task_run_name="summarise the training on {name}")

@@ -211,3 +211,9 @@ def test_what_cannot_be_measured_is_bad_usage(tmp_path, capsys, arguments, messa
     (tmp_path / "lists.txt").write_text(as_lines(block_lists()))
     assert quality.main([str(tmp_path / "lists.txt"), *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_kind_that_does_not_rank_is_refused_beside_others(tmp_path, capsys):
+    (tmp_path / "rows.csv").write_text("user,item,rating\n0,1,5\n0,2,4\n1,1,3\n")
+    assert quality.main([str(tmp_path / "rows.csv"), "--models", "graph,global-mean"]) == 2
+    assert "global-mean, of which nothing ranks" in capsys.readouterr().err

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from evaluation.options import SplitOptions
-from evaluation.splits import NamedPairs, choose_method, split_interactions
+from evaluation.splits import NamedPairs, choose_method, share_to_evaluate, split_interactions
+from evaluation.time_order import judge_time_order
 from schema.items_by_user import pair_keys
 
 SCHEMA = pa.schema(
@@ -55,6 +56,17 @@ def test_rolling_is_the_default_where_timestamps_can_be_trusted():
     split = split_interactions(table, SplitOptions())
     assert (split.counts.method, split.counts.test.n_rows, split.counts.validation.n_rows) == ("rolling", 8, 8)
     assert split.test["item_idx"].to_pylist() == list(range(32, 40))
+
+
+@pytest.mark.parametrize("n_new", [3, 9])
+def test_leave_last_is_the_default_where_a_rolling_split_has_too_little_to_evaluate(n_new):
+    old = [(user, item, 3.0, item * DAY) for user in range(2) for item in range(40)]
+    new = [(2 + n, item, 3.0, (40 + n) * DAY) for n in range(n_new) for item in range(3)]  # all on their first day
+    table = make_table([*old, *new])
+    columns = table["user_idx"].to_numpy(), table["timestamp"].to_numpy()
+    assert judge_time_order(*columns).is_trusted
+    assert share_to_evaluate(*columns, 0.1) < 0.5
+    assert split_interactions(table, SplitOptions()).counts.method == "leave-last"
 
 
 def test_leave_last_is_the_default_where_timestamps_cannot_be_trusted(interactions):

@@ -134,6 +134,7 @@ def test_settings_cannot_be_changed():
         (["--rank", "32,many"], ["--rank", "'many'", "integer"]),
         (["--rank", ""], ["--rank"]),
         (["--split", "alphabetical"], ["--split", "'alphabetical'", "'leave-last'"]),
+        (["--model", "auto,nobody"], ["--model (or SEARCH_KINDS): ", "the name nobody", "item-graph", "'auto,nobody'"]),
         (["--top-n", "ten"], ["--top-n", "'ten'"]),
         (["--sample-fraction", "1.5"], ["--sample-fraction", "'1.5'"]),
         (["--log-level", "LOUD"], ["--log-level", "'LOUD'"]),

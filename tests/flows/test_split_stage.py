@@ -3,19 +3,24 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from loguru import logger
 from sample_artifacts import publish_folder
 
 from evaluation.options import SplitOptions
+from flows import assessment
 from flows.assessment import split_for_lists
 from flows.pipeline import split_as_asked
-from flows.settings import read
-from models.registry import KINDS
+from flows.settings import Environment, read
+from models.original import SPLIT
+from models.registry import KINDS, ModelOptions
+from reviews.options import IngestOptions
+from spark.options import DatasetOptions
 from storage import layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.dataset import split_dataset
 from tasks.model import Lineage
-from tasks.options import PlaceOptions
+from tasks.options import EvaluationOptions, PlaceOptions, ReviewsInput
 from tasks.rolling import later_cuts
 from tasks.store import PART_FILES, read_table
 
@@ -76,11 +81,36 @@ def test_rolling_share_and_refits_decide_the_parts_and_the_fits(places, dataset,
     assert [later_cuts(places, split, part, costly) for part in ("validation", "test")] == [[2 * DAY], [4 * DAY]]
 
 
+def test_the_log_says_why_a_split_is_not_rolling(places, dataset):
+    said: list[str] = []
+    sink = logger.add(said.append, format="{message}")
+    split_dataset.fn(places, dataset, SplitOptions())
+    logger.remove(sink)
+    [why] = [line for line in said if "not rolling" in line]
+    assert "80% of interactions come after an earlier day of their user, and 0% in validation or test" in why
+
+
 def test_lists_from_elsewhere_are_tested_on_another_split_unless_one_is_named(places, dataset, prefect_api):
     asked = SplitOptions(split="rolling", rolling_share=0.4)
     rolling = Lineage(dataset, dataset, dataset, split_dataset(places, dataset, asked))
     assert split_for_lists(places, rolling, SplitOptions()).split.counts["method"] == "leave-last"
     assert split_for_lists(places, rolling, asked) == rolling
+    set_besides = SplitOptions(rolling_share=0.4, rolling_refits=2)
+    assert split_for_lists(places, rolling, set_besides).split.counts["method"] == "leave-last"
+
+
+@pytest.mark.parametrize("sold", [None, "products"])
+def test_evaluations_leave_out_options_of_other_splits_and_new_items_of_which_no_product_is_known(sold, monkeypatch):
+    asked = []
+    monkeypatch.setattr(assessment, "make_split", lambda *about, products: asked.append((*about[3:], products)))
+    split, new_items = SplitOptions(rolling_share=0.4, leave_last_n=2), DatasetOptions(new_items="on")
+    about = ReviewsInput(), IngestOptions(), new_items, split, ModelOptions(), EvaluationOptions()
+    made = assessment.Assessment(Environment(), *about)
+    made._make_split(products=sold)
+    assert asked == [(new_items if sold else DatasetOptions(), split, sold)]
+    with pytest.raises(AttributeError):  # there is no lineage to go on with
+        made.of_original()
+    assert asked[1][1] == SplitOptions(**SPLIT)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 import pytest
+from pydantic import ValidationError
 
 from models import ncf
 from models.ncf import NcfOptions
 from models.registry import ModelOptions, candidates
 from schema.errors import InvalidInput
+from tasks.options import SearchOptions
 
 
 @pytest.fixture
@@ -38,6 +40,12 @@ def test_without_pytorch_one_line_says_what_to_type(monkeypatch):
     with pytest.raises(InvalidInput, match="Type 'make neural'"):
         ncf.Gmf().fit(None, {})
     assert tried() == {}
+
+
+def test_without_pytorch_settings_that_need_it_are_refused(monkeypatch):
+    monkeypatch.setattr(ncf, "find_spec", lambda _: None)
+    with pytest.raises(ValidationError, match="Type 'make neural'"):
+        SearchOptions(search_kinds="auto, ncf")
 
 
 @pytest.mark.usefixtures("torch_is_there")

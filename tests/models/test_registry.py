@@ -70,10 +70,16 @@ def test_kinds_that_are_named_are_tried_beside_the_baselines(names, found):
     assert set(everything) > {"random", "popularity", "item-knn", "bias"}
 
 
+@pytest.mark.parametrize("names", [["graph"], ["popularity"], ["blend"]])
+def test_a_blend_that_options_ask_for_is_tried_whichever_kinds_are_named(names):
+    found = candidates(ModelOptions(blend={"blend": "ials=3"}), has_ratings=True, has_timestamps=True, names=names)
+    assert [one.label for one in found if one.model == "blend"] == ["blend, ials 3"]
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("sla", "--model names sla; expected some of auto, random, popularity, item-knn,"),
+        ("sla", "no kind of model has the name sla; expected some of auto, random, popularity, item-knn,"),
         ("als-explicit", "asks for als-explicit, of which there is no candidate: it needs ratings or timestamps"),
     ],
 )

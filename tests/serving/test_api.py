@@ -112,6 +112,17 @@ def test_the_shortcut_answers_and_counts_as_the_routes_do(client):
         assert re.search(rf'api_requests_total{{method="[A-Z]+",route="{re.escape(route)}",status="200"}}', counted)
 
 
+def test_what_the_shortcut_refuses_counts_as_where_it_goes(client):
+    def count() -> list[str]:
+        return re.findall(
+            r'api_requests_total{method="GET",route="other",status="404"} ([0-9.]+)', client.get("/metrics").text
+        )
+
+    before = count()
+    assert client.get("/v1/users/a%0Ab/recommendations").status_code == 404
+    assert count() != before
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

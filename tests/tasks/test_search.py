@@ -109,7 +109,10 @@ def test_a_blend_of_the_best_of_each_kind_is_made_of_fits_that_are_there(scene, 
     assert blend.scored.candidate.label == (
         "blend, item-graph 1 (neighbours 20, time off) + ials 2 (ials_rank 8, ials_unseen 5, ials_sweeps 2)"
     )
-    assert leave_one_out(blend.scored.candidate) == {"item-graph": IALS, "ials": GRAPH}
+    assert leave_one_out(blend.scored.candidate) == {
+        "item-graph 1 (neighbours 20, time off)": IALS,
+        "ials 2 (ials_rank 8, ials_unseen 5, ials_sweeps 2)": GRAPH,
+    }
     assert (len(manifests(scene, layout.FITS)), blend.value) == (7, blend.scored.value(NDCG))
     assert blend.is_dropped
     [record] = manifests(scene, layout.SEARCHES)
@@ -130,6 +133,22 @@ def test_a_blend_is_kept_only_where_it_is_shown_to_be_better_than_its_best_part(
         [found] = combine_best(*about, partial(compare, difference=difference))
         assert found.is_better == (difference == 0.2)
     assert rivals == 3 * [max(parts, key=lambda one: one.value(NDCG))]
+
+
+def test_two_parts_of_one_kind_are_left_out_one_by_one():
+    shares = [{"model": "item-graph", "parameters": GRAPH.parameters, "weight": weight} for weight in (1, 2)]
+    left = leave_one_out(Candidate(model="blend", parameters={"shares": shares}))
+    assert len(left) == 2
+    assert set(map(str, left.values())) == {str(GRAPH)}
+
+
+def test_a_blend_that_is_no_better_names_its_parts(scene, monkeypatch):
+    monkeypatch.setattr(blending, "find_weights", lambda _value, _n: [1.0, 0.0])
+    said: list[str] = []
+    sink = logger.add(said.append, format="{message}")
+    scene.search(others=[GRAPH, IALS])
+    logger.remove(sink)
+    assert "No blend of item-graph, ials is better than its parts\n" in said
 
 
 def test_without_two_kinds_of_part_there_is_no_blend(scene):

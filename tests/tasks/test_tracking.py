@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -166,7 +167,9 @@ def track(tracking: TrackingOptions, places: PlaceOptions) -> Callable[[str], Tr
     )
     unused: Any = None
     choice = Choice(one, Metric("ndcg", 10), unused, unused)
-    training = Training(LINEAGE_OF_RUN, [Tried(one, 0.5), Tried(other, 0.5)], choice, [one], one)
+    other = replace(other, scores=replace(other.scores, parameters={"evaluate_users": 1000}))
+    tried = [Tried(one, 0.5), Tried(other, 0.5, is_dropped=True, fits=1)]
+    training = Training(LINEAGE_OF_RUN, tried, choice, [one], one)
 
     def run(model_id: str) -> TrackedTraining:
         opened = begin(tracking)
@@ -205,6 +208,8 @@ def test_training_that_is_repeated_goes_on_with_its_run_and_another_model_gets_a
         nested = client.search_runs([tracked.experiment], f"tags.`mlflow.parentRunId` = '{tracked.id}'")
         assert sorted(one.data.tags["recommender.best"] for one in nested) == ["false", "true"]
         assert {(one.info.status, one.data.metrics["validation/ndcg_10"]) for one in nested} == {("FINISHED", 0.5)}
+        dropped = {one.data.tags["mlflow.runName"]: one.data.tags.get("recommender.dropped") for one in nested}
+        assert dropped == {"popularity": None, "bias": "measured on 1000 users of validation, by 1 fit"}
     assert len(client.search_runs([first.experiment])) == 6
 
 
