@@ -20,13 +20,14 @@ from models.item_graph import ItemGraph, ItemGraphOptions
 from models.item_item import ItemItemModel
 from models.part_scores import PartScores, covariance_of, rescore, score_by_factors, score_by_links
 from models.top_k import BLOCK_SCORES, FLOAT32_ROUNDING, Rough, top_k_of
-from models.unseen import check_histories, check_request
+from models.unseen import check_histories, histories_of_seen
 from schema.arrays import Floats, Indices
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 from schema.options import FrozenModel
 
 PartModel = ItemItemModel | IalsModel
+LARGEST = float(np.finfo(np.float32).max)
 
 KINDS: dict[str, tuple[ModelKind[Any], Any]] = {
     ItemGraph.name: (ItemGraph(), ItemGraphOptions()),
@@ -102,8 +103,8 @@ class BlendOptions(FrozenModel):
 class BlendModel:
     """Models whose scores are added up: sum of weight * score / standard deviation of the scores of all items.
 
-    The deviation is that of the person's scores by that part; where it is 0, as for one of whom a part knows nothing,
-    the part adds nothing. A mean, which is the same for all items of a person, is not taken off: so reasons add up.
+    The deviation is that of the person's scores by that part; where it is nearly 0, as for one of whom a part knows
+    nothing, that adds nothing. A mean, the same for all items of a person, is not taken off: so reasons add up.
 
     Attributes:
         parts: Fitted models, of the same users and items.
@@ -136,8 +137,8 @@ class BlendModel:
 
     def rank(self, users: Indices, seen: ItemsByUser, k: int) -> Ranked:
         """Return the k unseen items of highest score of each user, as one who has what is seen."""
-        check_request(users, seen, k, self.n_items)
-        return self.rank_histories(Histories.of(seen), seen, k)
+        histories = histories_of_seen(users, seen, k, self.n_items)
+        return self.rank_histories(histories, histories.items, k)
 
     def rank_histories(self, histories: Histories, hidden: ItemsByUser, k: int) -> Ranked:
         """Return the k items of highest score for each history, and no item for one of which no part knows anything."""
@@ -153,7 +154,7 @@ class BlendModel:
             errors = np.sum([one.scale * size for one, size in zip(scored, sizes, strict=True)], axis=0)
             return Rough(errors, lambda some, columns: rescore(scored, some, columns))
 
-        items, scores = top_k_of(score, self.n_items, hidden, k)
+        items, scores = top_k_of(score, self.n_items, hidden, k, self._block_scores)
         items[says_nothing], scores[says_nothing] = -1, -np.inf
         return items, scores
 
@@ -165,7 +166,7 @@ class BlendModel:
         items.sort(axis=1)
         items[:, 1:][items[:, 1:] == items[:, :-1]] = -1
         scores = np.empty((len(self.parts), *items.shape), dtype=np.float32)
-        n_at_once = max(1, BLOCK_SCORES // max(self.n_items, 1))
+        n_at_once = max(1, self._block_scores // max(self.n_items, 1))
         for start in range(0, len(items), n_at_once):
             rows = slice(start, min(start + n_at_once, len(items)))
             scored = self._score(histories.take(np.arange(rows.start, rows.stop)))
@@ -192,9 +193,15 @@ class BlendModel:
                 scored = score_by_factors(part, part.fold_in(histories), spread)
             else:
                 scored = score_by_links(part, histories)
-            scale = np.divide(weight, scored.scale, out=np.zeros_like(scored.scale), where=scored.scale > 0)
+            is_spread = scored.scale > weight / LARGEST
+            scale = np.divide(weight, scored.scale, out=np.zeros_like(scored.scale), where=is_spread)
             found.append(scored._replace(scale=scale))
         return found
+
+    @property
+    def _block_scores(self) -> int:
+        """Scores in a block, so that those of the parts, as many terms of their sum and the sum take the usual room."""
+        return BLOCK_SCORES // (2 * len(self.parts) + 1)
 
     @cached_property
     def _spreads(self) -> tuple[Floats, ...]:

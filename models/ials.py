@@ -15,7 +15,7 @@ from models.base import Interactions, ModelKind, Parameters, Ranked
 from models.factors import ITEM_FACTORS_FILE, FoldIn, check_matrix
 from models.row_solver import diagonalise, solve_rows, split_solution
 from models.space import Range
-from models.unseen import check_request
+from models.unseen import histories_of_seen
 from schema.arrays import Floats, Indices
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
@@ -101,8 +101,8 @@ class IalsModel(FoldIn):
             >>> model.rank(np.array([0]), seen, k=1)[0].tolist()
             [[2]]
         """
-        check_request(users, seen, k, self.n_items)
-        return self.rank_histories(Histories.of(seen), seen, k)
+        histories = histories_of_seen(users, seen, k, self.n_items)
+        return self.rank_histories(histories, histories.items, k)
 
     def fold_in(self, histories: Histories) -> NDArray[np.float32]:
         """Return the vectors of people, shape (n_people, rank): as a step of the fit, which counts all ages alike."""
@@ -127,7 +127,8 @@ class IalsModel(FoldIn):
 
     @cached_property
     def _spectrum(self) -> Floats:
-        return np.diag(self.gram) * self.options.ials_unseen / max(self.n_items, 1)
+        n_had = int(np.count_nonzero(np.asarray(self.item_factors).any(axis=1)))
+        return np.asarray(np.diag(self.gram) * self.options.ials_unseen / max(n_had, 1))
 
     def save(self, folder: Path) -> None:
         """Write item_factors.npy, ials_confidence.npy and ials_n_users.npy, all little-endian."""
@@ -160,7 +161,7 @@ class Ials(ModelKind[IalsOptions]):
     Regularisation and weights are those of Rendle et al., "Revisiting the performance of iALS on item recommendation
     benchmarks" (RecSys 2022). The loss is the sum of c_i (1 - x_u'y_i)^2 over interactions, of a (x_u'y_i)^2 over all
     pairs, of reg (n_u + a n_items) |x_u|^2 over users and of reg (n_i + a n_users) |y_i|^2 over items, where a is
-    unseen / n_items and n counts interactions.
+    unseen / n_items and n counts interactions; n_items counts the items that have any, and others have factors 0.
     """
 
     name = "ials"
@@ -183,12 +184,13 @@ class Ials(ModelKind[IalsOptions]):
         sides = ItemsByUser.from_pairs(user, item, n_users), ItemsByUser.from_pairs(item, user, n_items)
         confidence = _confide(sides[1].counts, given.ials_damping)
         weights = confidence[sides[0].items], np.repeat(confidence, sides[1].counts)
-        each = given.ials_unseen / max(n_items, 1)
-        penalties = [
-            given.ials_reg * (side.counts + each * n) for side, n in zip(sides, (n_items, n_users), strict=True)
-        ]
+        is_had = sides[1].counts > 0
+        n_had = int(is_had.sum())
+        each = given.ials_unseen / max(n_had, 1)
+        penalties = [given.ials_reg * (side.counts + each * n) for side, n in zip(sides, (n_had, n_users), strict=True)]
         first = np.random.default_rng(given.ials_seed).standard_normal((n_items, given.ials_rank), dtype=np.float32)
-        turned, spectrum = diagonalise(first * np.float32(FIRST_SPREAD / given.ials_rank**0.5))
+        first *= is_had[:, None] * np.float32(FIRST_SPREAD / given.ials_rank**0.5)
+        turned, spectrum = diagonalise(first)
         for _ in range(given.ials_sweeps):
             for side, weight, penalty in zip(sides, weights, penalties, strict=True):
                 turned, spectrum = diagonalise(solve_rows(side, weight, turned, each * spectrum, np.asarray(penalty)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.ages import weigh_histories
 from models.base import Ranked
 from models.paths import Links, Sums, keep_strongest, places_of, sum_paths
-from models.unseen import check_histories, check_request, find_free_places
+from models.unseen import check_histories, find_free_places, histories_of_seen
 from schema.arrays import Indices, places_within
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
@@ -73,10 +73,8 @@ class ItemItemModel:
             >>> model.rank(np.array([0]), ItemsByUser(np.array([0, 1]), np.array([1], np.int32)), k=3)[0].tolist()
             [[0, 2, -1]]
         """
-        check_request(users, seen, k, self.n_items)
-        row, item = np.divmod(np.unique(seen.keys), 1 << 32)
-        seen = ItemsByUser.from_pairs(row, item, len(users))
-        return self.rank_histories(Histories.of(seen), seen, k)
+        histories = histories_of_seen(users, seen, k, self.n_items)
+        return self.rank_histories(histories, histories.items, k)
 
     def rank_histories(self, histories: Histories, hidden: ItemsByUser, k: int) -> Ranked:
         """Return the k items of highest score for each history, whoever it is of, those hidden left out.

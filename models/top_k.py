@@ -76,7 +76,13 @@ class Rough(NamedTuple):
     rescore: Callable[[Indices, NDArray[np.intp]], Floats]
 
 
-def top_k_of(score: Callable[[slice, NDArray[np.float32]], Rough], n_items: int, hidden: ItemsByUser, k: int) -> Ranked:
+def top_k_of(
+    score: Callable[[slice, NDArray[np.float32]], Rough],
+    n_items: int,
+    hidden: ItemsByUser,
+    k: int,
+    block_scores: int | None = None,
+) -> Ranked:
     """Return the k items of highest score of each row, those hidden left out, by scores that are rough at first.
 
     Args:
@@ -84,12 +90,13 @@ def top_k_of(score: Callable[[slice, NDArray[np.float32]], Rough], n_items: int,
         n_items: Items that there are.
         hidden: Items that are left out; row i is of row i.
         k: Length of each list, at least 1.
+        block_scores: About how many scores are held at once, but those of one row at least; by default BLOCK_SCORES.
     """
     n_rows, n_kept = len(hidden.indptr) - 1, min(k, n_items)
     items, scores = _nothing(n_rows, k)
     if n_kept == 0:
         return items, scores
-    for rows, block, rough in _score_blocks(score, n_rows, n_items, n_kept + SPARE_CANDIDATES):
+    for rows, block, rough in _score_blocks(score, n_rows, n_items, n_kept + SPARE_CANDIDATES, block_scores):
         _mask_seen(block, hidden.indptr[rows.start : rows.stop + 1], hidden.items)
         items[rows, :n_kept], scores[rows, :n_kept] = _rank_block(block, n_items, n_kept, rough)
     items[np.isneginf(scores)] = -1
@@ -101,12 +108,16 @@ def _nothing(n_rows: int, k: int) -> Ranked:
 
 
 def _score_blocks(
-    score: Callable[[slice, NDArray[np.float32]], Rough], n_all: int, n_items: int, n_candidates: int
+    score: Callable[[slice, NDArray[np.float32]], Rough],
+    n_all: int,
+    n_items: int,
+    n_candidates: int,
+    block_scores: int | None,
 ) -> Iterator[tuple[slice, NDArray[np.float32], Rough]]:
     """Yield row ranges and their scores as members by groups, -inf after the last item, in one buffer."""
     n_members, n_groups = group_layout(n_items, min(n_candidates, n_items))
     width = n_members * n_groups
-    n_rows = min(n_all, BLOCK_USERS, max(1, BLOCK_SCORES // width))
+    n_rows = min(n_all, BLOCK_USERS, max(1, (block_scores or BLOCK_SCORES) // width))
     buffer = np.full((n_rows, width), -np.inf, dtype=np.float32)
     for start in range(0, n_all, n_rows or 1):
         rows = slice(start, min(start + n_rows, n_all))

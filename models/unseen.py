@@ -75,6 +75,13 @@ def check_request(users: Indices, seen: ItemsByUser, k: int, n_items: int) -> No
     _check_items("seen", seen, len(users), n_items)
 
 
+def histories_of_seen(users: Indices, seen: ItemsByUser, k: int, n_items: int) -> Histories:
+    """Return what users have seen as their histories, in any order, an item that is repeated once: `check_request`."""
+    check_request(users, seen, k, n_items)
+    row, item = np.divmod(np.unique(seen.keys), 1 << 32)
+    return Histories.of(ItemsByUser.from_pairs(row, item, len(users)))
+
+
 def _check_k(k: int) -> None:
     if k < 1:
         raise ValueError(f"k is {k}; expected at least 1. Ask for one recommendation or more.")

@@ -1,9 +1,12 @@
+from dataclasses import replace
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from models import blend
 from models.base import Interactions
 from models.blend import Blend, BlendModel, BlendOptions
 from models.registry import Candidate
@@ -50,6 +53,27 @@ def test_lists_are_those_of_the_sum_of_standardised_scores(fitted, histories, k)
 def test_a_history_of_which_no_part_knows_anything_ranks_nothing(fitted):
     nobody = ItemsByUser(np.array([0, 0]), np.array([], np.int32))
     assert fitted.rank_histories(Histories.of(nobody), nobody, 2)[0].tolist() == [[-1, -1]]
+
+
+def test_a_part_whose_scores_are_all_but_alike_adds_nothing(fitted, histories):
+    graph, ials = fitted.parts
+    faint = replace(graph, strengths=graph.strengths * np.float32(1e-40))
+    found = BlendModel((faint, ials), fitted.weights).rank_histories(histories, histories.items, 5)
+    alone = BlendModel((ials,), (3.0,)).rank_histories(histories, histories.items, 5)
+    np.testing.assert_array_equal(found[0], alone[0])
+
+
+def test_a_block_of_scores_has_room_for_those_of_all_parts(fitted, histories, monkeypatch):
+    monkeypatch.setattr(blend, "BLOCK_SCORES", 5 * 4 * N_ITEMS)
+    score_histories = Mock(wraps=fitted.parts[0].score_histories)
+    monkeypatch.setattr(type(fitted.parts[0]), "score_histories", lambda _, some: score_histories(some))
+    usual = fitted.rank_histories(histories, histories.items, 5)
+    blocks = [len(call.args[0].items.indptr) - 1 for call in score_histories.call_args_list]
+    assert sum(blocks) == N_USERS
+    assert max(blocks) <= 4
+    monkeypatch.undo()
+    for one, other in zip(usual, fitted.rank_histories(histories, histories.items, 5), strict=True):
+        assert one.tobytes() == other.tobytes()
 
 
 def test_items_are_as_alike_as_the_parts_say_by_their_weights(fitted):

@@ -33,7 +33,7 @@ def step(has, confidence, factors, each):
     unseen, reg = each * (factors.T @ factors), PARAMETERS["ials_reg"]
     solved = []
     for row, trust in zip(has, confidence, strict=True):
-        penalty = reg * (row.sum() + each * len(factors))
+        penalty = reg * (row.sum() + each * np.count_nonzero(factors.any(axis=1)))
         matrix = (factors.T * (row * trust)) @ factors + unseen + penalty * np.eye(factors.shape[1])
         solved.append(np.linalg.solve(matrix, factors.T @ (row * trust)))
     return np.array(solved)
@@ -47,7 +47,8 @@ def train_by_hand(pairs, rank=6):
     trust = np.maximum(n_users_of, 1) ** -0.25
     trust = np.broadcast_to(trust / ((trust * n_users_of).sum() / n_users_of.sum()), has.shape)
     items = np.random.default_rng(42).standard_normal((N_ITEMS, rank), dtype=np.float32) * (0.1 / rank**0.5)
-    each = PARAMETERS["ials_unseen"] / N_ITEMS
+    items[n_users_of == 0] = 0
+    each = PARAMETERS["ials_unseen"] / np.count_nonzero(n_users_of)
     for _ in range(PARAMETERS["ials_sweeps"]):
         items = step(has.T, trust.T, step(has, trust, items, each), each)
     return step(has, trust, items, each), items
@@ -65,6 +66,15 @@ def test_the_order_of_rows_and_repeats_change_no_byte(fitted, pairs):
         again = Ials().fit(interactions(*(column[rows] for column in pairs)), PARAMETERS)
         assert again.item_factors.tobytes() == fitted.item_factors.tobytes()
         assert again.confidence.tobytes() == fitted.confidence.tobytes()
+
+
+def test_items_that_nobody_has_change_no_factor(fitted, pairs):
+    user, item = pairs
+    more = Ials().fit(Interactions.of(N_USERS, 9 * N_ITEMS, user_idx=user, item_idx=item), PARAMETERS)
+    histories = Histories.of(ItemsByUser.from_pairs(*pairs, N_USERS))
+    scores = [model.fold_in(histories) @ model.item_factors[:N_ITEMS].T for model in (fitted, more)]
+    np.testing.assert_allclose(scores[1], scores[0], atol=1e-4)
+    assert not more.item_factors[N_ITEMS:].any()
 
 
 def test_another_seed_begins_elsewhere(fitted, pairs):

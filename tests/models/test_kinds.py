@@ -111,6 +111,15 @@ def test_a_user_gets_the_same_bytes_in_any_company(fitted, seen):
             assert one.tobytes() == other[part].tobytes()
 
 
+def test_a_seen_item_that_is_repeated_counts_once(fitted, seen):
+    users = np.arange(fitted.n_users)
+    twice = ItemsByUser(
+        2 * seen.indptr, np.concatenate([np.tile(row, 2) for row in np.split(seen.items, seen.indptr[1:-1])])
+    )
+    for one, other in zip(fitted.rank(users, twice, 5), fitted.rank(users, seen, 5), strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
 def test_everybody_gets_one_order_where_the_kind_says_so(kind, fitted):
     if not kind.is_same_for_all:
         pytest.skip("it does not")
