@@ -30,6 +30,14 @@ MOST_ROOM = 100.0
 """The most room that new items are given by their content."""
 
 
+ReadContent = Callable[[], Content | None]
+"""Returns what is known of items; None where nothing is."""
+
+
+def no_content() -> None:
+    """Return that nothing is known of items."""
+
+
 class NoOptions(FrozenModel):
     """The options of a kind of model that has none."""
 
@@ -48,6 +56,7 @@ class Interactions:
         spark: Given where Spark can be opened; None where a fit is made on this machine alone.
         checkpoint: Folder, of this very fit, in which a kind that trains for long keeps where it stands, so that a fit
             that was cut off goes on; None where there is none.
+        content: Returns what is known of items; a kind asks for it where it uses it.
 
     Example:
         >>> interactions = Interactions.of(n_users=1, n_items=3, user_idx=[0, 0], item_idx=[2, 1])
@@ -60,7 +69,7 @@ class Interactions:
     column: Callable[[str], NDArray[Any]]
     spark: Spark | None = None
     checkpoint: Path | None = None
-    content: Callable[[], Content | None] = lambda: None
+    content: ReadContent = no_content
 
     @classmethod
     def of(cls, n_users: int, n_items: int, **columns: Any) -> "Interactions":

@@ -1,15 +1,18 @@
 """Links to new items, borrowed from the links to items whose content is most like theirs."""
 
 from types import MappingProxyType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
 
-from models.base import MOST_ROOM, Content
+from models.base import MOST_ROOM, Content, ReadContent
 from models.paths import Links, keep_strongest, stack, sum_paths
 from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 ROOM = 1.0
 Room = Annotated[
@@ -24,11 +27,11 @@ Room = Annotated[
 WEIGHTS = MappingProxyType({"brand": 0.3, "category": 1.0, "viewed": 1.0})
 FEW_USERS = 5
 N_LENDERS = 20
-N_LENT = 1000
+N_LENT = 500
 MOST_ITEMS = 10_000
 
 
-def add_borrowed(links: Links, n_users_of: Indices, content: Content | None, room: float) -> Links:
+def add_borrowed(links: Links, n_users_of: Indices, read_content: ReadContent, room: float) -> Links:
     """Return links and, besides, links to new items like those to the items that are most like them.
 
     An item j of n_j < `FEW_USERS` users is new. Its lenders k are the `N_LENDERS` other items of highest s_jk, the sum,
@@ -42,12 +45,15 @@ def add_borrowed(links: Links, n_users_of: Indices, content: Content | None, roo
     Args:
         links: Links W of each item to others, no item twice in a row.
         n_users_of: Number of users of each item.
-        content: What is known of items; the links are returned unchanged where there is nothing.
+        read_content: Returns what is known of items, asked only where there are new ones and room for them; the links
+            are returned unchanged where there is nothing.
         room: At least 0; 0 for no links more.
     """
     is_new, n_items = n_users_of < FEW_USERS, len(n_users_of)
-    if not content or not room or not is_new.any():
+    if not room or not is_new.any() or not (content := read_content()):
         return links
+    from scipy.sparse import csc_array
+
     new = np.flatnonzero(is_new)
     alike = _find_alike(content, new, np.flatnonzero(~is_new), n_items)
     total = np.bincount(alike.rows, alike.weights, minlength=len(new))
@@ -57,14 +63,12 @@ def add_borrowed(links: Links, n_users_of: Indices, content: Content | None, roo
         keep_strongest(sums, sums.values.astype(np.float32), n_items, N_LENT)
         for sums in sum_paths(shares, _turn(links, n_items), itself, n_items)
     )
-    fading = room * (1 - n_users_of[new] / FEW_USERS)
-    found = Links.of(
-        np.concatenate([links.rows, lent.targets]),
-        np.concatenate([links.targets, new[lent.rows]]),
-        np.concatenate([links.weights, fading[lent.rows] * lent.weights]),
-        n_items,
-    )
-    return found._replace(weights=found.weights.astype(np.float32))
+    fading = room * (1 - n_users_of / FEW_USERS)
+    n_lent = np.zeros(n_items, dtype=np.int64)
+    n_lent[new] = np.diff(lent.indptr)
+    weights = np.repeat(fading, n_lent).astype(np.float32) * lent.weights
+    borrowed = csc_array((weights, lent.targets, np.append(0, np.cumsum(n_lent))), shape=(n_items, n_items))
+    return _as_links(_as_csr(links, n_items) + borrowed.tocsr())
 
 
 def _find_alike(content: Content, new: Indices, lenders: Indices, n_items: int) -> Links:
@@ -92,12 +96,19 @@ def _find_alike(content: Content, new: Indices, lenders: Indices, n_items: int) 
 
 def _turn(links: Links, n_items: int) -> Links:
     """Return the links backward, with one of each item to itself, as strong as the strongest to it."""
-    strongest = np.zeros(n_items)
+    from scipy.sparse import csr_array
+
+    strongest = np.zeros(n_items, dtype=np.float32)
     np.maximum.at(strongest, links.targets, links.weights)
-    each = np.arange(n_items)
-    return Links.of(
-        np.concatenate([links.targets, each]),
-        np.concatenate([links.rows, each]),
-        np.concatenate([links.weights, strongest]),
-        n_items,
-    )
+    itself = csr_array((strongest, np.arange(n_items), np.arange(n_items + 1)), shape=(n_items, n_items))
+    return _as_links(_as_csr(links, n_items).T.tocsr() + itself)
+
+
+def _as_csr(links: Links, n_items: int) -> "csr_array":
+    from scipy.sparse import csr_array
+
+    return csr_array((links.weights.astype(np.float32), links.targets, links.indptr), shape=(n_items, n_items))
+
+
+def _as_links(matrix: "csr_array") -> Links:
+    return Links(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data)

@@ -75,6 +75,11 @@ class Events:
         items_of = ItemsByUser.from_pairs(user[kept], items[kept], len(self.n_items_of))
         return Events(items_of, None if timestamp is None else timestamp[kept], self.n_items)
 
+    def number_items(self, items: Indices) -> "Events":
+        """Return the events with items numbered by their places among some, ascending, which must be all that occur."""
+        places = np.searchsorted(items, self.items_of.items).astype(np.int32)
+        return Events(self.items_of._replace(items=places), self.timestamp, len(items))
+
     @cached_property
     def n_items_of(self) -> NDArray[np.int64]:
         """Number of items of each user."""

@@ -11,6 +11,7 @@ from models.content import ROOM, Room, add_borrowed
 from models.cooccurrence import Direction, Events
 from models.item_item import NOT_AGED, Ages, ItemItemModel
 from models.item_regression import Regression
+from models.paths import Links, stack
 from models.space import Range
 from schema.options import FrozenModel
 
@@ -40,6 +41,9 @@ class EaseOptions(FrozenModel):
         "regressed on its nearest alone",
     )
     ease_nearest: PositiveInt = Field(300, description="EASE: how many those are")
+    ease_user_items: PositiveInt = Field(
+        1000, description="EASE: newest items of a user that count; its pairs grow with their square"
+    )
     ease_time: Literal["auto", "off"] = Field(
         "auto", description="EASE: auto uses the times of events where all have one, off never does"
     )
@@ -69,6 +73,8 @@ class Ease(ModelKind[EaseOptions]):
     (`models.cooccurrence.Direction`), as Choi et al. regress later items on earlier ones ("Session-aware linear
     item-item models", WWW 2021), and a history is weighted by age. Links are B_ij n_i^-source_damping
     n_j^-target_damping, negative ones among them; the strongest of each i by size are kept.
+
+    Items that nobody has are left out, of the mean as well.
 
     With too many items for their matrices, each item is regressed on its nearest alone: those of the largest G_ij^2 /
     ((G + L)_ii (G + L)_jj), as of Steck, "Markov random fields for collaborative filtering" (NeurIPS 2019).
@@ -110,20 +116,31 @@ class Ease(ModelKind[EaseOptions]):
             True
         """
         given = EaseOptions(**parameters)
-        events = Events.of(interactions, with_times=given.ease_time == "auto")
+        events = Events.of(interactions, with_times=given.ease_time == "auto").newest(given.ease_user_items)
         is_timed = events.timestamp is not None
-        regression = Regression.of(
-            events,
-            user_weight=np.maximum(events.n_items_of, 1.0) ** -given.ease_user_damping,
-            reg=given.ease_reg,
-            dropout=given.ease_dropout,
-            dampings=(given.ease_source_damping, given.ease_target_damping),
-            direction=Direction(given.ease_backward, given.ease_gap_decay) if is_timed else None,
-        )
-        if regression.n_bytes <= given.ease_memory_mb * MEGABYTE:
-            links = regression.solve(given.ease_neighbours)
-        else:
-            links = regression.solve_locally(given.ease_nearest, given.ease_neighbours)
-        links = add_borrowed(links, events.n_users_of, interactions.content(), given.ease_room)
+        links = _regress(events, given)
+        links = add_borrowed(links, events.n_users_of, interactions.content, given.ease_room)
         ages = Ages(given.ease_decay, given.ease_half_life_days) if is_timed else NOT_AGED
         return ItemItemModel(*links, interactions.n_users, interactions.n_items, ages)
+
+
+def _regress(events: Events, given: EaseOptions) -> Links:
+    """Return the links of items that anybody has; others have none."""
+    had = np.flatnonzero(events.n_users_of)
+    if not len(had):
+        return stack([])._replace(indptr=np.zeros(events.n_items + 1, dtype=np.int64))
+    regression = Regression.of(
+        events.number_items(had),
+        user_weight=np.maximum(events.n_items_of, 1.0) ** -given.ease_user_damping,
+        reg=given.ease_reg,
+        dropout=given.ease_dropout,
+        dampings=(given.ease_source_damping, given.ease_target_damping),
+        direction=None if events.timestamp is None else Direction(given.ease_backward, given.ease_gap_decay),
+    )
+    if regression.n_bytes <= given.ease_memory_mb * MEGABYTE:
+        found = regression.solve(given.ease_neighbours)
+    else:
+        found = regression.solve_locally(given.ease_nearest, given.ease_neighbours)
+    n_links = np.zeros(events.n_items, dtype=np.int64)
+    n_links[had] = np.diff(found.indptr)
+    return Links(np.append(0, np.cumsum(n_links)), had[found.targets].astype(np.int32), found.weights)

@@ -146,7 +146,7 @@ class ItemGraph(ModelKind[ItemGraphOptions]):
         chosen = ItemGraphParameters(**{**TIMED, **parameters}) if is_timed else asked
         ages = Ages(chosen.decay, chosen.half_life_days) if is_timed else NOT_AGED
         links, n_users_of = link(chosen)
-        links = add_borrowed(links, n_users_of, interactions.content(), chosen.room)
+        links = add_borrowed(links, n_users_of, interactions.content, chosen.room)
         return ItemItemModel(*links, interactions.n_users, interactions.n_items, ages)
 
 

@@ -70,5 +70,5 @@ class ItemKnn(ModelKind[ItemKnnOptions]):
             return np.asarray(n_common / (np.sqrt(n_users_of[item] * n_users_of[other]) + options.knn_shrinkage))
 
         found = events.link(np.ones(interactions.n_users), shrink, options.knn_neighbours)
-        links = add_borrowed(found, n_users_of, interactions.content(), options.knn_room)
+        links = add_borrowed(found, n_users_of, interactions.content, options.knn_room)
         return ItemItemModel(*links, interactions.n_users, interactions.n_items)

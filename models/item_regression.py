@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.cooccurrence import Direction, Events
-from models.paths import Links, Sums, stack
+from models.paths import Links, Sums, keep_strongest, stack
 from schema.arrays import Floats, Indices, places_within
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+    from scipy.sparse import csc_array
 
 BLOCK_CELLS = 1 << 22
 TILE = 1024
+DENSE_SHARE = 16
 
 Matrix = NDArray[np.float32]
 
@@ -53,7 +54,7 @@ class Regression:
         """Return the regression with L_ii = reg * mean(G_kk) + dropout / (1 - dropout) * G_ii.
 
         Args:
-            events: Who had what.
+            events: Who had what; each item has a user.
             user_weight: Weight of each user.
             reg: Above 0.
             dropout: From 0, below 1.
@@ -61,7 +62,7 @@ class Regression:
             direction: How the order of events counts. Needs timestamps.
         """
         own = np.bincount(events.items_of.items, user_weight[events.items_of.rows], events.n_items)
-        diagonal = own / (1 - dropout) + reg * (own.mean() if own.any() else 1)
+        diagonal = own / (1 - dropout) + reg * own.mean()
         n_users_of = np.maximum(events.n_users_of, 1.0)
         source, target = (n_users_of**-power for power in dampings)
         return cls(events, user_weight, diagonal, source, target, direction)
@@ -100,24 +101,27 @@ class Regression:
     def solve_locally(self, n_nearest: int, k: int) -> Links:
         """Return the k largest weights of each item for others, where each is regressed on its nearest alone.
 
+        Of the sums over pairs of items no more are held than those of each item with its nearest.
+
         Raises:
             ValueError: If G + L is singular in single precision.
         """
         from scipy.linalg.lapack import sposv
 
-        n_items, pairs = self.events.n_items, self.events.sum_pairs
-        gram = _as_csr(pairs(self.user_weight), n_items)
-        wanted = gram if self.direction is None else _as_csr(pairs(self.user_weight, self.direction), n_items)
-        columns, column, found = wanted.tocsc(), np.zeros(n_items, dtype=np.float32), []
+        n_items, found = self.events.n_items, []
+        nearest = stack(self._find_nearest(sums, n_nearest) for sums in self.events.sum_pairs(self.user_weight))
+        wanted = None if self.direction is None else self._sum_in_order(self.direction, nearest)
+        weighted = self._weigh_users()
         for item in range(n_items):
-            block = np.append(self._find_nearest(gram, item, n_nearest), item)
-            own = slice(columns.indptr[item], columns.indptr[item + 1])
-            column[columns.indices[own]] = columns.data[own]
-            matrix = gram[block][:, block].toarray(order="F")
-            np.fill_diagonal(matrix, self.diagonal[block])
+            block = np.append(np.sort(nearest.targets[nearest.indptr[item] : nearest.indptr[item + 1]]), item)
+            matrix = _multiply(weighted[:, block])
             sides = np.zeros((len(block), 2), dtype=np.float32, order="F")
-            sides[:, 0], sides[-1, 1] = column[block], 1
-            column[columns.indices[own]] = 0
+            sides[:, 0], sides[-1, 1] = matrix[:, -1], 1
+            if wanted is not None:
+                own = slice(wanted.indptr[item], wanted.indptr[item + 1])
+                sides[:, 0] = 0
+                sides[np.searchsorted(block[:-1], wanted.indices[own]), 0] = wanted.data[own]
+            np.fill_diagonal(matrix, self.diagonal[block])
             _, solved, failed = sposv(matrix, sides, overwrite_a=1, overwrite_b=1)
             _check_solved(failed)
             weights = solved[:-1, 0] - solved[:-1, 1] * (solved[-1, 0] / solved[-1, 1])
@@ -126,23 +130,45 @@ class Regression:
         targets = np.repeat(np.arange(n_items), [len(one) for one, _ in found])
         return _keep_largest(n_items, sources, targets, strengths, k)
 
-    def _find_nearest(self, gram: "csr_array", item: int, n_nearest: int) -> NDArray[np.int64]:
-        """Return the items of largest G_ij^2 / ((G + L)_ii (G + L)_jj) with an item j, ascending."""
-        own = slice(gram.indptr[item], gram.indptr[item + 1])
-        others, alike = gram.indices[own], gram.data[own] ** 2 / self.diagonal[gram.indices[own]]
-        nearest = np.argsort(-alike, kind="stable")[:n_nearest]
-        return np.sort(others[nearest]).astype(np.int64)
+    def _find_nearest(self, sums: Sums, n_nearest: int) -> Links:
+        """Return links from each item j of some to those of largest G_ij^2 / ((G + L)_ii (G + L)_jj)."""
+        alike = sums.values**2 / self.diagonal[sums.item]
+        return keep_strongest(sums, alike.astype(np.float32), self.events.n_items, n_nearest)
+
+    def _sum_in_order(self, direction: Direction, nearest: Links) -> "csc_array":
+        """Return C_ij for each item j and its nearest i."""
+        from scipy.sparse import csr_array, vstack
+
+        n_items = self.events.n_items
+        is_near = csr_array((np.ones_like(nearest.weights), *nearest[1::-1]), shape=(n_items, n_items)).T.tocsr()
+        blocks = [
+            csr_array((values.astype(np.float32), (row, item)), shape=(rows.stop - rows.start, n_items)) * is_near[rows]
+            for rows, row, item, values in self.events.sum_pairs(self.user_weight, direction)
+        ]
+        found: csc_array = vstack(blocks, format="csc")
+        return found
+
+    def _weigh_users(self) -> "csc_array":
+        """Return the root of the weight of each user at the items that he has, shape (n_users, n_items)."""
+        from scipy.sparse import csr_array
+
+        (indptr, items), user = self.events.items_of, self.events.items_of.rows
+        shape = len(indptr) - 1, self.events.n_items
+        return csr_array((np.sqrt(self.user_weight[user]), items, indptr), shape=shape).tocsc()
 
 
-def _as_csr(pairs: Iterator[Sums], n_items: int) -> "csr_array":
-    """Return sums over pairs of items as a sparse matrix."""
-    from scipy.sparse import csr_array, vstack
+def _multiply(columns: "csc_array") -> Matrix:
+    """Return the products of all pairs of columns, dense, in Fortran's order."""
+    from scipy.sparse import csr_array
 
-    blocks = [
-        csr_array((values.astype(np.float32), (row, item)), shape=(rows.stop - rows.start, n_items))
-        for rows, row, item, values in pairs
-    ]
-    return vstack(blocks, format="csr")
+    rows, place = np.unique(columns.indices, return_inverse=True)
+    turned = csr_array((columns.data, place, columns.indptr), shape=(columns.shape[1], len(rows)))
+    if DENSE_SHARE * turned.nnz > columns.shape[1] * len(rows):
+        dense = turned.toarray()
+        product = dense @ dense.T
+    else:
+        product = (turned @ turned.T).toarray()
+    return np.asarray(product, dtype=np.float32, order="F")
 
 
 def _fill(pairs: Iterator[Sums], n_items: int) -> Matrix:

@@ -83,12 +83,11 @@ def read_content(places: PlaceOptions, split: Manifest) -> Content | None:
 
 def number_values(table: pa.Table, n_items: int) -> Content:
     """Return the numbers of the values of each attribute of each item, from item_idx, attribute and value."""
-    item_idx, attribute, value = (table[name].to_numpy() for name in ATTRIBUTES.names)
     content = {}
-    for name in np.unique(attribute):
-        is_own = attribute == name
-        numbers = np.unique(value[is_own], return_inverse=True)[1]
-        content[str(name)] = ItemsByUser.from_pairs(item_idx[is_own], numbers, n_items)
+    for name in pc.unique(table["attribute"]).to_pylist():
+        own = table.filter(pc.field("attribute") == name).combine_chunks()
+        numbers = own["value"].combine_chunks().dictionary_encode().indices.to_numpy()
+        content[name] = ItemsByUser.from_pairs(own["item_idx"].to_numpy(), numbers, n_items)
     return content
 
 

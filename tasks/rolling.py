@@ -11,7 +11,7 @@ from evaluation.assess import HeldOut, hold_out
 from evaluation.assignment import SECONDS_PER_DAY
 from evaluation.external_lists import Lists
 from evaluation.rolling import Events, hold_out_events, refit_days
-from models.base import Content, FittedModel, HistoryRanker, Interactions
+from models.base import FittedModel, HistoryRanker, Interactions, ReadContent, no_content
 from models.registry import Candidate, Kind
 from storage.manifest import Manifest
 from tasks.fit import load_model
@@ -73,7 +73,7 @@ class EventRanker:
         n_users: Users of the dataset.
         models: Fitted models with the day from which each serves, those that are at hand, the first among them.
         days: Days from which models serve; for those without one at hand, the one before it is brought up to date.
-        content: What is known of items.
+        content: Returns what is known of items.
     """
 
     candidate: Candidate
@@ -81,7 +81,7 @@ class EventRanker:
     n_users: int
     models: dict[int, FittedModel]
     days: NDArray[np.int64]
-    content: Content | None = None
+    content: ReadContent = no_content
 
     @classmethod
     def of(
@@ -92,7 +92,7 @@ class EventRanker:
         fits: Sequence[Manifest],
         events: Events,
         n_in_turn: int | None,
-        content: Content | None = None,
+        content: ReadContent = no_content,
     ) -> "EventRanker":
         """Return the ranker of published fits: to what came before the part, and to more at later cuts.
 
@@ -104,7 +104,7 @@ class EventRanker:
             events: Of the part.
             n_in_turn: How many models serve in turn; None: one of each day. For those that are not at hand, the
                 latest that is is brought up to date.
-            content: What is known of items.
+            content: Returns what is known of items.
         """
         timestamp = np.asarray(events.rows["timestamp"])[-len(events.user) :]
         first, models = refit_days(timestamp, 1), [load_model(places, one) for one in fits]
@@ -146,7 +146,7 @@ class EventRanker:
         n_known = int(np.searchsorted(np.asarray(self.events.rows["timestamp"]), day * SECONDS_PER_DAY))
         known = self.events.rows.slice(0, n_known)
         interactions = Interactions(
-            self.n_users, self.events.n_items, lambda name: np.asarray(known[name]), content=lambda: self.content
+            self.n_users, self.events.n_items, lambda name: np.asarray(known[name]), content=self.content
         )
         return self.candidate.kind.renew(self.models[latest], interactions, self.candidate.parameters)
 

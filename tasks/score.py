@@ -122,7 +122,7 @@ class _Trial:
         block, k, users = self.options.evaluate_block_users, max(DEFAULT_KS), held_out.users
         cold = held_out.cold if self.candidate.kind.is_impersonal else held_out.cold[:0]
         if isinstance(held_out, Events):
-            content, n_users = read_content(self.places, self.split), self.split.count("n_users")
+            content, n_users = partial(read_content, self.places, self.split), self.split.count("n_users")
             ranker = EventRanker.of(self.places, n_users, self.candidate, fits, held_out, self.n_in_turn, content)
             lists = ranker.rank(np.concatenate([users, cold]), k, block)
             return lists[: len(users)], lists[len(users) :, :USERS_K], {"n_fits": len(ranker.days)}

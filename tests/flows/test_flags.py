@@ -82,6 +82,7 @@ FLAGS = {
     "ease_neighbours": "9",
     "ease_memory_mb": "1",
     "ease_nearest": "7",
+    "ease_user_items": "8",
     "ease_time": "off",
     "ease_backward": "0.3",
     "ease_gap_decay": "0.75",

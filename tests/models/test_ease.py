@@ -1,8 +1,10 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from models import ease
+from models import ease, paths
 from models.base import Interactions
 from models.ease import Ease
 
@@ -61,7 +63,7 @@ def sum_by_hand(events, pair_weight):
 def regress_by_hand(gram, wanted, is_near=None):
     """The oracle: each item by the least squares of its own system, with a Lagrange multiplier for its own weight."""
     weights = np.zeros_like(gram)
-    penalty = np.diag(0.5 * np.diag(gram).mean() + np.diag(gram) / 3)
+    penalty = np.diag(0.5 * np.diag(gram)[:-1].mean() + np.diag(gram) / 3)  # the last item has no user
     for item in range(N_ITEMS):
         others = np.array([i for i in range(N_ITEMS) if i != item], int)
         if is_near is not None:
@@ -100,7 +102,7 @@ def test_links_are_the_ridge_regression_of_each_item_on_all_others(
 
 def test_with_too_many_items_each_is_regressed_on_its_nearest(events, bytes_for_megabytes):
     gram = sum_by_hand(events, lambda _: 1.0)
-    diagonal = np.diag(gram) / 0.75 + 0.5 * np.diag(gram).mean()
+    diagonal = np.diag(gram) / 0.75 + 0.5 * np.diag(gram)[:-1].mean()
     alike = gram**2 / diagonal[:, None] / diagonal * ~np.eye(N_ITEMS, dtype=bool)
 
     def is_near(item):
@@ -113,7 +115,7 @@ def test_with_too_many_items_each_is_regressed_on_its_nearest(events, bytes_for_
 
 @pytest.mark.parametrize(("time", "n_matrices"), [("off", 1), ("auto", 2)])
 def test_the_memory_decides_whether_items_are_regressed_on_all(events, bytes_for_megabytes, time, n_matrices):
-    enough = 4 * n_matrices * N_ITEMS**2
+    enough = 4 * n_matrices * (N_ITEMS - 1) ** 2  # the last item has no user
     links = [
         fit(events, ease_time=time, ease_nearest=1, ease_memory_mb=memory).indptr[-1] for memory in (enough, enough - 1)
     ]
@@ -141,6 +143,28 @@ def test_the_order_of_the_file_changes_nothing(events, bytes_for_megabytes, memo
 def test_histories_are_weighted_by_age_where_there_are_times(events):
     assert fit(events, ease_decay=0.6, ease_half_life_days=20).ages == (0.6, 20)
     assert fit(events, ease_time="off").ages == (1, np.inf)
+
+
+def test_the_newest_items_of_a_user_count():
+    times = np.arange(5)
+    every, newest = (np.zeros(n, int) for n in (5, 3))
+    cut = fit((every, np.arange(5), times), ease_user_items=3)
+    assert as_dense(cut).tolist() == as_dense(fit((newest, np.arange(2, 5), times[2:]))).tolist()
+    assert not as_dense(cut)[:2].any()
+
+
+def test_regressing_on_the_nearest_holds_no_matrix_of_all_pairs(monkeypatch, bytes_for_megabytes):
+    monkeypatch.setattr(paths, "BLOCK_CELLS", 1 << 13)
+    monkeypatch.setattr(paths, "CHUNK_PATHS", 1 << 13)
+    n_items = 800
+    columns = {"user_idx": np.arange(2 * n_items) // n_items, "item_idx": np.tile(np.arange(n_items), 2)}
+    interactions = Interactions.of(2, n_items, timestamp=np.tile(np.arange(n_items), 2), **columns)
+    Ease().fit(interactions, {"ease_nearest": 1, **LOCAL})  # what is imported and kept is not counted
+    tracemalloc.start()
+    Ease().fit(interactions, {"ease_nearest": 1, **LOCAL})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * n_items**2
 
 
 @pytest.mark.parametrize("memory", [1, 2000])
