@@ -83,7 +83,7 @@ def test_help_tells_purpose_and_flags(name):
             marks=with_minio,
         ),
         (
-            *("evaluation", [*TINY, "--scaling"], 4),
+            *("evaluation", [*TINY, "--scaling"], 5),
             ("Seconds", "x product", "NDCG@10", "300 users, 200 items, 3,000 interactions, rank 8, K = 5, 10, 20"),
         ),
     ],
