@@ -41,7 +41,7 @@ EXPECTED_ROWS = {
         for metric in ("seconds", "megabytes_per_second", "ratio_to_boto3", "peak_megabytes")
     },
     "evaluation": {
-        *(("test", model, cost) for model in ("product", "evaluation") for cost in COSTS),
+        *(("test", model, cost) for model in ("product", "evaluation", "graph") for cost in COSTS),
         *(("test", "evaluation", metric) for metric in ("ndcg", "scaling_seconds", "scaling_ratio")),
     },
 }
