@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 
@@ -66,16 +67,21 @@ class IndexedReviews:
             return None
         return self if is_kept.all() else self.take(is_kept)
 
-    def latest_of_pairs(self) -> Self:
-        """Return one row of each pair of user and item as a dataset does: the latest, of those of one time the last.
+    @cached_property
+    def interactions(self) -> Self:
+        """One row of each pair of user and item as a dataset has it: the latest, of those of one time the last.
 
         A row without a timestamp is older than any with one. Rows come ordered by user, then item.
         """
         keys = pair_keys(self.user_idx, self.item_idx)
-        times = self.timestamps
-        order = np.argsort(keys, kind="stable") if times is None else np.lexsort((times, keys))
-        ordered = keys[order]
-        return self.take(order[np.append(ordered[1:] != ordered[:-1], True)[: len(order)]])
+        order = np.argsort(keys, kind="stable")
+        keys = keys[order]
+        is_last = np.append(keys[1:] != keys[:-1], [True])
+        if self.timestamps is not None:
+            is_shared = ~is_last | ~np.append([True], is_last[:-1])
+            rows = order[is_shared]
+            order[is_shared] = rows[np.lexsort((self.timestamps[rows], keys[is_shared]))]
+        return self.take(order[is_last])
 
 
 def index_reviews(reviews: Path | pa.Table) -> IndexedReviews:

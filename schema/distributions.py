@@ -30,9 +30,9 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Bar:
-    """How many values lie from low to high; a bar of one value has it as both.
+    """How many values lie from low to high; where the next bar begins at high, high itself is in that one.
 
-    Bars of a table touch and do not overlap: but for the last, a value that equals `high` is in the next one.
+    A bar of a single value has it as both.
     """
 
     low: float

@@ -229,17 +229,18 @@ class Moments:
     """How much order the timestamps hold.
 
     Attributes:
-        n_rows: Rows with a timestamp.
-        share_of_shared_second: Share of rows of which the same user has another at the same second.
+        n_interactions: Interactions with a timestamp, the latest of each pair; all shares are of these.
+        share_of_shared_second: Share of which the same user has another at the same second.
         share_of_shared_day: The same of the same day.
-        share_with_past: Share of rows of which the same user has another of an earlier day.
-        share_at_midnight: Share of rows at 00:00:00: where it is 1, timestamps hold days and no hours.
-        largest_day: Largest share of rows that one day has.
-        n_days: Days with a row.
-        per_second, per_day: (rows, how often a user has exactly so many at one second, or on one day), ascending.
+        share_with_past: Share of which the same user has another of an earlier day.
+        share_at_midnight: Share at 00:00:00: where it is 1, timestamps hold days and no hours.
+        largest_day: Largest share that one day has.
+        n_days: Days with an interaction.
+        per_second, per_day: (interactions, how often a user has exactly so many at one second, or on one day),
+            ascending.
     """
 
-    n_rows: int
+    n_interactions: int
     share_of_shared_second: float
     share_of_shared_day: float
     share_with_past: float
