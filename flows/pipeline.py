@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -95,21 +95,29 @@ def split_as_asked(
 
 @dataclass(frozen=True)
 class Trials:
-    """Fits and scores candidates on the parts of a split."""
+    """Fits and scores candidates on the parts of a split.
+
+    Attributes:
+        environment: Where it is done.
+        split: The split.
+        evaluation: Whom they are scored for on test.
+        validation: Whom they are scored for on validation.
+    """
 
     environment: Environment
     split: Manifest
     evaluation: EvaluationOptions
+    validation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
     def on_validation(self, competing: Sequence[Candidate]) -> list[Scored]:
         """Score candidates on validation, fitted to train."""
-        return self._fit_and_score(competing, ("train",), "validation")
+        return self._fit_and_score(competing, ("train",), "validation", self.validation)
 
     def search(
         self, fixed: Sequence[Candidate], models: ModelOptions, options: SearchOptions, metric: Metric
     ) -> list[Tried]:
         """Score candidates on validation, and others that are drawn."""
-        about = models, options, self.evaluation, metric
+        about = models, options, self.validation, metric
         return search(self.environment.places, self.split, self._try, self.on_validation(fixed), *about)
 
     def _try(self, candidate: Candidate, evaluation: EvaluationOptions, asked_fits: int | None = None) -> Scored:
@@ -122,21 +130,23 @@ class Trials:
 
     def on_test(self, competing: Sequence[Candidate]) -> list[Scored]:
         """Score candidates on test, fitted to train and validation."""
-        return self._fit_and_score(competing, LEARNT, "test")
+        return self._fit_and_score(competing, LEARNT, "test", self.evaluation)
 
     def beside_yardsticks(self, competing: Sequence[Candidate]) -> list[Scored]:
         """Score a random scorer, popularity and other candidates, each once, on test."""
         others = [one for place, one in enumerate(competing) if one not in (*yardsticks(), *competing[:place])]
         return self.on_test([*yardsticks(), *others])
 
-    def _fit_and_score(self, competing: Sequence[Candidate], parts: Parts, part: str) -> list[Scored]:
+    def _fit_and_score(
+        self, competing: Sequence[Candidate], parts: Parts, part: str, evaluation: EvaluationOptions
+    ) -> list[Scored]:
         """Fit candidates one after the other, by Spark, while those fitted are scored, by Dask."""
         places, fits, pending = self.environment.places, [], []
         with progress(f"Fitting on {' + '.join(parts)}", key=f"fit-for-{part}", unit=" candidates") as advance:
             for candidate in competing:
                 fits.append(fit(places, self.split, parts, candidate, self.environment.spark))
                 later = self._fit_later(candidate, parts, part)
-                pending.append(score.submit(places, self.split, fits[-1], candidate, part, self.evaluation, later))
+                pending.append(score.submit(places, self.split, fits[-1], candidate, part, evaluation, later))
                 advance(len(fits), len(competing))
         with progress(f"Scoring on {part}", key=f"score-on-{part}", unit=" candidates") as advance:
             scores = collect(pending, advance)

@@ -52,6 +52,7 @@ def train(
     from tasks.registration import follow_champion, registered_name
     from tasks.report import publish_training_report
     from tasks.score import metric_records
+    from tasks.search import sample_validation
     from tasks.tracking import check_tracking, close_training, open_training, summarise
 
     environment = read(Environment)
@@ -62,11 +63,12 @@ def train(
     asked = {**flat_values(models), **flat_values(search), **flat_values(selection)}
     choices = {**asked, "evaluate_users": evaluation.evaluate_users}
     run = open_training(tracking, lineage, environment.run.environment, choices)
-    trials = pipeline.Trials(environment, lineage.split, evaluation)
+    validation = sample_validation(lineage.split, evaluation)
+    trials = pipeline.Trials(environment, lineage.split, evaluation, validation)
     fixed = pipeline.competitors(models, lineage.split, search.names)
     tried = trials.search(fixed, models, search, metric_by_user(selection.metric))
     validated = [one.scored for one in tried if not one.is_dropped]
-    choice = choose(places, lineage.split, validated, selection, evaluation)
+    choice = choose(places, lineage.split, validated, selection, validation)
     trials.price_room(validated)
     curve = trials.trace_learning(validated, models)
     tested = trials.on_test(pipeline.finalists(validated, choice.scored))

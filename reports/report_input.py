@@ -187,7 +187,8 @@ class ReportInput:
         curve: (iteration, NDCG@10 on validation) of the chosen candidate, in order.
         windows: Rolling windows, oldest first.
         original: Models by the original project's protocol, a random one among them, with honest metrics beside.
-        sampled_users: Users drawn for the evaluation; None if all were evaluated.
+        sampled_users: Users drawn for the evaluation on test; None if all were evaluated.
+        validation_users: Users drawn for that on validation; None if all were.
     """
 
     title: str
@@ -205,6 +206,7 @@ class ReportInput:
     original: Sequence[ScoredModel] = ()
     examples: Sequence[ExampleUser] = ()
     sampled_users: int | None = None
+    validation_users: int | None = None
 
     def __post_init__(self) -> None:
         for split, models in (("validation", self.candidates), ("test", self.test)):

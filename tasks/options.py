@@ -191,7 +191,9 @@ class EvaluationOptions(FrozenModel):
     """Which users are evaluated."""
 
     evaluate_users: PositiveInt | None = Field(
-        None, description="Evaluate a seeded sample of so many users; without it, all. Marked wherever shown."
+        None,
+        description="Evaluate a seeded sample of so many users. Without it, all on test, and on validation as many as "
+        "have about 50,000 interactions to predict. Marked wherever shown.",
     )
     evaluate_block_users: PositiveInt = Field(
         8192, description="Users ranked in one piece on a Dask worker; memory grows with it, results do not change."
@@ -209,8 +211,7 @@ class SubjectOptions(FrozenModel):
     )
     as_is: bool = Field(
         default=False,
-        description="Evaluate the published model as it stands instead of fitting its parameters to what comes before "
-        "the test part: what it remembers of that part is counted.",
+        description="Evaluate the published model as it stands, not fitted again: it may remember the test part.",
         json_schema_extra={"variable": False},
     )
     protocol: Literal["full-catalogue", "original"] = Field(
@@ -225,9 +226,8 @@ class SubjectOptions(FrozenModel):
         "nothing is fitted.",
         json_schema_extra={"flag": "--online", "variable": False},
     )
-    rolling_windows: int = Field(
+    rolling_windows: NonNegativeInt = Field(
         0,
-        ge=0,
         description="Also evaluate at so many successive points in time, each a test part of --test-share of the rows.",
         json_schema_extra={"flag": "--windows"},
     )

@@ -86,6 +86,7 @@ def publish_training_report(
             curve=[_curve_point(places, one) for one in training.curve],
             examples=find_examples(places, lineage.dataset, lineage.split, refit.fitted, titles),
             sampled_users=_sampled_users(refit.scores),
+            validation_users=_sampled_users(choice.scored.scores),
         )
 
     return _publish(

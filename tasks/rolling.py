@@ -20,7 +20,7 @@ from tasks.recommend import HISTORY_COLUMNS, WORTH_SENDING, cut, spread
 from tasks.store import PART_FILES, read_parts
 
 ROLLING = "rolling"
-MOST_ROWS = 10_000_000
+MOST_ROWS = 5_000_000
 
 
 def hold_out_part(

@@ -19,6 +19,17 @@ from tasks.rolling import ROLLING
 from tasks.score import Scored, read_rows
 from tasks.store import local_file, publish_once, write_record
 
+MOST_LISTS = 50_000
+
+
+def sample_validation(split: Manifest, evaluation: EvaluationOptions) -> EvaluationOptions:
+    """Return whom candidates are compared on: as asked for, or of validation as many as have about `MOST_LISTS`."""
+    n_users = split.count("validation_n_users")
+    n_lists = split.count("validation_n_rows") if split.counts["method"] == ROLLING else n_users
+    if evaluation.evaluate_users or n_lists <= MOST_LISTS:
+        return evaluation
+    return evaluation.model_copy(update={"evaluate_users": n_users * MOST_LISTS // n_lists})
+
 
 def search(
     places: PlaceOptions,

@@ -270,6 +270,7 @@ def make_full_report() -> report.ReportInput:
         windows=make_windows(),
         original=make_original(),
         sampled_users=2871,
+        validation_users=2754,
     )  # fmt: skip
 
 
