@@ -23,7 +23,7 @@ TAIL_SHARE, LEAST_TAIL = 0.1, 20
 FITTED_SHARE = 0.9
 LEAST_BURST = 5
 BURST_DAYS = 3
-LEAST_RATINGS = 5
+LEAST_RATINGS = 10
 N_WORST = 20
 SECONDS_PER_DAY = 86_400
 
@@ -102,8 +102,7 @@ def _find_user_bursts(reviews: IndexedReviews) -> Suspects | None:
     if day.min() == day.max():  # a file of one day has no days that stand out
         return None
     peak, start = _find_peaks(user, n.astype(np.float64), day, len(reviews.user_ids))
-    n_expected = _expect(peak, np.bincount(timed.user_idx, minlength=len(peak)) >= LEAST_BURST)
-    n_expected[peak < LEAST_BURST] = np.maximum(n_expected[peak < LEAST_BURST], 1)
+    n_expected = _expect(peak, np.bincount(timed.user_idx, minlength=len(peak)) >= LEAST_BURST, peak)
     return _report(reviews, _Test("users", "burst", n_expected, starts=start))
 
 
@@ -130,12 +129,13 @@ def _find_item_bursts(reviews: IndexedReviews) -> Suspects | None:
     first[item[is_first]] = day[is_first] - origin
     n_days += np.bincount(item, minlength=n_items)
     total += np.bincount(timed.item_idx, minlength=n_items)
-    at = np.flatnonzero(n_within >= LEAST_BURST)
-    item, start, n_within = item[at], day[at] - origin, n_within[at]
+    start = day - origin
     q = (before[start + BURST_DAYS] - before[start]) / (before[-1] - before[first[item]])
     score = total[item] * _diverge(n_within / total[item], q) - np.log(n_days[item])
-    peak, starts = _find_peaks(item, np.maximum(score, 0.0), start + origin, n_items)
-    test = _Test("items", "burst", _expect(peak, total >= LEAST_BURST), starts=starts, n_days=BURST_DAYS)
+    peak, starts = _find_peaks(item, score, day, n_items)
+    most = np.zeros(n_items, np.int64)
+    np.maximum.at(most, item, n_within)
+    test = _Test("items", "burst", _expect(peak, total >= LEAST_BURST, most), starts=starts, n_days=BURST_DAYS)
     return _report(reviews, test)
 
 
@@ -200,19 +200,20 @@ def _count_days(idx: Indices, timestamps: Ints | None) -> tuple[Ints, Ints, Ints
 
 
 def _find_peaks(owner: Ints, score: Floats, day: Ints, n: int) -> tuple[Floats, Ints]:
-    """Return the highest score of each of n owners, 0 where it has none, and the first day on which it has it."""
-    peak, start = np.zeros(n), np.zeros(n, np.int64)
+    """Return the highest score of each of n owners, -inf where it has none, and the first day on which it has it."""
+    peak, start = np.full(n, -np.inf), np.zeros(n, np.int64)
     np.maximum.at(peak, owner, score)
     is_peak = (score == peak[owner])[::-1]
     start[owner[::-1][is_peak]] = day[::-1][is_peak]  # of several values for a place numpy keeps the last
     return peak, start
 
 
-def _expect(score: Floats, is_tested: NDArray[np.bool_]) -> Floats:
+def _expect(score: Floats, is_tested: NDArray[np.bool_], most: NDArray[np.number] | None = None) -> Floats:
+    """Return how many chance puts at each score or above, inf where it was not tested, 1 or more of no real burst."""
     n_expected = np.full(len(score), np.inf)
     if is_tested.any():
         n_expected[is_tested] = expect_above(score[is_tested])
-    return n_expected
+    return n_expected if most is None else np.where(most < LEAST_BURST, np.maximum(n_expected, 1), n_expected)
 
 
 def _diverge(share: Floats, q: Floats) -> Floats:
