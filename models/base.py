@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from models.engine import Spark
-from models.space import Space
+from models.space import MOST_NAMED, Space, say_parameters
 from schema.arrays import Indices
 from schema.columns import Columns
 from schema.histories import Histories
@@ -185,11 +185,6 @@ class Similar(Protocol):
         ...
 
 
-def say_parameter(name: str, value: object) -> str:
-    """Return a parameter with its value, in few characters."""
-    return f"{name} {value:g}" if isinstance(value, int | float) else f"{name} {value}"
-
-
 class ModelKind(ABC, Generic[Options]):
     """A kind of model: what it is called, needs and can do, and how it is fitted and loaded.
 
@@ -251,9 +246,9 @@ class ModelKind(ABC, Generic[Options]):
         """Yield what tells a candidate from others of its kind: parameters that are shown, and those not as usual."""
         usual = next(iter(self.candidates(self.options())), {}) if self.ranges else {}
         drawn = [name for name in (*self.ranges, self.room) if name and parameters.get(name) != usual.get(name)]
-        for name in dict.fromkeys([*self.shown, *drawn]):
-            if name in parameters:
-                yield say_parameter(name, parameters[name])
+        yield from say_parameters({name: parameters[name] for name in self.shown if name in parameters})
+        unshown = {name: parameters[name] for name in drawn if name in parameters and name not in self.shown}
+        yield from say_parameters(unshown, most=MOST_NAMED)
 
     def space(self, options: Options, *, has_timestamps: bool) -> Space:  # noqa: ARG002 - for kinds that use them
         """Return what a search draws parameters from: its ranges, less the parameters whose options were given."""

@@ -12,13 +12,14 @@ from pydantic import BeforeValidator, Field, TypeAdapter, field_validator
 from pydantic_settings import NoDecode
 
 from models.als import split_list
-from models.base import FittedModel, Interactions, ModelKind, Parameters, Ranked, say_parameter
+from models.base import FittedModel, Interactions, ModelKind, Parameters, Ranked
 from models.combination import Combination, Part
 from models.ease import Ease, EaseOptions
 from models.ials import Ials, IalsModel, IalsOptions
 from models.item_graph import ItemGraph, ItemGraphOptions
 from models.item_item import ItemItemModel
 from models.part_scores import PartScores, covariance_of, rescore, score_by_factors, score_by_links
+from models.space import MOST_NAMED, say_parameters
 from models.top_k import BLOCK_SCORES, FLOAT32_ROUNDING, Rough, top_k_of
 from models.unseen import check_histories, histories_of_seen
 from schema.arrays import Floats, Indices
@@ -65,8 +66,9 @@ class Share(FrozenModel):
     def label(self) -> str:
         """Its kind and weight, and the parameters that are not the usual ones."""
         usual = usual_parameters(self.model)
-        unusual = [say_parameter(name, value) for name, value in self.parameters.items() if value != usual.get(name)]
-        return f"{self.model} {self.weight:g}" + (f" ({', '.join(unusual)})" if unusual else "")
+        unusual = {name: value for name, value in self.parameters.items() if value != usual.get(name)}
+        said = ", ".join(say_parameters(unusual, most=MOST_NAMED))
+        return f"{self.model} {self.weight:g}" + (f" ({said})" if said else "")
 
 
 SHARES = TypeAdapter(tuple[Share, ...])

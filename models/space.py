@@ -1,11 +1,16 @@
 """The space of parameters that a search draws candidates from."""
 
+import hashlib
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+MOST_NAMED = 3
+MARK_LENGTH = 6
 
 
 @dataclass(frozen=True)
@@ -103,3 +108,18 @@ def draw(
         centre = np.array([0.5 if value is None else one.share(value) for one, value in known])
         shares = 1 - np.abs(1 - np.abs(centre + width * generator.standard_normal(len(space))) % 2)
     return {name: one.at(float(share)) for (name, one), share in zip(space.items(), shares, strict=True)}
+
+
+def say_parameters(parameters: Mapping[str, Any], most: float = math.inf) -> Iterator[str]:
+    """Yield parameters with their values, in few characters; if there are too many, one mark of them all.
+
+    Example:
+        >>> [*say_parameters({"rank": 64, "reg": 0.10})], [*say_parameters({"rank": 64, "reg": 0.10}, most=1)]
+        (['rank 64', 'reg 0.1'], ['settings e82882'])
+    """
+    if len(parameters) > most:
+        text = json.dumps(dict(parameters), sort_keys=True)
+        yield f"settings {hashlib.sha256(text.encode()).hexdigest()[:MARK_LENGTH]}"
+        return
+    for name, value in parameters.items():
+        yield f"{name} {value:g}" if isinstance(value, int | float) else f"{name} {value}"

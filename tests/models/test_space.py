@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from models.als import AlsOptions, ExplicitAls, ImplicitAls
 from models.item_graph import TIMED, ItemGraph, ItemGraphOptions, ItemGraphParameters
 from models.item_knn import ItemKnn, ItemKnnOptions
+from models.registry import Candidate
 from models.space import Choice, Range, draw
 
 SHARES = [0.0, 0.001, 0.5, 0.999, 1.0]
@@ -51,3 +53,12 @@ def test_draws_around_a_candidate_without_parameters_are_around_those_that_it_is
         untimed = ItemGraph().space(options, has_timestamps=has_timestamps)
         usual = ItemGraphParameters().model_dump()
         assert draw(untimed, (1,), near={}, width=1e-9) == pytest.approx({name: usual[name] for name in TIMED})
+
+
+def test_a_candidate_far_from_the_usual_has_a_short_label_of_its_own():
+    usual = dict(next(iter(ItemGraph().candidates(ItemGraphOptions()))))
+    few, many = usual | {"power": 1.5}, usual | dict.fromkeys(["power", "user_damping", "source_damping"], 0.7)
+    labels = [Candidate(model="item-graph", parameters=one).label for one in (usual, few, many | {"decay": 0.6})]
+    assert labels[:2] == ["item-graph", "item-graph, power 1.5"]
+    assert re.fullmatch("item-graph, settings [0-9a-f]{6}", labels[2])
+    assert Candidate(model="item-graph", parameters=many | {"decay": 0.61}).label not in labels
