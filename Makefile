@@ -10,6 +10,7 @@ NEURAL ?= --neural
 SETUP := bash deployments/setup.sh
 BIN := JAVA_HOME="$(CURDIR)/.venv/java" .venv/bin
 SAMPLE := data/sample
+KERNEL := --KernelManager.transport_encryption=auto
 COMPILE := --quiet --universal --generate-hashes --python-version 3.11
 # As PRIVATE in flows/child_server.py: nothing asks anybody outside.
 export DO_NOT_TRACK := true
@@ -18,7 +19,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT := false
 export PREFECT_SERVER_UI_V2_ENABLED := false
 
-.PHONY: help setup demo train serve services neural test lint format lock audit ui mlflow minio up status down deploy bench clean distclean
+.PHONY: help setup demo train notebook lab serve services neural test lint format lock audit ui mlflow minio up status down deploy bench clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +38,16 @@ demo: setup ## Make sample data, then train, evaluate, publish and recommend on 
 train: setup ## Train on the Electronics reviews, which are downloaded once; flags go in ARGS="…"
 	$(BIN)/python flows/train.py $(ARGS)
 
+notebook: ## Run the notebooks, and write them with what they show as pages to data/notebooks
+	@$(SETUP) --notebook
+	$(BIN)/jupyter nbconvert $(KERNEL) --execute --to html --output-dir data/notebooks \
+		--template page --TemplateExporter.extra_template_basedirs=notebooks notebooks/*.ipynb
+
+lab: ## Open the notebooks in JupyterLab, on PORT (8888)
+	@$(SETUP) --notebook
+	$(BIN)/jupyter lab $(KERNEL) --no-browser --allow-root --port $(or $(PORT),8888) --LabApp.news_url=None \
+		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.extension_manager=readonly notebooks
+
 serve: setup ## Answer from the champion of the store, with a page to try it, on PORT (8000); flags go in ARGS="…"
 	.venv/bin/python -m serving $(if $(PORT),--port $(PORT)) $(ARGS)
 
@@ -47,7 +58,7 @@ neural: ## Install PyTorch, which trains the neural models; 3 GB, and 6 GB insta
 	@$(SETUP) --neural
 
 test: ## Run all tests, one process more than cores, since many wait for servers; narrow them with ARGS="tests/storage -k local", see one at a time with ARGS="-n 0"
-	@$(SETUP) --browser --services $(NEURAL)
+	@$(SETUP) --browser --services --notebook $(NEURAL)
 	$(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## Check style, formatting and types
@@ -59,10 +70,12 @@ format: setup ## Sort imports and format the code
 	.venv/bin/ruff check --fix --select I
 	.venv/bin/ruff format
 
-lock: setup ## Pin all requirements again, those of serving and PyTorch to the same versions; ARGS="--upgrade" takes newer ones
+lock: setup ## Pin all requirements again, those of serving and the extras to the same versions; ARGS="--upgrade" takes newer ones
 	.venv/bin/uv pip compile $(COMPILE) requirements.in -o requirements.txt $(ARGS)
 	.venv/bin/uv pip compile $(COMPILE) -c requirements.txt serving/requirements.in -o serving/requirements.txt $(ARGS)
 	.venv/bin/uv pip compile $(COMPILE) -c requirements.txt models/neural-requirements.in -o models/neural-requirements.txt $(ARGS)
+	.venv/bin/uv pip compile $(COMPILE) -c requirements.txt -c models/neural-requirements.txt \
+		notebooks/requirements.in -o notebooks/requirements.txt $(ARGS)
 
 audit: setup ## Look for known vulnerabilities in all locks; fails if some packages could not be looked up, and says so
 	@$(BIN)/python -m deployments.audit $(ARGS)

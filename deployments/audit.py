@@ -18,6 +18,7 @@ LOCKS = (
     ROOT / "requirements.txt",
     ROOT / "serving" / "requirements.txt",
     ROOT / "models" / "neural-requirements.txt",
+    ROOT / "notebooks" / "requirements.txt",
 )
 CLEAN, VULNERABLE, UNKNOWN = 0, 1, 3
 

@@ -7,6 +7,7 @@
 #   bash deployments/setup.sh --browser    and Chromium, which some tests look at pages with
 #   bash deployments/setup.sh --services   and the servers that some tests talk to, built with Go into .setup/bin
 #   bash deployments/setup.sh --neural     and PyTorch, which later set-ups keep
+#   bash deployments/setup.sh --notebook   and JupyterLab with what runs the notebooks, which later set-ups keep
 #
 # Flags can be combined. A stamp in .venv holds the digest of everything the set-up depends on, and one beside each
 # server says what it was built from, so a second run does nothing;
@@ -16,7 +17,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv="$root/.venv"
-locks=("$root/requirements.txt") # and that of PyTorch, once it was asked for
+extras="" locks=("$root/requirements.txt") # and those of the extras that were asked for, now or before
 apt_log="$root/.setup/apt.log"
 jvm_folder=/usr/lib/jvm
 newest=14 oldest=11 # the 3.x of Python that pyproject.toml names
@@ -164,6 +165,7 @@ install_uv() {
 }
 
 install_packages() {
+    local extra
     local uv=("$venv/bin/uv" --quiet)
     local at=(--python "$venv/bin/python")
     local sync=(pip sync "${at[@]}" --require-hashes "${locks[@]}")
@@ -172,7 +174,7 @@ install_packages() {
         say "trying again, with the authorities that this machine trusts"
         "${uv[@]}" --system-certs "${sync[@]}"
     }
-    [[ ${#locks[@]} -eq 1 ]] || : >"$venv/.setup-neural"
+    for extra in $extras; do : >"$venv/.setup-$extra"; done
     # From within, since uv takes a # in a path for a comment.
     "${uv[@]}" --directory "$root" pip install "${at[@]}" --offline --no-deps --no-build-isolation --editable .
 }
@@ -250,21 +252,29 @@ lock_set_up() {
     "$1" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
 }
 
+# choose_lock EXTRA LOCK: takes the lock of an extra that is asked for, or was before.
+choose_lock() {
+    [[ $asked == *" $1 "* || -e $venv/.setup-$1 ]] || return 0
+    extras+=" $1"
+    locks+=("$root/$2")
+}
+
 choose_locks() {
-    locks=("$root/requirements.txt")
-    [[ -z $with_neural && ! -e $venv/.setup-neural ]] || locks+=("$root/models/neural-requirements.txt")
+    extras="" locks=("$root/requirements.txt")
+    choose_lock neural models/neural-requirements.txt
+    choose_lock notebook notebooks/requirements.txt
     key=$(set_up_key)
 }
 
 main() {
     local python flag
-    browser="" with_services="" with_neural=""
+    browser="" with_services="" asked=" "
     for flag in "$@"; do
         case "$flag" in
             --browser) browser=yes ;;
             --services) with_services=yes ;;
-            --neural) with_neural=yes ;;
-            *) fail "unknown argument '$flag'; there are --browser, --services and --neural" ;;
+            --neural | --notebook) asked+="${flag#--} " ;;
+            *) fail "unknown argument '$flag'; there are --browser, --services, --neural and --notebook" ;;
         esac
     done
     choose_locks
@@ -273,7 +283,7 @@ main() {
     fi
     python=$(find_python)
     lock_set_up "$python"
-    choose_locks # again, for another set-up may have brought PyTorch meanwhile
+    choose_locks # again, for another set-up may have brought an extra meanwhile
     is_base_current || set_up_base "$python"
     if ! is_browser_current; then
         offer_browser

@@ -1,7 +1,11 @@
 """The house rules that a machine can hold: make targets, the lock, the image, what is committed and where."""
 
 import ast
+import copy
+import json
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,6 +15,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -19,8 +24,10 @@ GIT = shutil.which("git")
 MAKE = shutil.which("make")
 FOLDERS = {
     *("flows", "tasks", "reviews", "schema", "spark", "models", "evaluation", "reports", "storage", "serving"),
-    *("deployments", "tests", "benchmarks", "docs"),
+    *("deployments", "tests", "benchmarks", "docs", "notebooks"),
 }
+EXTRAS = ("models/neural-requirements.txt", "notebooks/requirements.txt")
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 LOADED_LATER = {"boto3", "botocore", "httptools", "jinja2", "uvloop"}  # for a store on S3, and by uvicorn and Starlette
 
@@ -152,7 +159,7 @@ def test_bench_lists_every_benchmark_with_its_purpose():
 
 @pytest.mark.parametrize(
     ("lock", "least"),
-    [("requirements.txt", 100), ("serving/requirements.txt", 20), ("models/neural-requirements.txt", 20)],
+    [("requirements.txt", 100), ("serving/requirements.txt", 20), *((lock, 20) for lock in EXTRAS)],
 )
 def test_every_package_of_the_lock_has_a_digest(lock, least):
     pins = locked(read(lock))
@@ -172,11 +179,15 @@ def test_lock_of_the_api_is_a_part_of_the_lock_and_fulfils_what_the_api_asks_for
     assert not_locked(requirements(read("serving/requirements.in")), pins) == []
 
 
-def test_lock_of_neural_models_agrees_with_the_lock_and_fulfils_what_they_ask_for():
-    pins, others = locked(read("models/neural-requirements.txt")), locked(read("requirements.txt"))
-    assert {name: pin for name, pin in pins.items() if name in others and pin != others[name]} == {}
-    assert not_locked(requirements(read("models/neural-requirements.in")), pins) == []
-    assert "torch" not in others
+@pytest.mark.parametrize("lock", EXTRAS)
+def test_lock_of_an_extra_agrees_with_the_others_and_fulfils_what_is_asked_for(lock):
+    pins = locked(read(lock))
+    for other in {"requirements.txt", *EXTRAS} - {lock}:
+        others = locked(read(other))
+        assert {name: pin for name, pin in pins.items() if name in others and pin != others[name]} == {}
+    wanted = requirements(read(lock.replace(".txt", ".in")))
+    assert not_locked(wanted, pins) == []
+    assert {canonicalize_name(one.name) for one in wanted}.isdisjoint(locked(read("requirements.txt")))
 
 
 def test_the_api_asks_for_what_it_reaches_and_for_nothing_else():
@@ -195,7 +206,7 @@ def test_a_requirement_that_the_lock_misses_is_found():
 
 
 def test_every_import_from_outside_is_asked_for_by_name():
-    wanted = read("requirements.in") + read("models/neural-requirements.in")
+    wanted = "".join(read(lock.replace(".txt", ".in")) for lock in ("requirements.txt", *EXTRAS))
     asked = {canonicalize_name(requirement.name) for requirement in requirements(wanted)}
     providers = packages_distributions()
     unasked = {
@@ -284,3 +295,52 @@ def test_top_level_folders_are_those_of_the_design():
 def test_scripts_can_be_run_and_stop_at_errors(script):
     assert (ROOT / script).stat().st_mode & 0o111
     assert "\nset -euo pipefail\n" in read(script)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_what_a_run_or_a_machine_adds(path):
+    notebook = json.loads(path.read_text("utf-8"))
+    cells = notebook["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [(cell["outputs"], cell["execution_count"]) for cell in code] == [([], None)] * len(code)
+    assert [(cell["id"], cell["metadata"]) for cell in cells] == [(str(place), {}) for place in range(len(cells))]
+    assert notebook["metadata"] == {
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    }
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_and_its_text_say_the_same(path):
+    jupytext = pytest.importorskip("jupytext", reason="jupytext is missing; to change that: make notebook")
+    pair = (jupytext.read(one) for one in (path, path.with_suffix(".py")))
+    notebook, text = ([(cell.cell_type, cell.source) for cell in one.cells] for one in pair)
+    assert notebook == text
+
+
+def test_hooks_take_outputs_out_of_a_notebook_and_bring_its_text_up_to_date(tmp_path):
+    pytest.importorskip("jupytext", reason="jupytext and nbstripout are missing; to change that: make notebook")
+    kept = json.loads(NOTEBOOKS[0].read_text("utf-8"))
+    kept["cells"][0]["source"] = ["# Another title"]
+    used = copy.deepcopy(kept)
+    of_run = {"output_type": "stream", "name": "stdout", "text": ["/home/somebody\n"]}
+    used["cells"][1] |= {"outputs": [of_run], "execution_count": 3, "id": "f00d", "metadata": {"execution": {"a": "b"}}}
+    used["metadata"] |= {
+        "language_info": {"name": "python", "version": "3.13.1"},
+        "jupytext": {"formats": "ipynb,py:percent"},
+    }
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    name = f"notebooks/{NOTEBOOKS[0].name}"
+    notebook, text = tmp_path / name, (tmp_path / name).with_suffix(".py")
+    os.utime(text, (0, 0))
+    notebook.write_text(json.dumps(used), "utf-8")
+    hooks = [
+        hook
+        for hook in yaml.safe_load(read(".pre-commit-config.yaml"))["repos"][0]["hooks"]
+        if "notebooks" in hook["id"]
+    ]
+    for hook in hooks:
+        assert re.search(hook["files"], name)
+        subprocess.run([*shlex.split(hook["entry"]), name], cwd=tmp_path, timeout=60, check=True)
+    assert json.loads(notebook.read_text("utf-8")) == kept
+    assert text.read_text("utf-8").startswith("# %% [markdown]\n# # Another title\n")

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 BASH = shutil.which("bash") or "/bin/bash"
 BASICS = ("cat", "chmod", "dirname", "env", "grep", "id", "mkdir", "mv", "rm", "sed", "sha256sum", "tail")
 DEPENDS_ON = ("requirements.txt", "downloads.txt", "pyproject.toml", "deployments/setup.sh")
-NEURAL = "models/neural-requirements.txt"
+EXTRAS = {"--neural": "models/neural-requirements.txt", "--notebook": "notebooks/requirements.txt"}
 SERVICES = ["minio", "versitygw", "toxiproxy-server", "vegeta"]
 # What Go makes of a package, under the name that Go gives it: a program that is told by its content.
 BUILDS = """
@@ -71,9 +71,8 @@ def write_program(path: Path, body: str) -> None:
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     made = Machine(tmp_path / "checkout", tmp_path / "bin", tmp_path / "jvm", tmp_path / "home")
-    (made.checkout / "deployments").mkdir(parents=True)
-    (made.checkout / "models").mkdir()
-    for name in (*DEPENDS_ON, NEURAL, "deployments/services.sh"):
+    for name in (*DEPENDS_ON, *EXTRAS.values(), "deployments/services.sh"):
+        (made.checkout / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, made.checkout / name)
     made.programs.mkdir()
     made.jvm.mkdir()
@@ -258,22 +257,32 @@ def test_a_second_run_does_nothing(machine):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_pytorch_is_installed_where_it_is_asked_for_and_kept_from_then_on(machine):
+@pytest.mark.parametrize(("flag", "lock"), EXTRAS.items())
+def test_an_extra_is_installed_where_it_is_asked_for_and_kept_from_then_on(machine, flag, lock):
     mark_done(machine)
-    assert machine.run("main --neural").returncode == 1  # there is something to do
+    assert machine.run(f"main {flag}").returncode == 1  # there is something to do
 
     write_program(machine.checkout / ".venv" / "bin" / "uv", 'echo "$*" >>uv.log')
     installs = "set_up_base() { install_packages; set_up_key >.venv/.setup-base; }; find_python() { echo /bin/true; }; "
-    for arguments, n_syncs in (("", 0), ("--neural", 1), ("", 1), ("--neural", 1)):
+    for arguments, n_syncs in (("", 0), (flag, 1), ("", 1), (flag, 1)):
         assert machine.run(f"{installs} main {arguments}").returncode == 0
         log = machine.checkout / "uv.log"
         syncs = [line for line in log.read_text().splitlines() if "pip sync" in line] if log.exists() else []
         assert len(syncs) == n_syncs
-    assert f"{machine.checkout}/requirements.txt {machine.checkout}/{NEURAL}" in syncs[0]
-    with (machine.checkout / NEURAL).open("a", encoding="utf-8") as file:
+    assert syncs[0].endswith(f"{machine.checkout}/requirements.txt {machine.checkout}/{lock}")
+    with (machine.checkout / lock).open("a", encoding="utf-8") as file:
         file.write("# changed\n")
     assert machine.run(f"{installs} main").returncode == 0
-    assert log.read_text().count(NEURAL) == 2
+    assert log.read_text().count(lock) == 2
+
+
+def test_one_extra_leaves_the_other_in_place(machine):
+    mark_done(machine)
+    write_program(machine.checkout / ".venv" / "bin" / "uv", 'echo "$*" >>uv.log')
+    installs = "set_up_base() { install_packages; set_up_key >.venv/.setup-base; }; find_python() { echo /bin/true; }; "
+    assert machine.run(f"{installs} main --notebook && main --neural").returncode == 0
+    syncs = [line for line in (machine.checkout / "uv.log").read_text().splitlines() if "pip sync" in line]
+    assert [[lock in line for lock in EXTRAS.values()] for line in syncs] == [[False, True], [True, True]]
 
 
 @pytest.mark.parametrize("name", DEPENDS_ON)
