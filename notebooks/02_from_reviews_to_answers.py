@@ -5,9 +5,8 @@
 # step is a call of the project's own functions, so that what happens here is what `python flows/train.py` and
 # `make serve` do.
 #
-# The data are those of `make demo`: the reviews of an invented shop. To see your own, put the path of your file
-# in the place of `sample.reviews`. Training takes a minute or two; what is done already, by `make demo` too, is
-# found and not done again.
+# The data are those of `make demo`, the reviews of an invented shop. For your own, change the path of `reviews`.
+# Training takes a minute or two; what is done already, by `make demo` too, is found and not done again.
 
 # %%
 import gzip
@@ -50,8 +49,11 @@ store = places.open_store()
 # real files.
 
 # %%
-sample = write_sample(Path("data/sample"))
-with gzip.open(sample.reviews, "rt", encoding="utf-8") as lines:
+reviews = Path("data/sample/sample-reviews.json.gz")
+products = Path("data/sample/sample-products.json.gz")
+if not reviews.exists():
+    write_sample(reviews.parent)
+with gzip.open(reviews, "rt", encoding="utf-8") as lines:
     first = json.loads(next(lines))
 first
 
@@ -66,8 +68,8 @@ first
 record = run_flow(
     train,
     {
-        "reviews": ReviewsInput(input_reviews=str(sample.reviews)),
-        "products": ProductsInput(input_products=str(sample.products)),
+        "reviews": ReviewsInput(input_reviews=str(reviews)),
+        "products": ProductsInput(input_products=str(products)),
     },
 )
 pd.Series(record["ids"], name="id of what was made").to_frame()
@@ -76,8 +78,8 @@ pd.Series(record["ids"], name="id of what was made").to_frame()
 # Nothing is dropped in silence: what a check refuses is in the quarantine, with its line and the reason.
 
 # %%
-reviews = artifacts.find(store, layout.REVIEWS_KIND, record["ids"]["reviews"])
-quarantine = read_table(places, reviews, layout.QUARANTINE).to_pandas()
+checked = artifacts.find(store, layout.REVIEWS_KIND, record["ids"]["reviews"])
+quarantine = read_table(places, checked, layout.QUARANTINE).to_pandas()
 quarantine.groupby("reason").agg(lines=("line", "size"), first_line=("line", "min"))
 
 # %%
