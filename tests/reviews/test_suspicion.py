@@ -65,6 +65,36 @@ def test_a_burst_of_ratings_is_found_with_its_item_its_days_and_its_mean():
     assert by_reason(find_suspicious_users(reviews))["burst"].n_found == 0
 
 
+def test_an_item_that_came_out_just_before_the_end_has_no_burst():
+    rows, users = draw(np.random.default_rng(9)), [f"u{n}" for n in range(40)]
+    reviews = plant(rows, user_id=users, item_id="new", rating=5.0, timestamp=max(rows["timestamp"]) - DAY)
+    assert by_reason(find_suspicious_items(reviews))["burst"].n_found == 0
+
+
+def test_the_more_ratings_a_burst_has_and_the_fewer_days_it_could_have_begun_on_the_worse_it_is():
+    rows = draw(np.random.default_rng(10), n_items=400, n=9000)
+    days = {
+        "1 few": [0] + [400] * 15 + list(range(10, 140, 10)),
+        "2 many days": [0] + [400] * 30 + list(range(10, 290, 10)),
+        "3 many": [0] + [400] * 30 + [10, 150] * 14,
+    }
+    reviews = plant(
+        rows,
+        user_id=[f"u{n}" for own in days.values() for n in range(len(own))],
+        item_id=[name for name, own in days.items() for _ in own],
+        rating=5.0,
+        timestamp=[START + day * DAY for own in days.values() for day in own],
+    )
+    found = by_reason(find_suspicious_items(reviews))["burst"]
+    assert [one.id for one in found.worst] == sorted(days, reverse=True)
+
+
+def test_what_the_tail_lets_expect_by_hand():
+    scores = np.array([0.0] * 180 + [*range(1, 19), 500.0, 600.0])  # of a tail of 20 the lowest 18 are fitted
+    mean = (sum(range(18)) + 2 * 17 + 1) / 18
+    assert expect_above(scores)[[0, 180, 197]] == pytest.approx([200, 20, 20 * (mean / (1 + mean)) ** 17])
+
+
 def test_an_item_that_everybody_rates_when_the_file_is_busiest_is_no_burst():
     rows = draw(np.random.default_rng(2))
     busy = [START + 500 * DAY] * 900
@@ -144,3 +174,25 @@ def test_fewer_are_expected_the_higher_the_score(scores, more):
     order = np.argsort(values)
     assert (np.diff(expected[order]) <= 0).all()
     assert ((expected > 0) & (expected <= len(values))).all() or more > 50
+
+
+def test_where_items_differ_by_nature_one_that_many_rate_is_held_to_how_far_the_others_are_apart():
+    rng = np.random.default_rng(11)
+    rows = draw(rng, n_users=2000)
+    nature = {f"i{n}": rng.normal(0, 0.5) for n in range(100)}
+    natural = [nature[item] + rating for item, rating in zip(rows["item_id"], rows["rating"], strict=True)]
+    users = [f"u{n}" for n in range(1900)]
+    worse = [rating - 0.8 for rating in rng.choice(list(SHARES), 1900, p=list(SHARES.values()))]
+    reviews = plant({**rows, "rating": natural}, user_id=users, item_id="known", rating=worse, timestamp=START)
+    assert by_reason(find_suspicious_items(reviews))["ratings unlike the rest"].n_found == 0
+
+
+@pytest.mark.parametrize(("n", "n_found"), [(4, 0), (5, 1)])
+def test_a_burst_has_five_interactions_or_more(n, n_found):
+    rows = [(f"u{user}", f"i{place}", place * DAY) for user in range(400) for place in range(6)]
+    rows += [("quick", f"i{place}", START) for place in range(n)] + [("quick", "i9", START + DAY)]
+    user_id, item_id, timestamp = zip(*rows, strict=True)
+    found = find_suspicious_users(
+        index_reviews(pa.table({"user_id": user_id, "item_id": item_id, "timestamp": timestamp}))
+    )
+    assert [one.n_found for one in found] == [n_found]
