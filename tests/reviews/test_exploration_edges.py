@@ -129,7 +129,10 @@ def test_a_sample_of_items_is_compared_with_all_where_all_take_too_long():
     assert 50 < some.n_items_asked < 200
     assert some.links[0].others.mean == pytest.approx(every.links[0].others.mean, rel=0.05)
     assert some.n_components == every.n_components
-    assert count_copurchases(reviews, most_work=1).n_items_asked == 1
+    one = count_copurchases(reviews, most_work=1)
+    [asked] = set.intersection(*({link.item, link.other} for link in one.strongest))
+    assert one.n_items_asked == 1
+    assert [link.n_users for link in one.strongest] == [near.n_common for near in look_up_item(reviews, asked).by_count]
 
 
 def test_groups_of_items_that_nobody_joins():
