@@ -14,7 +14,7 @@ from schema.exploration import CoPurchases, Link, LinkShare
 LEAST_USERS = (1, 2, 5)
 N_STRONGEST = 10
 MOST_WORK = 400_000_000
-BLOCK_WORK = 10_000_000
+BLOCK_WORK = 2_000_000
 SEED = 1
 
 Ints = NDArray[np.int64]
