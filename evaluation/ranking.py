@@ -121,11 +121,14 @@ def contains_pairs(table: ItemsByUser, items: Indices) -> NDArray[np.bool_]:
 
     The key of -1 is negative in every row, so an empty place is never in the table.
     """
-    keys = table.keys
-    if not len(keys):
-        return np.zeros(items.shape, dtype=np.bool_)
-    wanted = pair_keys(np.arange(len(items))[:, None], items)
-    return np.asarray(keys[np.searchsorted(keys, wanted).clip(max=len(keys) - 1)] == wanted)
+    return _contains(table.keys, pair_keys(np.arange(len(items))[:, None], items))
+
+
+def _contains(ascending: Indices, wanted: Indices) -> NDArray[np.bool_]:
+    """Return which of some numbers are among others."""
+    if not len(ascending):
+        return np.zeros(wanted.shape, dtype=np.bool_)
+    return np.asarray(ascending[np.searchsorted(ascending, wanted).clip(max=len(ascending) - 1)] == wanted)
 
 
 def rank_held_out(relevant: ItemsByUser, users: NDArray[np.int64], k: int) -> NDArray[np.int32]:
@@ -209,7 +212,7 @@ def _score_hits(hits: NDArray[np.bool_], n_relevant: NDArray[np.int64]) -> dict[
 
 
 def _refuse_leaks(users: NDArray[np.int64], items: NDArray[np.int32], seen: ItemsByUser, relevant: ItemsByUser) -> None:
-    leaked = np.isin(relevant.keys, seen.keys)
+    leaked = _contains(seen.keys, relevant.keys)
     if leaked.any():
         row, item = divmod(int(relevant.keys[leaked][0]), 1 << 32)
         raise ValueError(

@@ -135,9 +135,9 @@ def ratio_interval(numerator: Floats, denominator: Floats, seed: int = 42) -> tu
         (2.0, 2.0)
     """
     _check_users(len(numerator))
-    units = np.column_stack(_gather(seed, numerator, denominator))
-    totals = np.einsum("ru,uc->rc", _draw_units(len(units), seed), units)
-    low, high = np.percentile(totals[:, 0] / totals[:, 1], PERCENTILES)
+    units = np.stack(_gather(seed, numerator, denominator))
+    totals = np.einsum("ru,cu->cr", _draw_units(units.shape[1], seed), units)
+    low, high = np.percentile(totals[0] / totals[1], PERCENTILES)
     return float(low), float(high)
 
 
@@ -203,8 +203,9 @@ def _gather(seed: int, *columns: Floats) -> tuple[Floats, ...]:
 @lru_cache(maxsize=2)
 def _draw_units(n_units: int, seed: int) -> Floats:
     """Return how often each resample drew each unit: shape (1,000, n_units), the same for every metric."""
-    shares = np.full(n_units, 1 / n_units)
-    return np.random.default_rng(seed).multinomial(n_units, shares, size=N_RESAMPLES).astype(np.float64)
+    drawn = np.random.default_rng(seed).integers(n_units, size=(N_RESAMPLES, n_units))
+    places = (drawn + n_units * np.arange(N_RESAMPLES)[:, None]).ravel()
+    return np.bincount(places, minlength=N_RESAMPLES * n_units).reshape(drawn.shape).astype(np.float64)
 
 
 def _check_users(n_users: int) -> None:

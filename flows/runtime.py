@@ -39,6 +39,8 @@ from tasks.links import show_first
 # Without these a run would wait without end: for a worker that pauses for want of memory, which Dask cannot give back
 # (one that takes too much is killed instead, and reported), or for workers that are gone.
 NO_ENDLESS_WAIT = {"distributed.worker.memory.pause": False, "distributed.scheduler.no-workers-timeout": "120s"}
+# Looks at what each thread does 100 times a second, for a page that is not served.
+NO_PROFILE = {"distributed.worker.profile.enabled": False}
 GO_ON = "Run the same again: it goes on from what is done."
 # What a server does in the background for deployments and past runs; one that lives for a single run has neither.
 IDLE_SERVICES = (
@@ -262,7 +264,7 @@ def _local_cluster(environment: Environment) -> LocalCluster:
     n_processes, each = environment.dask.dask_workers, environment.dask.worker_bytes(machine_bytes(), heap)
     workers = f"{n_processes} worker processes, each" if n_processes else "threads of this process,"
     logger.info("Dask: {} with {:.1f} GiB", workers, each / GIB)
-    with dask.config.set(NO_ENDLESS_WAIT):
+    with dask.config.set(NO_ENDLESS_WAIT | NO_PROFILE):
         return LocalCluster(
             n_workers=n_processes or 1,
             threads_per_worker=1 if n_processes else None,
