@@ -25,12 +25,13 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from http.client import HTTPException
 from pathlib import Path
 from random import SystemRandom
 from typing import IO, NoReturn
 from urllib.error import HTTPError
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import OpenerDirector, ProxyHandler, build_opener
 
 from schema.errors import InvalidInput, Unavailable
 
@@ -122,7 +123,7 @@ class Check:
     def problem(self) -> str | None:
         """Return why the server cannot be used, or None if it can."""
         try:
-            with build_opener(ProxyHandler({})).open(self.url, timeout=CHECK_TIMEOUT_SECONDS) as answer:
+            with _direct().open(self.url, timeout=CHECK_TIMEOUT_SECONDS) as answer:
                 said = answer.read().decode(errors="replace")
         except HTTPError as error:
             error.close()
@@ -130,6 +131,12 @@ class Check:
         except (OSError, HTTPException) as error:
             return f"{self.url} does not answer: {getattr(error, 'reason', error)}"
         return None if re.search(self.pattern, said, flags=re.DOTALL) else f"{self.url} does not say {self.pattern!r}"
+
+
+@cache
+def _direct() -> OpenerDirector:
+    """Return what asks servers without a proxy: one for all, since each reads the certificates of this machine."""
+    return build_opener(ProxyHandler({}))
 
 
 def first_problem(checks: Sequence[Check]) -> str | None:
