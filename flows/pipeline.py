@@ -40,11 +40,13 @@ from tasks.rolling import later_cuts
 from tasks.room import other_rooms, show_room
 from tasks.score import Scored, score
 from tasks.search import search
+from tasks.steps import step
 from tasks.store import LEARNT, scratch_folder
 
 Result = TypeVar("Result")
 
 
+@step("read and check reviews")
 def ingest_reviews(environment: Environment, source: ReviewsInput, options: IngestOptions) -> tuple[Manifest, Manifest]:
     """Return the raw file and its reviews."""
     places = environment.places
@@ -80,10 +82,12 @@ def make_split(
     raw, reviews = ingest_reviews(environment, source, ingest)
     if drift:
         compare_reviews(environment, raw, reviews, drift)
-    dataset = build_dataset(environment.places, reviews, dataset_options, environment.spark, products)
+    with step("dataset"):
+        dataset = build_dataset(environment.places, reviews, dataset_options, environment.spark, products)
     return Lineage(raw, reviews, dataset, split_as_asked(environment.places, dataset, split, products))
 
 
+@step("split")
 def split_as_asked(
     places: PlaceOptions, dataset: Manifest, options: SplitOptions, products: Manifest | None = None
 ) -> Manifest:
@@ -118,7 +122,10 @@ class Trials:
     ) -> list[Tried]:
         """Score candidates on validation, and others that are drawn."""
         about = models, options, self.validation, metric
-        return search(self.environment.places, self.split, self._try, self.on_validation(fixed), *about)
+        with step("fixed candidates"):
+            scored = self.on_validation(fixed)
+        with step("search"):
+            return search(self.environment.places, self.split, self._try, scored, *about)
 
     def _try(self, candidate: Candidate, evaluation: EvaluationOptions, asked_fits: int | None = None) -> Scored:
         """Score a candidate on validation; on that of a rolling split with as many fits as are asked for."""
@@ -128,6 +135,7 @@ class Trials:
         about = places, self.split, fitted, candidate, part, evaluation, later
         return Scored(candidate, fitted, score.submit(*about, asked_fits=asked_fits).result())
 
+    @step("test")
     def on_test(self, competing: Sequence[Candidate]) -> list[Scored]:
         """Score candidates on test, fitted to train and validation."""
         return self._fit_and_score(competing, LEARNT, "test", self.evaluation)
@@ -160,6 +168,7 @@ class Trials:
         cuts = later_cuts(places, self.split, part, candidate.kind, asked_fits)
         return [fit(places, self.split, known, candidate, spark, until=cut) for cut in cuts]
 
+    @step("learning curve")
     def trace_learning(self, validated: Sequence[Scored], models: ModelOptions) -> list[Scored]:
         """Score the best trained candidate on validation after fewer and more iterations, itself among them."""
         iterated = [one for one in validated if one.candidate.kind.iterations]
@@ -171,12 +180,14 @@ class Trials:
         scored = self.on_validation(others) if others else []
         return [next(one for one in (*scored, best) if one.candidate == point) for point in points]
 
+    @step("price of room")
     def price_room(self, validated: Sequence[Scored]) -> None:
         """Show how the best candidate that gives new items room does on validation with more and less of it."""
         able = [one for one in validated if one.candidate.kind.room]
         if rooms := other_rooms(self.split, best_trained(able).candidate) if able else []:
             show_room(self.environment.places, self.on_validation(rooms))
 
+    @step("fit on all")
     def fit_on_all(self, chosen: Scored, tested: Sequence[Scored]) -> Scored:
         """Fit the chosen candidate on all parts; its scores are those on test before that."""
         places, parts, candidate = self.environment.places, (*LEARNT, "test"), chosen.candidate
@@ -219,6 +230,7 @@ def finalists(validated: Sequence[Scored], chosen: Scored) -> list[Candidate]:
     return [one.candidate for one in validated if one in kept]
 
 
+@step("recommendations")
 def recommend_to_all(places: PlaceOptions, model: Manifest, dataset: Manifest, options: RecommendOptions) -> Manifest:
     """Return the top N of every user, scored in blocks side by side."""
     found = find_recommendations(places, model, options)

@@ -35,6 +35,7 @@ from spark.options import GIB, driver_memory, machine_bytes
 from storage.files import try_place
 from tasks.addresses import PASSING, health_problem, hide_user
 from tasks.links import show_first
+from tasks.steps import show_steps, timing
 
 # Without these a run would wait without end: for a worker that pauses for want of memory, which Dask cannot give back
 # (one that takes too much is killed instead, and reported), or for workers that are gone.
@@ -76,9 +77,13 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str], *, is_t
         prepare_process(environment.run, has_caller=_has_caller())
         with tags(environment.run.environment), explaining_lost_dask():
             environment.places.try_writing()
-            record = body(**_filled(groups))
+            with timing() as seconds:
+                record = body(**_filled(groups))
         if isinstance(record, Mapping):  # and not a state that the flow is to end in
             show_first(environment.places, record)
+            if len(seconds) > 1:
+                show_steps(seconds)
+                record = {**record, "seconds": seconds}
         return record
 
     def name(parameters: Mapping[str, Any]) -> str:

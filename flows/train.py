@@ -53,6 +53,7 @@ def train(
     from tasks.report import publish_training_report
     from tasks.score import metric_records
     from tasks.search import sample_validation
+    from tasks.steps import step
     from tasks.tracking import check_tracking, close_training, open_training, summarise
 
     environment = read(Environment)
@@ -62,24 +63,29 @@ def train(
     lineage = pipeline.make_split(environment, reviews, ingest, dataset, split, drift, sold)
     asked = {**flat_values(models), **flat_values(search), **flat_values(selection)}
     choices = {**asked, "evaluate_users": evaluation.evaluate_users}
-    run = open_training(tracking, lineage, environment.run.environment, choices)
+    with step("tracking"):
+        run = open_training(tracking, lineage, environment.run.environment, choices)
     validation = sample_validation(lineage.split, evaluation)
     trials = pipeline.Trials(environment, lineage.split, evaluation, validation)
     fixed = pipeline.competitors(models, lineage.split, search.names)
     tried = trials.search(fixed, models, search, metric_by_user(selection.metric))
     validated = [one.scored for one in tried if not one.is_dropped]
-    choice = choose(places, lineage.split, validated, selection, validation)
+    with step("choice"):
+        choice = choose(places, lineage.split, validated, selection, validation)
     trials.price_room(validated)
     curve = trials.trace_learning(validated, models)
     tested = trials.on_test(pipeline.finalists(validated, choice.scored))
     without = trials.on_test(list(leave_one_out(choice.scored.candidate).values()))
     training = Training(lineage, tried, choice, tested, trials.fit_on_all(choice.scored, tested), curve, without)
-    model = publish_model(places, training)
-    report = publish_training_report(places, training, model, sold)
+    with step("report"):
+        model = publish_model(places, training)
+        report = publish_training_report(places, training, model, sold)
     recommendations = pipeline.recommend_to_all(places, model, lineage.dataset, recommend)
-    bundle = publish_bundle(places, model, lineage.dataset, recommendations, sold)
-    run = close_training(tracking, places, run, training, model, report)
-    follow_champion(tracking, places)
+    with step("bundle"):
+        bundle = publish_bundle(places, model, lineage.dataset, recommendations, sold)
+    with step("tracking"):
+        run = close_training(tracking, places, run, training, model, report)
+        follow_champion(tracking, places)
     made = {**vars(lineage), "model": model, "report": report, "recommendations": recommendations, "bundle": bundle}
     record = pipeline.record_of(made) | {
         "chosen": candidate_of(model).model_dump(mode="json"),

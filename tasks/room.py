@@ -15,13 +15,13 @@ from tasks.choose import NDCG
 from tasks.options import PlaceOptions
 from tasks.score import Scored, read_segments
 
-TIMES = (0.0, 0.5, 1.0, 2.0)
+TIMES = (0.0, 1.0, 2.0)
 SEGMENTS = ("cold", "tail", "torso", "head")
 ABOUT = f"{NDCG} on validation by the room that new items get: of all items held out, and of those of each segment"
 
 
 def other_rooms(split: Manifest, best: Candidate) -> list[Candidate]:
-    """Return a candidate with no room for new items, half, its own and up to twice as much; none without products."""
+    """Return a candidate with no room for new items, its own and up to twice as much; none without products."""
     name, parameters = best.kind.room, best.parameters
     if PRODUCTS not in split.inputs or name is None or not parameters.get(name):
         return []

@@ -203,7 +203,14 @@ def test_prefect_has_the_run_with_its_tables_and_its_result(trained, prefect_api
     runs = httpx.post(f"{prefect_api}/flow_runs/filter", json=body).json()
     assert "COMPLETED" in {run["state_type"] for run in runs}
     kinds = httpx.post(f"{prefect_api}/artifacts/latest/filter", json={}).json()
-    assert {"candidates", "result", "k-core", "quarantine"} <= {artifact["key"] for artifact in kinds}
+    assert {"candidates", "result", "k-core", "quarantine", "seconds"} <= {artifact["key"] for artifact in kinds}
+
+
+def test_the_result_says_where_the_time_went(trained):
+    _, record = trained
+    steps = {"read and check reviews", "dataset", "split", "fixed candidates", "choice", "test", "report", "tracking"}
+    assert record["seconds"].keys() >= steps
+    assert "Where the time went" in record["stderr"]
 
 
 def test_no_request_goes_to_the_proxy_that_the_environment_names(trained, refusing_proxy):
