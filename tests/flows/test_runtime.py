@@ -1,5 +1,6 @@
 """A stage is one flow from the command line and as a deployment: parameters, environment, name and engine."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import pytest
 from prefect import Flow, task
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter, FlowRunFilterName
 from prefect.exceptions import ParameterTypeError
+from prefect.runtime import flow_run
 
 from flows import runtime
 from flows.cli import stage
@@ -16,6 +18,7 @@ from flows.settings import DEFAULT, Environment, input_name, read
 from schema.errors import InvalidInput, InvalidSettings
 from spark.options import DatasetOptions
 from tasks.options import ReviewsInput
+from tasks.steps import REST, step
 
 
 @task
@@ -47,6 +50,24 @@ def test_parameters_come_from_the_call_and_places_from_the_environment(prefect_a
     result = made("one")(reviews={"input_reviews": "a/file.csv"}, dataset={"min_interactions": 3})
     assert result == {"doubled": 6, "store": "elsewhere/store"}
     assert n_runs("one of file.csv") == 1
+
+
+def test_a_run_of_several_steps_ends_with_where_its_time_went(prefect_api, tmp_path, monkeypatch):
+    monkeypatch.setenv("STORE_URI", str(tmp_path))
+
+    def body(*, dataset: DatasetOptions = DEFAULT.dataset) -> dict[str, Any]:
+        """Take two steps."""
+        for name in ("dataset", "split"):
+            with step(name):
+                pass
+        return {"run": str(flow_run.id), "k": dataset.min_interactions}
+
+    result = stage(lambda **_: "steps")(body)()
+    assert list(result["seconds"]) == ["dataset", "split", REST]
+    with get_client(sync_client=True) as client:
+        [shown] = client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id={"any_": [result["run"]]}))
+    assert (shown.key, shown.task_run_id is None) == ("seconds", False)
+    assert [row["step"] for row in json.loads(str(shown.data))] == ["dataset", "split", REST, "all"]
 
 
 def test_what_is_left_open_comes_from_the_environment_and_what_has_a_default_does_not(prefect_api, monkeypatch):
