@@ -33,7 +33,8 @@ Ints = NDArray[np.int64]
 def find_suspicious_users(reviews: IndexedReviews) -> tuple[Suspects, ...]:
     """Return the users with a burst, and those whose ratings are all the same, as far as there are times and ratings.
 
-    A burst is a day with five interactions or more, and more than the busiest days of other users let expect.
+    A burst is a day with five interactions or more, and more than the busiest days of other users let expect. Ratings
+    are judged of users with ten or more.
     """
     tests = _find_user_bursts(reviews), _find_identical_ratings(reviews)
     return tuple(found for found in tests if found and found.n_tested)
@@ -42,7 +43,8 @@ def find_suspicious_users(reviews: IndexedReviews) -> tuple[Suspects, ...]:
 def find_suspicious_items(reviews: IndexedReviews) -> tuple[Suspects, ...]:
     """Return the items with a burst, and those rated unlike the rest, as far as there are times and ratings.
 
-    A burst is five interactions or more within three days, and more than the peaks of other items let expect.
+    A burst is five interactions or more within three days, and more than the peaks of other items let expect. Ratings
+    are judged of items with ten or more.
     """
     tests = _find_item_bursts(reviews), _find_odd_ratings(reviews)
     return tuple(found for found in tests if found and found.n_tested)
