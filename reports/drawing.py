@@ -19,16 +19,9 @@ WIDE_INCHES, NARROW_INCHES, SMALL_INCHES = 10.4, 4.2, 4.6
 POINTS = 10.5
 """Size of the type of names beside points and lines."""
 
+INK, MUTED, GRID, ACCENT, BASELINE, SURFACE = "#1f2430", "#5b6472", "#dddad2", "#0b6b7d", "#858b96", "#ffffff"
 # Matplotlib knows no CSS variables: it draws in these colours, and `to_svg` puts the page's in their place.
-INK, MUTED, GRID, ACCENT, BASELINE, SURFACE = "#010203", "#020304", "#030405", "#040506", "#050607", "#060708"
-_PAGE_COLOURS = {
-    INK: "var(--ink, #1f2430)",
-    MUTED: "var(--muted, #5b6472)",
-    GRID: "var(--line, #dddad2)",
-    ACCENT: "var(--accent, #0b6b7d)",
-    BASELINE: "var(--baseline, #858b96)",
-    SURFACE: "var(--surface, #ffffff)",
-}
+_PAGE_COLOURS = {INK: "ink", MUTED: "muted", GRID: "line", ACCENT: "accent", BASELINE: "baseline", SURFACE: "surface"}
 _STYLE: dict[RcKeyType, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
@@ -54,15 +47,35 @@ _STYLE: dict[RcKeyType, Any] = {
     "ytick.major.size": 0,
     "figure.facecolor": "none",
 }
+_HEX = re.compile(r"#[0-9a-f]{6}\b")
 _LETTER, _HALF_LINE, _HALF_DOT = 0.58 * POINTS, 7.0, 6.0
 _AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
 _SHIFTS = [(right * far, up * far * 0.8) for far in (9, 15, 22, 30, 40, 52) for right, up in _AROUND]
 
 
-def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
+class Chart(Figure):
+    """A figure in the report's style wherever it is drawn, which a notebook shows with its text alternative.
+
+    Attributes:
+        alt: What the chart shows, for readers who cannot see it.
+    """
+
+    alt: str = ""
+
+    def draw(self, renderer: Any) -> None:
+        """Draw, as matplotlib asks for it; parts that are made only now, such as ticks, have the style too."""
+        with mpl.rc_context(_STYLE):
+            super().draw(renderer)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return to_svg(self, f"figure-{id(self):x}", self.alt)
+
+
+def new_axes(width: float, height: float) -> tuple[Chart, Axes]:
     """Return an empty figure of this size in inches, and its axes, in the report's style."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Chart(figsize=(width, height), layout="constrained")
         return figure, figure.add_subplot()
 
 
@@ -89,13 +102,16 @@ def _adopt(document: str, name: str, alt: str) -> str:
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(url\(#|xlink:href="#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r"font-family: '[^']*'", "font-family: inherit", svg)
-    for drawn, shown in _PAGE_COLOURS.items():
-        svg = svg.replace(drawn, shown)
+    svg = re.sub(r"<[^>]*>", lambda tag: re.sub(_HEX, _follow_page, tag[0]), svg)
     view_box = re.search(r'viewBox="([^"]*)"', svg)
     if view_box is None:
         raise ValueError(f"matplotlib wrote an SVG without a viewBox for figure {name!r}; found {svg[:200]!r}.")
     opening = f'<svg class="chart" viewBox="{view_box[1]}" role="img" aria-label="{escape(alt)}">'
     return opening + svg[svg.index(">") + 1 :]
+
+
+def _follow_page(colour: re.Match[str]) -> str:
+    return f"var(--{_PAGE_COLOURS[colour[0]]}, {colour[0]})" if colour[0] in _PAGE_COLOURS else colour[0]
 
 
 def draw_whisker(

@@ -124,12 +124,17 @@ def describe_sizes(options: SparkOptions, machine_bytes: int) -> str:
     return f"Spark {options.spark_master}: driver {heap}; {executors}"
 
 
-class DatasetOptions(FrozenModel):
-    """Which reviews become interactions."""
+class CoreOptions(FrozenModel):
+    """Which users and items are kept."""
 
     min_interactions: int = Field(
         5, ge=1, description="interactions that each user and item keeps at least (the k of the k-core)"
     )
+
+
+class DatasetOptions(CoreOptions):
+    """Which reviews become interactions."""
+
     sample_fraction: float = Field(
         1.0, gt=0, le=1, description="share of users kept, chosen by a seeded hash of the id"
     )

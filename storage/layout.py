@@ -9,6 +9,7 @@ from schema.errors import InvalidKey
 RAW: Final = "raw"
 REVIEWS_KIND: Final = "reviews"
 DRIFTS: Final = "drifts"
+EXPLORATIONS: Final = "explorations"
 DATASETS: Final = "datasets"
 SPLITS: Final = "splits"
 FITS: Final = "fits"
@@ -24,6 +25,7 @@ KINDS: Final = (
     RAW,
     REVIEWS_KIND,
     DRIFTS,
+    EXPLORATIONS,
     DATASETS,
     SPLITS,
     FITS,
@@ -48,6 +50,7 @@ INPUT_KINDS: Final[Mapping[str, str]] = {
     "lists": RAW,
     "reviews": REVIEWS_KIND,
     "before": REVIEWS_KIND,
+    "exploration": EXPLORATIONS,
     "dataset": DATASETS,
     "split": SPLITS,
     "fit": FITS,
@@ -70,6 +73,7 @@ MANIFEST: Final = "manifest.json"
 REVIEWS: Final = "reviews.parquet"
 QUARANTINE: Final = "quarantine.parquet"
 DRIFT: Final = "drift.json"
+EXPLORATION: Final = "exploration.json"
 INTERACTIONS: Final = "interactions.parquet"
 USER_MAP: Final = "user_map.parquet"
 ITEM_MAP: Final = "item_map.parquet"

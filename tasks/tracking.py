@@ -5,16 +5,13 @@ that is run twice, goes on with the runs that are there.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
-import psutil
 from loguru import logger
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
-from prefect.runtime import deployment, flow_run
 
 from models.registry import Candidate
 from reports.display import clean_text
@@ -22,10 +19,8 @@ from reports.terminal import training_markdown
 from schema.errors import InvalidInput
 from storage import layout
 from storage.canonical import artifact_id
-from storage.code_version import ROOT
-from storage.files import temporary_name
 from storage.manifest import Manifest
-from tasks.addresses import hide_user, lasting_run_page, mlflow_run_page
+from tasks.addresses import hide_user, mlflow_run_page
 from tasks.choose import scored_models
 from tasks.execution import NETWORK_RETRIES
 from tasks.model import Lineage, Training
@@ -35,9 +30,8 @@ from tasks.registration import LOGGED_MODEL_TAG, MODEL_TAG, describe, register
 from tasks.score import Scored
 from tasks.store import local_file
 from tasks.tracked_data import TEST, VALIDATION, WHOLE, datasets_of, log_data, metrics_of
+from tasks.tracked_run import FINISHED, KEY_TAG, NAME_TAG, TrackedRun, log_batch, open_run, origin_tags
 from tasks.tracking_client import (
-    FLOW_RUN_TAG,
-    WRITER_TAG,
     end_dead_runs,
     is_served,
     open_client,
@@ -46,42 +40,9 @@ from tasks.tracking_client import (
 )
 
 PARENT_TAG: Final = "mlflow.parentRunId"
-NAME_TAG: Final = "mlflow.runName"
 NOTE_TAG: Final = "mlflow.note.content"
-KEY_TAG: Final = "recommender.key"
 BEST_TAG: Final = "recommender.best"
 DROPPED_TAG: Final = "recommender.dropped"
-FINISHED: Final = "FINISHED"
-
-
-@dataclass(frozen=True)
-class TrackedTraining:
-    """The MLflow run of a training.
-
-    Attributes:
-        experiment: Id of its experiment.
-        id: Its own id.
-        key: The tag that it is found again by.
-        began: When it began, in milliseconds since 1970.
-        model_id: The model whose run it is; None until one is published.
-        is_complete: Whether it shows all that there is of that model.
-        parameters: What it shows of the training's choices.
-        tags: Ids of what the training reads, and where it runs.
-    """
-
-    experiment: str
-    id: str
-    key: str
-    began: int
-    model_id: str | None
-    is_complete: bool
-    parameters: Mapping[str, Any]
-    tags: Mapping[str, str]
-
-    def name(self, about: str = "") -> str:
-        """Return a name that tells the training from every other: input, what is to be said of it, time."""
-        moment = datetime.fromtimestamp(self.began / 1000, UTC)
-        return f"{self.parameters['input']}{about and ': '}{about}, {moment:%Y-%m-%d %H:%M:%S}"
 
 
 @task(name="check tracking", **NETWORK_RETRIES | {"retries": 1})
@@ -107,7 +68,7 @@ def check_tracking(options: TrackingOptions) -> None:
 @task(name="open tracked run", **NETWORK_RETRIES)
 def open_training(
     options: TrackingOptions, lineage: Lineage, environment: str, choices: Mapping[str, Any]
-) -> TrackedTraining:
+) -> TrackedRun:
     """Return the run of a training with these choices: the one that it had when it was cut off, or a new one.
 
     Runs of processes that are gone are ended first. The choices are what decides the search, JSON values; the
@@ -125,18 +86,18 @@ def open_training(
     ids = {f"{role}_id": one.id for role, one in vars(lineage).items()}
     shown = {"environment": environment, **{name: str(parameters[name]) for name in ("input", "split")}}
     key = artifact_id(layout.MODELS, {"split": lineage.split.id}, choices, "tracked")
-    return _open_parent(client, experiment, key, parameters, {**shown, **ids, **_origin()})
+    return open_run(client, experiment, key, parameters, {**shown, **ids, **origin_tags()})
 
 
 @task(name="track training", **NETWORK_RETRIES)
 def close_training(
     options: TrackingOptions,
     places: PlaceOptions,
-    tracked: TrackedTraining,
+    tracked: TrackedRun,
     training: Training,
     model: Manifest,
     report: Manifest,
-) -> TrackedTraining:
+) -> TrackedRun:
     """Record the outcome of a training, with a nested run for each candidate, register its model and return its run.
 
     A run that is complete stays as it is. Where it shows another model, as after a change of the code, a new run is
@@ -145,7 +106,7 @@ def close_training(
     client = open_client(options)
     if tracked.model_id not in (None, model.id):
         key = f"{tracked.key}-{model.id}"
-        tracked = _open_parent(client, tracked.experiment, key, tracked.parameters, tracked.tags)
+        tracked = open_run(client, tracked.experiment, key, tracked.parameters, tracked.tags)
     if tracked.is_complete:
         logger.info("MLflow run {} shows this training already: nothing to do", tracked.id)
         return tracked
@@ -164,7 +125,7 @@ def close_training(
         *metrics_of(tracked.began, data, VALIDATION, chosen.scores),
         *metrics_of(tracked.began, data, TEST, training.final.scores, version.tags[LOGGED_MODEL_TAG]),
     ]
-    _log(client, tracked.id, metrics, _parameters(chosen.candidate, tracked.parameters), tags)
+    log_batch(client, tracked.id, metrics, _parameters(chosen.candidate, tracked.parameters), tags)
     log_data(client, tracked.id, data, [WHOLE, VALIDATION, TEST])
     _log_output(client, tracked.id, version.tags[LOGGED_MODEL_TAG])
     client.log_artifact(tracked.id, str(local_file(places, report, layout.REPORT)))
@@ -172,7 +133,7 @@ def close_training(
     return replace(tracked, model_id=model.id, is_complete=True)
 
 
-def _track_candidates(client: Any, tracked: TrackedTraining, training: Training, data: Mapping[str, Any]) -> None:
+def _track_candidates(client: Any, tracked: TrackedRun, training: Training, data: Mapping[str, Any]) -> None:
     """Give each candidate a nested run, with more metrics if it was tested, and a tag if it was dropped."""
     chosen = training.choice.scored.candidate
     asked = f"tags.`{PARENT_TAG}` = '{tracked.id}'"
@@ -192,7 +153,7 @@ def _track_candidates(client: Any, tracked: TrackedTraining, training: Training,
         metrics = metrics_of(tracked.began, data, VALIDATION, one.scores)
         for scores in on_test:
             metrics += metrics_of(tracked.began, data, TEST, scores)
-        _log(client, run.info.run_id, metrics, _parameters(one.candidate), {})
+        log_batch(client, run.info.run_id, metrics, _parameters(one.candidate), {})
         log_data(client, run.info.run_id, data, ["train", VALIDATION, *([TEST] if on_test else [])])
         client.set_terminated(run.info.run_id, FINISHED)
 
@@ -222,42 +183,6 @@ def summarise(
     )
 
 
-def _open_parent(
-    client: Any, experiment: str, key: str, parameters: Mapping[str, Any], tags: Mapping[str, str]
-) -> TrackedTraining:
-    """Return the run of a key, made if it is not there; one that is not finished runs again, by this process."""
-    found = client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
-    run = found[0] if found else client.create_run(experiment, tags={KEY_TAG: key, **tags})
-    model_id, is_complete = run.data.tags.get(MODEL_TAG), run.info.status == FINISHED
-    tracked = TrackedTraining(
-        experiment, run.info.run_id, key, run.info.start_time, model_id, is_complete, parameters, tags
-    )
-    if not found:
-        _log(client, tracked.id, [], parameters, {NAME_TAG: tracked.name()})
-    elif not is_complete:
-        client.update_run(tracked.id, "RUNNING")
-        _log(client, tracked.id, [], {}, tags)
-    return tracked
-
-
-def _origin() -> dict[str, str]:
-    """Return tags that say which process of whom runs which code, and for which flow run of Prefect."""
-    from mlflow.utils.git_utils import get_git_commit
-
-    flow, deployed = str(flow_run.flow_name or "train"), deployment.name
-    tags = {
-        WRITER_TAG: temporary_name(),
-        "mlflow.user": psutil.Process().username(),
-        "mlflow.source.name": f"{flow}/{deployed}" if deployed else f"flows/{flow}.py",
-        "mlflow.source.type": "JOB" if deployed else "LOCAL",
-        "mlflow.source.git.commit": get_git_commit(str(ROOT)),
-        "prefect.deployment": deployed and f"{flow}/{deployed}",
-        FLOW_RUN_TAG: flow_run.id,
-        "prefect.flow_run": lasting_run_page(),
-    }
-    return {name: str(value) for name, value in tags.items() if value}
-
-
 def _log_output(client: Any, run: str, logged_model: str) -> None:
     from mlflow.entities import LoggedModelOutput
 
@@ -270,14 +195,3 @@ def _parameters(candidate: Candidate, besides: Mapping[str, Any] = MappingProxyT
     """Return what a candidate is, a value for each column of a table of runs, less what is shown already."""
     own = {"model": candidate.model, **candidate.parameters}
     return {name: value for name, value in own.items() if name not in besides}
-
-
-def _log(client: Any, run: str, metrics: Sequence[Any], parameters: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
-    from mlflow.entities import Param, RunTag
-
-    client.log_batch(
-        run,
-        metrics,
-        [Param(name, str(value)) for name, value in parameters.items() if value is not None],
-        [RunTag(name, str(value)) for name, value in tags.items()],
-    )

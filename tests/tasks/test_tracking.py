@@ -35,7 +35,8 @@ from tasks.model import Lineage, Training
 from tasks.options import PlaceOptions, TrackingOptions
 from tasks.racing import Tried
 from tasks.registration import follow_champion
-from tasks.tracking import TrackedTraining, close_training, open_training
+from tasks.tracked_run import TrackedRun
+from tasks.tracking import close_training, open_training
 from tasks.tracking_client import WRITER_TAG
 
 MAKE = """
@@ -159,7 +160,7 @@ def publish_model(places: PlaceOptions, identity: str) -> Manifest:
 
 
 @pytest.fixture
-def track(tracking: TrackingOptions, places: PlaceOptions) -> Callable[[str], TrackedTraining]:
+def track(tracking: TrackingOptions, places: PlaceOptions) -> Callable[[str], TrackedRun]:
     report = publish(places.open_store(), layout.REPORTS, "0" * 16, files={layout.REPORT: b"<p>report</p>"})
     one, other = (
         Scored(Candidate(model=model, parameters={}), artifact("fits", model), artifact("scores", model, ndcg_10=0.5))
@@ -171,14 +172,14 @@ def track(tracking: TrackingOptions, places: PlaceOptions) -> Callable[[str], Tr
     tried = [Tried(one, 0.5), Tried(other, 0.5, is_dropped=True, fits=1)]
     training = Training(LINEAGE_OF_RUN, tried, choice, [one], one)
 
-    def run(model_id: str) -> TrackedTraining:
+    def run(model_id: str) -> TrackedRun:
         opened = begin(tracking)
         return close_training.fn(tracking, places, opened, training, publish_model(places, model_id), report)
 
     return run
 
 
-def begin(tracking: TrackingOptions, choices: dict[str, Any] = CHOICES) -> TrackedTraining:
+def begin(tracking: TrackingOptions, choices: dict[str, Any] = CHOICES) -> TrackedRun:
     return open_training.fn(tracking, LINEAGE_OF_RUN, "laboratory", choices)
 
 
