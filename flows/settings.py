@@ -30,6 +30,7 @@ from spark.options import GIB, MEMORY, DatasetOptions, SparkOptions, memory_byte
 from tasks.options import (
     DriftOptions,
     EvaluationOptions,
+    LookUpOptions,
     ModelChoice,
     OnlineOptions,
     PlaceOptions,
@@ -133,6 +134,7 @@ class Settings(Environment):
 
     reviews: ReviewsInput = ReviewsInput()
     products: ProductsInput = ProductsInput()
+    look_up: LookUpOptions = LookUpOptions()
     model: ModelChoice = ModelChoice()
     subject: SubjectOptions = SubjectOptions()
     ingest: IngestOptions = IngestOptions()

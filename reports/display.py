@@ -98,6 +98,16 @@ def format_count(count: int) -> str:
     return f"{count:,}".replace(",", "\u202f")
 
 
+def format_number(value: float) -> str:
+    """Return a number that may be whole as a count, others with one decimal.
+
+    Example:
+        >>> format_number(4.0), format_number(4.53)
+        ('4', '4.5')
+    """
+    return format_count(round(value)) if float(round(value, 1)).is_integer() else f"{value:.1f}"
+
+
 def format_share(share: float) -> str:
     r"""Return a share in percent; a share above 0 is never written as 0.
 

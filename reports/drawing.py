@@ -1,5 +1,6 @@
 """Charts as inline SVG whose colours follow the page: the same bytes for the same numbers."""
 
+import math
 import re
 from collections.abc import Sequence
 from html import escape
@@ -11,11 +12,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import Bbox
 from matplotlib.typing import RcKeyType
 from scipy.optimize import isotonic_regression
 
 WIDE_INCHES, NARROW_INCHES, SMALL_INCHES = 10.4, 4.2, 4.6
+MOST_TICKS = 6
 POINTS = 10.5
 """Size of the type of names beside points and lines."""
 
@@ -189,3 +192,32 @@ def _box(x: float, y: float, shift: float, n_letters: int) -> Bbox:
     width = n_letters * _LETTER
     left = x - width / 2 if shift == 0 else x if shift > 0 else x - width
     return Bbox.from_extents(left, y - _HALF_LINE, left + width, y + _HALF_LINE)
+
+
+def quiet_counts(axes: Axes) -> None:
+    """Show few counts at the y axis, short ones."""
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(round(value))))
+
+
+def short_count(count: int) -> str:
+    """Return a count in a few characters.
+
+    Example:
+        >>> short_count(950), short_count(1_240), short_count(12_400), short_count(2_000_000)
+        ('950', '1.2k', '12k', '2M')
+    """
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if count >= size * 10:
+            return f"{count / size:.0f}{unit}"
+        if count >= size:
+            return f"{count / size:.1f}".removesuffix(".0") + unit
+    return str(count)
+
+
+def tick_months(axes: Axes, months: Sequence[str]) -> None:
+    """Label at most six of the months (as in 2014-07) of steps along x: each January's year if there are three."""
+    januaries = [(place, month[:4]) for place, month in enumerate(months) if month.endswith("-01")]
+    ticks = januaries if len(januaries) >= 3 else list(enumerate(months))
+    shown = ticks[:: math.ceil(len(ticks) / MOST_TICKS)]
+    axes.set_xticks([place + 0.5 for place, _ in shown], [label for _, label in shown])

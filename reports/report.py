@@ -14,7 +14,7 @@ from reports.report_input import PRIMARY, ReportInput
 from schema.metric import Metric
 
 FOLDER = Path(__file__).parent
-TEMPLATES = (*sorted(FOLDER.glob("*.j2")), FOLDER / "report.css")
+TEMPLATES = (*sorted(FOLDER.glob("report*.j2")), FOLDER / "page.html.j2", FOLDER / "report.css")
 WIDTHS = {"wide": WIDE_INCHES, "narrow": NARROW_INCHES}
 
 
@@ -26,7 +26,7 @@ def render_report(report: ReportInput) -> str:
     """
     columns = findings.metric_columns(report.test)
     labels, pairs, fit = _segment_labels(report), _draw_pairs(report), _draw_fit(report)
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(
         report=report,
         verdict=findings.judge(report),
@@ -54,20 +54,21 @@ def render_report(report: ReportInput) -> str:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Return the templates of all pages, with the formats of `reports.display` as filters."""
+    made = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"clean": display.clean_text}
-    environment.filters |= {
+    made.filters |= {"clean": display.clean_text}
+    made.filters |= {
         name.removeprefix("format_"): show for name, show in vars(display).items() if name.startswith("format_")
     }
-    environment.globals |= {"display": display, "findings": findings, "verdicts": verdicts}
-    return environment
+    made.globals |= {"display": display, "findings": findings, "verdicts": verdicts}
+    return made
 
 
 def _draw_pairs(report: ReportInput) -> dict[str, dict[str, str]]:

@@ -7,11 +7,22 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from reports.display import EN_DASH, clean_text, format_count, format_metric, format_share, metric_label
-from reports.drawing import ACCENT, BASELINE, INK, MUTED, SMALL_INCHES, SURFACE, new_axes, to_svg
+from reports.drawing import (
+    ACCENT,
+    BASELINE,
+    INK,
+    MUTED,
+    SMALL_INCHES,
+    SURFACE,
+    new_axes,
+    quiet_counts,
+    short_count,
+    tick_months,
+    to_svg,
+)
 from reports.report_input import PRIMARY
 from schema.metric import CalibrationBin, HistogramBin, MetricRow
 
-MOST_TICKS = 6
 INCHES = (3.6, 2.6)
 _CUT_ABOVE = 3.0
 """A bar higher than this many times the next is cut, so that the others can be seen."""
@@ -22,10 +33,10 @@ def draw_bars(counts: Sequence[tuple[str, int]], name: str, what: str, per: str)
     figure, axes = new_axes(SMALL_INCHES, 2.7)
     positions = range(len(counts))
     bars = axes.bar(positions, [count for _, count in counts], color=ACCENT, width=0.72)
-    axes.bar_label(bars, [_short(count) for _, count in counts], padding=2, color=MUTED, fontsize=9.5)
+    axes.bar_label(bars, [short_count(count) for _, count in counts], padding=2, color=MUTED, fontsize=9.5)
     axes.set_xticks(positions, [label for label, _ in counts], rotation=35 if len(counts) > 8 else 0)
     axes.set_xlabel(per)
-    _quiet_counts(axes)
+    quiet_counts(axes)
     axes.margins(y=0.12)
     values = "; ".join(f"{label}: {format_count(count)}" for label, count in counts)
     return to_svg(figure, name, f"{what.capitalize()} by {per}. {values}.")
@@ -35,21 +46,13 @@ def draw_months(months: Sequence[tuple[str, int]], name: str) -> str:
     """Draw interactions per month as a stepped area from the first month to the last."""
     figure, axes = new_axes(SMALL_INCHES, 2.7)
     axes.stairs([count for _, count in months], fill=True, color=ACCENT)
-    ticks = _month_ticks([month for month, _ in months])
-    axes.set_xticks([place + 0.5 for place, _ in ticks], [label for _, label in ticks])
+    tick_months(axes, [month for month, _ in months])
     axes.set_xlabel("month")
-    _quiet_counts(axes)
+    quiet_counts(axes)
     (first, _), (last, _) = months[0], months[-1]
     peak, most = max(months, key=lambda pair: pair[1])
     alt = f"Interactions per month, {first} to {last}; the most, {format_count(most)}, in {peak}."
     return to_svg(figure, name, alt)
-
-
-def _month_ticks(months: Sequence[str]) -> list[tuple[int, str]]:
-    """Return at most six places to label: each January's year if there are three, else months."""
-    januaries = [(place, month[:4]) for place, month in enumerate(months) if month.endswith("-01")]
-    ticks = januaries if len(januaries) >= 3 else list(enumerate(months))
-    return ticks[:: math.ceil(len(ticks) / MOST_TICKS)]
 
 
 def draw_popularity(curve: Sequence[tuple[float, float]], name: str) -> str:
@@ -73,20 +76,6 @@ def draw_popularity(curve: Sequence[tuple[float, float]], name: str) -> str:
 def share_of_top(curve: Sequence[tuple[float, float]], items: float = 0.2) -> float:
     """Return the share of interactions that this share of the items holds, the most popular first."""
     return min(curve, key=lambda point: abs(point[0] - items))[1]
-
-
-def _quiet_counts(axes: Axes) -> None:
-    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(round(value))))
-
-
-def _short(count: int) -> str:
-    for size, unit in ((1_000_000, "M"), (1_000, "k")):
-        if count >= size * 10:
-            return f"{count / size:.0f}{unit}"
-        if count >= size:
-            return f"{count / size:.1f}".removesuffix(".0") + unit
-    return str(count)
 
 
 def draw_curve(curve: Sequence[tuple[int, MetricRow]], name: str) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from schema.verdicts import Finding, MetricTrial
+from schema.verdicts import Finding, Guard
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,9 @@ class Outlook:
         n_evaluated: Users in validation with something to learn from.
         n_tried: Users that the metrics were tried on: all of these, or a sample.
         n_held_out: Rows of the users tried in validation, each an item to be found among all.
-        trials: The metrics at 10, tried with a random scorer, popularity and an oracle; empty without a split.
+        guard: Whether the metric that chooses by default can tell a random scorer, popularity and an oracle apart, and
+            the other metrics; None without a split.
+        smallest: How small a difference in that metric so many users can show; None without a split.
     """
 
     min_interactions: int
@@ -36,4 +38,5 @@ class Outlook:
     n_evaluated: int = 0
     n_tried: int = 0
     n_held_out: int = 0
-    trials: tuple[MetricTrial, ...] = ()
+    guard: Guard | None = None
+    smallest: Finding | None = None

@@ -264,6 +264,12 @@ class LookUpOptions(FrozenModel):
         json_schema_extra={"flag": "--user", "metavar": "ID", "variable": False},
     )
 
+    @property
+    def asked(self) -> dict[str, str]:
+        """The ids to look up, by what they are of: item, user."""
+        ids = {"item": self.item_id, "user": self.user_id}
+        return {kind: one for kind, one in ids.items() if one is not None}
+
 
 class ModelChoice(FrozenModel):
     """Which published model is used."""

@@ -24,11 +24,17 @@ MOST_LISTS = 50_000
 
 def sample_validation(split: Manifest, evaluation: EvaluationOptions) -> EvaluationOptions:
     """Return whom candidates are compared on: as asked for, or of validation as many as have about `MOST_LISTS`."""
-    n_users = split.count("validation_n_users")
-    n_lists = split.count("validation_n_rows") if split.counts["method"] == ROLLING else n_users
-    if evaluation.evaluate_users or n_lists <= MOST_LISTS:
+    n_rows, n_users = (split.count(f"validation_n_{what}") for what in ("rows", "users"))
+    sample = sample_size(n_rows, n_users, is_rolling=split.counts["method"] == ROLLING)
+    if evaluation.evaluate_users or sample is None:
         return evaluation
-    return evaluation.model_copy(update={"evaluate_users": n_users * MOST_LISTS // n_lists})
+    return evaluation.model_copy(update={"evaluate_users": sample})
+
+
+def sample_size(n_rows: int, n_users: int, *, is_rolling: bool) -> int | None:
+    """Return how many users have about `MOST_LISTS`: one of each row of a rolling split; None: all have no more."""
+    n_lists = n_rows if is_rolling else n_users
+    return None if n_lists <= MOST_LISTS else n_users * MOST_LISTS // n_lists
 
 
 def search(

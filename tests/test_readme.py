@@ -35,6 +35,7 @@ RUN_BY = {
     "make ui": "test_make_ui_serves_the_prefect_ui",
     "make mlflow": "test_make_mlflow_serves_the_mlflow_ui",
     "python flows/ingest.py --input their-reviews.json.gz": CI,
+    "python flows/explore.py --input their-reviews.json.gz": CI,
     'python flows/recommend.py --model "$MODEL_ID" --top-n 20': CI,
     "python flows/train.py --input their-reviews.json.gz --rank 16,32 --json result.json": CI,
     "make serve": "test_make_serve_answers_what_the_readme_asks",

@@ -32,7 +32,7 @@ from deployments.stack.services import services
 from deployments.stack.settings import StackSettings
 from deployments.stack.supervisor import Supervisor
 from deployments.stack.worker import end_cut_off_runs
-from flows import evaluate, ingest, promote, recommend, train
+from flows import evaluate, explore, ingest, promote, recommend, train
 from flows.child_server import free_port
 from flows.promote import REFUSED
 from flows.settings import Environment, Settings, flat_fields, flat_values
@@ -44,7 +44,7 @@ from storage import layout
 ROOT = Path(__file__).parents[2]
 NAMES = {
     *("ingest/on-demand", "train/nightly", "train/full-search", "evaluate/on-demand", "recommend/hourly"),
-    "promote/daily",
+    *("promote/daily", "explore/on-demand"),
 }
 SCHEDULES = {
     "train/nightly": "0 2 * * *",
@@ -52,7 +52,14 @@ SCHEDULES = {
     "recommend/hourly": "15 * * * *",
     "promote/daily": "0 7 * * *",
 }
-STAGES = {"ingest": ingest, "train": train, "evaluate": evaluate, "recommend": recommend, "promote": promote}
+STAGES = {
+    "ingest": ingest,
+    "explore": explore,
+    "train": train,
+    "evaluate": evaluate,
+    "recommend": recommend,
+    "promote": promote,
+}
 
 pytestmark = pytest.mark.timeout(1200)
 

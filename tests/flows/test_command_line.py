@@ -12,14 +12,21 @@ import pytest
 from pydantic import ValidationError
 
 from evaluation.options import PromotionOptions
-from flows import evaluate, ingest, promote, recommend, sample, store, train
+from flows import evaluate, explore, ingest, promote, recommend, sample, store, train
 from flows.settings import Environment, Settings, flat_fields, groups_in, own_fields, read, variables
 from schema.errors import InvalidSettings
 from serving.options import ServingOptions
 from tasks.options import ModelChoice, RecommendOptions
 
 ROOT = Path(__file__).parents[2]
-STAGES = {"train": train, "ingest": ingest, "recommend": recommend, "evaluate": evaluate, "promote": promote}
+STAGES = {
+    "train": train,
+    "ingest": ingest,
+    "explore": explore,
+    "recommend": recommend,
+    "evaluate": evaluate,
+    "promote": promote,
+}
 ENGINES = {
     *("prefect", "prefect_dask", "pyspark", "dask", "distributed", "mlflow", "pandas", "pyarrow", "pandera"),
     *("boto3", "botocore", "sqlalchemy", "httpx", "rich", "matplotlib", "sklearn"),

@@ -18,7 +18,7 @@ import pytest
 from workplace import Outcome, Workplace
 
 from evaluation.options import DriftLimits
-from flows import evaluate, ingest, promote, recommend, train
+from flows import evaluate, explore, ingest, promote, recommend, train
 from flows.settings import Settings, flag_of, flat_fields, is_secret
 from models.ease import EaseOptions
 from models.ials import IalsOptions
@@ -318,6 +318,7 @@ ELSEWHERE = {
     "test_only_the_last_days_count": ["online_days"],
     "test_the_history_is_printed_and_recorded": ["show_history"],
     "test_recommend_flow_serves_a_published_model_by_its_id": ["model_id"],
+    "test_an_item_and_a_user_are_looked_up_and_shown": ["item_id", "user_id"],
     "test_every_line_of_a_training_is_json_where_asked_for": ["log_format"],
     "test_tasks_run_on_the_scheduler_that_is_named": ["dask_scheduler_address"],
     "test_own_workers_are_processes_where_asked_for": ["dask_workers"],
@@ -353,7 +354,7 @@ def test_flag_is_obeyed(name, odd):
 
 
 def test_every_flag_has_a_proof(capsys):
-    for stage in (train, ingest, recommend, evaluate, promote):
+    for stage in (train, ingest, explore, recommend, evaluate, promote):
         with pytest.raises(SystemExit):
             stage.main(["--help"])
     accepted = set(re.findall(r"^  (--[a-z0-9-]+)", capsys.readouterr().out, re.MULTILINE)) - {"--json"}
