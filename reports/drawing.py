@@ -71,8 +71,9 @@ class Chart(Figure):
             super().draw(renderer)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows."""
-        return to_svg(self, f"figure-{id(self):x}", self.alt)
+        """Return what a notebook shows, on a light ground whatever its theme."""
+        shown = to_svg(self, f"figure-{id(self):x}", self.alt)
+        return f'<div style="background: {SURFACE}; max-width: 40rem">{shown}</div>'
 
 
 def new_axes(width: float, height: float) -> tuple[Chart, Axes]:
