@@ -60,6 +60,9 @@ def test_make_notebook_writes_pages_that_show_what_the_notebooks_found(
     for page in pages.values():
         assert re.findall(r'(?:src|href)="(?!#|data:)[^"]*', page) == []
         assert re.findall(r"py\.warnings|<[^>]*vnd\.jupyter\.stderr", page) == []
+    overview = pages["01_data_overview"]
+    assert overview.count('<svg aria-label="') == overview.count("<svg") >= 10
+    assert re.search(r"Which split</td>\s*<td>[^<]+--split ", overview)  # the advice, from what the data are like
     answers = pages["02_from_reviews_to_answers"]
     assert record["ids"]["model"] in answers  # what is done already is not done again
     assert re.search(r"because of.*?<td>[^<]+ \(\d+%\)", answers, flags=re.DOTALL)
