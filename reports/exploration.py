@@ -107,7 +107,8 @@ def describe(found: Exploration, min_interactions: int = 5) -> Iterator[Section]
     if found.months:
         yield _growth(found)
     if found.seasons:
-        seasons = {"Months of the year": found.seasons.months, "Days of the week": found.seasons.weekdays}
+        both = {"Months of the year": found.seasons.months, "Days of the week": found.seasons.weekdays}
+        seasons = {title: one for title, one in both.items() if any(season.index is not None for season in one)}
         yield Section(
             "seasons",
             "Seasons",
