@@ -30,7 +30,7 @@ FIRST_SPREAD = 0.1
 class IalsOptions(FrozenModel):
     """What implicit ALS is fitted with on this machine."""
 
-    ials_rank: PositiveInt = Field(512, description="iALS: number of latent factors")
+    ials_rank: PositiveInt = Field(256, description="iALS: number of latent factors")
     ials_unseen: float = Field(
         100.0,
         gt=0,
@@ -169,7 +169,7 @@ class Ials(ModelKind[IalsOptions]):
     fitted = IalsModel
     groups = frozenset({"blend"})
     knows_histories_only = True
-    cost = 5
+    cost = 3
     shown = ("ials_rank", "ials_reg", "ials_unseen")
     ranges = MappingProxyType({"ials_reg": Range(0.01, 0.04, is_log=True)})
 

@@ -106,7 +106,7 @@ def test_a_label_names_the_parts_their_weights_and_what_is_not_as_usual():
 def test_weights_are_read_with_the_usual_parameters_of_each_model():
     [candidate] = Blend().candidates(BlendOptions(blend="item-graph=1, ials=3"))
     assert [(part["model"], part["weight"]) for part in candidate["shares"]] == [("item-graph", 1), ("ials", 3)]
-    assert candidate["shares"][1]["parameters"]["ials_rank"] == 512
+    assert candidate["shares"][1]["parameters"]["ials_rank"] == 256
     assert list(Blend().candidates(BlendOptions())) == []
 
 
