@@ -2,6 +2,7 @@
 
     python -m benchmarks.quality baby.txt.gz --seeds 3
     python -m benchmarks.quality reviews.json.gz --models item-knn,popularity --set knn_neighbours=200 --json rows.json
+    python -m benchmarks.quality u.data.gz --seeds 1 --search
     python -m benchmarks.quality FOLDER                     with the files train…, val… and test… of the data's source
 
 The file has lines ``user item item …``, or rows that the pipeline ingests (user, item and, where there are some, rating
@@ -22,16 +23,23 @@ and timestamp), gzipped or not. The full catalogue is ranked, and every held-out
 there to be compared with papers; which model is better they do not tell. They need lists of the whole catalogue.
 
 A kind of model tries its usual candidates, or those that --set asks for; each split chooses among them by NDCG@10 on
-its validation part. Figures are means over the splits, with the least and the greatest; for a single split, the 95 %
-interval over users. Seconds are of the fit of the candidate that was chosen (Spark's session included), and of the
-lists of 20 of all users of the test part (of a rolling one, with the fits in its course); megabytes are the most that
-this process held at once above what it held before, and not those of a JVM.
+its validation part. With --search each split is searched as a training searches it, with the usual budget or that of
+--set, such as search_tries=40: the row auto is what a training would choose, and that of a kind the best of it on
+validation. Below the table, the choice is compared with the kind that turned out best on test, by the differences of
+the users' NDCG@10: it is within the interval of the best where it is not shown to be worse.
+
+Figures are means over the splits, with the least and the greatest; for a single split, the 95 % interval over users.
+Seconds are of the search, with all its fits and lists; of the fit of the candidate that was chosen (Spark's session
+included; what a search fitted to the same part is not fitted again); and of the lists of 20 of all users of the test
+part (of a rolling one, with the fits in its course). Megabytes are the most that this process held at once above what
+it held before, and not those of a JVM.
 """
 
 import argparse
 import sys
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
@@ -45,7 +53,8 @@ from schema.errors import InvalidInput
 
 if TYPE_CHECKING:
     from benchmarks.interaction_files import Numbered
-    from benchmarks.trials import Trial
+    from benchmarks.trials import Bench, Trial
+    from flows.settings import Settings
     from models.registry import Candidate
     from reports.tables import Cell
 
@@ -54,7 +63,12 @@ PROTOCOLS = (PUBLISHED_PROTOCOL, "leave-last", "rolling", "files")
 WITHOUT_SEEDS = ("files", "rolling")
 QUALITY = {"R@10": "recall_10", "R@20": "recall_20", "N@10": "ndcg_10", "N@20": "ndcg_20"}
 SAMPLED = {"HR@10 s": "sampled_hit_rate_10", "N@10 s": "sampled_ndcg_10"}
-COSTS = (("Fit s", "fit_seconds", 1), ("Lists s", "rank_seconds", 1), ("Peak MB", "peak_megabytes", 0))
+COSTS = (
+    ("Search s", "search_seconds", 0),
+    ("Fit s", "fit_seconds", 1),
+    ("Lists s", "rank_seconds", 1),
+    ("Peak MB", "peak_megabytes", 0),
+)
 WIDTH, SAMPLED_WIDTH = 130, 30
 NOTE = (
     "* learns from images and text too. MMRec: its evaluation tables; other paper: on random splits of its authors'. "
@@ -68,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
+    from benchmarks.competing import choose_candidates, read_settings
     from benchmarks.interaction_files import read_numbered
 
     with tempfile.TemporaryDirectory(prefix="quality-") as folder:
@@ -80,10 +95,13 @@ def _run(chosen: argparse.Namespace) -> int:
             "items": len(data.item_ids),
             "interactions": data.rows.num_rows,
             "sampled": chosen.sampled,
+            "search": ",".join(chosen.models or ["auto"]) if chosen.search else None,
             "machine": harness.describe_machine(),
         }
-        figures = _measure(data, list(_choose_candidates(chosen, data).values()), parameters, Path(folder))
-    _show(chosen.path.name, figures, parameters)
+        settings = read_settings(dict(chosen.set), chosen.models, is_searched=chosen.search)
+        kinds = choose_candidates(data, settings.models, chosen.models, is_searched=chosen.search)
+        figures, findings = _measure(data, kinds, settings if chosen.search else None, parameters, Path(folder))
+    _show(chosen.path.name, figures, parameters, findings)
     harness.write_rows(chosen.json, harness.rows_of(figures, parameters))
     return harness.DONE
 
@@ -106,68 +124,80 @@ def _choose_protocol(chosen: argparse.Namespace, data: "Numbered") -> str:
     return str(chosen.protocol or usual)
 
 
-def _choose_candidates(chosen: argparse.Namespace, data: "Numbered") -> "dict[str, list[Candidate]]":
-    """Return the candidates of each kind that ranks: of those named, else of baselines and auto without Spark.
-
-    Raises:
-        InvalidInput: If a setting is unknown or does not fit, or a model that is named has no candidate.
-    """
-    from flows.settings import explaining, flat_fields, nest
-    from models.registry import AUTO, ModelOptions, candidates, find_kinds
-
-    unknown = sorted(dict(chosen.set).keys() - flat_fields(ModelOptions).keys())
-    if unknown:
-        raise InvalidInput(f"--set names {unknown}; expected some of {sorted(flat_fields(ModelOptions))}.")
-    with explaining(ModelOptions):
-        options = ModelOptions.model_validate(nest(ModelOptions, dict(chosen.set)))
-    names, has = chosen.models or [AUTO], {f"has_{name}s": data.has(name) for name in ("rating", "timestamp")}
-    named = {name: {kind.name for kind in kinds} for name, kinds in find_kinds(names).items()}
-    asked = set[str]().union(*named.values())
-    found: dict[str, list[Candidate]] = {}
-    for one in candidates(options, **has, names=names):
-        is_asked = not one.kind.is_baseline or one.model in asked if chosen.models else "spark" not in one.kind.needs
-        if one.kind.ranks and is_asked:
-            found.setdefault(one.model, []).append(one)
-    if idle := [name for name in chosen.models or () if not named[name] & found.keys()]:
-        raise InvalidInput(f"--models names {', '.join(idle)}, of which nothing ranks; expected kinds that do.")
-    return found
-
-
 def _measure(
-    data: "Numbered", kinds: "Sequence[Sequence[Candidate]]", parameters: Mapping[str, Any], folder: Path
-) -> list[Figures]:
-    """Return the figures of each kind of model, given by its candidates, over all splits."""
+    data: "Numbered",
+    kinds: "Sequence[Sequence[Candidate]]",
+    searching: "Settings | None",
+    parameters: Mapping[str, Any],
+    folder: Path,
+) -> tuple[list[Figures], list[str]]:
+    """Return the figures of each kind of model, given by its candidates, over all splits, and what searches found."""
     from benchmarks.trials import open_bench
     from flows.log_stream import prepare_process
     from tasks.options import RunOptions
 
     prepare_process(RunOptions(log_level="WARNING"))
-    trials: list[list[Trial]] = [[] for _ in kinds]
-    for seed in range(parameters["seeds"]):
-        bench = open_bench(data, parameters["protocol"], seed, folder / f"split-{seed}")
-        for candidates, own in zip(kinds, trials, strict=True):
-            sys.stderr.write(f"{candidates[0].model}, split {seed + 1} of {parameters['seeds']}\n")
-            own.append(bench.run(candidates, parameters["sampled"]))
-    return [summarise(own) for own in trials]
+    rows: list[list[Trial]] = []
+    findings: list[str] = []
+    with ExitStack() as stack:
+        if searching:
+            from benchmarks.searching import open_server
+
+            stack.enter_context(open_server(folder / "prefect"))
+        for seed in range(parameters["seeds"]):
+            split = f"split {seed + 1} of {parameters['seeds']}"
+
+            def open_new(name: str, seed: int = seed) -> "Bench":
+                return open_bench(data, parameters["protocol"], seed, folder / f"{name}-{seed}")
+
+            trials, finding = _measure_split(open_new, kinds, searching, parameters["sampled"], split)
+            rows.append(trials)
+            findings += [f"{split}: {finding}"] if finding else []
+    *singles, last = zip(*rows, strict=True)
+    return [*map(summarise, singles), summarise(last, parameters["search"])], findings
 
 
-def summarise(trials: "Sequence[Trial]") -> Figures:
-    """Return means over the trials of one kind of model, one on each split, with the least and the greatest.
+def _measure_split(
+    open_new: "Callable[[str], Bench]",
+    kinds: "Sequence[Sequence[Candidate]]",
+    searching: "Settings | None",
+    n_sampled: int,
+    split: str,
+) -> "tuple[list[Trial], str]":
+    """Return the trial of each kind, and with a search that of what it chose and a sentence about it."""
+    best: Mapping[str, Candidate] = {}
+    if searching:
+        from benchmarks.searching import say_searched, search_on
 
-    For a single trial the quality has the interval over its users instead. The parameters are those chosen; where
-    splits chose differently, a list in their order.
+        sys.stderr.write(f"search, {split}\n")
+        found = search_on(open_new("search"), searching.models, searching.search, n_sampled)
+        best = found.best
+    bench, trials = open_new("split"), []
+    for candidates in kinds:
+        sys.stderr.write(f"{candidates[0].model}, {split}\n")
+        model = candidates[0].model
+        trials.append(bench.run([best[model]] if model in best else candidates, n_sampled))
+    return ([*trials, found.trial], say_searched(found, trials)) if searching else (trials, "")
+
+
+def summarise(trials: "Sequence[Trial]", search: str | None = None) -> Figures:
+    """Return means over the trials of one kind of model, or of a search, with the least and the greatest: one a split.
+
+    For a single trial the quality has the interval over its users instead. The parameters are those chosen, after a
+    search with the model; where splits chose differently, a list in their order.
     """
     values = {}
     for name, (_, low, high) in trials[0].values.items():
-        found = [one.values[name].value for one in trials]
-        values[name] = Spread(mean(found), *((low, high) if len(trials) == 1 else (min(found), max(found))))
-    chosen = [dict(one.candidate.parameters) for one in trials]
+        if all(name in one.values for one in trials):
+            found = [one.values[name].value for one in trials]
+            values[name] = Spread(mean(found), *((low, high) if len(trials) == 1 else (min(found), max(found))))
+    chosen = [one.candidate.model_dump() if search else dict(one.candidate.parameters) for one in trials]
     is_same = all(one == chosen[0] for one in chosen)
     about = {"n_candidates": trials[0].n_candidates, "chosen": chosen[0] if is_same else chosen}
-    return Figures(trials[0].candidate.model, "test", values, about)
+    return Figures(search or trials[0].candidate.model, "test", values, about)
 
 
-def _show(name: str, figures: Sequence[Figures], parameters: Mapping[str, Any]) -> None:
+def _show(name: str, figures: Sequence[Figures], parameters: Mapping[str, Any], findings: Sequence[str]) -> None:
     from reports.tables import TextTable
 
     size = (parameters["users"], parameters["items"], parameters["interactions"])
@@ -178,6 +208,8 @@ def _show(name: str, figures: Sequence[Figures], parameters: Mapping[str, Any]) 
     splits = f"{parameters['seeds']} splits" if parameters["seeds"] > 1 else "one split"
     console = harness.open_console(WIDTH + SAMPLED_WIDTH * (len(quality) > len(QUALITY)))
     console.print(TextTable(headings, rows, n_left=2).to_rich(f"{name}: {parameters['protocol']}, {splits}"))
+    for finding in findings:
+        console.print(finding)
     if published:
         console.print(NOTE)
     if parameters["sampled"]:
@@ -216,7 +248,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--models", type=lambda text: text.split(","), metavar="NAME,…", help="kinds of model to measure"
     )
-    option = "an option of a kind of model, such as als_rank=32,64; more than one can be given"
+    search = "also search each split as a training does, for the kinds of --models (auto), and measure what is chosen"
+    parser.add_argument("--search", action="store_true", help=search)
+    option = "an option of a kind of model, such as als_rank=32,64, or of the search; more than one can be given"
     parser.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help=option)
     parser.add_argument("--min-interactions", type=harness.at_least_one, default=1, help="the k of the k-core (1)")
     for part in ("validation", "test"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow.compute as pc
 
 from benchmarks.interaction_files import Numbered
 from benchmarks.measuring import MEGABYTE, Spread, peak_bytes, reset_peak
@@ -19,6 +20,7 @@ from evaluation.sampled import among_sampled
 from evaluation.significance import mean_interval
 from evaluation.splits import split_interactions
 from models.registry import Candidate
+from schema.arrays import Floats
 from schema.errors import InvalidInput
 from schema.metric import Metric
 from spark.options import SparkOptions
@@ -53,11 +55,13 @@ class Trial:
         candidate: The one chosen.
         n_candidates: Of how many.
         values: Metrics on the test part with their intervals over users; seconds of fit and of lists, and megabytes.
+        by_user: What chooses, `CHOSEN_BY`, of each user of the test part: of a rolling one `linearise`d.
     """
 
     candidate: Candidate
     n_candidates: int
     values: dict[str, Spread]
+    by_user: Floats
 
 
 class _Fit(NamedTuple):
@@ -93,7 +97,7 @@ class Bench:
         scores = {one: scores[one] for one in SHOWN} | (self._sample(fitted, n_sampled) if n_sampled else {})
         quality = {str(one): Spread(float(of.mean()), *mean_interval(of)) for one, of in scores.items()}
         costs_alone = {name: Spread.of([value]) for name, value in costs.items()}
-        return Trial(candidates[best], len(candidates), quality | costs_alone)
+        return Trial(candidates[best], len(candidates), quality | costs_alone, scores[CHOSEN_BY])
 
     @property
     def _method(self) -> SplitMethod:
@@ -159,6 +163,7 @@ def open_bench(data: Numbered, method: SplitMethod, seed: int, folder: Path) -> 
         "has_timestamps": data.has("timestamp"),
         "method": split.counts.method,
         **{f"{part}_n_rows": getattr(split, part).num_rows for part in PART_FILES},
+        "validation_n_users": len(pc.unique(split.validation["user_idx"])),
     }
     with scratch_folder(places, layout.SPLITS) as scratch:
         for part, name in PART_FILES.items():

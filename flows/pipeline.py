@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,12 +14,11 @@ from flows.settings import Environment
 from models.registry import AUTO, Candidate, ModelOptions, candidates, learning_curve, yardsticks
 from reviews.checks import CHECKS
 from reviews.options import IngestOptions
-from schema.metric import Metric
 from spark.options import DatasetOptions
 from storage import layout
 from storage.artifacts import entry
 from storage.manifest import Manifest
-from tasks.choose import NDCG
+from tasks.choose import NDCG, Choice, choose, metric_by_user
 from tasks.dataset import SPLIT_FILES, build_dataset, split_dataset
 from tasks.drift import Drift, compare_with_before
 from tasks.execution import Advance, progress
@@ -33,13 +32,14 @@ from tasks.options import (
     RecommendOptions,
     ReviewsInput,
     SearchOptions,
+    SelectionOptions,
 )
 from tasks.racing import Tried
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
 from tasks.rolling import later_cuts
 from tasks.room import other_rooms, show_room
 from tasks.score import Scored, score
-from tasks.search import search
+from tasks.search import sample_validation, search
 from tasks.steps import step
 from tasks.store import LEARNT, scratch_folder
 
@@ -104,28 +104,33 @@ class Trials:
     Attributes:
         environment: Where it is done.
         split: The split.
-        evaluation: Whom they are scored for on test.
-        validation: Whom they are scored for on validation.
+        evaluation: Whom they are scored for on test, and on validation unless that is large.
     """
 
     environment: Environment
     split: Manifest
     evaluation: EvaluationOptions
-    validation: EvaluationOptions = field(default_factory=EvaluationOptions)
+
+    @property
+    def validation(self) -> EvaluationOptions:
+        """Whom candidates are scored for on validation."""
+        return sample_validation(self.split, self.evaluation)
 
     def on_validation(self, competing: Sequence[Candidate]) -> list[Scored]:
         """Score candidates on validation, fitted to train."""
         return self._fit_and_score(competing, ("train",), "validation", self.validation)
 
     def search(
-        self, fixed: Sequence[Candidate], models: ModelOptions, options: SearchOptions, metric: Metric
-    ) -> list[Tried]:
-        """Score candidates on validation, and others that are drawn."""
-        about = models, options, self.validation, metric
+        self, models: ModelOptions, options: SearchOptions, selection: SelectionOptions
+    ) -> tuple[list[Tried], Choice]:
+        """Score the fixed candidates on validation, and others that are drawn, and choose among those that are kept."""
+        places, metric = self.environment.places, metric_by_user(selection.metric)
         with step("fixed candidates"):
-            scored = self.on_validation(fixed)
+            fixed = self.on_validation(competitors(models, self.split, options.names))
         with step("search"):
-            return search(self.environment.places, self.split, self._try, scored, *about)
+            tried = search(places, self.split, self._try, fixed, models, options, self.validation, metric)
+        with step("choice"):
+            return tried, choose(places, self.split, kept(tried), selection, self.validation)
 
     def _try(self, candidate: Candidate, evaluation: EvaluationOptions, asked_fits: int | None = None) -> Scored:
         """Score a candidate on validation; on that of a rolling split with as many fits as are asked for."""
@@ -216,6 +221,11 @@ def baselines(models: ModelOptions, split: Manifest) -> list[Candidate]:
     return [one for one in competitors(models, split) if one.kind.is_baseline]
 
 
+def kept(tried: Iterable[Tried]) -> list[Scored]:
+    """Return what is in at the end of a search, with scores of all users of validation."""
+    return [one.scored for one in tried if not one.is_dropped]
+
+
 def best_trained(validated: Sequence[Scored]) -> Scored:
     """Return the candidate of the highest NDCG@10 on validation that is no baseline; of all if all are baselines."""
     trained = [one for one in validated if not one.candidate.kind.is_baseline]
@@ -226,8 +236,8 @@ def finalists(validated: Sequence[Scored], chosen: Scored) -> list[Candidate]:
     """Return the chosen candidate, the best trained one, and the best of each kind of baseline."""
     kinds = dict.fromkeys(one.candidate.model for one in validated if one.candidate.kind.is_baseline)
     baselines = [best_trained([one for one in validated if one.candidate.model == model]) for model in kinds]
-    kept = (chosen, best_trained(validated), *baselines)
-    return [one.candidate for one in validated if one in kept]
+    others = (best_trained(validated), *baselines)
+    return [one.candidate for one in validated if one in (chosen, *others)]
 
 
 @step("recommendations")

@@ -45,14 +45,12 @@ def train(
     from tasks.addresses import hide_user, mlflow_model_page, mlflow_run_page
     from tasks.blending import leave_one_out
     from tasks.bundle import publish_bundle
-    from tasks.choose import choose, metric_by_user
     from tasks.fit import candidate_of
     from tasks.ingest import keep_file
     from tasks.model import Training, publish_model
     from tasks.registration import follow_champion, registered_name
     from tasks.report import publish_training_report
     from tasks.score import metric_records
-    from tasks.search import sample_validation
     from tasks.steps import step
     from tasks.tracking import check_tracking, close_training, open_training, summarise
 
@@ -65,13 +63,9 @@ def train(
     choices = {**asked, "evaluate_users": evaluation.evaluate_users}
     with step("tracking"):
         run = open_training(tracking, lineage, environment.run.environment, choices)
-    validation = sample_validation(lineage.split, evaluation)
-    trials = pipeline.Trials(environment, lineage.split, evaluation, validation)
-    fixed = pipeline.competitors(models, lineage.split, search.names)
-    tried = trials.search(fixed, models, search, metric_by_user(selection.metric))
-    validated = [one.scored for one in tried if not one.is_dropped]
-    with step("choice"):
-        choice = choose(places, lineage.split, validated, selection, validation)
+    trials = pipeline.Trials(environment, lineage.split, evaluation)
+    tried, choice = trials.search(models, search, selection)
+    validated = pipeline.kept(tried)
     trials.price_room(validated)
     curve = trials.trace_learning(validated, models)
     tested = trials.on_test(pipeline.finalists(validated, choice.scored))

@@ -151,7 +151,7 @@ def test_files_of_the_source_are_its_parts(tmp_path):
 def test_spread_is_over_the_splits_and_for_one_split_over_its_users():
     def trial(value: float, neighbours: int) -> Trial:
         chosen = Candidate(model="item-knn", parameters={"knn_neighbours": neighbours})
-        return Trial(chosen, 2, {"ndcg_10": Spread(value, value - 0.5, value + 0.5)})
+        return Trial(chosen, 2, {"ndcg_10": Spread(value, value - 0.5, value + 0.5)}, np.zeros(1))
 
     several = quality.summarise([trial(1.0, 5), trial(4.0, 9), trial(1.0, 5)])
     assert several.values == {"ndcg_10": (2.0, 1.0, 4.0)}

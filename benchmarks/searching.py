@@ -1,0 +1,89 @@
+"""What a training's own search finds on the split of a bench, and how it does beside the best single kind of model."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prefect import Flow
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect_dask.task_runners import DaskTaskRunner
+
+from benchmarks.measuring import Spread
+from benchmarks.trials import CHOSEN_BY, Bench, Trial
+from evaluation.significance import compare_paired
+from flows.pipeline import Trials, kept
+from flows.runtime import open_dask, open_prefect_api
+from flows.settings import Environment
+from models.registry import Candidate, ModelOptions
+from schema.verdicts import Comparison
+from tasks.options import EvaluationOptions, SearchOptions, SelectionOptions
+from tasks.racing import Tried
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search found on one split.
+
+    Attributes:
+        trial: The candidate that a training would choose, among all that were tried, on the test part.
+        best: Of each kind that candidates were tried of, the one that is best on validation.
+        n_drawn: How many candidates were drawn.
+    """
+
+    trial: Trial
+    best: Mapping[str, Candidate]
+    n_drawn: int
+
+
+@contextmanager
+def open_server(folder: Path) -> Iterator[None]:
+    """Run a Prefect server for searches, with a database of its own in a folder."""
+    with temporary_settings({PREFECT_HOME: folder, PREFECT_API_URL: None}), open_prefect_api():
+        yield
+
+
+def search_on(bench: Bench, models: ModelOptions, options: SearchOptions, n_sampled: int = 0) -> Searched:
+    """Search as a training does, and measure what it chooses on the test part; the bench must have fitted nothing yet.
+
+    The seconds of the search are those of all its fits and lists, of baselines too. What it fitted to the training part
+    is not fitted again, so that where models are tested so, the seconds of that fit are those of finding it.
+    """
+    environment, selection = Environment(places=bench.places), SelectionOptions(guard="warn")
+    trials = Trials(environment, bench.split, EvaluationOptions())
+    cluster: Any = partial(open_dask, environment)
+    runner: Any = DaskTaskRunner(cluster_class=cluster)  # as flows have it
+    flow = Flow(lambda: trials.search(models, options, selection), name="search", task_runner=runner)
+    started = time.perf_counter()
+    tried, choice = flow()
+    seconds = time.perf_counter() - started
+    trial = bench.run([choice.scored.candidate], n_sampled)
+    values = trial.values | {"search_seconds": Spread.of([seconds])}
+    n_drawn = sum(one.seconds is not None for one in tried)
+    return Searched(replace(trial, n_candidates=len(tried), values=values), _best_of_each(tried), n_drawn)
+
+
+def _best_of_each(tried: Sequence[Tried]) -> dict[str, Candidate]:
+    ranked = [one for one in kept(tried) if one.candidate.kind.ranks]
+    ascending = sorted(ranked, key=lambda one: one.value(CHOSEN_BY) or 0.0)
+    return {one.candidate.model: one.candidate for one in ascending}
+
+
+def compare_with_best(found: Trial, singles: Sequence[Trial]) -> Comparison:
+    """Compare what a search found with the kind of model that is the best on the test part of the same split."""
+    best = max(singles, key=lambda one: one.values[str(CHOSEN_BY)].value)
+    return compare_paired(found.candidate.model, best.candidate.model, CHOSEN_BY, found.by_user, best.by_user)
+
+
+def say_searched(searched: Searched, singles: Sequence[Trial]) -> str:
+    """Return what a search chose, and whether it is within the interval of the best kind of the same split."""
+    found = compare_with_best(searched.trial, singles)
+    within = "no" if found.outcome == "worse" else "yes"
+    return (
+        f"chose {searched.trial.candidate.label} of {searched.trial.n_candidates} tried, {searched.n_drawn} of them "
+        f"drawn.\n{found.metric} {found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f}) beside the best kind "
+        f"on test, {found.against}. Within the interval of the best: {within}"
+    )

@@ -1,0 +1,96 @@
+"""``benchmarks.quality --search``: what a training's search chooses on a split, beside the best kind of model."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.competing import choose_candidates, read_settings
+from benchmarks.interaction_files import read_numbered
+from benchmarks.measuring import Spread
+from benchmarks.searching import Searched, say_searched
+from benchmarks.trials import Trial
+from models.registry import Candidate
+from schema.errors import InvalidInput, InvalidSettings
+
+ROOT = Path(__file__).parents[2]
+SEARCH = ["--search", "--models", "popularity,graph,ials", "--set", "ials_rank=4", "--set", "search_tries=3"]
+
+
+def write_blocks(path: Path) -> None:
+    """Write lists of 40 users in two groups, each user with 12 of the 15 items of the group."""
+    draw = np.random.default_rng(5)
+    lists = [(draw.permutation(15)[:12] + 15 * (user % 2)).tolist() for user in range(40)]
+    path.write_text("".join(f"{user} {' '.join(map(str, items))}\n" for user, items in enumerate(lists)))
+
+
+def trial_of(model: str, values: list[float]) -> Trial:
+    mean = float(np.mean(values))
+    return Trial(Candidate(model=model, parameters={}), 3, {"ndcg_10": Spread(mean, mean, mean)}, np.array(values))
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (
+            [0.2, 0.3, 0.2, 0.1],
+            "-0.2000 (-0.2000 to -0.2000) beside the best kind on test, b. Within the interval of the best: no",
+        ),
+        (
+            [0.4, 0.5, 0.4, 0.3],
+            "+0.0000 (+0.0000 to +0.0000) beside the best kind on test, b. Within the interval of the best: yes",
+        ),
+        ([0.9, 0.9, 0.9, 0.7], "beside the best kind on test, b. Within the interval of the best: yes"),
+    ],
+)
+def test_a_choice_is_compared_with_the_kind_that_is_best_on_test(found, said):
+    singles = [trial_of("a", [0.1, 0.2, 0.1, 0.0]), trial_of("b", [0.4, 0.5, 0.4, 0.3]), trial_of("c", [0.0] * 4)]
+    assert say_searched(Searched(trial_of("auto", found), {}, 2), singles).endswith(said)
+
+
+def test_settings_of_a_search_are_known_where_there_is_one(tmp_path):
+    write_blocks(tmp_path / "lists.txt")
+    data = read_numbered(tmp_path / "lists.txt", None, 1, tmp_path / "read")
+    given = {"search_tries": "3", "graph_neighbours": "7"}
+    settings = read_settings(given, ["graph", "als"], is_searched=True)
+    assert (settings.search.search_kinds, settings.search.search_tries) == ("graph,als", 3)
+    [[graph], *_] = choose_candidates(data, settings.models, ["graph", "als"], is_searched=True)
+    assert graph.parameters["neighbours"] == 7
+    with pytest.raises(InvalidInput, match="search_tries"):
+        read_settings(given, None, is_searched=False)
+    with pytest.raises(InvalidInput, match="search_kinds"):
+        read_settings({"search_kinds": "als"}, None, is_searched=True)
+    with pytest.raises(InvalidSettings, match="search-tries"):
+        read_settings({"search_tries": "-1"}, None, is_searched=True)
+    kinds = [choose_candidates(data, settings.models, None, is_searched=yes) for yes in (False, True)]
+    assert {one[0].model for one in kinds[1]} - {one[0].model for one in kinds[0]} == {"als-implicit"}
+
+
+def test_search_adds_a_row_of_what_a_training_would_choose(tmp_path):
+    write_blocks(tmp_path / "lists.txt")
+    (tmp_path / "temporary").mkdir()
+    flags = ["--seeds", "1", *SEARCH, "--json", tmp_path / "rows.json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.quality", tmp_path / "lists.txt", *flags],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Within the interval of the best: " in done.stdout
+    rows = json.loads((tmp_path / "rows.json").read_text("utf-8"))["rows"]
+    parameters = {row["model"]: row["parameters"] for row in rows}
+    assert [*parameters] == ["popularity", "item-graph", "ials", "popularity,graph,ials"]
+    found = parameters["popularity,graph,ials"]
+    assert found["chosen"]["model"] in ("popularity", "item-graph", "ials", "blend")
+    assert found["n_candidates"] >= 2 + 2 + 3  # yardsticks, both kinds and what is drawn
+    costs = {row["model"]: row["value"] for row in rows if row["metric"] == "search_seconds"}
+    assert [*costs] == ["popularity,graph,ials"]
+    assert list((tmp_path / "temporary").iterdir()) == []
