@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from flows.runtime import open_dask, open_prefect_api
 from flows.settings import Environment
 from models.registry import Candidate, ModelOptions
 from schema.verdicts import Comparison
-from tasks.options import EvaluationOptions, SearchOptions, SelectionOptions
+from tasks.options import EvaluationOptions, RunOptions, SearchOptions, SelectionOptions
 from tasks.racing import Tried
 
 
@@ -52,10 +51,11 @@ def search_on(bench: Bench, models: ModelOptions, options: SearchOptions, n_samp
     The seconds of the search are those of all its fits and lists, of baselines too. What it fitted to the training part
     is not fitted again, so that where models are tested so, the seconds of that fit are those of finding it.
     """
-    environment, selection = Environment(places=bench.places), SelectionOptions(guard="warn")
+    environment = Environment(places=bench.places, run=RunOptions(log_level="WARNING"))
+    selection = SelectionOptions(guard="warn")
     trials = Trials(environment, bench.split, EvaluationOptions())
-    cluster: Any = partial(open_dask, environment)
-    runner: Any = DaskTaskRunner(cluster_class=cluster)  # as flows have it
+    cluster: Any = open_dask  # as flows have it
+    runner: Any = DaskTaskRunner(cluster_class=cluster, cluster_kwargs={"environment": environment})
     flow = Flow(lambda: trials.search(models, options, selection), name="search", task_runner=runner)
     started = time.perf_counter()
     tried, choice = flow()
@@ -80,10 +80,10 @@ def compare_with_best(found: Trial, singles: Sequence[Trial]) -> Comparison:
 
 def say_searched(searched: Searched, singles: Sequence[Trial]) -> str:
     """Return what a search chose, and whether it is within the interval of the best kind of the same split."""
-    found = compare_with_best(searched.trial, singles)
-    within = "no" if found.outcome == "worse" else "yes"
+    trial, found = searched.trial, compare_with_best(searched.trial, singles)
+    seconds, within = trial.values["search_seconds"].value, "no" if found.outcome == "worse" else "yes"
     return (
-        f"chose {searched.trial.candidate.label} of {searched.trial.n_candidates} tried, {searched.n_drawn} of them "
-        f"drawn.\n{found.metric} {found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f}) beside the best kind "
-        f"on test, {found.against}. Within the interval of the best: {within}"
+        f"{trial.candidate.label}; of {trial.n_candidates} candidates, {searched.n_drawn} drawn, in {seconds:.0f} s\n"
+        f"{found.metric} {found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f}) beside the best kind on test, "
+        f"{found.against}; within the interval of the best: {within}"
     )
