@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import numpy as np
@@ -232,6 +233,7 @@ class Blend(Combination[BlendOptions]):
     options = BlendOptions
     fitted = BlendModel
     takes = frozenset(KINDS)
+    starts = MappingProxyType({Ials.name: 3.0})
     knows_histories_only = True
     refits = 5
 

@@ -1,8 +1,9 @@
 """Kinds whose models are made of fitted models of other kinds."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,13 @@ class PartScorer(Protocol):
 
 
 class Combination(ModelKind[Options]):
-    """A kind whose models are made of fitted models of others, which are fitted once for many combinations."""
+    """A kind whose models are made of fitted models of others, which are fitted once for many combinations.
+
+    Attributes:
+        starts: Weights of parts that a search begins with, by the names of their kinds; 1 of others.
+    """
+
+    starts: ClassVar[Mapping[str, float]] = MappingProxyType({})
 
     @abstractmethod
     def parts_of(self, parameters: Parameters) -> tuple[Part, ...]:

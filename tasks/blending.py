@@ -22,7 +22,7 @@ from tasks.rolling import hold_out_part
 from tasks.score import Scored
 from tasks.store import read_parts
 
-MOST_USERS = 4000
+MOST_USERS = 20_000
 N_NEAR = 100  # items of each part that the weights are tried on
 STEPS = (3.0, 1.5, 1.2)  # factors by which a weight is tried, one after the other
 MOST_ROUNDS = 10  # of each
@@ -46,8 +46,8 @@ def combine_best(
 ) -> list[Combined]:
     """Measure, for each kind that combines others, what it makes of the best candidate of each.
 
-    Weights are those of the best lists of a sample of the users of validation, found by changing one at a time; a part
-    without which lists are no worse is left out.
+    Weights are those of the best lists of the users of validation, or of a sample of many, found by changing one at a
+    time, from where the kind says; a part without which lists are no worse is left out.
 
     Args:
         places: Where artifacts are.
@@ -122,7 +122,7 @@ def _weigh(
         lists = _best(items, np.tensordot(weights, scores, axes=1), k)
         return float(held_out.evaluate(lists, (k,))[Metric(metric.name, k)].mean())
 
-    weights = find_weights(value, len(parts))
+    weights = find_weights(value, [kind.starts.get(one.model, 1.0) for one in equal])
     weighed = [part._replace(weight=weight) for part, weight in zip(equal, weights, strict=True) if weight]
     return _combine(kind, weighed) if len(weighed) > 1 else None
 
@@ -143,20 +143,21 @@ def _best(items: NDArray[np.int32], scores: NDArray[np.float32], k: int) -> NDAr
     return np.take_along_axis(items, np.take_along_axis(places, order, axis=1), axis=1)
 
 
-def find_weights(value: Callable[[NDArray[np.float32]], float], n: int) -> list[float]:
-    """Return n weights of which a value is high, the least of them 1, those that do not raise it 0.
+def find_weights(value: Callable[[NDArray[np.float32]], float], start: Sequence[float]) -> list[float]:
+    """Return weights of which a value is high, the least of them 1, those that do not raise it 0.
 
-    One weight at a time is multiplied or divided by a factor as long as that helps, then by smaller factors.
+    One weight at a time, but for the first, is multiplied or divided by a factor as long as that helps, then by smaller
+    factors.
 
     Args:
         value: Higher is better; it depends on the proportions of the weights alone.
-        n: Weights, at least 1.
+        start: Weights to begin with, one or more, above 0.
 
     Example:
-        >>> find_weights(lambda weights: -abs(weights[1] - 3 * weights[0]) - weights[2], 3)
+        >>> find_weights(lambda weights: -abs(weights[1] - 3 * weights[0]) - weights[2], [1, 1, 1])
         [1.0, 3.0, 0.0]
     """
-    weights = np.ones(n, dtype=np.float32)
+    n, weights = len(start), np.array(start, dtype=np.float32)
     best = value(weights)
 
     def try_one(place: int, weight: float) -> bool:
@@ -171,7 +172,7 @@ def find_weights(value: Callable[[NDArray[np.float32]], float], n: int) -> list[
 
     for step in STEPS:
         for _ in range(MOST_ROUNDS):
-            changed = [try_one(place, weights[place] * factor) for place in range(n) for factor in (step, 1 / step)]
+            changed = [try_one(place, weights[place] * factor) for place in range(1, n) for factor in (step, 1 / step)]
             if not any(changed):
                 break
     for place in range(n):

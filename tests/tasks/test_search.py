@@ -101,7 +101,8 @@ IALS = Candidate(model="ials", parameters={"ials_rank": 8, "ials_unseen": 5.0, "
 def test_a_blend_of_the_best_of_each_kind_is_made_of_fits_that_are_there(scene, monkeypatch):
     used: list[Any] = []
     monkeypatch.setattr(searching, "publish_once", lambda *a, **k: used.extend(k["uses"]) or publish_once(*a, **k))
-    monkeypatch.setattr(blending, "find_weights", lambda _value, _n: [1.0, 2.0])
+    starts: list[Any] = []
+    monkeypatch.setattr(blending, "find_weights", lambda _value, start: starts.append(start) or [1.0, 2.0])
     monkeypatch.setattr(Blend, "fit", None)
     worse = GRAPH.model_copy(update={"parameters": {"neighbours": 1, "time": "off"}})
     *rest, blend = scene.search(others=[worse, GRAPH, IALS])
@@ -114,7 +115,7 @@ def test_a_blend_of_the_best_of_each_kind_is_made_of_fits_that_are_there(scene, 
         "ials 2 (ials_rank 8, ials_unseen 5, ials_sweeps 2)": GRAPH,
     }
     assert (len(manifests(scene, layout.FITS)), blend.value) == (7, blend.scored.value(NDCG))
-    assert blend.is_dropped
+    assert (blend.is_dropped, starts) == (True, [[1.0, 3.0]])
     [record] = manifests(scene, layout.SEARCHES)
     assert record.counts["n_drawn"] == 1
     assert ("models.blend", "BlendModel") in reached_symbols([search, *used])
@@ -162,7 +163,7 @@ def test_weights_are_found_and_what_adds_nothing_is_left_out():
     def value(weights: np.ndarray) -> float:
         return -abs(np.log(weights[1] + 1e-9) - np.log(weights[0] + 1e-9) - (wanted[1] - wanted[0])) - weights[2]
 
-    assert find_weights(value, 3) == [1, pytest.approx(6, rel=0.1), 0]
+    assert find_weights(value, [1, 1, 1]) == [1, pytest.approx(6, rel=0.1), 0]
 
 
 def candidates(tried: list[Tried]) -> list[Candidate]:
