@@ -25,8 +25,9 @@ there to be compared with papers; which model is better they do not tell. They n
 A kind of model tries its usual candidates, or those that --set asks for; each split chooses among them by NDCG@10 on
 its validation part. With --search each split is searched as a training searches it, with the usual budget or that of
 --set, such as search_tries=40: the row auto is what a training would choose, and that of a kind the best of it on
-validation. Below the table, the choice is compared with the kind that turned out best on test, by the differences of
-the users' NDCG@10: it is within the interval of the best where it is not shown to be worse.
+validation. Below the table, the choice (its parameters are in what --json writes) is compared with the kind that turned
+out best on test, by the differences of the users' NDCG@10: it is within the interval of the best where it is not shown
+to be worse.
 
 Figures are means over the splits, with the least and the greatest; for a single split, the 95 % interval over users.
 Seconds are of the fit of the candidate that was chosen (Spark's session included; what a search fitted to the same part
