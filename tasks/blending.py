@@ -18,11 +18,11 @@ from storage.manifest import Manifest
 from tasks.fit import load_model
 from tasks.options import EvaluationOptions, PlaceOptions
 from tasks.recommend import HISTORY_COLUMNS, histories_of
-from tasks.rolling import hold_out_part
+from tasks.rolling import hold_out_part, sample_of_validation
 from tasks.score import Scored
 from tasks.store import read_parts
 
-MOST_USERS = 20_000
+MOST_WEIGHED = 20_000  # lists
 N_NEAR = 100  # items of each part that the weights are tried on
 STEPS = (3.0, 1.5, 1.2)  # factors by which a weight is tried, one after the other
 MOST_ROUNDS = 10  # of each
@@ -114,7 +114,8 @@ def _weigh(
     model = kind.join([load_model(places, one.fitted) for one in parts], kind.combine(equal))
     if not isinstance(model, PartScorer):
         return None
-    held_out = hold_out_part(places, split, ("train",), "validation", EvaluationOptions(evaluate_users=MOST_USERS))
+    sampled = EvaluationOptions(evaluate_users=sample_of_validation(split, MOST_WEIGHED))
+    held_out = hold_out_part(places, split, ("train",), "validation", sampled)
     histories, k = _histories(places, split, held_out), metric.k or USERS_K
     items, scores = model.score_parts(histories, histories.items, N_NEAR)
 

@@ -18,8 +18,7 @@ from reviews.indexed import NO_TIME, IndexedReviews
 from schema.columns import Columns
 from schema.outlook import Outlook
 from tasks.options import EvaluationOptions, SelectionOptions
-from tasks.rolling import ROLLING, EventRanker
-from tasks.search import sample_size
+from tasks.rolling import ROLLING, EventRanker, sample_size
 
 
 def foresee(interactions: pa.Table, min_interactions: int) -> Outlook:

@@ -21,6 +21,7 @@ from tasks.store import PART_FILES, read_parts
 
 ROLLING = "rolling"
 MOST_ROWS = 5_000_000
+MOST_LISTS = 50_000
 
 
 def hold_out_part(
@@ -30,6 +31,18 @@ def hold_out_part(
     rows, held_rows = (read_parts(places, split, tuple(parts), HISTORY_COLUMNS) for parts in (learnt, (part,)))
     hold = hold_out_events if split.counts["method"] == ROLLING else hold_out
     return hold(rows, held_rows, split.count("n_users"), split.count("n_items"), options.evaluate_users)
+
+
+def sample_of_validation(split: Manifest, most: int) -> int | None:
+    """Return how many users of validation have about so many lists; None: all have no more."""
+    n_rows, n_users = (split.count(f"validation_n_{what}") for what in ("rows", "users"))
+    return sample_size(n_rows, n_users, most, is_rolling=split.counts["method"] == ROLLING)
+
+
+def sample_size(n_rows: int, n_users: int, most: int = MOST_LISTS, *, is_rolling: bool) -> int | None:
+    """Return how many users have about so many lists: one of each row of a rolling split; None: all have no more."""
+    n_lists = n_rows if is_rolling else n_users
+    return None if n_lists <= most else n_users * most // n_lists
 
 
 def count_fits(split: Manifest, kind: Kind, asked: int | None = None) -> int | None:

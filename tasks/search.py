@@ -15,26 +15,17 @@ from storage import canonical, layout
 from storage.manifest import Manifest
 from tasks.options import EvaluationOptions, PlaceOptions, SearchOptions
 from tasks.racing import N_LEAST, Budget, Measure, Race, Tried
-from tasks.rolling import ROLLING
+from tasks.rolling import MOST_LISTS, ROLLING, sample_of_validation
 from tasks.score import Scored, read_rows
 from tasks.store import local_file, publish_once, write_record
-
-MOST_LISTS = 50_000
 
 
 def sample_validation(split: Manifest, evaluation: EvaluationOptions) -> EvaluationOptions:
     """Return whom candidates are compared on: as asked for, or of validation as many as have about `MOST_LISTS`."""
-    n_rows, n_users = (split.count(f"validation_n_{what}") for what in ("rows", "users"))
-    sample = sample_size(n_rows, n_users, is_rolling=split.counts["method"] == ROLLING)
+    sample = sample_of_validation(split, MOST_LISTS)
     if evaluation.evaluate_users or sample is None:
         return evaluation
     return evaluation.model_copy(update={"evaluate_users": sample})
-
-
-def sample_size(n_rows: int, n_users: int, *, is_rolling: bool) -> int | None:
-    """Return how many users have about `MOST_LISTS`: one of each row of a rolling split; None: all have no more."""
-    n_lists = n_rows if is_rolling else n_users
-    return None if n_lists <= MOST_LISTS else n_users * MOST_LISTS // n_lists
 
 
 def search(
