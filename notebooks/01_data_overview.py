@@ -16,7 +16,7 @@ from IPython.display import Markdown
 
 from flows.ingest import ingest
 from flows.runtime import run_flow
-from flows.settings import Environment, read
+from flows.settings import Environment, Settings, read
 from reports.advice import advice_markdown, advise
 from reports.exploration_figures import (
     plot_co_purchases,
@@ -39,7 +39,6 @@ from reviews.indexed import index_reviews
 from reviews.looking_up import look_up_item
 from reviews.sample import write_sample
 from storage import artifacts, layout
-from tasks.options import ReviewsInput
 from tasks.outlook import foresee, to_interactions
 from tasks.store import local_file
 
@@ -58,7 +57,8 @@ places = read(Environment).places
 reviews = Path("data/sample/sample-reviews.json.gz")
 if not reviews.exists():
     write_sample(reviews.parent)
-record = run_flow(ingest, {"reviews": ReviewsInput(input_reviews=str(reviews))})
+settings = read(Settings, {"input_reviews": str(reviews)})
+record = run_flow(ingest, {name: getattr(settings, name) for name in ingest.parameters.properties})
 checked = artifacts.find(places.open_store(), layout.REVIEWS_KIND, record["ids"]["reviews"])
 indexed = index_reviews(local_file(places, checked, layout.REVIEWS))
 found = explore(indexed)
@@ -156,6 +156,6 @@ Markdown(tabulate_tests(found.suspects).to_markdown())
 # The advice of `flows/explore.py`, each line with the figure that it comes from:
 
 # %%
-k = 5
+k = settings.dataset.min_interactions
 outlook = foresee(to_interactions(take_core(indexed, k)), k)
 Markdown(advice_markdown(advise(found, outlook)))

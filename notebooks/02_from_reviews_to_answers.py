@@ -22,14 +22,13 @@ from IPython.display import HTML
 
 from flows.child_server import LOOPBACK, Check, ChildServer, free_port
 from flows.runtime import run_flow
-from flows.settings import Environment, read
+from flows.settings import Environment, Settings, read
 from flows.train import train
 from reports.charts import draw_differences
 from reviews.sample import write_sample
 from storage import artifacts, layout
 from tasks.evidence import compare_with
 from tasks.fit import candidate_of
-from tasks.options import ProductsInput, ReviewsInput
 from tasks.score import Scored
 from tasks.store import local_file, read_table
 
@@ -65,13 +64,8 @@ first
 # record of what it made.
 
 # %%
-record = run_flow(
-    train,
-    {
-        "reviews": ReviewsInput(input_reviews=str(reviews)),
-        "products": ProductsInput(input_products=str(products)),
-    },
-)
+settings = read(Settings, {"input_reviews": str(reviews), "input_products": str(products)})
+record = run_flow(train, {name: getattr(settings, name) for name in train.parameters.properties})
 pd.Series(record["ids"], name="id of what was made").to_frame()
 
 # %% [markdown]
