@@ -110,8 +110,9 @@ def _on_metric(outlook: Outlook) -> Iterator[Advice]:
         return
     stops = "" if guard.is_fit else " A training by default stops here; --guard warn goes on."
     yield Advice("Which metric", f"{say_guard(guard)}{stops}", "cores", is_warning=not guard.is_fit)
-    recall = next(one for one in (guard.wanted, *guard.others) if one.metric.name == "recall")
-    n_hits = round(recall.yardsticks[1].value * outlook.n_held_out)
+    precision = next(one for one in (guard.wanted, *guard.others) if one.metric.name == "precision")
+    n_lists = outlook.n_held_out if outlook.method == "rolling" else outlook.n_tried
+    n_hits = round(precision.yardsticks[1].value * (precision.metric.k or 0) * n_lists)
     sample = "" if outlook.n_tried == outlook.n_evaluated else f", a sample of the {format_count(outlook.n_evaluated)},"
     said = (
         f"{format_count(outlook.n_tried)} users in validation{sample} have {format_count(outlook.n_held_out)} "
@@ -127,12 +128,11 @@ def _on_timestamps(found: Exploration, outlook: Outlook) -> Advice:
         return Advice(topic, "There are none, so that a model may learn from later events.", "summary", is_warning=True)
     if order is None:
         return Advice(topic, say_moments(moments), section, is_warning=True)
-    said = say_finding(order)
-    if not order.is_warning and moments.share_of_shared_second >= MOST_SHARED:
+    said = f"In the {outlook.min_interactions}-core, {say_finding(order)}"
+    if not order.is_warning and float(order.figures["share_simultaneous"] or 0) >= MOST_SHARED:
         said += (
-            f" But {format_share(moments.share_of_shared_second)} of all interactions share their second with another "
-            "of their user: what came first among these nobody knows, so trust the order of days, as a rolling split "
-            "does, and no finer one."
+            " But nobody knows what came first among those that share their second: trust the order of days, as a "
+            "rolling split does, and no finer one."
         )
         return Advice(topic, said, section, is_warning=True)
     return Advice(topic, said, section, is_warning=order.is_warning)
@@ -162,16 +162,21 @@ def _on_ids(found: Exploration) -> Iterator[Advice]:
     if n_users or n_items:
         said = (
             f"{number(n_users, 'user id')} and {number(n_items, 'item id')} are another's but for blanks: a training "
-            " takes them for different ones. Clean the file if they are not."
+            "takes them for different ones. Clean the file if they are not."
         )
         yield Advice("Ids", said, "summary", is_warning=True)
 
 
 def _on_suspects(found: Exploration, side: Side) -> Advice:
     topic, section = f"{side.capitalize()} to look at", "suspects"
-    flagged = [one for one in found.suspects if one.side == side and one.n_found]
+    tested = [one for one in found.suspects if one.side == side]
+    if not tested:
+        said = f"No {side.removesuffix('s')} could be tested: there are no ratings and timestamps, or too few."
+        return Advice(topic, said, section)
+    flagged = [one for one in tested if one.n_found]
     if not flagged:
-        return Advice(topic, f"Chance explains the ratings and the bursts of all {side}.", section)
+        reasons = ", ".join(one.reason for one in tested)
+        return Advice(topic, f"Chance explains what was tested of the {side}: {reasons}.", section)
     named = "; ".join(map(_name, flagged))
     said = (
         f"{named[:1].upper()}{named[1:]}. A training keeps them: look at each with --{side.removesuffix('s')} ID, and "

@@ -103,15 +103,19 @@ def to_svg(figure: Figure, name: str, alt: str) -> str:
 def _adopt(document: str, name: str, alt: str) -> str:
     svg = document[document.index("<svg") :].strip()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'(url\(#|xlink:href="#)', rf"\g<1>{name}-", svg)
-    svg = re.sub(r"font-family: '[^']*'", "font-family: inherit", svg)
-    svg = re.sub(r"<[^>]*>", lambda tag: re.sub(_HEX, _follow_page, tag[0]), svg)
+    svg = re.sub(r"<[^>]*>", lambda tag: _adopt_tag(tag[0], name), svg)
     view_box = re.search(r'viewBox="([^"]*)"', svg)
     if view_box is None:
         raise ValueError(f"matplotlib wrote an SVG without a viewBox for figure {name!r}; found {svg[:200]!r}.")
     opening = f'<svg class="chart" viewBox="{view_box[1]}" role="img" aria-label="{escape(alt)}">'
     return opening + svg[svg.index(">") + 1 :]
+
+
+def _adopt_tag(tag: str, name: str) -> str:
+    """Return a tag, of which no text between tags is a part, with the page's ids, type and colours."""
+    tag = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{name}-", tag)
+    tag = re.sub(r"font-family: '[^']*'", "font-family: inherit", tag)
+    return re.sub(_HEX, _follow_page, tag)
 
 
 def _follow_page(colour: re.Match[str]) -> str:

@@ -109,13 +109,14 @@ def describe(found: Exploration, min_interactions: int = 5) -> Iterator[Section]
     if found.seasons:
         both = {"Months of the year": found.seasons.months, "Days of the week": found.seasons.weekdays}
         seasons = {title: one for title, one in both.items() if any(season.index is not None for season in one)}
-        yield Section(
-            "seasons",
-            "Seasons",
-            "Rows a day, beside those of the mean day.",
-            {title: figures.plot_seasons(one) for title, one in seasons.items()},
-            {title: tables.tabulate_seasons(one) for title, one in seasons.items()},
-        )
+        if seasons:
+            yield Section(
+                "seasons",
+                "Seasons",
+                "Rows a day, beside those of the mean day.",
+                {title: figures.plot_seasons(one) for title, one in seasons.items()},
+                {title: tables.tabulate_seasons(one) for title, one in seasons.items()},
+            )
     if found.moments:
         yield Section(
             "moments",

@@ -186,7 +186,7 @@ def plot_lifetimes(lifetimes: Sequence[Lifetimes], width: float = SMALL_INCHES) 
         shares = [bar.n / one.days.n for bar in one.bars]
         places = [place + 0.4 * (number - 0.5) for place in range(len(shares))]
         axes.bar(places, shares, color=_COLOURS[one.side], width=0.38, label=one.side)
-    labels = [_range(bar.low, bar.high - 1 if bar.high > bar.low else bar.high) for bar in lifetimes[0].bars]
+    labels = [_range(bar.low, bar.high) for bar in lifetimes[0].bars]
     labels[-1] = f"{lifetimes[0].bars[-1].low:g}+"
     _name_bars(axes, labels)
     _share_axis(axes, "y", ends_at_one=False)
@@ -286,4 +286,5 @@ def _share_axis(axes: Axes, axis: str, *, ends_at_one: bool = True) -> None:
 
 
 def _range(low: float, high: float) -> str:
-    return f"{low:g}" if low == high else f"{low:g}{EN_DASH}{high:g}"
+    ends = (f"{end:g}" if end < 10_000 else short_count(round(end)) for end in (low, high))
+    return EN_DASH.join(dict.fromkeys(ends))

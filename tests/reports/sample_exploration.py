@@ -43,7 +43,7 @@ def concentration(side: Side, n: int) -> Concentration:
 
 
 def lifetimes(side: Side) -> Lifetimes:
-    ends = ((0, 0), (1, 7), (7, 30), (30, 90), (90, 365), (365, 730), (730, 2000))
+    ends = ((0, 0), (1, 6), (7, 29), (30, 89), (90, 364), (365, 729), (730, 2000))
     bars = tuple(Bar(low, high, 40 + 10 * place) for place, (low, high) in enumerate(ends))
     return Lifetimes(side, spread(490, 120, 2000), bars, 0.13, spread(900, 12, 800))
 
@@ -83,8 +83,8 @@ def make_exploration() -> Exploration:
 
 def make_outlook(*, is_fit: bool = True) -> Outlook:
     """What a training would do with that file."""
-    metrics = Metric("ndcg", 10), Metric("recall", 10)
-    wanted, recall = (_trial(metric, is_fit=is_fit or metric.name == "recall") for metric in metrics)
+    metrics = Metric("ndcg", 10), Metric("recall", 10), Metric("precision", 10)
+    wanted, *others = (_trial(metric, is_fit=is_fit or metric.name == "recall") for metric in metrics)
     figures = {
         "share_simultaneous": 0.04,
         "share_with_past": 0.7,
@@ -95,11 +95,11 @@ def make_outlook(*, is_fit: bool = True) -> Outlook:
     order = Finding("time order", is_warning=False, figures=figures)
     small = {"model": "popularity", "against": "random", "metric": "ndcg_10", "n_users": 400, "difference": 0.03}
     smallest = Finding("small split", is_warning=False, figures={**small, "smallest": 0.004})
-    return Outlook(5, 5150, 500, 260, "rolling", "", order, 0.66, 400, 400, 515, Guard(wanted, (recall,)), smallest)
+    return Outlook(5, 5150, 500, 260, "rolling", "", order, 0.66, 400, 400, 515, Guard(wanted, tuple(others)), smallest)
 
 
 def _trial(metric: Metric, *, is_fit: bool) -> MetricTrial:
-    values = {"random": 0.004, "popularity": 0.034, "oracle": 0.9}
+    values = {"random": 0.004, "popularity": 0.034, "oracle": 0.1 if metric.name == "precision" else 0.9}
     yardsticks = tuple(Yardstick(name, value, value - 0.002, value + 0.002) for name, value in values.items())
     compared = Comparison("popularity", "random", metric, 0.03, 0.02, 0.04, 0.001, 0.001, 400)
     return MetricTrial(metric, yardsticks, (compared, compared), None if is_fit else "popularity not above chance")

@@ -8,9 +8,10 @@ from sample_exploration import HOSTILE, make_exploration, make_outlook
 
 from reports import exploration_figures as figures
 from reports.advice import advise
-from reports.drawing import ACCENT, INK, to_svg
+from reports.drawing import ACCENT, INK, Chart, to_svg
 from reports.exploration import ExplorationPage, describe, render_exploration
 from reports.report_input import Source
+from schema.exploration import Seasons
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,35 @@ def test_text_that_looks_like_a_colour_stays_as_it_is():
     chart = figures.plot_user_activity(make_exploration().activity)
     chart.axes[0].set_xlabel(f"item {INK}")
     assert f">item {INK}</text>" in to_svg(chart, "activity", "One.")
+
+
+@pytest.mark.parametrize("hostile", ['x id="b', "url(#a)", 'xlink:href="#a'])
+def test_text_that_looks_like_an_id_stays_as_it_is(hostile):
+    chart = figures.plot_user_activity(make_exploration().activity)
+    chart.axes[0].set_xlabel(hostile)
+    assert f">{hostile}</text>" in to_svg(chart, "activity", "One.")
+
+
+def test_lifetimes_are_named_by_their_first_and_last_day():
+    labels = labels_of(figures.plot_lifetimes(make_exploration().lifetimes))
+    assert labels == ["0", "1\u20136", "7\u201329", "30\u201389", "90\u2013364", "365\u2013729", "730+"]
+
+
+def test_ranges_of_large_counts_are_short_and_never_powers_of_ten():
+    popularity = replace(make_exploration().popularity, counts=((1, 900), (600_000, 1)))
+    labels = labels_of(figures.plot_item_popularity(popularity))
+    assert labels[-1] == "524k\u20131M"
+    assert labels[:3] == ["1", "2\u20133", "4\u20137"]
+
+
+def test_seasons_are_left_out_where_no_year_and_no_week_is_whole():
+    found = make_exploration()
+    months, weekdays = (
+        tuple(replace(one, index=None) for one in side) for side in (found.seasons.months, found.seasons.weekdays)
+    )
+    short = replace(found, seasons=Seasons(months, weekdays))
+    assert "seasons" not in [section.id for section in describe(short)]
+
+
+def labels_of(chart: Chart) -> list[str]:
+    return [label.get_text() for label in chart.axes[0].get_xticklabels()]
