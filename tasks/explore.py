@@ -11,6 +11,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from pydantic import TypeAdapter
 
+from models.registry import yardsticks
 from reports.advice import Advice, advice_markdown, advise
 from reports.exploration import TEMPLATES, ExplorationPage, render_exploration
 from reports.look_up import look_up_markdown
@@ -57,6 +58,7 @@ def explore_reviews(places: PlaceOptions, reviews: Manifest, options: CoreOption
         inputs={"reviews": reviews.id},
         parameters={"min_interactions": k},
         build=build,
+        uses=[type(one.kind) for one in yardsticks()],
     )
 
 

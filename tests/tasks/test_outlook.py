@@ -8,10 +8,15 @@ import pytest
 
 from evaluation.options import SplitOptions
 from evaluation.splits import split_interactions
+from models.registry import yardsticks
 from reports.advice import Advice, advise
 from reviews.cores import take_core
 from reviews.explore import explore
 from reviews.indexed import IndexedReviews, index_reviews
+from spark.options import CoreOptions
+from storage.manifest import Manifest
+from tasks import explore as exploring
+from tasks.options import PlaceOptions
 from tasks.outlook import foresee, to_interactions
 
 DAY = 86_400
@@ -99,3 +104,10 @@ def test_advice_is_of_the_split_that_a_training_makes_by_default(when):
     made = split_interactions(interactions, SplitOptions())
     assert outlook.method == made.counts.method
     assert outlook.n_held_out <= made.validation.num_rows
+
+
+def test_the_id_of_an_exploration_follows_the_code_of_the_yardsticks(monkeypatch):
+    asked = {}
+    monkeypatch.setattr(exploring, "publish_once", lambda *_, **about: asked.update(about))
+    exploring.explore_reviews.fn(PlaceOptions(), Manifest("reviews", "a", {}, {}, "1", (), {}), CoreOptions())
+    assert {*asked.get("uses", ())} == {type(one.kind) for one in yardsticks()}
