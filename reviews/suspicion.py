@@ -161,9 +161,10 @@ def _find_identical_ratings(reviews: IndexedReviews) -> Suspects | None:
     is_same = is_tested & (lowest == highest)
     n_expected[is_same] = n_tests * np.exp(n[is_same] * logarithm[lowest[is_same]])
     n_expected[is_tested & ~is_same] = n_tests
-    sizes, n_users = np.unique(n[is_tested], return_counts=True)
-    chances = np.exp(sizes[:, None] * logarithm)
-    n_false = float((n_users[:, None] * chances * (n_tests * chances <= FALSE_ALARMS)).sum())
+    n_false = 0.0
+    for size, n_users in zip(*np.unique(n[is_tested], return_counts=True), strict=True):
+        chances = np.exp(size * logarithm)
+        n_false += n_users * float(chances[n_tests * chances <= FALSE_ALARMS].sum())
     return _report(reviews, _Test("users", "identical ratings", n_expected, n_false))
 
 

@@ -1,5 +1,7 @@
 """Suspicious users and items: what was planted is found, what chance makes is not, and the formulas are those told."""
 
+import tracemalloc
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -196,3 +198,18 @@ def test_a_burst_has_five_interactions_or_more(n, n_found):
         index_reviews(pa.table({"user_id": user_id, "item_id": item_id, "timestamp": timestamp}))
     )
     assert [one.n_found for one in found] == [n_found]
+
+
+def test_ratings_of_as_many_values_as_there_are_rows_take_no_more_memory_for_users_who_differ_in_how_many_they_have():
+    rng, sizes = np.random.default_rng(11), np.arange(10, 160)
+    users = np.repeat(np.arange(len(sizes)), sizes)
+    items = np.concatenate([np.arange(n) for n in sizes])
+    ratings = rng.random(len(users))
+    rows = {"user_id": users.astype(str), "item_id": items.astype(str), "rating": ratings}
+    reviews = index_reviews(pa.table(rows))
+    tracemalloc.start()
+    found = by_reason(find_suspicious_users(reviews))["identical ratings"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.n_tested, found.n_found) == (len(sizes), 0)
+    assert peak < 20 * ratings.nbytes
