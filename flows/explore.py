@@ -43,11 +43,12 @@ def explore(
 
     environment = read(Environment)
     places, tracking = environment.places, environment.tracking
+    if not look_up.asked:
+        check_tracking(tracking)
     raw, checked = ingest_reviews(environment, reviews, ingest)
     made = {"raw": raw, "reviews": checked}
     if look_up.asked:
         return record_of(made) | show_looked_up(places, checked, look_up)
-    check_tracking(tracking)
     found = explore_reviews(places, checked, core)
     report = publish_exploration_report(places, raw, checked, found)
     run = track_exploration(
@@ -74,7 +75,7 @@ def show_looked_up(places: PlaceOptions, reviews: "Manifest", options: LookUpOpt
     return {"found": [asdict(one) for one in found]}
 
 
-main = partial(run_stage, explore, uses=(DownloadOptions, TrackingOptions), preload=["mlflow"])
+main = partial(run_stage, explore, uses=(DownloadOptions, TrackingOptions))
 
 
 if __name__ == "__main__":

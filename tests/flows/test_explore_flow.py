@@ -1,5 +1,6 @@
 """An exploration as a user runs it, beside the training on the same reviews, and an item and a user looked up."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from workplace import Workplace
 from evaluation.options import SplitOptions
 from evaluation.splits import choose_method
 from flows import explore
+from flows.child_server import free_port
 from reviews.sample import SampleFiles
 from storage import layout
 
@@ -86,3 +88,13 @@ def test_an_item_and_a_user_are_looked_up_and_shown(trained, sample, explored, c
     assert record["found"][1]["by_cosine"][0]["id"] in said
     assert any(user["id"] in text for text in shown("look-up-user"))
     assert "exploration" not in record["ids"]
+
+
+def test_a_dead_mlflow_server_is_known_before_reviews_are_read_and_a_look_up_needs_no_mlflow(sample, in_folder):
+    places = ["--input", str(sample.reviews), "--store", "store", "--work-dir", "work", "--mlflow-tracking-uri"]
+    assert explore.main([*places, f"http://127.0.0.1:{free_port()}"]) == 1
+    assert not list((in_folder / "store").glob("*/*/manifest.json"))
+    with gzip.open(sample.reviews) as lines:
+        item = json.loads(next(lines))["asin"]
+    (in_folder / "file").write_text("no folder")
+    assert explore.main([*places, "sqlite:///file/mlflow.db", "--item", item]) == 0
