@@ -1,22 +1,24 @@
 """Foresee what a training by default does with interactions: its split, and how metrics do on its validation part."""
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 
-from evaluation.assess import USERS_K, HeldOut, hold_out, score_oracle
+from evaluation.assess import GOOD_RATING, USERS_K, HeldOut, hold_out, score_oracle
 from evaluation.checks import find_small_split, find_time_order
 from evaluation.options import SplitOptions
 from evaluation.ranking import Scores
 from evaluation.rolling import Events, hold_out_events, refit_days
-from evaluation.selection import judge_metrics, try_metrics
+from evaluation.selection import judge_metrics, try_held_out_only, try_metrics
 from evaluation.splits import Split, share_to_evaluate, split_interactions
-from models.base import Interactions
+from models.base import FittedModel, Interactions, Scorer
 from models.registry import Candidate, yardsticks
 from reviews.indexed import NO_TIME, IndexedReviews
 from schema.columns import Columns
 from schema.outlook import Outlook
+from schema.verdicts import MetricTrial
 from tasks.options import EvaluationOptions, SelectionOptions
 from tasks.rolling import ROLLING, EventRanker, sample_size
 
@@ -44,9 +46,7 @@ def foresee(interactions: pa.Table, min_interactions: int) -> Outlook:
     held_out = _hold_out(split, *sizes)
     if not len(held_out.users):
         return replace(core, problem="No user in validation has an earlier row to learn from.")
-    scores = {one.kind.role: _score(one, split, held_out, sizes[0]) for one in yardsticks()}
-    trials = try_metrics(scores["chance"], scores["popular"], score_oracle(held_out, USERS_K))
-    guard = judge_metrics(SelectionOptions().metric, trials)
+    guard = judge_metrics(SelectionOptions().metric, _try_yardsticks(split, held_out, sizes[0]))
     return replace(
         core,
         n_evaluated=held_out.n_warm,
@@ -88,12 +88,23 @@ def _hold_out(split: Split, n_users: int, n_items: int) -> HeldOut:
     return (hold_out_events if is_rolling else hold_out)(split.train, split.validation, n_users, n_items, sample)
 
 
-def _score(candidate: Candidate, split: Split, held_out: HeldOut, n_users: int) -> Scores:
-    """Return the metrics at 10 of each user for a candidate that is fitted to train, and in turn to what came later."""
-    kind, learnt = candidate.kind, split.train
-    model = kind.fit(
-        Interactions(n_users, held_out.n_items, lambda name: np.asarray(learnt[name])), candidate.parameters
-    )
+def _try_yardsticks(split: Split, held_out: HeldOut, n_users: int) -> list[MetricTrial]:
+    """Return the trial of each metric that a training tries, those over held-out rows alone where there are ratings."""
+    learnt, rows = split.train, split.validation
+    interactions = Interactions(n_users, held_out.n_items, lambda name: np.asarray(learnt[name]))
+    fitted = [(one, one.kind.fit(interactions, one.parameters)) for one in yardsticks()]  # chance, then popularity
+    random, popularity = (_score(one, model, split, held_out, n_users) for one, model in fitted)
+    trials = try_metrics(random, popularity, score_oracle(held_out, USERS_K))
+    if rows[Columns.RATING].null_count:
+        return trials
+    users, items, rating = (np.asarray(rows[name]) for name in (Columns.USER_IDX, Columns.ITEM_IDX, Columns.RATING))
+    guessed, popular = (cast("Scorer", model).score(users, items) for _, model in fitted)
+    return trials + try_held_out_only(users, items, rating, rating >= GOOD_RATING, guessed, popular, USERS_K)
+
+
+def _score(candidate: Candidate, model: FittedModel, split: Split, held_out: HeldOut, n_users: int) -> Scores:
+    """Return the metrics at 10 of each user for a model that is fitted to train, and in turn to what came later."""
+    kind = candidate.kind
     if isinstance(held_out, Events):
         timestamp = np.asarray(split.validation[Columns.TIMESTAMP])
         at_hand = {int(refit_days(timestamp, 1)[0]): model}

@@ -1,23 +1,31 @@
 """Advice on made-up reviews whose answer is known, and that it is what the steps of a training then do."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from sample_artifacts import publish_folder
 
 from evaluation.options import SplitOptions
-from evaluation.splits import split_interactions
+from evaluation.selection import judge_metrics
 from models.registry import yardsticks
 from reports.advice import Advice, advise
 from reviews.cores import take_core
 from reviews.explore import explore
 from reviews.indexed import IndexedReviews, index_reviews
-from spark.options import CoreOptions
+from spark.options import CoreOptions, SparkOptions
+from storage import layout
 from storage.manifest import Manifest
+from storage.parquet import write_parquet
 from tasks import explore as exploring
-from tasks.options import PlaceOptions
+from tasks.choose import try_yardsticks
+from tasks.dataset import split_dataset
+from tasks.fit import fit
+from tasks.options import EvaluationOptions, PlaceOptions, SelectionOptions
 from tasks.outlook import foresee, to_interactions
+from tasks.score import Scored, score
 
 DAY = 86_400
 N_USERS, N_ITEMS = 300, 60
@@ -97,13 +105,25 @@ def test_events_of_one_moment_are_counted_and_warned_of_where_days_can_be_truste
     assert "But nobody knows what came first" in found["Timestamps"].sentence
 
 
-@pytest.mark.parametrize("when", [over_years, on_one_day])
-def test_advice_is_of_the_split_that_a_training_makes_by_default(when):
-    interactions = to_interactions(take_core(make_reviews(when), 5))
+@pytest.mark.parametrize(("when", "method"), [(over_years, "rolling"), (on_one_day, "leave-last")])
+@pytest.mark.parametrize("has_ratings", [True, False])
+def test_advice_is_of_the_split_and_the_guard_that_a_training_makes_by_default(tmp_path, when, method, has_ratings):
+    core = take_core(make_reviews(when), 5)
+    interactions = to_interactions(core if has_ratings else replace(core, ratings=None))
+    places = PlaceOptions(store_uri=str(tmp_path / "store"), work_dir=tmp_path / "work")
+    (tmp_path / "dataset").mkdir()
+    write_parquet([interactions], tmp_path / "dataset" / layout.INTERACTIONS, interactions.schema)
+    counts = {"n_users": N_USERS, "n_items": N_ITEMS, "has_ratings": has_ratings, "has_timestamps": True}
+    dataset = publish_folder(places.open_store(), tmp_path / "dataset", layout.DATASETS, "d", counts=counts)
+    split = split_dataset.fn(places, dataset, SplitOptions())
+    scored = []
+    for one in yardsticks():
+        made = fit.fn(places, split, ("train",), one, SparkOptions())
+        scored.append(Scored(one, made, score.fn(places, split, made, one, "validation", EvaluationOptions())))
+    guard = judge_metrics(SelectionOptions().metric, try_yardsticks(places, split, scored, EvaluationOptions()))
     outlook = foresee(interactions, 5)
-    made = split_interactions(interactions, SplitOptions())
-    assert outlook.method == made.counts.method
-    assert outlook.n_held_out <= made.validation.num_rows
+    assert (outlook.method, outlook.guard) == (method, guard)
+    assert split.counts["method"] == method
 
 
 def test_the_id_of_an_exploration_follows_the_code_of_the_yardsticks(monkeypatch):
