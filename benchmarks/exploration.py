@@ -7,7 +7,8 @@ The input is made at the size of the 5-core of Amazon Electronics: users' activi
 quantiles of real data, ratings have the shares of real ones, and there is ever more of everything from year to year.
 It is written as an ingest writes reviews. Each contestant then reads and explores it in a fresh process:
 
-    exploration  all that `reviews.explore` finds: from summary and long tail to links of items, bursts and k-cores
+    exploration  what `flows/explore.py` does with ingested reviews: all tables from summary and long tail to links of
+                 items, bursts and k-cores, the default split of a training with its yardsticks, figures and page
     pandas       summary, ratings by year, activity, popularity, growth and k-cores alone
 
 Peak memory is what the process held at most (VmHWM) from when its imports were done. With --scaling, both also have a

@@ -51,11 +51,26 @@ def write_reviews(folder: Path, size: Size, seed: int) -> None:
 
 @contextmanager
 def open_exploration(folder: str) -> Iterator[Run]:
-    """Yield the reading of the reviews in a folder and everything that is found in them; the answer is items' Gini."""
+    """Yield the whole exploration of the reviews in a folder, from the file to the page; the answer is items' Gini."""
+    from reports.advice import advise
+    from reports.exploration import ExplorationPage, render_exploration
+    from reports.report_input import Source
+    from reviews.cores import take_core
     from reviews.explore import explore
     from reviews.indexed import index_reviews
+    from spark.options import CoreOptions
+    from tasks.outlook import foresee, to_interactions
 
-    yield lambda: explore(index_reviews(Path(folder, REVIEWS))).popularity.gini
+    k = CoreOptions().min_interactions
+
+    def run() -> float:
+        reviews = index_reviews(Path(folder, REVIEWS))
+        found = explore(reviews)
+        outlook = foresee(to_interactions(take_core(reviews, k)), k)
+        render_exploration(ExplorationPage(Source(REVIEWS, "", 0), found, advise(found, outlook), {}, k))
+        return found.popularity.gini
+
+    yield run
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import exploration
 from benchmarks.exploration import summarise, verdicts
-from benchmarks.explorers import open_pandas, write_reviews
+from benchmarks.explorers import open_exploration, open_pandas, write_reviews
 from benchmarks.measuring import Measurement
 from benchmarks.synthetic import Size
 
@@ -35,6 +35,17 @@ def test_the_exploration_finds_what_pandas_finds_at_both_sizes(tmp_path, capsys)
             assert found.pop(size.interactions) == pytest.approx(run())
     assert found == {}
     assert "900 to 9,000 rows" in capsys.readouterr().out
+
+
+def test_the_exploration_is_timed_up_to_its_page(tmp_path, monkeypatch):
+    pages = []
+    monkeypatch.setattr("reports.exploration.render_exploration", pages.append)
+    write_reviews(tmp_path, Size(users=300, items=100, interactions=6000), seed=3)
+    with open_exploration(str(tmp_path)) as run:
+        run()
+    [page] = pages
+    assert page.found.summary.n_rows == 6000
+    assert "Which metric" in [line.topic for line in page.advice]
 
 
 @pytest.mark.parametrize(
