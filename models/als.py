@@ -22,7 +22,7 @@ from schema.histories import Histories
 from schema.options import FrozenModel
 
 SPARK_FOLDER = "als_model"
-USUAL_ALPHA, USUAL_MAXITER = (10.0,), 10
+USUAL_ALPHA, USUAL_MAXITER = (10.0,), 16
 
 
 def split_list(value: object) -> object:
@@ -70,7 +70,7 @@ class AlsOptions(FrozenModel):
     )
     als_maxiter: PositiveInt | None = Field(
         None,
-        description="Iterations of ALS; without it 10, and what a search draws.",
+        description="Iterations of ALS; without it 16.",
         json_schema_extra={"flag": "--maxiter"},
     )
     curve_iterations: Iterations = Field(
@@ -234,7 +234,6 @@ class ImplicitAls(_Als):
             "rank": Range(16, 256, is_log=True, is_integer=True),
             "reg": Range(1, 30, is_log=True),
             "alpha": Range(10, 40, is_log=True),
-            "maxiter": Range(8, 24, is_integer=True),
         }
     )
 

@@ -237,7 +237,7 @@ def learning_curve(candidate: Candidate, options: "ModelOptions") -> tuple[Candi
         >>> options = ModelOptions(als=AlsOptions(curve_iterations=(1, 20)))
         >>> trained = candidates(options, has_ratings=False, has_timestamps=False, names=["als"])[-1]
         >>> [one.parameters["maxiter"] for one in learning_curve(trained, options)]
-        [1, 10, 20]
+        [1, 16, 20]
     """
     kind = candidate.kind
     if kind.iterations is None:

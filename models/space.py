@@ -1,7 +1,6 @@
 """The space of parameters that a search draws candidates from."""
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -115,11 +114,12 @@ def say_parameters(parameters: Mapping[str, Any], most: float = math.inf) -> Ite
 
     Example:
         >>> [*say_parameters({"rank": 64, "reg": 0.10})], [*say_parameters({"rank": 64, "reg": 0.10}, most=1)]
-        (['rank 64', 'reg 0.1'], ['settings e82882'])
+        (['rank 64', 'reg 0.1'], ['settings 9d8e9c'])
     """
-    if len(parameters) > most:
-        text = json.dumps(dict(parameters), sort_keys=True)
-        yield f"settings {hashlib.sha256(text.encode()).hexdigest()[:MARK_LENGTH]}"
-        return
-    for name, value in parameters.items():
-        yield f"{name} {value:g}" if isinstance(value, int | float) else f"{name} {value}"
+    said = [
+        f"{name} {value:g}" if isinstance(value, int | float) else f"{name} {value}"
+        for name, value in parameters.items()
+    ]
+    if len(said) > most:
+        said = [f"settings {hashlib.sha256(', '.join(sorted(said)).encode()).hexdigest()[:MARK_LENGTH]}"]
+    yield from said

@@ -43,6 +43,7 @@ def combine_best(
     metric: Metric,
     measure: Callable[[Candidate], Scored],
     compare: Callable[[Scored, Scored], Comparison],
+    most_users: int | None = None,
 ) -> list[Combined]:
     """Measure, for each kind that combines others, what it makes of the best candidate of each.
 
@@ -52,11 +53,12 @@ def combine_best(
     Args:
         places: Where artifacts are.
         split: Whose validation part decides; the test part is not read.
-        tried: Candidates with their scores of all users of validation, fitted to train.
+        tried: Candidates with their scores of the users that are compared, fitted to train.
         names: Kinds that may be tried.
         metric: Higher is better.
-        measure: Scores a candidate on all users of validation.
+        measure: Scores a candidate on the same users.
         compare: Compares two candidates, paired by user.
+        most_users: Find weights on no more users than these.
     """
     best: dict[str, Scored] = {}
     for one in tried:
@@ -67,7 +69,7 @@ def combine_best(
         parts = [one for name, one in best.items() if name in kind.takes]
         if not isinstance(kind, Combination) or len(parts) < 2:
             continue
-        candidate = _weigh(places, split, kind, parts, metric)
+        candidate = _weigh(places, split, kind, parts, metric, most_users)
         if candidate is None:
             logger.info(
                 "No {} of {} is better than its parts", kind.name, ", ".join(one.candidate.model for one in parts)
@@ -107,14 +109,20 @@ def _value(one: Scored, metric: Metric) -> float:
 
 
 def _weigh(
-    places: PlaceOptions, split: Manifest, kind: Combination[Any], parts: Sequence[Scored], metric: Metric
+    places: PlaceOptions,
+    split: Manifest,
+    kind: Combination[Any],
+    parts: Sequence[Scored],
+    metric: Metric,
+    most_users: int | None,
 ) -> Candidate | None:
     """Return the combination of the candidates with the best weights; None where one of them does best alone."""
     equal = [Part(one.candidate.model, one.candidate.parameters, 1.0) for one in parts]
     model = kind.join([load_model(places, one.fitted) for one in parts], kind.combine(equal))
     if not isinstance(model, PartScorer):
         return None
-    sampled = EvaluationOptions(evaluate_users=sample_of_validation(split, MOST_WEIGHED))
+    most = [n_users for n_users in (most_users, sample_of_validation(split, MOST_WEIGHED)) if n_users]
+    sampled = EvaluationOptions(evaluate_users=min(most, default=None))
     held_out = hold_out_part(places, split, ("train",), "validation", sampled)
     histories, k = _histories(places, split, held_out), metric.k or USERS_K
     items, scores = model.score_parts(histories, histories.items, N_NEAR)

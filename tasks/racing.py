@@ -40,10 +40,11 @@ class Tried:
     """A candidate on validation.
 
     Attributes:
-        scored: The candidate with its scores, of all users or of those that it was dropped on.
-        value: The metric over all users; of one that was dropped, that of its rival and the difference.
+        scored: The candidate with its scores, of the users that are compared or of those that it was dropped on.
+        value: The metric over the users that are compared; of one dropped, that of its rival and the difference.
         is_dropped: Whether it was worse than the best of its kind on a sample of the users, or by one fit throughout a
-            part of a rolling split, or, made of others, is not shown to be better than the best of them.
+            part of a rolling split, or is not shown to be better than the fixed ones of its kind, or, made of others,
+            than the best of them.
         seconds: Seconds that fitting and scoring took in this run; None for a candidate that was not drawn.
         fits: How many fits of a rolling split it was scored with; None: as many as usual.
     """
@@ -142,7 +143,8 @@ class Race:
                 self.raced.append(self._race(candidate))
                 advance(len(self.raced) - n_fixed, None if math.isinf(self.budget.tries) else int(self.budget.tries))
         best = [self._best(model) for model in self.spaces] if self.fits else self.raced
-        self.tried += [self._finish(one, is_kept=one in best) for one in self.raced[n_fixed:]]
+        fixed, drawn = self.raced[:n_fixed], self.raced[n_fixed:]
+        self.tried += [self._finish(one, is_kept=one in best and self._is_better(one, fixed)) for one in drawn]
 
     def _next(self, n_drawn: dict[str, int], drawn: Sequence[Tried]) -> str | None:
         """Return the kind whose turn it is: of those left, the one of the least cost up to its next candidate."""
@@ -163,13 +165,18 @@ class Race:
         return replace(fixed, scored=self.measure(fixed.scored.candidate, self.evaluation, self.fits), fits=self.fits)
 
     def _finish(self, one: Tried, *, is_kept: bool) -> Tried:
-        """Return a candidate that was drawn as it counts: on a rolling split, with as many fits as usual or dropped."""
-        if self.fits is None:
-            return one
+        """Return a candidate that was drawn as it counts: dropped, or on a rolling split with as many fits as usual."""
         if not is_kept:
             return replace(one, is_dropped=True)
+        if self.fits is None:
+            return one
         scored = self.measure(one.scored.candidate, self.evaluation, None)
         return replace(one, scored=scored, value=scored.value(self.metric) or 0.0, fits=None)
+
+    def _is_better(self, one: Tried, fixed: Iterable[Tried]) -> bool:
+        """Tell whether one is shown to be better than the fixed ones of its kind: the best of many may be luck."""
+        usual = max((other for other in fixed if other.model == one.model), key=lambda other: other.value)
+        return not one.is_dropped and self._compare(one.scored, usual).outcome == "better"
 
     def combine(self, split: Manifest, names: Iterable[str]) -> None:
         """Try what can be made of the best candidate of each kind; what is not better than the best is dropped."""
@@ -182,7 +189,8 @@ class Race:
         def compare(scored: Scored, other: Scored) -> Comparison:
             return self._compare(scored, Tried(other, 0.0))
 
-        for one in combine_best(self.places, split, kept, names, self.metric, measure, compare):
+        users = self.evaluation.evaluate_users
+        for one in combine_best(self.places, split, kept, names, self.metric, measure, compare, users):
             value = one.scored.value(self.metric) or 0.0
             self.tried.append(Tried(one.scored, value, not one.is_better, time.monotonic() - began))
 

@@ -22,6 +22,7 @@ from tasks.store import PART_FILES, read_parts
 ROLLING = "rolling"
 MOST_ROWS = 5_000_000
 MOST_LISTS = 50_000
+LEAST_USERS = 4000
 
 
 def hold_out_part(
@@ -34,15 +35,18 @@ def hold_out_part(
 
 
 def sample_of_validation(split: Manifest, most: int) -> int | None:
-    """Return how many users of validation have about so many lists; None: all have no more."""
+    """Return on how many users of validation there are about so many lists: see `sample_size`."""
     n_rows, n_users = (split.count(f"validation_n_{what}") for what in ("rows", "users"))
     return sample_size(n_rows, n_users, most, is_rolling=split.counts["method"] == ROLLING)
 
 
 def sample_size(n_rows: int, n_users: int, most: int = MOST_LISTS, *, is_rolling: bool) -> int | None:
-    """Return how many users have about so many lists: one of each row of a rolling split; None: all have no more."""
-    n_lists = n_rows if is_rolling else n_users
-    return None if n_lists <= most else n_users * most // n_lists
+    """Return how many users have about so many lists, `LEAST_USERS` at least; None for all of them.
+
+    A user has one list, or on a rolling split one for each row. Comparisons are over users, so it takes some.
+    """
+    sample = max(n_users * most // max(n_rows if is_rolling else n_users, 1), LEAST_USERS)
+    return None if sample >= n_users else sample
 
 
 def count_fits(split: Manifest, kind: Kind, asked: int | None = None) -> int | None:

@@ -117,7 +117,7 @@ def test_options_of_kinds_are_fields_of_one_model_without_a_name_twice():
 def test_a_learning_curve_has_the_candidate_itself_among_its_points():
     options = ModelOptions(als=AlsOptions(curve_iterations=(20, 1)))
     trained = tried(names=["als-implicit"])[-1]
-    assert [one.parameters["maxiter"] for one in learning_curve(trained, options)] == [1, 10, 20]
+    assert [one.parameters["maxiter"] for one in learning_curve(trained, options)] == [1, 16, 20]
     assert learning_curve(trained, ModelOptions()) == ()
     assert learning_curve(tried()[0], options) == ()
 

@@ -39,8 +39,8 @@ def test_a_parameter_whose_option_was_given_is_not_drawn():
 
     assert drawn(ItemKnn(), ItemKnnOptions()) == {"knn_neighbours", "knn_shrinkage"}
     assert drawn(ItemKnn(), ItemKnnOptions(knn_neighbours=100)) == {"knn_shrinkage"}
-    assert drawn(ImplicitAls(), AlsOptions(als_rank=(16, 32))) == {"reg", "alpha", "maxiter"}
-    assert drawn(ImplicitAls(), AlsOptions(als_maxiter=5)) == {"rank", "reg", "alpha"}
+    assert drawn(ImplicitAls(), AlsOptions(als_rank=(16, 32))) == {"reg", "alpha"}
+    assert drawn(ImplicitAls(), AlsOptions(als_reg=(5,))) == {"rank", "alpha"}
     assert drawn(ExplicitAls(), AlsOptions(als_reg=(1.0,), als_alpha=(2.0,))) == {"rank"}
 
 

@@ -13,6 +13,8 @@ from tasks.search import sample_validation
         ("leave-last", 192_403, 192_403, None, 50_000),
         ("leave-last", 50_000, 50_000, None, None),
         ("rolling", 40_000, 200_000, None, 10_000),
+        ("rolling", 7_000, 2_000_000, None, 4_000),
+        ("rolling", 30, 2_000_000, None, None),
         ("rolling", 40_000, 50_000, None, None),
         ("random-per-user", 40_000, 200_000, None, None),
         ("leave-last", 192_403, 192_403, 7, 7),

@@ -182,8 +182,16 @@ def test_as_many_are_drawn_as_asked_for_and_the_seed_decides_which(scene, shown)
     assert [one.model for one in drawn] == ["item-knn"] * 3
     assert len({one.label for one in drawn}) == 3
     assert all(one.value == pytest.approx(one.scored.value(NDCG), rel=1e-12) for one in tried)
-    assert [(row["kind"], row["tried"], row["dropped"]) for row in shown] == [("item-knn", 4, 0)]
+    assert [(row["kind"], row["tried"], row["dropped"]) for row in shown] == [("item-knn", 4, 3)]
     assert candidates(scene.search(search_tries=3, search_seed=1))[3:] != drawn
+
+
+@pytest.mark.parametrize(("difference", "is_dropped"), [(0.2, False), (0.05, True)])
+def test_what_is_drawn_stays_where_it_is_shown_to_be_better_than_the_usual(scene, monkeypatch, difference, is_dropped):
+    found = Comparison("", "", NDCG, difference, difference - 0.1, difference + 0.1, 0.01, 0.01, 100)
+    monkeypatch.setattr(racing, "compare_paired", lambda *_: found)
+    drawn = [one for one in scene.search(search_tries=3) if one.seconds is not None]
+    assert [one.is_dropped for one in drawn] == [is_dropped] * 3
 
 
 def test_a_search_that_is_done_is_found_with_what_it_tried(scene):
