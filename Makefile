@@ -7,6 +7,7 @@ SHELL := bash
 ARGS ?=
 PORT ?=
 NEURAL ?= --neural
+NOTEBOOK ?= --notebook
 SETUP := bash deployments/setup.sh
 BIN := JAVA_HOME="$(CURDIR)/.venv/java" .venv/bin
 SAMPLE := data/sample
@@ -60,7 +61,7 @@ neural: ## Install PyTorch, which trains the neural models; 3 GB, and 6 GB insta
 	@$(SETUP) --neural
 
 test: ## Run all tests, one process more than cores, since many wait for servers; narrow them with ARGS="tests/storage -k local", see one at a time with ARGS="-n 0"
-	@$(SETUP) --browser --services --notebook $(NEURAL)
+	@$(SETUP) --browser --services $(NOTEBOOK) $(NEURAL)
 	$(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## Check style, formatting and types

@@ -297,6 +297,13 @@ def test_scripts_can_be_run_and_stop_at_errors(script):
     assert "\nset -euo pipefail\n" in read(script)
 
 
+def test_extras_can_be_left_out_of_the_tests():
+    command = ["make", "--dry-run", "test", "NEURAL=", "NOTEBOOK="]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "--neural" not in said
+    assert "--notebook" not in said
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_kept_without_what_a_run_or_a_machine_adds(path):
     notebook = json.loads(path.read_text("utf-8"))
