@@ -19,6 +19,7 @@ from schema.items_by_user import pair_keys
 
 COLUMNS = (Columns.USER_ID, Columns.ITEM_ID, Columns.RATING, Columns.TIMESTAMP)
 NO_TIME: Final = np.iinfo(np.int64).min
+SECONDS_PER_DAY = 86_400
 BATCH_ROWS = 1 << 17
 MERGE_IDS = 1 << 20
 

@@ -6,13 +6,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from reviews.distributions import bar_ratings, count_values, distribute
-from reviews.indexed import NO_TIME, IndexedReviews
+from reviews.indexed import NO_TIME, SECONDS_PER_DAY, IndexedReviews
 from schema.arrays import Indices
 from schema.distributions import Side
 from schema.exploration import Concentration, NamedCount, RatingSummary, RatingYear, Summary, TopShare
 from schema.items_by_user import pair_keys
 
-SECONDS_PER_DAY = 86_400
 TOP_SHARES = (0.01, 0.1, 0.2)
 N_TOP = 10
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import rel_entr
 
-from reviews.indexed import IndexedReviews
+from reviews.indexed import SECONDS_PER_DAY, IndexedReviews
 from schema.arrays import Floats, Indices
 from schema.distributions import Side
 from schema.suspects import Suspect, Suspects, Suspicion
@@ -25,7 +25,6 @@ LEAST_BURST = 5
 BURST_DAYS = 3
 LEAST_RATINGS = 10
 N_WORST = 20
-SECONDS_PER_DAY = 86_400
 
 Ints = NDArray[np.int64]
 

@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reviews.distributions import bar_whole, count_values, distribute
-from reviews.indexed import IndexedReviews
+from reviews.indexed import SECONDS_PER_DAY, IndexedReviews
 from schema.arrays import Indices
 from schema.distributions import Side
 from schema.exploration import Lifetimes, Moments, Month, Season, Seasons
 
-SECONDS_PER_DAY = 86_400
 LIFETIME_STARTS = (0, 1, 7, 30, 90, 365, 730)
 THURSDAY = 3  # 1970-01-01
 

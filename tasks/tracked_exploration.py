@@ -13,6 +13,7 @@ from storage.s3_options import S3_SCHEME
 from tasks.execution import NETWORK_RETRIES
 from tasks.options import PlaceOptions, TrackingOptions
 from tasks.store import local_file
+from tasks.tracked_data import CONTEXT_TAG
 from tasks.tracked_run import FINISHED, NAME_TAG, TrackedRun, log_batch, open_run, origin_tags
 from tasks.tracking_client import end_dead_runs, open_client, open_experiment
 
@@ -49,7 +50,7 @@ def track_exploration(
     counts = {key: float(n) for key, n in exploration.counts.items() if isinstance(n, int | float)}
     metrics = [Metric(key, value, tracked.began, 0) for key, value in counts.items()]
     log_batch(client, tracked.id, metrics, {}, {NAME_TAG: tracked.name(KIND)})
-    data = DatasetInput(_dataset(places, name, made["reviews"]), [InputTag("mlflow.data.context", KIND)])
+    data = DatasetInput(_dataset(places, name, made["reviews"]), [InputTag(CONTEXT_TAG, KIND)])
     client.log_inputs(tracked.id, [data])
     client.log_artifact(tracked.id, str(local_file(places, report, layout.REPORT)))
     client.set_terminated(tracked.id, FINISHED)
