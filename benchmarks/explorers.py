@@ -67,7 +67,7 @@ def open_exploration(folder: str) -> Iterator[Run]:
         reviews = index_reviews(Path(folder, REVIEWS))
         found = explore(reviews)
         outlook = foresee(to_interactions(take_core(reviews, k)), k)
-        render_exploration(ExplorationPage(Source(REVIEWS, "", 0), found, advise(found, outlook), {}, k))
+        render_exploration(ExplorationPage(Source(REVIEWS, "", 0), found, advise(found, outlook), {}, outlook))
         return found.popularity.gini
 
     yield run

@@ -109,7 +109,7 @@ def _on_metric(outlook: Outlook) -> Iterator[Advice]:
     if guard is None or smallest is None:
         return
     stops = "" if guard.is_fit else " A training by default stops here; --guard warn goes on."
-    yield Advice("Which metric", f"{say_guard(guard)}{stops}", "cores", is_warning=not guard.is_fit)
+    yield Advice("Which metric", f"{say_guard(guard)}{stops}", "yardsticks", is_warning=not guard.is_fit)
     precision = next(one for one in (guard.wanted, *guard.others) if one.metric.name == "precision")
     n_lists = outlook.n_held_out if outlook.method == "rolling" else outlook.n_tried
     n_hits = round(precision.yardsticks[1].value * (precision.metric.k or 0) * n_lists)
@@ -119,7 +119,7 @@ def _on_metric(outlook: Outlook) -> Iterator[Advice]:
         f"interactions to be found, of which popularity has about {format_count(n_hits)} among its first ten. "
         f"{say_finding(smallest)}"
     )
-    yield Advice("How small a difference", said, "cores", is_warning=smallest.is_warning)
+    yield Advice("How small a difference", said, "yardsticks", is_warning=smallest.is_warning)
 
 
 def _on_timestamps(found: Exploration, outlook: Outlook) -> Advice:

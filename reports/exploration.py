@@ -9,11 +9,12 @@ from reports import exploration_tables as tables
 from reports.advice import Advice
 from reports.display import format_count
 from reports.drawing import Chart, to_svg
-from reports.exploration_words import say_day, say_summary
+from reports.exploration_words import say_day, say_summary, say_tried
 from reports.report import environment
 from reports.report_input import Source
 from reports.tables import TextTable
 from schema.exploration import Exploration
+from schema.outlook import Outlook
 
 FOLDER = Path(__file__).parent
 TEMPLATES = tuple(
@@ -49,7 +50,7 @@ class ExplorationPage:
         found: What was found in its reviews.
         advice: Lines of `reports.advice.advise`.
         ids: Ids of artifacts by their roles.
-        min_interactions: The k that a training takes.
+        outlook: What a training by default does with them.
         is_sample_data: Whether the reviews are made up.
     """
 
@@ -57,7 +58,7 @@ class ExplorationPage:
     found: Exploration
     advice: Sequence[Advice]
     ids: Mapping[str, str]
-    min_interactions: int = 5
+    outlook: Outlook
     is_sample_data: bool = False
 
     @property
@@ -81,7 +82,7 @@ def render_exploration(page: ExplorationPage) -> str:
 
     Whatever comes from the data is escaped. The same input gives the same text.
     """
-    sections = [(section, _draw(section)) for section in describe(page.found, page.min_interactions)]
+    sections = [(section, _draw(section)) for section in describe(page.found, page.outlook)]
     return environment().get_template("exploration.html.j2").render(page=page, sections=sections)
 
 
@@ -91,7 +92,7 @@ def _draw(section: Section) -> list[tuple[str, str, str]]:
     return [(title, to_svg(chart, f"{section.id}-{number}", chart.alt), chart.alt) for number, (title, chart) in charts]
 
 
-def describe(found: Exploration, min_interactions: int = 5) -> Iterator[Section]:
+def describe(found: Exploration, outlook: Outlook) -> Iterator[Section]:
     """Yield the sections of the page, those that the data allow."""
     yield Section(
         "summary", "The file", say_summary(found.summary), {}, {"All counts": tables.tabulate_summary(found.summary)}
@@ -103,7 +104,11 @@ def describe(found: Exploration, min_interactions: int = 5) -> Iterator[Section]
         about = "What people gave, and how that changes."
         yield Section("ratings", "Ratings", about, charts, {"By year": tables.tabulate_ratings(found.ratings)})
     yield _counts(found)
-    yield _cores(found, min_interactions)
+    yield _cores(found, outlook.min_interactions)
+    if outlook.guard:
+        yield Section(
+            "yardsticks", "Yardsticks", say_tried(outlook), {}, {"Metrics": tables.tabulate_yardsticks(outlook.guard)}
+        )
     if found.months:
         yield _growth(found)
     if found.seasons:

@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
-from reports.display import EN_DASH, format_count, format_number, format_share
+from reports.display import (
+    EN_DASH,
+    format_count,
+    format_figure,
+    format_interval,
+    format_number,
+    format_share,
+    metric_label,
+)
 from reports.exploration_words import say_day
 from reports.tables import TextTable
 from schema.distributions import Distribution
@@ -18,6 +26,7 @@ from schema.exploration import (
     Summary,
 )
 from schema.suspects import Suspects
+from schema.verdicts import Guard
 
 _QUANTILES = ("mean", "least", "p10", "p25", "median", "p75", "p90", "p99", "greatest")
 
@@ -78,6 +87,15 @@ def tabulate_cores(cores: Sequence[Core]) -> TextTable:
     """Return what each k-core leaves."""
     rows = [[str(core.k), *map(format_count, (core.n_users, core.n_items, core.n_interactions))] for core in cores]
     return TextTable(["k", "users", "items", "interactions"], rows)
+
+
+def tabulate_yardsticks(guard: Guard) -> TextTable:
+    """Return what each yardstick gets by each metric, with its 95 % interval; the one that chooses first."""
+    rows = []
+    for trial in (guard.wanted, *guard.others):
+        cells = (f"{format_figure(one.value)} ({format_interval(one.low, one.high)})" for one in trial.yardsticks)
+        rows.append([metric_label(trial.metric), *cells])
+    return TextTable(["metric", *(one.name for one in guard.wanted.yardsticks)], rows)
 
 
 def tabulate_months(months: Sequence[Month]) -> TextTable:

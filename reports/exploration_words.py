@@ -17,6 +17,7 @@ from schema.exploration import (
     Season,
     Summary,
 )
+from schema.outlook import Outlook
 from schema.suspects import Suspects
 
 OF_LATE = 12
@@ -155,9 +156,11 @@ def say_co_purchases(links: CoPurchases) -> str:
     """Return how many items share users with another one, and how the items hang together."""
     shares = [f"{format_share(one.share_of_items)} {one.least_users} or more" for one in links.links]
     asked = f" (of {format_count(links.n_items_asked)} items that were compared)"
+    said = f"Of the items, these share users with another one{asked}: {_list(shares)}. Users lead from"
+    if links.n_components == 1:
+        return f"{said} every item to every other."
     return (
-        f"Of the items, these share users with another one{asked}: {_list(shares)}. Users lead from one item to "
-        f"another within {format_count(links.n_components)} groups, of which the largest has "
+        f"{said} one item to another within {format_count(links.n_components)} groups, of which the largest has "
         f"{format_count(links.largest_component)} items."
     )
 
@@ -193,6 +196,16 @@ def say_suspects(suspects: Suspects) -> str:
     return (
         f"{said}; above all {clean_text(worst.id, 40)}, with {format_count(worst.n_suspicious)} of "
         f"{format_count(worst.n_interactions)} interactions{when}."
+    )
+
+
+def say_tried(outlook: Outlook) -> str:
+    """Return what the yardsticks are, and on how many users and interactions they were measured."""
+    sample = "" if outlook.n_tried == outlook.n_evaluated else f" of {format_count(outlook.n_evaluated)}"
+    users, wanted = f"{format_count(outlook.n_tried)}{sample} users", f"{format_count(outlook.n_held_out)} interactions"
+    return (
+        "What a random scorer, popularity and an oracle that knows the answers get where a training compares models: "
+        f"means, with 95\u00a0% intervals, over {users} in validation, of whom {wanted} are to be found."
     )
 
 

@@ -84,7 +84,7 @@ def publish_exploration_report(
             found,
             advice,
             {"Reviews": reviews.id, "Exploration": exploration.id},
-            outlook.min_interactions,
+            outlook,
             is_sample_data=bool(exploration.counts["is_sample_data"]),
         )
         (folder / layout.REPORT).write_text(render_exploration(page), encoding="utf-8")

@@ -47,8 +47,8 @@ def track_exploration(
     if tracked.is_complete:
         logger.info("MLflow run {} shows this exploration already: nothing to do", tracked.id)
         return tracked
-    counts = {key: float(n) for key, n in exploration.counts.items() if isinstance(n, int | float)}
-    metrics = [Metric(key, value, tracked.began, 0) for key, value in counts.items()]
+    counts = {key: exploration.count(key) for key in exploration.counts if key.startswith("n_")}
+    metrics = [Metric(key, float(n), tracked.began, 0) for key, n in counts.items()]
     log_batch(client, tracked.id, metrics, {}, {NAME_TAG: tracked.name(KIND)})
     data = DatasetInput(_dataset(places, name, made["reviews"]), [InputTag(CONTEXT_TAG, KIND)])
     client.log_inputs(tracked.id, [data])

@@ -67,6 +67,7 @@ def test_the_report_is_in_the_store_in_mlflow_and_on_prefects_pages(trained, exp
     assert tracked.info.status == "FINISHED"
     assert tracked.data.tags["exploration_id"] == explored["ids"]["exploration"]
     assert tracked.data.metrics["n_users"] == explored["counts"]["exploration"]["n_users"]
+    assert set(tracked.data.metrics) == {"n_rows", "n_users", "n_items", "n_interactions"}
     (logged,) = client.list_artifacts(tracked.info.run_id)
     assert (logged.path, logged.file_size) == (layout.REPORT, report.stat().st_size)
     assert any("Which split" in text for text in shown("advice"))
