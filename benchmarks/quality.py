@@ -33,7 +33,7 @@ Figures are means over the splits, with the least and the greatest; for a single
 Seconds are of the fit of the candidate that was chosen (Spark's session included; what a search fitted to the same part
 is not fitted again), and of the lists of 20 of all users of the test part (of a rolling one, with the fits in its
 course); those of a search are of all its fits and lists. Megabytes are the most that this process held at once above
-what it held before, and not those of a JVM.
+what it held before, and not those of a JVM; the row of a search has none.
 """
 
 import argparse
@@ -161,18 +161,16 @@ def _measure_split(
     split: str,
 ) -> "tuple[list[Trial], str]":
     """Return the trial of each kind, and with a search that of what it chose and a sentence about it."""
-    best: Mapping[str, Candidate] = {}
     if searching:
         from benchmarks.searching import say_searched, search_on
 
         sys.stderr.write(f"search, {split}\n")
         found = search_on(open_new("search"), searching.models, searching.search, n_sampled)
-        best = found.best
     bench, trials = open_new("split"), []
     for candidates in kinds:
         sys.stderr.write(f"{candidates[0].model}, {split}\n")
-        model = candidates[0].model
-        trials.append(bench.run([best[model]] if model in best else candidates, n_sampled))
+        about = candidates, n_sampled
+        trials.append(found.run_kind(bench, *about) if searching else bench.run(*about))
     return ([*trials, found.trial], say_searched(found, trials)) if searching else (trials, "")
 
 
@@ -180,7 +178,7 @@ def summarise(trials: "Sequence[Trial]", search: str | None = None) -> Figures:
     """Return means over the trials of one kind of model, or of a search, with the least and the greatest: one a split.
 
     For a single trial the quality has the interval over its users instead. The parameters are those chosen, after a
-    search with the model; where splits chose differently, a list in their order.
+    search with the model; where splits chose differently, or among another number, a list in their order.
     """
     values = {}
     for name, (_, low, high) in trials[0].values.items():
@@ -188,9 +186,13 @@ def summarise(trials: "Sequence[Trial]", search: str | None = None) -> Figures:
             found = [one.values[name].value for one in trials]
             values[name] = Spread(mean(found), *((low, high) if len(trials) == 1 else (min(found), max(found))))
     chosen = [one.candidate.model_dump() if search else dict(one.candidate.parameters) for one in trials]
-    is_same = all(one == chosen[0] for one in chosen)
-    about = {"n_candidates": trials[0].n_candidates, "chosen": chosen[0] if is_same else chosen}
+    about = {"n_candidates": _one_or_all([one.n_candidates for one in trials]), "chosen": _one_or_all(chosen)}
     return Figures(search or trials[0].candidate.model, "test", values, about)
+
+
+def _one_or_all(values: Sequence[Any]) -> Any:
+    """Return the one value that all are, or the list of them."""
+    return values[0] if all(one == values[0] for one in values) else list(values)
 
 
 def _show(name: str, figures: Sequence[Figures], parameters: Mapping[str, Any], findings: Sequence[str]) -> None:

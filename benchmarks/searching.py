@@ -1,6 +1,7 @@
 """What a training's own search finds on the split of a bench, and how it does beside the best single kind of model."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,13 +30,21 @@ class Searched:
 
     Attributes:
         trial: The candidate that a training would choose, among all that were tried, on the test part.
-        best: Of each kind that candidates were tried of, the one that is best on validation.
+        best: Of each kind that candidates were tried of, the one that is best on validation, and of how many.
         n_drawn: How many candidates were drawn.
     """
 
     trial: Trial
-    best: Mapping[str, Candidate]
+    best: Mapping[str, tuple[Candidate, int]]
     n_drawn: int
+
+    def run_kind(self, bench: Bench, candidates: Sequence[Candidate], n_sampled: int = 0) -> Trial:
+        """Measure what was found of a kind on another bench; of a kind that was not tried, its usual candidates."""
+        model = candidates[0].model
+        if model not in self.best:
+            return bench.run(candidates, n_sampled)
+        best, n_candidates = self.best[model]
+        return replace(bench.run([best], n_sampled), n_candidates=n_candidates)
 
 
 @contextmanager
@@ -61,15 +70,17 @@ def search_on(bench: Bench, models: ModelOptions, options: SearchOptions, n_samp
     tried, choice = flow()
     seconds = time.perf_counter() - started
     trial = bench.run([choice.scored.candidate], n_sampled)
-    values = trial.values | {"search_seconds": Spread.of([seconds])}
+    values = {name: value for name, value in trial.values.items() if name != "peak_megabytes"}
+    values["search_seconds"] = Spread.of([seconds])
     n_drawn = sum(one.seconds is not None for one in tried)
     return Searched(replace(trial, n_candidates=len(tried), values=values), _best_of_each(tried), n_drawn)
 
 
-def _best_of_each(tried: Sequence[Tried]) -> dict[str, Candidate]:
+def _best_of_each(tried: Sequence[Tried]) -> dict[str, tuple[Candidate, int]]:
     ranked = [one for one in kept(tried) if one.candidate.kind.ranks]
     ascending = sorted(ranked, key=lambda one: one.value(CHOSEN_BY) or 0.0)
-    return {one.candidate.model: one.candidate for one in ascending}
+    n_tried = Counter(one.model for one in tried)
+    return {one.candidate.model: (one.candidate, n_tried[one.candidate.model]) for one in ascending}
 
 
 def compare_with_best(found: Trial, singles: Sequence[Trial]) -> Comparison:

@@ -149,13 +149,15 @@ def test_files_of_the_source_are_its_parts(tmp_path):
 
 
 def test_spread_is_over_the_splits_and_for_one_split_over_its_users():
-    def trial(value: float, neighbours: int) -> Trial:
+    def trial(value: float, neighbours: int, n_candidates: int = 2) -> Trial:
         chosen = Candidate(model="item-knn", parameters={"knn_neighbours": neighbours})
-        return Trial(chosen, 2, {"ndcg_10": Spread(value, value - 0.5, value + 0.5)}, np.zeros(1))
+        return Trial(chosen, n_candidates, {"ndcg_10": Spread(value, value - 0.5, value + 0.5)}, np.zeros(1))
 
-    several = quality.summarise([trial(1.0, 5), trial(4.0, 9), trial(1.0, 5)])
+    several = quality.summarise([trial(1.0, 5), trial(4.0, 9), trial(1.0, 5, 3)])
     assert several.values == {"ndcg_10": (2.0, 1.0, 4.0)}
     assert several.parameters["chosen"] == [{"knn_neighbours": n} for n in (5, 9, 5)]
+    assert several.parameters["n_candidates"] == [2, 2, 3]
+    assert quality.summarise([trial(1.0, 5)] * 2).parameters["n_candidates"] == 2
     alone = quality.summarise([trial(1.0, 5)])
     assert (alone.values, alone.parameters["chosen"]) == ({"ndcg_10": (1.0, 0.5, 1.5)}, {"knn_neighbours": 5})
 

@@ -91,11 +91,14 @@ def test_search_adds_a_row_of_what_a_training_would_choose(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "; within the interval of the best: " in done.stdout
     rows = json.loads((tmp_path / "rows.json").read_text("utf-8"))["rows"]
+    peaks = [row["model"] for row in rows if row["metric"] == "peak_megabytes"]
+    assert peaks == ["popularity", "item-graph"]  # that of a search would be of what it chose alone
     parameters = {row["model"]: row["parameters"] for row in rows}
     assert [*parameters] == ["popularity", "item-graph", "popularity,graph"]
     found = parameters["popularity,graph"]
     assert found["chosen"]["model"] in ("popularity", "item-graph")
     assert found["n_candidates"] == 3 + 1 + 2  # baselines, the graph and what is drawn
+    assert [parameters[name]["n_candidates"] for name in ("popularity", "item-graph")] == [1, 1 + 2]
     costs = {row["model"]: row["value"] for row in rows if row["metric"] == "search_seconds"}
     assert [*costs] == ["popularity,graph"]
     assert list((tmp_path / "temporary").glob("quality-*")) == []
