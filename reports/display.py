@@ -98,6 +98,11 @@ def format_count(count: int) -> str:
     return f"{count:,}".replace(",", "\u202f")
 
 
+def say_sample(n_users: int | None) -> str:
+    """Return what to append to words about figures that are of a sample of users; nothing where they are of all."""
+    return "" if n_users is None else f", on a sample of {format_count(n_users)} users"
+
+
 def format_number(value: float) -> str:
     """Return a number that may be whole as a count, others with one decimal.
 

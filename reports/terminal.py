@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from reports.display import clean_text, format_count
+from reports.display import clean_text, format_count, say_sample
 from reports.findings import gather_warnings, judge, metric_columns, rank_models, say_popularity
 from reports.report_input import HEADLINES, PRIMARY, ReportInput, ScoredModel
 from reports.tables import escape_markdown, open_console, printed, tabulate_models, text
@@ -58,13 +58,14 @@ def original_table(models: Sequence[ScoredModel], width: int = 100) -> str:
 
 
 def _test_table(report: ReportInput) -> Table:
-    sample = "" if report.sampled_users is None else f", on a sample of {format_count(report.sampled_users)} users"
     marked = [
         replace(model, label=("→ " if model.is_chosen else "  ") + clean_text(model.label, limit=60))
         for model in rank_models(report.test)
     ]
     table = tabulate_models(marked, metric_columns(report.test, PRIMARY.k)[:_MOST_COLUMNS])
-    return table.to_rich(f"Test split, all items ranked{sample}; below each figure its 95 % interval")
+    return table.to_rich(
+        f"Test split, all items ranked{say_sample(report.sampled_users)}; below each figure its 95 % interval"
+    )
 
 
 def training_markdown(

@@ -13,6 +13,7 @@ from evaluation.assess import GOOD_RATING, USERS_K, score_oracle
 from evaluation.selection import judge_lead, judge_metrics, try_held_out_only, try_metrics
 from models.base import Scorer
 from models.registry import Candidate
+from reports.display import say_sample
 from reports.report_input import HEADLINES, ScoredModel
 from reports.tables import tabulate_models
 from reports.verdicts import say_guard, say_lead
@@ -67,12 +68,15 @@ def choose(
     best = max(ranked, key=lambda one: one.value(metric) or 0.0)
     shown = scored_models(places, scored, best.candidate)
     rows = tabulate_models(shown, HEADLINES, head="candidate").to_records()
+    sample = say_sample(best.sampled_users)
+    about = f"Candidates on validation{sample}; all items ranked, seen items excluded, 95 % intervals over users"
     create_table_artifact(
         [{**row, "chosen": "yes" if one.is_chosen else ""} for one, row in zip(shown, rows, strict=True)],
         key="candidates",
-        description="Candidates on validation, all items ranked, seen items excluded; 95 % intervals over users",
+        description=about,
     )
-    logger.info("Chosen: {} with {} {:.4f} on validation", best.candidate.label, metric, best.value(metric) or 0.0)
+    value = best.value(metric) or 0.0
+    logger.info("Chosen: {} with {} {:.4f} on validation{}", best.candidate.label, metric, value, sample)
     if best.candidate.kind.is_baseline:
         logger.warning("No trained model beats {}: search a wider grid (see --help)", best.candidate.label)
     values = np.column_stack([read_users(places, one.scores, metric_by_user(metric)) for one in ranked])

@@ -85,8 +85,8 @@ def publish_training_report(
             additions=dict(zip(leave_one_out(chosen), compare_with(places, training.without, refit), strict=True)),
             curve=[_curve_point(places, one) for one in training.curve],
             examples=find_examples(places, lineage.dataset, lineage.split, refit.fitted, titles),
-            sampled_users=_sampled_users(refit.scores),
-            validation_users=_sampled_users(choice.scored.scores),
+            sampled_users=refit.sampled_users,
+            validation_users=choice.scored.sampled_users,
         )
 
     return _publish(
@@ -126,7 +126,7 @@ def publish_evaluation_report(
                 for label, scored in evaluation.windows
             ],
             original=[row_of_original(places, label, one) for label, one in evaluation.original],
-            sampled_users=_sampled_users(subject.scores),
+            sampled_users=subject.sampled_users,
         )
 
     parameters = {"findings": [asdict(finding) for finding in findings]}
@@ -210,12 +210,6 @@ def _notes(lineage: Lineage) -> list[str]:
 def _ids(lineage: Lineage, model_id: str, scored: Mapping[str, Sequence[Scored]]) -> dict[str, str]:
     scores = {f"{one.candidate.label} on {part}": one.scores.id for part, some in scored.items() for one in some}
     return {role.capitalize(): one.id for role, one in vars(lineage).items()} | {"Model": model_id} | scores
-
-
-def _sampled_users(scores: Manifest) -> int | None:
-    """Return how many users were evaluated, where that is a sample."""
-    n_users = scores.count("n_users")
-    return n_users if n_users < scores.count("n_warm_users") else None
 
 
 def row_of_original(places: PlaceOptions, label: str, one: Scored) -> ScoredModel:

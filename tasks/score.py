@@ -52,6 +52,12 @@ class Scored:
         value = self.scores.counts.get(str(metric))
         return None if value is None else float(value)
 
+    @property
+    def sampled_users(self) -> int | None:
+        """How many users were evaluated, where that is a sample."""
+        n_users = self.scores.count("n_users")
+        return n_users if n_users < self.scores.count("n_warm_users") else None
+
 
 Measure = Callable[[Measured, HeldOut, pa.Table], Mapping[str, Any] | None]
 """Measures what is held out, and returns more counts for the manifest, if there are any; defined in its step."""

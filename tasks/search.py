@@ -9,6 +9,7 @@ from loguru import logger
 from prefect.artifacts import create_table_artifact
 
 from models.registry import KINDS, ModelOptions, find_kinds, space_of
+from reports.display import say_sample
 from reports.report_input import SearchedKind
 from schema.metric import Metric
 from storage import canonical, layout
@@ -110,7 +111,8 @@ def _show(places: PlaceOptions, tried: Sequence[Tried], metric: Metric) -> None:
         }
         for one in describe(places, tried, metric)
     ]
-    about = "What was drawn beside the fixed candidates, by kind, on validation; seconds are those of this run"
+    sample = say_sample(tried[0].scored.sampled_users)
+    about = f"What was drawn beside the fixed candidates, by kind, on validation{sample}; seconds are those of this run"
     create_table_artifact(rows, key="search", description=about)
 
 

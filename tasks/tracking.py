@@ -14,7 +14,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from models.registry import Candidate
-from reports.display import clean_text
+from reports.display import clean_text, say_sample
 from reports.terminal import training_markdown
 from schema.errors import InvalidInput
 from storage import layout
@@ -43,6 +43,7 @@ PARENT_TAG: Final = "mlflow.parentRunId"
 NOTE_TAG: Final = "mlflow.note.content"
 BEST_TAG: Final = "recommender.best"
 DROPPED_TAG: Final = "recommender.dropped"
+SAMPLE_TAG: Final = "validation"
 
 
 @task(name="check tracking", **NETWORK_RETRIES | {"retries": 1})
@@ -120,6 +121,7 @@ def close_training(
         NOTE_TAG: describe(places, model, report),
         "best_model": chosen.candidate.label,
         "model_version": version.version,
+        **_mark_sample(chosen),
     }
     metrics = [
         *metrics_of(tracked.began, data, VALIDATION, chosen.scores),
@@ -146,7 +148,7 @@ def _track_candidates(client: Any, tracked: TrackedRun, training: Training, data
         if run is None:
             best = {PARENT_TAG: tracked.id, BEST_TAG: str(one.candidate == chosen).lower()}
             dropped = {DROPPED_TAG: _say_what_on(tried)} if tried.is_dropped else {}
-            tags = {**tracked.tags, **best, **dropped, KEY_TAG: key, NAME_TAG: label}
+            tags = {**tracked.tags, **best, **dropped, **_mark_sample(one), KEY_TAG: key, NAME_TAG: label}
             run = client.create_run(tracked.experiment, tags=tags)
         elif run.info.status == FINISHED:
             continue
@@ -156,6 +158,12 @@ def _track_candidates(client: Any, tracked: TrackedRun, training: Training, data
         log_batch(client, run.info.run_id, metrics, _parameters(one.candidate), {})
         log_data(client, run.info.run_id, data, ["train", VALIDATION, *([TEST] if on_test else [])])
         client.set_terminated(run.info.run_id, FINISHED)
+
+
+def _mark_sample(scored: Scored) -> dict[str, str]:
+    """Return a tag that says of how many users the metrics of validation are, where they are of a sample."""
+    sample = say_sample(scored.sampled_users)
+    return {SAMPLE_TAG: sample.removeprefix(", ")} if sample else {}
 
 
 def _say_what_on(tried: Tried) -> str:

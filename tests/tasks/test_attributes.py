@@ -1,6 +1,7 @@
 """What products say of items, from their file through a split to the links of a model; without Spark and Prefect."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,7 +151,10 @@ def test_the_daily_models_of_a_rolling_split_know_products(places, dataset, prod
 def test_the_price_of_room_is_shown(places, dataset, products, monkeypatch):
     """What is held out is the newest item; the other one that users lack is linked with 1 / sqrt(8)."""
     shown: list[dict[str, str]] = []
-    monkeypatch.setattr(room, "create_table_artifact", lambda rows, **_: shown.extend(rows))
+    said: list[str] = []
+    monkeypatch.setattr(
+        room, "create_table_artifact", lambda rows, description, **_: shown.extend(rows) or said.append(description)
+    )
     split = split_by_time(places, dataset, products)
     half = KNN.model_copy(update={"parameters": {**KNN.parameters, "knn_room": 0.5}})
     priced = []
@@ -158,6 +162,10 @@ def test_the_price_of_room_is_shown(places, dataset, products, monkeypatch):
         fitted = fit.fn(places, split, ("train", "validation"), one, SparkOptions())
         priced.append(Scored(one, fitted, score.fn(places, split, fitted, one, "test", EvaluationOptions())))
     room.show_room.fn(places, priced)
+    scores = replace(priced[0].scores, counts={**priced[0].scores.counts, "n_warm_users": 5000})
+    room.show_room.fn(places, [replace(priced[0], scores=scores)])
+    assert shown.pop()["room"] == "0"
+    assert [", on a sample of 2 users" in one for one in said] == [False, True]
     others = dict.fromkeys(("tail", "torso", "head"), "none held out")
     second, first = f"{1 / np.log2(3):.4f}", "1.0000"
     assert shown == [
