@@ -38,6 +38,7 @@ def explore(
     from storage import layout
     from tasks.addresses import mlflow_run_page
     from tasks.explore import explore_reviews, publish_exploration_report
+    from tasks.steps import step
     from tasks.tracked_exploration import track_exploration
     from tasks.tracking import check_tracking
 
@@ -49,14 +50,16 @@ def explore(
     made = {"raw": raw, "reviews": checked}
     if look_up.asked:
         return record_of(made) | show_looked_up(places, checked, look_up)
-    found = explore_reviews(places, checked, core)
-    report = publish_exploration_report(places, raw, checked, found)
-    run = track_exploration(
-        tracking, places, made | {"exploration": found, "report": report}, environment.run.environment
-    )
+    with step("exploration"):
+        found = explore_reviews(places, checked, core)
+    with step("report"):
+        report = publish_exploration_report(places, raw, checked, found)
+    made |= {"exploration": found, "report": report}
+    with step("tracking"):
+        run = track_exploration(tracking, places, made, environment.run.environment)
     uri = place_of(places, report, layout.REPORT)
     logger.info("Report: {}", uri)
-    record = record_of(made | {"exploration": found, "report": report}) | {"uris": {"report": uri}}
+    record = record_of(made) | {"uris": {"report": uri}}
     record["ids"]["mlflow_run"] = run.id
     pages = {"The report": layout.REPORT, "The run in MLflow": ""}
     uri = tracking.mlflow_tracking_uri

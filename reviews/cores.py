@@ -1,5 +1,7 @@
 """The k-cores of reviews: what is left of them where every user and every item has k interactions."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from reviews.indexed import IndexedReviews
@@ -29,8 +31,17 @@ def size_cores(reviews: IndexedReviews, most_k: int = MOST_K) -> tuple[Core, ...
 
 
 def take_core(reviews: IndexedReviews, k: int) -> IndexedReviews:
-    """Return the interactions of the k-core, with the same ids; no rows where it is empty."""
-    return _peel(reviews.interactions, k)
+    """Return the interactions of the k-core, with the ids that are left; none of either where it is empty."""
+    core = _peel(reviews.interactions, k)
+    users, user_idx = np.unique(core.user_idx, return_inverse=True)
+    items, item_idx = np.unique(core.item_idx, return_inverse=True)
+    return replace(
+        core,
+        user_ids=core.user_ids.take(users),
+        item_ids=core.item_ids.take(items),
+        user_idx=user_idx.astype(np.int32),
+        item_idx=item_idx.astype(np.int32),
+    )
 
 
 def _peel(core: IndexedReviews, k: int) -> IndexedReviews:

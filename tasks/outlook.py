@@ -58,14 +58,12 @@ def foresee(interactions: pa.Table, min_interactions: int) -> Outlook:
 
 
 def to_interactions(core: IndexedReviews) -> pa.Table:
-    """Return the rows of a k-core as a dataset has them: the indices of ids that are left, in the order of the ids."""
-    n_rows = len(core)
-    users, items = (np.unique(idx, return_inverse=True)[1].astype(np.int32) for idx in (core.user_idx, core.item_idx))
-    ratings, times = core.ratings, core.timestamps
+    """Return the rows of a k-core as a dataset has them."""
+    n_rows, ratings, times = len(core), core.ratings, core.timestamps
     return pa.table(
         {
-            Columns.USER_IDX: users,
-            Columns.ITEM_IDX: items,
+            Columns.USER_IDX: core.user_idx,
+            Columns.ITEM_IDX: core.item_idx,
             Columns.RATING: pa.nulls(n_rows, pa.float32()) if ratings is None else pa.array(ratings, from_pandas=True),
             Columns.TIMESTAMP: (
                 pa.nulls(n_rows, pa.int64()) if times is None else pa.array(times, mask=times == NO_TIME)

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from pydantic import TypeAdapter
 
-from reviews.cores import size_cores
+from reviews.cores import size_cores, take_core
 from reviews.explore import explore
 from reviews.indexed import IndexedReviews, index_reviews
 from reviews.links import count_copurchases
@@ -156,3 +156,10 @@ def test_months_are_judged_over_whole_years_alone():
 def test_an_unknown_id_is_refused_with_those_that_are_like_it(look_up, name, near):
     with pytest.raises(InvalidInput, match=f"has the id '{name}'.*{near}"):
         look_up(index(), name)
+
+
+def test_summaries_of_a_core_are_of_what_is_left_of_it():
+    core = take_core(index_reviews(pa.table({"user_id": [*"aabbca"], "item_id": [*"xyxyyz"]})), 2)
+    assert (core.user_ids.to_pylist(), core.item_ids.to_pylist()) == (["a", "b"], ["x", "y"])
+    assert (count_popularity(core).counts, count_popularity(core).gini) == (((2, 2),), 0)
+    assert len(take_core(core, 3).user_ids) == 0

@@ -48,7 +48,7 @@ def test_a_large_validation_part_is_sampled_unless_so_many_users_are_asked_for(
 def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """A validation part of tens of lists is a large one."""
     monkeypatch.setattr(searching, "MOST_LISTS", 50)
-    monkeypatch.setattr(rolling, "LEAST_USERS", 1, raising=False)
+    monkeypatch.setattr(rolling, "LEAST_USERS", 1)
 
 
 @pytest.mark.usefixtures("few_are_many")
