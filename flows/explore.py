@@ -9,9 +9,9 @@ from loguru import logger
 
 from flows.cli import run_stage, stage
 from flows.settings import DEFAULT, Environment, input_name, read
-from reviews.options import DownloadOptions, IngestOptions
+from reviews.options import DownloadOptions, IngestOptions, LookUpOptions
 from spark.options import CoreOptions
-from tasks.options import LookUpOptions, PlaceOptions, ReviewsInput, TrackingOptions
+from tasks.options import PlaceOptions, ReviewsInput, TrackingOptions
 
 if TYPE_CHECKING:
     from storage.manifest import Manifest

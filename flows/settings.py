@@ -23,14 +23,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from evaluation.options import PromotionOptions, SplitOptions
 from models.registry import ModelOptions
-from reviews.options import DownloadOptions, IngestOptions
+from reviews.options import DownloadOptions, IngestOptions, LookUpOptions
 from schema.errors import InvalidSettings
 from schema.options import FrozenModel
 from spark.options import GIB, MEMORY, DatasetOptions, SparkOptions, memory_bytes
 from tasks.options import (
     DriftOptions,
     EvaluationOptions,
-    LookUpOptions,
     ModelChoice,
     OnlineOptions,
     PlaceOptions,

@@ -75,3 +75,24 @@ class SampleOptions(FrozenModel):
     seed: int = Field(20140723, ge=0, description="seed of every draw; the same seed gives the same bytes")
     duplicate_share: float = Field(0.01, ge=0, le=0.5, description="share of reviews given a second time")
     malformed_share: float = Field(0.002, ge=0, le=0.5, description="share of lines that are broken")
+
+
+class LookUpOptions(FrozenModel):
+    """A look at one item or user instead of all."""
+
+    item_id: str | None = Field(
+        None,
+        description="Show an item: who has it when, and the items that share most users with it.",
+        json_schema_extra={"flag": "--item", "metavar": "ID", "variable": False},
+    )
+    user_id: str | None = Field(
+        None,
+        description="Show a user: what they have since when, and the users who have most of it too.",
+        json_schema_extra={"flag": "--user", "metavar": "ID", "variable": False},
+    )
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """The ids to look up, by what they are of: item, user."""
+        ids = {"item": self.item_id, "user": self.user_id}
+        return {kind: one for kind, one in ids.items() if one is not None}

@@ -21,6 +21,7 @@ from reviews.cores import take_core
 from reviews.explore import explore
 from reviews.indexed import index_reviews
 from reviews.looking_up import look_up_item, look_up_user
+from reviews.options import LookUpOptions
 from schema.exploration import Exploration
 from schema.look_up import LookUp
 from schema.outlook import Outlook
@@ -28,7 +29,7 @@ from spark.options import CoreOptions
 from storage import layout
 from storage.manifest import Manifest
 from tasks.execution import COMPUTE_RETRIES, progress
-from tasks.options import LookUpOptions, PlaceOptions
+from tasks.options import PlaceOptions
 from tasks.outlook import foresee, to_interactions
 from tasks.store import local_file, publish_once, write_record
 

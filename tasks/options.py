@@ -250,27 +250,6 @@ class RecommendOptions(FrozenModel):
     )
 
 
-class LookUpOptions(FrozenModel):
-    """A look at one item or user instead of all."""
-
-    item_id: str | None = Field(
-        None,
-        description="Show an item: who has it when, and the items that share most users with it.",
-        json_schema_extra={"flag": "--item", "metavar": "ID", "variable": False},
-    )
-    user_id: str | None = Field(
-        None,
-        description="Show a user: what they have since when, and the users who have most of it too.",
-        json_schema_extra={"flag": "--user", "metavar": "ID", "variable": False},
-    )
-
-    @property
-    def asked(self) -> dict[str, str]:
-        """The ids to look up, by what they are of: item, user."""
-        ids = {"item": self.item_id, "user": self.user_id}
-        return {kind: one for kind, one in ids.items() if one is not None}
-
-
 class ModelChoice(FrozenModel):
     """Which published model is used."""
 
