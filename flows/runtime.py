@@ -79,12 +79,12 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str], *, is_t
             environment.places.try_writing()
             with timing() as seconds:
                 record = body(**_filled(groups))
-        if isinstance(record, Mapping):  # and not a state that the flow is to end in
-            show_first(environment.places, record)
-            if len(seconds) > 1:
-                show_steps(seconds)
-                record = {**record, "seconds": seconds}
-        return record
+            if isinstance(record, Mapping):  # and not a state that the flow is to end in
+                show_first(environment.places, record)
+                if len(seconds) > 1:
+                    show_steps(seconds)
+                    record = {**record, "seconds": seconds}
+            return record
 
     def name(parameters: Mapping[str, Any]) -> str:
         try:

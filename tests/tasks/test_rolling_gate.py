@@ -315,7 +315,7 @@ def test_a_blend_keeps_its_costly_parts_and_fits_its_cheap_ones_again(scene, eve
 
 
 def test_fewer_fits_are_made_of_many_rows(scene):
-    split = replace(scene.split, counts={**scene.split.counts, "train_n_rows": 4_300_000})
+    split = replace(scene.split, counts={**scene.split.counts, "train_n_rows": 2_150_000})
     found = [count_fits(split, Candidate(model=name, parameters={}).kind) for name in ("item-graph", "popularity")]
     assert (found, count_fits(scene.split, KNN.kind), count_fits(split, COSTLY.kind)) == ([2, None], 5, 1)
 
