@@ -74,6 +74,7 @@ def version_of(roots: frozenset[Symbol], files: tuple[Path, ...] = ()) -> str:
     return f"{version(_DISTRIBUTION)}+{digest}"
 
 
+@cache
 def _dump(node: ast.AST) -> str:
     """Return a syntax tree as text, the same on every Python."""
     if sys.version_info >= (3, 13):
@@ -165,17 +166,18 @@ def _imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Imp
             yield top, (top, None)
 
 
-def _uses(symbol: Symbol, closed: tuple[str, ...]) -> Iterator[Symbol]:
-    """Yield the symbols of the project that a definition uses itself."""
+@cache
+def _uses(symbol: Symbol, closed: tuple[str, ...]) -> frozenset[Symbol]:
+    """Return the symbols of the project that a definition uses itself."""
     name, bound = symbol
     module = _module(name)
-    if "" in module.definitions and bound:
-        yield name, ""
+    found = {(name, "")} if "" in module.definitions and bound else set[Symbol]()
     for statement in module.definitions.get(bound, ()):
         own = [node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom)]
         imports = module.imports | {alias: target for node in own for alias, target in _imported(node)}
         for chain in _chains(statement):
-            yield from _resolve(module, imports, chain, closed)
+            found.update(_resolve(module, imports, chain, closed))
+    return frozenset(found)
 
 
 def _chains(statement: ast.stmt) -> Iterator[list[str]]:
@@ -211,6 +213,7 @@ def _resolve(
     yield from _resolve(target, target.imports, names, closed)
 
 
+@cache
 def _is_followed(name: str, closed: tuple[str, ...]) -> bool:
     is_ours = (ROOT / name.partition(".")[0] / "__init__.py").is_file()
     is_closed = any(_is_inside(name, one) for one in closed) and not any(_is_inside(name, one) for one in FOLLOWED)
