@@ -10,7 +10,6 @@ NEURAL ?= --neural
 NOTEBOOK ?= --notebook
 SETUP := bash deployments/setup.sh
 BIN := JAVA_HOME="$(CURDIR)/.venv/java" .venv/bin
-SAMPLE := data/sample
 KERNEL := --KernelManager.transport_encryption=auto
 COMPILE := --quiet --universal --generate-hashes --python-version 3.11
 # As PRIVATE in flows/child_server.py: nothing asks anybody outside.
@@ -31,11 +30,7 @@ setup: ## Make .venv with the locked packages and find Java; does nothing the se
 	@$(SETUP)
 
 demo: setup ## Make sample data, then train, evaluate, publish and recommend on it, and make the model the champion if there is none
-	$(BIN)/python flows/sample.py --output $(SAMPLE)
-	$(BIN)/python flows/train.py --input $(SAMPLE)/sample-reviews.json.gz --products $(SAMPLE)/sample-products.json.gz \
-		--json $(SAMPLE)/result.json
-	[[ -e data/store/champion.json ]] || $(BIN)/python flows/promote.py --model \
-		"$$(.venv/bin/python -c 'import json; print(json.load(open("$(SAMPLE)/result.json"))["ids"]["model"])')"
+	$(BIN)/python flows/demo.py --json data/sample/result.json
 	@echo 'Type make serve to ask the model, and make help to see what else there is.'
 
 train: setup ## Train on the Electronics reviews, which are downloaded once; flags go in ARGS="…"

@@ -123,6 +123,14 @@ def run_flow(flow: Flow[..., Any], groups: Mapping[str, BaseModel], preload: Seq
         groups: Its parameters.
         preload: Modules that take seconds to import, beside those that every flow needs.
     """
+    with open_run(preload):
+        record: Any = flow(**groups)
+        return dict(record)
+
+
+@contextmanager
+def open_run(preload: Sequence[str] = ()) -> Iterator[None]:
+    """Prepare this process, and a Prefect API, for one flow or for several one after the other: see `run_flow`."""
     options = read(Environment).run
     prepare_process(options, has_caller=True)
     modules = ("flows.pipeline", *preload)
@@ -130,8 +138,7 @@ def run_flow(flow: Flow[..., Any], groups: Mapping[str, BaseModel], preload: Seq
     loading.start()
     with open_prefect_api(), tags(options.environment):
         loading.join()  # Prefect imports parts of itself late, and two threads must not import the same at once
-        record: Any = flow(**groups)
-        return dict(record)
+        yield
 
 
 def _filled(groups: Mapping[str, BaseModel]) -> dict[str, BaseModel]:

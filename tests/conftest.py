@@ -30,7 +30,7 @@ BYTES_PER_TEST_PROCESS = 6 * GIB  # a training, with its JVM, beside the servers
 LONGEST = (
     *("test_kill", "test_train", "test_register", "test_evaluate_flow", "test_spark_cluster", "test_running"),
     *("test_stack", "test_s3_store", "test_sigterm", "test_drift_flow", "test_added_kind", "test_bad_input"),
-    *("test_promote", "test_flags", "test_readme", "test_dataset", "test_s3_faults", "test_notices"),
+    *("test_promote", "test_demo", "test_flags", "test_readme", "test_dataset", "test_s3_faults", "test_notices"),
 )
 
 # How long an example of Hypothesis takes says how busy the machine is.

@@ -57,7 +57,7 @@ def help_of(stage: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("stage", [*STAGES, "sample"])
+@pytest.mark.parametrize("stage", [*STAGES, "sample", "demo"])
 def test_help_imports_no_engine_and_shows_every_flag_with_its_default_and_its_variable(stage):
     shown = help_of(stage)
     flags = dict(re.findall(r"^  (--[a-z0-9-]+) +(.*)$", shown, re.MULTILINE))

@@ -57,7 +57,7 @@ class Workplace:
     def command(self, stage: str, *flags: str) -> list[str]:
         """Return the command line of a stage."""
         places = ["--store", self.store_uri, "--work-dir", str(self.folder / "work")]
-        tracking = ["--mlflow-tracking-uri", self.tracking_uri] if stage == "train" else []
+        tracking = ["--mlflow-tracking-uri", self.tracking_uri] if stage in {"train", "demo"} else []
         return [sys.executable, str(self.checkout / "flows" / f"{stage}.py"), *places, *tracking, *flags]
 
     @property
