@@ -173,7 +173,7 @@ class SearchOptions(FrozenModel):
         ge=0,
         allow_inf_nan=False,
         description="Minutes for which the search draws further candidates, begun when the fixed ones are scored; 0: "
-        "none. Left out: by the number of interactions, within 5 minutes: of the quickest kind one for each 5,000, or "
+        "none. Left out: by the number of interactions, within 5 minutes: of the quickest kind one for each 10,000, or "
         "5 million / interactions if that is less; of other kinds as many fewer as they take longer.",
     )
     search_tries: NonNegativeInt | None = Field(

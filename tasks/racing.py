@@ -85,7 +85,7 @@ class Budget:
         if options.budget_minutes is not None:
             return cls(minutes=options.budget_minutes)
         n_rows = max(split.count("train_n_rows"), 1)
-        return cls(minutes=MOST_MINUTES, turns=min(n_rows / 5_000, 5_000_000 / n_rows))
+        return cls(minutes=MOST_MINUTES, turns=min(round(n_rows / 10_000), 5_000_000 / n_rows))
 
     @property
     def is_nothing(self) -> bool:

@@ -49,7 +49,7 @@ def test_without_settings_a_training_tries_and_draws_what_is_worth_it(trained, s
     assert tried >= {kind.name for kind in KINDS.values() if kind.is_automatic and kind.ranges}
     assert not tried & {kind.name for kind in KINDS.values() if not (kind.is_automatic or kind.is_baseline)}
     [search] = [one for one in workplace.manifests() if one.kind == layout.SEARCHES and one.name not in before]
-    assert search.counts["n_drawn"] >= record["counts"]["split"]["train_n_rows"] // 5_000 > 0
+    assert search.counts["n_drawn"] >= round(record["counts"]["split"]["train_n_rows"] / 10_000) > 0
 
 
 def test_the_search_draws_for_as_long_as_the_budget_lasts(monkeypatch: pytest.MonkeyPatch):

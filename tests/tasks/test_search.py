@@ -275,7 +275,7 @@ def test_on_a_rolling_split_one_fit_is_raced_and_the_best_of_each_kind_is_scored
     ]
 
 
-@pytest.mark.parametrize(("n_rows", "turns"), [(4_999, 1), (100_000, 20), (250_000, 20), (1_000_000, 5)])
+@pytest.mark.parametrize(("n_rows", "turns"), [(4_999, 0), (9_000, 1), (100_000, 10), (250_000, 20), (1_000_000, 5)])
 def test_the_usual_budget_rises_with_the_rows_and_falls_where_a_fit_takes_long(scene, n_rows, turns):
     split = replace(scene.split, counts={**scene.split.counts, "train_n_rows": n_rows})
     usual = Budget.of(SearchOptions(), split)
