@@ -179,6 +179,16 @@ install_packages() {
     "${uv[@]}" --directory "$root" pip install "${at[@]}" --offline --no-deps --no-build-isolation --editable .
 }
 
+# Compiles what a run and its Prefect server import, which else the first run does, twice for what both import.
+compile_packages() {
+    local modules
+    say "compiling what runs import"
+    for modules in flows.pipeline,flows.runtime,mlflow,mlflow.store.tracking.sqlalchemy_store prefect.server.api.server; do
+        (unset PYTHONDONTWRITEBYTECODE && cd "$root" && "$venv/bin/python" -c "import $modules" 2>/dev/null) || true &
+    done
+    wait
+}
+
 # offer PURPOSE LOSS: installs the Debian packages for it, or says what is lost without.
 offer() {
     local names
@@ -238,6 +248,7 @@ set_up_base() {
     ln -sfn "$java/bin/java" "$venv/bin/java"
     install_uv
     install_packages
+    compile_packages
     offer_openblas
     offer_jars
     key=$(set_up_key)

@@ -451,3 +451,11 @@ def test_project_is_installed_from_within_its_folder_whose_path_uv_could_not_par
     [install] = [line for line in (machine.checkout / "uv.log").read_text().splitlines() if "--editable" in line]
     assert f"--directory {machine.checkout} " in install
     assert install.endswith("--editable .")
+
+
+def test_what_runs_import_is_compiled_whatever_the_environment_says_and_a_failure_is_left_to_the_first_run(machine):
+    says = 'echo "${PYTHONDONTWRITEBYTECODE-unset} $*" >>imports.log; exit 1'
+    write_program(machine.checkout / ".venv" / "bin" / "python", says)
+    assert machine.run("export PYTHONDONTWRITEBYTECODE=1; compile_packages").returncode == 0
+    imports = sorted((machine.checkout / "imports.log").read_text().splitlines())
+    assert [one.startswith("unset -c import ") for one in imports] == [True, True]
