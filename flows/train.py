@@ -1,6 +1,7 @@
 """Train: from a reviews file to a published model, its report and recommendations for every user."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -53,12 +54,15 @@ def train(
     from tasks.score import metric_records
     from tasks.steps import step
     from tasks.tracking import check_tracking, close_training, open_training, summarise
+    from tasks.tracking_client import open_client
 
     environment = read(Environment)
     places, tracking = environment.places, environment.tracking
     check_tracking(tracking)
-    sold = keep_file(places, products.input_products) if products.input_products else None
-    lineage = pipeline.make_split(environment, reviews, ingest, dataset, split, drift, sold)
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(open_client, tracking)  # which makes MLflow's tables, of a new database, while Spark works
+        sold = keep_file(places, products.input_products) if products.input_products else None
+        lineage = pipeline.make_split(environment, reviews, ingest, dataset, split, drift, sold)
     asked = {**flat_values(models), **flat_values(search), **flat_values(selection)}
     choices = {**asked, "evaluate_users": evaluation.evaluate_users}
     with step("tracking"):
