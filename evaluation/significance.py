@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr
 
 from schema.arrays import Floats, Indices
@@ -200,12 +200,12 @@ def _gather(seed: int, *columns: Floats) -> tuple[Floats, ...]:
     return tuple(np.bincount(group, column, minlength=MOST_UNITS).astype(np.float64) for column in columns)
 
 
-@lru_cache(maxsize=2)
-def _draw_units(n_units: int, seed: int) -> Floats:
+@lru_cache(maxsize=16)  # of 4 MB at most: users, lists and segments of a run have several sizes, in threads by turns
+def _draw_units(n_units: int, seed: int) -> NDArray[np.uint8]:
     """Return how often each resample drew each unit: shape (1,000, n_units), the same for every metric."""
     drawn = np.random.default_rng(seed).integers(n_units, size=(N_RESAMPLES, n_units))
     places = (drawn + n_units * np.arange(N_RESAMPLES)[:, None]).ravel()
-    return np.bincount(places, minlength=N_RESAMPLES * n_units).reshape(drawn.shape).astype(np.float64)
+    return np.bincount(places, minlength=N_RESAMPLES * n_units).reshape(drawn.shape).astype(np.uint8)
 
 
 def _check_users(n_users: int) -> None:
