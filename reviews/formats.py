@@ -10,7 +10,9 @@ from typing import Literal
 
 from reviews.columns import choose_by_name, choose_by_position, is_number, match_names, parse_columns
 from reviews.lines import BOM, is_gzipped, open_bytes
+from reviews.options import TimeForm
 from schema.errors import InvalidInput
+from schema.understood import Understood
 
 _SAMPLE_BYTES = 2**20
 _SAMPLE_LINES = 1_000
@@ -32,23 +34,34 @@ class Format:
     """How a reviews file is to be read.
 
     Attributes:
-        kind: JSON lines, or delimited text.
-        is_gzipped: Whether the bytes are a gzip stream.
+        kind: One JSON object a line; an array or a sequence of JSON objects over any lines; one Python literal a line,
+            as Amazon published in 2014; delimited text; Parquet.
         roles: user, item and, where the file has them, rating and timestamp -> field name, header name or
             1-based column number.
-        names: Delimited: the column labels in order, 1-based numbers where there is no header.
+        names: Delimited and Parquet: the column labels in order, 1-based numbers where there is no header.
         numeric: JSON: roles whose values are numbers; the others are strings.
-        delimiter: Delimited: comma or tab.
-        header_line: Delimited: 1-based line of the header; 0 where there is none.
+        encoding: Of the text, as Python names it.
+        delimiter: Delimited: one character, "::", or " " for runs of blanks.
+        quote: Delimited: the character that may enclose a cell; empty where quotes are characters like others.
+        header_line: Delimited: 1-based line on which the header ends; 0 where there is none.
+        skipped_lines: Delimited: lines before the header or, without one, before the first row.
+        decimal: Character between the whole and the fraction of a number.
+        time_form: Unit of timestamps since 1970; or "iso" for dates and date-times as ISO 8601 writes them.
+        understood: The decisions, with their evidence.
     """
 
-    kind: Literal["json", "delimited"]
-    is_gzipped: bool
+    kind: Literal["json", "json-array", "loose-json", "delimited", "parquet"]
     roles: Mapping[str, str]
     names: tuple[str, ...] = ()
     numeric: frozenset[str] = field(default_factory=frozenset)
+    encoding: str = "utf-8"
     delimiter: str = ","
+    quote: str = '"'
     header_line: int = 0
+    skipped_lines: int = 0
+    decimal: Literal[".", ","] = "."
+    time_form: TimeForm = "s"
+    understood: Understood = field(default_factory=Understood)
 
     def position(self, role: str) -> int:
         """Return the 0-based column of a role in a delimited file."""

@@ -7,12 +7,12 @@ from pydantic import Field, model_validator
 
 from schema.options import FrozenModel
 
-TimestampUnit = Literal["s", "ms", "us"]
-UNITS_PER_SECOND: dict[TimestampUnit, int] = {"s": 1, "ms": 1_000, "us": 1_000_000}
+TimeForm = Literal["s", "ms", "us", "ns", "iso"]
+UNITS_PER_SECOND: dict[str, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
-class IngestOptions(FrozenModel):
-    """How a reviews file is read, and which of its rows are rejected."""
+class ReadingOptions(FrozenModel):
+    """How a file is read, where that is not to be decided by what it holds."""
 
     input_columns: str | None = Field(
         None,
@@ -20,14 +20,35 @@ class IngestOptions(FrozenModel):
         "1-based numbers for files without a header. Found by content when not given.",
         json_schema_extra={"flag": "--columns"},
     )
-    min_rating: float = Field(
-        1.0, allow_inf_nan=False, description="Lowest rating that is taken, in the file's own unit (stars)."
+    delimiter: str | None = Field(
+        None,
+        description="What separates cells: comma, tab, semicolon, pipe, colons (::), blank, or the character itself.",
     )
-    max_rating: float = Field(
-        5.0, allow_inf_nan=False, description="Highest rating that is taken, in the file's own unit (stars)."
+    quote: str | None = Field(
+        None, description="What may enclose a cell: the character itself, or none where quotes are characters."
+    )
+    encoding: str | None = Field(None, description="Encoding of the text, as utf-8, utf-16, latin-1 or windows-1252.")
+    header_line: int | None = Field(None, ge=0, description="Line of the header, from 1; 0 where there is none.")
+    decimal: Literal["point", "comma"] | None = Field(None, description="What separates a number's fraction.")
+    timestamp_unit: TimeForm | None = Field(
+        None, description="Unit of the file's timestamps since 1970: s, ms, us or ns; iso for dates (ISO 8601)."
+    )
+
+
+class IngestOptions(ReadingOptions):
+    """How a reviews file is read, and which of its rows are rejected."""
+
+    min_rating: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="Lowest rating that is taken, in the file's own unit; that of the file's scale when not given.",
+    )
+    max_rating: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="Highest rating that is taken, in the file's own unit; that of the file's scale when not given.",
     )
     max_bad_share: float = Field(0.05, ge=0, le=1, description="Share of bad rows, 0 to 1, above which the run stops.")
-    timestamp_unit: TimestampUnit = Field("s", description="Unit of the file's timestamps since 1970: s, ms or us.")
     latest_timestamp: int | None = Field(
         None, gt=0, description="Unix seconds after which a timestamp is refused; the moment of the run if unset."
     )
