@@ -58,7 +58,7 @@ class IngestOptions(ReadingOptions):
 
     @model_validator(mode="after")
     def _ratings_are_a_range(self) -> Self:
-        if self.min_rating > self.max_rating:
+        if self.min_rating is not None and self.max_rating is not None and self.min_rating > self.max_rating:
             raise ValueError(
                 f"min_rating {self.min_rating:g} is above max_rating {self.max_rating:g}; "
                 f"expected the lowest and the highest rating that the file may hold."
