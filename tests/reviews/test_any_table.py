@@ -1,0 +1,69 @@
+import math
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from random_tables import Row, Table, draw_table
+
+from reviews.formats import detect_format
+from reviews.parse import read_partitions
+from schema.errors import InvalidInput
+
+N_TABLES = int(os.environ.get("TABLES", "150"))
+FIRST_SEED = int(os.environ.get("FIRST_TABLE", "0"))
+N_GROUPS = 10
+MOST_REFUSED = 0.02
+PARTITION_BYTES = (200, 3_000, 50_000, 2**26)
+
+
+def read_rows(table: Table) -> list[Row]:
+    """Return what the reader makes of a table.
+
+    Raises:
+        InvalidInput: If it is refused.
+    """
+    found = detect_format(table.path, table.options)
+    partition_bytes = PARTITION_BYTES[len(table.rows) % len(PARTITION_BYTES)]
+    rows: list[Row] = []
+    for part in read_partitions(table.path, found, partition_bytes):
+        assert not part.rejected.num_rows, f"{found.describe()}: {part.rejected.slice(0, 3).to_pylist()}"
+        columns = part.reviews.to_pydict()
+        nothing = [None] * part.reviews.num_rows
+        names = ("user_id", "item_id", "rating", "timestamp")
+        rows += zip(*(columns.get(name, nothing) for name in names), strict=True)
+    return rows
+
+
+def is_same(found: Row, written: Row) -> bool:
+    return found[:2] == written[:2] and all(
+        (one is None) == (other is None) and (one is None or other is None or math.isclose(one, other, abs_tol=1e-4))
+        for one, other in zip(found[2:], written[2:], strict=True)
+    )
+
+
+def outcome(table: Table) -> str:
+    """Return "right" or "refused", or what is wrong."""
+    try:
+        rows = read_rows(table)
+    except InvalidInput as error:
+        return "refused" if len(str(error)) > 20 else f"refused without saying why: {error}"
+    except AssertionError as error:
+        return str(error)
+    if len(rows) != len(table.rows):
+        return f"{len(rows)} rows of {len(table.rows)}"
+    other = [(found, written) for found, written in zip(rows, table.rows, strict=True) if not is_same(found, written)]
+    return f"{len(other)} rows differ: {other[0]}" if other else "right"
+
+
+@pytest.mark.parametrize("group", range(N_GROUPS))
+def test_what_is_read_of_any_table_is_what_was_written_or_it_is_refused(group: int, tmp_path: Path):
+    outcomes: Counter[tuple[bool, str]] = Counter()
+    for seed in range(FIRST_SEED + group, FIRST_SEED + N_TABLES, N_GROUPS):
+        table = draw_table(seed, tmp_path)
+        found = outcome(table)
+        assert found in ("right", "refused"), f"table {seed}, {table.dialect}, {table.options}: {found}"
+        outcomes[table.is_unmistakable, found] += 1
+        table.path.unlink()
+    n_refused, n_right = outcomes[True, "refused"], outcomes[True, "right"]
+    assert n_refused <= MOST_REFUSED * (n_refused + n_right), outcomes
