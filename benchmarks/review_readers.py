@@ -45,12 +45,17 @@ def open_ingest(path: str, folder: str) -> Iterator[Run]:  # noqa: ARG001 - the 
     def body(*, reviews: ReviewsInput, ingest: IngestOptions) -> Mapping[str, Any]:
         started = time.perf_counter()
         _, checked = ingest_reviews(read(Environment), reviews, ingest)
-        return {"rows": (checked.counts or {})["n_reviews"], "ingest_seconds": time.perf_counter() - started}
+        return {"rows": checked.count("n_reviews"), "ingest_seconds": time.perf_counter() - started}
 
     groups: dict[str, BaseModel] = {"reviews": ReviewsInput(input_reviews=path), "ingest": IngestOptions()}
     flow = make_flow(body, lambda **_: "ingest")
     with open_prefect_api():
-        yield lambda: {name: value for name, value in flow(**groups).items() if name in ("rows", "ingest_seconds")}
+
+        def run() -> dict[str, Any]:
+            record: Any = flow(**groups)
+            return {name: record[name] for name in ("rows", "ingest_seconds")}
+
+        yield run
 
 
 @contextmanager
