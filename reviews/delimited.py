@@ -1,0 +1,172 @@
+"""Understand the first lines of a delimited file: preamble, delimiter, quotes, header, and which column is which."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reviews.columns import choose_by_name
+from reviews.dialects import (
+    DELIMITERS,
+    Reading,
+    Record,
+    choose_dialect,
+    choose_quote,
+    name_of,
+    read_cells,
+    read_sample,
+)
+from reviews.headers import Header, Preamble, find_header, is_known_header, read_preamble, set_header
+from reviews.options import ReadingOptions
+from reviews.positions import choose_by_position
+from schema.errors import InvalidInput
+from schema.understood import Part
+
+
+@dataclass(frozen=True)
+class Table:
+    """A delimited file as its first lines are understood.
+
+    Attributes:
+        reading: The dialect and the records.
+        header: Where the names are, and which.
+        roles: Role -> one of the names.
+        rows: The cells of the records of the usual width behind the header.
+        parts: The decisions on them.
+        warnings: What is only probable.
+    """
+
+    reading: Reading
+    header: Header
+    roles: dict[str, str]
+    rows: list[list[str]]
+    parts: tuple[Part, ...]
+    warnings: tuple[str, ...]
+
+
+def read_table(
+    lines: Sequence[str], wanted: Mapping[str, str] | None, options: ReadingOptions, source: str, *, is_cut: bool
+) -> Table:
+    """Return what the first lines of a delimited file hold.
+
+    Args:
+        lines: With their ends.
+        wanted: What `--columns` asks for.
+        options: What else is set.
+        source: The file, for messages.
+        is_cut: Whether the file goes on behind the lines.
+
+    Raises:
+        InvalidInput: When they are no table, when nothing decides how to read them, or when what is set contradicts
+            them.
+    """
+    preamble = read_preamble(lines)
+    delimiter, quote = _asked_delimiter(options), _asked_quote(options)
+
+    def read(one: str) -> Reading:
+        if quote is None:
+            return choose_quote(lines, preamble.n_lines, one, is_cut=is_cut)
+        return read_sample(lines, preamble.n_lines, one, quote, is_cut=is_cut)
+
+    said = delimiter or preamble.delimiter
+    if said and (read(said).fit > 0.5 or delimiter):
+        reading, why = _require_fit(read(said), source), "--delimiter" if delimiter else f"line 1 says sep={said}"
+    else:
+        reading, why = choose_dialect(read, lambda cells: is_known_header(cells, wanted), source)
+    if options.header_line is not None:
+        header = set_header(reading, options.header_line, wanted, preamble.n_lines, source)
+    else:
+        header = find_header(reading, preamble, _commented(preamble, reading), wanted, source)
+    rows = [one.cells for one in reading.rows if one.first > header.line]
+    if not rows:
+        raise InvalidInput(f"{source} has a header on line {header.line}, but no row behind it. Expected reviews.")
+    roles, parts, doubt = _roles(header, rows, reading, wanted, source)
+    dialect = (
+        Part("delimiter", name_of(reading.delimiter), why, "--delimiter", is_set=delimiter is not None),
+        _part_of_quote(reading, is_set=quote is not None),
+        *_parts_before_rows(header, lines, is_set=options.header_line is not None),
+    )
+    warnings = tuple(filter(None, (_misfits(reading), doubt)))
+    return Table(reading, header, roles, rows, dialect + parts, warnings)
+
+
+def _asked_delimiter(options: ReadingOptions) -> str | None:
+    if options.delimiter is None:
+        return None
+    delimiter = DELIMITERS.get(options.delimiter.lower(), options.delimiter.replace("\\t", "\t"))
+    if delimiter not in DELIMITERS.values() and (len(delimiter) != 1 or delimiter in '\r\n"' or delimiter.isalnum()):
+        raise InvalidInput(
+            f"--delimiter {options.delimiter!r} is none that is read; expected one of {', '.join(DELIMITERS)}, or one "
+            "character that is no letter or digit."
+        )
+    return delimiter
+
+
+def _asked_quote(options: ReadingOptions) -> str | None:
+    if options.quote is None or len(options.quote) == 1:
+        return options.quote
+    if options.quote.lower() != "none":
+        raise InvalidInput(f"--quote {options.quote!r} is none that is read; expected one character, or none.")
+    return ""
+
+
+def _require_fit(reading: Reading, source: str) -> Reading:
+    if reading.fit <= 0.5:
+        first = reading.records[0].cells if reading.records else []
+        raise InvalidInput(
+            f"{source} is no table by the delimiter {name_of(reading.delimiter)}, as --delimiter says: of "
+            f"{reading.n_lines:,} lines {reading.n_lines - reading.n_bad_lines if reading.width else 0:,} have as many "
+            f"cells, two or more; the first holds {first[:3]}. Leave the flag out, or set it to what the file has."
+        )
+    return reading
+
+
+def _commented(preamble: Preamble, reading: Reading) -> list[Record]:
+    """Return the comments as records, where they have as many cells as the rows."""
+    read = (
+        Record(number, number, next(read_cells([text], reading.delimiter, reading.quote)).cells)
+        for number, text in preamble.comments
+    )
+    return [one for one in read if len(one.cells) == reading.width]
+
+
+def _roles(
+    header: Header, rows: Sequence[Sequence[str]], reading: Reading, wanted: Mapping[str, str] | None, source: str
+) -> tuple[dict[str, str], tuple[Part, ...], str | None]:
+    doubt = None
+    if header.line or wanted is not None:
+        by_number = wanted is not None and not set(wanted.values()) <= set(header.names)
+        numbers = [str(i) for i in range(1, reading.width + 1)]
+        roles = choose_by_name(numbers if by_number else header.names, wanted, source)
+        why = "--columns" if wanted else f"the header on line {header.line}"
+    else:
+        roles, why, doubt = choose_by_position(rows[:1_000], reading.delimiter, source)
+    parts = tuple(Part(role, name, why, "--columns", is_set=wanted is not None) for role, name in roles.items())
+    return roles, parts, doubt
+
+
+def _part_of_quote(reading: Reading, *, is_set: bool) -> Part:
+    value = f"cells may stand in {reading.quote}" if reading.quote else "quotes are characters"
+    why = "--quote" if is_set else _why_quote(reading)
+    return Part("quote", value, why, "--quote", is_set=is_set)
+
+
+def _why_quote(reading: Reading) -> str:
+    n_over = sum(one.last > one.first for one in reading.rows)
+    if not reading.quote:
+        return "they do not balance, or more lines fit if they are"
+    return f"RFC 4180; {n_over:,} of the first records go over several lines" if n_over else "RFC 4180"
+
+
+def _parts_before_rows(header: Header, lines: Sequence[str], *, is_set: bool) -> tuple[Part, ...]:
+    value = f"line {header.line}" if header.line else "none"
+    parts = (Part("header", value, header.evidence, "--header-line", is_set=is_set),)
+    skipped = [line.strip() for line in lines[: header.n_skipped] if line.strip()]
+    if not skipped:
+        return parts
+    shown = f"skipped, beginning {skipped[0][:40]!r}"
+    return Part("preamble", f"{header.n_skipped} lines", shown, "--header-line"), *parts
+
+
+def _misfits(reading: Reading) -> str | None:
+    if reading.fit > 0.9:
+        return None
+    return f"Only {reading.fit:.0%} of the first {reading.n_lines:,} lines have {reading.width} cells as most have."

@@ -1,0 +1,224 @@
+"""Find how a delimited file is written, its delimiter and its quotes, from its first lines as a whole."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from reviews.columns import show
+from reviews.time_forms import is_iso
+from schema.errors import InvalidInput
+
+DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "colons": "::", "blank": " "}
+_NAMES = {delimiter: name for name, delimiter in DELIMITERS.items()}
+_STAND_IN = "\x1f"  # for '::', as csv takes one character
+_TYPED_RECORDS = 1_000
+_TYPED_SHARE = 0.9
+_PLAIN = re.compile(r"[^\s,;|\"]+|[+-]?\d+,\d+")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of the sample.
+
+    Attributes:
+        first: Its first line, from 1.
+        last: Its last line.
+        cells: Its cells; none where it is blank or breaks the rules of quoting.
+    """
+
+    first: int
+    last: int
+    cells: list[str]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The sample as one dialect reads it.
+
+    Attributes:
+        delimiter: One character, "::", or " " for runs of blanks.
+        quote: The character that may enclose a cell; empty where quotes are characters like others.
+        records: Those that are not blank.
+        width: The commonest number of cells; 0 where no record has two.
+        n_lines: Lines of the records.
+        n_bad_lines: Lines of the records of another width.
+    """
+
+    delimiter: str
+    quote: str
+    records: list[Record]
+    width: int
+    n_lines: int
+    n_bad_lines: int
+
+    @property
+    def fit(self) -> float:
+        """The share of lines whose record has the commonest width."""
+        return 1 - self.n_bad_lines / self.n_lines if self.width else 0.0
+
+    @property
+    def rows(self) -> list[Record]:
+        """The records of the commonest width."""
+        return [one for one in self.records if len(one.cells) == self.width]
+
+
+def name_of(delimiter: str) -> str:
+    """Return a delimiter in a word, as 'comma'."""
+    return _NAMES.get(delimiter, repr(delimiter))
+
+
+def read_cells(lines: Iterable[str], delimiter: str, quote: str, *, strict: bool = False) -> Iterator[Record]:
+    r"""Yield the records of lines, blank ones included, as Python's csv reads them.
+
+    Args:
+        lines: With their ends; those that an open quote goes on in are one record.
+        delimiter: One character, "::", or " " for runs of blanks.
+        quote: One character, or empty for none.
+        strict: Whether text behind a closing quote, and a quote that is never closed, break the record.
+
+    Example:
+        >>> [one.cells for one in read_cells(['a::"b::\n', 'c"::d\n', 'e  f\n'], "::", '"')]
+        [['a', 'b::\nc', 'd'], ['e  f']]
+    """
+    is_long, is_blank = delimiter == "::", delimiter == " "
+    if is_long:
+        lines = (line.replace("::", _STAND_IN) for line in lines)
+    elif is_blank:
+        lines = (line.rstrip() + "\n" for line in lines)
+    reader = csv.reader(
+        lines,
+        delimiter=_STAND_IN if is_long else delimiter,
+        quotechar=quote or None,
+        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+        skipinitialspace=is_blank,
+        strict=strict,
+    )
+    while True:
+        first = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            cells = []
+        yield Record(first, reader.line_num, [one.replace(_STAND_IN, "::") for one in cells] if is_long else cells)
+
+
+def read_sample(lines: Sequence[str], n_skipped: int, delimiter: str, quote: str, *, is_cut: bool) -> Reading:
+    """Return the reading of the sample's lines after the skipped ones.
+
+    Args:
+        lines: With their ends.
+        n_skipped: Lines at the beginning that hold no record.
+        delimiter: As in `read_cells`.
+        quote: As in `read_cells`.
+        is_cut: Whether the file goes on, so that the last record may be half of one.
+    """
+    read = list(read_cells(lines[n_skipped:], delimiter, quote, strict=True))
+    kept = read[:-1] if is_cut and len(read) > 1 else read
+    records = [
+        Record(one.first + n_skipped, one.last + n_skipped, one.cells)
+        for one in kept
+        if not _is_blank(one, lines, n_skipped)
+    ]
+    widths = Counter(len(one.cells) for one in records if len(one.cells) > 1)
+    width = widths.most_common(1)[0][0] if widths else 0
+    sizes = [(one.last - one.first + 1, len(one.cells) == width) for one in records]
+    n_bad = sum(size for size, is_fit in sizes if not is_fit)
+    return Reading(delimiter, quote, records, width, sum(size for size, _ in sizes), n_bad)
+
+
+def _is_blank(record: Record, lines: Sequence[str], n_skipped: int) -> bool:
+    return record.first == record.last and not lines[n_skipped + record.first - 1].strip()
+
+
+def choose_quote(lines: Sequence[str], n_skipped: int, delimiter: str, *, is_cut: bool) -> Reading:
+    """Return the reading by the better rule of quoting: RFC 4180's unless quotes as characters fit more lines."""
+    plain = read_sample(lines, n_skipped, delimiter, "", is_cut=is_cut)
+    quoted = read_sample(lines, n_skipped, delimiter, '"', is_cut=is_cut)
+    if _wrapped_share(plain, "'") > _TYPED_SHARE and not _wrapped_share(plain, '"'):
+        return read_sample(lines, n_skipped, delimiter, "'", is_cut=is_cut)
+    if quoted.width and (quoted.n_bad_lines <= plain.n_bad_lines or _wrapped_share(plain, '"') > _TYPED_SHARE):
+        return quoted
+    return plain
+
+
+def _wrapped_share(reading: Reading, quote: str) -> float:
+    """Return the share of wrapped cells in the column that has most of them."""
+    rows = reading.rows[:_TYPED_RECORDS]
+    counts = [sum(len(c) > 1 and c[0] == c[-1] == quote for c in column) for column in _columns(rows)]
+    return max(counts, default=0) / max(len(rows), 1)
+
+
+def _columns(rows: Sequence[Record]) -> Iterator[tuple[str, ...]]:
+    return zip(*(one.cells for one in rows), strict=True)
+
+
+def choose_dialect(
+    read: Callable[[str], Reading], is_header: Callable[[Sequence[str]], bool], source: str
+) -> tuple[Reading, str]:
+    """Return the reading of the delimiter that makes most of the file a table, and the evidence.
+
+    A delimiter by which the file has a known header goes first; then that by which most lines have one width and most
+    columns hold numbers, times or plain ids.
+
+    Args:
+        read: Returns the reading by a delimiter.
+        is_header: Whether some cells are a header of known names.
+        source: The file, for messages.
+
+    Raises:
+        InvalidInput: When none fits, or two fit equally.
+    """
+    readings = [one for one in map(read, DELIMITERS.values()) if one.fit > 0.5]
+    if not readings:
+        first = next(iter(read(",").records), Record(1, 1, []))
+        raise InvalidInput(
+            f"{source} is neither JSON lines nor rows of two or more columns: its first line is "
+            f"{','.join(first.cells)[:80]!r}; expected most lines to have as many cells, separated by "
+            f"{', '.join(DELIMITERS)}. Name another character with --delimiter."
+        )
+    scores = {one.delimiter: (_has_header(one, is_header), round(one.fit * _plain_share(one), 6)) for one in readings}
+    readings.sort(key=lambda one: scores[one.delimiter], reverse=True)
+    best, *others = readings
+    if others and scores[others[0].delimiter] == scores[best.delimiter]:
+        raise InvalidInput(_equal_fits(best, others[0], source))
+    return best, _evidence(best, others)
+
+
+def _has_header(reading: Reading, is_header: Callable[[Sequence[str]], bool]) -> bool:
+    return any(is_header([cell.strip() for cell in one.cells]) for one in reading.records[:20])
+
+
+def _plain_share(reading: Reading) -> float:
+    """Return the share of columns that hold numbers, times and plain ids only."""
+    rows = reading.rows[:_TYPED_RECORDS]
+    n_plain = 0
+    for column in _columns(rows):
+        filled = [cell.strip(" ") for cell in column if cell.strip()]
+        n_fitting = sum(("::" not in c and _PLAIN.fullmatch(c) is not None) or is_iso(c) for c in filled)
+        n_plain += n_fitting >= _TYPED_SHARE * len(filled)
+    return n_plain / reading.width
+
+
+def _evidence(best: Reading, others: Sequence[Reading]) -> str:
+    text = f"{best.n_lines - best.n_bad_lines:,} of {best.n_lines:,} lines give {best.width} cells"
+    if others:
+        next_best = others[0]
+        text += (
+            f"; by {name_of(next_best.delimiter)} {next_best.n_lines - next_best.n_bad_lines:,} give {next_best.width}"
+        )
+    return text
+
+
+def _equal_fits(one: Reading, other: Reading, source: str) -> str:
+    shown = "\n".join(
+        f"  by {name_of(reading.delimiter):<10} {' / '.join(show(row.cells) for row in reading.rows[:2])}"
+        for reading in (one, other)
+    )
+    return (
+        f"{source} can be read with two delimiters, equally well:\n{shown}\n"
+        f"Choose with --delimiter {name_of(one.delimiter)} or --delimiter {name_of(other.delimiter)}."
+    )

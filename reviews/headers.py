@@ -1,0 +1,167 @@
+"""Find what stands before the rows of a delimited file: comments, titles, blank lines, and the header."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reviews.columns import HOW_TO_NAME, choose_by_name, has_user_and_item, is_number, show
+from reviews.dialects import Reading, Record
+from reviews.time_forms import is_iso
+from schema.errors import InvalidInput
+
+FIRST_RECORDS = 20
+_SEPARATOR = re.compile(r"\"?sep=(::|.)\"?", re.IGNORECASE)
+_COMMENT = re.compile(r"\s*(#|%|//)+")
+_DIGIT = re.compile(r"\d")
+
+
+@dataclass(frozen=True)
+class Preamble:
+    """The lines before the table that no dialect is needed to tell.
+
+    Attributes:
+        n_lines: How many.
+        delimiter: The one that Excel's `sep=` says, if any.
+        comments: Those of the lines that are comments, with their numbers from 1.
+    """
+
+    n_lines: int
+    delimiter: str | None
+    comments: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header of a delimited file.
+
+    Attributes:
+        line: 1-based line on which it ends; 0 where there is none.
+        n_skipped: Lines before it or, without one, before the first row.
+        names: The column labels; 1-based numbers where there is no header.
+        evidence: Why, in words.
+    """
+
+    line: int
+    n_skipped: int
+    names: tuple[str, ...]
+    evidence: str
+
+
+def read_preamble(lines: Sequence[str]) -> Preamble:
+    """Return the blank lines, comments and `sep=` at the beginning; none where all lines look so."""
+    delimiter, comments = None, []
+    for number, line in enumerate(lines):
+        text = line.strip("\r\n")
+        if separator := _SEPARATOR.fullmatch(text.rstrip(" ,;\t|") or text):
+            delimiter = separator[1]
+        elif _SEPARATOR.fullmatch(text):
+            delimiter = text.strip('"')[4:]
+        elif _COMMENT.match(text):
+            comments.append((number + 1, _COMMENT.sub("", text, count=1).strip()))
+        elif text.strip():
+            return Preamble(number, delimiter, tuple(comments))
+    return Preamble(0, None, ())
+
+
+def find_header(
+    reading: Reading, preamble: Preamble, commented: Sequence[Record], wanted: Mapping[str, str] | None, source: str
+) -> Header:
+    """Return the header: the first record that names a user and an item, or what `--columns` names.
+
+    Args:
+        reading: The records after the preamble.
+        preamble: What was skipped.
+        commented: The comments as records, without their sign.
+        wanted: What `--columns` asks for.
+        source: The file, for messages.
+
+    Raises:
+        InvalidInput: When the first row is a header of unknown names, or a header has not as many names as the rows.
+    """
+    for record in (*commented, *reading.records[:FIRST_RECORDS]):
+        if is_known_header(record.cells, wanted):
+            return _at(record, reading, source)
+    first = reading.rows[0]
+    if is_by_name(wanted):
+        choose_by_name([cell.strip() for cell in first.cells], wanted, source)  # which lacks one
+    numbers = tuple(str(i) for i in range(1, reading.width + 1))
+    reason = _why_header([cell.strip() for cell in first.cells], reading)
+    if reason is None:
+        return Header(0, preamble.n_lines, numbers, "no name of a column among the first rows")
+    if wanted is None:
+        raise InvalidInput(
+            f"{source} has a header of unknown names on line {first.last}: {show(first.cells)} ({reason}). "
+            f"{HOW_TO_NAME} after these names; or say --header-line 0 if it is a row."
+        )
+    return Header(first.last, first.first - 1, numbers, reason)
+
+
+def set_header(reading: Reading, line: int, wanted: Mapping[str, str] | None, n_skipped: int, source: str) -> Header:
+    """Return the header that `--header-line` asks for; line 0 means none.
+
+    Raises:
+        InvalidInput: When there is no such record, or it has not as many cells as the rows, or none is asked for where
+            there is one.
+    """
+    numbers = tuple(str(i) for i in range(1, reading.width + 1))
+    if line == 0:
+        known = next((one for one in reading.rows[:FIRST_RECORDS] if is_known_header(one.cells, None)), None)
+        if known is not None:
+            raise InvalidInput(
+                f"{source} has a header on line {known.last}, {show(known.cells)}, but --header-line says 0, none. "
+                f"Leave the flag out, or set it to {known.last}."
+            )
+        return Header(0, n_skipped, numbers, "--header-line")
+    record = next((one for one in reading.records if one.first <= line <= one.last), None)
+    if record is None:
+        raise InvalidInput(
+            f"{source} has no text on line {line}, where --header-line says the header is. Count from 1."
+        )
+    found = _at(record, reading, source)
+    names = found.names if wanted is None or is_by_name(wanted) else numbers
+    return Header(found.line, found.n_skipped, names, "--header-line")
+
+
+def is_known_header(cells: Sequence[str], wanted: Mapping[str, str] | None) -> bool:
+    """Return whether cells are a header: they name a user and an item, or what is asked for by name."""
+    names = [cell.strip() for cell in cells]
+    if wanted is not None and is_by_name(wanted):
+        return set(wanted.values()) <= set(names)
+    return has_user_and_item(names)
+
+
+def is_by_name(wanted: Mapping[str, str] | None) -> bool:
+    """Return whether `--columns` names columns by what a header calls them, not by number."""
+    return wanted is not None and not all(name.isdecimal() for name in wanted.values())
+
+
+def _at(record: Record, reading: Reading, source: str) -> Header:
+    names = tuple(cell.strip() for cell in record.cells)
+    if len(names) != reading.width:
+        raise InvalidInput(
+            f"{source} has a header of {len(names)} names on line {record.last}, {show(names)}, but most rows have "
+            f"{reading.width} cells, as {show(reading.rows[0].cells)}; expected as many. Mend the header, or name the "
+            f"columns by 1-based numbers with --columns."
+        )
+    return Header(record.last, record.first - 1, names, f"line {record.last} names {show(names)}")
+
+
+def _why_header(first: Sequence[str], reading: Reading) -> str | None:
+    """Return why the first row names columns instead of holding values; None where it does not."""
+    rows = reading.rows[1:1_000]
+    if len(first) > 2 and tuple(first) in _counted(len(first)):
+        return "it counts the columns"
+    if not rows or any(is_number(cell) or is_iso(cell) for cell in first):
+        return None
+    columns = list(zip(*(row.cells for row in rows), strict=True))
+    if any(sum(is_number(c) or is_iso(c.strip()) for c in column) * 2 > len(rows) for column in columns):
+        return "it has no number where the rows have"
+    by_shape = [sum(_DIGIT.search(cell) is not None for cell in column) > 0.9 * len(rows) for column in columns]
+    if any(by_shape) and not any(map(_DIGIT.search, first)):
+        return "it has no digit where the rows have"
+    return None
+
+
+def _counted(width: int) -> tuple[tuple[str, ...], ...]:
+    zero_based = tuple(str(i) for i in range(width))
+    return zero_based, ("", *zero_based[:-1])

@@ -1,0 +1,138 @@
+"""Find how the objects of a JSON file are laid out, and read its first ones."""
+
+import ast
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from schema.errors import InvalidInput
+
+JsonKind = Literal["json", "json-array", "loose-json"]
+_MAX_OBJECTS = 1_000
+_DECODER = json.JSONDecoder()
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The first objects of a file.
+
+    Attributes:
+        kind: One a line; an array, or a sequence over any lines; one Python literal a line.
+        records: Those of the sample that could be read, at least one.
+        evidence: Why, in words.
+    """
+
+    kind: JsonKind
+    records: list[dict[str, Any]]
+    evidence: str
+
+
+def find_objects(lines: Sequence[str], source: str) -> Objects | None:
+    """Return the objects of a sample; None where it is no JSON.
+
+    Raises:
+        InvalidInput: When it is JSON of another layout, as one object of columns.
+    """
+    filled = [line.strip() for line in lines if line.strip()]
+    n_braced = sum(line.startswith("{") for line in filled)
+    if not n_braced and not filled[0].startswith("["):
+        return None
+    for kind, parse in (("json", _parse_json), ("loose-json", _parse_literal)):
+        records = _objects(filled, parse)
+        if len(records) * 2 > len(filled[:_MAX_OBJECTS]):
+            _require_rows(records, len(filled), source)
+            n = min(len(filled), _MAX_OBJECTS)
+            what = "JSON objects" if kind == "json" else "Python literals"
+            return Objects(kind, records, f"{len(records):,} of {n:,} lines are {what}")  # type: ignore[arg-type]
+    if filled[0].startswith(("{", "[")):
+        return _array("".join(lines).lstrip(), source)
+    if n_braced * 2 > len(filled):
+        raise InvalidInput(_broken(filled, source))
+    return None
+
+
+def _objects(lines: Sequence[str], parse: Callable[[str], object]) -> list[dict[str, Any]]:
+    found = (parse(line) for line in lines[:_MAX_OBJECTS] if line.startswith("{"))
+    return [record for record in found if isinstance(record, dict)]
+
+
+def _parse_json(line: str) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _parse_literal(line: str) -> object:
+    try:
+        return ast.literal_eval(line)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _array(text: str, source: str) -> Objects:
+    """Return the objects of an array, or of a sequence of objects, that goes over any lines."""
+    is_array = text.startswith("[")
+    records: list[dict[str, Any]] = []
+    place = 1 if is_array else 0
+    while len(records) < _MAX_OBJECTS:
+        place = _skip(text, place, ", \t\r\n" if is_array and records else " \t\r\n")
+        try:
+            record, place = _DECODER.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            break
+        if not isinstance(record, dict):
+            raise InvalidInput(
+                f"{source} is JSON that holds {type(record).__name__} values where objects were expected, beginning "
+                f'{text[:60]!r}. Write each review as an object with names, as {{"user_id": …, "item_id": …}}.'
+            )
+        records.append(record)
+    if not records:
+        raise InvalidInput(_broken([text], source))
+    if not is_array:
+        _require_rows(records, len(records), source)
+    layout = "an array" if is_array else "one after the other"
+    return Objects("json-array", records, f"{len(records):,} objects read, {layout}, over any lines")
+
+
+def _skip(text: str, place: int, characters: str) -> int:
+    while place < len(text) and text[place] in characters:
+        place += 1
+    return place
+
+
+def _require_rows(records: Sequence[dict[str, Any]], n_objects: int, source: str) -> None:
+    """Refuse a single object that holds the table in its values."""
+    values = list(records[0].values())
+    if n_objects != 1 or not values:
+        return
+    if all(isinstance(value, dict | list) for value in values):
+        raise InvalidInput(_columnar(records[0], source))
+
+
+def _columnar(record: dict[str, Any], source: str) -> str:
+    name, value = next(iter(record.items()))
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return (
+            f"{source} is one JSON object that keeps rows under {name!r}; expected one object per review. "
+            f"Convert it: jq -c '.[{json.dumps(name)}][]'."
+        )
+    return (
+        f"{source} is one JSON object of columns, beginning {json.dumps(record)[:60]!r}; expected one object per "
+        "review. Convert it, with pandas: pd.read_json(old).to_json(new, orient='records', lines=True)."
+    )
+
+
+def _broken(lines: Sequence[str], source: str) -> str:
+    text = lines[0]
+    if re.match(r"\{\s*\"[^\"]*\"\s*:\s*[{\[]", text):
+        return (
+            f"{source} begins as one JSON object of columns, {text[:60]!r}; expected one object per review. Convert "
+            "it, with pandas: pd.read_json(old).to_json(new, orient='records', lines=True)."
+        )
+    return (
+        f"{source} looks like JSON, but no object of its beginning can be read: {text[:80]!r}. Expected JSON lines, "
+        "an array of objects, or one Python literal per line."
+    )

@@ -1,0 +1,109 @@
+"""Choose the columns of a file without a header by what they hold."""
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from reviews.columns import HOW_TO_NAME, is_number, show
+from reviews.dialects import name_of
+from reviews.time_forms import is_iso
+from schema.errors import InvalidInput
+
+_SHAPES = {
+    "user": re.compile(r"A[A-Z0-9]{9,}|(u|usr|user|customer|reviewer|visitor|member)[ _:-]?\d\w*", re.IGNORECASE),
+    "item": re.compile(
+        r"B[A-Z0-9]{9}|\d{9}[\dX]|(i|item|product|prod|movie|book|asin|game|song|artist)[ _:-]?\d\w*", re.IGNORECASE
+    ),
+}
+_CLEAR_SHARE = 0.8
+_EARLIEST_TIMESTAMP = 1e8  # 1973: above any rating, below any review
+_USER_FIRST = ("::", "\t", " ")
+Side = Literal["user", "item"]
+
+
+def choose_by_position(
+    rows: Sequence[Sequence[str]], delimiter: str, source: str
+) -> tuple[dict[str, str], str, str | None]:
+    """Return role -> 1-based column number, the evidence, and a warning where it is only probable.
+
+    Two to four columns are understood: two ids, then a rating, a timestamp or both. Ids that say what they are decide
+    which comes first: Amazon's (users A…, items B… or ten digits), and those as u12 and i7. Otherwise "::", tabs and
+    blanks with a rating behind are MovieLens' way, user first.
+
+    Raises:
+        InvalidInput: When the columns are of another kind, or nothing decides which of the ids is the user.
+    """
+    width = len(rows[0])
+    tail = _roles_of_numbers([[row[i] for row in rows] for i in range(2, width)])
+    if not 2 <= width <= 4 or tail is None:
+        raise InvalidInput(
+            f"{source} has no header and {width} columns, the first row being {show(rows[0])}; expected "
+            f"a header with known names, or user, item, rating and timestamp. {HOW_TO_NAME}, by 1-based numbers."
+        )
+    if order := _order_of_ids(rows):
+        side = order.index("user")
+        return _number((*order, *tail)), f"ids as {rows[0][side]} and {rows[0][1 - side]}, no header", None
+    if delimiter in _USER_FIRST and "rating" in tail:
+        roles = _number(("user", "item", *tail))
+        warning = (
+            f"Nothing says which column holds the users: the first is taken, as in MovieLens. If not: "
+            f"{_flag(_number(('item', 'user', *tail)))}."
+        )
+        return roles, f"no header; first by custom of files with {name_of(delimiter)}", warning
+    raise InvalidInput(_both_readings(rows, tail, source))
+
+
+def _number(roles: Sequence[str]) -> dict[str, str]:
+    return {role: str(i) for i, role in enumerate(roles, start=1)}
+
+
+def _flag(roles: dict[str, str]) -> str:
+    return "--columns " + ",".join(f"{role}={roles[role]}" for role in sorted(roles, key=lambda role: role != "user"))
+
+
+def _both_readings(rows: Sequence[Sequence[str]], tail: Sequence[str], source: str) -> str:
+    readings = [_number((*order, *tail)) for order in (("user", "item"), ("item", "user"))]
+    telling = ([row for row in rows if row[0].strip() != row[1].strip()] or list(rows))[:3]
+    left, right = ([_row(roles, row) for row in telling] for roles in readings)
+    size = max(map(len, left))
+    lines = "\n".join(f"  {one:<{size}}   or   {other}" for one, other in zip(left, right, strict=True))
+    return (
+        f"{source} has no header, and nothing in it says which column holds the users and which the items. "
+        f"Some of its first rows, read both ways:\n{lines}\n"
+        f"Choose with {_flag(readings[0])} or {_flag(readings[1])}."
+    )
+
+
+def _row(roles: dict[str, str], row: Sequence[str]) -> str:
+    cells = {role: row[int(number) - 1].strip()[:40] for role, number in roles.items()}
+    return ", ".join(f"{role} {cells[role]}" for role in sorted(cells, key=lambda role: role != "user"))
+
+
+def _roles_of_numbers(columns: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
+    """Return the roles of the columns behind the ids, or None where they are not what is expected."""
+    kinds = tuple(_kind(column) for column in columns)
+    return kinds if None not in kinds and len(set(kinds)) == len(kinds) else None  # type: ignore[return-value]
+
+
+def _kind(column: Sequence[str]) -> str | None:
+    filled = [cell.strip() for cell in column if cell.strip()]
+    numbers = [text.replace(",", ".") for text in filled if is_number(text.replace(",", "."))]
+    n_late = sum(float(text) > _EARLIEST_TIMESTAMP for text in numbers) + sum(map(is_iso, filled))
+    if n_late * 2 > len(filled):
+        return "timestamp"
+    return "rating" if len(numbers) * 2 > len(filled) else None
+
+
+def _order_of_ids(rows: Sequence[Sequence[str]]) -> tuple[Side, Side] | None:
+    """Return which ids come first where their shapes leave no doubt."""
+    shares = {
+        (side, i): sum(_SHAPES[side].fullmatch(row[i].strip()) is not None for row in rows) / len(rows)
+        for side in _SHAPES
+        for i in (0, 1)
+    }
+    fits = [
+        (first, second)
+        for first, second in (("user", "item"), ("item", "user"))
+        if shares[first, 0] >= _CLEAR_SHARE and shares[second, 1] >= _CLEAR_SHARE
+    ]
+    return fits[0] if len(fits) == 1 else None  # type: ignore[return-value]
