@@ -14,6 +14,7 @@ class Part:
         evidence: Why, in words, as "1,000 of 1,000 rows have 4 cells; by comma 0".
         flag: The flag that sets it, as "--delimiter"; empty where nothing does.
         is_set: Whether the flag was given, so that nothing was decided.
+        doubt: What is only probable about it, a sentence for a warning; empty where nothing is.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Part:
     evidence: str
     flag: str = ""
     is_set: bool = False
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
