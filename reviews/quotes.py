@@ -1,0 +1,124 @@
+"""Find where the records of delimited text end, where a quoted cell may go over several lines (RFC 4180)."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+_WINDOW_BYTES = 2**20
+_MAX_CELL_CHARACTERS = 2**24
+_NEWLINE, _RETURN = ord("\n"), ord("\r")
+
+Offsets = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where the whole records of some bytes end.
+
+    Attributes:
+        offsets: The byte after each record, rising.
+        n_lines: The lines from the first byte to there.
+        is_plain: Whether the record keeps the rules of quoting.
+    """
+
+    offsets: Offsets
+    n_lines: Offsets
+    is_plain: npt.NDArray[np.bool_]
+
+
+def read_csv(lines: Iterable[str], delimiter: str, quote: str, *, strict: bool = False) -> "Reader":
+    """Return Python's own reader of delimited text; its cells may be as long as a record."""
+    csv.field_size_limit(_MAX_CELL_CHARACTERS)
+    quoting: Any = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
+    return csv.reader(
+        lines,
+        delimiter=delimiter,
+        quotechar=quote or None,
+        quoting=quoting,
+        skipinitialspace=delimiter == " ",
+        strict=strict,
+    )
+
+
+def find_ends(data: bytes, delimiter: str, quote: str) -> Ends | None:
+    r"""Return the ends of the records in bytes that begin with a record; None where no line holds a quote.
+
+    Where every quote that opens stands at a cell's start and every one that closes at a cell's end, counting them tells
+    which line ends are quoted. Elsewhere Python's csv decides, until a stretch of bytes is over.
+
+    Args:
+        data: What follows the last record that is whole is left out.
+        delimiter: Its last byte counts.
+        quote: One byte.
+
+    Example:
+        >>> find_ends(b'a,"b\nc"\nd,e\n', ",", '"').offsets.tolist()
+        [8, 12]
+    """
+    whole = data.rfind(b"\n") + 1
+    if data.find(quote.encode(), 0, whole) < 0:
+        return None
+    separator = delimiter.encode()[-1]
+    nothing = np.zeros(0, dtype=np.int64)
+    found = [Ends(nothing, nothing, nothing.astype(np.bool_))]
+    start, n_lines, width = 0, 0, _WINDOW_BYTES
+    while start < whole:
+        stop = data.rfind(b"\n", start, start + width) + 1 or data.find(b"\n", start + width) + 1
+        window = np.frombuffer(data, dtype=np.uint8, count=stop - start, offset=start)
+        ends, is_sound = _by_parity(window, separator, ord(quote))
+        if not is_sound and not len(ends.offsets):
+            ends = _by_csv(data, start, stop, chr(separator), quote)
+        if len(ends.offsets):
+            found.append(Ends(ends.offsets + start, ends.n_lines + n_lines, ends.is_plain))
+            start, n_lines, width = int(found[-1].offsets[-1]), int(found[-1].n_lines[-1]), _WINDOW_BYTES
+        elif stop == whole:
+            break
+        else:
+            width *= 2
+    return Ends(
+        *(np.concatenate([getattr(part, name) for part in found]) for name in ("offsets", "n_lines", "is_plain"))
+    )
+
+
+def _by_parity(window: Bytes, separator: int, quote: int) -> tuple[Ends, bool]:
+    """Return the ends of the records before the first misplaced quote, and whether there is none."""
+    quotes, newlines = np.flatnonzero(window == quote), np.flatnonzero(window == _NEWLINE)
+    is_end = np.searchsorted(quotes, newlines) % 2 == 0
+    opening, closing = quotes[::2], quotes[1::2]
+    is_misplaced = np.zeros(len(quotes), dtype=np.bool_)
+    is_misplaced[::2] = ~np.isin(window[opening - 1], (separator, _NEWLINE, quote)) & (opening > 0)
+    is_misplaced[1::2] = ~np.isin(window[closing + 1], (separator, _NEWLINE, _RETURN, quote))
+    is_sound = not is_misplaced.any()
+    if not is_sound:
+        is_end &= newlines < quotes[is_misplaced.argmax()]
+    ends = Ends(newlines[is_end] + 1, np.flatnonzero(is_end) + 1, np.ones(is_end.sum(), dtype=np.bool_))
+    return ends, is_sound
+
+
+def _by_csv(data: bytes, start: int, stop: int, separator: str, quote: str) -> Ends:
+    """Return the ends of whole records from start until one ends at stop or after it, as Python's csv reads them."""
+    position, is_over = start, False
+
+    def lines() -> Iterator[str]:
+        nonlocal position, is_over
+        while end := data.find(b"\n", position) + 1:
+            line, position = data[position:end], end
+            yield line.decode("latin-1").replace("\r", " ")
+        is_over = True
+
+    rows: list[tuple[int, int, bool]] = []
+    reader = read_csv(lines(), separator, quote)
+    first = position
+    while position < stop and next(reader, None) is not None and not is_over:
+        rows.append((position - start, reader.line_num, quote.encode() not in data[first:position]))
+        first = position
+    offsets, n_lines, is_plain = np.array(rows, dtype=np.int64).reshape(-1, 3).T
+    return Ends(offsets, n_lines, is_plain.astype(np.bool_))
