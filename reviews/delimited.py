@@ -1,7 +1,7 @@
 """Understand the first lines of a delimited file: preamble, delimiter, quotes, header, and which column is which."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reviews.columns import choose_by_name
 from reviews.dialects import (
@@ -14,7 +14,16 @@ from reviews.dialects import (
     read_cells,
     read_sample,
 )
-from reviews.headers import Header, Preamble, find_header, is_known_header, read_preamble, set_header
+from reviews.headers import (
+    Header,
+    Preamble,
+    find_header,
+    is_by_name,
+    is_known_header,
+    number_columns,
+    read_preamble,
+    set_header,
+)
 from reviews.options import ReadingOptions
 from reviews.positions import choose_by_position
 from schema.errors import InvalidInput
@@ -31,7 +40,6 @@ class Table:
         roles: Role -> one of the names.
         rows: The cells of the records of the usual width behind the header.
         parts: The decisions on them.
-        warnings: What is only probable.
     """
 
     reading: Reading
@@ -39,7 +47,6 @@ class Table:
     roles: dict[str, str]
     rows: list[list[str]]
     parts: tuple[Part, ...]
-    warnings: tuple[str, ...]
 
 
 def read_table(
@@ -72,20 +79,22 @@ def read_table(
     else:
         reading, why = choose_dialect(read, lambda cells: is_known_header(cells, wanted), source)
     if options.header_line is not None:
-        header = set_header(reading, options.header_line, wanted, preamble.n_lines, source)
+        header = set_header(reading, options.header_line, preamble.n_lines, source)
     else:
         header = find_header(reading, preamble, _commented(preamble, reading), wanted, source)
+    if wanted is not None and not is_by_name(wanted):
+        header = replace(header, names=number_columns(reading))
     rows = [one.cells for one in reading.rows if one.first > header.line]
     if not rows:
         raise InvalidInput(f"{source} has a header on line {header.line}, but no row behind it. Expected reviews.")
-    roles, parts, doubt = _roles(header, rows, reading, wanted, source)
-    dialect = (
-        Part("delimiter", name_of(reading.delimiter), why, "--delimiter", is_set=delimiter is not None),
+    roles, of_roles = _roles(header, rows, reading, wanted, source)
+    parts = (
+        Part("delimiter", name_of(reading.delimiter), why, "--delimiter", delimiter is not None, _misfits(reading)),
         _part_of_quote(reading, is_set=quote is not None),
         *_parts_before_rows(header, lines, is_set=options.header_line is not None),
+        *of_roles,
     )
-    warnings = tuple(filter(None, (_misfits(reading), doubt)))
-    return Table(reading, header, roles, rows, dialect + parts, warnings)
+    return Table(reading, header, roles, rows, parts)
 
 
 def _asked_delimiter(options: ReadingOptions) -> str | None:
@@ -130,17 +139,18 @@ def _commented(preamble: Preamble, reading: Reading) -> list[Record]:
 
 def _roles(
     header: Header, rows: Sequence[Sequence[str]], reading: Reading, wanted: Mapping[str, str] | None, source: str
-) -> tuple[dict[str, str], tuple[Part, ...], str | None]:
-    doubt = None
+) -> tuple[dict[str, str], tuple[Part, ...]]:
+    doubt = ""
     if header.line or wanted is not None:
-        by_number = wanted is not None and not set(wanted.values()) <= set(header.names)
-        numbers = [str(i) for i in range(1, reading.width + 1)]
-        roles = choose_by_name(numbers if by_number else header.names, wanted, source)
+        roles = choose_by_name(header.names, wanted, source)
         why = "--columns" if wanted else f"the header on line {header.line}"
     else:
         roles, why, doubt = choose_by_position(rows[:1_000], reading.delimiter, source)
-    parts = tuple(Part(role, name, why, "--columns", is_set=wanted is not None) for role, name in roles.items())
-    return roles, parts, doubt
+    doubts = {"user": doubt}
+    parts = (
+        Part(role, name, why, "--columns", wanted is not None, doubts.get(role, "")) for role, name in roles.items()
+    )
+    return roles, tuple(parts)
 
 
 def _part_of_quote(reading: Reading, *, is_set: bool) -> Part:
@@ -166,7 +176,7 @@ def _parts_before_rows(header: Header, lines: Sequence[str], *, is_set: bool) ->
     return Part("preamble", f"{header.n_skipped} lines", shown, "--header-line"), *parts
 
 
-def _misfits(reading: Reading) -> str | None:
+def _misfits(reading: Reading) -> str:
     if reading.fit > 0.9:
-        return None
+        return ""
     return f"Only {reading.fit:.0%} of the first {reading.n_lines:,} lines have {reading.width} cells as most have."

@@ -1,7 +1,7 @@
 """Understand a reviews file as a whole, from its first MiB, before a row of it is read."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -9,21 +9,22 @@ from typing import Literal
 from reviews.columns import choose_by_name, parse_columns
 from reviews.delimited import Table, read_table
 from reviews.dialects import name_of
+from reviews.encodings import SAMPLE_BYTES, detect, open_text
 from reviews.forms import find_forms
 from reviews.json_kinds import Objects, find_objects
-from reviews.lines import BOM
 from reviews.options import ReadingOptions, TimeForm
+from reviews.parquet_columns import ParquetColumns, find_columns, is_parquet
 from reviews.unpacking import EXPECTED, open_unpacked, packing, require_readable
 from schema.errors import InvalidInput
 from schema.understood import Part, Understood
 
-_SAMPLE_BYTES = 2**20
 _SHAPES = {
     "json": "JSON lines",
     "json-array": "JSON objects",
     "loose-json": "Python literals, one a line",
     "parquet": "Parquet",
 }
+_TABLE_OPTIONS = {"delimiter", "quote", "header_line"}
 _DEFAULTS = ReadingOptions()
 
 
@@ -88,44 +89,66 @@ def detect_format(path: Path, options: ReadingOptions = _DEFAULTS) -> Format:
             contradicts what it holds.
     """
     wanted = parse_columns(options.input_columns) if options.input_columns is not None else None
+    source = str(path)
     require_readable(path)
-    lines, is_cut, encoding, parts = _sample(path)
-    if objects := find_objects(lines, str(path)):
-        found, rows = _of_objects(objects, wanted, str(path))
+    packed = packing(path)
+    before = [Part("packing", packed, "its first bytes")] if packed else []
+    if is_parquet(path):
+        _refuse_options(options, _TABLE_OPTIONS | {"encoding"}, "Parquet", source)
+        found, rows = _of_parquet(find_columns(path, wanted), wanted)
     else:
-        found, rows = _of_table(read_table(lines, wanted, options, str(path), is_cut=is_cut))
-    forms = find_forms(rows, options, str(path))
-    understood = Understood(
-        parts=(*parts, *found.understood.parts, *forms.parts),
-        warnings=(*found.understood.warnings, *forms.warnings),
-        first_rows=forms.first_rows,
-    )
-    return replace(found, encoding=encoding, decimal=forms.decimal, time_form=forms.time, understood=understood)
+        lines, is_cut, encoding, of_encoding = _sample(path, options.encoding)
+        before.append(of_encoding)
+        if objects := find_objects(lines, source):
+            _refuse_options(options, _TABLE_OPTIONS, _SHAPES[objects.kind], source)
+            found, rows = _of_objects(objects, wanted, source)
+        else:
+            found, rows = _of_table(read_table(lines, wanted, options, source, is_cut=is_cut))
+        found = replace(found, encoding=encoding)
+    forms = find_forms(rows, options, source)
+    parts = (*before, *found.understood.parts, *forms.parts)
+    doubts = tuple(part.doubt for part in parts if part.doubt)
+    understood = Understood(parts, doubts, forms.first_rows)
+    return replace(found, decimal=forms.decimal, time_form=forms.time, understood=understood)
 
 
-def _sample(path: Path) -> tuple[list[str], bool, str, tuple[Part, ...]]:
-    """Return the first lines with their ends, whether the file goes on, its encoding, and the decisions so far."""
+def _refuse_options(options: ReadingOptions, names: Set[str], what: str, source: str) -> None:
+    """Refuse options that have no meaning for a file."""
+    if given := sorted(name for name in names if getattr(options, name) is not None):
+        raise InvalidInput(
+            f"{source} is {what}, but {' and '.join('--' + name.replace('_', '-') for name in given)} is set, which "
+            "only delimited text has. Leave it out."
+        )
+
+
+def _sample(path: Path, asked: str | None) -> tuple[list[str], bool, str, Part]:
+    """Return the first lines with their ends, whether the file goes on, its encoding, and the evidence for it."""
     with open_unpacked(path) as stream:
-        sample = stream.read(_SAMPLE_BYTES)
-    text = sample.removeprefix(BOM).decode("utf-8", "surrogateescape")
-    lines = list(io.StringIO(text, newline="\n"))
+        encoding, part = detect(stream.read(SAMPLE_BYTES), asked)
+    with open_text(path, encoding) as stream:
+        sample = stream.read(SAMPLE_BYTES)
+    lines = list(io.StringIO(sample.decode("utf-8", "surrogateescape"), newline="\n"))
     if not any(line.strip() for line in lines):
         raise InvalidInput(f"{path} begins with {len(lines)} blank lines; {EXPECTED}.")
-    is_cut = len(sample) == _SAMPLE_BYTES
-    packed = packing(path)
-    parts = (Part("packing", packed, "by its first bytes"),) if packed else ()
-    return (lines[:-1] if is_cut and len(lines) > 1 else lines), is_cut, "utf-8", parts
+    is_cut = len(sample) == SAMPLE_BYTES
+    return (lines[:-1] if is_cut and len(lines) > 1 else lines), is_cut, encoding, part
+
+
+def _of_parquet(columns: ParquetColumns, wanted: Mapping[str, str] | None) -> tuple[Format, list[dict[str, str]]]:
+    parts = (Part("kind", _SHAPES["parquet"], columns.evidence), *_named(columns.roles, wanted))
+    return Format("parquet", columns.roles, columns.names, understood=Understood(parts)), columns.rows
+
+
+def _named(roles: Mapping[str, str], wanted: Mapping[str, str] | None) -> tuple[Part, ...]:
+    why, is_set = ("a known name", False) if wanted is None else ("--columns", True)
+    return tuple(Part(role, name, why, "--columns", is_set=is_set) for role, name in roles.items())
 
 
 def _of_objects(objects: Objects, wanted: Mapping[str, str] | None, source: str) -> tuple[Format, list[dict[str, str]]]:
     names = list(dict.fromkeys(name for record in objects.records for name in record))
     roles = choose_by_name(names, wanted, source)
     numeric = frozenset(role for role, name in roles.items() if _is_numeric([r.get(name) for r in objects.records]))
-    why, is_set = ("a known name", False) if wanted is None else ("--columns", True)
-    parts = (
-        Part("kind", _SHAPES[objects.kind], objects.evidence),
-        *(Part(role, name, why, "--columns", is_set=is_set) for role, name in roles.items()),
-    )
+    parts = (Part("kind", _SHAPES[objects.kind], objects.evidence), *_named(roles, wanted))
     rows = [{role: _text(record.get(name)) for role, name in roles.items()} for record in objects.records]
     return Format(objects.kind, roles, numeric=numeric, understood=Understood(parts)), rows
 
@@ -150,7 +173,7 @@ def _of_table(table: Table) -> tuple[Format, list[dict[str, str]]]:
         quote=reading.quote,
         header_line=header.line,
         skipped_lines=header.n_skipped,
-        understood=Understood((kind, *table.parts), table.warnings),
+        understood=Understood((kind, *table.parts)),
     )
     return found, [{role: cells[found.position(role)] for role in table.roles} for cells in table.rows]
 

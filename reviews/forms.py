@@ -24,14 +24,12 @@ class Forms:
         decimal: Character between the whole and the fraction of a number.
         time: Form of the timestamps.
         parts: The decisions.
-        warnings: What is only probable.
         first_rows: Some rows as they are understood, role -> text.
     """
 
     decimal: Decimal
     time: TimeForm
     parts: tuple[Part, ...]
-    warnings: tuple[str, ...]
     first_rows: tuple[Mapping[str, str], ...]
 
 
@@ -50,11 +48,11 @@ def find_forms(rows: Sequence[Mapping[str, str]], options: ReadingOptions, sourc
     decimal, of_decimal = _find_decimal(numbers, options, source)
     times = [row["timestamp"].strip() for row in rows if row.get("timestamp", "").strip()]
     if rows and "timestamp" in rows[0]:
-        form, of_time, doubt = _find_time([_pointed(text, decimal) for text in times], options, source)
+        form, of_time = _find_time([_pointed(text, decimal) for text in times], options, source)
     else:
-        form, of_time, doubt = "s", (), None
+        form, of_time = "s", ()
     shown = tuple(_show(row, decimal, form) for row in rows[:_SHOWN_ROWS])
-    return Forms(decimal, form, of_decimal + of_time, (doubt,) if doubt else (), shown)
+    return Forms(decimal, form, of_decimal + of_time, shown)
 
 
 def _find_decimal(numbers: Sequence[str], options: ReadingOptions, source: str) -> tuple[Decimal, tuple[Part, ...]]:
@@ -79,15 +77,14 @@ def _name(mark: Decimal) -> str:
     return next(word for word, one in _WORDS.items() if one == mark)
 
 
-def _find_time(
-    times: Sequence[str], options: ReadingOptions, source: str
-) -> tuple[TimeForm, tuple[Part, ...], str | None]:
+def _find_time(times: Sequence[str], options: ReadingOptions, source: str) -> tuple[TimeForm, tuple[Part, ...]]:
+    flag = "--timestamp-unit"
     form = options.timestamp_unit
     if form is not None:
         require_form(form, times, source)
-        return form, (Part("time form", name_of(form), "--timestamp-unit", "--timestamp-unit", is_set=True),), None
+        return form, (Part("time form", name_of(form), flag, flag, is_set=True),)
     form, evidence, doubt = find_form(times, source)
-    return form, (Part("time form", name_of(form), evidence, "--timestamp-unit"),), doubt
+    return form, (Part("time form", name_of(form), evidence, flag, doubt=doubt),)
 
 
 def _pointed(text: str, decimal: Decimal) -> str:

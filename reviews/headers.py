@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reviews.columns import HOW_TO_NAME, choose_by_name, has_user_and_item, is_number, show
 from reviews.dialects import Reading, Record
@@ -84,26 +84,24 @@ def find_header(
     first = reading.rows[0]
     if is_by_name(wanted):
         choose_by_name([cell.strip() for cell in first.cells], wanted, source)  # which lacks one
-    numbers = tuple(str(i) for i in range(1, reading.width + 1))
     reason = _why_header([cell.strip() for cell in first.cells], reading)
     if reason is None:
-        return Header(0, preamble.n_lines, numbers, "no name of a column among the first rows")
+        return Header(0, preamble.n_lines, number_columns(reading), "no name of a column among the first rows")
     if wanted is None:
         raise InvalidInput(
             f"{source} has a header of unknown names on line {first.last}: {show(first.cells)} ({reason}). "
             f"{HOW_TO_NAME} after these names; or say --header-line 0 if it is a row."
         )
-    return Header(first.last, first.first - 1, numbers, reason)
+    return Header(first.last, first.first - 1, number_columns(reading), reason)
 
 
-def set_header(reading: Reading, line: int, wanted: Mapping[str, str] | None, n_skipped: int, source: str) -> Header:
+def set_header(reading: Reading, line: int, n_skipped: int, source: str) -> Header:
     """Return the header that `--header-line` asks for; line 0 means none.
 
     Raises:
         InvalidInput: When there is no such record, or it has not as many cells as the rows, or none is asked for where
             there is one.
     """
-    numbers = tuple(str(i) for i in range(1, reading.width + 1))
     if line == 0:
         known = next((one for one in reading.rows[:FIRST_RECORDS] if is_known_header(one.cells, None)), None)
         if known is not None:
@@ -111,15 +109,13 @@ def set_header(reading: Reading, line: int, wanted: Mapping[str, str] | None, n_
                 f"{source} has a header on line {known.last}, {show(known.cells)}, but --header-line says 0, none. "
                 f"Leave the flag out, or set it to {known.last}."
             )
-        return Header(0, n_skipped, numbers, "--header-line")
+        return Header(0, n_skipped, number_columns(reading), "--header-line")
     record = next((one for one in reading.records if one.first <= line <= one.last), None)
     if record is None:
         raise InvalidInput(
             f"{source} has no text on line {line}, where --header-line says the header is. Count from 1."
         )
-    found = _at(record, reading, source)
-    names = found.names if wanted is None or is_by_name(wanted) else numbers
-    return Header(found.line, found.n_skipped, names, "--header-line")
+    return replace(_at(record, reading, source), evidence="--header-line")
 
 
 def is_known_header(cells: Sequence[str], wanted: Mapping[str, str] | None) -> bool:
@@ -128,6 +124,11 @@ def is_known_header(cells: Sequence[str], wanted: Mapping[str, str] | None) -> b
     if wanted is not None and is_by_name(wanted):
         return set(wanted.values()) <= set(names)
     return has_user_and_item(names)
+
+
+def number_columns(reading: Reading) -> tuple[str, ...]:
+    """Return the labels of columns without names: 1-based numbers."""
+    return tuple(str(i) for i in range(1, reading.width + 1))
 
 
 def is_by_name(wanted: Mapping[str, str] | None) -> bool:

@@ -9,26 +9,26 @@ from reviews.dialects import name_of
 from reviews.time_forms import is_iso
 from schema.errors import InvalidInput
 
-_SHAPES = {
-    "user": re.compile(r"A[A-Z0-9]{9,}|(u|usr|user|customer|reviewer|visitor|member)[ _:-]?\d\w*", re.IGNORECASE),
+Side = Literal["user", "item"]
+_SHAPES: dict[Side, re.Pattern[str]] = {
+    "user": re.compile(r"A[A-Z0-9]{9,}|(?i:u_?\d\w*|(usr|user|customer|reviewer|visitor|member)([ _:.-]\w+|\d\w*))"),
     "item": re.compile(
-        r"B[A-Z0-9]{9}|\d{9}[\dX]|(i|item|product|prod|movie|book|asin|game|song|artist)[ _:-]?\d\w*", re.IGNORECASE
+        r"B[A-Z0-9]{9}|(?i:i_?\d\w*|(item|product|prod|movie|book|asin|game|song|artist)([ _:.-]\w+|\d\w*))"
     ),
 }
-_CLEAR_SHARE = 0.8
+_CLEAR_SHARE, _STRAY_SHARE = 0.8, 0.05
 _EARLIEST_TIMESTAMP = 1e8  # 1973: above any rating, below any review
-_USER_FIRST = ("::", "\t", " ")
-Side = Literal["user", "item"]
+_USER_FIRST_BY_CUSTOM = ("::", "\t", " ")
+_USER_FIRST: tuple[Side, Side] = ("user", "item")
+_ITEM_FIRST: tuple[Side, Side] = ("item", "user")
 
 
-def choose_by_position(
-    rows: Sequence[Sequence[str]], delimiter: str, source: str
-) -> tuple[dict[str, str], str, str | None]:
-    """Return role -> 1-based column number, the evidence, and a warning where it is only probable.
+def choose_by_position(rows: Sequence[Sequence[str]], delimiter: str, source: str) -> tuple[dict[str, str], str, str]:
+    """Return role -> 1-based column number, the evidence, and what is only probable about it.
 
     Two to four columns are understood: two ids, then a rating, a timestamp or both. Ids that say what they are decide
-    which comes first: Amazon's (users A…, items B… or ten digits), and those as u12 and i7. Otherwise "::", tabs and
-    blanks with a rating behind are MovieLens' way, user first.
+    which comes first: Amazon's (users A…, items B…), and those as u12 and i7; one side is enough. Otherwise "::", tabs
+    and blanks with a rating behind are MovieLens' way, user first.
 
     Raises:
         InvalidInput: When the columns are of another kind, or nothing decides which of the ids is the user.
@@ -42,9 +42,9 @@ def choose_by_position(
         )
     if order := _order_of_ids(rows):
         side = order.index("user")
-        return _number((*order, *tail)), f"ids as {rows[0][side]} and {rows[0][1 - side]}, no header", None
-    if delimiter in _USER_FIRST and "rating" in tail:
-        roles = _number(("user", "item", *tail))
+        return _number((*order, *tail)), f"ids as {rows[0][side]} and {rows[0][1 - side]}, no header", ""
+    if delimiter in _USER_FIRST_BY_CUSTOM and "rating" in tail:
+        roles = _number((*_USER_FIRST, *tail))
         warning = (
             f"Nothing says which column holds the users: the first is taken, as in MovieLens. If not: "
             f"{_flag(_number(('item', 'user', *tail)))}."
@@ -62,7 +62,7 @@ def _flag(roles: dict[str, str]) -> str:
 
 
 def _both_readings(rows: Sequence[Sequence[str]], tail: Sequence[str], source: str) -> str:
-    readings = [_number((*order, *tail)) for order in (("user", "item"), ("item", "user"))]
+    readings = [_number((*order, *tail)) for order in (_USER_FIRST, _ITEM_FIRST)]
     telling = ([row for row in rows if row[0].strip() != row[1].strip()] or list(rows))[:3]
     left, right = ([_row(roles, row) for row in telling] for roles in readings)
     size = max(map(len, left))
@@ -95,15 +95,24 @@ def _kind(column: Sequence[str]) -> str | None:
 
 
 def _order_of_ids(rows: Sequence[Sequence[str]]) -> tuple[Side, Side] | None:
-    """Return which ids come first where their shapes leave no doubt."""
-    shares = {
-        (side, i): sum(_SHAPES[side].fullmatch(row[i].strip()) is not None for row in rows) / len(rows)
-        for side in _SHAPES
-        for i in (0, 1)
-    }
-    fits = [
+    """Return which ids come first where their shapes leave no doubt: those of one column are enough."""
+    clear, stray = _sides(rows, _CLEAR_SHARE), _sides(rows, _STRAY_SHARE)
+    fits: list[tuple[Side, Side]] = [
         (first, second)
-        for first, second in (("user", "item"), ("item", "user"))
-        if shares[first, 0] >= _CLEAR_SHARE and shares[second, 1] >= _CLEAR_SHARE
+        for first, second in (_USER_FIRST, _ITEM_FIRST)
+        if (first in clear[0] and first not in stray[1]) or (second in clear[1] and second not in stray[0])
     ]
-    return fits[0] if len(fits) == 1 else None  # type: ignore[return-value]
+    return fits[0] if len(fits) == 1 else None
+
+
+def _sides(rows: Sequence[Sequence[str]], share: float) -> tuple[set[Side], set[Side]]:
+    """Return of the first two columns whose ids at least a share of theirs look like."""
+
+    def sides_of(column: int) -> set[Side]:
+        n_by = {
+            side: sum(shape.fullmatch(row[column].strip()) is not None for row in rows)
+            for side, shape in _SHAPES.items()
+        }
+        return {side for side, n in n_by.items() if n >= share * len(rows)}
+
+    return sides_of(0), sides_of(1)

@@ -9,9 +9,7 @@ from reviews.columns import is_number
 from reviews.options import UNITS_PER_SECOND, TimeForm
 from schema.errors import InvalidInput
 
-ISO_8601 = re.compile(
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|UTC|[+-]\d\d(:?\d\d)?))?)?", re.IGNORECASE
-)
+_ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?(Z|[+-]\d\d(:?\d\d)?))?)?")
 _EARLIEST = 1e8  # Unix seconds: 1973
 _LATEST = 1e10  # 2286
 _NAMES: dict[TimeForm, str] = {
@@ -39,7 +37,7 @@ def is_iso(text: str) -> bool:
         >>> is_iso("2015-08-31"), is_iso("2015-08-31 10:00:00.5+02:00"), is_iso("2015-31-08"), is_iso("08/31/2015")
         (True, True, False, False)
     """
-    if not ISO_8601.fullmatch(text):
+    if not _ISO_8601.fullmatch(text):
         return False
     try:
         datetime.strptime(text[:10], "%Y-%m-%d").replace(tzinfo=UTC)
@@ -48,8 +46,8 @@ def is_iso(text: str) -> bool:
     return True
 
 
-def find_form(values: Sequence[str], source: str) -> tuple[TimeForm, str, str | None]:
-    """Return the form of timestamps, the evidence, and a warning where it is only probable.
+def find_form(values: Sequence[str], source: str) -> tuple[TimeForm, str, str]:
+    """Return the form of timestamps, the evidence, and what is only probable about it.
 
     Args:
         values: Some of the file's timestamps, blank ones left out, numbers with a point; some may be broken.
@@ -59,7 +57,7 @@ def find_form(values: Sequence[str], source: str) -> tuple[TimeForm, str, str | 
         InvalidInput: When most have no known form, or some have another than most.
     """
     if not values:
-        return "s", "no timestamp among the first rows", None
+        return "s", "no timestamp among the first rows", ""
     votes = Counter(map(_classify, values))
     (form, n_votes), *others = votes.most_common()
     rivals = [other for other, n in others if other != "unknown" and n >= 3 and n > 0.1 * len(values)]
@@ -75,7 +73,7 @@ def find_form(values: Sequence[str], source: str) -> tuple[TimeForm, str, str | 
     if form == "small":
         first = _example(values, form)
         return "s", evidence, f"Timestamps are small, as {first}: taken as seconds they lie before 1973."
-    return _as_form(form), evidence, None
+    return _as_form(form), evidence, ""
 
 
 def _as_form(text: str) -> TimeForm:
