@@ -14,6 +14,7 @@ from flows.settings import Environment
 from models.registry import AUTO, Candidate, ModelOptions, candidates, learning_curve, yardsticks
 from reviews.checks import CHECKS
 from reviews.options import IngestOptions
+from reviews.partitions import group
 from spark.options import DatasetOptions
 from storage import layout
 from storage.artifacts import entry
@@ -23,7 +24,16 @@ from tasks.dataset import SPLIT_FILES, build_dataset, split_dataset
 from tasks.drift import Drift, compare_with_before
 from tasks.execution import Advance, progress
 from tasks.fit import Parts, fit
-from tasks.ingest import check_reviews, collect_events, fetch_raw, find_reviews, keep_file, publish_reviews, read_raw
+from tasks.ingest import (
+    check_reviews,
+    collect_events,
+    fetch_raw,
+    find_reviews,
+    keep_file,
+    publish_reviews,
+    read_raw,
+    show_reading,
+)
 from tasks.model import Lineage
 from tasks.options import (
     DriftOptions,
@@ -52,16 +62,17 @@ def ingest_reviews(environment: Environment, source: ReviewsInput, options: Inge
     places = environment.places
     raw = fetch_raw(places, source, environment.download)
     events = collect_events(places, raw, options) if source.input_events == "on" else None
-    found = find_reviews(places, raw, options, events)
-    if found:
-        return raw, found
-    with scratch_folder(places, "partitions") as folder:
-        partitions = read_raw(places, raw, options, folder, events)
-        limits = options.as_of(int(time.time()))
-        checks = [check_reviews.submit(partition, check.name, limits) for partition in partitions for check in CHECKS]
-        with progress(f"Checking {raw.files[0].path}", key="check", unit=" checks") as advance:
-            checked = collect(checks, advance)
-        return raw, publish_reviews(places, raw, options, partitions, checked, events)
+    reviews = find_reviews(places, raw, options, events)
+    if reviews is None:
+        with scratch_folder(places, "partitions") as folder:
+            read = read_raw(places, raw, options.as_of(int(time.time())), folder, events)
+            groups = group(read.partitions)
+            checks = [check_reviews.submit(some, check.name, read.limits) for some in groups for check in CHECKS]
+            with progress(f"Checking {raw.files[0].path}", key="check", unit=" checks") as advance:
+                checked = collect(checks, advance)
+            reviews = publish_reviews(places, raw, options, read, checked, events)
+    show_reading(places, raw, reviews)
+    return raw, reviews
 
 
 def compare_reviews(environment: Environment, raw: Manifest, reviews: Manifest, options: DriftOptions) -> Drift | None:

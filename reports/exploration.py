@@ -10,6 +10,7 @@ from reports.advice import Advice
 from reports.display import format_count
 from reports.drawing import Chart, to_svg
 from reports.exploration_words import say_day, say_summary, say_tried
+from reports.reading import FileSummary
 from reports.report import environment
 from reports.report_input import Source
 from reports.tables import TextTable
@@ -51,6 +52,7 @@ class ExplorationPage:
         advice: Lines of `reports.advice.advise`.
         ids: Ids of artifacts by their roles.
         outlook: What a training by default does with them.
+        file: How the raw file was read, and what of it was put aside.
         is_sample_data: Whether the reviews are made up.
     """
 
@@ -59,6 +61,7 @@ class ExplorationPage:
     advice: Sequence[Advice]
     ids: Mapping[str, str]
     outlook: Outlook
+    file: FileSummary = FileSummary()
     is_sample_data: bool = False
 
     @property
@@ -82,7 +85,7 @@ def render_exploration(page: ExplorationPage) -> str:
 
     Whatever comes from the data is escaped. The same input gives the same text.
     """
-    sections = [(section, _draw(section)) for section in describe(page.found, page.outlook)]
+    sections = [(section, _draw(section)) for section in describe(page.found, page.outlook, page.file)]
     return environment().get_template("exploration.html.j2").render(page=page, sections=sections)
 
 
@@ -92,10 +95,14 @@ def _draw(section: Section) -> list[tuple[str, str, str]]:
     return [(title, to_svg(chart, f"{section.id}-{number}", chart.alt), chart.alt) for number, (title, chart) in charts]
 
 
-def describe(found: Exploration, outlook: Outlook) -> Iterator[Section]:
+def describe(found: Exploration, outlook: Outlook, file: FileSummary) -> Iterator[Section]:
     """Yield the sections of the page, those that the data allow."""
     yield Section(
-        "summary", "The file", say_summary(found.summary), {}, {"All counts": tables.tabulate_summary(found.summary)}
+        "summary",
+        "The file",
+        say_summary(found.summary),
+        {},
+        {"All counts": tables.tabulate_summary(found.summary)} | file.tables(),
     )
     if found.ratings:
         charts = {"Ratings": figures.plot_ratings(found.ratings)}

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from reports import charts, display, findings, small_charts, verdicts
 from reports.data_summary import Distributions, funnel_steps
 from reports.drawing import NARROW_INCHES, WIDE_INCHES
+from reports.reading import REASONS
 from reports.report_input import PRIMARY, ReportInput
 from schema.metric import Metric
 
@@ -49,6 +50,7 @@ def render_report(report: ReportInput) -> str:
         charts=pairs,
         fit_charts=fit,
         data_charts=_draw_distributions(report.data.distributions),
+        reasons=REASONS,
         most_drawn=charts.MOST_DRAWN,
     )
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from reports.data_summary import Distributions
-from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
+from reports.reading import FileSummary
+from schema.dataset import DatasetCounts, ReviewCounts
 from schema.metric import CalibrationBin, HistogramBin, Metric, MetricRow, SegmentScore
 from schema.verdicts import Comparison, Finding, Guard, Lead
 
@@ -130,7 +131,7 @@ class DataSummary:
     Attributes:
         is_sample_data: Whether the input is the project's generated sample; shown as a banner.
         min_interactions: The k of the k-core.
-        quarantine: Reasons with counts, commonest first; empty if nothing was put aside.
+        file: How the raw file was read, and what of it was put aside.
         notes: What the input lacks, in plain words.
     """
 
@@ -139,7 +140,7 @@ class DataSummary:
     reviews: ReviewCounts
     dataset: DatasetCounts
     min_interactions: int
-    quarantine: Sequence[QuarantineReason]
+    file: FileSummary
     split: SplitSummary
     distributions: Distributions
     notes: Sequence[str] = ()

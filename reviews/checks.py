@@ -1,25 +1,44 @@
 """Check rows of reviews: named pandera checks, each over one partition at a time."""
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
 from pandera.errors import SchemaErrors
 
-from reviews.options import UNITS_PER_SECOND, IngestOptions, TimestampUnit
+from reviews.options import UNITS_PER_SECOND, TimeForm
 from schema.columns import Columns
 
 MAX_ID_CHARACTERS = 256
+EARLIEST_REVIEW = 1e8  # Unix seconds: 1973, before any review and after any count of days
 FAILURE_SCHEMA = pa.schema([(Columns.LINE, pa.int64()), ("reason", pa.string())])
 
 _CONTROL_CHARACTERS = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
-_EARLIEST_REVIEW = 1e8  # Unix seconds: 1973, before any review and after any count of days
-_UNIT_NAMES: dict[TimestampUnit, str] = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
+_ROUNDED_NUMBER = r"^[+-]?\d(?:[.,]\d+)?[eE]\+\d{2,3}$"
+_UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 Rule = Callable[["pd.Series[float]"], "pd.Series[bool]"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the values of a file are held to.
+
+    Attributes:
+        low: The lowest rating.
+        high: The highest rating; infinite where the scale has no upper end.
+        latest_timestamp: Unix seconds after which a timestamp is refused.
+        time_form: The unit in which the file has its timestamps, or "iso".
+    """
+
+    low: float = -inf
+    high: float = inf
+    latest_timestamp: int = 2**40
+    time_form: TimeForm = "s"
 
 
 @dataclass(frozen=True)
@@ -28,22 +47,22 @@ class Check:
 
     Attributes:
         name: The column that it checks, which also names the task; rows of a file without it pass.
-        rules: Given the options, reason -> which values are right; only the first rule sees nulls.
+        rules: Given the limits, reason -> which values are right; only the first rule sees nulls.
     """
 
     name: str
-    rules: Callable[[IngestOptions], dict[str, Rule]]
+    rules: Callable[[Limits], dict[str, Rule]]
 
-    def schema(self, options: IngestOptions) -> pandera.DataFrameSchema:
+    def schema(self, limits: Limits) -> pandera.DataFrameSchema:
         """Return the pandera schema that holds the rules."""
         checks = [
             pandera.Check(rule, error=reason, ignore_na=i > 0, name=reason)
-            for i, (reason, rule) in enumerate(self.rules(options).items())
+            for i, (reason, rule) in enumerate(self.rules(limits).items())
         ]
         return pandera.DataFrameSchema({self.name: pandera.Column(checks=checks, nullable=True)})
 
 
-def run_check(check: Check, table: pa.Table, options: IngestOptions) -> pa.Table:
+def run_check(check: Check, table: pa.Table, limits: Limits) -> pa.Table:
     """Return line and reason of every row that fails the check, in line order; a row may fail by several reasons.
 
     The table has the reviews of a partition: the check's column where the file has it, and line.
@@ -52,7 +71,7 @@ def run_check(check: Check, table: pa.Table, options: IngestOptions) -> pa.Table
         return FAILURE_SCHEMA.empty_table()
     frame = table.select([check.name, Columns.LINE]).to_pandas(types_mapper=_pandas_type).set_index(Columns.LINE)
     try:
-        check.schema(options).validate(frame, lazy=True)
+        check.schema(limits).validate(frame, lazy=True)
     except SchemaErrors as errors:
         if errors.failure_cases["index"].isna().any():  # a rule itself failed
             raise
@@ -66,45 +85,48 @@ def _pandas_type(arrow_type: pa.DataType) -> pd.ArrowDtype | None:
     return pd.ArrowDtype(arrow_type) if pa.types.is_string(arrow_type) else None
 
 
-def _id_rules(noun: str) -> Callable[[IngestOptions], dict[str, Rule]]:
-    return lambda _options: {
+def _id_rules(noun: str) -> Callable[[Limits], dict[str, Rule]]:
+    return lambda _limits: {
         f"{noun} id is missing": lambda ids: ids.notna(),
         f"{noun} id is blank": lambda ids: ids.str.strip() != "",
         f"{noun} id holds a control character": lambda ids: ~ids.str.contains(_CONTROL_CHARACTERS),
         f"{noun} id is longer than {MAX_ID_CHARACTERS} characters": lambda ids: ids.str.len() <= MAX_ID_CHARACTERS,
+        f"{noun} id is a number that a spreadsheet has rounded": lambda ids: ~ids.str.contains(_ROUNDED_NUMBER),
     }
 
 
-def _rating_rules(options: IngestOptions) -> dict[str, Rule]:
-    low, high = options.min_rating, options.max_rating
+def _rating_rules(limits: Limits) -> dict[str, Rule]:
+    scale = f"{limits.low:g} to {limits.high:g}" if limits.high < inf else f"{limits.low:g} or more"
     return {
         "rating is missing or NaN": lambda ratings: ratings.notna(),
-        f"rating outside {low:g} to {high:g} (--min-rating, --max-rating)": lambda ratings: ratings.between(low, high),
+        f"rating outside {scale} (--min-rating, --max-rating)": lambda ratings: (
+            ratings.between(limits.low, limits.high) & np.isfinite(ratings)
+        ),
     }
 
 
-def _timestamp_rules(options: IngestOptions) -> dict[str, Rule]:
-    latest = options.latest_timestamp or int(time.time())
-    own = options.timestamp_unit
-    others = [unit for unit in UNITS_PER_SECOND if unit != own]
+def _timestamp_rules(limits: Limits) -> dict[str, Rule]:
+    latest, own = limits.latest_timestamp, UNITS_PER_SECOND.get(limits.time_form, 1)
+    others = {} if limits.time_form == "iso" else {u: n / own for u, n in UNITS_PER_SECOND.items() if n != own}
 
-    def fits(times: "pd.Series[float]", unit: TimestampUnit) -> "pd.Series[bool]":
-        return (times / UNITS_PER_SECOND[unit]).between(_EARLIEST_REVIEW, latest)
+    def fits(times: "pd.Series[float]", per_second: float = 1) -> "pd.Series[bool]":
+        return (times / per_second).between(EARLIEST_REVIEW, latest)
 
-    def is_own_unit(other: TimestampUnit) -> Rule:
-        return lambda times: fits(times, own) | ~fits(times, other)
+    def is_own_unit(per_second: float) -> Rule:
+        return lambda times: fits(times) | ~fits(times, per_second)
 
     def is_past(times: "pd.Series[float]") -> "pd.Series[bool]":
-        is_other_unit = fits(times, others[0]) | fits(times, others[1])
-        return (times / UNITS_PER_SECOND[own] <= latest) | is_other_unit
+        is_past = times <= latest
+        for per_second in others.values():
+            is_past |= fits(times, per_second)
+        return is_past
 
     return {
         "timestamp is missing or NaN": lambda times: times.notna(),
-        "timestamp is not a whole number": lambda times: times % 1 == 0,
         "timestamp is not after 1970": lambda times: times > 0,
         **{
-            f"timestamp looks like {_UNIT_NAMES[unit]} (use --timestamp-unit {unit})": is_own_unit(unit)
-            for unit in others
+            f"timestamp looks like {_UNIT_NAMES[unit]} (use --timestamp-unit {unit})": is_own_unit(per_second)
+            for unit, per_second in others.items()
         },
         "timestamp is in the future": is_past,
     }
@@ -123,5 +145,5 @@ def right_item_ids(ids: Iterable[str]) -> list[str]:
     """Return those of some item ids that UTF-8 can hold and the check of the item refuses in no review, in order."""
     held = [one for one in ids if one.encode("utf-8", "ignore").decode() == one]
     table = pa.table({Columns.ITEM_ID: pa.array(held, pa.string()), Columns.LINE: range(len(held))})
-    refused = set(run_check(_ITEM_IDS, table, IngestOptions())[Columns.LINE].to_pylist())
+    refused = set(run_check(_ITEM_IDS, table, Limits())[Columns.LINE].to_pylist())
     return [one for place, one in enumerate(held) if place not in refused]

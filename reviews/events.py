@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviews.formats import Format
-from reviews.options import UNITS_PER_SECOND, IngestOptions
 from reviews.parse import Partition, read_partitions
 from schema.columns import Columns
 
@@ -80,28 +79,25 @@ def _kind_and_id(line: bytes) -> tuple[str, str | None]:
     return (kind, event_id) if isinstance(kind, str) and isinstance(event_id, str) else (_BROKEN, None)
 
 
-def read_event_partitions(
-    path: Path, beside: Format, options: IngestOptions, n_partitions: int, n_lines: int
-) -> Iterator[Partition]:
-    """Yield partitions of selected events, in the columns and the unit of time of the file beside which they are read.
+def event_format(beside: Format) -> Format:
+    """Return how selected events are read, in the columns of the file beside which they are."""
+    roles = {role: _NAMES[role] for role in beside.roles}
+    return Format("json", roles, numeric=frozenset({"rating", "timestamp"} & roles.keys()))
+
+
+def read_event_partitions(path: Path, beside: Format, partition_bytes: int, last_line: int) -> Iterator[Partition]:
+    """Yield partitions of selected events, in the columns of the file beside which they are read.
 
     Args:
         path: The selected lines.
         beside: How the file is read.
-        options: The unit of its timestamps, and the size of a partition.
-        n_partitions: Partitions of the file; those of the events are numbered after them.
-        n_lines: Lines of the file, a header among them; those of the events are numbered after them.
+        partition_bytes: The size of a partition.
+        last_line: Number that no line of the file exceeds; those of the events are numbered after it.
     """
-    roles = {role: _NAMES[role] for role in beside.roles}
-    shape = Format("json", is_gzipped=False, roles=roles, numeric=frozenset({"rating", "timestamp"} & roles.keys()))
-    per_second = float(UNITS_PER_SECOND[options.timestamp_unit])
-    for part in read_partitions(path, shape, options.partition_bytes):
-        reviews = _changed(part.reviews, Columns.LINE, pc.add, n_lines)
-        if Columns.TIMESTAMP in reviews.column_names:
-            reviews = _changed(reviews, Columns.TIMESTAMP, pc.multiply, per_second)
-        rejected = _changed(part.rejected, Columns.LINE, pc.add, n_lines)
-        yield replace(part, number=part.number + n_partitions, reviews=reviews, rejected=rejected)
+    for part in read_partitions(path, event_format(beside), partition_bytes):
+        yield replace(part, reviews=_moved(part.reviews, last_line), rejected=_moved(part.rejected, last_line))
 
 
-def _changed(table: pa.Table, name: str, change: Callable[..., pa.ChunkedArray], by: float) -> pa.Table:
-    return table.set_column(table.schema.get_field_index(name), table.schema.field(name), change(table[name], by))
+def _moved(table: pa.Table, by: int) -> pa.Table:
+    place = table.schema.get_field_index(Columns.LINE)
+    return table.set_column(place, table.schema.field(place), pc.add(table[Columns.LINE], by))

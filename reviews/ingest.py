@@ -1,12 +1,8 @@
-"""Turn partitions of a reviews file into the reviews and the quarantine, one file each.
-
-Each partition is written (`write_partition`) and checked (`check_partition`) on its own, so that each can be a task
-that is retried or runs elsewhere; `merge_partitions` then puts the results together.
-"""
+"""Merge the partitions of a reviews file into the reviews and the quarantine, one file each, and say what is lost."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reviews.checks import CHECKS, FAILURE_SCHEMA, run_check
-from reviews.options import UNITS_PER_SECOND, IngestOptions
-from reviews.parse import REJECTED_SCHEMA, Partition, printable
+from reviews.checks import CHECKS
+from reviews.formats import Format
+from reviews.losses import MOST_JUDGED, find_losses, lost_values, recover
+from reviews.options import IngestOptions
+from reviews.parse import REJECTED_SCHEMA
+from reviews.partitions import Checked, CheckFile, PartitionFile
+from reviews.reading import ReadReviews
 from schema.columns import Columns
-from schema.dataset import QuarantineReason, ReviewCounts
+from schema.dataset import QuarantinedRow, QuarantineReason, ReviewCounts
 from schema.errors import InvalidInput
 from schema.parquet import WriteParquet
+from schema.understood import Loss
 
 REVIEWS = "reviews.parquet"
 QUARANTINE = "quarantine.parquet"
@@ -35,99 +36,87 @@ REVIEWS_SCHEMA = pa.schema(
 )
 _MAX_REASONS_SHOWN = 3
 _MAX_EXAMPLE_CHARACTERS = 120
+_TEXTS_AT_A_TIME = 100_000
+
+ReadTexts = Callable[[Sequence[int]], Mapping[int, str]]
+"""Given rising line numbers, returns the raw records that begin there."""
+
+Part = tuple[PartitionFile, Sequence[CheckFile]]
 
 
 @dataclass(frozen=True)
-class PartitionFile:
-    """The Parquet files of a partition: n_rows reviews and n_rejected lines, out of n_lines, blank ones included.
+class Merged:
+    """What came of all partitions.
 
-    Partitions are numbered from 0 in file order.
+    Attributes:
+        counts: Rows of each kind.
+        losses: What is gone as a whole.
+        warnings: Sentences on ids that may be the same.
     """
 
-    number: int
-    path: Path
-    rejected_path: Path
-    n_lines: int
-    n_blank: int
-    n_rows: int
-    n_rejected: int
+    counts: ReviewCounts
+    losses: Sequence[Loss] = ()
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
-class CheckFile:
-    """The Parquet file with the failures (line, reason) of one check over one partition."""
+class Tally:
+    """What is counted while the reviews and the quarantine go by."""
 
-    number: int
-    check: str
-    path: Path
-    n_failures: int
+    ratings: set[float] = field(default_factory=set)
+    lost: list[pa.Table] = field(default_factory=list)
 
-
-def write_partition(partition: Partition, folder: Path, write_parquet: WriteParquet) -> PartitionFile:
-    """Write a partition into a folder, which is made; a second time, the same bytes take the place of the first."""
-    path = folder / f"partition-{partition.number:05d}.parquet"
-    rejected_path = folder / f"partition-{partition.number:05d}.rejected.parquet"
-    return PartitionFile(
-        number=partition.number,
-        path=path,
-        rejected_path=rejected_path,
-        n_lines=partition.n_lines,
-        n_blank=partition.n_blank,
-        n_rows=write_parquet([partition.reviews], path, partition.reviews.schema),
-        n_rejected=write_parquet([partition.rejected], rejected_path, REJECTED_SCHEMA),
-    )
-
-
-def check_partition(
-    partition: PartitionFile, check_name: str, options: IngestOptions, write_parquet: WriteParquet
-) -> CheckFile:
-    """Run one of CHECKS, by its name, over one partition and write its failures beside it.
-
-    Raises:
-        InvalidInput: When there is no check of that name.
-    """
-    check = next((check for check in CHECKS if check.name == check_name), None)
-    if check is None:
-        raise InvalidInput(f"no check is named {check_name!r}; there are {[c.name for c in CHECKS]}.")
-    present = pq.read_schema(partition.path).names
-    columns = [name for name in (check.name, Columns.LINE) if name in present]
-    failures = run_check(check, pq.read_table(partition.path, columns=columns), options)
-    path = partition.path.with_suffix(f".{check_name}.parquet")
-    return CheckFile(partition.number, check_name, path, write_parquet([failures], path, FAILURE_SCHEMA))
+    def add_lost(self, rows: pa.Table) -> None:
+        """Keep what is known of rows that are put aside, of a million at most."""
+        if sum(one.num_rows for one in self.lost) < MOST_JUDGED:
+            self.lost.append(rows)
 
 
 def merge_partitions(
-    partitions: Iterable[PartitionFile],
-    checks: Iterable[CheckFile],
+    read: ReadReviews,
+    checks: Iterable[Checked],
+    read_texts: ReadTexts,
     folder: Path,
     options: IngestOptions,
     write_parquet: WriteParquet,
-) -> ReviewCounts:
-    """Write QUARANTINE and REVIEWS of all partitions, given in any order, with one partition in memory at a time.
+) -> Merged:
+    """Write QUARANTINE and REVIEWS of all partitions, with one partition in memory at a time.
+
+    Args:
+        read: The file as it was read.
+        checks: What every check found in its partitions, in any order.
+        read_texts: Reads records of the file again, those that failed checks.
+        folder: Where both files go.
+        options: The share of bad rows that is allowed.
+        write_parquet: Writes a file.
 
     Raises:
         InvalidInput: When no review is left, or the share of bad rows is over options.max_bad_share; the reviews are
             not written then.
     """
     failures: dict[int, list[CheckFile]] = {}
-    for check in checks:
-        failures.setdefault(check.number, []).append(check)
-    parts = [(part, failures.get(part.number, [])) for part in sorted(partitions, key=lambda part: part.number)]
+    for found in (one for check in checks for one in check.files):
+        failures.setdefault(found.number, []).append(found)
+    parts = [(part, failures.get(part.number, [])) for part in read.partitions]
     n_lines, n_blank = sum(part.n_lines for part, _ in parts), sum(part.n_blank for part, _ in parts)
-    quarantine, reviews = folder / QUARANTINE, folder / REVIEWS
-    n_quarantined = write_parquet((_quarantine(*part) for part in parts), quarantine, REJECTED_SCHEMA)
+    quarantine, reviews, tally = folder / QUARANTINE, folder / REVIEWS, Tally()
+    put_aside = _quarantine(parts, read.format, read_texts, tally)
+    n_quarantined = write_parquet(put_aside, quarantine, REJECTED_SCHEMA)
     _require_enough_good(n_lines, n_blank, n_quarantined, quarantine, options)
-    n_reviews = write_parquet((_reviews(*part, options) for part in parts), reviews, REVIEWS_SCHEMA)
-    columns = {name for part, _ in parts for name in pq.read_schema(part.path).names}
-    return ReviewCounts(
+    n_reviews = write_parquet((_reviews(*part, tally) for part in parts), reviews, REVIEWS_SCHEMA)
+    columns = {name for part, _ in parts for name in part.columns()}
+    counts = ReviewCounts(
         n_lines=n_lines,
         n_blank=n_blank,
         n_reviews=n_reviews,
         n_quarantined=n_quarantined,
         has_ratings=Columns.RATING in columns,
         has_timestamps=Columns.TIMESTAMP in columns,
-        n_distinct_ratings=_count_distinct(reviews, Columns.RATING),
+        n_distinct_ratings=len(tally.ratings),
     )
+    lost = pa.concat_tables(tally.lost) if tally.lost else None
+    losses = find_losses(lost, reviews, n_reviews + n_quarantined, read.limits.latest_timestamp) if lost else []
+    return Merged(counts, losses, list(_say_decimal_ids(reviews)))
 
 
 def count_reasons(quarantine: Path) -> list[QuarantineReason]:
@@ -142,12 +131,31 @@ def count_reasons(quarantine: Path) -> list[QuarantineReason]:
     return [QuarantineReason(reason, count, *examples[reason]) for reason, count in commonest]
 
 
-def _count_distinct(path: Path, column: str) -> int:
-    """Return the number of different values, nulls left out, of a column of a Parquet file."""
-    distinct = np.empty(0)
-    for rows in _batches(path, [column]):
-        distinct = np.union1d(distinct, pc.unique(rows[column]).drop_null().to_numpy())
-    return len(distinct)
+def first_rows(quarantine: Path, n_rows: int) -> list[QuarantinedRow]:
+    """Return the first rows of a quarantine file."""
+    with pq.ParquetFile(quarantine) as file:
+        rows = next(file.iter_batches(batch_size=n_rows, columns=REJECTED_SCHEMA.names), None)
+    return [QuarantinedRow(**row) for row in rows.to_pylist()] if rows else []
+
+
+def _say_decimal_ids(reviews: Path) -> Iterator[str]:
+    """Yield a warning on ids that are others with '.0' behind, of users and of items."""
+    for noun, column in (("user", Columns.USER_ID), ("item", Columns.ITEM_ID)):
+        spelt: set[str] = set()
+        for rows in _batches(reviews, [column]):
+            ids = rows[column]
+            spelt |= set(ids.filter(pc.ends_with(ids, ".0")).to_pylist())
+        if not spelt:
+            continue
+        stems, found = pa.array([one.removesuffix(".0") for one in spelt], pa.string()), set[str]()
+        for rows in _batches(reviews, [column]):
+            found |= set(rows[column].filter(pc.is_in(rows[column], value_set=stems)).to_pylist())
+        if found:
+            one, verb = min(found), "id is" if len(found) == 1 else "ids are"
+            yield (
+                f"{len(found):,} {noun} {verb} there with '.0' behind as well, such as {one}.0 beside {one}; they are "
+                "taken as different ones. Spell them alike in the file."
+            )
 
 
 def _batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -180,16 +188,37 @@ def _require_enough_good(
     )
 
 
-def _quarantine(partition: PartitionFile, checks: Sequence[CheckFile]) -> pa.Table:
-    """Return line, reason and raw text of the lines of a partition that are no reviews, in line order."""
-    rejected = pq.read_table(partition.rejected_path)
-    failures = _merged_failures(checks)
-    if not failures:
-        return rejected
-    rows = pq.read_table(partition.path, columns=[Columns.LINE, "text"])
-    texts = rows.filter(pc.is_in(rows[Columns.LINE], value_set=pa.array(failures, pa.int64())))["text"]
-    columns = [list(failures), list(failures.values()), [printable(text) for text in texts.to_pylist()]]
-    return pa.concat_tables([rejected, pa.table(columns, schema=REJECTED_SCHEMA)]).sort_by(Columns.LINE)
+def _quarantine(parts: Sequence[Part], file_format: Format, read_texts: ReadTexts, tally: Tally) -> Iterator[pa.Table]:
+    """Yield line, reason and raw text of the records of each partition that are no reviews, in line order."""
+    for some in _runs(parts):
+        reasons = [_merged_failures(checks) for _, checks in some]
+        lines = [line for found in reasons for line in found]
+        texts = read_texts(lines) if lines else {}
+        for (partition, _), failures in zip(some, reasons, strict=True):
+            rejected = partition.read_rejected()
+            if rejected.num_rows:
+                tally.add_lost(recover(rejected, file_format))
+            if failures:
+                rows = partition.read()
+                failed = rows.filter(pc.is_in(rows[Columns.LINE], value_set=pa.array(failures, pa.int64())))
+                tally.add_lost(lost_values(failed, [failures[line] for line in failed[Columns.LINE].to_pylist()]))
+                columns = [list(failures), list(failures.values()), [texts[line] for line in failures]]
+                found = pa.table(columns, schema=REJECTED_SCHEMA)
+                rejected = pa.concat_tables([rejected, found]).sort_by(Columns.LINE)
+            yield rejected
+
+
+def _runs(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
+    """Yield consecutive partitions with so few failures that the texts of all of them fit into memory."""
+    run: list[Part] = []
+    n_failures = 0
+    for part in parts:
+        run.append(part)
+        n_failures += sum(check.n_failures for check in part[1])
+        if n_failures >= _TEXTS_AT_A_TIME:
+            yield run
+            run, n_failures = [], 0
+    yield run
 
 
 def _merged_failures(checks: Sequence[CheckFile]) -> dict[int, str]:
@@ -197,23 +226,23 @@ def _merged_failures(checks: Sequence[CheckFile]) -> dict[int, str]:
     order = [check.name for check in CHECKS]
     reasons: dict[int, list[str]] = {}
     for check in sorted(checks, key=lambda check: order.index(check.check)):
-        if check.n_failures:
-            for line, reason in zip(*pq.read_table(check.path).to_pydict().values(), strict=True):
-                reasons.setdefault(line, []).append(reason)
+        for line, reason in zip(*pq.read_table(check.path).to_pydict().values(), strict=True):
+            reasons.setdefault(line, []).append(reason)
     return {line: "; ".join(reasons[line]) for line in sorted(reasons)}
 
 
-def _reviews(partition: PartitionFile, checks: Sequence[CheckFile], options: IngestOptions) -> pa.Table:
-    """Return the rows of a partition that passed all checks, timestamps in seconds, missing columns as nulls."""
-    failed = [pq.read_table(check.path, columns=[Columns.LINE]) for check in checks if check.n_failures]
-    present = pq.read_schema(partition.path).names
-    rows = pq.read_table(partition.path, columns=[name for name in present if name != "text"])
-    if failed:
+def _reviews(partition: PartitionFile, checks: Sequence[CheckFile], tally: Tally) -> pa.Table:
+    """Return the rows of a partition that passed all checks, whole seconds as timestamps, missing columns as nulls."""
+    rows = partition.read()
+    if checks:
+        failed = [pq.read_table(check.path, columns=[Columns.LINE]) for check in checks]
         lines = pa.concat_tables(failed)[Columns.LINE].combine_chunks()
         rows = rows.filter(pc.invert(pc.is_in(rows[Columns.LINE], value_set=lines)))
     columns = {name: rows[name] for name in rows.column_names}
     if Columns.TIMESTAMP in columns:
-        per_second = float(UNITS_PER_SECOND[options.timestamp_unit])
-        columns[Columns.TIMESTAMP] = pc.floor(pc.divide(columns[Columns.TIMESTAMP], per_second))
+        columns[Columns.TIMESTAMP] = pc.floor(columns[Columns.TIMESTAMP])
+    if Columns.RATING in columns:
+        ratings = pc.unique(columns[Columns.RATING]).cast(pa.float32()).drop_null().to_numpy()
+        tally.ratings.update(np.unique(ratings).tolist())
     nulls = pa.nulls(rows.num_rows)
     return pa.table({f.name: pc.cast(columns.get(f.name, nulls), f.type) for f in REVIEWS_SCHEMA})

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class ReviewCounts:
-    """Counts of the lines of a file: n_lines = n_blank + n_reviews + n_quarantined.
+    """Counts of the rows of a file: n_lines = n_blank + n_reviews + n_quarantined.
 
     Attributes:
-        n_lines: Lines, without a header.
+        n_lines: Lines, without a header and what stands above it; a row of several lines counts once.
         n_blank: Lines of nothing but white space.
         n_reviews: Rows of the reviews file.
         n_quarantined: Rows of the quarantine file.
@@ -34,14 +34,23 @@ class QuarantineReason:
     Attributes:
         reason: The reason, in words.
         count: Rows with it.
-        example_line: Number of the first such line in the raw file.
-        example_text: That line as it stands in the raw file.
+        example_line: Line of the raw file on which the first such row begins.
+        example_text: That row as it stands in the raw file.
     """
 
     reason: str
     count: int
     example_line: int
     example_text: str
+
+
+@dataclass(frozen=True)
+class QuarantinedRow:
+    """A row that was put aside: the line on which it begins, the reason, and the row as it stands in the raw file."""
+
+    line: int
+    reason: str
+    text: str
 
 
 @dataclass(frozen=True)

@@ -57,3 +57,16 @@ class Loss:
     examples: tuple[str, ...]
     n_rows: int
     reason: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file was read, as it is kept beside its reviews.
+
+    Attributes:
+        understood: What was decided on it.
+        losses: What is gone as a whole.
+    """
+
+    understood: Understood = Understood()
+    losses: tuple[Loss, ...] = ()

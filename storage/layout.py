@@ -72,6 +72,7 @@ MANIFEST: Final = "manifest.json"
 
 REVIEWS: Final = "reviews.parquet"
 QUARANTINE: Final = "quarantine.parquet"
+READING: Final = "reading.json"
 DRIFT: Final = "drift.json"
 EXPLORATION: Final = "exploration.json"
 INTERACTIONS: Final = "interactions.parquet"

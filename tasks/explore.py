@@ -29,6 +29,7 @@ from spark.options import CoreOptions
 from storage import layout
 from storage.manifest import Manifest
 from tasks.execution import COMPUTE_RETRIES, progress
+from tasks.ingest import summarise_file
 from tasks.options import PlaceOptions
 from tasks.outlook import foresee, to_interactions
 from tasks.store import local_file, publish_once, write_record
@@ -86,6 +87,7 @@ def publish_exploration_report(
             advice,
             {"Reviews": reviews.id, "Exploration": exploration.id},
             outlook,
+            summarise_file(places, reviews),
             is_sample_data=bool(exploration.counts["is_sample_data"]),
         )
         (folder / layout.REPORT).write_text(render_exploration(page), encoding="utf-8")

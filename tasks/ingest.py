@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,15 +12,29 @@ from loguru import logger
 from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import task_run
+from pydantic import TypeAdapter
 
+from reports.reading import (
+    FIRST_ROWS,
+    PUT_ASIDE,
+    REASONS,
+    UNDERSTOOD,
+    FileSummary,
+    say_loss,
+    tabulate_first_rows,
+    tabulate_understood,
+)
+from reports.tables import TextTable
+from reviews.checks import Limits
 from reviews.download import Download, download, is_url, use_local
-from reviews.events import EventCounts, read_event_partitions, select_events
+from reviews.events import EventCounts, select_events
 from reviews.formats import detect_format
-from reviews.ingest import CheckFile, PartitionFile, check_partition, count_reasons, merge_partitions, write_partition
+from reviews.ingest import count_reasons, first_rows, merge_partitions
 from reviews.options import DownloadOptions, IngestOptions
-from reviews.parse import read_partitions
+from reviews.partitions import Checked, PartitionFile, check_partitions
+from reviews.reading import ReadReviews, read_reviews, read_texts_beside
 from reviews.transfer import without_credentials
-from schema.dataset import QuarantineReason
+from schema.understood import Reading, Understood
 from storage import artifacts, layout
 from storage.canonical import artifact_id
 from storage.code_version import Root, code_version
@@ -29,9 +44,12 @@ from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES, progress
 from tasks.options import PlaceOptions, ReviewsInput
-from tasks.store import find_published, link_or_copy, local_file, publish_once, scratch_folder
+from tasks.store import find_published, link_or_copy, local_file, publish_once, scratch_folder, write_record
 
 EVENTS_FILE = "events.jsonl"
+FIRST_QUARANTINED = 20
+KEYS = {UNDERSTOOD: "understood", FIRST_ROWS: "first-rows", REASONS: "quarantine", PUT_ASIDE: "quarantine-rows"}
+_WIDTH = 150
 
 
 def name_fetch() -> str:
@@ -68,7 +86,7 @@ def keep_file(places: PlaceOptions, path: Path) -> Manifest:
 @task(name="collect events", task_run_name="collect events beside {raw.files[0].path}", **NETWORK_RETRIES)
 def collect_events(places: PlaceOptions, raw: Manifest, options: IngestOptions) -> Manifest | None:
     """Keep those of the shipped events that can be read beside a raw file as a raw file too; None if there are none."""
-    roles, counts = detect_format(raw_file(places, raw), options.input_columns).roles, EventCounts()
+    roles, counts = detect_format(raw_file(places, raw), options).roles, EventCounts()
     store = places.open_store()
     with scratch_folder(places, layout.EVENTS) as folder:
         path = folder / EVENTS_FILE
@@ -124,30 +142,45 @@ def find_reviews(
 @task(name="read raw file", task_run_name="read raw file {raw.files[0].path}", **COMPUTE_RETRIES)
 def read_raw(
     places: PlaceOptions, raw: Manifest, options: IngestOptions, folder: Path, events: Manifest | None = None
-) -> list[PartitionFile]:
-    """Write the lines of the raw file into a folder, in partitions that are checked apart; memory stays flat.
+) -> ReadReviews:
+    """Find out how the raw file is to be read, and write its rows into a folder, in partitions that are checked apart.
 
-    Those of the events follow, as if they stood in the file after its last line.
+    Those of the events follow, as if they stood in the file after its last line. Memory stays flat.
     """
-    path = raw_file(places, raw)
-    found = detect_format(path, options.input_columns)
-    logger.info("{} is {}", raw.files[0].path, found.describe())
-    with progress(f"Reading {raw.files[0].path}", key="read", unit=" lines") as advance:
-        written: list[PartitionFile] = []
-        for partition in read_partitions(path, found, options.partition_bytes):
-            written.append(write_partition(partition, folder, write_parquet))
-            advance(sum(one.n_lines for one in written), None)
-        if events:
-            n_lines = sum(one.n_lines for one in written) + bool(found.header_line)
-            parts = read_event_partitions(raw_file(places, events), found, options, len(written), n_lines)
-            written += [write_partition(one, folder, write_parquet) for one in parts]
-        return written
+    path, name = raw_file(places, raw), raw.files[0].path
+    found = detect_format(path, options)
+    logger.info("{} is {}", name, found.describe())
+    _say_understood(found.understood)
+    with progress(f"Reading {name}", key="read", unit=" lines") as advance:
+        beside = raw_file(places, events) if events else None
+        read = read_reviews(path, found, options, folder, write_parquet, partial(advance, total=None), beside)
+    scale = next((part for part in read.understood.parts if part not in found.understood.parts), None)
+    if scale:
+        logger.info("{}: {} ({})", scale.name.capitalize(), scale.value, scale.evidence)
+    for warning in read.understood.warnings[len(found.understood.warnings) :]:
+        logger.warning("{}", warning)
+    return read
 
 
-@task(name="check", task_run_name="check {check} of partition {partition.number}", **COMPUTE_RETRIES)
-def check_reviews(partition: PartitionFile, check: str, options: IngestOptions) -> CheckFile:
-    """Run one pandera check over one partition."""
-    return check_partition(partition, check, options, write_parquet)
+def _say_understood(understood: Understood) -> None:
+    logger.info("{}:\n{}", UNDERSTOOD, tabulate_understood(understood).to_text(_WIDTH))
+    for warning in understood.warnings:
+        logger.warning("{}", warning)
+    if understood.warnings and understood.first_rows:
+        logger.warning("{}:\n{}", FIRST_ROWS, tabulate_first_rows(understood).to_text(_WIDTH))
+
+
+def name_check() -> str:
+    """Return the name of the task run: 'check user_id of partitions 0 to 31'."""
+    check, partitions = task_run.parameters["check"], task_run.parameters["partitions"]
+    first, last = partitions[0].number, partitions[-1].number
+    return f"check {check} of partition{f's {first} to {last}' if first < last else f' {first}'}"
+
+
+@task(name="check", task_run_name=name_check, **COMPUTE_RETRIES)
+def check_reviews(partitions: Sequence[PartitionFile], check: str, limits: Limits) -> Checked:
+    """Run one pandera check over a group of partitions."""
+    return check_partitions(partitions, check, limits, write_parquet)
 
 
 @task(name="publish reviews", task_run_name="publish reviews of {raw.files[0].path}", **COMPUTE_RETRIES)
@@ -155,37 +188,63 @@ def publish_reviews(
     places: PlaceOptions,
     raw: Manifest,
     options: IngestOptions,
-    partitions: Sequence[PartitionFile],
-    checked: Sequence[CheckFile],
+    read: ReadReviews,
+    checked: Sequence[Checked],
     events: Manifest | None = None,
 ) -> Manifest:
-    """Publish the rows that passed, and those that did not with their reasons.
+    """Publish the rows that passed, those that did not with their reasons, and how the file was read.
 
     Raises:
         InvalidInput: If too large a share is bad, or nothing is left.
     """
     inputs, parameters = _identity(raw, options, events)
     earlier: list[Root] = [read_raw, check_reviews]
+    texts = partial(read_texts_beside, raw_file(places, raw), events and raw_file(places, events), read)
 
     def build(folder: Path) -> dict[str, Any]:
-        counts = merge_partitions(partitions, checked, folder, options, write_parquet)
-        sizes = (counts.n_reviews, counts.n_lines, counts.n_quarantined)
-        logger.info("{:,} reviews of {:,} lines; {:,} in quarantine", *sizes)
-        show_reasons(count_reasons(folder / layout.QUARANTINE), counts.n_reviews + counts.n_quarantined)
-        return asdict(counts)
+        merged = merge_partitions(read, checked, texts, folder, options, write_parquet)
+        understood = replace(read.understood, warnings=(*read.understood.warnings, *merged.warnings))
+        write_record(folder / layout.READING, asdict(Reading(understood, tuple(merged.losses))))
+        for warning in merged.warnings:
+            logger.warning("{}", warning)
+        return asdict(merged.counts)
 
+    _show_checks(read.partitions, checked)
     return publish_once(places, layout.REVIEWS_KIND, inputs=inputs, parameters=parameters, build=build, uses=earlier)
 
 
-def show_reasons(reasons: Sequence[QuarantineReason], n_rows: int) -> None:
-    """Make a table artifact of the current run: reason, rows, share of all rows read, and the line of an example.
+def _show_checks(partitions: Sequence[PartitionFile], checked: Sequence[Checked]) -> None:
+    """Make a table artifact of how often each check failed; what could not be read comes first."""
+    n_rows, n_rejected = sum(one.n_rows for one in partitions), sum(one.n_rejected for one in partitions)
+    failed = {"can be read": n_rejected} | dict.fromkeys((one.check for one in checked), 0)
+    for one in checked:
+        failed[one.check] += sum(file.n_failures for file in one.files)
+    rows = [[name, f"{n_rows + (name == 'can be read') * n_rejected:,}", f"{n:,}"] for name, n in failed.items()]
+    table = TextTable(["check", "rows", "failures"], rows)
+    create_table_artifact(table.to_records(), key="checks", description="How often each check failed")
 
-    Args:
-        reasons: Nothing is made where there is none.
-        n_rows: Rows read, those that passed and those that did not.
-    """
-    columns = ("reason", "rows", "share", "example line")
-    cells = ((row.reason, row.count, f"{row.count / max(n_rows, 1):.2%}", row.example_line) for row in reasons)
-    rows = [dict(zip(columns, row, strict=True)) for row in cells]
-    if rows:
-        create_table_artifact(rows, key="quarantine", description=f"Why lines were put aside, of {n_rows:,} rows read")
+
+def summarise_file(places: PlaceOptions, reviews: Manifest) -> FileSummary:
+    """Return how the file of some reviews was read, and what of it was put aside."""
+    quarantine = local_file(places, reviews, layout.QUARANTINE)
+    return FileSummary(
+        n_rows=reviews.count("n_reviews") + reviews.count("n_quarantined"),
+        reading=TypeAdapter(Reading).validate_json(local_file(places, reviews, layout.READING).read_bytes()),
+        reasons=count_reasons(quarantine),
+        put_aside=first_rows(quarantine, FIRST_QUARANTINED),
+    )
+
+
+@task(name="show what was read", task_run_name="show what was read of {raw.files[0].path}")
+def show_reading(places: PlaceOptions, raw: Manifest, reviews: Manifest) -> None:
+    """Show how a file was understood and what of it was put aside, in the log and as tables on Prefect's pages."""
+    summary = summarise_file(places, reviews)
+    counts = (reviews.count(name) for name in ("n_reviews", "n_lines", "n_quarantined"))
+    logger.info("{:,} reviews of {:,} lines; {:,} in quarantine", *counts)
+    tables = summary.tables()
+    if summary.reasons:
+        logger.info("{}:\n{}", REASONS, tables[REASONS].to_text(_WIDTH))
+    for loss in summary.reading.losses:
+        logger.warning("{}", say_loss(loss))
+    for about, table in tables.items():
+        create_table_artifact(table.to_records(), key=KEYS[about], description=f"{raw.files[0].path}: {about}")

@@ -24,7 +24,6 @@ from reports.report_input import (
 )
 from reports.terminal import terminal_table
 from reviews.catalogue import is_sample_user
-from reviews.ingest import count_reasons
 from reviews.side_files import read_products
 from schema.dataset import DatasetCounts, KCorePass, ReviewCounts
 from schema.metric import MetricRow
@@ -36,7 +35,7 @@ from tasks.blending import leave_one_out
 from tasks.choose import metric_by_user, scored_models
 from tasks.evidence import compare_with, find_examples, gather_evidence
 from tasks.execution import COMPUTE_RETRIES
-from tasks.ingest import raw_file, show_reasons
+from tasks.ingest import raw_file, summarise_file
 from tasks.model import Evaluation, Lineage, Training
 from tasks.options import PlaceOptions
 from tasks.score import Scored, read_rows
@@ -71,7 +70,6 @@ def publish_training_report(
     def gather() -> ReportInput:
         titles = read_products(raw_file(places, products)).titles if products else {}
         data = summarise_data(places, lineage)
-        show_reasons(data.quarantine, data.reviews.n_reviews + data.reviews.n_quarantined)
         return ReportInput(
             title=f"Recommender trained on {data.input_name}",
             ids=_ids(lineage, model.id, {"validation": training.validated, "test": training.tested}),
@@ -169,7 +167,7 @@ def summarise_data(places: PlaceOptions, lineage: Lineage) -> DataSummary:
         reviews=ReviewCounts(**_counts(lineage.reviews, ReviewCounts)),
         dataset=_dataset_counts(places, lineage.dataset),
         min_interactions=int(str(lineage.dataset.parameters["min_interactions"])),
-        quarantine=count_reasons(local_file(places, lineage.reviews, layout.QUARANTINE)),
+        file=summarise_file(places, lineage.reviews),
         split=_split_summary(lineage.split),
         distributions=summarise_interactions(read_table(places, lineage.dataset, layout.INTERACTIONS)),
         notes=_notes(lineage),

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from reports import report_input as report
 from reports.data_summary import summarise_interactions
+from reports.reading import FileSummary
 from schema.dataset import DatasetCounts, KCorePass, QuarantineReason, ReviewCounts
 from schema.metric import CalibrationBin, HistogramBin, Metric, MetricRow, SegmentScore
 from schema.verdicts import Comparison, Finding, Flaw, Guard, Lead, MetricTrial, Yardstick
@@ -121,10 +122,10 @@ def make_data() -> report.DataSummary:
             passes=(KCorePass(1, 2_950, 1_431, 61_900), KCorePass(2, 2_871, 1_420, 61_204)),
         ),
         min_interactions=5,
-        quarantine=[
+        file=FileSummary(reasons=[
             QuarantineReason("rating outside 1 to 5", 96, 1_204, '{"reviewerID": "A1", "overall": 11}'),
             QuarantineReason("not JSON", 41, 88, "<script>alert('</td>')</script>\x1b[31m" + "x" * 400),
-        ],
+        ]),
         split=report.SplitSummary(
             "Leave-last: each user's last interaction is the test, the one before it the validation.",
             [

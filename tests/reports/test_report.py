@@ -15,11 +15,13 @@ from sample_report import with_data, with_evidence
 from reports import report_input as report
 from reports.data_summary import Distributions, FunnelStep, funnel_steps
 from reports.findings import compare_windows, gather_warnings, judge, say_popularity, say_random
+from reports.reading import FileSummary
 from reports.report import render_report
 from reports.report_input import ReportInput, SearchedKind
 from reports.verdicts import say_finding, say_guard
-from schema.dataset import DatasetCounts, QuarantineReason, ReviewCounts
+from schema.dataset import DatasetCounts, QuarantinedRow, QuarantineReason, ReviewCounts
 from schema.metric import Metric, MetricRow
+from schema.understood import Loss, Part, Reading, Understood
 from schema.verdicts import Comparison, Guard
 
 
@@ -44,6 +46,7 @@ class Page(HTMLParser):
 
 DIGEST = """
 import hashlib, sample_report, sys
+from reports.reading import FileSummary
 from reports.report import render_report
 sys.stdout.write(hashlib.sha256(render_report(sample_report.make_report()).encode()).hexdigest())
 """
@@ -81,6 +84,11 @@ def test_any_text_leaves_the_structure_of_the_page_as_it_is(text):
     assert [name for name, _ in odd.attributes] == [name for name, _ in plain.attributes]
 
 
+def _reading_of(text: str) -> Reading:
+    part, loss = Part(text, text, text, text), Loss("item", 1, (text,), 1, text)
+    return Reading(Understood((part,), (text,), [{"user": text}]), (loss,))
+
+
 def _with_text(text: str) -> ReportInput:
     base = _small_report()
     return replace(
@@ -89,7 +97,9 @@ def _with_text(text: str) -> ReportInput:
         data=replace(
             base.data,
             source=replace(base.data.source, name=text),
-            quarantine=[QuarantineReason(text, 1, 1, text)],
+            file=FileSummary(
+                1, _reading_of(text), [QuarantineReason(text, 1, 1, text)], [QuarantinedRow(1, text, text)]
+            ),
             notes=[text],
             split=report.SplitSummary(text, [report.SplitPart(text, 1, 1, 1)]),
         ),
@@ -111,7 +121,7 @@ def _small_report() -> ReportInput:
         reviews=ReviewCounts(1, 0, 0, 1, has_ratings=False, has_timestamps=False, n_distinct_ratings=0),
         dataset=DatasetCounts(0, 0, 0, 0, 0, 0),
         min_interactions=5,
-        quarantine=[],
+        file=FileSummary(),
         split=report.SplitSummary("d", []),
         distributions=Distributions(),
     )

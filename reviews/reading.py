@@ -1,0 +1,105 @@
+"""Read a reviews file, and events beside it, into partitions, and find the scale of its ratings on the way."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reviews.checks import Limits
+from reviews.events import event_format, read_event_partitions
+from reviews.formats import Format
+from reviews.options import IngestOptions
+from reviews.parse import Partition, read_partitions, read_texts
+from reviews.partitions import PartitionFile, write_partition
+from reviews.scale import Scale, count_ratings, find_scale, say_zeros
+from schema.columns import Columns
+from schema.parquet import WriteParquet
+from schema.understood import Understood
+
+
+@dataclass(frozen=True)
+class ReadReviews:
+    """A file that was read, its rows not checked yet.
+
+    Attributes:
+        partitions: Its rows, then those of the events, in order.
+        format: How it was read.
+        last_line: Number that no line of the file exceeds; those of the events follow.
+        limits: What its values are to be held to.
+        understood: What was decided on it, with the scale of its ratings.
+    """
+
+    partitions: tuple[PartitionFile, ...]
+    format: Format
+    last_line: int
+    limits: Limits
+    understood: Understood
+
+
+def read_reviews(
+    path: Path,
+    file_format: Format,
+    options: IngestOptions,
+    folder: Path,
+    write_parquet: WriteParquet,
+    advance: Callable[[int], None] = lambda _n_lines: None,
+    events: Path | None = None,
+) -> ReadReviews:
+    """Write the rows of a file, and of events as if they stood behind its last line, in partitions; memory stays flat.
+
+    Args:
+        path: The file.
+        file_format: How it is to be read.
+        options: What the scale and the latest timestamp are, where they are given; the size of partitions.
+        folder: Where the partitions go.
+        write_parquet: Writes the rejected rows.
+        advance: Called with the lines read so far.
+        events: The events.
+    """
+    written: list[PartitionFile] = []
+    ratings, n_trimmed, last_line = count_ratings(), 0, file_format.header_line + file_format.skipped_lines
+    for partition in read_partitions(path, file_format, options.partition_bytes):
+        written.append(write_partition(len(written), partition, folder, write_parquet))
+        if Columns.RATING in partition.reviews.column_names:
+            ratings += count_ratings(partition.reviews[Columns.RATING])
+        n_trimmed += partition.n_trimmed
+        last_line = max(last_line + partition.n_lines, *_last_lines(partition))
+        advance(sum(one.n_lines for one in written))
+    scale = find_scale(ratings, options.min_rating, options.max_rating)
+    if events:
+        for partition in read_event_partitions(events, file_format, options.partition_bytes, last_line):
+            written.append(write_partition(len(written), partition, folder, write_parquet))
+    return ReadReviews(
+        partitions=tuple(written),
+        format=file_format,
+        last_line=last_line,
+        limits=Limits(
+            scale.low, scale.high, options.latest_timestamp or Limits.latest_timestamp, file_format.time_form
+        ),
+        understood=_with_scale(file_format, scale, [*say_zeros(ratings, scale), *_say_trimmed(n_trimmed)]),
+    )
+
+
+def read_texts_beside(path: Path, events: Path | None, read: ReadReviews, lines: Sequence[int]) -> dict[int, str]:
+    """Return the raw records of a file, and of the events beside it, that begin at these rising lines."""
+    of_file = [line for line in lines if line <= read.last_line]
+    texts = read_texts(path, read.format, of_file) if of_file else {}
+    if events and len(of_file) < len(lines):
+        of_events = [line - read.last_line for line in lines[len(of_file) :]]
+        found = read_texts(events, event_format(read.format), of_events)
+        texts |= {line + read.last_line: text for line, text in found.items()}
+    return texts
+
+
+def _last_lines(partition: Partition) -> list[int]:
+    tables = (one for one in (partition.reviews, partition.rejected) if one.num_rows)
+    return [one[Columns.LINE][-1].as_py() for one in tables]
+
+
+def _with_scale(file_format: Format, scale: Scale, warnings: Sequence[str]) -> Understood:
+    understood = file_format.understood
+    parts = (scale.to_part(),) if "rating" in file_format.roles else ()
+    return replace(understood, parts=(*understood.parts, *parts), warnings=(*understood.warnings, *warnings))
+
+
+def _say_trimmed(n_trimmed: int) -> list[str]:
+    return [f"{n_trimmed:,} ids had blanks at their ends, which were cut off."] if n_trimmed else []
