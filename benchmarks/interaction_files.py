@@ -1,6 +1,5 @@
 """Interactions of any file, read and numbered as the pipeline does it but without Spark, for the quality benchmark."""
 
-import time
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,12 +12,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from evaluation.splits import NamedPairs
-from reviews.checks import CHECKS
-from reviews.formats import detect_format
-from reviews.ingest import REVIEWS, check_partition, merge_partitions, write_partition
+from reviews.ingest import REVIEWS, ingest_file
 from reviews.lines import open_bytes
 from reviews.options import IngestOptions
-from reviews.parse import read_partitions
 from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
 from storage.parquet import write_parquet
@@ -118,14 +114,7 @@ def _read_lists(path: Path) -> pa.Table:
 
 def _ingest(path: Path, scratch: Path) -> pa.Table:
     """Return the reviews of a file that passed the pipeline's checks."""
-    options = IngestOptions().as_of(int(time.time()))
-    scratch.mkdir(parents=True)
-    partitions = [
-        write_partition(one, scratch, write_parquet)
-        for one in read_partitions(path, detect_format(path), options.partition_bytes)
-    ]
-    checks = [check_partition(one, check.name, options, write_parquet) for one in partitions for check in CHECKS]
-    merge_partitions(partitions, checks, scratch, options, write_parquet)
+    ingest_file(path, IngestOptions(), scratch, write_parquet)
     return pq.read_table(scratch / REVIEWS, columns=["user_id", "item_id", "rating", "timestamp"])
 
 

@@ -1,6 +1,5 @@
 """Parts that flows are composed of: which task after which, and what runs side by side."""
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +64,7 @@ def ingest_reviews(environment: Environment, source: ReviewsInput, options: Inge
     reviews = find_reviews(places, raw, options, events)
     if reviews is None:
         with scratch_folder(places, "partitions") as folder:
-            read = read_raw(places, raw, options.as_of(int(time.time())), folder, events)
+            read = read_raw(places, raw, options, folder, events)
             groups = group(read.partitions)
             checks = [check_reviews.submit(some, check.name, read.limits) for some in groups for check in CHECKS]
             with progress(f"Checking {raw.files[0].path}", key="check", unit=" checks") as advance:

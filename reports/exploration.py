@@ -61,7 +61,7 @@ class ExplorationPage:
     advice: Sequence[Advice]
     ids: Mapping[str, str]
     outlook: Outlook
-    file: FileSummary = FileSummary()
+    file: FileSummary = field(default_factory=FileSummary)
     is_sample_data: bool = False
 
     @property
@@ -95,14 +95,14 @@ def _draw(section: Section) -> list[tuple[str, str, str]]:
     return [(title, to_svg(chart, f"{section.id}-{number}", chart.alt), chart.alt) for number, (title, chart) in charts]
 
 
-def describe(found: Exploration, outlook: Outlook, file: FileSummary) -> Iterator[Section]:
+def describe(found: Exploration, outlook: Outlook, file: FileSummary | None = None) -> Iterator[Section]:
     """Yield the sections of the page, those that the data allow."""
     yield Section(
         "summary",
         "The file",
         say_summary(found.summary),
         {},
-        {"All counts": tables.tabulate_summary(found.summary)} | file.tables(),
+        {"All counts": tables.tabulate_summary(found.summary)} | (file.tables() if file else {}),
     )
     if found.ratings:
         charts = {"Ratings": figures.plot_ratings(found.ratings)}

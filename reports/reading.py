@@ -1,7 +1,7 @@
 """How a file was read, for a reader: what was understood, what was put aside, and what is gone as a whole."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reports.display import format_count, format_share
 from reports.tables import TextTable, number
@@ -27,7 +27,7 @@ class FileSummary:
     """
 
     n_rows: int = 0
-    reading: Reading = Reading()
+    reading: Reading = field(default_factory=Reading)
     reasons: Sequence[QuarantineReason] = ()
     put_aside: Sequence[QuarantinedRow] = ()
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from reviews.checks import CHECKS
-from reviews.formats import Format
+from reviews.formats import Format, detect_format
 from reviews.losses import MOST_JUDGED, find_losses, lost_values, recover
 from reviews.options import IngestOptions
 from reviews.parse import REJECTED_SCHEMA
-from reviews.partitions import Checked, CheckFile, PartitionFile
-from reviews.reading import ReadReviews
+from reviews.partitions import Checked, CheckFile, PartitionFile, check_partitions
+from reviews.reading import ReadReviews, read_reviews, read_texts_beside
 from schema.columns import Columns
 from schema.dataset import QuarantinedRow, QuarantineReason, ReviewCounts
 from schema.errors import InvalidInput
@@ -70,6 +71,22 @@ class Tally:
         """Keep what is known of rows that are put aside, of a million at most."""
         if sum(one.num_rows for one in self.lost) < MOST_JUDGED:
             self.lost.append(rows)
+
+
+def ingest_file(
+    path: Path, options: IngestOptions, folder: Path, write_parquet: WriteParquet, events: Path | None = None
+) -> Merged:
+    """Read, check and merge a file, and events beside it, in this process; QUARANTINE and REVIEWS go into a folder.
+
+    Raises:
+        InvalidInput: When the file cannot be read, or too large a share of its rows is bad.
+    """
+    scratch = folder / "partitions"
+    read = read_reviews(path, detect_format(path, options), options, scratch, write_parquet, events=events)
+    checked = [check_partitions(read.partitions, check.name, read.limits, write_parquet) for check in CHECKS]
+    return merge_partitions(
+        read, checked, partial(read_texts_beside, path, events, read), folder, options, write_parquet
+    )
 
 
 def merge_partitions(

@@ -65,10 +65,6 @@ class IngestOptions(ReadingOptions):
             )
         return self
 
-    def as_of(self, now: int) -> Self:
-        """Return the options with the latest timestamp fixed: the one set, else this moment in Unix seconds."""
-        return self.model_copy(update={"latest_timestamp": self.latest_timestamp or now})
-
 
 class DownloadOptions(FrozenModel):
     """Which raw reviews file a run reads."""

@@ -1,5 +1,6 @@
 """Read a reviews file, and events beside it, into partitions, and find the scale of its ratings on the way."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,9 +73,7 @@ def read_reviews(
         partitions=tuple(written),
         format=file_format,
         last_line=last_line,
-        limits=Limits(
-            scale.low, scale.high, options.latest_timestamp or Limits.latest_timestamp, file_format.time_form
-        ),
+        limits=Limits(scale.low, scale.high, options.latest_timestamp or int(time.time()), file_format.time_form),
         understood=_with_scale(file_format, scale, [*say_zeros(ratings, scale), *_say_trimmed(n_trimmed)]),
     )
 

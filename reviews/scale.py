@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf, isinf
 
 import numpy as np
@@ -155,8 +156,8 @@ def say_zeros(ratings: RatingCounts, scale: Scale) -> list[str]:
     if not is_whole or n_zero < ratings.counts.max() or n_zero == ratings.n:
         return []
     return [
-        f"{n_zero:,} of {ratings.n:,} ratings are 0, which in many files means 'not rated'; they are taken as the lowest "
-        "rating. --min-rating 1 puts them aside, with a --max-bad-share that allows as many."
+        f"{n_zero:,} of {ratings.n:,} ratings are 0, which in many files means 'not rated'; they are taken as the "
+        "lowest rating. --min-rating 1 puts them aside, with a --max-bad-share that allows as many."
     ]
 
 
@@ -198,14 +199,14 @@ def _is_decay(ratings: RatingCounts, high: float) -> bool:
         return False
     first = [ratings.n_from(value, value) for value in range(1, 6)]
     n_values_above = int((ratings.values > high).sum())
-    return n_values_above > _FEW_VALUES and all(a >= b > 0 for a, b in zip(first, first[1:], strict=False))
+    return n_values_above > _FEW_VALUES and all(a >= b > 0 for a, b in pairwise(first))
 
 
 def _ends_above(ratings: RatingCounts, high: float) -> bool:
     """Return whether hardly anything is in the step above a scale, beside what is in its last step."""
     step = max(high / 10, 1.0)
     above = ratings.n_from(np.nextafter(high, inf), high + step)
-    return above <= _CLIFF * ratings.n_from(np.nextafter(high - step, inf), high)
+    return above <= max(_CLIFF * ratings.n_from(np.nextafter(high - step, inf), high), _FEW_ROWS)
 
 
 def _ends_below(ratings: RatingCounts, low: float) -> bool:
@@ -214,7 +215,7 @@ def _ends_below(ratings: RatingCounts, low: float) -> bool:
         return False
     step = 0.5 if low == 0.5 else 1.0
     below = ratings.n_from(low - step, np.nextafter(low, -inf))
-    return below <= _CLIFF * ratings.n_from(low, np.nextafter(low + step, -inf))
+    return below <= max(_CLIFF * ratings.n_from(low, np.nextafter(low + step, -inf)), _FEW_ROWS)
 
 
 def _has_halves(ratings: RatingCounts) -> bool:

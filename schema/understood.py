@@ -68,5 +68,5 @@ class Reading:
         losses: What is gone as a whole.
     """
 
-    understood: Understood = Understood()
+    understood: Understood = field(default_factory=Understood)
     losses: tuple[Loss, ...] = ()

@@ -153,7 +153,7 @@ def read_raw(
     _say_understood(found.understood)
     with progress(f"Reading {name}", key="read", unit=" lines") as advance:
         beside = raw_file(places, events) if events else None
-        read = read_reviews(path, found, options, folder, write_parquet, partial(advance, total=None), beside)
+        read = read_reviews(path, found, options, folder, write_parquet, lambda n: advance(n, None), beside)
     scale = next((part for part in read.understood.parts if part not in found.understood.parts), None)
     if scale:
         logger.info("{}: {} ({})", scale.name.capitalize(), scale.value, scale.evidence)
@@ -199,7 +199,8 @@ def publish_reviews(
     """
     inputs, parameters = _identity(raw, options, events)
     earlier: list[Root] = [read_raw, check_reviews]
-    texts = partial(read_texts_beside, raw_file(places, raw), events and raw_file(places, events), read)
+    beside = raw_file(places, events) if events else None
+    texts = partial(read_texts_beside, raw_file(places, raw), beside, read)
 
     def build(folder: Path) -> dict[str, Any]:
         merged = merge_partitions(read, checked, texts, folder, options, write_parquet)

@@ -7,12 +7,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from reviews.checks import CHECKS
-from reviews.events import EventCounts, read_event_partitions, select_events
+from reviews.events import EventCounts, select_events
 from reviews.formats import detect_format
-from reviews.ingest import check_partition, merge_partitions, write_partition
+from reviews.ingest import ingest_file
 from reviews.options import IngestOptions
-from reviews.parse import read_partitions
 from storage.parquet import write_parquet
 
 NOW = 1_750_000_000
@@ -41,11 +39,7 @@ def ingest(folder: Path, header: str, row: str, options: IngestOptions) -> tuple
     file.write_text(f"{header}\n{row}\n")
     found = detect_format(file)
     events.write_bytes(b"".join(line + b"\n" for line in select_events(SHIPPED, found.roles, EventCounts())))
-    parts = list(read_partitions(file, found, options.partition_bytes))
-    parts += read_event_partitions(events, found, options, len(parts), n_lines=2)
-    files = [write_partition(part, folder, write_parquet) for part in parts]
-    checks = [check_partition(one, check.name, options, write_parquet) for check in CHECKS for one in files]
-    merge_partitions(files, checks, folder, options, write_parquet)
+    ingest_file(file, options, folder, write_parquet, events)
     return tuple(pq.read_table(folder / f"{name}.parquet").to_pylist() for name in ("reviews", "quarantine"))  # type: ignore[return-value]
 
 

@@ -9,29 +9,27 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from reviews.checks import CHECKS
-from reviews.formats import detect_format
-from reviews.ingest import check_partition, count_reasons, merge_partitions, write_partition
+from reviews.checks import Limits
+from reviews.ingest import Merged, count_reasons, first_rows, ingest_file
 from reviews.options import IngestOptions
-from reviews.parse import read_partitions
-from schema.dataset import QuarantineReason, ReviewCounts
+from reviews.partitions import check_partitions
+from schema.dataset import QuarantinedRow, QuarantineReason
 from schema.errors import InvalidInput
+from schema.understood import Loss
 from storage.parquet import ROW_GROUP_ROWS, write_parquet
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 LENIENT = IngestOptions(max_bad_share=1, latest_timestamp=1_750_000_000)
 
 
-def ingest(path: Path, folder: Path, options: IngestOptions = LENIENT) -> ReviewCounts:
-    parts = read_partitions(path, detect_format(path, options.input_columns), options.partition_bytes)
-    files = [write_partition(part, folder / "parts", write_parquet) for part in parts]
-    checks = [check_partition(file, check.name, options, write_parquet) for check in CHECKS for file in files]
-    counts = merge_partitions(reversed(files), reversed(checks), folder, options, write_parquet)
+def ingest(path: Path, folder: Path, options: IngestOptions = LENIENT) -> Merged:
+    merged = ingest_file(path, options, folder, write_parquet)
+    counts = merged.counts
     assert counts.n_lines == counts.n_blank + counts.n_reviews + counts.n_quarantined
     assert counts.n_quarantined == sum(reason.count for reason in count_reasons(folder / "quarantine.parquet"))
     assert counts.n_reviews == pq.read_metadata(folder / "reviews.parquet").num_rows
     assert counts.n_quarantined == pq.read_metadata(folder / "quarantine.parquet").num_rows
-    return counts
+    return merged
 
 
 def review(user: object = "A", item: object = "B", rating: object = 4.0, time: object = 1_393_545_600) -> str:
@@ -40,14 +38,14 @@ def review(user: object = "A", item: object = "B", rating: object = 4.0, time: o
 
 @pytest.fixture
 def ingest_lines(tmp_path):
-    """Ingest lines; return the counts, the reviews and the quarantine as lists of dicts."""
+    """Ingest lines; return what came of them, the reviews and the quarantine as lists of dicts."""
 
     def of_lines(lines: list[str], options: IngestOptions = LENIENT):
         path = tmp_path / "input"
         path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
-        counts = ingest(path, tmp_path, options)
+        merged = ingest(path, tmp_path, options)
         tables = [pq.read_table(tmp_path / f"{name}.parquet") for name in ("reviews", "quarantine")]
-        return counts, *(table.to_pylist() for table in tables)
+        return merged, *(table.to_pylist() for table in tables)
 
     return of_lines
 
@@ -85,10 +83,10 @@ def test_bad_rows_are_quarantined_with_line_reason_and_raw_text(ingest_lines, tm
 
 def test_line_breaks_quotes_and_emoji_in_csv_ids(ingest_lines):
     rows = ["user,item,rating", '"say ""hi""",B,4', '"a', 'b",C,5', "🎧,D,5", f"{'x' * 10_000},E,5"]
-    counts, reviews, quarantine = ingest_lines(rows)
+    merged, reviews, quarantine = ingest_lines(rows)
     assert [(row["user_id"], row["line"]) for row in reviews] == [('say "hi"', 2), ("🎧", 5)]
-    assert [(row["line"], row["text"][:3]) for row in quarantine] == [(3, '"a'), (4, 'b",'), (6, "xxx")]
-    assert (counts.n_lines, counts.has_ratings, counts.has_timestamps) == (5, True, False)
+    assert [(row["line"], row["text"][:9]) for row in quarantine] == [(3, '"a\nb",C,5'), (6, "xxxxxxxxx")]
+    assert (merged.counts.n_lines, merged.counts.has_ratings, merged.counts.has_timestamps) == (4, True, False)
 
 
 def test_undecodable_bytes_are_shown_as_escapes(tmp_path):
@@ -99,24 +97,26 @@ def test_undecodable_bytes_are_shown_as_escapes(tmp_path):
 
 
 def test_columns_that_the_input_lacks_are_null(ingest_lines):
-    counts, reviews, _ = ingest_lines(["7\t8", "7\t9"])
+    options = LENIENT.model_copy(update={"input_columns": "user=1,item=2"})
+    merged, reviews, _ = ingest_lines(["7\t8", "7\t9"], options)
+    counts = merged.counts
     assert reviews[0] == {"user_id": "7", "item_id": "8", "rating": None, "timestamp": None, "line": 1}
     assert (counts.has_ratings, counts.has_timestamps, counts.n_distinct_ratings) == (False, False, 0)
 
 
 def test_all_ratings_equal_is_accepted_and_counted(ingest_lines):
-    counts, _, _ = ingest_lines([review(rating=5), review(rating=5), review(rating=9)])
+    counts = ingest_lines([review(rating=5), review(rating=5), review(rating=9)])[0].counts
     assert (counts.n_reviews, counts.has_ratings, counts.n_distinct_ratings) == (2, True, 1)
 
 
 def test_every_different_rating_is_counted(ingest_lines):
     lines = [f"u\ti{n}\t{1 + n // 50}" for n in range(70_000)]  # more than are read at once
-    counts, _, _ = ingest_lines(lines, IngestOptions(max_rating=1_400, partition_bytes=300_000))
-    assert counts.n_distinct_ratings == 1_400
+    merged, _, _ = ingest_lines(lines, IngestOptions(max_rating=1_400, partition_bytes=300_000))
+    assert merged.counts.n_distinct_ratings == 1_400
 
 
 def test_one_user_and_one_item_are_a_reviews_file(ingest_lines):
-    assert ingest_lines([review()])[0].n_reviews == 1
+    assert ingest_lines([review()])[0].counts.n_reviews == 1
 
 
 @pytest.mark.parametrize(("unit", "per_second"), [("s", 1), ("ms", 1_000), ("us", 1_000_000)])
@@ -137,26 +137,60 @@ def test_too_many_bad_rows_stop_the_run_with_reasons_and_examples(ingest_lines, 
     with pytest.raises(InvalidInput, match=re.escape(message)):
         ingest_lines(lines, IngestOptions(max_bad_share=0.05))
     assert not (tmp_path / "reviews.parquet").exists()
-    assert ingest_lines(lines, IngestOptions(max_bad_share=0.06))[0].n_quarantined == 6
+    assert ingest_lines(lines, IngestOptions(max_bad_share=0.06))[0].counts.n_quarantined == 6
 
 
 def test_input_without_one_good_row_is_refused_whatever_share_is_allowed(ingest_lines):
     with pytest.raises(InvalidInput, match="no good row is left"):
-        ingest_lines([review(rating=7)])
-    with pytest.raises(InvalidInput, match="holds no review: 0 lines"):
-        ingest_lines(["user,item"])
+        ingest_lines([review(rating=7)], IngestOptions(max_rating=5))
+
+
+def test_scale_is_that_of_the_file_unless_it_is_set_and_what_is_gone_is_said(ingest_lines):
+    lines = [review(f"A{n % 8}", f"B{n % 6}", rating=(1 + n % 10) / 2) for n in range(48)]
+    merged, reviews, _ = ingest_lines(lines)
+    assert (len(reviews), merged.losses) == (48, [])
+    merged, _, _ = ingest_lines(lines, LENIENT.model_copy(update={"min_rating": 1.0}))
+    reason = "rating outside 1 to 5 (--min-rating, --max-rating)"
+    assert merged.losses == [Loss("rating value", 1, ("0.5",), 5, reason)]
+
+
+def test_ids_that_are_others_with_a_fraction_of_nothing_are_warned_of(ingest_lines):
+    merged, _, _ = ingest_lines(["user,item,rating", "u1,70,5", "u2,70.0,4", "u3,71.0,4", "u4,v1.0,4"])
+    (warning,) = merged.warnings
+    assert "1 item id is there with '.0' behind as well, such as 70.0 beside 70" in warning
+    assert ingest_lines(["user,item,rating", "u1,70.0,5", "u2,71.0,4"])[0].warnings == []
+
+
+def test_fractions_of_seconds_are_cut_off(ingest_lines):
+    _, reviews, _ = ingest_lines([review(time=1_393_545_600.75)])
+    assert reviews[0]["timestamp"] == 1_393_545_600
+
+
+def test_first_rows_of_a_quarantine_are_read_alone(ingest_lines, tmp_path):
+    ingest_lines([review(), *[review(user=" ")] * 5])
+    rows = first_rows(tmp_path / "quarantine.parquet", 2)
+    assert rows == [QuarantinedRow(line, "user id is blank", review(user=" ")) for line in (2, 3)]
+    ingest_lines([review()])
+    assert first_rows(tmp_path / "quarantine.parquet", 2) == []
+
+
+def test_many_bad_rows_are_read_again_in_order_whatever_the_size_of_partitions(ingest_lines, monkeypatch):
+    monkeypatch.setattr("reviews.ingest._TEXTS_AT_A_TIME", 40)
+    lines = [review(f"A{n}", rating=9 if n % 3 else 5) for n in range(300)]
+    options = LENIENT.model_copy(update={"partition_bytes": 900, "max_rating": 5.0})
+    _, reviews, quarantine = ingest_lines(lines, options)
+    assert [row["line"] for row in reviews] == list(range(1, 301, 3))
+    assert [row["text"] for row in quarantine] == [line for n, line in enumerate(lines) if n % 3]
 
 
 def test_unknown_check_is_refused(tmp_path):
-    (tmp_path / "input").write_text("user,item\nA,B\n")
-    (part,) = read_partitions(tmp_path / "input", detect_format(tmp_path / "input"), 2**20)
     with pytest.raises(InvalidInput, match="no check is named 'colour'"):
-        check_partition(write_partition(part, tmp_path, write_parquet), "colour", LENIENT, write_parquet)
+        check_partitions([], "colour", Limits(), write_parquet)
 
 
 def test_bytes_do_not_depend_on_the_size_of_partitions(tmp_path):
     path = tmp_path / "input.tsv"
-    rows = (f"{i % 977}\t{i % 1009}\t{i % 6}" for i in range(ROW_GROUP_ROWS + 50_000))
+    rows = (f"{i % 977}\t{i % 1009}\t{i % 5 + 1 + 90 * (i % 500 == 7)}" for i in range(ROW_GROUP_ROWS + 50_000))
     path.write_text("\n".join(rows) + "\n")
     digests = set()
     for partition_bytes in (2**30, 300_000):
@@ -178,7 +212,7 @@ def shared(name: str) -> Path:
 
 def assert_equal_to_pandas(path: Path, tmp_path: Path, expected: pd.DataFrame) -> None:
     """Compare with columns user_id, item_id, rating, timestamp that pandas read by itself."""
-    counts = ingest(path, tmp_path, IngestOptions(max_bad_share=0, partition_bytes=2**20))
+    counts = ingest(path, tmp_path, IngestOptions(max_bad_share=0, partition_bytes=2**20)).counts
     found = pd.read_parquet(tmp_path / "reviews.parquet")
     assert counts.n_lines == counts.n_reviews == len(expected)
     assert found["user_id"].nunique() == expected["user_id"].nunique()

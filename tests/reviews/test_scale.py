@@ -1,0 +1,96 @@
+"""The scale of ratings is that of the whole file, and what is impossible on it does not change it."""
+
+from math import inf
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from reviews.scale import RatingCounts, Scale, count_ratings, find_scale, say_zeros
+
+DRAWN = np.random.default_rng(1)
+STARS = {1: 50, 2: 60, 3: 90, 4: 200, 5: 300}
+TEN = {1: 2, 2: 3, 3: 6, 4: 9, 5: 51, 6: 37, 7: 76, 8: 103, 9: 67, 10: 78}
+
+
+def counted(rows: dict[float, int] | np.ndarray) -> RatingCounts:
+    if isinstance(rows, dict):
+        rows = np.repeat(sorted(rows), [rows[value] for value in sorted(rows)])
+    return count_ratings(pa.chunked_array([pa.array(rows, pa.float64())]))
+
+
+SCALES: dict[str, tuple[dict[float, int] | np.ndarray, str]] = {
+    "stars": (STARS, "1 to 5"),
+    "stars and a few impossible values": (STARS | {7: 1, 99: 3}, "1 to 5"),
+    "stars and one that is far off in 1 of 10 rows": (STARS | {99: 70}, "1 to 5"),
+    "stars and a few zeros": (STARS | {0: 3}, "1 to 5"),
+    "48 stars and one that is impossible": ({1: 5, 2: 6, 3: 9, 4: 18, 5: 9, 6: 1}, "1 to 5"),
+    "48 stars and a zero": ({1: 5, 2: 6, 3: 9, 4: 18, 5: 9, 0: 1}, "1 to 5"),
+    "stars from 0": (STARS | {0: 40}, "0 to 5"),
+    "mean ratings": (DRAWN.uniform(1, 5, 500).round(2), "1 to 5"),
+    "half stars of 48 reviews": ({0.5: 2, 1: 4, 1.5: 3, 2: 4, 3.5: 10, 4: 15, 5: 10}, "0.5 to 5"),
+    "half stars": ({0.5: 24, 1: 68, 1.5: 28, 2: 143, 2.5: 88, 3: 429, 3.5: 220, 4: 556, 4.5: 153, 5: 290}, "0.5 to 5"),
+    "ten": (TEN, "1 to 10"),
+    "ten, and -1 for watched": (TEN | {-1: 100}, "1 to 10"),
+    "ten, most of them zero": (TEN | {0: 700}, "0 to 10"),
+    "percent": (DRAWN.normal(75, 10, 500).round().clip(0, 100), "0 to 100"),
+    "Jester": (DRAWN.uniform(-10, 10, 500).round(2), "-10 to 10"),
+    "likes": ({0: 30, 1: 70}, "0 to 1"),
+    "thumbs": ({-1: 30, 1: 70}, "-1 to 1"),
+    "one value": ({5: 9}, "1 to 5"),
+    "plays": (np.floor(DRAWN.pareto(1, 500) * 10) + 1, "0 or more"),
+    "small counts with a tail": (DRAWN.geometric(0.7, 20_000), "0 or more"),
+    "hours": (DRAWN.lognormal(1, 2, 500).round(1), "0 or more"),
+    "sums of money, some paid back": (DRAWN.normal(50, 200, 500), "any number"),
+    "no number": ({}, "1 to 5"),
+}
+
+
+@pytest.mark.parametrize("case", SCALES)
+def test_smallest_known_scale_that_holds_the_ratings_is_taken(case):
+    rows, expected = SCALES[case]
+    assert find_scale(counted(rows)).describe() == expected
+
+
+@pytest.mark.parametrize("share", [0.001, 0.004, 0.009])
+def test_few_rows_of_any_value_do_not_change_the_scale_of_stars(share):
+    rng = np.random.default_rng(3)
+    stars = rng.choice([1, 2, 3, 4, 5], 2_000, p=[0.1, 0.1, 0.2, 0.3, 0.3])
+    wrong = rng.choice([-5, 11, 20, 42, 55, 99, 1000], int(share * 2_000))
+    assert find_scale(counted(np.concatenate([stars, wrong]))).describe() == "1 to 5"
+
+
+def test_ends_that_are_given_are_kept_and_the_other_is_found():
+    assert find_scale(counted(TEN), high=8.0) == Scale(1, 8, find_scale(counted(TEN), high=8.0).evidence)
+    assert find_scale(counted(STARS), low=3.0).high == 5
+    assert find_scale(counted(STARS), low=6.0).high == inf
+    assert find_scale(counted(STARS), low=2.0, high=4.0).is_set
+
+
+def test_evidence_says_how_many_are_within_and_what_is_outside():
+    part = find_scale(counted(STARS | {7: 1, 99: 3, 1000: 1, -4: 1})).to_part()
+    assert part.value == "1 to 5"
+    assert part.evidence == "700 of 706 ratings are within; outside: 99 (3 rows), -4 (1 row), 7 (1 row) and 1 more"
+    assert part.flag == "--min-rating, --max-rating"
+
+
+def test_zeros_that_may_mean_not_rated_are_warned_of():
+    ten = counted(TEN | {0: 700})
+    (sentence,) = say_zeros(ten, find_scale(ten))
+    assert "700 of 1,132 ratings are 0" in sentence
+    for fine in (STARS, STARS | {0: 40}, {0: 70, 1: 30}):
+        assert say_zeros(counted(fine), find_scale(counted(fine))) == []
+
+
+def test_counts_of_stretches_add_up_to_those_of_the_whole():
+    values = DRAWN.uniform(0, 9, 400).round(1)
+    whole, parts = counted(values), counted(values[:150]) + counted(values[150:])
+    assert (parts.values.tolist(), parts.counts.tolist()) == (whole.values.tolist(), whole.counts.tolist())
+    assert (count_ratings() + whole).n == 400
+
+
+def test_continuous_ratings_take_bounded_memory_and_keep_their_ends():
+    counts = counted(DRAWN.uniform(1, 5, 200_000))
+    assert len(counts.values) < 1_000
+    assert counts.n == 200_000
+    assert find_scale(counts).describe() == "1 to 5"
