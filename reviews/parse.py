@@ -4,7 +4,8 @@ Arrow parses whole blocks of records; where a block has a record that does not p
 the end single records, which says why one is rejected.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -17,12 +18,15 @@ import pyarrow.compute as pc
 
 from reviews import delimited_rows, json_rows
 from reviews.formats import Format
+from reviews.json_array import read_objects
+from reviews.parquet_rows import as_texts, read_row_texts, read_tables
 from reviews.records import Block, Mask, Records, RejectedRecordError, read_blocks
 from reviews.values import FAILED_SCHEMA, convert, reviews_schema
 from schema.columns import Columns
 
 _LEAF_RECORDS = 32
 _PARTS = 16
+_TEXT_BYTES = 2**23
 REJECTED_SCHEMA = FAILED_SCHEMA.append(pa.field("text", pa.string()))
 
 Lines = npt.NDArray[np.int64]
@@ -35,9 +39,10 @@ class Partition:
     Attributes:
         number: Counts from 0 in file order.
         reviews: user_id, item_id (string, without blanks at their ends), rating (float64), timestamp (float64, Unix
-            seconds with fractions), line (int64, 1-based, the first of the record; of Parquet the row). A column that
-            the file lacks is absent; in file order.
+            seconds with fractions), line (int64, 1-based, the first of the record; the row of Parquet, the object of a
+            JSON array). A column that the file lacks is absent; in file order.
         rejected: line, reason, text of the records that hold no row; in file order.
+        next_line: The line that follows in the file, which n_lines does not tell where records go over several.
         n_lines: Records of this stretch, blank lines included, header and what precedes it not.
         n_blank: Lines of nothing but white space.
         n_trimmed: Ids that had blanks at their ends.
@@ -46,6 +51,7 @@ class Partition:
     number: int
     reviews: pa.Table
     rejected: pa.Table
+    next_line: int
     n_lines: int
     n_blank: int
     n_trimmed: int
@@ -59,8 +65,30 @@ def read_partitions(path: Path, file_format: Format, partition_bytes: int) -> It
     Raises:
         InvalidInput: When the file is cut or damaged, or a record has no end.
     """
-    for number, block in enumerate(read_blocks(path, file_format, partition_bytes)):
-        yield _Parser(file_format).parse(number, block)
+    if file_format.kind == "parquet":
+        return _parse_tables(path, file_format, partition_bytes)
+    blocks = enumerate(_read_blocks(path, file_format, partition_bytes))
+    return (_Parser(file_format).parse(number, block) for number, block in blocks)
+
+
+def read_texts(path: Path, file_format: Format, lines: Sequence[int]) -> dict[int, str]:
+    """Return the records that begin on the lines, as people may read them; the file is read until the last of them."""
+    if file_format.kind == "parquet":
+        return read_row_texts(path, file_format, lines)
+    wanted, found = np.unique(np.array(lines, dtype=np.int64)), dict[int, str]()
+    with closing(_read_blocks(path, file_format, _TEXT_BYTES)) as blocks:
+        while len(found) < len(wanted) and (block := next(blocks, None)):
+            first, last = np.searchsorted(wanted, [block.first_line, block.first_line + block.n_lines])
+            if first < last:
+                records = block.records()
+                places = np.searchsorted(records.lines, wanted[first:last]).tolist()
+                found |= {int(records.lines[i]): printable(records.text(i)) for i in places}
+    return found
+
+
+def _read_blocks(path: Path, file_format: Format, block_bytes: int) -> Generator[Block]:
+    read = read_objects if file_format.kind == "json-array" else read_blocks
+    yield from read(path, file_format, block_bytes)
 
 
 def printable(record: bytes) -> str:
@@ -71,6 +99,19 @@ def printable(record: bytes) -> str:
         'caf\\xe9,1'
     """
     return record.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
+
+
+def _parse_tables(path: Path, file_format: Format, partition_bytes: int) -> Iterator[Partition]:
+    """Yield the partitions of a Parquet file."""
+    first = 1
+    for number, cells in enumerate(read_tables(path, file_format, partition_bytes)):
+        next_line = first + cells.num_rows
+        typed = convert(cells, np.arange(first, next_line), file_format)
+        lines, reasons = typed.failed.to_pydict().values()
+        texts = as_texts(cells.rename_columns(file_format.roles), [line - first for line in lines])
+        rejected = pa.table([lines, reasons, texts], schema=REJECTED_SCHEMA)
+        yield Partition(number, typed.reviews, rejected, next_line, cells.num_rows, 0, typed.n_trimmed)
+        first = next_line
 
 
 class _Parser:
@@ -97,7 +138,8 @@ class _Parser:
         reviews = pa.concat_tables(self.reviews)
         if len(self.reviews) > 2:
             reviews = reviews.sort_by(Columns.LINE)
-        return Partition(number, reviews, self._rejected(block), n_records, n_blank, self.n_trimmed)
+        next_line = block.first_line + block.n_lines
+        return Partition(number, reviews, self._rejected(block), next_line, n_records, n_blank, self.n_trimmed)
 
     def _parse_lines(self, block: Block) -> bool:
         """Parse a block of which each line is a record, and right; return whether it is."""

@@ -19,8 +19,8 @@ ROLE_COLUMNS = {
 }
 _TYPES = {role: pa.string() if role in ("user", "item") else pa.float64() for role in ROLE_COLUMNS}
 _NUMBER = r"^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(?i:nan|inf|infinity))$"
-_DATE = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?$"
-_ZONE = r"(?:Z|\d[+-]\d\d(?::?\d\d)?)$"
+_DATE = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?$"
+_ZONE = r"[T ].+(?:Z|[+-][\d:]+)$"
 _MICROSECONDS = 1_000_000
 FAILED_SCHEMA = pa.schema([(Columns.LINE, pa.int64()), ("reason", pa.string())])
 
@@ -60,12 +60,10 @@ def convert(cells: pa.Table, lines: npt.NDArray[np.int64], file_format: Format) 
         if role in ("user", "item"):
             values, n_of_role = trim_ids(pc.cast(found, pa.string()))
             n_trimmed += n_of_role
-        elif role == "timestamp" and file_format.time_form == "iso":
-            values, reason = read_dates(found), "timestamp is not a date of ISO 8601"
+        elif role == "timestamp":
+            values, reason = read_times(found, file_format)
         else:
             values, reason = read_numbers(found, file_format.decimal), f"{role} is not a number"
-            if role == "timestamp":
-                values = pc.divide(values, float(UNITS_PER_SECOND[file_format.time_form]))
         if values.null_count > found.null_count:
             is_wrong = pc.and_(pc.is_null(values), pc.not_equal(pc.fill_null(_trimmed(found), ""), ""))
             reasons.append(pc.if_else(is_wrong, reason, None))
@@ -124,6 +122,16 @@ def read_numbers(cells: pa.ChunkedArray, decimal: str = ".") -> pa.ChunkedArray:
         return pc.cast(_where(pc.match_substring_regex(text, _NUMBER), text), pa.float64())
 
 
+def read_times(cells: pa.ChunkedArray, file_format: Format) -> tuple[pa.ChunkedArray, str]:
+    """Return times as Unix seconds (float64), null for what is none, and the reason to give for that."""
+    if pa.types.is_timestamp(cells.type):
+        return _as_seconds(pc.cast(cells, pa.timestamp("us", cells.type.tz))), ""
+    if file_format.time_form == "iso":
+        return read_dates(cells), "timestamp is not a date of ISO 8601"
+    units = float(UNITS_PER_SECOND[file_format.time_form])
+    return pc.divide(read_numbers(cells, file_format.decimal), units), "timestamp is not a number"
+
+
 def read_dates(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return dates and date-times of ISO 8601 as Unix seconds (float64), UTC where they name no zone; else null.
 
@@ -131,13 +139,18 @@ def read_dates(cells: pa.ChunkedArray) -> pa.ChunkedArray:
         >>> read_dates(pa.chunked_array([["1970-01-02", "1970-01-01T01:00:01.5+01:00", "1/2/1970"]])).to_pylist()
         [86400.0, 1.5, None]
     """
-    text = _where(pc.match_substring_regex(text := _trimmed(cells), _DATE), text)
+    text = pc.ascii_upper(_trimmed(cells))
+    text = _where(pc.match_substring_regex(text, _DATE), text)
+    text = pc.replace_substring_regex(pc.replace_substring(text, ",", "."), r"(\.\d{6})\d+", r"\1")
+    text = pc.replace_substring_regex(pc.replace_substring(text, "UTC", "Z"), " ([Z+-])", r"\1")
     has_zone = pc.match_substring_regex(text, _ZONE)
-    text = pc.replace_substring_regex(text, r"(\.\d{6})\d+| (Z|[+-])", r"\1\2")
     local = _cast_each(_where(pc.invert(has_zone), text), pa.timestamp("us"))
     zoned = _cast_each(_where(has_zone, text), pa.timestamp("us", "UTC"))
-    microseconds = pc.coalesce(*(pc.cast(times, pa.int64()) for times in (local, zoned)))
-    return pc.divide(pc.cast(microseconds, pa.float64()), float(_MICROSECONDS))
+    return pc.coalesce(_as_seconds(local), _as_seconds(zoned))
+
+
+def _as_seconds(microseconds: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.divide(pc.cast(pc.cast(microseconds, pa.int64()), pa.float64(), safe=False), float(_MICROSECONDS))
 
 
 def _where(mask: pa.ChunkedArray, values: pa.ChunkedArray) -> pa.ChunkedArray:

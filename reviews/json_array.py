@@ -1,0 +1,124 @@
+"""Read the objects of a JSON array, or of a sequence of JSON objects, whatever lines they stand on."""
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from reviews.encodings import open_text
+from reviews.formats import Format
+from reviews.records import MAX_RECORD_BYTES, Block, make_records
+from schema.errors import InvalidInput
+
+_READ_BYTES = 2**20
+_SPACE = re.compile(r"[ \t\r\n]*")
+_ON_ONE_LINE = str.maketrans("\r\n", "  ")  # text in JSON holds no line ends
+
+
+def read_objects(path: Path, file_format: Format, block_bytes: int) -> Iterator[Block]:
+    """Yield the objects in blocks of about block_bytes, each on one line; not lines but objects are counted.
+
+    Raises:
+        InvalidInput: When the file is cut or damaged, or is not JSON to its end.
+    """
+    found: list[bytes] = []
+    n_before, n_bytes = 0, 0
+    for value in _read_values(path, file_format.encoding):
+        found.append(value)
+        n_bytes += len(value)
+        if n_bytes >= block_bytes:
+            yield _as_block(found, n_before)
+            n_before, n_bytes, found = n_before + len(found), 0, []
+    if found:
+        yield _as_block(found, n_before)
+
+
+def _as_block(values: list[bytes], n_before: int) -> Block:
+    data, lines = b"".join(values), n_before + 1 + np.arange(len(values))
+    ends = np.cumsum([len(value) for value in values], dtype=np.int64)
+    return Block(data, n_before + 1, len(values), make_records(data, ends, lines))
+
+
+def _read_values(path: Path, encoding: str) -> Iterator[bytes]:
+    r"""Yield the text of each value with one "\n" at its end."""
+    with open_text(path, encoding) as stream:
+        cursor = _Cursor(stream, path)
+        is_array, is_first = cursor.take("["), True
+        while not (cursor.take("]") if is_array else cursor.is_at_end()):
+            if not is_first and not cursor.take(",") and is_array:
+                raise cursor.refusal("expected a comma or the end of the array")
+            yield cursor.value().translate(_ON_ONE_LINE).encode("utf-8", "surrogateescape") + b"\n"
+            is_first = False
+        if not cursor.is_at_end():
+            raise cursor.refusal("expected nothing after the end of the array")
+
+
+class _Cursor:
+    """A place in the text of a stream, of which no more than a value is held at a time."""
+
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        self._stream, self._path = stream, path
+        self._text, self._position, self._line, self._is_over = "", 0, 1, False
+        self._to_text = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._parse = json.JSONDecoder().raw_decode
+
+    def is_at_end(self) -> bool:
+        """Return whether nothing but white space follows."""
+        return self._skip_space() == ""
+
+    def take(self, character: str) -> bool:
+        """Go over white space and then over the character, if it is the next; return whether it is."""
+        is_next = self._skip_space() == character
+        self._position += is_next
+        return is_next
+
+    def value(self) -> str:
+        """Go over white space and the value after it, and return the value's text."""
+        self._skip_space()
+        while True:
+            start = self._position
+            try:
+                _, end = self._parse(self._text, start)
+            except RecursionError:
+                raise self.refusal("JSON nested too deeply") from None
+            except json.JSONDecodeError as error:
+                if self._is_over or len(self._text) - start > MAX_RECORD_BYTES:
+                    raise self.refusal(f"not valid JSON from there on: {error.msg}") from None
+            else:
+                if end < len(self._text) or self._is_over:
+                    self._go_to(end)
+                    return self._text[start:end]
+            self._fill()
+
+    def refusal(self, reason: str) -> InvalidInput:
+        """Return the error that says where reading ends."""
+        where = self._text[self._position : self._position + 40]
+        shown = repr(where) if where else "the file ends"
+        return InvalidInput(
+            f"{self._path} is not JSON to its end: in line {self._line}, at {shown}: {reason}. "
+            f"Is it cut off? Fetch it again, or write one object per line, which lets broken ones be put aside."
+        )
+
+    def _skip_space(self) -> str:
+        """Go over white space; return the character after it, or '' at the end."""
+        while True:
+            space = _SPACE.match(self._text, self._position)
+            self._go_to(space.end() if space else self._position)
+            if self._position < len(self._text) or self._is_over:
+                return self._text[self._position : self._position + 1]
+            self._fill()
+
+    def _go_to(self, position: int) -> None:
+        self._line += self._text.count("\n", self._position, position)
+        self._position = position
+
+    def _fill(self) -> None:
+        """Read on, as much again as there is left, so that a long value is tried few times."""
+        rest = self._text[self._position :]
+        chunk = self._stream.read(max(_READ_BYTES, len(rest)))
+        self._is_over = not chunk
+        self._text, self._position = rest + self._to_text.decode(chunk, final=self._is_over), 0
