@@ -160,7 +160,8 @@ def _draw_preamble(delimiter: str, rng: random.Random) -> tuple[str, ...]:
 def _draw_order(drawn: Dialect, rng: random.Random) -> tuple[str, ...]:
     roles = ["user", "item", *(["rating"] if drawn.ratings else []), *(["timestamp"] if drawn.times else [])]
     if drawn.header == "none" and not drawn.is_named and rng.random() < 0.8:
-        return tuple([roles[1], roles[0], *roles[2:]] if rng.random() < 0.5 else roles)
+        is_movielens = drawn.ids in ("words", "digits") and drawn.delimiter in ("\t", "::", " ")
+        return tuple(roles if is_movielens or rng.random() < 0.5 else [roles[1], roles[0], *roles[2:]])
     others = [*(["title"] if drawn.text else []), *(["votes"] if rng.random() < 0.25 else [])]
     order = [*roles, *others]
     if drawn.header != "none" or drawn.is_named:

@@ -31,7 +31,7 @@ DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe", "::": "c
 WORDS = ("cheap", "light", "great", "24 inch", "does what it says", "5", "n/a", "A+", "")
 FOREIGN = {
     "utf-8": ("Café", "naïve", "Привет", "日本", "🎧"),
-    "latin-1": ("Café", "naïve", "Größe"),
+    "latin-1": ("Café", "naïve", "Malmö"),
     "windows-1252": ("Café", "naïve", "it\u2019s", "5 €"),
     "windows-1251": ("Привет", "Ещё"),
     "shift_jis": ("表示", "ポット", "ソ"),  # of which second bytes are \ and |

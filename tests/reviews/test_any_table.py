@@ -24,7 +24,7 @@ def read_rows(table: Table) -> list[Row]:
         InvalidInput: If it is refused.
     """
     found = detect_format(table.path, table.options)
-    partition_bytes = PARTITION_BYTES[len(table.rows) % len(PARTITION_BYTES)]
+    partition_bytes = PARTITION_BYTES[len(table.rows) % len(PARTITION_BYTES) if len(table.rows) < 5_000 else -1]
     rows: list[Row] = []
     for part in read_partitions(table.path, found, partition_bytes):
         assert not part.rejected.num_rows, f"{found.describe()}: {part.rejected.slice(0, 3).to_pylist()}"
