@@ -19,7 +19,6 @@ _SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (0.5, 5.0), (0.0, 5.0), (1.0, 10
 _SIGNED = (-10.0, 10.0)  # Jester's
 _FEW_ROWS, _FEW_VALUES = 2, 2
 _TINY_SHARE, _SMALL_SHARE = 0.01, 0.05
-_LEAST_HALVES = 0.01  # of ratings, from which on half stars are given
 _LEAST_UPPER = 0.1  # of ratings, in the upper half of a scale beyond 5
 _CLIFF = 0.1
 _MOST_VALUES = 100_000
@@ -211,16 +210,11 @@ def _ends_above(ratings: RatingCounts, high: float) -> bool:
 
 def _ends_below(ratings: RatingCounts, low: float) -> bool:
     """Return whether hardly anything is in the step below a scale, beside what is in its first step."""
-    if low == 1 and ratings.n_from(0.5, 0.5) and _has_halves(ratings):
+    if low == 1 and ratings.n_from(0.5, 0.5) and not ratings.n_from(0, 0):  # half a star
         return False
     step = 0.5 if low == 0.5 else 1.0
     below = ratings.n_from(low - step, np.nextafter(low, -inf))
     return below <= max(_CLIFF * ratings.n_from(low, np.nextafter(low + step, -inf)), _FEW_ROWS)
-
-
-def _has_halves(ratings: RatingCounts) -> bool:
-    is_half = (ratings.values % 1 == 0.5) & (ratings.values > 1) & (ratings.values < 5)
-    return ratings.of(is_half).n >= max(_LEAST_HALVES * ratings.n, 1)
 
 
 def _say(ratings: RatingCounts, low: float, high: float) -> str:
