@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from schema.errors import InvalidInput
+from schema.understood import Part
 
 ROLES = ("user", "item", "rating", "timestamp")
 
@@ -143,6 +144,15 @@ def choose_by_name(names: Sequence[str], wanted: Mapping[str, str] | None, sourc
             f"expected one. {HOW_TO_NAME}; found {show(names)}."
         )
     return {role: equals[0] for role, equals in found.items()}
+
+
+def parts_of_roles(roles: Mapping[str, str], why: str, doubt: str = "", *, is_set: bool) -> tuple[Part, ...]:
+    """Return the decision on each role, those that a file has not included; a doubt is one of the user's column."""
+    doubts = {"user": doubt}
+    parts = [Part(role, name, why, "--columns", is_set, doubts.get(role, "")) for role, name in roles.items()]
+    absent = "not named" if is_set else "no column is known to hold it"
+    parts += [Part(role, "none", absent, "--columns", is_set) for role in ROLES if role not in roles]
+    return tuple(parts)
 
 
 def is_number(text: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reviews.columns import choose_by_name
+from reviews.columns import choose_by_name, parts_of_roles
 from reviews.dialects import (
     DELIMITERS,
     Reading,
@@ -13,6 +13,7 @@ from reviews.dialects import (
     name_of,
     read_cells,
     read_sample,
+    require_one_quoting,
 )
 from reviews.headers import (
     Header,
@@ -78,8 +79,10 @@ def read_table(
         reading, why = _require_fit(read(said), source), "--delimiter" if delimiter else f"line 1 says sep={said}"
     else:
         reading, why = choose_dialect(read, lambda cells: is_known_header(cells, wanted), source)
+    if quote is None and reading.quote:
+        require_one_quoting(reading, lines, preamble.n_lines, source)
     if options.header_line is not None:
-        header = set_header(reading, options.header_line, preamble.n_lines, source)
+        header = set_header(reading, options.header_line, preamble.n_lines, wanted, source)
     else:
         header = find_header(reading, preamble, _commented(preamble, reading), wanted, source)
     if wanted is not None and not is_by_name(wanted):
@@ -91,7 +94,7 @@ def read_table(
     parts = (
         Part("delimiter", name_of(reading.delimiter), why, "--delimiter", delimiter is not None, _misfits(reading)),
         _part_of_quote(reading, is_set=quote is not None),
-        *_parts_before_rows(header, lines, is_set=options.header_line is not None),
+        *_parts_before_rows(header, lines, reading, is_set=options.header_line is not None),
         *of_roles,
     )
     return Table(reading, header, roles, rows, parts)
@@ -146,11 +149,19 @@ def _roles(
         why = "--columns" if wanted else f"the header on line {header.line}"
     else:
         roles, why, doubt = choose_by_position(rows[:1_000], reading.delimiter, source)
-    doubts = {"user": doubt}
-    parts = (
-        Part(role, name, why, "--columns", wanted is not None, doubts.get(role, "")) for role, name in roles.items()
-    )
-    return roles, tuple(parts)
+    for role in ("user", "item"):
+        _require_bare([row[header.names.index(roles[role])] for row in rows], role, source)
+    return roles, parts_of_roles(roles, why, doubt, is_set=wanted is not None)
+
+
+def _require_bare(ids: Sequence[str], role: str, source: str) -> None:
+    """Refuse ids of which most stand in quotes still."""
+    wrapped = [one for one in map(str.strip, ids) if len(one) > 1 and one[0] == one[-1] and one[0] in "\"'"]
+    if len(wrapped) * 2 > len(ids):
+        raise InvalidInput(
+            f"{source} has {role} ids within quotes that enclose no cell, as {ids[0]!r}; expected quotes right at a "
+            f"cell's ends, without blanks, and the same all over. Mend that, or say which with --quote."
+        )
 
 
 def _part_of_quote(reading: Reading, *, is_set: bool) -> Part:
@@ -166,14 +177,24 @@ def _why_quote(reading: Reading) -> str:
     return f"RFC 4180; {n_over:,} of the first records go over several lines" if n_over else "RFC 4180"
 
 
-def _parts_before_rows(header: Header, lines: Sequence[str], *, is_set: bool) -> tuple[Part, ...]:
+def _parts_before_rows(header: Header, lines: Sequence[str], reading: Reading, *, is_set: bool) -> tuple[Part, ...]:
     value = f"line {header.line}" if header.line else "none"
     parts = (Part("header", value, header.evidence, "--header-line", is_set=is_set),)
-    skipped = [line.strip() for line in lines[: header.n_skipped] if line.strip()]
+    skipped = [line for line in lines[: header.n_skipped] if line.strip()]
     if not skipped:
         return parts
-    shown = f"skipped, beginning {skipped[0][:40]!r}"
-    return Part("preamble", f"{header.n_skipped} lines", shown, "--header-line"), *parts
+    shown = f"skipped, beginning {skipped[0].strip()[:40]!r}"
+    like_rows = [one for one in skipped if _is_wide(one, reading)]
+    doubt = (
+        f"A line before the rows was skipped, but has as many cells: {like_rows[0].strip()[:80]!r}."
+        if like_rows
+        else ""
+    )
+    return Part("preamble", f"{header.n_skipped} lines", shown, "--header-line", doubt=doubt), *parts
+
+
+def _is_wide(line: str, reading: Reading) -> bool:
+    return len(next(read_cells([line], reading.delimiter, reading.quote)).cells) == reading.width
 
 
 def _misfits(reading: Reading) -> str:

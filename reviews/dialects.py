@@ -14,6 +14,8 @@ DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "colons"
 _NAMES = {delimiter: name for name, delimiter in DELIMITERS.items()}
 _STAND_IN = "\x1f"  # for '::', as csv takes one character
 _TYPED_RECORDS = 1_000
+_MAX_RECORD_LINES = 1_000
+_MAX_CELL_CHARACTERS = 2**24
 _TYPED_SHARE = 0.9
 _PLAIN = re.compile(r"[^\s,;|\"]+|[+-]?\d+,\d+")
 
@@ -87,6 +89,7 @@ def read_cells(lines: Iterable[str], delimiter: str, quote: str, *, strict: bool
         lines = (line.replace("::", _STAND_IN) for line in lines)
     elif is_blank:
         lines = (line.rstrip() + "\n" for line in lines)
+    csv.field_size_limit(_MAX_CELL_CHARACTERS)
     reader = csv.reader(
         lines,
         delimiter=_STAND_IN if is_long else delimiter,
@@ -127,6 +130,9 @@ def read_sample(lines: Sequence[str], n_skipped: int, delimiter: str, quote: str
     width = widths.most_common(1)[0][0] if widths else 0
     sizes = [(one.last - one.first + 1, len(one.cells) == width) for one in records]
     n_bad = sum(size for size, is_fit in sizes if not is_fit)
+    if len(kept) < len(read) and read[-1].last - read[-1].first > _MAX_RECORD_LINES:  # an open quote, not a cut record
+        sizes.append((n_open := read[-1].last - read[-1].first + 1, False))
+        n_bad += n_open
     return Reading(delimiter, quote, records, width, sum(size for size, _ in sizes), n_bad)
 
 
@@ -143,6 +149,29 @@ def choose_quote(lines: Sequence[str], n_skipped: int, delimiter: str, *, is_cut
     if quoted.width and (quoted.n_bad_lines <= plain.n_bad_lines or _wrapped_share(plain, '"') > _TYPED_SHARE):
         return quoted
     return plain
+
+
+def require_one_quoting(reading: Reading, lines: Sequence[str], n_skipped: int, source: str) -> None:
+    """Refuse a file whose quoted cells over several lines are rows as well, line by line, if quotes are characters.
+
+    Raises:
+        InvalidInput: When both readings fit; it shows them.
+    """
+    over = [one for one in reading.rows if one.last > one.first]
+    if not over:
+        return
+    inside = {line for one in over for line in range(one.first, one.last + 1)}
+    plain = read_sample(lines, n_skipped, reading.delimiter, "", is_cut=False)
+    n_fitting = sum(one.first in inside for one in plain.rows) if plain.width == reading.width else 0
+    if n_fitting > _TYPED_SHARE * len(inside) and _wrapped_share(plain, '"') <= _TYPED_SHARE:
+        first = over[0]
+        rows = [show(one.cells) for one in plain.rows if first.first <= one.first <= first.last]
+        raise InvalidInput(
+            f"{source} can be read with two rules of quoting, equally well. From line {first.first} it has, by quotes "
+            f"around cells, the row\n  {show(first.cells)}\nor, by quotes as characters, the rows\n  "
+            + "\n  ".join(rows[:3])
+            + "\nChoose with --quote '\"' or --quote none."
+        )
 
 
 def _wrapped_share(reading: Reading, quote: str) -> float:

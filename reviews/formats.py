@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from reviews.columns import choose_by_name, parse_columns
+from reviews.columns import choose_by_name, parse_columns, parts_of_roles
 from reviews.delimited import Table, read_table
 from reviews.dialects import name_of
 from reviews.encodings import SAMPLE_BYTES, detect, open_text
@@ -140,8 +140,7 @@ def _of_parquet(columns: ParquetColumns, wanted: Mapping[str, str] | None) -> tu
 
 
 def _named(roles: Mapping[str, str], wanted: Mapping[str, str] | None) -> tuple[Part, ...]:
-    why, is_set = ("a known name", False) if wanted is None else ("--columns", True)
-    return tuple(Part(role, name, why, "--columns", is_set=is_set) for role, name in roles.items())
+    return parts_of_roles(roles, "a known name" if wanted is None else "--columns", is_set=wanted is not None)
 
 
 def _of_objects(objects: Objects, wanted: Mapping[str, str] | None, source: str) -> tuple[Format, list[dict[str, str]]]:
@@ -155,7 +154,7 @@ def _of_objects(objects: Objects, wanted: Mapping[str, str] | None, source: str)
 
 def _is_numeric(values: Sequence[object]) -> bool:
     filled = [value for value in values if value is not None]
-    return sum(isinstance(value, int | float) for value in filled) * 2 > len(filled)
+    return sum(isinstance(value, int | float) and not isinstance(value, bool) for value in filled) * 2 > len(filled)
 
 
 def _text(value: object) -> str:

@@ -12,6 +12,7 @@ from schema.understood import Part
 
 Decimal = Literal[".", ","]
 _WITH = {",": re.compile(r"\s*[+-]?\d+,\d+\s*"), ".": re.compile(r"\s*[+-]?\d*\.\d+\s*")}
+_THOUSANDS = re.compile(r"\s*[+-]?\d{1,3},\d{3}\s*")
 _WORDS: Mapping[str, Decimal] = {"point": ".", "comma": ","}
 _SHOWN_ROWS = 3
 
@@ -65,6 +66,17 @@ def _find_decimal(numbers: Sequence[str], options: ReadingOptions, source: str) 
         raise InvalidInput(
             f"{source} has numbers as {example!r}; expected the decimal {options.decimal or _name(found)} that "
             f"{'--decimal sets' if asked else 'most have'}. Write them alike, or set --decimal to what the file has."
+        )
+    if (
+        not asked
+        and found == ","
+        and n_by[","]
+        and all(map(_THOUSANDS.fullmatch, filter(_WITH[","].fullmatch, numbers)))
+    ):
+        raise InvalidInput(
+            f"{source} has numbers as {next(filter(_WITH[','].fullmatch, numbers)).strip()!r}, each with three digits "
+            "after its comma, which may stand for a fraction or for thousands. Set --decimal comma for fractions; "
+            "take the commas out for thousands."
         )
     if asked:
         return asked, (Part("decimal", _name(asked), "--decimal", "--decimal", is_set=True),)

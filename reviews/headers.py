@@ -80,7 +80,7 @@ def find_header(
     """
     for record in (*commented, *reading.records[:FIRST_RECORDS]):
         if is_known_header(record.cells, wanted):
-            return _at(record, reading, source)
+            return _at(record, reading, wanted, source)
     first = reading.rows[0]
     if is_by_name(wanted):
         choose_by_name([cell.strip() for cell in first.cells], wanted, source)  # which lacks one
@@ -95,32 +95,32 @@ def find_header(
     return Header(first.last, first.first - 1, number_columns(reading), reason)
 
 
-def set_header(reading: Reading, line: int, n_skipped: int, source: str) -> Header:
+def set_header(reading: Reading, line: int, n_skipped: int, wanted: Mapping[str, str] | None, source: str) -> Header:
     """Return the header that `--header-line` asks for; line 0 means none.
 
     Raises:
-        InvalidInput: When there is no such record, or it has not as many cells as the rows, or none is asked for where
-            there is one.
+        InvalidInput: When there is no such record, or it has not as many cells as the rows, or known names stand on
+            another line.
     """
+    known = next((one for one in reading.records[:FIRST_RECORDS] if is_known_header(one.cells, wanted)), None)
+    if known is not None and not known.first <= line <= known.last:
+        raise InvalidInput(
+            f"{source} has a header on line {known.last}, {show(known.cells)}, but --header-line says {line}. "
+            f"Leave the flag out, or set it to {known.last}."
+        )
     if line == 0:
-        known = next((one for one in reading.rows[:FIRST_RECORDS] if is_known_header(one.cells, None)), None)
-        if known is not None:
-            raise InvalidInput(
-                f"{source} has a header on line {known.last}, {show(known.cells)}, but --header-line says 0, none. "
-                f"Leave the flag out, or set it to {known.last}."
-            )
         return Header(0, n_skipped, number_columns(reading), "--header-line")
     record = next((one for one in reading.records if one.first <= line <= one.last), None)
     if record is None:
         raise InvalidInput(
             f"{source} has no text on line {line}, where --header-line says the header is. Count from 1."
         )
-    return replace(_at(record, reading, source), evidence="--header-line")
+    return replace(_at(record, reading, wanted, source), evidence="--header-line")
 
 
 def is_known_header(cells: Sequence[str], wanted: Mapping[str, str] | None) -> bool:
     """Return whether cells are a header: they name a user and an item, or what is asked for by name."""
-    names = [cell.strip() for cell in cells]
+    names = list(map(_bare, cells))
     if wanted is not None and is_by_name(wanted):
         return set(wanted.values()) <= set(names)
     return has_user_and_item(names)
@@ -136,15 +136,29 @@ def is_by_name(wanted: Mapping[str, str] | None) -> bool:
     return wanted is not None and not all(name.isdecimal() for name in wanted.values())
 
 
-def _at(record: Record, reading: Reading, source: str) -> Header:
-    names = tuple(cell.strip() for cell in record.cells)
-    if len(names) != reading.width:
+def _at(record: Record, reading: Reading, wanted: Mapping[str, str] | None, source: str) -> Header:
+    """Return a record as the header; its names may be fewer only where columns are known by number."""
+    names = tuple(map(_bare, record.cells))
+    if len(names) == reading.width - 1 and not any(row.cells[-1].strip() for row in reading.rows):
+        names = (*names, "")  # each row ends with a delimiter
+    if len(names) != reading.width and (wanted is None or is_by_name(wanted)):
         raise InvalidInput(
             f"{source} has a header of {len(names)} names on line {record.last}, {show(names)}, but most rows have "
             f"{reading.width} cells, as {show(reading.rows[0].cells)}; expected as many. Mend the header, or name the "
             f"columns by 1-based numbers with --columns."
         )
     return Header(record.last, record.first - 1, names, f"line {record.last} names {show(names)}")
+
+
+def _bare(cell: str) -> str:
+    """Return a name without blanks and quotes around it.
+
+    Example:
+        >>> _bare(' "user id" ')
+        'user id'
+    """
+    text = cell.strip()
+    return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
 def _why_header(first: Sequence[str], reading: Reading) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from reviews.columns import has_user_and_item
 from schema.errors import InvalidInput
 
 JsonKind = Literal["json", "json-array", "loose-json"]
@@ -37,7 +38,8 @@ def find_objects(lines: Sequence[str], source: str) -> Objects | None:
     """
     filled = [line.strip() for line in lines if line.strip()]
     n_braced = sum(line.startswith("{") for line in filled)
-    if not n_braced and not filled[0].startswith("["):
+    is_list = re.match(r"\[\s*([\[{\"\]]|$)", filled[0]) is not None
+    if not n_braced and not is_list:
         return None
     for kind, parse in (("json", _parse_json), ("loose-json", _parse_literal)):
         records = _objects(filled, parse)
@@ -46,10 +48,10 @@ def find_objects(lines: Sequence[str], source: str) -> Objects | None:
             n = min(len(filled), _MAX_OBJECTS)
             what = "JSON objects" if kind == "json" else "Python literals"
             return Objects(kind, records, f"{len(records):,} of {n:,} lines are {what}")  # type: ignore[arg-type]
-    if filled[0].startswith(("{", "[")):
+    if is_list or filled[0].startswith("{"):
         return _array("".join(lines).lstrip(), source)
     if n_braced * 2 > len(filled):
-        raise InvalidInput(_broken(filled, source))
+        raise InvalidInput(_broken(filled[0], source))
     return None
 
 
@@ -90,9 +92,14 @@ def _array(text: str, source: str) -> Objects:
             )
         records.append(record)
     if not records:
-        raise InvalidInput(_broken([text], source))
+        raise InvalidInput(_broken(text, source))
     if not is_array:
         _require_rows(records, len(records), source)
+        if text[place : place + 1] == ",":
+            raise InvalidInput(
+                f"{source} has commas between its objects but no brackets around them; expected JSON lines or an "
+                "array. Put [ before the first and ] behind the last, or take the commas out."
+            )
     layout = "an array" if is_array else "one after the other"
     return Objects("json-array", records, f"{len(records):,} objects read, {layout}, over any lines")
 
@@ -105,33 +112,36 @@ def _skip(text: str, place: int, characters: str) -> int:
 
 def _require_rows(records: Sequence[dict[str, Any]], n_objects: int, source: str) -> None:
     """Refuse a single object that holds the table in its values."""
-    values = list(records[0].values())
-    if n_objects != 1 or not values:
+    if n_objects != 1:
         return
-    if all(isinstance(value, dict | list) for value in values):
-        raise InvalidInput(_columnar(records[0], source))
+    record = records[0]
+    for name, value in record.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict) and not has_user_and_item(list(record)):
+            raise InvalidInput(_wrapped(name, source))
+    if record and all(isinstance(value, dict | list) for value in record.values()):
+        raise InvalidInput(_columnar(json.dumps(record), source))
 
 
-def _columnar(record: dict[str, Any], source: str) -> str:
-    name, value = next(iter(record.items()))
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return (
-            f"{source} is one JSON object that keeps rows under {name!r}; expected one object per review. "
-            f"Convert it: jq -c '.[{json.dumps(name)}][]'."
-        )
+def _wrapped(name: str, source: str) -> str:
     return (
-        f"{source} is one JSON object of columns, beginning {json.dumps(record)[:60]!r}; expected one object per "
-        "review. Convert it, with pandas: pd.read_json(old).to_json(new, orient='records', lines=True)."
+        f"{source} is one JSON object that keeps its rows under {name!r}; expected one object per review. "
+        f"Convert it: jq -c '.[{json.dumps(name)}][]'."
     )
 
 
-def _broken(lines: Sequence[str], source: str) -> str:
-    text = lines[0]
-    if re.match(r"\{\s*\"[^\"]*\"\s*:\s*[{\[]", text):
-        return (
-            f"{source} begins as one JSON object of columns, {text[:60]!r}; expected one object per review. Convert "
-            "it, with pandas: pd.read_json(old).to_json(new, orient='records', lines=True)."
-        )
+def _columnar(text: str, source: str) -> str:
+    return (
+        f"{source} is one JSON object of columns, beginning {text[:60]!r}; expected one object per review. Convert it, "
+        "with pandas: pd.read_json(old).to_json(new, orient='records', lines=True)."
+    )
+
+
+def _broken(text: str, source: str) -> str:
+    head = text[:4_096]
+    if rows := re.search(r"\"([^\"]+)\"\s*:\s*\[\s*\{", head):
+        return _wrapped(rows[1], source)
+    if re.match(r"\{\s*\"[^\"]*\"\s*:\s*[{\[]", head):
+        return _columnar(text, source)
     return (
         f"{source} looks like JSON, but no object of its beginning can be read: {text[:80]!r}. Expected JSON lines, "
         "an array of objects, or one Python literal per line."

@@ -87,11 +87,16 @@ def _roles_of_numbers(columns: Sequence[Sequence[str]]) -> tuple[str, ...] | Non
 
 def _kind(column: Sequence[str]) -> str | None:
     filled = [cell.strip() for cell in column if cell.strip()]
-    numbers = [text.replace(",", ".") for text in filled if is_number(text.replace(",", "."))]
-    n_late = sum(float(text) > _EARLIEST_TIMESTAMP for text in numbers) + sum(map(is_iso, filled))
+    numbers = _numbers(filled)
+    n_late = sum(number > _EARLIEST_TIMESTAMP for number in numbers) + sum(map(is_iso, filled))
     if n_late * 2 > len(filled):
         return "timestamp"
     return "rating" if len(numbers) * 2 > len(filled) else None
+
+
+def _numbers(cells: Sequence[str]) -> list[float]:
+    pointed = (cell.replace(",", ".") for cell in cells)
+    return [float(text) for text in pointed if is_number(text)]
 
 
 def _order_of_ids(rows: Sequence[Sequence[str]]) -> tuple[Side, Side] | None:

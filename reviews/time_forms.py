@@ -12,6 +12,7 @@ from schema.errors import InvalidInput
 _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?(Z|[+-]\d\d(:?\d\d)?))?)?")
 _EARLIEST = 1e8  # Unix seconds: 1973
 _LATEST = 1e10  # 2286
+_FIRST_DAY, _LAST_DAY = 30_000, 60_000  # 1982 to 2064, in days since 1899-12-30
 _NAMES: dict[TimeForm, str] = {
     "s": "seconds since 1970",
     "ms": "milliseconds since 1970",
@@ -20,9 +21,12 @@ _NAMES: dict[TimeForm, str] = {
     "iso": "ISO 8601",
 }
 _HOW_TO = (
-    "Expected Unix time in s, ms, us or ns, or dates as 2015-08-31 or 2015-08-31T10:00:00Z. Write them so, "
-    "or leave the column out with --columns."
+    "Expected Unix time in s, ms, us or ns, or dates as 2015-08-31 or 2015-08-31T10:00:00Z. Write them so, leave the "
+    "column out with --columns, or set --timestamp-unit if they are such a number."
 )
+
+
+_CALENDAR = {"date": "a date without hyphens?", "year": "a year?", "day": "a day as spreadsheets count them?"}
 
 
 def name_of(form: TimeForm) -> str:
@@ -59,15 +63,18 @@ def find_form(values: Sequence[str], source: str) -> tuple[TimeForm, str, str]:
     if not values:
         return "s", "no timestamp among the first rows", ""
     votes = Counter(map(_classify, values))
+    for form in _CALENDAR:
+        if votes[form] < 0.9 * len(values):
+            votes["small"] += votes.pop(form, 0)
     (form, n_votes), *others = votes.most_common()
-    rivals = [other for other, n in others if other != "unknown" and n >= 3 and n > 0.1 * len(values)]
-    if rivals or n_votes * 2 <= len(values):
-        forms = (form, *(rivals or [other for other, _ in others[:1]]))
-        shown = " and ".join(f"{_example(values, one)!r}" for one in forms)
+    rivals = [other for other, n in others if other not in ("unknown", "small") and n >= 3 and n > 0.1 * len(values)]
+    if rivals:
+        shown = " and ".join(f"{_example(values, one)!r}" for one in (form, *rivals))
         raise InvalidInput(f"{source} has timestamps of more than one form, as {shown}. {_HOW_TO}")
-    if form in ("unknown", "date", "year"):
+    if form == "unknown" or form in _CALENDAR or n_votes * 2 <= len(values):
+        what = f" ({_CALENDAR[form]})" if form in _CALENDAR else ""
         raise InvalidInput(
-            f"{source} has timestamps of a form that is not read, as {_example(values, form)!r}. {_HOW_TO}"
+            f"{source} has timestamps of a form that is not read, as {_example(values, form)!r}{what}. {_HOW_TO}"
         )
     evidence = f"{n_votes:,} of {len(values):,} values, as {_example(values, form)}"
     if form == "small":
@@ -81,7 +88,8 @@ def _as_form(text: str) -> TimeForm:
 
 
 def _example(values: Sequence[str], form: str) -> str:
-    return next(value for value in values if _classify(value) == form)[:40]
+    same = (form, *_CALENDAR) if form == "small" else (form,)
+    return next(value for value in values if _classify(value) in same)[:40]
 
 
 def _classify(value: str) -> str:
@@ -98,6 +106,8 @@ def _classify(value: str) -> str:
         return "date"
     if re.fullmatch(r"(19|20)\d\d", text):
         return "year"
+    if _FIRST_DAY < number < _LAST_DAY:
+        return "day"
     return "small" if number < _EARLIEST else "unknown"
 
 
