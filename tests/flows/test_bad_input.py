@@ -27,7 +27,7 @@ ONE_ITEM = lines(*(review(f"A{user}", "B1") for user in range(9)))
 MILLISECONDS = lines(*(review(f"A{row}", f"B{row}", timestamp=1_386_201_600_000) for row in range(9)))
 FUTURE = lines(*(review(f"A{row}", f"B{row}", timestamp=9_999_999_999) for row in range(9)))
 WRONG_COLUMNS = lines("height,weight\n", "1,2\n", "3,4\n")
-OUT_OF_RANGE = lines(*(review(f"A{row}", f"B{row}", rating=50.0) for row in range(9)))
+OUT_OF_RANGE = lines(*(review(f"A{row}", f"B{row}", rating=50.0 if row == 3 else row % 5 + 1) for row in range(9)))
 NAN = lines(*(review(f"A{row}", f"B{row}", rating=float("nan")) for row in range(9)))
 LONG_IDS = lines(*(review(f"A{row}" + "x" * 10_000, f"B{row}") for row in range(9)))
 
@@ -40,7 +40,7 @@ CASES: dict[str, tuple[Write, list[str]]] = {
         lambda path: path.write_bytes(gzip.compress(b'{"a": 1}\n' * 10_000)[:-40]) and None,
         ["input.json"],
     ),
-    "binary": (lambda path: path.write_bytes(bytes(range(256)) * 40) and None, ["JSON lines, CSV or TSV"]),
+    "binary": (lambda path: path.write_bytes(bytes(range(256)) * 40) and None, ["JSON, delimited text or Parquet"]),
     "wrong columns": (WRONG_COLUMNS, ["height", "--columns"]),
     "milliseconds": (MILLISECONDS, ["milliseconds", "--timestamp-unit ms"]),
     "the future": (FUTURE, ["future", "9999999999"]),
