@@ -5,21 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from reviews.checks import Limits
 from reviews.events import event_format, read_event_partitions
 from reviews.formats import Format
 from reviews.options import IngestOptions
-from reviews.parse import Partition, printable, read_partitions
+from reviews.parse import Partition, read_partitions, read_texts
 from reviews.partitions import PartitionFile, write_partition
-from reviews.records import read_blocks
 from reviews.scale import Scale, count_ratings, find_scale, say_zeros
 from schema.columns import Columns
 from schema.parquet import WriteParquet
 from schema.understood import Understood
-
-_TEXT_BLOCK_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -91,19 +86,6 @@ def read_texts_beside(path: Path, events: Path | None, read: ReadReviews, lines:
         of_events = [line - read.last_line for line in lines[len(of_file) :]]
         found = read_texts(events, event_format(read.format), of_events)
         texts |= {line + read.last_line: text for line, text in found.items()}
-    return texts
-
-
-def read_texts(path: Path, file_format: Format, lines: Sequence[int]) -> dict[int, str]:
-    """Return the raw records of a file that begin at these rising lines, and stop reading after the last."""
-    texts: dict[int, str] = {}
-    for block in read_blocks(path, file_format, _TEXT_BLOCK_BYTES):
-        if block.first_line > lines[-1]:
-            break
-        records = block.records()
-        wanted = np.intersect1d(records.lines, lines)
-        places = np.searchsorted(records.lines, wanted)
-        texts |= {line: printable(records.text(i)) for line, i in zip(wanted.tolist(), places.tolist(), strict=True)}
     return texts
 
 
