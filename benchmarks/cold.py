@@ -221,8 +221,8 @@ def _read_content(chosen: argparse.Namespace, data: "Numbered") -> "Content":
     """Return the content of the items, from the metadata or from files of single attributes."""
     import pyarrow as pa
 
-    from reviews.lines import open_bytes
-    from reviews.side_files import read_products
+    from reviews.products import read_products
+    from reviews.unpacking import open_unpacked
     from tasks.attributes import number_values, tabulate_attributes
 
     if bool(chosen.products) == bool(chosen.attribute):
@@ -233,7 +233,7 @@ def _read_content(chosen: argparse.Namespace, data: "Numbered") -> "Content":
         return number_values(tabulate_attributes(known, item_ids), len(item_ids))
     place_of, rows = {item_id: place for place, item_id in enumerate(item_ids)}, set()
     for name, path in chosen.attribute:
-        with open_bytes(path) as lines:
+        with open_unpacked(path) as lines:
             pairs = (line.decode().strip().partition(",") for line in lines)
             try:
                 rows |= {(place_of[item], name, value) for item, _, value in pairs if item in place_of}

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx
 
-from reviews.lines import GZIP_MAGIC
 from reviews.transfer import PartState, Progress, discard, shown, transfer, without_credentials
+from reviews.unpacking import GZIP_MAGIC
 from schema.digests import file_sha256
 from schema.errors import InvalidInput, Unavailable
 

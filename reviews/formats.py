@@ -37,7 +37,7 @@ class Format:
             as Amazon published in 2014; delimited text; Parquet.
         roles: user, item and, where the file has them, rating and timestamp -> field name, header name or
             1-based column number.
-        names: Delimited and Parquet: the column labels in order, 1-based numbers where there is no header.
+        names: The fields of the first objects, or the column labels in order; 1-based numbers where there is no header.
         numeric: JSON: roles whose values are numbers; the others are strings.
         encoding: Of the text, as Python names it.
         delimiter: Delimited: one character, "::", or " " for runs of blanks.
@@ -124,7 +124,7 @@ def _refuse_options(options: ReadingOptions, names: Set[str], what: str, source:
 def _sample(path: Path, asked: str | None) -> tuple[list[str], bool, str, Part]:
     """Return the first lines with their ends, whether the file goes on, its encoding, and the evidence for it."""
     with open_unpacked(path) as stream:
-        encoding, part = detect(stream.read(SAMPLE_BYTES), asked)
+        encoding, part = detect(stream.read(SAMPLE_BYTES), asked, str(path))
     with open_text(path, encoding) as stream:
         sample = stream.read(SAMPLE_BYTES)
     lines = list(io.StringIO(sample.decode("utf-8", "surrogateescape"), newline="\n"))
@@ -144,12 +144,12 @@ def _named(roles: Mapping[str, str], wanted: Mapping[str, str] | None) -> tuple[
 
 
 def _of_objects(objects: Objects, wanted: Mapping[str, str] | None, source: str) -> tuple[Format, list[dict[str, str]]]:
-    names = list(dict.fromkeys(name for record in objects.records for name in record))
+    names = tuple(dict.fromkeys(name for record in objects.records for name in record))
     roles = choose_by_name(names, wanted, source)
     numeric = frozenset(role for role, name in roles.items() if _is_numeric([r.get(name) for r in objects.records]))
     parts = (Part("kind", _SHAPES[objects.kind], objects.evidence), *_named(roles, wanted))
     rows = [{role: _text(record.get(name)) for role, name in roles.items()} for record in objects.records]
-    return Format(objects.kind, roles, numeric=numeric, understood=Understood(parts)), rows
+    return Format(objects.kind, roles, names, numeric=numeric, understood=Understood(parts)), rows
 
 
 def _is_numeric(values: Sequence[object]) -> bool:

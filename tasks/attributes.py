@@ -11,7 +11,7 @@ from loguru import logger
 
 from models.base import Content
 from reviews.checks import right_item_ids
-from reviews.side_files import Products, read_products
+from reviews.products import Products, read_products
 from schema.items_by_user import ItemsByUser
 from storage import artifacts, layout
 from storage.manifest import Manifest

@@ -13,7 +13,7 @@ from prefect import task
 from models.base import Interactions
 from models.registry import impersonal_kinds
 from reviews.catalogue import is_sample_user
-from reviews.side_files import Products, read_products
+from reviews.products import Products, read_products
 from schema.about import FORMAT
 from schema.arrays import Indices
 from schema.bundle import Bundle, Labels, Lists

@@ -155,12 +155,30 @@ def _named_pairs(places: PlaceOptions, dataset: Manifest, files: Mapping[str, Ma
 
 def _pair_keys(places: PlaceOptions, dataset: Manifest, raw: Manifest) -> NDArray[np.int64]:
     path = raw_file(places, raw)
-    user_idx, item_idx = find_indices(places, dataset, read_pairs(path))
+    pairs = read_pairs(path)
+    for warning in pairs.warnings:
+        logger.warning("{}: {}", path.name, warning)
+    user_idx, item_idx = find_indices(places, dataset, pairs.table)
     is_known = (user_idx >= 0) & (item_idx >= 0)
+    _require_known(pairs.table, user_idx, item_idx, path)
     if not is_known.all():
         counts = (path.name, (~is_known).sum(), len(is_known))
         logger.warning("{}: {:,} of {:,} rows name a user or an item that is not in the dataset", *counts)
     return pair_keys(user_idx[is_known], item_idx[is_known])
+
+
+def _require_known(ids: pa.Table, user_idx: NDArray[np.int64], item_idx: NDArray[np.int64], path: Path) -> None:
+    """Refuse pairs of which the dataset knows no user, no item, or no pair of both."""
+    for what, column, is_known in (
+        ("users", Columns.USER_ID, user_idx >= 0),
+        ("items", Columns.ITEM_ID, item_idx >= 0),
+        ("pairs", Columns.USER_ID, (user_idx >= 0) & (item_idx >= 0)),
+    ):
+        if not is_known.any():
+            raise InvalidInput(
+                f"{path.name}: the dataset has none of the {what} in its {len(is_known):,} rows, as "
+                f"{column} {ids[column][0]}; expected those of the reviews. Check that the ids are spelt as there."
+            )
 
 
 def find_indices(places: PlaceOptions, dataset: Manifest, ids: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -24,7 +24,7 @@ from reports.report_input import (
 )
 from reports.terminal import terminal_table
 from reviews.catalogue import is_sample_user
-from reviews.side_files import read_products
+from reviews.products import read_products
 from schema.dataset import DatasetCounts, KCorePass, ReviewCounts
 from schema.metric import MetricRow
 from schema.verdicts import Finding

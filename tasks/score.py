@@ -179,13 +179,13 @@ def score_lists(
 ) -> Scored:
     """Publish the metrics of recommendations that were made elsewhere, on the test part of a split.
 
-    Their raw file has user_id, item_id, and rank or score unless the rows are in order. Users of the test part without
-    a list count with an empty one. Items that the dataset does not know, and items that the user has in train or
-    validation, are taken out of the lists; the manifest counts them.
+    Their raw file is as `read_pairs` reads it, with rank or score unless the rows are in order. Users of the test part
+    without a list count with an empty one. Items that the dataset does not know, and items that the user has in train
+    or validation, are taken out of the lists; the manifest counts them.
 
     Raises:
-        InvalidInput: If the file cannot be read, repeats an item in a list, or knows none of the users, or the split is
-            a rolling one.
+        InvalidInput: If the file cannot be read, repeats an item in a list, or has none of the users or none of the
+            items, or the split is a rolling one.
     """
     if split.counts["method"] == ROLLING:
         raise InvalidInput(
@@ -195,7 +195,10 @@ def score_lists(
     trial = _Trial(places, split, candidate, PART, LEARNT, options)
 
     def measure(measured: Measured, held_out: HeldOut, _: pa.Table) -> dict[str, int]:
-        ids = read_pairs(raw_file(places, lists))
+        pairs = read_pairs(raw_file(places, lists))
+        for warning in pairs.warnings:
+            logger.warning("{}: {}", lists.files[0].path, warning)
+        ids = pairs.table
         ranked, counts = arrange(ids, *find_indices(places, dataset, ids), held_out, max(DEFAULT_KS))
         logger.info("Lists: {}", ", ".join(f"{name} {value:,}" for name, value in counts.items()))
         measure_lists(measured, ranked, held_out, trial.about)

@@ -15,8 +15,8 @@ from scipy.sparse.linalg import svds
 
 from reviews.catalogue import invent_catalogue, invent_item_ids, invent_user_ids
 from reviews.options import SampleOptions
+from reviews.products import read_products
 from reviews.sample import SampleFiles, write_sample
-from reviews.side_files import read_products
 
 
 @pytest.fixture(scope="module")
