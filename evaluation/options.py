@@ -61,13 +61,11 @@ class SplitOptions(FrozenModel):
     split_seed: int = Field(42, ge=0, description="random rows, and the order of rows with the same timestamp")
     split_train_file: str | None = Field(
         None,
-        description="files: CSV, TSV or Parquet of user and item ids to train on; left out: all that the others do "
-        "not name",
+        description="files: table of user and item ids to train on, in any form that reviews may have; left out: all "
+        "that the others do not name",
     )
-    split_validation_file: str | None = Field(
-        None, description="files: CSV, TSV or Parquet of user and item ids to choose by"
-    )
-    split_test_file: str | None = Field(None, description="files: CSV, TSV or Parquet of user and item ids to test on")
+    split_validation_file: str | None = Field(None, description="files: table of user and item ids to choose by")
+    split_test_file: str | None = Field(None, description="files: table of user and item ids to test on")
 
 
 class DriftLimits(FrozenModel):

@@ -113,8 +113,8 @@ class ProductsInput(FrozenModel):
 
     input_products: Path | None = Field(
         None,
-        description="Product metadata in the format of Amazon's meta_*.json.gz, for models, the report and what is "
-        "served; without it, what is served has the titles, brands and categories that it had before.",
+        description="Product metadata, as Amazon's meta_*.json.gz or a table with titles, brands and categories, for "
+        "models, the report and what is served; without it, what is served has those that it had before.",
         json_schema_extra={"flag": "--products"},
     )
 
@@ -205,8 +205,8 @@ class SubjectOptions(FrozenModel):
 
     recommendations_file: Path | None = Field(
         None,
-        description="Recommendations made elsewhere: Parquet, CSV or TSV with user_id, item_id, and rank or score "
-        "unless the rows are in order.",
+        description="Recommendations made elsewhere, in any form that reviews may have: users, items, and rank or "
+        "score unless the rows are in order.",
         json_schema_extra={"flag": "--recommendations", "metavar": "FILE", "variable": False},
     )
     as_is: bool = Field(
