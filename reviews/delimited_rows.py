@@ -8,14 +8,9 @@ import pyarrow.csv as pa_csv
 
 from reviews.formats import Format
 from reviews.quotes import read_csv
-from reviews.records import Block, Mask, Records, RejectedRecordError
+from reviews.records import Mask, Records, RejectedRecordError
 
 _ARROW_BLOCK_BYTES = 2**21
-
-
-def are_rows(block: Block) -> bool:
-    """Return whether no line ends but where it seems to: there is no carriage return elsewhere."""
-    return block.data.count(b"\r") == block.data.count(b"\r\n")
 
 
 def find_plain(records: Records, file_format: Format) -> Mask:

@@ -11,7 +11,7 @@ import numpy as np
 
 from reviews.encodings import open_text
 from reviews.formats import Format
-from reviews.records import MAX_RECORD_BYTES, Block, make_records
+from reviews.records import MAX_RECORD_BYTES, Records, make_records
 from schema.errors import InvalidInput
 
 _READ_BYTES = 2**20
@@ -19,28 +19,27 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _ON_ONE_LINE = str.maketrans("\r\n", "  ")  # text in JSON holds no line ends
 
 
-def read_objects(path: Path, file_format: Format, block_bytes: int) -> Iterator[Block]:
-    """Yield the objects in blocks of about block_bytes, each on one line; not lines but objects are counted.
+def read_objects(path: Path, file_format: Format, block_bytes: int) -> Iterator[tuple[Records, int]]:
+    """Yield the objects in blocks of at most about block_bytes, each on one line; not lines but objects are counted.
 
     Raises:
         InvalidInput: When the file is cut or damaged, or is not JSON to its end.
     """
     found: list[bytes] = []
-    n_before, n_bytes = 0, 0
+    first, n_bytes = 1, 0
     for value in _read_values(path, file_format.encoding):
         found.append(value)
         n_bytes += len(value)
-        if n_bytes >= block_bytes:
-            yield _as_block(found, n_before)
-            n_before, n_bytes, found = n_before + len(found), 0, []
+        if n_bytes >= min(block_bytes, _READ_BYTES):
+            yield _as_records(found, first), first + len(found)
+            first, n_bytes, found = first + len(found), 0, []
     if found:
-        yield _as_block(found, n_before)
+        yield _as_records(found, first), first + len(found)
 
 
-def _as_block(values: list[bytes], n_before: int) -> Block:
-    data, lines = b"".join(values), n_before + 1 + np.arange(len(values))
+def _as_records(values: list[bytes], first: int) -> Records:
     ends = np.cumsum([len(value) for value in values], dtype=np.int64)
-    return Block(data, n_before + 1, len(values), make_records(data, ends, lines))
+    return make_records(b"".join(values), ends, np.arange(first, first + len(values)))
 
 
 def _read_values(path: Path, encoding: str) -> Iterator[bytes]:

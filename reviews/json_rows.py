@@ -8,22 +8,16 @@ import pyarrow as pa
 import pyarrow.json as pa_json
 
 from reviews.formats import Format
-from reviews.records import Block, Mask, Records, RejectedRecordError
+from reviews.records import Mask, Records, RejectedRecordError
 
-_ARROW_BLOCK_BYTES = 2**21
-
-
-def are_rows(block: Block) -> bool:
-    """Return whether each line begins with '{' and ends with '}'.
-
-    No object can then reach over a line's end, so that as many objects as lines means one object per line.
-    """
-    data = block.data
-    return data.startswith(b"{") and data.endswith(b"}\n") and data.count(b"}\n{") + 1 == block.n_lines
+_ARROW_BLOCK_BYTES = 2**20
 
 
 def find_plain(records: Records) -> Mask:
-    """Return which records begin with '{' and end with '}'."""
+    """Return which records begin with '{' and end with '}'.
+
+    No object can then reach over a record's end, so that as many objects as records means one object in each.
+    """
     is_plain: Mask = (records.first_bytes() == ord("{")) & (records.last_bytes() == ord("}"))
     return is_plain
 

@@ -7,26 +7,24 @@ the end single records, which says why one is rejected.
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from reviews import delimited_rows, json_rows
 from reviews.formats import Format
 from reviews.json_array import read_objects
 from reviews.parquet_rows import as_texts, read_row_texts, read_tables
-from reviews.records import Block, Mask, Records, RejectedRecordError, read_blocks
+from reviews.records import Mask, Records, RejectedRecordError, read_records
 from reviews.values import FAILED_SCHEMA, convert, reviews_schema
 from schema.columns import Columns
 
 _LEAF_RECORDS = 32
 _PARTS = 16
-_TEXT_BYTES = 2**23
+_TEXT_BYTES = 2**22
 REJECTED_SCHEMA = FAILED_SCHEMA.append(pa.field("text", pa.string()))
 
 Lines = npt.NDArray[np.int64]
@@ -66,9 +64,17 @@ def read_partitions(path: Path, file_format: Format, partition_bytes: int) -> It
         InvalidInput: When the file is cut or damaged, or a record has no end.
     """
     if file_format.kind == "parquet":
-        return _parse_tables(path, file_format, partition_bytes)
-    blocks = enumerate(_read_blocks(path, file_format, partition_bytes))
-    return (_Parser(file_format).parse(number, block) for number, block in blocks)
+        yield from _parse_tables(path, file_format, partition_bytes)
+        return
+    parser, n_bytes, next_line = _Parser(file_format), 0, 1
+    for records, next_line in _read_records(path, file_format, partition_bytes):
+        parser.parse(records)
+        n_bytes += len(records.buffer())
+        if n_bytes >= partition_bytes:
+            yield parser.take_partition(next_line)
+            n_bytes = 0
+    if n_bytes:
+        yield parser.take_partition(next_line)
 
 
 def read_texts(path: Path, file_format: Format, lines: Sequence[int]) -> dict[int, str]:
@@ -76,18 +82,15 @@ def read_texts(path: Path, file_format: Format, lines: Sequence[int]) -> dict[in
     if file_format.kind == "parquet":
         return read_row_texts(path, file_format, lines)
     wanted, found = np.unique(np.array(lines, dtype=np.int64)), dict[int, str]()
-    with closing(_read_blocks(path, file_format, _TEXT_BYTES)) as blocks:
+    with closing(_read_records(path, file_format, _TEXT_BYTES)) as blocks:
         while len(found) < len(wanted) and (block := next(blocks, None)):
-            first, last = np.searchsorted(wanted, [block.first_line, block.first_line + block.n_lines])
-            if first < last:
-                records = block.records()
-                places = np.searchsorted(records.lines, wanted[first:last]).tolist()
-                found |= {int(records.lines[i]): printable(records.text(i)) for i in places}
+            places = np.flatnonzero(np.isin(block[0].lines, wanted)).tolist()
+            found |= {int(block[0].lines[i]): printable(block[0].text(i)) for i in places}
     return found
 
 
-def _read_blocks(path: Path, file_format: Format, block_bytes: int) -> Generator[Block]:
-    read = read_objects if file_format.kind == "json-array" else read_blocks
+def _read_records(path: Path, file_format: Format, block_bytes: int) -> Generator[tuple[Records, int]]:
+    read = read_objects if file_format.kind == "json-array" else read_records
     yield from read(path, file_format, block_bytes)
 
 
@@ -115,42 +118,45 @@ def _parse_tables(path: Path, file_format: Format, partition_bytes: int) -> Iter
 
 
 class _Parser:
-    """Collects the rows of a block, and the lines and reasons of the records that hold none."""
+    """Collects rows, and the records that hold none, until a partition of them is taken."""
 
     def __init__(self, file_format: Format) -> None:
         self.format = file_format
-        self.reviews = [reviews_schema(file_format).empty_table()]
-        self.failed: list[tuple[int, str]] = []
-        self.n_trimmed = 0
+        self.number = -1
+        self._begin()
 
-    def parse(self, number: int, block: Block) -> Partition:
-        """Return the partition of a block."""
-        n_records, n_blank = block.n_lines, 0
-        if not self._parse_lines(block):
-            records = block.records()
-            blank = records.blank()
-            n_records, n_blank = len(records), int(blank.sum())
-            filled = records.keep(~blank)
-            is_plain = self._find_plain(filled)
-            if is_plain.any():
-                self._parse_many(filled.keep(is_plain))
-            self._parse_singly(filled.keep(~is_plain))
-        reviews = pa.concat_tables(self.reviews)
-        if len(self.reviews) > 2:
-            reviews = reviews.sort_by(Columns.LINE)
-        next_line = block.first_line + block.n_lines
-        return Partition(number, reviews, self._rejected(block), next_line, n_records, n_blank, self.n_trimmed)
+    def _begin(self) -> None:
+        self.number += 1
+        self.reviews = [reviews_schema(self.format).empty_table()]
+        self.rejected = [REJECTED_SCHEMA.empty_table()]
+        self.n_records = self.n_blank = self.n_trimmed = 0
+        self._rows: list[pa.Table] = []
+        self._failed: list[tuple[int, str]] = []
 
-    def _parse_lines(self, block: Block) -> bool:
-        """Parse a block of which each line is a record, and right; return whether it is."""
-        rows = {"json": json_rows, "delimited": delimited_rows}.get(self.format.kind)
-        if rows is None or block.split is not None or not rows.are_rows(block):
-            return False
-        cells = self._read_whole(pa.py_buffer(block.data), block.n_lines)
-        if cells is None or (rows is delimited_rows and _has_empty_row(cells)):  # which may be a blank line
-            return False
-        self._take(cells, np.arange(block.first_line, block.first_line + block.n_lines))
-        return True
+    def take_partition(self, next_line: int) -> Partition:
+        """Return what was parsed since the last time."""
+        reviews, rejected = pa.concat_tables(self.reviews), pa.concat_tables(self.rejected)
+        counts = self.n_records, self.n_blank, self.n_trimmed
+        partition = Partition(self.number, reviews, rejected, next_line, *counts)
+        self._begin()
+        return partition
+
+    def parse(self, records: Records) -> None:
+        """Add a block of records."""
+        self._rows, self._failed = [], []
+        blank = records.blank()
+        filled = records.keep(~blank)
+        is_plain = self._find_plain(filled)
+        if is_plain.any():
+            self._parse_many(filled.keep(is_plain))
+        self._parse_singly(filled.keep(~is_plain))
+        self.n_records += len(records)
+        self.n_blank += int(blank.sum())
+        self.reviews += self._rows if len(self._rows) < 2 else [pa.concat_tables(self._rows).sort_by(Columns.LINE)]
+        if self._failed:
+            lines, reasons = zip(*sorted(self._failed), strict=True)
+            texts = [printable(records.text(i)) for i in np.searchsorted(records.lines, lines).tolist()]
+            self.rejected.append(pa.table([lines, reasons, texts], schema=REJECTED_SCHEMA))
 
     def _find_plain(self, records: Records) -> Mask:
         """Return which records Arrow can parse as others do."""
@@ -190,30 +196,16 @@ class _Parser:
                 rows.append(_require_text(read(text, self.format)))
                 lines.append(line)
             except RejectedRecordError as error:
-                self.failed.append((line, str(error)))
+                self._failed.append((line, str(error)))
         if rows:
             schema = pa.schema([(role, pa.string()) for role in self.format.roles])
             self._take(pa.Table.from_pylist(rows, schema=schema), np.array(lines))
 
     def _take(self, cells: pa.Table, lines: Lines) -> None:
         typed = convert(cells, lines, self.format)
-        self.reviews.append(typed.reviews)
-        self.failed += zip(*typed.failed.to_pydict().values(), strict=True)
+        self._rows.append(typed.reviews)
+        self._failed += zip(*typed.failed.to_pydict().values(), strict=True)
         self.n_trimmed += typed.n_trimmed
-
-    def _rejected(self, block: Block) -> pa.Table:
-        """Return the records that failed, with their text."""
-        if not self.failed:
-            return REJECTED_SCHEMA.empty_table()
-        lines, reasons = zip(*sorted(self.failed), strict=True)
-        records = block.records()
-        texts = [printable(records.text(i)) for i in np.searchsorted(records.lines, lines).tolist()]
-        return pa.table([lines, reasons, texts], schema=REJECTED_SCHEMA)
-
-
-def _has_empty_row(cells: pa.Table) -> bool:
-    are_empty = reduce(pc.and_, (pc.equal(pc.binary_length(column), 0) for column in cells.columns))
-    return bool(pc.any(are_empty).as_py())
 
 
 def _require_text(row: dict[str, str | None]) -> dict[str, str | None]:

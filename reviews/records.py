@@ -18,6 +18,7 @@ from schema.errors import InvalidInput
 
 MAX_RECORD_BYTES = 2**24
 MAX_RECORD_LINES = 1_000
+_MAX_BLOCK_BYTES = 2**22  # larger ones cost more: memory that is new to the process, and none of it in caches
 _NEWLINE, _RETURN = ord("\n"), ord("\r")
 _SPACES = np.frombuffer(b" \t\r\n\v\f", dtype=np.uint8)
 
@@ -40,8 +41,8 @@ class Records:
     """
 
     data: pa.Buffer
-    offsets: npt.NDArray[np.int64]
-    lines: npt.NDArray[np.int64]
+    offsets: Offsets
+    lines: Offsets
     is_plain: Mask
 
     def __len__(self) -> int:
@@ -112,46 +113,23 @@ class Records:
         return np.frombuffer(self.data, dtype=np.uint8)
 
 
-@dataclass(frozen=True)
-class Block:
-    r"""A stretch of a file that holds whole records.
-
-    Attributes:
-        data: The bytes, the last of them "\n".
-        first_line: 1-based line of the file on which it begins.
-        n_lines: Its lines.
-        split: Its records; None where each line is one.
-    """
-
-    data: bytes
-    first_line: int
-    n_lines: int
-    split: Records | None = None
-
-    def records(self) -> Records:
-        r"""Return the records.
-
-        Example:
-            >>> records = Block(b"a\nbc\n", first_line=7, n_lines=2).records()
-            >>> [(int(line), records.text(i)) for i, line in enumerate(records.lines)]
-            [(7, b'a\n'), (8, b'bc\n')]
-        """
-        if self.split is not None:
-            return self.split
-        ends = np.flatnonzero(np.frombuffer(self.data, dtype=np.uint8) == _NEWLINE) + 1
-        return make_records(self.data, ends, np.arange(len(ends)) + self.first_line)
-
-
 def make_records(data: bytes, ends: Offsets, lines: Offsets, is_plain: Mask | None = None) -> Records:
-    """Return records by where they end and on which lines they begin."""
+    r"""Return records by where they end and on which lines they begin.
+
+    Example:
+        >>> records = make_records(b"a\nbc\n", np.array([2, 5]), np.array([7, 8]))
+        >>> [(int(line), records.text(i)) for i, line in enumerate(records.lines)]
+        [(7, b'a\n'), (8, b'bc\n')]
+    """
     offsets = np.concatenate([np.zeros(1, dtype=np.int64), ends])
     return Records(pa.py_buffer(data), offsets, lines, np.ones(len(ends), np.bool_) if is_plain is None else is_plain)
 
 
-def read_blocks(path: Path, file_format: Format, block_bytes: int) -> Iterator[Block]:
-    """Yield the records of a file of text, after its header, in blocks of about block_bytes.
+def read_records(path: Path, file_format: Format, block_bytes: int) -> Iterator[tuple[Records, int]]:
+    """Yield the records of a file of text, after its header, in blocks of at most about block_bytes.
 
-    Records are lines or, where a quote may enclose a cell, end where a line ends outside of quotes.
+    Records are lines or, where a quote may enclose a cell, end where a line ends outside of quotes. With each block
+    comes the line that follows it.
 
     Raises:
         InvalidInput: When the stream is cut or damaged, or a record has no end.
@@ -159,20 +137,21 @@ def read_blocks(path: Path, file_format: Format, block_bytes: int) -> Iterator[B
     rest, line = b"", 1
     n_skipped = max(file_format.skipped_lines, file_format.header_line)
     with open_text(path, file_format.encoding) as stream, ThreadPoolExecutor(1) as ahead:
-        for chunk in _chunks(stream, block_bytes, ahead):
-            rest += chunk
+        for chunk in _chunks(stream, min(block_bytes, _MAX_BLOCK_BYTES), ahead):
+            cut = chunk.rfind(b"\n") + 1
+            data, rest = (b"".join([rest, memoryview(chunk)[:cut]]), chunk[cut:]) if cut else (b"", rest + chunk)
             if line <= n_skipped:
-                rest, line = _skip_lines(rest, line, n_skipped)
-            block = _whole_records(rest, line, file_format) if line > n_skipped else None
-            if block is not None:
-                if block.split is not None:
-                    _require_closed_quotes(block.split, line + block.n_lines, path)
-                yield block
-                rest, line = rest[len(block.data) :], line + block.n_lines
+                data, line = _skip_lines(data, line, n_skipped)
+            if data:
+                records, next_line = _whole_records(data, line, file_format)
+                if len(records):
+                    _require_closed_quotes(records, next_line, path)
+                    yield records, next_line
+                rest, line = data[records.offsets[-1] :] + rest, next_line
             _require_bounds(rest, line, path)
     if rest:  # a quote is open at the end
-        open_record = make_records(rest, np.array([len(rest)]), np.array([line]), np.zeros(1, dtype=np.bool_))
-        yield Block(rest, line, rest.count(b"\n"), open_record)
+        record = make_records(rest, np.array([len(rest)]), np.array([line]), np.zeros(1, dtype=np.bool_))
+        yield record, line + rest.count(b"\n")
 
 
 def _skip_lines(data: bytes, line: int, n_skipped: int) -> tuple[bytes, int]:
@@ -183,18 +162,15 @@ def _skip_lines(data: bytes, line: int, n_skipped: int) -> tuple[bytes, int]:
     return data[start:], line
 
 
-def _whole_records(data: bytes, line: int, file_format: Format) -> Block | None:
-    """Return the whole records that data begins with; None where there is none."""
+def _whole_records(data: bytes, line: int, file_format: Format) -> tuple[Records, int]:
+    """Return the whole records that lines begin with, and the line that follows them."""
     has_quotes = file_format.kind == "delimited" and file_format.quote
-    ends = find_ends(data, file_format.delimiter, file_format.quote) if has_quotes else None
-    if ends is None:
-        cut = data.rfind(b"\n") + 1
-        return Block(data[:cut], line, data.count(b"\n", 0, cut), None) if cut else None
-    if not len(ends.offsets):
-        return None
-    whole, n_lines = data[: ends.offsets[-1]], int(ends.n_lines[-1])
-    lines = np.concatenate([[0], ends.n_lines[:-1]]) + line
-    return Block(whole, line, n_lines, make_records(whole, ends.offsets, lines, ends.is_plain))
+    found = find_ends(data, file_format.delimiter, file_format.quote) if has_quotes else None
+    if found is None:
+        ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == _NEWLINE) + 1
+        return make_records(data, ends, np.arange(line, line + len(ends))), line + len(ends)
+    starts = line + np.concatenate([np.zeros(1, dtype=np.int64), found.n_lines])
+    return make_records(data, found.offsets, starts[:-1], found.is_plain), int(starts[-1])
 
 
 def _require_closed_quotes(records: Records, next_line: int, path: Path) -> None:
