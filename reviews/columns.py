@@ -87,10 +87,11 @@ def normalise(name: str) -> str:
     """Return a column name as synonyms are spelt.
 
     Example:
-        >>> normalise("User-ID"), normalise("user_id:token")
-        ('userid', 'userid')
+        >>> normalise("User-ID"), normalise("user_id:token"), normalise("rating (1-5)")
+        ('userid', 'userid', 'rating')
     """
-    return re.sub(r"[\s_.-]", "", name.rpartition(":")[0] or name).lower()
+    bare = re.sub(r"(?<=\w)\s*[(\[].*", "", name)
+    return re.sub(r"[\s_.-]", "", bare.rpartition(":")[0] or bare).lower()
 
 
 def find_roles(names: Sequence[str]) -> dict[str, list[str]]:

@@ -162,8 +162,9 @@ def _draw_order(drawn: Dialect, rng: random.Random) -> tuple[str, ...]:
     if drawn.header == "none" and not drawn.is_named and rng.random() < 0.8:
         is_movielens = drawn.ids in ("words", "digits") and drawn.delimiter in ("\t", "::", " ")
         return tuple(roles if is_movielens or rng.random() < 0.5 else [roles[1], roles[0], *roles[2:]])
-    others = [*(["title"] if drawn.text else []), *(["votes"] if rng.random() < 0.25 else [])]
-    order = [*roles, *others]
-    if drawn.header != "none" or drawn.is_named:
-        rng.shuffle(order)
+    others = ["title"] if drawn.text else []
+    if drawn.header == "none" and not drawn.is_named:  # a number more would be a rating
+        return (*roles, *others)
+    order = [*roles, *others, *(["votes"] if rng.random() < 0.25 else [])]
+    rng.shuffle(order)
     return tuple(order)

@@ -1,0 +1,125 @@
+"""Files that people make by hand, by other programs or by accident: read rightly, put aside in part, or refused."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from whole_file import Ingested, ingest_file
+
+from schema.errors import InvalidInput
+
+NAMES = ("user_id", "item_id", "rating", "timestamp")
+ROWS = [
+    (f"u{user}", f"i{item}", float((user + item) % 5 + 1), 1_500_000_000 + (7 * user + item) * 86_400)
+    for user in range(8)
+    for item in range(6)
+]
+SAID = ("fine", 'say "hi", now', "two\nlines", 'cheap,light,5,1500000000,yes\n"x"', '24" LED', "a\\b", "it's", "'q', r")
+TEXTS = [(*row, SAID[place % len(SAID)]) for place, row in enumerate(ROWS)]
+RECORDS = [dict(zip(NAMES, row, strict=True)) for row in ROWS]
+
+
+def write(rows: Sequence[Sequence[object]], names: Sequence[str] = NAMES, **form: object) -> str:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n", **form)  # type: ignore[arg-type]
+    writer.writerows([names, *rows] if names else rows)
+    return out.getvalue()
+
+
+def lines(rows: Sequence[Sequence[object]], delimiter: str = ",") -> str:
+    return "".join(delimiter.join(map(str, row)) + "\n" for row in rows)
+
+
+def fixed_width(side: str) -> str:
+    return "".join(f"{a:{side}10}{b:{side}12}{c!s:>8}{d!s:>14}\n" for a, b, c, d in [NAMES, *ROWS])
+
+
+def with_time(form: str) -> str:
+    return write([(*row[:3], form.format(row[3])) for row in ROWS])
+
+
+ESCAPED: Mapping[str, object] = {"doublequote": False, "escapechar": "\\"}
+BODY = write(ROWS, ())
+
+RIGHT: Mapping[str, str] = {
+    "single quotes around all": write(TEXTS, (*NAMES, "text"), quotechar="'", quoting=csv.QUOTE_ALL),
+    "a delimiter behind each line": write(ROWS).replace("\n", ",\n"),
+    "a delimiter behind each row": write([]) + BODY.replace("\n", ",\n"),
+    "line ends of two systems": write(ROWS[:24]).replace("\n", "\r\n") + write(ROWS[24:], ()),
+    "quotes around some rows": write(ROWS[:24], quoting=csv.QUOTE_ALL) + write(ROWS[24:], ()),
+    "two files in one": write(ROWS[:24]) + write(ROWS[24:]),
+    "a comment within": write(ROWS[:24]) + "# made up\n\n" + write(ROWS[24:], ()),
+    "a count at the end": write(ROWS) + "\n(48 rows)\n",
+    "a table of psql": lines([NAMES], " | ") + "-+-\n" + lines(ROWS, " | ") + "(48 rows)\n",
+    "a table of Markdown": "".join(f"| {line} |\n" for line in (lines([NAMES, ("-",) * 4, *ROWS], " | ").splitlines())),
+    "columns of one width": fixed_width("<"),
+    "columns of one width, blanks first": fixed_width(">"),
+    "an index of pandas": write([(place, *row) for place, row in enumerate(ROWS)], ("", *NAMES)),
+    "an id of the review": write([(place, *row) for place, row in enumerate(ROWS)], ("id", *NAMES)),
+    "names beside ids": write([(f"name of {row[0]}", *row) for row in ROWS], ("user", *NAMES)),
+    "names with units": write(ROWS, ("user_id", "item_id", "rating (1-5)", "timestamp [s]")),
+    "two headers": "a,b,c,d\n" + write(ROWS),
+    "NULs at the end": write(ROWS) + "\0" * 50,
+    "an end of DOS": write(ROWS) + "\x1a",
+    "JSON on one line": "".join(map(json.dumps, RECORDS)),
+    "numbers as JSON strings": "".join(json.dumps({k: str(v) for k, v in one.items()}) + "\n" for one in RECORDS),
+}
+
+REFUSED: Mapping[str, tuple[str, str]] = {
+    "quotes escaped by backslashes": (write(TEXTS, (*NAMES, "text"), **ESCAPED), "closing quote"),
+    "delimiters escaped by backslashes": (
+        write(TEXTS, (*NAMES, "text"), quoting=csv.QUOTE_NONE, escapechar="\\"),
+        "expected 5 columns",
+    ),
+    "blanks before quotes": (write(ROWS, quoting=csv.QUOTE_ALL).replace('","', '", "'), "quotes"),
+    "stray quotes at two ends": (
+        write([(*row, "ok") for row in ROWS[:20]], (*NAMES, "text"))
+        + 'u9,i1,5,1500000000,"oops\n'
+        + write([(*row, "ok") for row in ROWS[20:30]], ())
+        + 'u9,i2,5,1500000000,oops"\n',
+        "two rules of quoting",
+    ),
+    "row names of R": (write([], NAMES) + lines([(place, *row) for place, row in enumerate(ROWS)]), "4 names"),
+    "thousands": (with_time("{:,}"), "timestamps"),
+    "timestamps of two units": (
+        write([(*row[:3], row[3] * (1000 if place % 2 else 1)) for place, row in enumerate(ROWS)]),
+        "more than one form",
+    ),
+    "stars in words": (write([(*row[:2], f"{row[2]:g} stars", row[3]) for row in ROWS]), "rating is not a number"),
+    "a matrix": (write([(f"u{user}", *"12345") for user in range(8)], ("user_id", *"abcde")), "user_id"),
+    "Netflix's blocks": ("".join(f"{item}:\n" + "9,5,2005-09-01\n8,4,2005-09-02\n" for item in range(9)), "--columns"),
+    "objects in an object": (json.dumps({"reviews": RECORDS}), "jq"),
+    "columns in an object": (json.dumps({name: {"0": 1, "1": 2} for name in NAMES}), "orient='records'"),
+    "arrays of arrays": (json.dumps(ROWS), "object"),
+    "a page of a failed download": ("<!DOCTYPE html>\n<html><body>Not found</body></html>\n", "HTML"),
+}
+
+
+def ingest(text: str, folder: Path) -> Ingested:
+    path = folder / "input"
+    path.write_text(text, "utf-8", newline="")
+    return ingest_file(path, folder / "out")
+
+
+@pytest.mark.parametrize("what", RIGHT)
+def test_an_odd_file_is_read_rightly(tmp_path, what):
+    read = ingest(RIGHT[what], tmp_path)
+    assert sorted(read.reviews[list(NAMES)].itertuples(index=False, name=None)) == sorted(ROWS)
+    assert len(read.quarantine) <= 2
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_an_odd_file_that_could_be_read_wrongly_is_refused(tmp_path, what):
+    text, expected = REFUSED[what]
+    with pytest.raises(InvalidInput, match=expected):
+        ingest(text, tmp_path)
+
+
+def test_rows_with_a_delimiter_too_many_are_put_aside_alone(tmp_path):
+    rows = [(*row, "well, yes" if place == 30 else "ok") for place, row in enumerate(ROWS)]
+    for text in (lines([(*NAMES, "text"), *rows]), lines([("text", *NAMES), *((row[-1], *row[:-1]) for row in rows)])):
+        read = ingest(text, tmp_path)
+        assert (len(read.reviews), len(read.quarantine), read.quarantine["line"][0]) == (47, 1, 32)
