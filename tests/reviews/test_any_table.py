@@ -8,6 +8,7 @@ from random_tables import Row, Table, draw_table
 
 from reviews.formats import detect_format
 from reviews.parse import read_partitions
+from reviews.side_files import read_pairs
 from schema.errors import InvalidInput
 
 N_TABLES = int(os.environ.get("TABLES", "150"))
@@ -67,3 +68,19 @@ def test_what_is_read_of_any_table_is_what_was_written_or_it_is_refused(group: i
         table.path.unlink()
     n_refused, n_right = outcomes[True, "refused"], outcomes[True, "right"]
     assert n_refused <= MOST_REFUSED * (n_refused + n_right), outcomes
+
+
+def test_lists_of_any_table_are_the_pairs_that_were_written_or_it_is_refused(tmp_path: Path):
+    outcomes: Counter[str] = Counter()
+    for seed in range(FIRST_SEED, FIRST_SEED + N_TABLES, 3):
+        table = draw_table(seed, tmp_path)
+        try:
+            found = read_pairs(table.path).table.to_pydict()
+        except InvalidInput:
+            outcomes["refused"] += table.dialect.header == "known" and not table.options.encoding
+        else:
+            pairs = list(zip(found["user_id"], found["item_id"], strict=True))
+            assert pairs == [row[:2] for row in table.rows], f"table {seed}, {table.dialect}"
+            outcomes["right"] += 1
+        table.path.unlink()
+    assert outcomes["refused"] <= MOST_REFUSED * outcomes["right"], outcomes

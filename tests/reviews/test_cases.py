@@ -262,5 +262,5 @@ def test_lists_are_read_by_the_same_rules_and_ids_keep_their_zeros(tmp_path, nam
     rows = [(f"05288810{item[1:]:0>2}", user) for user, item, _, _ in ROWS]
     path = tmp_path / "lists"
     path.write_text(table(delimiter, names.split(","), rows), encoding)
-    read = read_pairs(path).to_pandas()
+    read = read_pairs(path).table.to_pandas()
     assert list(zip(read["item_id"], read["user_id"], strict=True)) == rows

@@ -52,7 +52,7 @@ def test_a_collected_case_that_cannot_be_read_rightly_is_refused(shared_data, tm
 
 @pytest.mark.parametrize("case", LISTS)
 def test_collected_lists_give_the_right_answer(shared_data, case):
-    read = read_pairs(case_file(shared_data, case)).to_pandas()
+    read = read_pairs(case_file(shared_data, case)).table.to_pandas()
     assert (len(read), read["user_id"].nunique(), read["item_id"].nunique()) == WHOLE
     assert ("0528881000" in set(read["item_id"])) == case.startswith("isbn")
 
