@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from evaluation.splits import NamedPairs
 from reviews.ingest import REVIEWS, ingest_file
-from reviews.lines import open_bytes
 from reviews.options import IngestOptions
+from reviews.unpacking import open_unpacked
 from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
 from storage.parquet import write_parquet
@@ -93,7 +93,7 @@ def _read(path: Path, scratch: Path) -> pa.Table:
 
 def _holds_lists(path: Path) -> bool:
     """Tell whether lines are ids with blanks between them, and no rows of reviews."""
-    with open_bytes(path) as stream:
+    with open_unpacked(path) as stream:
         lines = [line for line in islice(stream, SAMPLE_LINES) if line.strip()]
     widths = {len(line.split()) for line in lines}
     is_text = not any(byte in line for line in lines for byte in (b",", b"{", b"\0"))
@@ -101,7 +101,7 @@ def _holds_lists(path: Path) -> bool:
 
 
 def _read_lists(path: Path) -> pa.Table:
-    with open_bytes(path) as stream:
+    with open_unpacked(path) as stream:
         lists = [line.decode("utf-8-sig", "replace").split() for line in stream]
     users = [ids[0] for ids in lists for _ in ids[1:]]
     nothing = pa.nulls(len(users))

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from evaluation.assess import HeldOut
 from evaluation.ranking import contains_pairs
 from schema.arrays import places_within
-from schema.columns import Columns
 from schema.errors import InvalidInput
 from schema.items_by_user import pair_keys
 
@@ -31,7 +30,7 @@ def arrange(
         n_users_without_list.
 
     Raises:
-        InvalidInput: If a list repeats an item, no evaluated user has a list, or no item of their lists is known.
+        InvalidInput: If a list repeats an item, or no evaluated user has a list.
     """
     row_of = np.full(len(held_out.seen.indptr) - 1, -1)
     row_of[held_out.users] = np.arange(len(held_out.users))
@@ -45,12 +44,6 @@ def arrange(
             "ids are those of the reviews."
         )
     is_unknown = item_idx[order] < 0
-    if is_unknown.all():
-        n_items = len(ids[Columns.ITEM_ID].take(order).unique())
-        raise InvalidInput(
-            f"none of the {n_items:,} items of the lists is in the dataset, as '{ids[Columns.ITEM_ID][order[0]]}'; "
-            "expected items of the reviews. Check that the ids are spelt as there."
-        )
     order = order[~is_unknown]
     _refuse_repeats(row[order], item_idx[order], ids.take(order))
     place = _places(row[order])

@@ -82,11 +82,7 @@ def _item_id(record: Record, path: Path) -> str:
         )
     value = record[names[0]] if names else None
     is_id = isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
-    return str(value).strip() if is_id and _is_encodable(str(value)) else ""
-
-
-def _is_encodable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return str(value).strip() if is_id else ""
 
 
 @lru_cache(maxsize=4096)

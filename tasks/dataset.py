@@ -154,39 +154,36 @@ def _named_pairs(places: PlaceOptions, dataset: Manifest, files: Mapping[str, Ma
 
 
 def _pair_keys(places: PlaceOptions, dataset: Manifest, raw: Manifest) -> NDArray[np.int64]:
-    path = raw_file(places, raw)
-    pairs = read_pairs(path)
-    for warning in pairs.warnings:
-        logger.warning("{}: {}", path.name, warning)
-    user_idx, item_idx = find_indices(places, dataset, pairs.table)
+    _, user_idx, item_idx = read_indices(places, dataset, raw)
     is_known = (user_idx >= 0) & (item_idx >= 0)
-    _require_known(pairs.table, user_idx, item_idx, path)
     if not is_known.all():
-        counts = (path.name, (~is_known).sum(), len(is_known))
+        counts = (raw.files[0].path, (~is_known).sum(), len(is_known))
         logger.warning("{}: {:,} of {:,} rows name a user or an item that is not in the dataset", *counts)
     return pair_keys(user_idx[is_known], item_idx[is_known])
 
 
-def _require_known(ids: pa.Table, user_idx: NDArray[np.int64], item_idx: NDArray[np.int64], path: Path) -> None:
-    """Refuse pairs of which the dataset knows no user, no item, or no pair of both."""
-    for what, column, is_known in (
-        ("users", Columns.USER_ID, user_idx >= 0),
-        ("items", Columns.ITEM_ID, item_idx >= 0),
-        ("pairs", Columns.USER_ID, (user_idx >= 0) & (item_idx >= 0)),
-    ):
-        if not is_known.any():
+def read_indices(
+    places: PlaceOptions, dataset: Manifest, raw: Manifest
+) -> tuple[pa.Table, NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows of a raw file of pairs, and the user and item index of each; -1 for what the dataset lacks.
+
+    Raises:
+        InvalidInput: If the file cannot be read, or the dataset has none of its users or none of its items.
+    """
+    path = raw_file(places, raw)
+    pairs = read_pairs(path)
+    for warning in pairs.warnings:
+        logger.warning("{}: {}", path.name, warning)
+    ids = pairs.table
+    user_idx = _indices(read_table(places, dataset, layout.USER_MAP), Columns.USER_ID, Columns.USER_IDX, ids)
+    item_idx = _indices(read_table(places, dataset, layout.ITEM_MAP), Columns.ITEM_ID, Columns.ITEM_IDX, ids)
+    for column, index in ((Columns.USER_ID, user_idx), (Columns.ITEM_ID, item_idx)):
+        if (index < 0).all():
             raise InvalidInput(
-                f"{path.name}: the dataset has none of the {what} in its {len(is_known):,} rows, as "
-                f"{column} {ids[column][0]}; expected those of the reviews. Check that the ids are spelt as there."
+                f"{path.name}: no {column} of its {len(ids):,} rows is in the dataset, as {ids[column][0].as_py()!r}; "
+                "expected ids of the reviews, of which the k-core may leave few. Check that they are spelt as there."
             )
-
-
-def find_indices(places: PlaceOptions, dataset: Manifest, ids: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the user and item index of each row of ids (user_id, item_id); -1 for an id that is not in the dataset."""
-    return (
-        _indices(read_table(places, dataset, layout.USER_MAP), Columns.USER_ID, Columns.USER_IDX, ids),
-        _indices(read_table(places, dataset, layout.ITEM_MAP), Columns.ITEM_ID, Columns.ITEM_IDX, ids),
-    )
+    return ids, user_idx, item_idx
 
 
 def _indices(known: pa.Table, column: str, index: str, ids: pa.Table) -> NDArray[np.int64]:

@@ -19,7 +19,6 @@ from evaluation.rolling import Events
 from evaluation.significance import means_by_owner
 from models.base import Scorer
 from models.registry import Candidate
-from reviews.side_files import read_pairs
 from schema.errors import InvalidInput
 from schema.mapped import read_array
 from schema.metric import Metric, MetricRow, SegmentScore
@@ -27,10 +26,9 @@ from storage import canonical, layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks.attributes import read_content
-from tasks.dataset import find_indices
+from tasks.dataset import read_indices
 from tasks.execution import COMPUTE_RETRIES
 from tasks.fit import load_model
-from tasks.ingest import raw_file
 from tasks.options import EvaluationOptions, PlaceOptions
 from tasks.recommend import rank_users
 from tasks.rolling import ROLLING, EventRanker, count_fits, hold_out_part
@@ -195,11 +193,7 @@ def score_lists(
     trial = _Trial(places, split, candidate, PART, LEARNT, options)
 
     def measure(measured: Measured, held_out: HeldOut, _: pa.Table) -> dict[str, int]:
-        pairs = read_pairs(raw_file(places, lists))
-        for warning in pairs.warnings:
-            logger.warning("{}: {}", lists.files[0].path, warning)
-        ids = pairs.table
-        ranked, counts = arrange(ids, *find_indices(places, dataset, ids), held_out, max(DEFAULT_KS))
+        ranked, counts = arrange(*read_indices(places, dataset, lists), held_out, max(DEFAULT_KS))
         logger.info("Lists: {}", ", ".join(f"{name} {value:,}" for name, value in counts.items()))
         measure_lists(measured, ranked, held_out, trial.about)
         return counts

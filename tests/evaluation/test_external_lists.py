@@ -51,11 +51,6 @@ def test_list_that_repeats_an_item_is_refused(held_out):
         arrange(*lists((0, 3), (1, 3), (1, 2), (1, 3)), held_out, 20)
 
 
-def test_lists_of_other_items_are_refused(held_out):
-    with pytest.raises(InvalidInput, match="none of the 2 items of the lists is in the dataset, as 'i-1'"):
-        arrange(*lists((0, -1), (1, -2), (3, 1)), held_out, 20)
-
-
 def test_lists_of_other_users_are_refused(held_out):
     with pytest.raises(InvalidInput, match="none of the 1 users of the lists is among the 3 that are evaluated"):
         arrange(*lists((3, 1), (3, 2)), held_out, 20)

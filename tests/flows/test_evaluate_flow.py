@@ -114,10 +114,10 @@ def test_original_protocol_gives_a_random_scorer_what_it_gives_als(trained, samp
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b\n1,2\n", "lacks user_id (found ['a', 'b'])"),
-        ("user_id,item_id\nnobody,nothing\n", "none of the 1 users of the lists is among"),
+        ("a,b\n1,2\n", "a header of unknown names on line 1: ['a', 'b']"),
+        ("user_id,item_id\nnobody,nothing\n", "no user_id of its 1 rows is in the dataset, as 'nobody'"),
         ("", "is empty (0 bytes)"),
-        ("user_id,item_id,rank\nnobody,nothing,first\n", "column rank is not numbers"),
+        ("user_id,item_id,rank\nnobody,nothing,first\n", "rank is not a number"),
     ],
 )
 def test_lists_that_cannot_be_evaluated_are_refused_in_one_message(text, message, trained, tmp_path):
