@@ -58,9 +58,8 @@ def _goes_over_lines(sample: str) -> bool:
 
 
 def _objects(path: Path, encoding: str) -> Iterator[Record | None]:
-    for block in read_objects(path, Format("json-array", {}, encoding=encoding), _BLOCK_BYTES):
-        for line in block.data.removesuffix(b"\n").split(b"\n"):
-            yield _as_record(_parse(line))
+    for records, _ in read_objects(path, Format("json-array", {}, encoding=encoding), _BLOCK_BYTES):
+        yield from (_as_record(_parse(records.text(i))) for i in range(len(records)))
 
 
 def _objects_by_line(path: Path, encoding: str) -> Iterator[Record | None]:
