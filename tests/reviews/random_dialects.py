@@ -36,7 +36,7 @@ class Dialect:
         kind: delimited, json, json-array, json-over-lines, loose-json or parquet.
         ids: amazon, words, digits or spoken (u12 and i7).
         header: known, unknown or none.
-        times: s, ms, us, fraction, date, blank, T, Z or offset; empty where there are none.
+        times: s, ms, us, ns, fraction, date, blank, T, Z or offset; empty where there are none.
         ratings: whole, point, half or ten; empty where there are none.
         text: plain, awkward (quotes, and delimiters where they can be) or lines (over several); empty for no text.
         order: Columns as they stand: roles, and names of others.
@@ -87,7 +87,7 @@ def draw_dialect(rng: random.Random) -> Dialect:
 def _draw_content(rng: random.Random) -> dict[str, str]:
     return {
         "ids": rng.choice(("amazon", "words", "digits", "spoken")),
-        "times": rng.choice(("s", "s", "s", "ms", "us", "fraction", "date", "blank", "T", "Z", "offset", "")),
+        "times": rng.choice(("s", "s", "s", "ms", "us", "ns", "fraction", "date", "blank", "T", "Z", "offset", "")),
         "ratings": rng.choice(("whole", "whole", "point", "half", "ten", "")),
         "text": rng.choice(("", "", "plain", "awkward", "awkward", "lines")),
     }
@@ -96,7 +96,7 @@ def _draw_content(rng: random.Random) -> dict[str, str]:
 def _draw_delimited(rng: random.Random) -> Dialect:
     drawn = Dialect(
         delimiter=rng.choice((",", ",", ",", "\t", "\t", ";", ";", "|", "::", " ")),
-        quoting=rng.choice(("minimal", "minimal", "all", "none")),
+        quoting=rng.choice(("minimal", "minimal", "all", "text", "none")),
         line_end=rng.choice(("\n", "\n", "\n", "\r\n", "\r\n", "\r")),
         encoding=rng.choices(
             ("utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "latin-1", "windows-1252"),

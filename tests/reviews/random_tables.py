@@ -24,9 +24,14 @@ Row = tuple[str, str, float | None, float | None]
 Cells = dict[str, str]
 
 FIRST_MOMENT, LAST_MOMENT = 1_000_000_000, 1_700_000_000
-PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
+PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 CET = timezone(timedelta(hours=2))
-QUOTING = {"minimal": csv.QUOTE_MINIMAL, "all": csv.QUOTE_ALL, "none": csv.QUOTE_NONE}
+QUOTING = {
+    "minimal": csv.QUOTE_MINIMAL,
+    "all": csv.QUOTE_ALL,
+    "text": csv.QUOTE_NONNUMERIC,
+    "none": csv.QUOTE_NONE,
+}
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe", "::": "colons", " ": "blank"}
 WORDS = ("cheap", "light", "great", "24 inch", "does what it says", "5", "n/a", "A+", "")
 FOREIGN = {
@@ -227,8 +232,13 @@ def _by_csv(dialect: Dialect, names: Sequence[str], cells: Sequence[Cells]) -> s
     )
     if dialect.header != "none":
         writer.writerow(names)
-    writer.writerows([row[name] for name in dialect.order] for row in cells)
+    is_bare = dialect.quoting == "text"  # its numbers are written as numbers
+    writer.writerows([_number(row[name]) if is_bare else row[name] for name in dialect.order] for row in cells)
     return out.getvalue()
+
+
+def _number(cell: str) -> str | int:
+    return int(cell) if cell.isdecimal() and str(int(cell)) == cell else cell
 
 
 def _by_pandas(

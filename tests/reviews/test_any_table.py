@@ -1,13 +1,14 @@
 import math
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from random_tables import Row, Table, draw_table
 
-from reviews.formats import detect_format
-from reviews.parse import read_partitions
+from reviews.formats import Format, detect_format
+from reviews.parse import read_partitions, read_texts
 from reviews.side_files import read_pairs
 from schema.errors import InvalidInput
 
@@ -27,13 +28,26 @@ def read_rows(table: Table) -> list[Row]:
     found = detect_format(table.path, table.options)
     partition_bytes = PARTITION_BYTES[len(table.rows) % len(PARTITION_BYTES) if len(table.rows) < 5_000 else -1]
     rows: list[Row] = []
+    lines: list[int] = []
     for part in read_partitions(table.path, found, partition_bytes):
         assert not part.rejected.num_rows, f"{found.describe()}: {part.rejected.slice(0, 3).to_pylist()}"
         columns = part.reviews.to_pydict()
         nothing = [None] * part.reviews.num_rows
         names = ("user_id", "item_id", "rating", "timestamp")
         rows += zip(*(columns.get(name, nothing) for name in names), strict=True)
+        lines += columns["line"]
+    _require_lines(table, found, rows, lines)
     return rows
+
+
+def _require_lines(table: Table, found: Format, rows: Sequence[Row], lines: Sequence[int]) -> None:
+    """Look at the records that begin where some rows are said to."""
+    some = range(0, len(rows), max(len(rows) // 3, 1))
+    texts = read_texts(table.path, found, [lines[place] for place in some])
+    for place in some:
+        for one in rows[place][:2]:
+            text = texts[lines[place]]
+            assert one in text or not one.isalnum() or not one.isascii(), f"line {lines[place]} is {text}, no {one}"
 
 
 def is_same(found: Row, written: Row) -> bool:
