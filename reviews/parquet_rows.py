@@ -69,7 +69,7 @@ def _plain(column: pa.Array, role: str, name: str, path: Path) -> pa.Array:
     if role == "timestamp" and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         return pc.cast(column, pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return pc.cast(column, pa.float64())
+        return pc.cast(column, pa.float64(), safe=False)  # nanoseconds have more digits than it holds
     raise _refusal(column, name, path, "numbers, text" + (" or times" if role == "timestamp" else ""))
 
 
