@@ -8,7 +8,7 @@ from reviews.dialects import (
     DELIMITERS,
     Reading,
     Record,
-    choose_dialect,
+    choose_delimiter,
     choose_quote,
     name_of,
     read_cells,
@@ -29,6 +29,8 @@ from reviews.options import ReadingOptions
 from reviews.positions import choose_by_position
 from schema.errors import InvalidInput
 from schema.understood import Part
+
+_LINES = 2_000  # from which the delimiter is chosen; the rest is looked at by that one
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,23 @@ def read_table(
     preamble = read_preamble(lines)
     delimiter, quote = _asked_delimiter(options), _asked_quote(options)
 
-    def read(one: str) -> Reading:
+    def read(one: str, n_lines: int | None = None) -> Reading:
+        looked_at = lines[:n_lines]
+        is_part = is_cut or len(looked_at) < len(lines)
         if quote is None:
-            return choose_quote(lines, preamble.n_lines, one, is_cut=is_cut)
-        return read_sample(lines, preamble.n_lines, one, quote, is_cut=is_cut)
+            return choose_quote(looked_at, preamble.n_lines, one, is_cut=is_part)
+        return read_sample(looked_at, preamble.n_lines, one, quote, is_cut=is_part)
 
     said = delimiter or preamble.delimiter
-    if said and (read(said).fit > 0.5 or delimiter):
-        reading, why = _require_fit(read(said), source), "--delimiter" if delimiter else f"line 1 says sep={said}"
+    if said and (delimiter or read(said).fit > 0.5):
+        why = "--delimiter" if delimiter else f"line 1 says sep={said}"
     else:
-        reading, why = choose_dialect(read, lambda cells: is_known_header(cells, wanted), source)
+        said, why = choose_delimiter(
+            [read(one, preamble.n_lines + _LINES) for one in DELIMITERS.values()],
+            lambda cells: is_known_header(cells, wanted),
+            source,
+        )
+    reading = _require_fit(read(said), source)
     if quote is None and reading.quote:
         require_one_quoting(reading, lines, preamble.n_lines, source)
     if options.header_line is not None:
@@ -124,9 +133,9 @@ def _require_fit(reading: Reading, source: str) -> Reading:
     if reading.fit <= 0.5:
         first = reading.records[0].cells if reading.records else []
         raise InvalidInput(
-            f"{source} is no table by the delimiter {name_of(reading.delimiter)}, as --delimiter says: of "
+            f"{source} is no table by the delimiter {name_of(reading.delimiter)}: of "
             f"{reading.n_lines:,} lines {reading.n_lines - reading.n_bad_lines if reading.width else 0:,} have as many "
-            f"cells, two or more; the first holds {first[:3]}. Leave the flag out, or set it to what the file has."
+            f"cells, two or more; the first holds {first[:3]}. Set --delimiter to what the file has, or leave it out."
         )
     return reading
 

@@ -4,7 +4,8 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from reviews.columns import show
 from reviews.time_forms import is_iso
@@ -20,8 +21,7 @@ _TYPED_SHARE = 0.9
 _PLAIN = re.compile(r"[^\s,;|\"]+|[+-]?\d+,\d+")
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One record of the sample.
 
     Attributes:
@@ -122,28 +122,25 @@ def read_sample(lines: Sequence[str], n_skipped: int, delimiter: str, quote: str
     read = list(read_cells(lines[n_skipped:], delimiter, quote, strict=True))
     kept = read[:-1] if is_cut and len(read) > 1 else read
     records = [
-        Record(one.first + n_skipped, one.last + n_skipped, one.cells)
-        for one in kept
-        if not _is_blank(one, lines, n_skipped)
+        Record(first + n_skipped, last + n_skipped, cells)
+        for first, last, cells in kept
+        if len(cells) > 1 or first < last or lines[n_skipped + first - 1].strip()
     ]
     widths = Counter(len(one.cells) for one in records if len(one.cells) > 1)
     width = widths.most_common(1)[0][0] if widths else 0
-    sizes = [(one.last - one.first + 1, len(one.cells) == width) for one in records]
-    n_bad = sum(size for size, is_fit in sizes if not is_fit)
-    if len(kept) < len(read) and read[-1].last - read[-1].first > _MAX_RECORD_LINES:  # an open quote, not a cut record
-        sizes.append((n_open := read[-1].last - read[-1].first + 1, False))
-        n_bad += n_open
-    return Reading(delimiter, quote, records, width, sum(size for size, _ in sizes), n_bad)
-
-
-def _is_blank(record: Record, lines: Sequence[str], n_skipped: int) -> bool:
-    return record.first == record.last and not lines[n_skipped + record.first - 1].strip()
+    n_lines = sum(one.last - one.first + 1 for one in records)
+    n_bad = sum(one.last - one.first + 1 for one in records if len(one.cells) != width)
+    n_cut = read[-1].last - read[-1].first + 1 if len(kept) < len(read) else 0
+    if n_cut > _MAX_RECORD_LINES:  # an open quote, not a record that is cut
+        n_lines, n_bad = n_lines + n_cut, n_bad + n_cut
+    return Reading(delimiter, quote, records, width, n_lines, n_bad)
 
 
 def choose_quote(lines: Sequence[str], n_skipped: int, delimiter: str, *, is_cut: bool) -> Reading:
     """Return the reading by the better rule of quoting: RFC 4180's unless quotes as characters fit more lines."""
     plain = read_sample(lines, n_skipped, delimiter, "", is_cut=is_cut)
-    quoted = read_sample(lines, n_skipped, delimiter, '"', is_cut=is_cut)
+    has_quotes = any('"' in line for line in lines)
+    quoted = read_sample(lines, n_skipped, delimiter, '"', is_cut=is_cut) if has_quotes else replace(plain, quote='"')
     if _wrapped_share(plain, "'") > _TYPED_SHARE and not _wrapped_share(plain, '"'):
         return read_sample(lines, n_skipped, delimiter, "'", is_cut=is_cut)
     if quoted.width and (quoted.n_bad_lines <= plain.n_bad_lines or _wrapped_share(plain, '"') > _TYPED_SHARE):
@@ -185,36 +182,35 @@ def _columns(rows: Sequence[Record]) -> Iterator[tuple[str, ...]]:
     return zip(*(one.cells for one in rows), strict=True)
 
 
-def choose_dialect(
-    read: Callable[[str], Reading], is_header: Callable[[Sequence[str]], bool], source: str
-) -> tuple[Reading, str]:
-    """Return the reading of the delimiter that makes most of the file a table, and the evidence.
+def choose_delimiter(
+    readings: Sequence[Reading], is_header: Callable[[Sequence[str]], bool], source: str
+) -> tuple[str, str]:
+    """Return the delimiter that makes most of the file a table, and the evidence.
 
     A delimiter by which the file has a known header goes first; then that by which most lines have one width and most
     columns hold numbers, times or plain ids.
 
     Args:
-        read: Returns the reading by a delimiter.
+        readings: By each delimiter.
         is_header: Whether some cells are a header of known names.
         source: The file, for messages.
 
     Raises:
         InvalidInput: When none fits, or two fit equally.
     """
-    readings = [one for one in map(read, DELIMITERS.values()) if one.fit > 0.5]
-    if not readings:
-        first = next(iter(read(",").records), Record(1, 1, []))
+    fitting = [one for one in readings if one.fit > 0.5]
+    if not fitting:
+        first = next(iter(readings[0].records), Record(1, 1, []))
         raise InvalidInput(
             f"{source} is neither JSON lines nor rows of two or more columns: its first line is "
             f"{','.join(first.cells)[:80]!r}; expected most lines to have as many cells, separated by "
             f"{', '.join(DELIMITERS)}. Name another character with --delimiter."
         )
-    scores = {one.delimiter: (_has_header(one, is_header), round(one.fit * _plain_share(one), 6)) for one in readings}
-    readings.sort(key=lambda one: scores[one.delimiter], reverse=True)
-    best, *others = readings
+    scores = {one.delimiter: (_has_header(one, is_header), round(one.fit * _plain_share(one), 6)) for one in fitting}
+    best, *others = sorted(fitting, key=lambda one: scores[one.delimiter], reverse=True)
     if others and scores[others[0].delimiter] == scores[best.delimiter]:
         raise InvalidInput(_equal_fits(best, others[0], source))
-    return best, _evidence(best, others)
+    return best.delimiter, _evidence(best, others)
 
 
 def _has_header(reading: Reading, is_header: Callable[[Sequence[str]], bool]) -> bool:

@@ -174,7 +174,8 @@ def _of_table(table: Table) -> tuple[Format, list[dict[str, str]]]:
         skipped_lines=header.n_skipped,
         understood=Understood((kind, *table.parts)),
     )
-    return found, [{role: cells[found.position(role)] for role in table.roles} for cells in table.rows]
+    places = {role: found.position(role) for role in table.roles}
+    return found, [{role: cells[place] for role, place in places.items()} for cells in table.rows]
 
 
 def _name_of_table(delimiter: str) -> str:

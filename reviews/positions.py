@@ -42,15 +42,30 @@ def choose_by_position(rows: Sequence[Sequence[str]], delimiter: str, source: st
         )
     if order := _order_of_ids(rows):
         side = order.index("user")
-        return _number((*order, *tail)), f"ids as {rows[0][side]} and {rows[0][1 - side]}, no header", ""
+        roles = _number((*order, *tail))
+        return roles, f"ids as {rows[0][side]} and {rows[0][1 - side]}, no header", _doubt_of_ratings(roles, rows)
     if delimiter in _USER_FIRST_BY_CUSTOM and "rating" in tail:
         roles = _number((*_USER_FIRST, *tail))
-        warning = (
-            f"Nothing says which column holds the users: the first is taken, as in MovieLens. If not: "
-            f"{_flag(_number(('item', 'user', *tail)))}."
+        doubt = (
+            "Nothing says which column holds the users: the first is taken, as in MovieLens. If not: "
+            f"{_flag(_number((*_ITEM_FIRST, *tail)))}."
         )
-        return roles, f"no header; first by custom of files with {name_of(delimiter)}", warning
+        return roles, f"no header; first by custom of files with {name_of(delimiter)}", doubt
     raise InvalidInput(_both_readings(rows, tail, source))
+
+
+def _doubt_of_ratings(roles: dict[str, str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a doubt where no name says that numbers are ratings, and they are not those of half or whole stars."""
+    if "rating" not in roles:
+        return ""
+    numbers = _numbers([row[int(roles["rating"]) - 1] for row in rows])
+    if all(0.5 <= number <= 5 and number * 2 % 1 == 0 for number in numbers):
+        return ""
+    without = {role: number for role, number in roles.items() if role != "rating"}
+    return (
+        f"Nothing says that column {roles['rating']}, of numbers from {min(numbers):g} to {max(numbers):g}, holds "
+        f"ratings: it is taken for them. If not: {_flag(without)}."
+    )
 
 
 def _number(roles: Sequence[str]) -> dict[str, str]:

@@ -2,6 +2,8 @@ import gzip
 import re
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from reviews.formats import Format, detect_format
@@ -158,3 +160,43 @@ def test_message_shows_only_the_beginning_of_a_huge_row(detect):
     with pytest.raises(InvalidInput) as caught:
         detect(b",".join([b"x" * 10_000] * 7) + b"\n")
     assert len(str(caught.value)) < 1_000
+
+
+def test_parquet_says_its_columns_itself(tmp_path):
+    path = tmp_path / "reviews"
+    times = pa.array([1_500_000_000_000], pa.timestamp("ms"))
+    pq.write_table(pa.table({"n": [1], "user_id": [7], "asin": ["B1"], "stars": [4.5], "date": times}), path)
+    found = detect_format(path)
+    assert (found.kind, found.time_form, found.names) == ("parquet", "iso", ("n", "user_id", "asin", "stars", "date"))
+    assert found.understood.first_rows == (
+        {"user": "7", "item": "B1", "rating": "4.5", "timestamp": "2017-07-14 02:40:00"},
+    )
+    assert detect_format(path, ReadingOptions(input_columns="user=n,item=asin")).roles == {"user": "n", "item": "asin"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"user_id": ["a"], "item_id": [["x", "y"]]}, "the column 'item_id' of the type list"),
+        ({"user_id": pa.array([], pa.string()), "item_id": pa.array([], pa.string())}, "without a row"),
+        ({"who": ["a"], "item_id": ["x"]}, "known to hold the user"),
+    ],
+)
+def test_parquet_that_holds_no_reviews_is_refused(tmp_path, columns, message):
+    path = tmp_path / "reviews"
+    pq.write_table(pa.table(columns), path)
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        detect_format(path)
+
+
+def test_parquet_that_is_cut_off_is_refused(tmp_path):
+    path = tmp_path / "reviews"
+    pq.write_table(pa.table({"user_id": ["a"], "item_id": ["x"]}), path)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(InvalidInput, match="cut off or damaged"):
+        detect_format(path)
+
+
+def test_options_of_delimited_text_are_refused_for_json(detect):
+    with pytest.raises(InvalidInput, match="is JSON lines, but --delimiter and --header-line is set"):
+        detect(AMAZON_2014, delimiter="comma", header_line=1)
