@@ -8,11 +8,9 @@ from reviews.dialects import (
     DELIMITERS,
     Reading,
     Record,
-    choose_delimiter,
-    choose_quote,
+    choose_dialect,
     name_of,
     read_cells,
-    read_sample,
     require_one_quoting,
 )
 from reviews.headers import (
@@ -30,7 +28,7 @@ from reviews.positions import choose_by_position
 from schema.errors import InvalidInput
 from schema.understood import Part
 
-_LINES = 2_000  # from which the delimiter is chosen; the rest is looked at by that one
+_LEAST_FIT, _GOOD_FIT = 0.5, 0.9
 
 
 @dataclass(frozen=True)
@@ -68,37 +66,26 @@ def read_table(
         InvalidInput: When they are no table, when nothing decides how to read them, or when what is set contradicts
             them.
     """
-    preamble = read_preamble(lines)
-    delimiter, quote = _asked_delimiter(options), _asked_quote(options)
+    preamble, delimiter, quote = read_preamble(lines), _asked_delimiter(options), _asked_quote(options)
 
-    def read(one: str, n_lines: int | None = None) -> Reading:
-        looked_at = lines[:n_lines]
-        is_part = is_cut or len(looked_at) < len(lines)
-        if quote is None:
-            return choose_quote(looked_at, preamble.n_lines, one, is_cut=is_part)
-        return read_sample(looked_at, preamble.n_lines, one, quote, is_cut=is_part)
+    def choose(one: str | None) -> tuple[Reading, str]:
+        def is_header(cells: Sequence[str]) -> bool:
+            return is_known_header(cells, wanted)
 
-    said = delimiter or preamble.delimiter
-    if said and (delimiter or read(said).fit > 0.5):
-        why = "--delimiter" if delimiter else f"line 1 says sep={said}"
-    else:
-        said, why = choose_delimiter(
-            [read(one, preamble.n_lines + _LINES) for one in DELIMITERS.values()],
-            lambda cells: is_known_header(cells, wanted),
-            source,
-        )
-    reading = _require_fit(read(said), source)
+        n_skipped = preamble.n_lines
+        return choose_dialect(lines, n_skipped, is_header, source, is_cut=is_cut, delimiter=one, quote=quote)
+
+    reading, why = choose(delimiter or preamble.delimiter)
+    if delimiter is None and reading.fit <= _LEAST_FIT:
+        reading, why = choose(None)
+    _require_fit(reading, source)
     if quote is None and reading.quote:
         require_one_quoting(reading, lines, preamble.n_lines, source)
-    if options.header_line is not None:
-        header = set_header(reading, options.header_line, preamble.n_lines, wanted, source)
-    else:
-        header = find_header(reading, preamble, _commented(preamble, reading), wanted, source)
-    if wanted is not None and not is_by_name(wanted):
-        header = replace(header, names=number_columns(reading))
+    header = _header(reading, preamble, wanted, options.header_line, source)
     rows = [one.cells for one in reading.rows if one.first > header.line]
     if not rows:
         raise InvalidInput(f"{source} has a header on line {header.line}, but no row behind it. Expected reviews.")
+    why = why or ("--delimiter" if delimiter else f"line 1 says sep={reading.delimiter}")
     roles, of_roles = _roles(header, rows, reading, wanted, source)
     parts = (
         Part("delimiter", name_of(reading.delimiter), why, "--delimiter", delimiter is not None, _misfits(reading)),
@@ -129,15 +116,26 @@ def _asked_quote(options: ReadingOptions) -> str | None:
     return ""
 
 
-def _require_fit(reading: Reading, source: str) -> Reading:
-    if reading.fit <= 0.5:
+def _header(
+    reading: Reading, preamble: Preamble, wanted: Mapping[str, str] | None, line: int | None, source: str
+) -> Header:
+    if line is not None:
+        header = set_header(reading, line, preamble.n_lines, wanted, source)
+    else:
+        header = find_header(reading, preamble, _commented(preamble, reading), wanted, source)
+    if wanted is None or is_by_name(wanted):
+        return header
+    return replace(header, names=number_columns(reading))
+
+
+def _require_fit(reading: Reading, source: str) -> None:
+    if reading.fit <= _LEAST_FIT:
         first = reading.records[0].cells if reading.records else []
         raise InvalidInput(
             f"{source} is no table by the delimiter {name_of(reading.delimiter)}: of "
             f"{reading.n_lines:,} lines {reading.n_lines - reading.n_bad_lines if reading.width else 0:,} have as many "
             f"cells, two or more; the first holds {first[:3]}. Set --delimiter to what the file has, or leave it out."
         )
-    return reading
 
 
 def _commented(preamble: Preamble, reading: Reading) -> list[Record]:
@@ -207,6 +205,6 @@ def _is_wide(line: str, reading: Reading) -> bool:
 
 
 def _misfits(reading: Reading) -> str:
-    if reading.fit > 0.9:
+    if reading.fit > _GOOD_FIT:
         return ""
     return f"Only {reading.fit:.0%} of the first {reading.n_lines:,} lines have {reading.width} cells as most have."

@@ -14,6 +14,7 @@ from schema.errors import InvalidInput
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "colons": "::", "blank": " "}
 _NAMES = {delimiter: name for name, delimiter in DELIMITERS.items()}
 _STAND_IN = "\x1f"  # for '::', as csv takes one character
+_DELIMITER_LINES = 2_000
 _TYPED_RECORDS = 1_000
 _MAX_RECORD_LINES = 1_000
 _MAX_CELL_CHARACTERS = 2**24
@@ -182,22 +183,50 @@ def _columns(rows: Sequence[Record]) -> Iterator[tuple[str, ...]]:
     return zip(*(one.cells for one in rows), strict=True)
 
 
-def choose_delimiter(
-    readings: Sequence[Reading], is_header: Callable[[Sequence[str]], bool], source: str
-) -> tuple[str, str]:
-    """Return the delimiter that makes most of the file a table, and the evidence.
+def choose_dialect(
+    lines: Sequence[str],
+    n_skipped: int,
+    is_header: Callable[[Sequence[str]], bool],
+    source: str,
+    *,
+    is_cut: bool,
+    delimiter: str | None = None,
+    quote: str | None = None,
+) -> tuple[Reading, str]:
+    """Return the sample as its dialect reads it, and the evidence for the delimiter.
 
-    A delimiter by which the file has a known header goes first; then that by which most lines have one width and most
-    columns hold numbers, times or plain ids.
+    The delimiter is chosen by the first 2,000 lines: one by which they have a known header goes first; then that by
+    which most lines have one width and most columns hold numbers, times or plain ids.
 
     Args:
-        readings: By each delimiter.
+        lines: With their ends.
+        n_skipped: Lines at the beginning that hold no record.
         is_header: Whether some cells are a header of known names.
         source: The file, for messages.
+        is_cut: Whether the file goes on behind the lines.
+        delimiter: What it is, if that is not to be chosen.
+        quote: What it is, if that is not to be chosen.
 
     Raises:
-        InvalidInput: When none fits, or two fit equally.
+        InvalidInput: When no delimiter fits, or two fit equally.
     """
+
+    def read(one: str, some: Sequence[str]) -> Reading:
+        is_part = is_cut or len(some) < len(lines)
+        if quote is None:
+            return choose_quote(some, n_skipped, one, is_cut=is_part)
+        return read_sample(some, n_skipped, one, quote, is_cut=is_part)
+
+    if delimiter is not None:
+        return read(delimiter, lines), ""
+    first = lines[: n_skipped + _DELIMITER_LINES]
+    chosen, evidence = _choose_delimiter([read(one, first) for one in DELIMITERS.values()], is_header, source)
+    return read(chosen, lines), evidence
+
+
+def _choose_delimiter(
+    readings: Sequence[Reading], is_header: Callable[[Sequence[str]], bool], source: str
+) -> tuple[str, str]:
     fitting = [one for one in readings if one.fit > 0.5]
     if not fitting:
         first = next(iter(readings[0].records), Record(1, 1, []))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reviews.columns import SYNONYMS, find_roles, show
-from reviews.dialects import Reading, choose_dialect, choose_quote, read_cells
+from reviews.dialects import Reading, choose_dialect, read_cells
 from reviews.encodings import SAMPLE_BYTES, detect, open_text
 from reviews.formats import Format
 from reviews.headers import FIRST_RECORDS, read_preamble
@@ -118,11 +118,12 @@ def _find_table(sample: str, path: Path) -> tuple[Reading, int, tuple[str, ...]]
     lines = list(io.StringIO(sample, newline="\n"))
     preamble, is_cut = read_preamble(lines), len(sample) == SAMPLE_BYTES
 
-    def read(delimiter: str) -> Reading:
-        return choose_quote(lines, preamble.n_lines, delimiter, is_cut=is_cut)
+    def has_items(cells: Sequence[str]) -> bool:
+        return "item" in find_roles(cells)
 
-    said = preamble.delimiter
-    reading = read(said) if said else choose_dialect(read, lambda cells: "item" in find_roles(cells), str(path))[0]
+    reading, _ = choose_dialect(
+        lines, preamble.n_lines, has_items, str(path), is_cut=is_cut, delimiter=preamble.delimiter
+    )
     first = reading.records[:FIRST_RECORDS]
     header = next((one for one in first if "item" in find_roles([cell.strip() for cell in one.cells])), None)
     if header is None:
