@@ -24,7 +24,9 @@ def lines(*rows: str) -> Write:
 
 ONE_USER = lines(*(review("A1", f"B{item}") for item in range(9)))
 ONE_ITEM = lines(*(review(f"A{user}", "B1") for user in range(9)))
-MILLISECONDS = lines(*(review(f"A{row}", f"B{row}", timestamp=1_386_201_600_000) for row in range(9)))
+TWO_UNITS = lines(*(review(f"A{row}", f"B{row}", timestamp=1_386_201_600 * 1000 ** (row % 2)) for row in range(9)))
+SPREADSHEET_IDS = lines("user,isbn,rating\n", *(f"u{row},9.78013E+12,4\n" for row in range(9)))
+NO_SIDES = lines(*(f"{row},{row + 5},{row % 5 + 1}\n" for row in range(9)))
 FUTURE = lines(*(review(f"A{row}", f"B{row}", timestamp=9_999_999_999) for row in range(9)))
 WRONG_COLUMNS = lines("height,weight\n", "1,2\n", "3,4\n")
 OUT_OF_RANGE = lines(*(review(f"A{row}", f"B{row}", rating=50.0 if row == 3 else row % 5 + 1) for row in range(9)))
@@ -42,7 +44,9 @@ CASES: dict[str, tuple[Write, list[str]]] = {
     ),
     "binary": (lambda path: path.write_bytes(bytes(range(256)) * 40) and None, ["JSON, delimited text or Parquet"]),
     "wrong columns": (WRONG_COLUMNS, ["height", "--columns"]),
-    "milliseconds": (MILLISECONDS, ["milliseconds", "--timestamp-unit ms"]),
+    "seconds and milliseconds": (TWO_UNITS, ["1386201600000", "--timestamp-unit"]),
+    "ids that a spreadsheet rounded": (SPREADSHEET_IDS, ["spreadsheet", "9.78013E+12"]),
+    "two columns that may hold either side": (NO_SIDES, ["user 0, item 5", "--columns"]),
     "the future": (FUTURE, ["future", "9999999999"]),
     "ratings out of range": (OUT_OF_RANGE, ["outside 1 to 5", "50", "--max-rating"]),
     "ratings that are not numbers": (NAN, ["rating", "NaN"]),

@@ -108,9 +108,15 @@ def test_tables_of_the_run_show_every_figure_and_every_reason(prefect_api, first
     assert rows["rows"]["verdict"] == "beyond"
     assert rows["new users"]["verdict"] == "within"
     assert re.search(r"rows +200 rows +50 rows +0.25 times as many", refused[1].stderr)
+    assert {"How the file was understood", "Why rows were put aside"} <= set(
+        re.findall(r"\w[\w ]+(?=:\n)", refused[1].stderr)
+    )
+    assert {row["check"]: row["failures"] for row in table(prefect_api, "checks")}["can be read"] == "1"
+    assert table(prefect_api, "quarantine-rows")[0]["line"] == "52"
+    assert {row["understood as"] for row in table(prefect_api, "understood")} >= {"comma", "1 to 5"}
     (reason,) = table(prefect_api, "quarantine")
     assert "rating" in reason.pop("reason")
-    assert reason == {"rows": 1, "share": "1.96%", "example line": 52}
+    assert reason == {"rows": "1", "share": "2.0\u00a0%", "example line": "52", "example": "u0,i0,many,1"}
 
 
 def test_training_on_it_is_refused_again_before_there_is_a_dataset(first, refused):

@@ -218,7 +218,9 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "max_rating": lambda odd: reviews(odd, "rating").max() == 4,
     "max_bad_share": lambda odd: 0.05 < count(odd, "reviews", "n_quarantined") / count(odd, "reviews", "n_lines") < 0.9,
     "latest_timestamp": lambda odd: reviews(odd, "timestamp").max() <= 1_400_000_000,
-    "partition_bytes": lambda odd: "check user_id of partition 2" in task_names(odd),
+    "partition_bytes": lambda odd: any(
+        re.match(r"check user_id of partitions 0 to [2-9]", name) for name in task_names(odd)
+    ),
     "min_interactions": lambda odd: 3 <= degrees(odd) < 5,
     "sample_fraction": lambda odd: 0.5 < count(odd, "dataset", "n_sampled") / count(odd, "dataset", "n_reviews") < 0.9,
     "sample_seed": lambda odd: parameters(odd, layout.DATASETS, "dataset", "sample_seed") == 7,
@@ -294,7 +296,14 @@ ELSEWHERE = {
     "test_delivery_is_accepted_with_a_warning_and_without_one_where_drift_is_off": ["drift"],
     "test_shipped_events_are_read_beside_the_file_and_are_part_of_the_lineage": ["input_events"],
     "test_failing_training_is_told_with_the_step_that_failed": ["notice_webhook_url"],
-    "test_timestamps_in_milliseconds_are_read_as_such": ["timestamp_unit"],
+    "test_how_a_file_is_to_be_read_can_be_said": [
+        "delimiter",
+        "quote",
+        "encoding",
+        "header_line",
+        "decimal",
+        "timestamp_unit",
+    ],
     "test_leave_last_n_and_split_at_decide_the_split": ["leave_last_n", "split_at"],
     "test_rolling_share_and_refits_decide_the_parts_and_the_fits": ["rolling_share", "rolling_refits"],
     "test_gap_and_end_of_a_time_split_leave_rows_out": ["split_until", "split_gap_days"],

@@ -8,6 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from distributed import Client, LocalCluster
 from distributed.client import FutureCancelledError
@@ -123,8 +124,28 @@ def test_timestamps_in_milliseconds_are_read_as_such(tmp_path, prefect_api, monk
     ]
     Path("reviews.csv").write_text("".join(rows))
     flags = ["--input", "reviews.csv", "--store", "store", "--min-interactions", "1", "--json", "out.json"]
-    assert ingest.main([*flags, "--timestamp-unit", "ms"]) == 0
+    assert ingest.main(flags) == 0
     assert json.loads(Path("out.json").read_text())["counts"]["reviews"]["n_reviews"] == 9
+
+
+def test_how_a_file_is_to_be_read_can_be_said(tmp_path, prefect_api, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"'u|{u}'|i{i}|{1 + i},5|{1_400_000_000_000 + i}\r\n" for u in range(3) for i in range(3)]
+    Path("reviews.csv").write_text("".join(["shop\r\nuser|item|rating|timestamp\r\n", *rows]), "utf-16", newline="")
+    told = {"delimiter": "pipe", "quote": "'", "encoding": "utf-16", "header-line": "2", "decimal": "comma"}
+    told |= {"timestamp-unit": "ms", "min-rating": "2"}
+    flags = ["--input", "reviews.csv", "--store", "store", "--min-interactions", "1", "--max-bad-share", "1"]
+    assert ingest.main([*flags, *(word for name, value in told.items() for word in (f"--{name}", value))]) == 0
+    (folder,) = Path("store/reviews").iterdir()
+    reading = json.loads((folder / "reading.json").read_text())
+    assert {f"--{name}" for name in told if name != "min-rating"} <= {
+        part["flag"] for part in reading["understood"]["parts"] if part["is_set"]
+    }
+    reviews = pq.read_table(folder / "reviews.parquet").to_pylist()
+    assert reviews[0] == {"user_id": "u|0", "item_id": "i1", "rating": 2.5, "timestamp": 1_400_000_000, "line": 4}
+    assert [(loss["kind"], loss["examples"], loss["n_rows"]) for loss in reading["losses"]] == [
+        ("rating value", ["1.5"], 3)
+    ]
 
 
 def test_lost_scheduler_and_killed_workers_are_told_with_what_to_do():
