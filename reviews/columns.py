@@ -12,31 +12,20 @@ ROLES = ("user", "item", "rating", "timestamp")
 # earlier line are preferred: the 2023 release's parent_asin names the product, its asin one colour or size of it.
 SYNONYMS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "user": (
-        ("reviewerid", "userid", "uid", "customerid", "visitorid", "memberid", "accountid", "useridx"),
+        (
+            *("reviewerid", "userid", "uid", "customerid", "visitorid", "memberid"),
+            *("accountid", "clientid", "buyerid", "useridx"),
+        ),
         ("user", "customer", "reviewer", "visitor", "member"),
-        ("username", "userguid", "customerguid"),
+        ("username", "userguid", "customerguid", "profilename"),
     ),
     "item": (
         ("parentasin",),
         ("asin",),
         (
-            "itemid",
-            "iid",
-            "productid",
-            "movieid",
-            "businessid",
-            "bookid",
-            "isbn",
-            "artistid",
-            "appid",
-            "gameid",
-            "animeid",
-            "articleid",
-            "songid",
-            "trackid",
-            "videoid",
-            "recipeid",
-            "itemidx",
+            *("itemid", "iid", "productid", "movieid", "businessid", "bookid", "isbn", "artistid", "appid", "gameid"),
+            *("animeid", "articleid", "songid", "trackid", "videoid", "recipeid", "filmid", "courseid", "hotelid"),
+            *("restaurantid", "venueid", "jokeid", "listingid", "goodsid", "sku", "itemidx"),
         ),
         ("item", "product", "movie", "book", "artist", "game", "song", "business"),
         ("gametitle", "artistname"),
@@ -44,12 +33,12 @@ SYNONYMS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "rating": (
         ("overall",),
         ("rating", "starrating", "bookrating", "reviewrating", "userrating"),
-        ("stars", "score", "ratings", "reviewscore", "reviewoverall"),
+        ("stars", "score", "ratings", "rate", "reviewscore", "reviewoverall"),
         ("weight", "plays", "playcount", "listencount"),
     ),
     "timestamp": (
-        ("unixreviewtime", "timestamp", "unixtime"),
-        ("time", "ts", "datetime", "reviewtimestamp"),
+        ("unixreviewtime", "timestamp", "unixtime", "unixtimestamp"),
+        ("time", "ts", "datetime", "eventtime", "reviewtimestamp"),
         ("reviewdate", "date", "createdat", "tdat"),
     ),
 }

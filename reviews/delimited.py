@@ -119,10 +119,11 @@ def _asked_quote(options: ReadingOptions) -> str | None:
 def _header(
     reading: Reading, preamble: Preamble, wanted: Mapping[str, str] | None, line: int | None, source: str
 ) -> Header:
+    commented = _commented(preamble, reading)
     if line is not None:
-        header = set_header(reading, line, preamble.n_lines, wanted, source)
+        header = set_header(reading, preamble, commented, wanted, line, source)
     else:
-        header = find_header(reading, preamble, _commented(preamble, reading), wanted, source)
+        header = find_header(reading, preamble, commented, wanted, source)
     if wanted is None or is_by_name(wanted):
         return header
     return replace(header, names=number_columns(reading))

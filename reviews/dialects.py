@@ -251,7 +251,7 @@ def _plain_share(reading: Reading) -> float:
     rows = reading.rows[:_TYPED_RECORDS]
     n_plain = 0
     for column in _columns(rows):
-        filled = [cell.strip(" ") for cell in column if cell.strip()]
+        filled = [text for cell in column if (text := cell.strip(" "))]
         n_fitting = sum(("::" not in c and _PLAIN.fullmatch(c) is not None) or is_iso(c) for c in filled)
         n_plain += n_fitting >= _TYPED_SHARE * len(filled)
     return n_plain / reading.width

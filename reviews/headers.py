@@ -13,6 +13,7 @@ FIRST_RECORDS = 20
 _SEPARATOR = re.compile(r"\"?sep=(::|.)\"?", re.IGNORECASE)
 _COMMENT = re.compile(r"\s*(#|%|//)+")
 _DIGIT = re.compile(r"\d")
+_NAME = re.compile(r"(?i:user|item|product|customer|rating|\bid\b|_id$)|Id$|ID$")
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,8 @@ def find_header(
     Raises:
         InvalidInput: When the first row is a header of unknown names, or a header has not as many names as the rows.
     """
-    for record in (*commented, *reading.records[:FIRST_RECORDS]):
-        if is_known_header(record.cells, wanted):
-            return _at(record, reading, wanted, source)
+    if known := _known(reading, commented, wanted):
+        return _at(known, reading, wanted, source)
     first = reading.rows[0]
     if is_by_name(wanted):
         choose_by_name([cell.strip() for cell in first.cells], wanted, source)  # which lacks one
@@ -95,27 +95,39 @@ def find_header(
     return Header(first.last, first.first - 1, number_columns(reading), reason)
 
 
-def set_header(reading: Reading, line: int, n_skipped: int, wanted: Mapping[str, str] | None, source: str) -> Header:
+def set_header(
+    reading: Reading,
+    preamble: Preamble,
+    commented: Sequence[Record],
+    wanted: Mapping[str, str] | None,
+    line: int,
+    source: str,
+) -> Header:
     """Return the header that `--header-line` asks for; line 0 means none.
 
     Raises:
         InvalidInput: When there is no such record, or it has not as many cells as the rows, or known names stand on
             another line.
     """
-    known = next((one for one in reading.records[:FIRST_RECORDS] if is_known_header(one.cells, wanted)), None)
+    known = _known(reading, commented, wanted)
     if known is not None and not known.first <= line <= known.last:
         raise InvalidInput(
             f"{source} has a header on line {known.last}, {show(known.cells)}, but --header-line says {line}. "
             f"Leave the flag out, or set it to {known.last}."
         )
     if line == 0:
-        return Header(0, n_skipped, number_columns(reading), "--header-line")
-    record = next((one for one in reading.records if one.first <= line <= one.last), None)
+        return Header(0, preamble.n_lines, number_columns(reading), "--header-line")
+    record = next((one for one in (*commented, *reading.records) if one.first <= line <= one.last), None)
     if record is None:
         raise InvalidInput(
             f"{source} has no text on line {line}, where --header-line says the header is. Count from 1."
         )
     return replace(_at(record, reading, wanted, source), evidence="--header-line")
+
+
+def _known(reading: Reading, commented: Sequence[Record], wanted: Mapping[str, str] | None) -> Record | None:
+    first = (*commented, *reading.records[:FIRST_RECORDS])
+    return next((one for one in first if is_known_header(one.cells, wanted)), None)
 
 
 def is_known_header(cells: Sequence[str], wanted: Mapping[str, str] | None) -> bool:
@@ -171,10 +183,15 @@ def _why_header(first: Sequence[str], reading: Reading) -> str | None:
     columns = list(zip(*(row.cells for row in rows), strict=True))
     if any(sum(is_number(c) or is_iso(c.strip()) for c in column) * 2 > len(rows) for column in columns):
         return "it has no number where the rows have"
-    by_shape = [sum(_DIGIT.search(cell) is not None for cell in column) > 0.9 * len(rows) for column in columns]
-    if any(by_shape) and not any(map(_DIGIT.search, first)):
+    if any(_share(column, _DIGIT) > 0.9 for column in columns) and not any(map(_DIGIT.search, first)):
         return "it has no digit where the rows have"
+    if any(_NAME.search(cell) and _share(column, _NAME) < 0.1 for cell, column in zip(first, columns, strict=True)):
+        return "it says what the columns hold"
     return None
+
+
+def _share(column: Sequence[str], pattern: re.Pattern[str]) -> float:
+    return sum(pattern.search(cell) is not None for cell in column) / len(column)
 
 
 def _counted(width: int) -> tuple[tuple[str, ...], ...]:

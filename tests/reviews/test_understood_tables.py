@@ -57,6 +57,20 @@ def test_a_header_may_go_over_lines_and_stand_in_quotes(detect):
     assert (found.header_line, found.skipped_lines, found.roles["item"]) == (2, 0, "item_id")
 
 
+@pytest.mark.parametrize("options", [{}, {"input_columns": "user=1,item=2"}])
+def test_a_header_of_words_above_words_is_no_row(detect, options):
+    text = "Customer,Which product\n" + "ann,heat\nbob,heat\nann,up\n" * 4
+    if not options:
+        with pytest.raises(InvalidInput, match="it says what the columns hold"):
+            detect(text)
+    else:
+        assert detect(text, **options).header_line == 1
+
+
+def test_a_comment_may_be_set_as_the_header(detect):
+    assert detect("#user,thing,rating\n" + "u1,i1,5\n" * 3, header_line=1, input_columns="user=user,item=thing")
+
+
 def test_a_delimiter_at_the_end_of_each_row_is_no_column(detect):
     found = detect(HEADER + ROWS.replace("\n", ",\n"))
     assert found.names == ("user_id", "item_id", "rating", "timestamp", "")
@@ -113,6 +127,7 @@ def test_the_better_of_two_names_is_taken(detect, header, roles):
         pytest.param("u1,i1,5,2015-08-31 10:00:00\n" * 3, ",", id="blanks in times"),
         pytest.param("u1, i1, 5\nu1,i2,3\nu2, i1, 4\n", ",", id="blanks behind commas"),
         pytest.param("u1\ti1\ta, b\nu2\ti2\tc, d\n", "\t", id="commas in text"),
+        pytest.param("u1 \t i1 \t 5\nu2 \t i2 \t 4\n", "\t", id="blanks around tabs"),
         pytest.param("u1::i1::5\nu2::i2::4\n", "::", id="colons"),
         pytest.param("  u1   i1 5\nu2 i2   4  \n", " ", id="runs of blanks"),
         pytest.param("user_id\titem_id\n" + "Ann Lee\tHeat, 1995\nJoe Doe\tUp, 2009\n", "\t", id="names of two words"),
