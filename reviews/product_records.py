@@ -41,14 +41,15 @@ def read_product_records(path: Path) -> Iterator[Record | None]:
     with open_unpacked(path) as stream:
         encoding, _ = detect(stream.read(SAMPLE_BYTES), None, str(path))
     with open_text(path, encoding) as stream:
-        sample = stream.read(SAMPLE_BYTES).decode("utf-8", "surrogateescape")
+        data = stream.read(SAMPLE_BYTES)
+    sample, is_cut = data.decode("utf-8", "surrogateescape"), len(data) == SAMPLE_BYTES
     first = sample.lstrip()[:1] or "{"
     if first == "[" or (first == "{" and _goes_over_lines(sample)):
         yield from _objects(path, encoding)
     elif first == "{":
         yield from _objects_by_line(path, encoding)
     else:
-        yield from _rows(path, encoding, sample)
+        yield from _rows(path, encoding, sample, is_cut=is_cut)
 
 
 def _goes_over_lines(sample: str) -> bool:
@@ -100,8 +101,8 @@ def _rows_of_parquet(path: Path) -> Iterator[Record]:
         raise InvalidInput(f"{path} is a Parquet file that is cut off or damaged ({error}). Fetch it again.") from error
 
 
-def _rows(path: Path, encoding: str, sample: str) -> Iterator[Record | None]:
-    reading, header_line, names = _find_table(sample, path)
+def _rows(path: Path, encoding: str, sample: str, *, is_cut: bool) -> Iterator[Record | None]:
+    reading, header_line, names = _find_table(sample, path, is_cut=is_cut)
     with (
         open_text(path, encoding) as stream,
         io.TextIOWrapper(stream, "utf-8", "surrogateescape", newline="\n") as text,
@@ -113,10 +114,10 @@ def _rows(path: Path, encoding: str, sample: str) -> Iterator[Record | None]:
             yield dict(zip(names, record.cells, strict=True)) if len(record.cells) == len(names) else None
 
 
-def _find_table(sample: str, path: Path) -> tuple[Reading, int, tuple[str, ...]]:
+def _find_table(sample: str, path: Path, *, is_cut: bool) -> tuple[Reading, int, tuple[str, ...]]:
     """Return the dialect of a table, the line on which its header ends, and the names in it."""
     lines = list(io.StringIO(sample, newline="\n"))
-    preamble, is_cut = read_preamble(lines), len(sample) == SAMPLE_BYTES
+    preamble = read_preamble(lines)
 
     def has_items(cells: Sequence[str]) -> bool:
         return "item" in find_roles(cells)

@@ -93,6 +93,14 @@ def test_text_of_other_scripts_is_refused_unless_its_encoding_is_set(write, enco
     assert read(write(content), detected) == text.encode()
 
 
+@pytest.mark.parametrize("encoding", ["cp437", "cp850"])
+def test_western_text_of_dos_is_refused_unless_its_encoding_is_set(encoding):
+    content = WESTERN.replace("¤", "").encode(encoding)
+    with pytest.raises(InvalidInput, match="Name the right one with --encoding"):
+        detect(content, None)
+    assert detect(content, encoding)[0] == encoding
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -173,7 +173,7 @@ def test_files_of_other_libraries_are_named(write, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "header", ["ORCID,item", "PAR1,PAR2", "FEA1,FEA2", "BZh9,item", "PK,item", "LZIP,Rar!", "Obj,a"]
+    "header", ["ORCID,item", "PAR1,PAR2", "FEA1,FEA2", "BZh91,item", "PK,item", "LZIP,Rar!", "Obj,a"]
 )
 def test_text_that_begins_like_a_known_format_is_text(write, header):
     path = write(f"{header}\na,b\n".encode())
