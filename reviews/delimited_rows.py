@@ -75,11 +75,12 @@ def read_row(text: str, file_format: Format) -> dict[str, str | None]:
 
 
 def _cells(text: str, delimiter: str, quote: str) -> list[str]:
+    is_long = delimiter == "::"
     if delimiter == " ":
         text = text.strip(" \t")
         if not quote or quote not in text:
             return re.split(r"[ \t]+", text)
-    elif delimiter == "::":
+    elif is_long:
         delimiter = next(chr(code) for code in range(1, 32) if chr(code) not in f"\t\n\r{text}")
         text = text.replace("::", delimiter)
     lines = [f"{line}\n" for line in text.split("\n")]
@@ -89,7 +90,7 @@ def _cells(text: str, delimiter: str, quote: str) -> list[str]:
         raise RejectedRecordError(f"not valid CSV: {_say(error, len(lines))}") from None
     if len(rows) != 1:
         raise RejectedRecordError(f"expected one row, found {len(rows)}")
-    return rows[0]
+    return [cell.replace(delimiter, "::") for cell in rows[0]] if is_long else rows[0]
 
 
 def _say(error: csv.Error, n_lines: int) -> str:

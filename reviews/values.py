@@ -1,5 +1,6 @@
 """Turn the cells of a reviews file into ids, ratings and Unix seconds, whole columns at a time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,8 @@ def convert(cells: pa.Table, lines: npt.NDArray[np.int64], file_format: Format) 
             is_wrong = pc.and_(pc.is_null(values), pc.not_equal(pc.fill_null(_trimmed(found), ""), ""))
             reasons.append(pc.if_else(is_wrong, reason, None))
         columns[ROLE_COLUMNS[role]] = values
+    if file_format.header_line and (is_header := _is_header(columns, file_format)) is not None:
+        reasons.insert(0, pc.if_else(is_header, "the header again", None))
     schema = reviews_schema(file_format)
     reviews = pa.table({name: columns[name] for name in schema.names}, schema=schema)
     if not reasons:
@@ -76,6 +79,13 @@ def convert(cells: pa.Table, lines: npt.NDArray[np.int64], file_format: Format) 
     is_failed = pc.is_valid(reason)
     failed = pa.table([reviews[Columns.LINE], reason], schema=FAILED_SCHEMA).filter(is_failed)
     return Typed(reviews.filter(pc.invert(is_failed)), failed, n_trimmed)
+
+
+def _is_header(columns: Mapping[str, pa.ChunkedArray], file_format: Format) -> pa.ChunkedArray | None:
+    """Return which rows have the names of the user's and the item's column for ids; None where no row has."""
+    sides = (pc.equal(columns[ROLE_COLUMNS[role]], file_format.roles[role]) for role in ("user", "item"))
+    is_header = pc.fill_null(pc.and_(*sides), fill_value=False)
+    return is_header if pc.any(is_header).as_py() else None
 
 
 def trim_ids(ids: pa.ChunkedArray) -> tuple[pa.ChunkedArray, int]:

@@ -131,6 +131,22 @@ def test_any_usual_delimiter_is_found_with_and_without_a_mark(ingest, delimiter,
     assert found(ingest(mark + table(delimiter))) == shown(ROWS)
 
 
+@pytest.mark.parametrize("width", [2, 4])
+def test_a_header_that_comes_again_between_files_put_together_is_no_review(ingest, width):
+    text = table(",", NAMES[:width], [row[:width] for row in ROWS])
+    read = ingest(text + text.replace("\nu", "\nv"))
+    assert (read.sizes, list(read.quarantine["line"])) == ((96, 16, 6), [50])
+    assert set(read.quarantine["reason"]) == {"the header again"}
+
+
+@pytest.mark.parametrize("quoted", ['"a::b"', '"a ""b"""'])
+def test_double_colons_within_quotes_are_text(ingest, quoted):
+    rows = [(user, quoted if item == "i0" else item, rating, time) for user, item, rating, time in ROWS]
+    read = ingest(table("::", rows=rows))
+    assert (len(read.quarantine), read.sizes) == (0, WHOLE)
+    assert quoted[1:-1].replace('""', '"') in set(read.reviews["item_id"])
+
+
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_decimal_commas_are_fractions(ingest, delimiter):
     rows = [(user, item, rating - 0.5, time) for user, item, rating, time in ROWS]
