@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from flows import ingest, train
+from storage import layout
 from storage.local import LocalStore
 
 Write = Callable[[Path], None]
@@ -83,6 +85,23 @@ def test_odd_but_valid_ids_are_kept_as_they_are(in_folder):
     counts = json.loads((in_folder / "out.json").read_text())["counts"]
     assert counts["dataset"]["n_users"] == len(users)
     assert counts["reviews"]["n_quarantined"] == 0
+
+
+def test_a_spreadsheet_of_another_country_is_read_and_how_is_kept(in_folder):
+    said = '"Größe: gut;\r\nu9;i9;5,0;2014-01-01;""so""\r\n"'
+    rows = [f"u{user};i{item};4,5;2014-02-0{user + 1};{said}\r\n" for user in range(6) for item in range(4)]
+    with zipfile.ZipFile(in_folder / "input.zip", "w") as archive:
+        archive.writestr("ratings.csv", "".join(["sep=;\r\nuser;item;rating;date;text\r\n", *rows]).encode("utf-16"))
+    flags = ["--input", "input.zip", "--store", "store", "--min-interactions", "1", "--json", "out.json"]
+    assert ingest.main(flags) == 0
+    counts = json.loads((in_folder / "out.json").read_text())["counts"]
+    assert (counts["reviews"]["n_reviews"], counts["reviews"]["n_quarantined"]) == (24, 0)
+    assert (counts["dataset"]["n_users"], counts["dataset"]["n_items"]) == (6, 4)
+    store = LocalStore(in_folder / "store")
+    [key] = [info.key for info in store.list("reviews/") if info.key.endswith(layout.READING)]
+    decided = {part["name"]: part["value"] for part in json.loads(store.read(key))["understood"]["parts"]}
+    expected = {"packing": "zip", "encoding": "utf-16-le", "delimiter": "semicolon", "decimal": "comma"}
+    assert decided | expected == decided
 
 
 @pytest.mark.parametrize(
