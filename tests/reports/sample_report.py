@@ -10,8 +10,9 @@ import pyarrow as pa
 from reports import report_input as report
 from reports.data_summary import summarise_interactions
 from reports.reading import FileSummary
-from schema.dataset import DatasetCounts, KCorePass, QuarantineReason, ReviewCounts
+from schema.dataset import DatasetCounts, KCorePass, QuarantinedRow, QuarantineReason, ReviewCounts
 from schema.metric import CalibrationBin, HistogramBin, Metric, MetricRow, SegmentScore
+from schema.understood import Loss, Part, Reading, Understood
 from schema.verdicts import Comparison, Finding, Flaw, Guard, Lead, MetricTrial, Yardstick
 
 ROLES = {"Popularity": "popular", "Random": "chance"}
@@ -138,6 +139,26 @@ def make_data() -> report.DataSummary:
         distributions=summarise_interactions(make_interactions()),
         notes=["The half-life of recent popularity was not searched."],
     )  # fmt: skip
+
+
+def make_file() -> FileSummary:
+    part = Part("delimiter", "semicolon", "1,000 of 1,000 rows have 4 cells", "--delimiter")
+    warnings = ("700 of 1,132 ratings are 0, which in many files means 'not rated'.",)
+    understood = Understood((part,), warnings, [{"user": "u1", "item": "0528881469"}])
+    loss = Loss("item", 2, ("B00004", "B00005"), 31, "expected 4 columns, found 5")
+    reasons = [QuarantineReason("expected 4 columns, found 5", 31, 7, 'u1;B00004;5;"24;')]
+    rows = [QuarantinedRow(7, "expected 4 columns, found 5", 'u1;B00004;5;"24;')]
+    return FileSummary(1_132, Reading(understood, (loss,)), reasons, rows)
+
+
+SHOWN_OF_FILE = (
+    "How the file was understood",
+    "1,000 of 1,000 rows have 4 cells",
+    "700 of 1,132 ratings are 0",
+    "0528881469",
+    "2 items are gone as a whole: B00004, B00005 (31 rows): expected 4 columns, found 5",
+    'u1;B00004;5;"24;',
+)
 
 
 def with_data(base: report.ReportInput, **changes: Any) -> report.ReportInput:

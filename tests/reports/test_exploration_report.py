@@ -1,10 +1,12 @@
 """The page of an exploration, and its figures: what they say, and how a reader meets them in a real Chromium."""
 
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
 from sample_exploration import HOSTILE, make_exploration, make_outlook
+from sample_report import SHOWN_OF_FILE, make_file
 
 from reports import exploration_figures as figures
 from reports.advice import advise
@@ -21,6 +23,13 @@ def html() -> str:
     return render_exploration(
         ExplorationPage(source, found, advise(found, make_outlook()), {"Reviews": "1f3a"}, make_outlook())
     )
+
+
+def test_page_shows_how_the_file_was_understood_and_what_is_gone():
+    found = make_exploration()
+    page = ExplorationPage(Source("x", "ab", 1), found, advise(found, make_outlook()), {}, make_outlook(), make_file())
+    text = unescape(render_exploration(page))
+    assert [shown for shown in SHOWN_OF_FILE if shown not in text] == []
 
 
 def test_page_opens_without_complaints_asks_for_nothing_and_never_scrolls_sideways(browser, html, tmp_path: Path):

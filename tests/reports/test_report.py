@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample_report import with_data, with_evidence
+from sample_report import SHOWN_OF_FILE, make_file, with_data, with_evidence
 
 from reports import report_input as report
 from reports.data_summary import Distributions, FunnelStep, funnel_steps
@@ -74,6 +74,12 @@ def test_direction_overrides_and_escape_codes_are_spelt_out(html):
     assert not {"\u202e", "\x1b"} & set(html)
     assert "\\u202e" in html
     assert "\\x1b[31m" in html
+
+
+def test_report_shows_how_the_file_was_understood_and_what_is_gone():
+    page = Page(render_report(with_data(_small_report(), file=make_file())))
+    assert [text for text in SHOWN_OF_FILE if text not in page.text] == []
+    assert "How the file was understood" not in Page(render_report(_small_report())).text
 
 
 @settings(max_examples=12)
