@@ -9,7 +9,7 @@ from reviews.checks import Limits
 from reviews.events import event_format, read_event_partitions
 from reviews.formats import Format
 from reviews.options import IngestOptions
-from reviews.parse import Partition, read_partitions, read_texts
+from reviews.parse import read_partitions, read_texts
 from reviews.partitions import PartitionFile, write_partition
 from reviews.scale import Scale, count_ratings, find_scale, say_zeros
 from schema.columns import Columns
@@ -57,13 +57,13 @@ def read_reviews(
         events: The events.
     """
     written: list[PartitionFile] = []
-    ratings, n_trimmed, last_line = count_ratings(), 0, file_format.header_line + file_format.skipped_lines
+    ratings, n_trimmed, last_line = count_ratings(), 0, 0
     for partition in read_partitions(path, file_format, options.partition_bytes):
         written.append(write_partition(len(written), partition, folder, write_parquet))
         if Columns.RATING in partition.reviews.column_names:
             ratings += count_ratings(partition.reviews[Columns.RATING])
         n_trimmed += partition.n_trimmed
-        last_line = max(last_line + partition.n_lines, *_last_lines(partition))
+        last_line = partition.next_line - 1
         advance(sum(one.n_lines for one in written))
     scale = find_scale(ratings, options.min_rating, options.max_rating)
     if events:
@@ -87,11 +87,6 @@ def read_texts_beside(path: Path, events: Path | None, read: ReadReviews, lines:
         found = read_texts(events, event_format(read.format), of_events)
         texts |= {line + read.last_line: text for line, text in found.items()}
     return texts
-
-
-def _last_lines(partition: Partition) -> list[int]:
-    tables = (one for one in (partition.reviews, partition.rejected) if one.num_rows)
-    return [one[Columns.LINE][-1].as_py() for one in tables]
 
 
 def _with_scale(file_format: Format, scale: Scale, warnings: Sequence[str]) -> Understood:

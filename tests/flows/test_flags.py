@@ -219,7 +219,7 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "max_bad_share": lambda odd: 0.05 < count(odd, "reviews", "n_quarantined") / count(odd, "reviews", "n_lines") < 0.9,
     "latest_timestamp": lambda odd: reviews(odd, "timestamp").max() <= 1_400_000_000,
     "partition_bytes": lambda odd: any(
-        re.match(r"check user_id of partitions 0 to [2-9]", name) for name in task_names(odd)
+        re.match(r"check user_id of partitions 0 to [1-9]", name) for name in task_names(odd)
     ),
     "min_interactions": lambda odd: 3 <= degrees(odd) < 5,
     "sample_fraction": lambda odd: 0.5 < count(odd, "dataset", "n_sampled") / count(odd, "dataset", "n_reviews") < 0.9,
