@@ -14,11 +14,13 @@ _ARROW_BLOCK_BYTES = 2**21
 
 
 def find_plain(records: Records, file_format: Format) -> Mask:
-    """Return which records Arrow reads as one row each, as Python's csv does."""
-    is_plain = records.is_plain & ~records.with_stray_carriage_return()
+    """Return which records Arrow reads as Python's csv does.
+
+    Of each of them it makes a row or, with a stray carriage return, more: as many rows as records means one of each.
+    """
     if file_format.quote and file_format.delimiter in (" ", "::"):
-        is_plain &= ~records.with_byte(file_format.quote.encode())
-    return is_plain
+        return records.is_plain & ~records.with_byte(file_format.quote.encode())
+    return records.is_plain
 
 
 def read_rows(buffer: pa.Buffer, file_format: Format) -> pa.Table:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import warnings
 from collections.abc import Mapping
 
 import pyarrow as pa
@@ -76,7 +77,8 @@ def _read_json(text: str) -> object:
 def _read_literal(text: str) -> object:
     """Return what a Python literal, or else JSON, holds; no code is run."""
     try:
-        return ast.literal_eval(text.strip())
+        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):  # a backslash that escapes nothing
+            return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return _read_json(text)
 

@@ -35,7 +35,10 @@ class Ends:
 
 
 def read_csv(lines: Iterable[str], delimiter: str, quote: str, *, strict: bool = False) -> "Reader":
-    """Return Python's own reader of delimited text; its cells may be as long as a record."""
+    """Return Python's own reader of delimited text; its cells may be as long as a record.
+
+    A quote opens behind blanks at a cell's start too, since what it encloses may hold line ends.
+    """
     csv.field_size_limit(_MAX_CELL_CHARACTERS)
     quoting: Any = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
     return csv.reader(
@@ -43,7 +46,7 @@ def read_csv(lines: Iterable[str], delimiter: str, quote: str, *, strict: bool =
         delimiter=delimiter,
         quotechar=quote or None,
         quoting=quoting,
-        skipinitialspace=delimiter == " ",
+        skipinitialspace=quote != "",
         strict=strict,
     )
 

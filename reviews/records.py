@@ -95,16 +95,6 @@ class Records:
         mask[candidates] = [not self.text(i).strip() for i in candidates.tolist()]
         return mask
 
-    def with_stray_carriage_return(self) -> Mask:
-        """Return which records hold a carriage return elsewhere than before a line's end."""
-        first, last = int(self.offsets[0]), int(self.offsets[-1])
-        data = self._bytes()[first:last]
-        returns = np.flatnonzero(data == _RETURN)
-        stray = returns[data[returns + 1] != _NEWLINE] + first  # the last byte is a line's end
-        mask = np.zeros(len(self), dtype=np.bool_)
-        mask[np.searchsorted(self.offsets, stray, side="right") - 1] = True
-        return mask
-
     def with_byte(self, byte: bytes) -> Mask:
         """Return which records hold a byte."""
         return np.asarray(pc.match_substring(self.array(), byte), dtype=np.bool_)

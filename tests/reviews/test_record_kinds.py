@@ -97,8 +97,14 @@ def test_value_without_an_end_is_refused_before_it_fills_memory(read, monkeypatc
         read(b'[{"u": "' + b"x" * 100_000 + b'"}]', ARRAY)
 
 
+@pytest.mark.filterwarnings("error")
 def test_python_literals_and_json_are_read_line_by_line(read):
-    lines = ["{'u': 'A', 'i': u'it\\'s', 'r': 4.0}", '{"u": "A", "i": "B", "r": null}', "{'u': open('x')}", "{'u': 1"]
+    lines = [
+        "{'u': 'A', 'i': u'it\\'s', 'r': 4.0, 'x': '\\d'}",
+        '{"u": "A", "i": "B", "r": null}',
+        "{'u': open('x')}",
+        "{'u': 1",
+    ]
     rows, rejected = read("\n".join(lines).encode(), LOOSE)
     assert rows == [(1, "A", "it's", 4.0), (2, "A", "B", None)]
     assert [row[:2] for row in rejected] == [(3, "not valid JSON"), (4, "not valid JSON")]

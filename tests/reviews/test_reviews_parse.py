@@ -14,7 +14,7 @@ from reviews.columns import is_number
 from reviews.delimited_rows import read_row as read_delimited
 from reviews.formats import Format
 from reviews.json_rows import read_row as read_json
-from reviews.parse import read_partitions
+from reviews.parse import read_partitions, read_texts
 from reviews.records import RejectedRecordError
 from reviews.values import reviews_schema
 from schema.errors import InvalidInput
@@ -38,6 +38,8 @@ def read(tmp_path: Path):
             assert part.n_lines == part.n_blank + part.reviews.num_rows + part.rejected.num_rows
         rows = [tuple(r.values()) for p in parts for r in p.reviews.to_pylist()]
         rejected = [tuple(r.values()) for p in parts for r in p.rejected.to_pylist()]
+        assert [one.next_line for one in parts[-1:]] == [content.count(b"\n") + (not content.endswith(b"\n")) + 1]
+        assert read_texts(path, file_format, [row[0] for row in rejected]) == {row[0]: row[2] for row in rejected}
         return [(line, *row) for *row, line in rows], rejected
 
     return of_bytes
@@ -103,6 +105,24 @@ def test_quoted_cell_may_go_over_lines_that_look_like_rows(read):
     rows, rejected = read(content, TEXT_LAST)
     assert [row[:3] for row in rows] == [(1, "A", "B"), (2, "C", "D"), (6, "E", "F")]
     assert rejected == []
+
+
+def test_records_are_read_again_by_the_lines_on_which_they_begin(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "_MAX_BLOCK_BYTES", 10)
+    path = tmp_path / "file"
+    path.write_bytes(b'u,i,t\nA,B,"one\r\ntwo"\nC,D,\xff\n\nE,F,"open')
+    shape = replace(TEXT_LAST, header_line=1)
+    expected = {2: 'A,B,"one\r\ntwo"', 4: "C,D,\\xff", 6: 'E,F,"open'}
+    assert read_texts(path, shape, [6, 2, 4]) == expected
+    assert read_texts(path, shape, [4]) == {4: expected[4]}
+    assert read_texts(path, shape, []) == {}
+
+
+def test_quote_behind_blanks_encloses_a_cell_as_well(read):
+    content = b'A, B, "one, two"\nC, D, "x\ncheap, item, 5\n"\nE, F, "G" and so on\n'
+    rows, rejected = read(content, TEXT_LAST)
+    assert [row[:3] for row in rows] == [(1, "A", "B"), (2, "C", "D")]
+    assert [row[:2] for row in rejected] == [(5, "not valid CSV: text after a closing quote")]
 
 
 def test_quote_within_a_cell_is_a_character(read):
@@ -269,7 +289,7 @@ def test_blocks_and_single_records_are_parsed_alike(tmp_path_factory, monkeypatc
     monkeypatch.setattr(quotes, "_WINDOW_BYTES", 20)
     path = tmp_path_factory.mktemp("alike") / "file"
 
-    @settings(max_examples=500)
+    @settings(max_examples=300)
     @given(st.lists(line, max_size=8), st.integers(1, 80))
     def check(lines: list[bytes], partition_bytes: int) -> None:
         path.write_bytes(b"".join(raw + b"\n" for raw in lines))
@@ -299,7 +319,7 @@ def _records(lines: list[bytes]) -> list[tuple[int, bytes]]:
 
 def _is_closed(lines: list[bytes]) -> bool:
     texts = [line.decode("latin-1").replace("\r", " ") + "\n" for line in lines]
-    return list(csv.reader([*texts, "the next"]))[-1] == ["the next"]
+    return list(csv.reader([*texts, "the next"], skipinitialspace=True))[-1] == ["the next"]
 
 
 def _one_by_one(whole: list[tuple[int, bytes]], file_format: Format):
