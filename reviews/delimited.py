@@ -187,7 +187,7 @@ def _why_quote(reading: Reading) -> str:
 
 def _parts_before_rows(header: Header, lines: Sequence[str], reading: Reading, *, is_set: bool) -> tuple[Part, ...]:
     value = f"line {header.line}" if header.line else "none"
-    parts = (Part("header", value, header.evidence, "--header-line", is_set=is_set),)
+    parts = (Part("header", value, header.evidence, "--header-line", is_set, header.doubt),)
     skipped = [line for line in lines[: header.n_skipped] if line.strip()]
     if not skipped:
         return parts

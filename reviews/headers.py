@@ -4,16 +4,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reviews.columns import HOW_TO_NAME, choose_by_name, has_user_and_item, is_number, show
+from reviews.columns import HOW_TO_NAME, choose_by_name, has_user_and_item, show
 from reviews.dialects import Reading, Record
-from reviews.time_forms import is_iso
+from reviews.unknown_headers import why_header
 from schema.errors import InvalidInput
 
 FIRST_RECORDS = 20
 _SEPARATOR = re.compile(r"\"?sep=(::|.)\"?", re.IGNORECASE)
 _COMMENT = re.compile(r"\s*(#|%|//)+")
-_DIGIT = re.compile(r"\d")
-_NAME = re.compile(r"(?i:user|item|product|customer|rating|\bid\b|_id$)|Id$|ID$")
+_ANY_DELIMITER = re.compile(r"::|[,;|\s]")
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,14 @@ class Header:
         n_skipped: Lines before it or, without one, before the first row.
         names: The column labels; 1-based numbers where there is no header.
         evidence: Why, in words.
+        doubt: What is only probable about it; empty where nothing is.
     """
 
     line: int
     n_skipped: int
     names: tuple[str, ...]
     evidence: str
+    doubt: str = ""
 
 
 def read_preamble(lines: Sequence[str]) -> Preamble:
@@ -81,10 +82,11 @@ def find_header(
     """
     if known := _known(reading, commented, wanted):
         return _at(known, reading, wanted, source)
+    _require_one_delimiter(reading, source)
     first = reading.rows[0]
     if is_by_name(wanted):
         choose_by_name([cell.strip() for cell in first.cells], wanted, source)  # which lacks one
-    reason = _why_header([cell.strip() for cell in first.cells], reading)
+    reason = why_header([cell.strip() for cell in first.cells], reading)
     if reason is None:
         return Header(0, preamble.n_lines, number_columns(reading), "no name of a column among the first rows")
     if wanted is None:
@@ -92,7 +94,19 @@ def find_header(
             f"{source} has a header of unknown names on line {first.last}: {show(first.cells)} ({reason}). "
             f"{HOW_TO_NAME} after these names; or say --header-line 0 if it is a row."
         )
-    return Header(first.last, first.first - 1, number_columns(reading), reason)
+    doubt = f"Line {first.last}, {show(first.cells)}, is taken for a header, as {reason}. If not: --header-line 0."
+    return Header(first.last, first.first - 1, number_columns(reading), reason, doubt)
+
+
+def _require_one_delimiter(reading: Reading, source: str) -> None:
+    """Refuse a file whose header is delimited by another character than its rows."""
+    for record in reading.records[:FIRST_RECORDS]:
+        names = _ANY_DELIMITER.split(reading.delimiter.join(record.cells))
+        if len(record.cells) != reading.width and has_user_and_item(names):
+            raise InvalidInput(
+                f"{source} has a header on line {record.last}, {show(record.cells)}, that is delimited otherwise than "
+                f"the rows, as {show(reading.rows[0].cells)}. Delimit both alike."
+            )
 
 
 def set_header(
@@ -171,29 +185,3 @@ def _bare(cell: str) -> str:
     """
     text = cell.strip()
     return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" else text
-
-
-def _why_header(first: Sequence[str], reading: Reading) -> str | None:
-    """Return why the first row names columns instead of holding values; None where it does not."""
-    rows = reading.rows[1:1_000]
-    if len(first) > 2 and tuple(first) in _counted(len(first)):
-        return "it counts the columns"
-    if not rows or any(is_number(cell) or is_iso(cell) for cell in first):
-        return None
-    columns = list(zip(*(row.cells for row in rows), strict=True))
-    if any(sum(is_number(c) or is_iso(c.strip()) for c in column) * 2 > len(rows) for column in columns):
-        return "it has no number where the rows have"
-    if any(_share(column, _DIGIT) > 0.9 for column in columns) and not any(map(_DIGIT.search, first)):
-        return "it has no digit where the rows have"
-    if any(_NAME.search(cell) and _share(column, _NAME) < 0.1 for cell, column in zip(first, columns, strict=True)):
-        return "it says what the columns hold"
-    return None
-
-
-def _share(column: Sequence[str], pattern: re.Pattern[str]) -> float:
-    return sum(pattern.search(cell) is not None for cell in column) / len(column)
-
-
-def _counted(width: int) -> tuple[tuple[str, ...], ...]:
-    zero_based = tuple(str(i) for i in range(width))
-    return zero_based, ("", *zero_based[:-1])

@@ -117,7 +117,7 @@ def test_description_names_shape_and_columns(detect):
         pytest.param(gzip.compress(AMAZON_2014)[:-20], "cut off or damaged", id="gzip cut off"),
         pytest.param(b'{"user": "a", "price": 3}\n', "known to hold the item; found ['user', 'price']", id="no item"),
         pytest.param(b"name,price\nx,3\n", "header of unknown names on line 1: ['name', 'price']", id="wrong columns"),
-        pytest.param(b"1,2,3,4,5\n", "no header and 5 columns", id="five columns"),
+        pytest.param(b"7,2,3,4,5\n", "no header and 5 columns", id="five columns"),
         pytest.param(b"1,2,x,y\n", "no header and 4 columns", id="third column no number"),
         pytest.param(b"7,8\n7,9\n", "user 7, item 8   or   user 8, item 7", id="pairs of numbers"),
         pytest.param(b"7,8,5,1341100800\n", "--columns user=2,item=1,rating=3,timestamp=4", id="plain ids by commas"),

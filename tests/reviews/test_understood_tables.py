@@ -67,6 +67,31 @@ def test_a_header_of_words_above_words_is_no_row(detect, options):
         assert detect(text, **options).header_line == 1
 
 
+@pytest.mark.parametrize("row", ["u{n},i{n}", "A{n:013d},B{n:09d}", "A{n:013d},{n:010d}"])
+def test_a_header_above_ids_that_look_alike_is_no_row(detect, row):
+    rows = "".join(row.format(n=n) + "\n" for n in range(9))
+    with pytest.raises(InvalidInput, match=r"unlike all other rows|no number where the rows have"):
+        detect("col1,col2\n" + rows)
+    assert detect(rows).header_line == 0
+    assert detect("guest," + rows.partition(",")[2]).header_line == 0
+
+
+@pytest.mark.parametrize("first", ["AOQEF7DTXZMEN9,B00DWDMVUC", "guest,0867157813", "A6V8BSE3CQC0SG,none"])
+def test_a_first_row_unlike_some_others_is_a_row(detect, first):
+    rows = "".join(f"A{n}V8BSE3CQC0S,086715781{n}\n" for n in range(9)) + "A6V8BSE3CQC0SG,B00DWDMVUC\n"
+    assert detect(f"{first}\n{rows}", input_columns="user=1,item=2").header_line == 0
+
+
+def test_a_header_of_unknown_names_above_numbered_columns_is_said(detect):
+    found = detect("a,b,c,d\n" + ROWS, input_columns="user=1,item=2")
+    assert "is taken for a header, as it has no number" in found.understood.warnings[0]
+
+
+def test_a_header_by_another_delimiter_than_the_rows_is_refused(detect):
+    with pytest.raises(InvalidInput, match="delimited otherwise than the rows"):
+        detect("item_id,user_id,rating\n" + "7\t8\t5\n" * 5)
+
+
 def test_a_comment_may_be_set_as_the_header(detect):
     assert detect("#user,thing,rating\n" + "u1,i1,5\n" * 3, header_line=1, input_columns="user=user,item=thing")
 
@@ -87,6 +112,7 @@ def test_comments_of_a_file_without_a_header_are_skipped_and_a_row_among_them_is
     [
         pytest.param("who,what,how,when\n", "unknown names on line 1: ['who', 'what', 'how', 'when']", id="unknown"),
         pytest.param("0,1,2,3\n", "it counts the columns", id="numbers of columns"),
+        pytest.param("1,2,3,4\n", "it counts the columns", id="numbers of columns from 1"),
         pytest.param("user_id,item_id,rating\n", "header of 3 names on line 1", id="names of rows, as R writes them"),
         pytest.param("user_id,userId,item_id,x\n", "may hold the user: 'user_id', 'userId'", id="two users"),
         pytest.param("user_id,item_id,rating,rating\n", "may hold the rating", id="one name twice"),
