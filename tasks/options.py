@@ -91,7 +91,7 @@ class ReviewsInput(FrozenModel):
 
     input_reviews: str | None = Field(
         None,
-        description="Reviews or ratings: a path or a URL; JSON lines, CSV or TSV, gzipped or not. "
+        description="Reviews or ratings: a path or a URL; JSON, CSV and the like, or Parquet, packed or not. "
         "Without it, RAW_REVIEWS_URL is downloaded to RAW_REVIEWS_PATH.",
         json_schema_extra={"flag": "--input"},
     )

@@ -57,6 +57,10 @@ def test_users_of_a_row_or_two_that_are_put_aside_by_chance_are_no_loss(reviews)
     assert find_losses(failed(*rows), reviews, 400, NOW) == []
 
 
+def test_rating_of_a_single_row_is_no_loss(reviews):
+    assert find_losses(failed(("u1", "i1", 99.0, MAY)), reviews, 49, NOW) == []
+
+
 def test_rows_without_a_value_are_no_loss_of_it(reviews):
     lost = failed(*[(" ", "i1", float("nan"), -1)] * 9)
     assert find_losses(lost, reviews, 57, NOW) == []

@@ -40,6 +40,8 @@ SCALES: dict[str, tuple[dict[float, int] | np.ndarray, str]] = {
     "one value": ({5: 9}, "1 to 5"),
     "plays": (np.floor(DRAWN.pareto(1, 500) * 10) + 1, "0 or more"),
     "small counts with a tail": (DRAWN.geometric(0.7, 20_000), "0 or more"),
+    "purchases, fewer the more": ({1: 600, 2: 200, 3: 80, 4: 30, 5: 12, 6: 4, 7: 2}, "0 or more"),
+    "purchases, some of them many": ({1: 250, 2: 80, 3: 40, 4: 15, 5: 8, 11: 1, 14: 1, 20: 1}, "0 or more"),
     "hours": (DRAWN.lognormal(1, 2, 500).round(1), "0 or more"),
     "sums of money, some paid back": (DRAWN.normal(50, 200, 500), "any number"),
     "no number": ({}, "1 to 5"),
