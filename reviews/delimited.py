@@ -167,8 +167,8 @@ def _require_bare(ids: Sequence[str], role: str, source: str) -> None:
     wrapped = [one for one in map(str.strip, ids) if len(one) > 1 and one[0] == one[-1] and one[0] in "\"'"]
     if len(wrapped) * 2 > len(ids):
         raise InvalidInput(
-            f"{source} has {role} ids within quotes that enclose no cell, as {ids[0]!r}; expected quotes right at a "
-            f"cell's ends, without blanks, and the same all over. Mend that, or say which with --quote."
+            f"{source} has {role} ids within quotes that enclose no cell, as {wrapped[0]!r}; expected none. "
+            "Say what encloses cells with --quote, or mend the file."
         )
 
 

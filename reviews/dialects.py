@@ -96,7 +96,7 @@ def read_cells(lines: Iterable[str], delimiter: str, quote: str, *, strict: bool
         delimiter=_STAND_IN if is_long else delimiter,
         quotechar=quote or None,
         quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
-        skipinitialspace=is_blank,
+        skipinitialspace=is_blank or quote != "",
         strict=strict,
     )
     while True:

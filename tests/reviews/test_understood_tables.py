@@ -221,9 +221,12 @@ def test_single_quotes_enclose_cells_where_they_are_around_all(detect):
     assert detect(HEADER.replace("rating", "title") + "u1,i1,'tis,1500000000\nu1,i1,'tisn't',1500000000\n").quote == '"'
 
 
-def test_ids_in_quotes_behind_blanks_are_refused(detect):
+def test_quotes_behind_blanks_enclose_cells_and_are_no_part_of_ids(detect):
+    text = "user_id, item_id, title\n" + 'u1, "i1", "Smith, J\nand others"\n' * 4
+    found = detect(text)
+    assert (found.quote, found.understood.first_rows[0]["item"], len(found.names)) == ('"', "i1", 3)
     with pytest.raises(InvalidInput, match="item ids within quotes that enclose no cell"):
-        detect("user_id, item_id, rating\n" + 'u1, "i1", 5\n' * 4)
+        detect("user_id,item_id\n" + 'u1,"i1"\n' * 4, quote="none")
 
 
 @pytest.mark.parametrize(
