@@ -46,6 +46,7 @@ BODY = write(ROWS, ())
 
 RIGHT: Mapping[str, str] = {
     "single quotes around all": write(TEXTS, (*NAMES, "text"), quotechar="'", quoting=csv.QUOTE_ALL),
+    "blanks before quotes": write(TEXTS, (*NAMES, "text"), quoting=csv.QUOTE_ALL).replace('","', '", "'),
     "a delimiter behind each line": write(ROWS).replace("\n", ",\n"),
     "a delimiter behind each row": write([]) + BODY.replace("\n", ",\n"),
     "line ends of two systems": write(ROWS[:24]).replace("\n", "\r\n") + write(ROWS[24:], ()),
@@ -74,7 +75,6 @@ REFUSED: Mapping[str, tuple[str, str]] = {
         write(TEXTS, (*NAMES, "text"), quoting=csv.QUOTE_NONE, escapechar="\\"),
         "expected 5 columns",
     ),
-    "blanks before quotes": (write(ROWS, quoting=csv.QUOTE_ALL).replace('","', '", "'), "quotes"),
     "stray quotes at two ends": (
         write([(*row, "ok") for row in ROWS[:20]], (*NAMES, "text"))
         + 'u9,i1,5,1500000000,"oops\n'
