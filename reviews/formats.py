@@ -106,10 +106,21 @@ def detect_format(path: Path, options: ReadingOptions = _DEFAULTS) -> Format:
             found, rows = _of_table(read_table(lines, wanted, options, source, is_cut=is_cut))
         found = replace(found, encoding=encoding)
     forms = find_forms(rows, options, source)
-    parts = (*before, *found.understood.parts, *forms.parts)
+    parts = tuple(_printable_part(part) for part in (*before, *found.understood.parts, *forms.parts))
     doubts = tuple(part.doubt for part in parts if part.doubt)
-    understood = Understood(parts, doubts, forms.first_rows)
+    first_rows = tuple({role: _printable(text) for role, text in row.items()} for row in forms.first_rows)
+    understood = Understood(parts, doubts, first_rows)
     return replace(found, decimal=forms.decimal, time_form=forms.time, understood=understood)
+
+
+def _printable_part(part: Part) -> Part:
+    value, evidence, doubt = map(_printable, (part.value, part.evidence, part.doubt))
+    return replace(part, value=value, evidence=evidence, doubt=doubt)
+
+
+def _printable(text: str) -> str:
+    """Return text that UTF-8 can hold: bytes that could not be decoded are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _refuse_options(options: ReadingOptions, names: Set[str], what: str, source: str) -> None:

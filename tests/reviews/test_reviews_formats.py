@@ -1,5 +1,7 @@
 import gzip
+import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -103,6 +105,20 @@ def test_json_fields_may_be_named(detect):
     found = detect(b'{"who": 17, "what": "B"}\n', "user=who,item=what")
     assert found.roles == {"user": "who", "item": "what"}
     assert found.numeric == {"user"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"user_id,item_id,rating\nu\xe91,i1,5\n" + "ué,i2,4\n".encode() * 9, id="a row"),
+        pytest.param(b"user_id,item_id,t\xe9\nu1,i1,5\n" + "ué,i2,4\n".encode() * 9, id="the header"),
+        pytest.param(b'{"user_id": "\\ud800", "item_id": "i1"}\n', id="half a surrogate pair in JSON"),
+    ],
+)
+def test_what_was_understood_is_text_even_where_bytes_cannot_be_decoded(detect, content):
+    understood = detect(content).understood
+    text = json.dumps(asdict(understood), ensure_ascii=False)
+    assert text.encode("utf-8")
 
 
 def test_description_names_shape_and_columns(detect):
