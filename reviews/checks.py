@@ -1,6 +1,6 @@
-"""Check rows of reviews: named pandera checks, each over one partition at a time."""
+"""Check rows of reviews: named pandera checks, each over the different values of a few partitions at a time."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
+import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
 
 from reviews.options import UNITS_PER_SECOND, TimeForm
@@ -63,23 +64,45 @@ class Check:
         return pandera.DataFrameSchema({self.name: pandera.Column(checks=checks, nullable=True)})
 
 
-def run_check(check: Check, table: pa.Table, limits: Limits) -> pa.Table:
-    """Return line and reason of every row that fails the check, in line order; a row may fail by several reasons.
+def run_check(check: Check, tables: Sequence[pa.Table], limits: Limits) -> list[pa.Table]:
+    """Return line and reason of every row of each table that fails the check, in line order; a row may by several.
 
-    The table has the reviews of a partition: the check's column where the file has it, and line.
+    A table has the reviews of a partition: the check's column where the file has it, and line. Each value that occurs
+    is looked at once: ids and ratings occur often.
     """
-    if check.name not in table.column_names or not table.num_rows:
-        return FAILURE_SCHEMA.empty_table()
-    frame = table.select([check.name, Columns.LINE]).to_pandas(types_mapper=_pandas_type).set_index(Columns.LINE)
+    checked = [table[check.name] for table in tables if check.name in table.column_names]
+    if not any(len(one) for one in checked):
+        return [FAILURE_SCHEMA.empty_table() for _ in tables]
+    distinct = pc.unique(pa.chunked_array([chunk for one in checked for chunk in one.chunks]))
+    failures = _failing(check, distinct, limits)
+    return [_failing_rows(check, table, distinct, failures) for table in tables]
+
+
+def _failing(check: Check, values: pa.Array, limits: Limits) -> pd.DataFrame:
+    """Return places of the values that fail and the reasons, a row for each, by place and in the order of the rules."""
+    frame = pa.table({check.name: values}).to_pandas(types_mapper=_pandas_type)
     try:
         check.schema(limits).validate(frame, lazy=True)
     except SchemaErrors as errors:
         if errors.failure_cases["index"].isna().any():  # a rule itself failed
             raise
-        cases = errors.failure_cases.sort_values(["index", "check_number"])
-        failures = {Columns.LINE: cases["index"], "reason": cases["check"]}
-        return pa.table({name: pa.array(values) for name, values in failures.items()}).cast(FAILURE_SCHEMA)
-    return FAILURE_SCHEMA.empty_table()
+        failures: pd.DataFrame = errors.failure_cases.sort_values(["index", "check_number"])
+        return failures[["index", "check"]]
+    return pd.DataFrame({"index": np.zeros(0, np.int64), "check": []})
+
+
+def _failing_rows(check: Check, table: pa.Table, values: pa.Array, failures: pd.DataFrame) -> pa.Table:
+    if check.name not in table.column_names or failures.empty:
+        return FAILURE_SCHEMA.empty_table()
+    places, n_reasons = np.unique(failures["index"].to_numpy(np.int64), return_counts=True)
+    found = pc.index_in(table[check.name], value_set=values.take(pa.array(places)))
+    is_failed = found.is_valid()
+    failed = found.filter(is_failed).to_numpy()
+    n_of_row, first = n_reasons[failed], (np.cumsum(n_reasons) - n_reasons)[failed]
+    ordinal = np.arange(n_of_row.sum()) - np.repeat(np.cumsum(n_of_row) - n_of_row, n_of_row)
+    lines = np.repeat(table[Columns.LINE].filter(is_failed).to_numpy(), n_of_row)
+    reasons = failures["check"].to_numpy()[np.repeat(first, n_of_row) + ordinal]
+    return pa.table([pa.array(lines), pa.array(reasons, pa.string())], schema=FAILURE_SCHEMA)
 
 
 def _pandas_type(arrow_type: pa.DataType) -> pd.ArrowDtype | None:
@@ -147,5 +170,5 @@ def right_item_ids(ids: Iterable[str]) -> list[str]:
     """Return those of some item ids that UTF-8 can hold and the check of the item refuses in no review, in order."""
     held = [one for one in ids if one.encode("utf-8", "ignore").decode() == one]
     table = pa.table({Columns.ITEM_ID: pa.array(held, pa.string()), Columns.LINE: range(len(held))})
-    refused = set(run_check(_ITEM_IDS, table, Limits())[Columns.LINE].to_pylist())
+    refused = set(run_check(_ITEM_IDS, [table], Limits())[0][Columns.LINE].to_pylist())
     return [one for place, one in enumerate(held) if place not in refused]

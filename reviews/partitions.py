@@ -9,10 +9,12 @@ import pyarrow.parquet as pq
 
 from reviews.checks import CHECKS, FAILURE_SCHEMA, Limits, run_check
 from reviews.parse import REJECTED_SCHEMA, Partition
+from schema.columns import Columns
 from schema.errors import InvalidInput
 from schema.parquet import WriteParquet
 
 PARTITIONS_PER_CHECK = 32
+_ROWS_AT_A_TIME = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,22 @@ def group(partitions: Sequence[PartitionFile]) -> Iterator[Sequence[PartitionFil
         yield partitions[first : first + PARTITIONS_PER_CHECK]
 
 
+def _runs(partitions: Sequence[PartitionFile]) -> Iterator[Sequence[PartitionFile]]:
+    """Yield consecutive partitions that have few enough rows together that all their values fit into memory."""
+    run: list[PartitionFile] = []
+    for one in partitions:
+        if run and sum(each.n_rows for each in run) + one.n_rows > _ROWS_AT_A_TIME:
+            yield run
+            run = []
+        run.append(one)
+    if run:
+        yield run
+
+
 def check_partitions(
     partitions: Sequence[PartitionFile], check_name: str, limits: Limits, write_parquet: WriteParquet
 ) -> Checked:
-    """Run one of CHECKS, by its name, over partitions, one at a time, and write the failures beside each.
+    """Run one of CHECKS, by its name, over partitions, a few at a time, and write the failures beside each.
 
     Raises:
         InvalidInput: When there is no check of that name.
@@ -109,10 +123,11 @@ def check_partitions(
     if check is None:
         raise InvalidInput(f"no check is named {check_name!r}; there are {[c.name for c in CHECKS]}.")
     files = []
-    for partition in partitions:
-        failures = run_check(check, partition.read(), limits)
-        if failures.num_rows:
-            path = partition.path.with_suffix(f".{check_name}.parquet")
-            n_failures = write_parquet([failures], path, FAILURE_SCHEMA)
-            files.append(CheckFile(partition.number, check_name, path, n_failures))
+    for some in _runs(partitions):
+        found = run_check(check, [one.read([check_name, Columns.LINE]) for one in some], limits)
+        for partition, failures in zip(some, found, strict=True):
+            if failures.num_rows:
+                path = partition.path.with_suffix(f".{check_name}.parquet")
+                n_failures = write_parquet([failures], path, FAILURE_SCHEMA)
+                files.append(CheckFile(partition.number, check_name, path, n_failures))
     return Checked(check_name, sum(one.n_rows for one in partitions), tuple(files))

@@ -14,7 +14,7 @@ def reason_of(column: str, value: object, limits: Limits = LIMITS) -> str | None
     kind = pa.string() if column.endswith("_id") else pa.float64()
     table = pa.table({column: pa.array([value], kind), "line": pa.array([9], pa.int64())})
     check = next(check for check in CHECKS if check.name == column)
-    failures = run_check(check, table, limits)
+    (failures,) = run_check(check, [table], limits)
     assert set(failures["line"].to_pylist()) <= {9}
     assert failures.num_rows <= 1
     return failures["reason"][0].as_py() if failures.num_rows else None
@@ -109,7 +109,7 @@ def test_timestamps_must_be_past_and_in_the_unit_given(unit, value, reason):
 
 def test_each_failing_line_is_told_once_per_reason_in_line_order():
     table = pa.table({"user_id": ["\n" * 300, "fine", None], "line": pa.array([3, 5, 8], pa.int64())})
-    failures = run_check(CHECKS[0], table, LIMITS)
+    (failures,) = run_check(CHECKS[0], [table], LIMITS)
     assert failures.to_pylist() == [
         {"line": 3, "reason": "user id is blank"},
         {"line": 3, "reason": "user id holds a control character"},
@@ -118,12 +118,28 @@ def test_each_failing_line_is_told_once_per_reason_in_line_order():
     ]
 
 
+def test_value_that_fails_is_told_in_each_line_of_each_partition_that_has_it():
+    tables = [
+        pa.table({"user_id": ["\n", "fine", "\n"], "line": pa.array([1, 2, 3], pa.int64())}),
+        pa.table({"user_id": ["fine", "other"], "line": pa.array([4, 5], pa.int64())}),
+        pa.table({"user_id": ["NULL", None, "\n", None], "line": pa.array([6, 7, 8, 9], pa.int64())}),
+    ]
+    blank = ["user id is blank", "user id holds a control character"]
+    first, second, third = run_check(CHECKS[0], tables, LIMITS)
+    assert first.to_pydict() == {"line": [1, 1, 3, 3], "reason": blank * 2}
+    assert second.num_rows == 0
+    assert third.to_pydict() == {
+        "line": [6, 7, 8, 8, 9],
+        "reason": ["user id is a word for a missing one, as NULL", "user id is missing", *blank, "user id is missing"],
+    }
+
+
 def test_check_of_a_column_that_the_file_lacks_finds_nothing():
     table = pa.table({"user_id": ["a"], "line": pa.array([1], pa.int64())})
-    assert [run_check(check, table, LIMITS).num_rows for check in CHECKS] == [0, 0, 0, 0]
+    assert [run_check(check, [table], LIMITS)[0].num_rows for check in CHECKS] == [0, 0, 0, 0]
 
 
 def test_rule_that_breaks_is_an_error_not_a_bad_row():
     broken = Check("user_id", lambda _options: {"reason": lambda ids: ids.no_such_method()})
     with pytest.raises(SchemaErrors, match="no_such_method"):
-        run_check(broken, pa.table({"user_id": ["a"], "line": [1]}), LIMITS)
+        run_check(broken, [pa.table({"user_id": ["a"], "line": [1]})], LIMITS)
