@@ -41,18 +41,35 @@ def find(store: Store, kind: str, artifact_id: str) -> Manifest | None:
     return manifest
 
 
-def publish(store: Store, kind: str, artifact_id: str, folder: Path, **origin: Unpack[Origin]) -> Manifest:
+def publish(
+    store: Store,
+    kind: str,
+    artifact_id: str,
+    folder: Path,
+    digests: Mapping[str, str] | None = None,
+    **origin: Unpack[Origin],
+) -> Manifest:
     """Store a folder as an artifact; one that exists already is returned as it is.
+
+    Args:
+        store: Where it goes.
+        kind: Kind of artifact.
+        artifact_id: Its id.
+        folder: The folder.
+        digests: File name -> SHA-256 of those files whose digests are known, so that they are not read for them.
+        **origin: What the manifest says besides.
 
     Raises:
         InvalidInput: If the folder has no files.
         InvalidKey: If a file's name cannot be a key.
     """
     found = find(store, kind, artifact_id)
-    return found or seal(store, kind, artifact_id, add_files(store, kind, artifact_id, folder), **origin)
+    return found or seal(store, kind, artifact_id, add_files(store, kind, artifact_id, folder, digests), **origin)
 
 
-def add_files(store: Store, kind: str, artifact_id: str, folder: Path) -> tuple[FileEntry, ...]:
+def add_files(
+    store: Store, kind: str, artifact_id: str, folder: Path, digests: Mapping[str, str] | None = None
+) -> tuple[FileEntry, ...]:
     """Put every file below a folder into the store, under the artifact's prefix.
 
     Files that exist already with the same bytes are kept, so that a second try resumes the first. If a concurrent or
@@ -68,7 +85,7 @@ def add_files(store: Store, kind: str, artifact_id: str, folder: Path) -> tuple[
         InvalidKey: If a file's name cannot be a key.
         CorruptObject: If even the folder of the set's digest holds other bytes.
     """
-    entries = _describe(folder)
+    entries = _describe(folder, digests or {})
     prefix = layout.artifact_prefix(kind, artifact_id)
     has_one_winner = store.race_flaw() is None
     if has_one_winner and all(put_file(store, f"{prefix}/{file.path}", folder / file.path, file) for file in entries):
@@ -200,11 +217,14 @@ def check_digest(location: str, path: Path, file: FileEntry) -> None:
         )
 
 
-def _describe(folder: Path) -> tuple[FileEntry, ...]:
+def _describe(folder: Path, digests: Mapping[str, str]) -> tuple[FileEntry, ...]:
     paths = _files_below(folder)
     if not paths:
         raise InvalidInput(f"{folder} has no files; an artifact needs at least one.")
-    return tuple(FileEntry(name, path.stat().st_size, file_sha256(path)) for name, path in sorted(paths.items()))
+    return tuple(
+        FileEntry(name, path.stat().st_size, digests.get(name) or file_sha256(path))
+        for name, path in sorted(paths.items())
+    )
 
 
 def _files_below(folder: Path) -> dict[str, Path]:

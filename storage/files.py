@@ -1,7 +1,6 @@
 """Files that appear whole, and temporary files: their names, and the removal of those that dead writers left."""
 
 import errno
-import io
 import os
 import shutil
 import socket
@@ -286,10 +285,11 @@ def temporary_copy(root: Path, source: Path | bytes) -> Iterator[Path]:
     with explained(root, needed_bytes):
         make_folder(root / TEMPORARY)
         with temporary_path(root / TEMPORARY) as path:
-            content = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-            with content, path.open("xb") as stream:
-                shutil.copyfileobj(content, stream, COPY_BYTES)
-                stream.flush()
+            if isinstance(source, bytes):
+                path.write_bytes(source)
+            else:
+                shutil.copyfile(source, path)  # within the kernel
+            with path.open("r+b") as stream:
                 now = time.time_ns()  # the clock of file systems ticks too seldom to tell two versions apart
                 os.utime(stream.fileno(), ns=(now, now))
                 os.fsync(stream.fileno())

@@ -109,11 +109,11 @@ def _keep(places: PlaceOptions, got: Download) -> Manifest:
         logger.info("{} is already kept as raw/{}", path.name, digest[:16])
         return found
     with scratch_folder(places, layout.RAW) as folder:
-        link_or_copy(path, folder / key_name(path.name))
-        counts = {"size_bytes": got.size_bytes}
-        kept = artifacts.publish(
-            store, layout.RAW, digest, folder, inputs={}, parameters={}, code_version="", counts=counts
-        )
+        name = key_name(path.name)
+        link_or_copy(path, folder / name)
+        about: dict[str, Any] = {"inputs": {}, "parameters": {}, "code_version": ""}
+        about["counts"] = {"size_bytes": got.size_bytes}
+        kept = artifacts.publish(store, layout.RAW, digest, folder, {name: digest}, **about)
     logger.info("{} kept as raw/{}", path.name, digest[:16])
     return kept
 
