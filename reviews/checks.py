@@ -157,10 +157,9 @@ def _timestamp_rules(limits: Limits) -> dict[str, Rule]:
     }
 
 
-_ITEM_IDS = Check(Columns.ITEM_ID, _id_rules("item"))
+ID_CHECKS = (Check(Columns.USER_ID, _id_rules("user")), Check(Columns.ITEM_ID, _id_rules("item")))
 CHECKS = (
-    Check(Columns.USER_ID, _id_rules("user")),
-    _ITEM_IDS,
+    *ID_CHECKS,
     Check(Columns.RATING, _rating_rules),
     Check(Columns.TIMESTAMP, _timestamp_rules),
 )
@@ -170,5 +169,5 @@ def right_item_ids(ids: Iterable[str]) -> list[str]:
     """Return those of some item ids that UTF-8 can hold and the check of the item refuses in no review, in order."""
     held = [one for one in ids if one.encode("utf-8", "ignore").decode() == one]
     table = pa.table({Columns.ITEM_ID: pa.array(held, pa.string()), Columns.LINE: range(len(held))})
-    refused = set(run_check(_ITEM_IDS, [table], Limits())[0][Columns.LINE].to_pylist())
+    refused = set(run_check(ID_CHECKS[1], [table], Limits())[0][Columns.LINE].to_pylist())
     return [one for place, one in enumerate(held) if place not in refused]

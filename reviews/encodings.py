@@ -22,6 +22,7 @@ _MARKS: Mapping[bytes, str] = {  # UTF-32 first, as UTF-16's mark begins its own
 }
 _WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _NAMES = {"cp1252": "windows-1252", "iso8859-1": "latin-1", "utf-8-sig": "utf-8"}
+_NO_FILES = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape")  # for names, or for source code
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _UTF_8_CHARACTER = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]"
@@ -68,8 +69,8 @@ def detect(sample: bytes, asked: str | None, source: str = "The file") -> tuple[
 def open_text(path: Path, encoding: str) -> Iterator[io.BufferedReader]:
     r"""Open the text of a file, packed or not, as UTF-8 without a byte order mark, for reading from the start once.
 
-    In a file of UTF-8, bytes that are not UTF-8 stay as they are. Where carriage returns are the only line ends of the
-    first MiB, each becomes "\n".
+    In a file of UTF-8, bytes that are not UTF-8 stay as they are. Where the first MiB has more than two carriage
+    returns without a line feed for each line feed, as Excel for Mac writes rows, each becomes "\n".
 
     Raises:
         InvalidInput: When the file cannot be read, or, while reading, when its packing is damaged or a byte is not of
@@ -77,14 +78,14 @@ def open_text(path: Path, encoding: str) -> Iterator[io.BufferedReader]:
     """
     with open_unpacked(path) as stream:
         start = stream.read(SAMPLE_BYTES).decode(encoding, "ignore")
-    has_returns_only = "\r" in start.removesuffix("\r") and "\n" not in start
+    n_returns = start.removesuffix("\r").count("\r") - start.count("\r\n")
     with open_unpacked(path) as stream:
         text: io.BufferedReader = stream
         if encoding != "utf-8":
             text = io.BufferedReader(_Recoded(stream, encoding, path))
         if text.peek(len(codecs.BOM_UTF8)).startswith(codecs.BOM_UTF8):
             text.read(len(codecs.BOM_UTF8))
-        if has_returns_only:
+        if n_returns > 2 * start.count("\n"):
             text = io.BufferedReader(_ReturnsReplaced(text))
         yield text
 
@@ -168,7 +169,9 @@ def _named(asked: str) -> str:
         name = codecs.lookup(asked).name
         "".encode(asked)  # refused where it encodes something else than text, as rot13 and hex
     except (LookupError, ValueError):
-        raise InvalidInput(f"--encoding {asked!r} is no encoding of text that Python knows. {_HOW_TO_SET}") from None
+        name = ""
+    if not name or name in _NO_FILES:
+        raise InvalidInput(f"--encoding {asked!r} is no encoding of text that Python knows. {_HOW_TO_SET}")
     return _NAMES.get(name, name)
 
 

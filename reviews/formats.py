@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from reviews.columns import choose_by_name, parse_columns, parts_of_roles
+from reviews.columns import ROLES, choose_by_name, parse_columns, parts_of_roles
 from reviews.delimited import Table, read_table
 from reviews.dialects import name_of
 from reviews.encodings import SAMPLE_BYTES, detect, open_text
@@ -77,12 +77,13 @@ class Format:
         return f"{packing}{shape}: {', '.join(f'{role}={name}' for role, name in self.roles.items())}"
 
 
-def detect_format(path: Path, options: ReadingOptions = _DEFAULTS) -> Format:
+def detect_format(path: Path, options: ReadingOptions = _DEFAULTS, roles: Sequence[str] = ROLES) -> Format:
     """Return the format of a reviews file, with the evidence for each decision.
 
     Args:
         path: A local file.
         options: What is not to be decided by what the file holds.
+        roles: Those that are read.
 
     Raises:
         InvalidInput: When the file is none that is read, when what it holds does not decide how, or when an option
@@ -97,7 +98,7 @@ def detect_format(path: Path, options: ReadingOptions = _DEFAULTS) -> Format:
         _refuse_options(options, _TABLE_OPTIONS | {"encoding"}, "Parquet", source)
         found, rows = _of_parquet(find_columns(path, wanted), wanted)
     else:
-        lines, is_cut, encoding, of_encoding = _sample(path, options.encoding)
+        lines, is_cut, encoding, of_encoding = read_start(path, options.encoding)
         before.append(of_encoding)
         if objects := find_objects(lines, source):
             _refuse_options(options, _TABLE_OPTIONS, _SHAPES[objects.kind], source)
@@ -105,7 +106,8 @@ def detect_format(path: Path, options: ReadingOptions = _DEFAULTS) -> Format:
         else:
             found, rows = _of_table(read_table(lines, wanted, options, source, is_cut=is_cut))
         found = replace(found, encoding=encoding)
-    forms = find_forms(rows, options, source)
+    found = replace(found, roles={role: name for role, name in found.roles.items() if role in roles})
+    forms = find_forms([{role: row[role] for role in found.roles} for row in rows], options, source)
     parts = tuple(_printable_part(part) for part in (*before, *found.understood.parts, *forms.parts))
     doubts = tuple(part.doubt for part in parts if part.doubt)
     first_rows = tuple({role: _printable(text) for role, text in row.items()} for row in forms.first_rows)
@@ -132,8 +134,12 @@ def _refuse_options(options: ReadingOptions, names: Set[str], what: str, source:
         )
 
 
-def _sample(path: Path, asked: str | None) -> tuple[list[str], bool, str, Part]:
-    """Return the first lines with their ends, whether the file goes on, its encoding, and the evidence for it."""
+def read_start(path: Path, asked: str | None = None) -> tuple[list[str], bool, str, Part]:
+    """Return the first lines with their ends, whether the file goes on, its encoding, and the evidence for it.
+
+    Raises:
+        InvalidInput: When they are blank or no text, in no encoding that can be told, or the first has no end in a MiB.
+    """
     with open_unpacked(path) as stream:
         encoding, part = detect(stream.read(SAMPLE_BYTES), asked, str(path))
     with open_text(path, encoding) as stream:
@@ -142,6 +148,11 @@ def _sample(path: Path, asked: str | None) -> tuple[list[str], bool, str, Part]:
     if not any(line.strip() for line in lines):
         raise InvalidInput(f"{path} begins with {len(lines)} blank lines; {EXPECTED}.")
     is_cut = len(sample) == SAMPLE_BYTES
+    if is_cut and len(lines) == 1 and not lines[0].lstrip().startswith(("[", "{")):
+        raise InvalidInput(
+            f"{path} has a first line of more than {SAMPLE_BYTES:,} bytes, beginning {lines[0][:40]!r}; {EXPECTED}. "
+            "Is it text with line ends?"
+        )
     return (lines[:-1] if is_cut and len(lines) > 1 else lines), is_cut, encoding, part
 
 

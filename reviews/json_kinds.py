@@ -143,6 +143,6 @@ def _broken(text: str, source: str) -> str:
     if re.match(r"\{\s*\"[^\"]*\"\s*:\s*[{\[]", head):
         return _columnar(text, source)
     return (
-        f"{source} looks like JSON, but no object of its beginning can be read: {text[:80]!r}. Expected JSON lines, "
-        "an array of objects, or one Python literal per line."
+        f"{source} looks like JSON, but no object of its beginning can be read: {text[:80]!r}. "
+        "Expected JSON lines, an array of objects, or one Python literal per line, of less than a MiB each."
     )

@@ -1,11 +1,12 @@
 """Read the tables of user and item ids that come beside the reviews."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reviews.checks import ID_CHECKS, Limits, run_check
 from reviews.columns import normalise
 from reviews.formats import Format, detect_format
 from reviews.options import ReadingOptions
@@ -51,6 +52,10 @@ def read_pairs(path: Path) -> Pairs:
         raise InvalidInput(f"{path}: line {line}: {reason.replace('rating', order)}; {_expected(order)}.")
     pairs = pa.concat_tables([reviews_schema(file_format).empty_table(), *(one.reviews for one in partitions)])
     columns = {name: _require_values(pairs, name, name, path) for name in (Columns.USER_ID, Columns.ITEM_ID)}
+    for failed in (run_check(check, [pairs], Limits())[0] for check in ID_CHECKS):
+        if failed.num_rows:
+            line, reason = (failed[name][0].as_py() for name in (Columns.LINE, "reason"))
+            raise InvalidInput(f"{path}: line {line}: {reason}; expected ids as reviews have them. Write them in full.")
     if order:
         columns[order] = _require_values(pairs, Columns.RATING, order, path)
     n_trimmed = sum(one.n_trimmed for one in partitions)
@@ -60,13 +65,12 @@ def read_pairs(path: Path) -> Pairs:
 
 def _find_format(path: Path) -> tuple[Format, str]:
     """Return how to read users, items and what orders them, and the name of the latter; '' where there is none."""
-    found = detect_format(path)
+    found = detect_format(path, roles=("user", "item"))
     spelt = {normalise(name): name for name in reversed(found.names)}
     order = next((name for name in ORDER_NAMES if name in spelt), "")
-    roles = {role: found.roles[role] for role in ("user", "item")} | ({"rating": spelt[order]} if order else {})
-    if roles.items() <= found.roles.items():
-        return replace(found, roles=roles), order
-    columns = ",".join(f"{role}={name}" for role, name in roles.items())
+    if not order:
+        return found, order
+    columns = ",".join(f"{role}={name}" for role, name in {**found.roles, "rating": spelt[order]}.items())
     return detect_format(path, ReadingOptions(input_columns=columns)), order
 
 

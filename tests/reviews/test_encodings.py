@@ -125,6 +125,7 @@ def test_few_lines_with_nuls_are_text():
     [
         pytest.param(TEXT.encode(), "utf-9", "'utf-9' is no encoding of text", id="unknown"),
         pytest.param(TEXT.encode(), "rot13", "'rot13' is no encoding of text", id="no encoding of text"),
+        pytest.param(b"a,b\n", "idna", "'idna' is no encoding of text", id="for names of hosts"),
         pytest.param(TEXT.encode(), "utf-16", "not in utf-16-.., as --encoding says", id="UTF-8 as UTF-16"),
         pytest.param(TEXT.encode("utf-16"), "utf-8", "byte order mark of utf-16-le; --encoding utf-8", id="marked"),
         pytest.param(TEXT.encode("utf-8-sig"), "latin-1", "byte order mark of utf-8", id="marked as UTF-8"),
@@ -179,6 +180,11 @@ def test_carriage_returns_end_lines_where_nothing_else_does(write, encoding):
     assert read(write(content), detect(content, None)[0]) == WESTERN.encode()
     with open_text(write(content), detect(content, None)[0]) as stream:
         assert stream.readline() == b"user,item,title\n"
+
+
+@pytest.mark.parametrize("text", ["a,b\rc,d\re,f\rg,h\n", 'a,b\rc,"d\n"\re,f\rg,h\r'])
+def test_carriage_returns_end_lines_where_most_are_theirs(write, text):
+    assert read(write(text.encode()), "utf-8") == text.encode().replace(b"\r", b"\n")
 
 
 @pytest.mark.parametrize("text", ["a,b\r\nc,d\r\n", "a,b\nc\r,d\n", "a,b\r"])

@@ -35,6 +35,11 @@ def test_amazon_field_names_are_found_in_json_lines(detect):
     assert found.numeric == {"rating", "timestamp"}
 
 
+def test_a_first_line_that_is_longer_than_what_is_looked_at_is_refused(detect):
+    with pytest.raises(InvalidInput, match=r"a first line of more than 1,048,576 bytes, beginning 'user_id,item_id,"):
+        detect(b"user_id,item_id,text\ta,b," + b"x" * 2**20 + b"\n")
+
+
 def test_gzip_is_found_by_content_whatever_the_name(detect):
     assert detect(gzip.compress(AMAZON_2014)).describe().startswith("gzip: JSON lines: user=reviewerID")
 

@@ -46,6 +46,7 @@ def test_ids_are_text_by_whatever_usual_name(content, tmp_path):
     [
         b"user_id,item_id,rank\nA01,007,1\nB,8,2\n",
         b"userId,movieId,score,Rank\nA01,007,high,1\nB,8,,2\n",
+        b"user_id,item_id,rank,date\nA01,007,1,03/14/2015\nB,8,2,03/15/2015\n",
         b"user_id;item_id;rank;rating\nA01;007;1,0;5\nB;8;2,0;4\n",
         b'{"user_id": "A01", "item_id": "007", "rank": 1}\n{"user_id": "B", "item_id": "8", "rank": 2}\n',
     ],
@@ -98,6 +99,8 @@ def test_cases_of_lists_keep_their_ids(name, first):
         (b"user_id,item_id,score\n1,2,\n", "1 rows have no score, the first in line 2"),
         (b"user_id,item_id\n1,2\n1,\n", "1 rows have no item_id, the first in line 3"),
         (b"user_id,item_id\n1,2\n1,2,3\n1,4\n", "line 3: expected 2 columns, found 3; expected a user, an item in"),
+        (b"user_id,item_id\nu1,9\nu2,9.78013E+12\n", "line 3: item id is a number that a spreadsheet has rounded"),
+        (b"user_id,item_id\nu1,9\nNaN,8\n", "line 3: user id is a word for a missing one"),
         (b"PAR1 and nothing more", "cut off or damaged"),
         (b"7,8\n9,10\n", "Flags set how reviews are read, not this file: give it a header"),
     ],
