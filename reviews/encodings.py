@@ -69,8 +69,8 @@ def detect(sample: bytes, asked: str | None, source: str = "The file") -> tuple[
 def open_text(path: Path, encoding: str) -> Iterator[io.BufferedReader]:
     r"""Open the text of a file, packed or not, as UTF-8 without a byte order mark, for reading from the start once.
 
-    In a file of UTF-8, bytes that are not UTF-8 stay as they are. Where the first MiB has more than two carriage
-    returns without a line feed for each line feed, as Excel for Mac writes rows, each becomes "\n".
+    In a file of UTF-8, bytes that are not UTF-8 stay as they are. Where carriage returns end lines, as Excel for Mac
+    writes them, each becomes "\n": if the first MiB has no line feed, or twice as many lone returns and 20 more.
 
     Raises:
         InvalidInput: When the file cannot be read, or, while reading, when its packing is damaged or a byte is not of
@@ -78,6 +78,7 @@ def open_text(path: Path, encoding: str) -> Iterator[io.BufferedReader]:
     """
     with open_unpacked(path) as stream:
         start = stream.read(SAMPLE_BYTES).decode(encoding, "ignore")
+    n_feeds = start.count("\n")
     n_returns = start.removesuffix("\r").count("\r") - start.count("\r\n")
     with open_unpacked(path) as stream:
         text: io.BufferedReader = stream
@@ -85,7 +86,7 @@ def open_text(path: Path, encoding: str) -> Iterator[io.BufferedReader]:
             text = io.BufferedReader(_Recoded(stream, encoding, path))
         if text.peek(len(codecs.BOM_UTF8)).startswith(codecs.BOM_UTF8):
             text.read(len(codecs.BOM_UTF8))
-        if n_returns > 2 * start.count("\n"):
+        if n_returns > 2 * n_feeds + 20 * bool(n_feeds):
             text = io.BufferedReader(_ReturnsReplaced(text))
         yield text
 
