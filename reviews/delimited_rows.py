@@ -70,13 +70,18 @@ def read_row(text: str, file_format: Format) -> dict[str, str | None]:
     Raises:
         RejectedRecordError: It is not one row with all columns.
     """
-    cells = _cells(text, file_format.delimiter, file_format.quote)
+    cells = read_cells(text, file_format.delimiter, file_format.quote)
     if len(cells) != len(file_format.names):
         raise RejectedRecordError(f"expected {len(file_format.names)} columns, found {len(cells)}")
     return {role: cells[file_format.position(role)] for role in file_format.roles}
 
 
-def _cells(text: str, delimiter: str, quote: str) -> list[str]:
+def read_cells(text: str, delimiter: str, quote: str) -> list[str]:
+    """Return the cells of a record, without its line end.
+
+    Raises:
+        RejectedRecordError: It breaks the rules of quoting.
+    """
     is_long = delimiter == "::"
     if delimiter == " ":
         text = text.strip(" \t")

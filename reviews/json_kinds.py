@@ -1,6 +1,5 @@
 """Find how the objects of a JSON file are laid out, and read its first ones."""
 
-import ast
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from reviews.columns import has_user_and_item
+from reviews.literals import parse_json, parse_literal
 from schema.errors import InvalidInput
 
 JsonKind = Literal["json", "json-array", "loose-json"]
@@ -30,8 +30,15 @@ class Objects:
     evidence: str
 
 
-def find_objects(lines: Sequence[str], source: str) -> Objects | None:
+def find_objects(
+    lines: Sequence[str], source: str, has_roles: Callable[[Sequence[str]], bool] = has_user_and_item
+) -> Objects | None:
     """Return the objects of a sample; None where it is no JSON.
+
+    Args:
+        lines: With their ends.
+        source: The file, for messages.
+        has_roles: Whether the names of an object are those of a record, and not of what holds the table.
 
     Raises:
         InvalidInput: When it is JSON of another layout, as one object of columns.
@@ -41,15 +48,15 @@ def find_objects(lines: Sequence[str], source: str) -> Objects | None:
     is_list = re.match(r"\[\s*([\[{\"\]]|$)", filled[0]) is not None
     if not n_braced and not is_list:
         return None
-    for kind, parse in (("json", _parse_json), ("loose-json", _parse_literal)):
+    for kind, parse in (("json", parse_json), ("loose-json", parse_literal)):
         records = _objects(filled, parse)
         if len(records) * 2 > len(filled[:_MAX_OBJECTS]):
-            _require_rows(records, len(filled), source)
+            _require_rows(records, len(filled), source, has_roles)
             n = min(len(filled), _MAX_OBJECTS)
             what = "JSON objects" if kind == "json" else "Python literals"
             return Objects(kind, records, f"{len(records):,} of {n:,} lines are {what}")  # type: ignore[arg-type]
     if is_list or filled[0].startswith("{"):
-        return _array("".join(lines).lstrip(), source)
+        return _array("".join(lines).lstrip(), source, has_roles)
     if n_braced * 2 > len(filled):
         raise InvalidInput(_broken(filled[0], source))
     return None
@@ -60,21 +67,7 @@ def _objects(lines: Sequence[str], parse: Callable[[str], object]) -> list[dict[
     return [record for record in found if isinstance(record, dict)]
 
 
-def _parse_json(line: str) -> object:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _parse_literal(line: str) -> object:
-    try:
-        return ast.literal_eval(line)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
-
-
-def _array(text: str, source: str) -> Objects:
+def _array(text: str, source: str, has_roles: Callable[[Sequence[str]], bool]) -> Objects:
     """Return the objects of an array, or of a sequence of objects, that goes over any lines."""
     is_array = text.startswith("[")
     records: list[dict[str, Any]] = []
@@ -94,7 +87,7 @@ def _array(text: str, source: str) -> Objects:
     if not records:
         raise InvalidInput(_broken(text, source))
     if not is_array:
-        _require_rows(records, len(records), source)
+        _require_rows(records, len(records), source, has_roles)
         if text[place : place + 1] == ",":
             raise InvalidInput(
                 f"{source} has commas between its objects but no brackets around them; expected JSON lines or an "
@@ -110,13 +103,15 @@ def _skip(text: str, place: int, characters: str) -> int:
     return place
 
 
-def _require_rows(records: Sequence[dict[str, Any]], n_objects: int, source: str) -> None:
+def _require_rows(
+    records: Sequence[dict[str, Any]], n_objects: int, source: str, has_roles: Callable[[Sequence[str]], bool]
+) -> None:
     """Refuse a single object that holds the table in its values."""
     if n_objects != 1:
         return
     record = records[0]
     for name, value in record.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict) and not has_user_and_item(list(record)):
+        if isinstance(value, list) and value and isinstance(value[0], dict) and not has_roles(list(record)):
             raise InvalidInput(_wrapped(name, source))
     if record and all(isinstance(value, dict | list) for value in record.values()):
         raise InvalidInput(_columnar(json.dumps(record), source))

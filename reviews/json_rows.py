@@ -1,14 +1,13 @@
 """Parse lines that hold an object each, of JSON or as a Python literal: whole blocks by Arrow, else singly."""
 
-import ast
 import json
-import warnings
 from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.json as pa_json
 
 from reviews.formats import Format
+from reviews.literals import parse_literal
 from reviews.records import Mask, Records, RejectedRecordError
 
 _ARROW_BLOCK_BYTES = 2**20
@@ -75,12 +74,9 @@ def _read_json(text: str) -> object:
 
 
 def _read_literal(text: str) -> object:
-    """Return what a Python literal, or else JSON, holds; no code is run."""
-    try:
-        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):  # a backslash that escapes nothing
-            return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return _read_json(text)
+    """Return what a Python literal, or else JSON, holds."""
+    value = parse_literal(text)
+    return _read_json(text) if value is None else value
 
 
 def take_values(record: object, file_format: Format) -> dict[str, str | None]:

@@ -1,6 +1,7 @@
 """Understand a Parquet file by its own account of its columns, and read its first rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,20 @@ def is_parquet(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
+@contextmanager
+def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file.
+
+    Raises:
+        InvalidInput: When it is damaged, then or while it is read.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidInput(f"{path} is a Parquet file that is cut off or damaged ({error}). Fetch it again.") from error
+
+
 def find_columns(path: Path, wanted: Mapping[str, str] | None) -> ParquetColumns:
     """Return the columns of a Parquet file.
 
@@ -48,15 +63,12 @@ def find_columns(path: Path, wanted: Mapping[str, str] | None) -> ParquetColumns
         InvalidInput: When it is damaged or empty, has no user or item, or keeps more than one value in a cell of those
             that are read.
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            schema, n_rows = file.schema_arrow, file.metadata.num_rows
-            roles = choose_by_name(schema.names, wanted, str(path))
-            for name in roles.values():
-                _require_plain(schema.field(name), path)
-            batch = next(file.iter_batches(_N_ROWS, columns=list(roles.values())), None) if n_rows else None
-    except (pa.ArrowException, OSError) as error:
-        raise InvalidInput(f"{path} is a Parquet file that is cut off or damaged ({error}). Fetch it again.") from error
+    with open_parquet(path) as file:
+        schema, n_rows = file.schema_arrow, file.metadata.num_rows
+        roles = choose_by_name(schema.names, wanted, str(path))
+        for name in roles.values():
+            _require_plain(schema.field(name), path)
+        batch = next(file.iter_batches(_N_ROWS, columns=list(roles.values())), None) if n_rows else None
     if batch is None or not batch.num_rows:
         raise InvalidInput(f"{path} is a Parquet file without a row; expected reviews.")
     texts = {role: [_text(value) for value in batch[name].to_pylist()] for role, name in roles.items()}

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from reviews.formats import Format
+from reviews.parquet_columns import open_parquet
 from schema.errors import InvalidInput
 
 _ROW_BYTES = 128
@@ -23,7 +22,7 @@ def read_tables(path: Path, file_format: Format, partition_bytes: int) -> Iterat
         InvalidInput: When the file is damaged, or a column has values of another kind.
     """
     names = list(dict.fromkeys(file_format.roles.values()))
-    with _open(path) as file:
+    with open_parquet(path) as file:
         for rows in file.iter_batches(max(1, partition_bytes // _ROW_BYTES), columns=names):
             yield pa.table({role: _plain(rows[name], role, name, path) for role, name in file_format.roles.items()})
 
@@ -32,7 +31,7 @@ def read_row_texts(path: Path, file_format: Format, rows: Sequence[int]) -> dict
     """Return rows, by their numbers from 1, as JSON objects of the columns that have a role."""
     found: dict[int, str] = {}
     first, wanted = 1, sorted(rows)
-    with _open(path) as file:
+    with open_parquet(path) as file:
         for batch in file.iter_batches(columns=list(dict.fromkeys(file_format.roles.values()))):
             inside = [row for row in wanted if first <= row < first + batch.num_rows]
             found |= dict(zip(inside, as_texts(batch, [row - first for row in inside]), strict=True))
@@ -46,15 +45,6 @@ def as_texts(rows: pa.RecordBatch | pa.Table, places: Sequence[int]) -> list[str
     """Return the rows at some places, from 0, as JSON objects."""
     taken = rows.take(pa.array(places, pa.int64())).to_pylist()
     return [json.dumps(row, ensure_ascii=False, default=str) for row in taken]
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[pq.ParquetFile]:
-    try:
-        with pq.ParquetFile(path) as file:
-            yield file
-    except (pa.ArrowException, OSError) as error:
-        raise InvalidInput(f"{path} is a Parquet file that is cut off or damaged ({error}). Fetch it again.") from error
 
 
 def _plain(column: pa.Array, role: str, name: str, path: Path) -> pa.Array:

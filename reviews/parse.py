@@ -67,7 +67,7 @@ def read_partitions(path: Path, file_format: Format, partition_bytes: int) -> It
         yield from _parse_tables(path, file_format, partition_bytes)
         return
     parser, n_bytes, next_line = _Parser(file_format), 0, 1
-    for records, next_line in _read_records(path, file_format, partition_bytes):
+    for records, next_line in read_blocks(path, file_format, partition_bytes):
         parser.parse(records)
         n_bytes += len(records.buffer())
         if n_bytes >= partition_bytes:
@@ -82,14 +82,15 @@ def read_texts(path: Path, file_format: Format, lines: Sequence[int]) -> dict[in
     if file_format.kind == "parquet":
         return read_row_texts(path, file_format, lines)
     wanted, found = np.unique(np.array(lines, dtype=np.int64)), dict[int, str]()
-    with closing(_read_records(path, file_format, _TEXT_BYTES)) as blocks:
+    with closing(read_blocks(path, file_format, _TEXT_BYTES)) as blocks:
         while len(found) < len(wanted) and (block := next(blocks, None)):
             places = np.flatnonzero(np.isin(block[0].lines, wanted)).tolist()
             found |= {int(block[0].lines[i]): printable(block[0].text(i)) for i in places}
     return found
 
 
-def _read_records(path: Path, file_format: Format, block_bytes: int) -> Generator[tuple[Records, int]]:
+def read_blocks(path: Path, file_format: Format, block_bytes: int) -> Generator[tuple[Records, int]]:
+    """Yield the records of a file of text, whatever it is written as, with the line that follows them."""
     read = read_objects if file_format.kind == "json-array" else read_records
     yield from read(path, file_format, block_bytes)
 

@@ -1,135 +1,105 @@
-"""Read the records of a file of products, whatever text it is written as."""
+"""Read the records of a file of products, whatever it is written as."""
 
-import ast
-import io
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from reviews.columns import SYNONYMS, find_roles, show
-from reviews.dialects import Reading, choose_dialect, read_cells
-from reviews.encodings import SAMPLE_BYTES, detect, open_text
-from reviews.formats import Format
+from reviews.columns import SYNONYMS, find_roles, normalise, show
+from reviews.delimited_rows import read_cells
+from reviews.dialects import choose_dialect
+from reviews.formats import Format, read_start
 from reviews.headers import FIRST_RECORDS, read_preamble
-from reviews.json_array import read_objects
-from reviews.parquet_columns import is_parquet
-from reviews.unpacking import open_unpacked, require_readable
+from reviews.json_kinds import find_objects
+from reviews.literals import parse_json, parse_literal
+from reviews.parquet_columns import is_parquet, open_parquet
+from reviews.parse import read_blocks
+from reviews.records import RejectedRecordError
+from reviews.unpacking import require_readable
 from schema.errors import InvalidInput
 
-MAX_LINE_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 22
+_BATCH_ROWS = 1_000
 
 Record = Mapping[str, object]
 
 
-def read_product_records(path: Path) -> Iterator[Record | None]:
-    """Yield the records, field name -> value; None for one that cannot be read, or is longer than a MiB.
+def read_product_records(path: Path, wanted: Set[str]) -> tuple[Iterator[Record | None], tuple[str, ...]]:
+    """Return the records, field name -> value, None for one that cannot be read; and what is only probable of them.
 
     They are JSON objects or Python literals, one a line; JSON objects over any lines; the rows of delimited text with
     a header, or of Parquet. Packings and encodings are those of reviews.
 
+    Args:
+        path: The file.
+        wanted: Which columns of Parquet are read, beside that of the items, as `normalise` spells them.
+
     Raises:
-        InvalidInput: The file cannot be read, or is a table without a column of items.
+        InvalidInput: The file cannot be read, or is a table without a column of items; or, while reading, it is damaged
+            or a record has no end.
     """
     require_readable(path)
     if is_parquet(path):
-        yield from _rows_of_parquet(path)
-        return
-    with open_unpacked(path) as stream:
-        encoding, _ = detect(stream.read(SAMPLE_BYTES), None, str(path))
-    with open_text(path, encoding) as stream:
-        data = stream.read(SAMPLE_BYTES)
-    sample, is_cut = data.decode("utf-8", "surrogateescape"), len(data) == SAMPLE_BYTES
-    first = sample.lstrip()[:1] or "{"
-    if first == "[" or (first == "{" and _goes_over_lines(sample)):
-        yield from _objects(path, encoding)
-    elif first == "{":
-        yield from _objects_by_line(path, encoding)
-    else:
-        yield from _rows(path, encoding, sample, is_cut=is_cut)
+        return _rows_of_parquet(path, wanted), ()
+    lines, is_cut, encoding, of_encoding = read_start(path)
+    doubts = (of_encoding.doubt,) if of_encoding.doubt else ()
+    if objects := find_objects(lines, str(path), _has_items):
+        return _records(path, Format(objects.kind, {}, encoding=encoding)), doubts
+    return _records(path, _find_table(lines, path, encoding, is_cut=is_cut)), doubts
 
 
-def _goes_over_lines(sample: str) -> bool:
-    """Return whether no line of a sample is an object of its own."""
-    lines = [line.encode("utf-8", "surrogateescape") for line in io.StringIO(sample, newline="\n") if line.strip()]
-    return len(lines) > 1 and not any(isinstance(_parse(line), dict) for line in lines)
+def _records(path: Path, file_format: Format) -> Iterator[Record | None]:
+    for records, _ in read_blocks(path, file_format, _BLOCK_BYTES):
+        filled = records.keep(~records.blank())
+        for text in (filled.text(i).decode("utf-8", "surrogateescape") for i in range(len(filled))):
+            yield _row(text, file_format) if file_format.kind == "delimited" else _object(text)
 
 
-def _objects(path: Path, encoding: str) -> Iterator[Record | None]:
-    for records, _ in read_objects(path, Format("json-array", {}, encoding=encoding), _BLOCK_BYTES):
-        yield from (_as_record(_parse(records.text(i))) for i in range(len(records)))
-
-
-def _objects_by_line(path: Path, encoding: str) -> Iterator[Record | None]:
-    with open_text(path, encoding) as file:
-        while line := file.readline(MAX_LINE_BYTES):
-            if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
-                while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-                    pass
-                yield None
-            elif line.strip():
-                yield _as_record(_parse(line))
-
-
-def _parse(line: bytes) -> object:
-    """Parse a line as JSON, else as a Python literal (which runs no code); None where it is neither."""
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return ast.literal_eval(line.decode("utf-8"))
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
-
-
-def _as_record(value: object) -> Record | None:
+def _object(text: str) -> Record | None:
+    value = parse_json(text)
+    value = parse_literal(text) if value is None else value
     return value if isinstance(value, dict) else None
 
 
-def _rows_of_parquet(path: Path) -> Iterator[Record]:
+def _row(text: str, file_format: Format) -> Record | None:
     try:
-        with pq.ParquetFile(path) as file:
-            if "item" not in find_roles(file.schema_arrow.names):
-                raise _without_items(file.schema_arrow.names, path)
-            for batch in file.iter_batches():
-                yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise InvalidInput(f"{path} is a Parquet file that is cut off or damaged ({error}). Fetch it again.") from error
+        cells = read_cells(text.removesuffix("\n").removesuffix("\r"), file_format.delimiter, file_format.quote)
+    except RejectedRecordError:
+        return None
+    return dict(zip(file_format.names, cells, strict=True)) if len(cells) == len(file_format.names) else None
 
 
-def _rows(path: Path, encoding: str, sample: str, *, is_cut: bool) -> Iterator[Record | None]:
-    reading, header_line, names = _find_table(sample, path, is_cut=is_cut)
-    with (
-        open_text(path, encoding) as stream,
-        io.TextIOWrapper(stream, "utf-8", "surrogateescape", newline="\n") as text,
-    ):
-        for _ in range(header_line):
-            next(text)
-        filled = (line for line in text if line.strip())
-        for record in read_cells(filled, reading.delimiter, reading.quote, strict=True):
-            yield dict(zip(names, record.cells, strict=True)) if len(record.cells) == len(names) else None
+def _rows_of_parquet(path: Path, wanted: Set[str]) -> Iterator[Record]:
+    with open_parquet(path) as file:
+        names = file.schema_arrow.names
+        if not _has_items(names):
+            raise _without_items(names, path)
+        for batch in file.iter_batches(_BATCH_ROWS, columns=[name for name in names if normalise(name) in wanted]):
+            yield from batch.to_pylist()
 
 
-def _find_table(sample: str, path: Path, *, is_cut: bool) -> tuple[Reading, int, tuple[str, ...]]:
-    """Return the dialect of a table, the line on which its header ends, and the names in it."""
-    lines = list(io.StringIO(sample, newline="\n"))
+def _find_table(lines: Sequence[str], path: Path, encoding: str, *, is_cut: bool) -> Format:
+    """Return the dialect of a table, and the header in it that names the items."""
     preamble = read_preamble(lines)
-
-    def has_items(cells: Sequence[str]) -> bool:
-        return "item" in find_roles(cells)
-
     reading, _ = choose_dialect(
-        lines, preamble.n_lines, has_items, str(path), is_cut=is_cut, delimiter=preamble.delimiter
+        lines, preamble.n_lines, _has_items, str(path), is_cut=is_cut, delimiter=preamble.delimiter
     )
     first = reading.records[:FIRST_RECORDS]
-    header = next((one for one in first if "item" in find_roles([cell.strip() for cell in one.cells])), None)
+    header = next((one for one in first if _has_items([cell.strip() for cell in one.cells])), None)
     if header is None:
         raise _without_items(first[0].cells if first else [], path)
-    return reading, header.last, tuple(cell.strip() for cell in header.cells)
+    names = tuple(cell.strip() for cell in header.cells)
+    return Format(
+        "delimited",
+        {},
+        names,
+        encoding=encoding,
+        delimiter=reading.delimiter,
+        quote=reading.quote,
+        header_line=header.last,
+    )
+
+
+def _has_items(names: Sequence[str]) -> bool:
+    return "item" in find_roles(names)
 
 
 def _without_items(names: Sequence[str], path: Path) -> InvalidInput:

@@ -1,12 +1,13 @@
 """What a file of products says of each: title, brand, categories, and what people viewed as well."""
 
 import html
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 
-from reviews.columns import find_roles, normalise
+from reviews.columns import SYNONYMS, normalise
 from reviews.product_records import Record, read_product_records
 from schema.errors import InvalidInput
 
@@ -17,6 +18,9 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {  # the first that says something co
     "brand": ("brand", "store"),
     "categories": ("categories", "category", "genres"),
 }
+_ITEM_NAMES = tuple(name for equals in SYNONYMS["item"] for name in equals)
+_READ = {*_ITEM_NAMES, *(name for names in _SYNONYMS.values() for name in names), "related", "alsoview"}
+_N_FIRST = 1_000  # records by which the name of the ids is chosen
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Products:
         brands: The brand.
         categories: The categories, from the widest to the narrowest, those of the first path first.
         viewed: The item ids of products that people viewed as well.
-        n_skipped: Records that could not be read, were longer than a MiB, or had no id.
+        n_skipped: Records that could not be read, or had no id.
+        warnings: What is only probable of how the file was read, a sentence each.
     """
 
     titles: dict[str, str] = field(default_factory=dict)
@@ -38,12 +43,14 @@ class Products:
     categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
     viewed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     n_skipped: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 def read_products(path: Path, among: Container[str] | None = None) -> Products:
     """Read products from Amazon's metadata (`meta_*.json.gz`), the sample's products, or a table with a header.
 
-    The file may be written and packed as reviews may be, and the item id goes by the same names. The title is `title`
+    The file may be written and packed as reviews may be, and the item id goes by the same names. Of several such names
+    those go first that have most ids of `among`, then those that most often have one. The title is `title`
     or `name`. The brand is `brand`, else `store` (2023). Categories are `categories`, paths (2014) or one path (2023),
     else `category` (2018), else `genres`, with "|" between. What people viewed as well is `also_view` (2018), else
     `also_viewed` of `related` (2014). Of a product that comes twice the last that is said of each counts.
@@ -58,8 +65,11 @@ def read_products(path: Path, among: Container[str] | None = None) -> Products:
     if not path.is_file():
         raise InvalidInput(f"No products file at {path}; expected Amazon's meta_*.json.gz. Check the path.")
     found, n_products, n_skipped = Products(), 0, 0
-    for record in read_product_records(path):
-        item_id = _item_id(record, path) if record else ""
+    records, warnings = read_product_records(path, _READ)
+    first = list(islice(records, _N_FIRST))
+    names = _order_names([record for record in first if record], among or ())
+    for record in chain(first, records):
+        item_id = _item_id(record, names) if record else ""
         n_products += bool(item_id)
         n_skipped += not item_id
         if record and item_id and (among is None or item_id in among):
@@ -69,25 +79,37 @@ def read_products(path: Path, among: Container[str] | None = None) -> Products:
             f"{path}: none of {n_skipped:,} records is a product with an id; expected one in asin, parent_asin, "
             "item_id or another name that reviews may have for it. Check that it is a file of products."
         )
-    return Products(found.titles, found.brands, found.categories, found.viewed, n_skipped)
+    return Products(found.titles, found.brands, found.categories, found.viewed, n_skipped, warnings)
 
 
-def _item_id(record: Record, path: Path) -> str:
-    """Return the id as reviews have it: text without blanks at its ends, or a whole number; '' where there is none."""
-    names = _item_names(tuple(record))
-    if len(names) > 1:
-        raise InvalidInput(
-            f"{path} has {len(names)} fields that may hold the item's id: {', '.join(map(repr, names))}; expected one. "
-            "Leave the others out."
-        )
-    value = record[names[0]] if names else None
-    is_id = isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
-    return str(value).strip() if is_id else ""
+def _order_names(records: Sequence[Record], among: Container[str]) -> list[str]:
+    """Return the names of fields that hold ids, as `normalise` spells them, the likeliest first."""
+    found: dict[str, list[str]] = {name: [] for name in _ITEM_NAMES}
+    for record in records:
+        for name, spelt in _item_names(tuple(record)).items():
+            found[name] += filter(None, [_as_id(record[spelt])])
+    n_wanted = {name: sum(one in among for one in set(ids)) for name, ids in found.items()}
+    return sorted(found, key=lambda name: (n_wanted[name], len(found[name])), reverse=True)
+
+
+def _item_id(record: Record, names: Iterable[str]) -> str:
+    """Return the id by the first of the names that has one; '' where none has."""
+    spelt = _item_names(tuple(record))
+    return next(filter(None, (_as_id(record[spelt[name]]) for name in names if name in spelt)), "")
+
+
+def _as_id(value: object) -> str:
+    """Return an id as reviews have it: text without blanks at its ends, or a whole number; '' for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 @lru_cache(maxsize=4096)
-def _item_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(find_roles(names).get("item", ()))
+def _item_names(names: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the fields that may hold an id, as `normalise` spells them -> as the record does."""
+    spelt = {normalise(name): name for name in reversed(names)}
+    return {name: spelt[name] for name in _ITEM_NAMES if name in spelt}
 
 
 @lru_cache(maxsize=4096)

@@ -1,12 +1,12 @@
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from reviews.product_records import MAX_LINE_BYTES
 from reviews.products import Products, read_products
 from schema.errors import InvalidInput
 
@@ -36,7 +36,7 @@ def test_read_products_reads_a_plain_file(tmp_path):
 def test_read_products_skips_and_counts_what_is_no_product(tmp_path):
     path = _write(
         tmp_path / "meta.json.gz",
-        '{"asin": "B1", "title": "kept"}',
+        *('{"asin": "B1", "title": "kept"}' for _ in range(9)),
         '{"asin": "B2", "title": "cut sho',
         "{'asin': 'B3', 'title': __import__('os').getcwd()}",
         '["asin"]',
@@ -49,18 +49,43 @@ def test_read_products_skips_and_counts_what_is_no_product(tmp_path):
     assert read_products(path) == Products({"B1": "kept", "17": "numeric id"}, n_skipped=7)
 
 
-def test_read_products_passes_over_lines_that_are_too_long_and_reads_on(tmp_path):
-    long_line = json.dumps({"asin": "B1", "title": "x" * (3 * MAX_LINE_BYTES)})
-    path = _write(tmp_path / "meta.json.gz", long_line, '{"asin": "B2", "title": "next"}')
-    assert read_products(path) == Products({"B2": "next"}, n_skipped=1)
+def test_read_products_reads_lines_of_some_mib(tmp_path):
+    path = _write(tmp_path / "m.gz", '{"asin": "B1"}', json.dumps({"asin": "B2", "title": "next", "x": "y" * 2**22}))
+    assert read_products(path).titles == {"B2": "next"}
 
 
-@pytest.mark.parametrize("surplus", [-1, 0, 1])
-def test_read_products_keeps_a_line_of_exactly_the_longest_length(tmp_path, surplus):
-    frame = len('{"asin": "B1", "title": ""}\n')
-    line = json.dumps({"asin": "B1", "title": "x" * (MAX_LINE_BYTES - frame + surplus)})
-    path = _write(tmp_path / "meta.json.gz", line, '{"asin": "B2"}')
-    assert read_products(path).n_skipped == (surplus > 0)
+def test_read_products_takes_ids_by_the_name_that_holds_those_wanted(tmp_path):
+    lines = [{"asin": "", "isbn": f"03{n}", "book_id": n, "title": f"t{n}"} for n in range(9)]
+    lines.append({"asin": "B0", "isbn": "", "book_id": 9.0, "title": "t9"})
+    path = _write(tmp_path / "m.gz", *map(json.dumps, lines))
+    titles = {str(n): f"t{n}" for n in range(10)}
+    assert read_products(path) == read_products(path, set(titles)) == Products(titles)
+    assert read_products(path, {"038", "B0"}).titles == {"038": "t8", "B0": "t9"}
+
+
+def test_read_products_refuses_a_quote_that_is_not_closed_far_behind_the_start(tmp_path):
+    rows = [f"B{n},A lens for cameras of all makes and kinds" for n in range(60_000)]
+    rows[40_000] = 'B,"open'
+    with pytest.raises(InvalidInput, match=r"a quote in line 40002 that is not closed"):
+        read_products(_write(tmp_path / "m.csv.gz", "asin,title", *rows))
+
+
+def test_read_products_says_what_is_only_probable_of_the_encoding(tmp_path):
+    (tmp_path / "products").write_bytes("asin,title\nB1,Caf\xe9\nB2,Th\xe9\n".encode("latin-1"))
+    assert "only probably windows-1252" in read_products(tmp_path / "products").warnings[0]
+
+
+def test_read_products_reads_what_it_says_of_parquet_and_no_more(tmp_path, monkeypatch):
+    names = {"parent_asin": ["B1"], "Title": ["Lens"], "also_view": [["B2"]], "description": [["long"] * 9]}
+    pq.write_table(pa.table(names), tmp_path / "products")
+    read, iterate = [], pq.ParquetFile.iter_batches
+    monkeypatch.setattr(
+        pq.ParquetFile,
+        "iter_batches",
+        lambda self, *a, columns: read.append(columns) or iterate(self, *a, columns=columns),
+    )
+    assert read_products(tmp_path / "products") == Products({"B1": "Lens"}, viewed={"B1": ("B2",)})
+    assert read == [["parent_asin", "Title", "also_view"]]
 
 
 def test_read_products_leaves_out_items_without_title_and_skips_blank_lines(tmp_path):
@@ -158,7 +183,7 @@ def _parquet() -> bytes:
 def test_read_products_reads_what_reviews_may_be_written_as(content, tmp_path):
     (tmp_path / "products").write_bytes(content)
     read = read_products(tmp_path / "products")
-    assert read == Products(ON_ONE_LINE, categories=dict.fromkeys(TITLES, ("Drama", "War")))
+    assert replace(read, warnings=()) == Products(ON_ONE_LINE, categories=dict.fromkeys(TITLES, ("Drama", "War")))
 
 
 def test_read_products_counts_rows_that_are_none(tmp_path):
@@ -171,7 +196,7 @@ def test_read_products_counts_rows_that_are_none(tmp_path):
     [
         ("number,title\n1,Lens\n", r"no column known to hold the ids of items; found \['number', 'title'\]"),
         ('{"number": 1, "title": "Lens"}\n' * 3, "none of 3 records is a product with an id"),
-        ('{"asin": "1", "title": "L"}\n{"item_id": "1", "movieId": "2"}\n', "2 fields that may hold the item's id"),
+        ('{"products": [{"asin": "1", "title": "L"}]}\n', "keeps its rows under 'products'"),
         ("<html>not found</html>", "an HTML page"),
     ],
 )
