@@ -65,7 +65,7 @@ def read_reviews(
         n_trimmed += partition.n_trimmed
         last_line = partition.next_line - 1
         advance(sum(one.n_lines for one in written))
-    scale = find_scale(ratings, options.min_rating, options.max_rating)
+    scale = find_scale(ratings, options.min_rating, options.max_rating, file_format.roles.get("rating", ""))
     if events:
         for partition in read_event_partitions(events, file_format, options.partition_bytes, last_line):
             written.append(write_partition(len(written), partition, folder, write_parquet))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from math import inf, isinf
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reviews.columns import normalise
 from schema.understood import Part
 
 FLAGS = "--min-rating, --max-rating"
@@ -17,10 +17,12 @@ FLAGS = "--min-rating, --max-rating"
 # From the smallest; then counts, which have no upper end.
 _SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (0.5, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0), (0.0, 100.0))
 _SIGNED = (-10.0, 10.0)  # Jester's
-_FEW_ROWS, _FEW_VALUES = 2, 2
-_TINY_SHARE, _SMALL_SHARE = 0.01, 0.05
+_COUNTS = ("weight", "plays", "playcount", "listencount", "count", "hours")
+_FEW_VALUES, _FEW_ROWS, _MANY_ROWS = 2, 5, 40
+_TINY_SHARE, _FAR_SHARE = 0.01, 0.2
 _LEAST_UPPER = 0.1  # of ratings, in the upper half of a scale beyond 5
 _CLIFF = 0.1
+_SLOW_DECAY, _FAST_DECAY = 0.25, 0.05  # of the last value of a scale beside 1
 _MOST_VALUES = 100_000
 _MOST_SHOWN = 3
 
@@ -111,22 +113,26 @@ def count_ratings(ratings: pa.ChunkedArray | None = None) -> RatingCounts:
 def _counted(values: Floats, counts: npt.NDArray[np.int64]) -> RatingCounts:
     if len(values) > _MOST_VALUES:
         size = 10 ** np.floor(np.log10(np.maximum(np.abs(values), 1e-300)) - 2)
-        values = np.round(values / size) * size
+        rounded = np.round(values / size) * size
+        is_end = (rounded % 0.5 == 0) & (rounded != values)  # none may reach the end of a scale by being rounded
+        values = np.where(is_end, rounded + np.sign(values - rounded) * size / 2, rounded)
     distinct, places = np.unique(values, return_inverse=True)
     return RatingCounts(distinct, np.bincount(places, counts, len(distinct)).astype(np.int64))
 
 
-def find_scale(ratings: RatingCounts, low: float | None = None, high: float | None = None) -> Scale:
+def find_scale(ratings: RatingCounts, low: float | None = None, high: float | None = None, column: str = "") -> Scale:
     """Return the smallest known scale that holds all but a tiny share of the ratings.
 
     Known are 0 to 1, -1 to 1, 1 to 5, 0.5 to 5, 0 to 5, 1 to 10, 0 to 10, 0 to 100 and -10 to 10. What a scale leaves
-    out has to be few rows, or one or two values far off, such as 99, and no tail that goes on beyond its end. Else
-    there is no upper end (counts), and no lower one where many ratings are below 0.
+    out has to be rare beside the scale's end, or one or two values far off, such as 99, and no tail of counts. Else,
+    and for a column that is named as counts are, there is no upper end, and no lower one where there are more than a
+    few ratings below 0.
 
     Args:
         ratings: Those of the whole file.
         low: The lowest, where it is given.
         high: The highest, where it is given.
+        column: Its name.
 
     Example:
         >>> stars = RatingCounts(np.array([1.0, 4.0, 5.0, 99.0]), np.array([20, 50, 30, 2]))
@@ -137,13 +143,15 @@ def find_scale(ratings: RatingCounts, low: float | None = None, high: float | No
         return Scale(low, high, _say(ratings, low, high), is_set=True)
     lowest, highest = -inf if low is None else low, inf if high is None else high
     judged = ratings.of((ratings.values >= lowest) & (ratings.values <= highest))
-    for one in _candidates(judged):
+    is_count = normalise(column) in _COUNTS
+    for one in () if is_count else _candidates(judged):
         ends = one[0] if low is None else low, one[1] if high is None else high
-        if ends[0] < ends[1] and _holds(judged, *ends, is_low_set=low is not None, is_high_set=high is not None):
+        if ends[0] < ends[1] and _holds(judged, *ends, is_high_set=high is not None):
             return Scale(*ends, _say(ratings, *ends))
-    if low is None and judged.of(judged.values < 0).n <= _SMALL_SHARE * judged.n:
+    if low is None and _are_odd(judged.of(judged.values < 0), judged.n):
         lowest = 0.0
-    return Scale(lowest, highest, f"no scale that is known fits; {_say(ratings, lowest, highest)}")
+    why = f"{column!r} names counts" if is_count else "no scale that is known fits"
+    return Scale(lowest, highest, f"{why}; {_say(ratings, lowest, highest)}")
 
 
 def say_zeros(ratings: RatingCounts, scale: Scale) -> list[str]:
@@ -169,52 +177,47 @@ def _candidates(ratings: RatingCounts) -> Iterator[tuple[float, float]]:
     for low, high in _SCALES:
         if high > 1 or (low <= lowest < 1 and highest <= 1 and (lowest < 0) == (low < 0)):
             yield low, high
-    negative = ratings.of(ratings.values < 0)
-    if len(negative.values) > _FEW_VALUES and negative.n > _SMALL_SHARE * ratings.n:
+    if not _are_odd(ratings.of(ratings.values < 0), ratings.n):
         yield _SIGNED
 
 
-def _holds(ratings: RatingCounts, low: float, high: float, *, is_low_set: bool, is_high_set: bool) -> bool:
+def _holds(ratings: RatingCounts, low: float, high: float, *, is_high_set: bool) -> bool:
     """Return whether a scale holds the ratings but for a few that are impossible, and whether they use it."""
-    n, outside = ratings.n, ratings.of((ratings.values < low) | (ratings.values > high))
+    n, values = ratings.n, ratings.values
     if not n:
         return True
-    if outside.n * 2 > n or _is_decay(ratings, high):
-        return False
-    share, n_values = outside.n / n, len(outside.values)
-    is_far = bool(((outside.values < 0) | (outside.values > 2 * high)).all())
-    is_few = outside.n <= _FEW_ROWS or share <= _TINY_SHARE
-    is_isolated = n_values <= _FEW_VALUES and (share <= _SMALL_SHARE or is_far)
-    if not (is_few or is_isolated):
+    if _is_decay(ratings, high):
         return False
     if high > 5 and low >= 0 and not is_high_set and ratings.n_from((low + high) / 2, high) < _LEAST_UPPER * n:
         return False
-    return (is_low_set or _ends_below(ratings, low)) and (is_high_set or _ends_above(ratings, high))
+    lowest, highest = min(0.0, 2 * low), 2 * high  # what is beyond is far off
+    below, above = ratings.n_from(lowest, np.nextafter(low, -inf)), ratings.n_from(np.nextafter(high, inf), highest)
+    if below and (high > 5 or (low == 1 and ratings.n_from(0.5, 0.5))):  # a wider scale has them
+        return False
+    step = 0.5 if low == 0.5 else max(high / 10, 1.0)
+    is_slip = below + above == 1 and n >= _MANY_ROWS and high == 5
+    is_rare = (
+        below + above <= _TINY_SHARE * n
+        and below <= _CLIFF * ratings.n_from(low, np.nextafter(low + step, -inf))
+        and above <= _CLIFF * ratings.n_from(np.nextafter(high - step, inf), high)
+    )
+    return (is_slip or is_rare) and _are_odd(ratings.of((values < lowest) | (values > highest)), n)
+
+
+def _are_odd(far: RatingCounts, n: int) -> bool:
+    """Return whether values far off a scale are faults: rare ones, or one or two that stand for something else."""
+    return far.n <= _TINY_SHARE * n or (len(far.values) <= _FEW_VALUES and far.n <= _FAR_SHARE * n and n >= _MANY_ROWS)
 
 
 def _is_decay(ratings: RatingCounts, high: float) -> bool:
-    """Return whether the ratings are counts: whole numbers, the rarer the greater, some of them far above the scale."""
+    """Return whether the ratings are counts: whole numbers, most of them 1, hardly any at the scale's end, but more."""
     if isinf(high) or ratings.values[-1] <= high or (ratings.values % 1 != 0).any():
         return False
-    first = [ratings.n_from(value, value) for value in range(1, 6)]
-    n_values_above = int((ratings.values > high).sum())
-    return n_values_above > _FEW_VALUES and all(a >= b > 0 for a, b in pairwise(first))
-
-
-def _ends_above(ratings: RatingCounts, high: float) -> bool:
-    """Return whether hardly anything is in the step above a scale, beside what is in its last step."""
-    step = max(high / 10, 1.0)
-    above = ratings.n_from(np.nextafter(high, inf), high + step)
-    return above <= max(_CLIFF * ratings.n_from(np.nextafter(high - step, inf), high), _FEW_ROWS)
-
-
-def _ends_below(ratings: RatingCounts, low: float) -> bool:
-    """Return whether hardly anything is in the step below a scale, beside what is in its first step."""
-    if low == 1 and ratings.n_from(0.5, 0.5) and not ratings.n_from(0, 0):  # half a star
+    ones, last = ratings.n_from(1, 1), ratings.n_from(high, high)
+    if ones < ratings.of(ratings.values >= 1).counts.max() or last > max(ratings.n_from(high - 1, high - 1), _FEW_ROWS):
         return False
-    step = 0.5 if low == 0.5 else 1.0
-    below = ratings.n_from(low - step, np.nextafter(low, -inf))
-    return below <= max(_CLIFF * ratings.n_from(low, np.nextafter(low + step, -inf)), _FEW_ROWS)
+    goes_on = ratings.n_from(high + 1, 2 * high)
+    return last <= (_SLOW_DECAY if goes_on else _FAST_DECAY) * ones
 
 
 def _say(ratings: RatingCounts, low: float, high: float) -> str:

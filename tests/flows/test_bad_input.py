@@ -31,7 +31,9 @@ SPREADSHEET_IDS = lines("user,isbn,rating\n", *(f"u{row},9.78013E+12,4\n" for ro
 NO_SIDES = lines(*(f"{row},{row + 5},{row % 5 + 1}\n" for row in range(9)))
 FUTURE = lines(*(review(f"A{row}", f"B{row}", timestamp=9_999_999_999) for row in range(9)))
 WRONG_COLUMNS = lines("height,weight\n", "1,2\n", "3,4\n")
-OUT_OF_RANGE = lines(*(review(f"A{row}", f"B{row}", rating=50.0 if row == 3 else row % 5 + 1) for row in range(9)))
+OUT_OF_RANGE = lines(
+    *(review(f"A{row}", f"B{row}", rating=50.0 if row % 10 == 3 else row % 5 + 1) for row in range(60))
+)
 NAN = lines(*(review(f"A{row}", f"B{row}", rating=float("nan")) for row in range(9)))
 LONG_IDS = lines(*(review(f"A{row}" + "x" * 10_000, f"B{row}") for row in range(9)))
 

@@ -70,7 +70,8 @@ def test_bad_rows_are_quarantined_with_line_reason_and_raw_text(ingest_lines, tm
         "user id is blank; rating outside 1 to 5 (--min-rating, --max-rating)": review(user="", rating=0),
     }
     odd_but_fine = [review('say "hi"'), review(item="🎧")]
-    _, reviews, quarantine = ingest_lines([*odd_but_fine, *bad.values()])
+    options = LENIENT.model_copy(update={"min_rating": 1.0, "max_rating": 5.0})
+    _, reviews, quarantine = ingest_lines([*odd_but_fine, *bad.values()], options)
     assert [row["line"] for row in reviews] == [1, 2]
     assert quarantine == [
         {"line": line, "reason": reason, "text": text} for line, (reason, text) in enumerate(bad.items(), start=3)
@@ -105,7 +106,7 @@ def test_columns_that_the_input_lacks_are_null(ingest_lines):
 
 
 def test_all_ratings_equal_is_accepted_and_counted(ingest_lines):
-    counts = ingest_lines([review(rating=5), review(rating=5), review(rating=9)])[0].counts
+    counts = ingest_lines([review(rating=5), review(rating=5), ""])[0].counts
     assert (counts.n_reviews, counts.has_ratings, counts.n_distinct_ratings) == (2, True, 1)
 
 
@@ -135,9 +136,10 @@ def test_too_many_bad_rows_stop_the_run_with_reasons_and_examples(ingest_lines, 
         "first in line 99"
     )
     with pytest.raises(InvalidInput, match=re.escape(message)):
-        ingest_lines(lines, IngestOptions(max_bad_share=0.05))
+        ingest_lines(lines, IngestOptions(max_bad_share=0.05, min_rating=1, max_rating=5))
     assert not (tmp_path / "reviews.parquet").exists()
-    assert ingest_lines(lines, IngestOptions(max_bad_share=0.06))[0].counts.n_quarantined == 6
+    merged, _, _ = ingest_lines(lines, IngestOptions(max_bad_share=0.06, min_rating=1, max_rating=5))
+    assert merged.counts.n_quarantined == 6
 
 
 def test_input_without_one_good_row_is_refused_whatever_share_is_allowed(ingest_lines):

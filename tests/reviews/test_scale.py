@@ -30,18 +30,26 @@ SCALES: dict[str, tuple[dict[float, int] | np.ndarray, str]] = {
     "mean ratings": (DRAWN.uniform(1, 5, 500).round(2), "1 to 5"),
     "half stars of 48 reviews": ({0.5: 2, 1: 4, 1.5: 3, 2: 4, 3.5: 10, 4: 15, 5: 10}, "0.5 to 5"),
     "half stars": ({0.5: 24, 1: 68, 1.5: 28, 2: 143, 2.5: 88, 3: 429, 3.5: 220, 4: 556, 4.5: 153, 5: 290}, "0.5 to 5"),
+    "half stars and a zero": ({0: 1, 0.5: 30, 1: 500, 2: 900, 2.5: 700, 3: 2500, 3.5: 2000, 4: 4000}, "0.5 to 5"),
+    "six, the best rare": ({1: 100, 2: 100, 3: 200, 4: 300, 5: 400, 6: 40}, "0 to 10"),
+    "ten, of 3 reviews": ({2: 1, 5: 1, 8: 1}, "1 to 10"),
+    "ten, of 6 reviews": ({4: 2, 5: 2, 8: 1, 10: 1}, "1 to 10"),
     "ten": (TEN, "1 to 10"),
     "ten, and -1 for watched": (TEN | {-1: 100}, "1 to 10"),
     "ten, most of them zero": (TEN | {0: 700}, "0 to 10"),
     "percent": (DRAWN.normal(75, 10, 500).round().clip(0, 100), "0 to 100"),
     "Jester": (DRAWN.uniform(-10, 10, 500).round(2), "-10 to 10"),
     "likes": ({0: 30, 1: 70}, "0 to 1"),
+    "thumbs and a fault": ({-1: 300, 1: 700, 2: 1}, "-10 to 10"),
     "thumbs": ({-1: 30, 1: 70}, "-1 to 1"),
     "one value": ({5: 9}, "1 to 5"),
     "plays": (np.floor(DRAWN.pareto(1, 500) * 10) + 1, "0 or more"),
     "small counts with a tail": (DRAWN.geometric(0.7, 20_000), "0 or more"),
     "purchases, fewer the more": ({1: 600, 2: 200, 3: 80, 4: 30, 5: 12, 6: 4, 7: 2}, "0 or more"),
     "purchases, some of them many": ({1: 250, 2: 80, 3: 40, 4: 15, 5: 8, 11: 1, 14: 1, 20: 1}, "0 or more"),
+    "purchases with gaps": ({1: 900, 2: 80, 3: 10, 6: 2, 8: 1, 12: 1, 20: 1}, "0 or more"),
+    "purchases, mostly one": ({1: 90, 2: 8, 7: 1, 12: 1}, "0 or more"),
+    "purchases by the ten": ({1: 9000, 2: 500, 3: 80, 4: 90, 5: 20, 6: 2, 10: 15, 12: 10}, "0 or more"),
     "hours": (DRAWN.lognormal(1, 2, 500).round(1), "0 or more"),
     "sums of money, some paid back": (DRAWN.normal(50, 200, 500), "any number"),
     "no number": ({}, "1 to 5"),
@@ -60,6 +68,43 @@ def test_few_rows_of_any_value_do_not_change_the_scale_of_stars(share):
     stars = rng.choice([1, 2, 3, 4, 5], 2_000, p=[0.1, 0.1, 0.2, 0.3, 0.3])
     wrong = rng.choice([-5, 11, 20, 42, 55, 99, 1000], int(share * 2_000))
     assert find_scale(counted(np.concatenate([stars, wrong]))).describe() == "1 to 5"
+
+
+def whole(low: int, high: int, rng: np.random.Generator, n: int) -> np.ndarray:
+    weights = rng.uniform(0.3, 1.3, high - low + 1)
+    return rng.choice(np.arange(low, high + 1), n, p=weights / weights.sum())
+
+
+DRAWS = {
+    "stars": lambda rng, n: whole(1, 5, rng, n),
+    "half stars": lambda rng, n: whole(1, 10, rng, n) / 2,
+    "0 to 10": lambda rng, n: whole(0, 10, rng, n),
+    "1 to 10": lambda rng, n: whole(1, 10, rng, n),
+    "1 to 6": lambda rng, n: whole(1, 6, rng, n),
+    "percent": lambda rng, n: whole(0, 100, rng, n),
+    "purchases": lambda rng, n: rng.geometric(rng.uniform(0.1, 0.9), n),
+    "plays": lambda rng, n: rng.zipf(rng.uniform(1.3, 3), n),
+    "Jester": lambda rng, n: rng.uniform(-10, 10, n).round(2),
+}
+
+
+@pytest.mark.parametrize("kind", DRAWS)
+def test_no_row_of_a_sample_is_put_aside_but_a_fault_that_is_far_off_is(kind):
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        n = int(np.exp(rng.uniform(np.log(5), np.log(5_000))))
+        sample = DRAWS[kind](rng, n)
+        scale = find_scale(counted(sample))
+        assert scale.low <= sample.min() <= sample.max() <= scale.high, (seed, n, scale)
+        if "stars" in kind and n >= 200:
+            scale = find_scale(counted(np.append(sample, rng.choice([55, 500, -999]))))
+            assert scale.high == 5, (seed, n, scale)
+
+
+def test_a_column_that_is_named_as_counts_are_has_no_upper_end():
+    scale = find_scale(counted(STARS | {7: 1}), column="play_count:float")
+    assert scale.describe() == "0 or more"
+    assert scale.evidence.startswith("'play_count:float' names counts; all 701 ratings are within")
 
 
 def test_ends_that_are_given_are_kept_and_the_other_is_found():
@@ -96,3 +141,6 @@ def test_continuous_ratings_take_bounded_memory_and_keep_their_ends():
     assert len(counts.values) < 1_000
     assert counts.n == 200_000
     assert find_scale(counts).describe() == "1 to 5"
+    beyond = counted(np.append(DRAWN.uniform(1, 5, 200_000), [5.002] * 9))
+    assert beyond.n_from(5, 5) == 0
+    assert beyond.n_from(5, 6) == 9
