@@ -108,8 +108,8 @@ def merge_partitions(
         write_parquet: Writes a file.
 
     Raises:
-        InvalidInput: When no review is left, or the share of bad rows is over options.max_bad_share; the reviews are
-            not written then.
+        InvalidInput: When no review is left, or the share of bad rows is over options.max_bad_share; nothing is
+            written then.
     """
     failures: dict[int, list[CheckFile]] = {}
     for found in (one for check in checks for one in check.files):
@@ -117,9 +117,9 @@ def merge_partitions(
     parts = [(part, failures.get(part.number, [])) for part in read.partitions]
     n_lines, n_blank = sum(part.n_lines for part, _ in parts), sum(part.n_blank for part, _ in parts)
     quarantine, reviews, tally = folder / QUARANTINE, folder / REVIEWS, Tally()
+    _require_enough_good(parts, n_lines, n_blank, read_texts, options)
     put_aside = _quarantine(parts, read.format, read_texts, tally)
     n_quarantined = write_parquet(put_aside, quarantine, REJECTED_SCHEMA)
-    _require_enough_good(n_lines, n_blank, n_quarantined, quarantine, options)
     n_reviews = write_parquet((_reviews(*part, tally) for part in parts), reviews, REVIEWS_SCHEMA)
     columns = {name for part, _ in parts for name in part.columns()}
     counts = ReviewCounts(
@@ -144,6 +144,10 @@ def count_reasons(quarantine: Path) -> list[QuarantineReason]:
         for line, reason, text in zip(*rows.to_pydict().values(), strict=True):
             counts[reason] += 1
             examples.setdefault(reason, (line, text))
+    return _ranked(counts, examples)
+
+
+def _ranked(counts: Mapping[str, int], examples: Mapping[str, tuple[int, str]]) -> list[QuarantineReason]:
     commonest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [QuarantineReason(reason, count, *examples[reason]) for reason, count in commonest]
 
@@ -181,7 +185,7 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
 
 
 def _require_enough_good(
-    n_lines: int, n_blank: int, n_quarantined: int, quarantine: Path, options: IngestOptions
+    parts: Sequence[Part], n_lines: int, n_blank: int, read_texts: ReadTexts, options: IngestOptions
 ) -> None:
     n_rows = n_lines - n_blank
     if not n_rows:
@@ -189,20 +193,37 @@ def _require_enough_good(
             f"the input holds no review: {n_lines} lines, {n_blank} of them blank. "
             f"Expected a review per line after the header, if there is one."
         )
-    if n_quarantined < n_rows and n_quarantined <= options.max_bad_share * n_rows:
+    n_bad = sum(partition.n_rejected + len(_failed_lines(checks)) for partition, checks in parts)
+    if n_bad < n_rows and n_bad <= options.max_bad_share * n_rows:
         return
-    reasons = count_reasons(quarantine)
+    reasons = _first_reasons(parts, read_texts)
     shown = "; ".join(
         f"{one.count} x {one.reason}, first in line {one.example_line}: {one.example_text[:_MAX_EXAMPLE_CHARACTERS]!r}"
         for one in reasons[:_MAX_REASONS_SHOWN]
     )
     more = len(reasons) - _MAX_REASONS_SHOWN
-    advice = "or allow more with --max-bad-share" if n_quarantined < n_rows else "no good row is left"
+    advice = "or allow more with --max-bad-share" if n_bad < n_rows else "no good row is left"
     raise InvalidInput(
-        f"{n_quarantined} of {n_rows} rows ({n_quarantined / n_rows:.1%}) are bad; expected at "
+        f"{n_bad} of {n_rows} rows ({n_bad / n_rows:.1%}) are bad; expected at "
         f"most {options.max_bad_share:.1%}. Commonest reasons: {shown}"
         f"{f'; and {more} more' if more > 0 else ''}. Correct the file, or the settings that a reason names; {advice}."
     )
+
+
+def _first_reasons(parts: Sequence[Part], read_texts: ReadTexts) -> list[QuarantineReason]:
+    """Return every reason, the commonest first; of the file, only the first record of each is read again."""
+    counts: Counter[str] = Counter()
+    examples: dict[str, tuple[int, str]] = {}
+    lines: dict[str, int] = {}
+    for partition, checks in parts:
+        for line, reason, text in zip(*partition.read_rejected().to_pydict().values(), strict=True):
+            counts[reason] += 1
+            examples.setdefault(reason, (line, text))
+        for line, reason in _merged_failures(checks).items():
+            counts[reason] += 1
+            lines.setdefault(reason, line)
+    texts = read_texts(sorted(set(lines.values()))) if lines else {}
+    return _ranked(counts, {reason: (line, texts[line]) for reason, line in lines.items()} | examples)
 
 
 def _quarantine(parts: Sequence[Part], file_format: Format, read_texts: ReadTexts, tally: Tally) -> Iterator[pa.Table]:
@@ -248,13 +269,17 @@ def _merged_failures(checks: Sequence[CheckFile]) -> dict[int, str]:
     return {line: "; ".join(reasons[line]) for line in sorted(reasons)}
 
 
+def _failed_lines(checks: Sequence[CheckFile]) -> pa.Array:
+    """Return the lines that fail a check, each once."""
+    failed = [pq.read_table(check.path, columns=[Columns.LINE])[Columns.LINE] for check in checks]
+    return pc.unique(pa.chunked_array([chunk for lines in failed for chunk in lines.chunks], pa.int64()))
+
+
 def _reviews(partition: PartitionFile, checks: Sequence[CheckFile], tally: Tally) -> pa.Table:
     """Return the rows of a partition that passed all checks, whole seconds as timestamps, missing columns as nulls."""
     rows = partition.read()
     if checks:
-        failed = [pq.read_table(check.path, columns=[Columns.LINE]) for check in checks]
-        lines = pa.concat_tables(failed)[Columns.LINE].combine_chunks()
-        rows = rows.filter(pc.invert(pc.is_in(rows[Columns.LINE], value_set=lines)))
+        rows = rows.filter(pc.invert(pc.is_in(rows[Columns.LINE], value_set=_failed_lines(checks))))
     columns = {name: rows[name] for name in rows.column_names}
     if Columns.TIMESTAMP in columns:
         columns[Columns.TIMESTAMP] = pc.floor(columns[Columns.TIMESTAMP])
