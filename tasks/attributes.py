@@ -1,6 +1,6 @@
 """What products say of the items of a dataset: kept with a split, for all models that are fitted to it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,20 @@ PRODUCTS = "products"
 ATTRIBUTES = pa.schema([("item_idx", pa.int32()), ("attribute", pa.string()), ("value", pa.string())])
 
 
+def read_raw_products(places: PlaceOptions, products: Manifest, among: Container[str] | None = None) -> Products:
+    """Return what a raw file of products says, and log what is only probable, or left out, of it."""
+    path = raw_file(places, products)
+    known = read_products(path, among)
+    skipped = (f"{known.n_skipped:,} records are no product with an id, and left out",) if known.n_skipped else ()
+    for warning in (*known.warnings, *skipped):
+        logger.warning("{}: {}", path.name, warning)
+    return known
+
+
 def write_attributes(places: PlaceOptions, dataset: Manifest, products: Manifest, folder: Path) -> int:
     """Write attributes.parquet, as `tabulate_attributes` gives them, and return of how many items something is said."""
     item_ids = read_table(places, dataset, layout.ITEM_MAP)["item_id"].to_pylist()
-    table = tabulate_attributes(read_products(raw_file(places, products), set(item_ids)), item_ids)
+    table = tabulate_attributes(read_raw_products(places, products, set(item_ids)), item_ids)
     write_parquet([table], folder / layout.ATTRIBUTES, ATTRIBUTES)
     return len(pc.unique(table["item_idx"]))
 
@@ -40,7 +50,7 @@ def add_new_items(places: PlaceOptions, products: Manifest, folder: Path) -> int
     Returns:
         How many there are.
     """
-    path, known = folder / layout.ITEM_MAP, read_products(raw_file(places, products))
+    path, known = folder / layout.ITEM_MAP, read_raw_products(places, products)
     item_map = pq.read_table(path)
     described = known.brands.keys() | known.categories.keys() | known.viewed.keys()
     lacking = described - set(item_map["item_id"].to_pylist())

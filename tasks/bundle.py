@@ -13,7 +13,7 @@ from prefect import task
 from models.base import Interactions
 from models.registry import impersonal_kinds
 from reviews.catalogue import is_sample_user
-from reviews.products import Products, read_products
+from reviews.products import Products
 from schema.about import FORMAT
 from schema.arrays import Indices
 from schema.bundle import Bundle, Labels, Lists
@@ -25,9 +25,9 @@ from storage import artifacts, canonical, layout
 from storage.inventory import lineage, list_artifacts, newest_bundle
 from storage.manifest import Manifest
 from storage.protocol import Store
+from tasks.attributes import read_raw_products
 from tasks.execution import COMPUTE_RETRIES
 from tasks.fit import candidate_of
-from tasks.ingest import raw_file
 from tasks.model import require_model
 from tasks.options import PlaceOptions
 from tasks.store import local_file, publish_once, read_table
@@ -58,7 +58,7 @@ def publish_bundle(
     def build(folder: Path) -> dict[str, Any]:
         interactions, popular = read_interactions(places, dataset)
         item_ids = read_table(places, dataset, layout.ITEM_MAP)[Columns.ITEM_ID].to_pylist()
-        known = read_products(raw_file(places, products), set(item_ids)) if products else Products()
+        known = read_raw_products(places, products, set(item_ids)) if products else Products()
         n_users, n_items = interactions.n_users, interactions.n_items
         histories = Histories.from_columns(
             interactions.user_idx, interactions.item_idx, interactions.rating, interactions.timestamp, n_users

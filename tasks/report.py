@@ -24,18 +24,18 @@ from reports.report_input import (
 )
 from reports.terminal import terminal_table
 from reviews.catalogue import is_sample_user
-from reviews.products import read_products
 from schema.dataset import DatasetCounts, KCorePass, ReviewCounts
 from schema.metric import MetricRow
 from schema.verdicts import Finding
 from storage import layout
 from storage.code_version import Root
 from storage.manifest import Manifest
+from tasks.attributes import read_raw_products
 from tasks.blending import leave_one_out
 from tasks.choose import metric_by_user, scored_models
 from tasks.evidence import compare_with, find_examples, gather_evidence
 from tasks.execution import COMPUTE_RETRIES
-from tasks.ingest import raw_file, summarise_file
+from tasks.ingest import summarise_file
 from tasks.model import Evaluation, Lineage, Training
 from tasks.options import PlaceOptions
 from tasks.score import Scored, read_rows
@@ -68,7 +68,7 @@ def publish_training_report(
     refit = next(one for one in training.tested if one.candidate == chosen)
 
     def gather() -> ReportInput:
-        titles = read_products(raw_file(places, products)).titles if products else {}
+        titles = read_raw_products(places, products).titles if products else {}
         data = summarise_data(places, lineage)
         return ReportInput(
             title=f"Recommender trained on {data.input_name}",

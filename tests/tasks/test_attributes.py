@@ -23,7 +23,7 @@ from storage import layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
 from tasks import room
-from tasks.attributes import add_new_items, products_of, read_content
+from tasks.attributes import add_new_items, products_of, read_content, read_raw_products
 from tasks.dataset import build_dataset, split_dataset
 from tasks.fit import fit, load_model
 from tasks.ingest import keep_file
@@ -88,6 +88,17 @@ def test_products_whose_ids_an_ingest_would_refuse_are_left_out_and_counted(plac
     logger.remove(sink)
     assert pq.read_table(tmp_path / layout.ITEM_MAP)["item_id"].to_pylist() == ["second", "good"]
     assert "4 products left out" in "".join(said)
+    assert "1 records are no product with an id" in "".join(said)
+
+
+def test_what_is_only_probable_of_products_is_said(places, tmp_path):
+    path = tmp_path / "products.csv"
+    path.write_bytes("asin,title\nB1,Caf\xe9\nB2,Th\xe9\n".encode("latin-1"))
+    said: list[str] = []
+    sink = logger.add(said.append, level="WARNING")
+    assert read_raw_products(places, keep_file.fn(places, path)).titles == {"B1": "Café", "B2": "Thé"}
+    logger.remove(sink)
+    assert "The encoding is only probably windows-1252" in "".join(said)
 
 
 def test_new_items_without_products_are_refused_before_any_work(places, dataset):
