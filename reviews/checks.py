@@ -19,7 +19,10 @@ EARLIEST_REVIEW = 1e8  # Unix seconds: 1973, before any review and after any cou
 FAILURE_SCHEMA = pa.schema([(Columns.LINE, pa.int64()), ("reason", pa.string())])
 
 _CONTROL_CHARACTERS = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
-_MISSING = ("NULL", "null", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "None", "\\N")  # as programs write it
+_MISSING = (  # as programs write it
+    *("NULL", "null", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "None", "none", "\\N"),
+    *("undefined", "#NAME?", "#VALUE!", "#REF!", "-", "?"),
+)
 _ROUNDED_NUMBER = r"^[+-]?\d(?:[.,]\d+)?[eE]\+\d{2,3}$"
 _UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 

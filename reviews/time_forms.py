@@ -9,8 +9,14 @@ from reviews.columns import is_number
 from reviews.options import UNITS_PER_SECOND, TimeForm
 from schema.errors import InvalidInput
 
-_ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?(Z|[+-]\d\d(:?\d\d)?))?)?")
+ISO_8601 = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?"
+_ISO_8601 = re.compile(ISO_8601, re.IGNORECASE)
+_DATE_OF_DIGITS = re.compile(
+    r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(([01]\d|2[0-3])([0-5]\d([0-5]\d)?)?)?(\.0*)?"
+)
+_ROUNDED = re.compile(r"\d([.,]\d{1,5})?[eE]\+\d\d")  # six digits are what a spreadsheet shows of a long number
 _EARLIEST = 1e8  # Unix seconds: 1973
+_FIRST_REVIEW = 788_918_400  # 1995-01-01
 _LATEST = 1e10  # 2286
 _FIRST_DAY, _LAST_DAY = 30_000, 60_000  # 1982 to 2064, in days since 1899-12-30
 _NAMES: dict[TimeForm, str] = {
@@ -26,7 +32,12 @@ _HOW_TO = (
 )
 
 
-_CALENDAR = {"date": "a date without hyphens?", "year": "a year?", "day": "a day as spreadsheets count them?"}
+_CALENDAR = {
+    "date": "a date without hyphens?",
+    "year": "a year?",
+    "day": "a day as spreadsheets count them?",
+    "rounded": "rounded by a spreadsheet?",
+}
 
 
 def name_of(form: TimeForm) -> str:
@@ -80,7 +91,20 @@ def find_form(values: Sequence[str], source: str) -> tuple[TimeForm, str, str]:
     if form == "small":
         first = _example(values, form)
         return "s", evidence, f"Timestamps are small, as {first}: taken as seconds they lie before 1973."
-    return _as_form(form), evidence, ""
+    unit = _as_form(form)
+    if unit != "iso":
+        _require_late([value for value in values if _classify(value) == form], unit, source)
+    return unit, evidence, ""
+
+
+def _require_late(values: Sequence[str], form: TimeForm, source: str) -> None:
+    """Refuse numbers that are times before any review on the web, if they are times at all."""
+    early = [value for value in values if abs(float(value)) < _FIRST_REVIEW * UNITS_PER_SECOND[form]]
+    if len(early) * 2 > len(values):
+        raise InvalidInput(
+            f"{source} has timestamps as {early[0][:40]!r}, which as {name_of(form)} lie before 1995, as no review "
+            f"on the web does: {show_time(early[0], form)}. {_HOW_TO}"
+        )
 
 
 def _as_form(text: str) -> TimeForm:
@@ -98,12 +122,14 @@ def _classify(value: str) -> str:
         return "iso"
     if not is_number(text):
         return "unknown"
+    if _DATE_OF_DIGITS.fullmatch(text):
+        return "date"
+    if _ROUNDED.fullmatch(text):
+        return "rounded"
     number = abs(float(text))
     for unit, per_second in UNITS_PER_SECOND.items():
         if _EARLIEST * per_second <= number < _LATEST * per_second:
             return unit
-    if re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", text):
-        return "date"
     if re.fullmatch(r"(19|20)\d\d", text):
         return "year"
     if _FIRST_DAY < number < _LAST_DAY:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from reviews.formats import Format
 from reviews.options import UNITS_PER_SECOND
+from reviews.time_forms import ISO_8601
 from schema.columns import Columns
 
 ROLE_COLUMNS = {
@@ -20,7 +21,7 @@ ROLE_COLUMNS = {
 }
 _TYPES = {role: pa.string() if role in ("user", "item") else pa.float64() for role in ROLE_COLUMNS}
 _NUMBER = r"^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(?i:nan|inf|infinity))$"
-_DATE = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?$"
+_DATE = f"^{ISO_8601}$"
 _ZONE = r"[T ].+(?:Z|[+-][\d:]+)$"
 _MICROSECONDS = 1_000_000
 FAILED_SCHEMA = pa.schema([(Columns.LINE, pa.int64()), ("reason", pa.string())])

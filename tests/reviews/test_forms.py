@@ -26,6 +26,8 @@ def forms_of(times: list[str], ratings: list[str] | None = None, **options: obje
         ("2015-08-31 10:00", "iso", "2015-08-31 10:00"),
         ("2015-08-31T10:00:00.123456Z", "iso", "2015-08-31T10:00:00.123456Z"),
         ("2015-08-31 10:00:00 +02:00", "iso", "2015-08-31 10:00:00 +02:00"),
+        ("2015-08-31 10:00:00 UTC", "iso", "2015-08-31 10:00:00 UTC"),
+        ("1.400111234e+18", "ns", "2014-05-14 23:47:14"),
     ],
 )
 def test_unit_of_timestamps_is_found_by_their_size_and_dates_by_their_form(time, form, shown):
@@ -37,12 +39,20 @@ def test_unit_of_timestamps_is_found_by_their_size_and_dates_by_their_form(time,
     "time",
     [
         *("03/14/2015", "14.03.2015", "2015-31-12", "09 13, 2009", "Fri Aug 25 13:55:02 -0700 2017"),
-        *("20150314", "2015", "42005.5", "5e20", "soon", "2015-08-31 10:00:00 UTC"),
+        *("20150314", "2015", "42005.5", "5e20", "soon"),
+        *("2014051423", "201405142343", "20140514234320", "1.40011E+12", "1.40E+09"),
     ],
 )
 def test_timestamps_of_other_forms_are_refused_with_what_to_do(time):
     with pytest.raises(InvalidInput, match=re.escape(f"a form that is not read, as {time!r}")):
         forms_of([time] * 5)
+
+
+@pytest.mark.parametrize("time", ["140514234320", "635356646000000000", "130445846000000000", "528881469"])
+def test_numbers_that_would_be_times_before_1995_are_refused_but_may_be_said_to_be_such(time):
+    with pytest.raises(InvalidInput, match=f"timestamps as '{time}', which as .* lie before 1995"):
+        forms_of([time] * 5)
+    assert forms_of(["528881469"] * 5, timestamp_unit="s").time == "s"
 
 
 @pytest.mark.parametrize("other", ["1500000000000", "2015-08-31"])

@@ -36,7 +36,10 @@ def test_odd_but_sane_ids_pass(column, value):
         (" \u3000\u00a0", "user id is blank"),
         *((value, "user id holds a control character") for value in ("a\nb", "a\u2028b", "\x00")),
         *((v, "user id is a number that a spreadsheet has rounded") for v in ("9.78013E+12", "9,78E+12", "1e+06")),
-        *((value, "user id is a word for a missing one, as NULL") for value in ("NULL", "NaN", "None", "NA", "\\N")),
+        *(
+            (value, "user id is a word for a missing one, as NULL")
+            for value in ("NULL", "NaN", "none", "\\N", "undefined", "#NAME?", "-", "?")
+        ),
         *(("x" * length, "user id is longer than 256 characters") for length in (257, 10_000)),
     ],
 )
