@@ -230,10 +230,17 @@ def summarise_file(places: PlaceOptions, reviews: Manifest) -> FileSummary:
     quarantine = local_file(places, reviews, layout.QUARANTINE)
     return FileSummary(
         n_rows=reviews.count("n_reviews") + reviews.count("n_quarantined"),
-        reading=TypeAdapter(Reading).validate_json(local_file(places, reviews, layout.READING).read_bytes()),
+        reading=_reading(places, reviews),
         reasons=count_reasons(quarantine),
         put_aside=first_rows(quarantine, FIRST_QUARANTINED),
     )
+
+
+def _reading(places: PlaceOptions, reviews: Manifest) -> Reading:
+    """Return how the file of some reviews was read; nothing of those that were published before it was kept."""
+    if not any(file.path == layout.READING for file in reviews.files):
+        return Reading()
+    return TypeAdapter(Reading).validate_json(local_file(places, reviews, layout.READING).read_bytes())
 
 
 @task(name="show what was read", task_run_name="show what was read of {raw.files[0].path}")
