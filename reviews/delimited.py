@@ -1,6 +1,6 @@
 """Understand the first lines of a delimited file: preamble, delimiter, quotes, header, and which column is which."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reviews.columns import choose_by_name, parts_of_roles
@@ -66,7 +66,10 @@ def read_table(
         InvalidInput: When they are no table, when nothing decides how to read them, or when what is set contradicts
             them.
     """
-    preamble, delimiter, quote = read_preamble(lines), _asked_delimiter(options), _asked_quote(options)
+    preamble = read_preamble(lines)
+    delimiter = _asked_delimiter(options.delimiter, "--delimiter")
+    said = delimiter or _asked_delimiter(preamble.delimiter, "On line 1, sep=")
+    quote = _asked_quote(options.quote, [delimiter] if delimiter else [*DELIMITERS.values(), said])
 
     def choose(one: str | None) -> tuple[Reading, str]:
         def is_header(cells: Sequence[str]) -> bool:
@@ -75,11 +78,11 @@ def read_table(
         n_skipped = preamble.n_lines
         return choose_dialect(lines, n_skipped, is_header, source, is_cut=is_cut, delimiter=one, quote=quote)
 
-    reading, why = choose(delimiter or preamble.delimiter)
+    reading, why = choose(said)
     if delimiter is None and reading.fit <= _LEAST_FIT:
         reading, why = choose(None)
     _require_fit(reading, source)
-    if quote is None and reading.quote:
+    if quote is None and len(reading.quote) == 1:
         require_one_quoting(reading, lines, preamble.n_lines, source)
     header = _header(reading, preamble, wanted, options.header_line, source)
     rows = [one.cells for one in reading.rows if one.first > header.line]
@@ -96,24 +99,33 @@ def read_table(
     return Table(reading, header, roles, rows, parts)
 
 
-def _asked_delimiter(options: ReadingOptions) -> str | None:
-    if options.delimiter is None:
+def _asked_delimiter(asked: str | None, what: str) -> str | None:
+    """Return the delimiter that an option or the file names."""
+    if asked is None:
         return None
-    delimiter = DELIMITERS.get(options.delimiter.lower(), options.delimiter.replace("\\t", "\t"))
-    if delimiter not in DELIMITERS.values() and (len(delimiter) != 1 or delimiter in '\r\n"' or delimiter.isalnum()):
+    delimiter = DELIMITERS.get(asked.lower(), asked.replace("\\t", "\t"))
+    if delimiter not in DELIMITERS.values() and not _is_mark(delimiter):
         raise InvalidInput(
-            f"--delimiter {options.delimiter!r} is none that is read; expected one of {', '.join(DELIMITERS)}, or one "
-            "character that is no letter or digit."
+            f"{what} {asked!r} is none that is read; expected one of "
+            f"{', '.join(DELIMITERS)}, or one ASCII character that is no letter, digit, quote or white space."
         )
     return delimiter
 
 
-def _asked_quote(options: ReadingOptions) -> str | None:
-    if options.quote is None or len(options.quote) == 1:
-        return options.quote
-    if options.quote.lower() != "none":
-        raise InvalidInput(f"--quote {options.quote!r} is none that is read; expected one character, or none.")
-    return ""
+def _is_mark(text: str) -> bool:
+    return len(text) == 1 and text.isascii() and text.isprintable() and not text.isalnum() and text not in ' "\\'
+
+
+def _asked_quote(quote: str | None, delimiters: Collection[str | None]) -> str | None:
+    if quote is None or quote.lower() == "none":
+        return quote and ""
+    mark = quote.removeprefix("\\")
+    if not (_is_mark(mark) or mark == '"') or mark in delimiters:
+        raise InvalidInput(
+            f"--quote {quote!r} is none that is read; expected none, or one ASCII character that is no letter, digit, "
+            "white space or delimiter, behind a backslash if backslashes escape it within cells."
+        )
+    return quote
 
 
 def _header(
@@ -173,7 +185,7 @@ def _require_bare(ids: Sequence[str], role: str, source: str) -> None:
 
 
 def _part_of_quote(reading: Reading, *, is_set: bool) -> Part:
-    value = f"cells may stand in {reading.quote}" if reading.quote else "quotes are characters"
+    value = f"cells may stand in {reading.quote[-1]}" if reading.quote else "quotes are characters"
     why = "--quote" if is_set else _why_quote(reading)
     return Part("quote", value, why, "--quote", is_set=is_set)
 
@@ -182,7 +194,8 @@ def _why_quote(reading: Reading) -> str:
     n_over = sum(one.last > one.first for one in reading.rows)
     if not reading.quote:
         return "they do not balance, or more lines fit if they are"
-    return f"RFC 4180; {n_over:,} of the first records go over several lines" if n_over else "RFC 4180"
+    rule = "backslashes escape it within" if len(reading.quote) > 1 else "RFC 4180"
+    return f"{rule}; {n_over:,} of the first records go over several lines" if n_over else rule
 
 
 def _parts_before_rows(header: Header, lines: Sequence[str], reading: Reading, *, is_set: bool) -> tuple[Part, ...]:

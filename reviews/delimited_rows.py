@@ -2,15 +2,20 @@
 
 import csv
 import re
+from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from reviews.formats import Format
 from reviews.quotes import read_csv
 from reviews.records import Mask, Records, RejectedRecordError
+from schema.errors import InvalidInput
 
 _ARROW_BLOCK_BYTES = 2**21
+_ID, _NUMBER = re.compile(r"\S(.*\S)?$"), re.compile(r"[\s\"]*[-+]?\d")  # of rows within a cell
 
 
 def find_plain(records: Records, file_format: Format) -> Mask:
@@ -18,9 +23,30 @@ def find_plain(records: Records, file_format: Format) -> Mask:
 
     Of each of them it makes a row or, with a stray carriage return, more: as many rows as records means one of each.
     """
-    if file_format.quote and file_format.delimiter in (" ", "::"):
-        return records.is_plain & ~records.with_byte(file_format.quote.encode())
-    return records.is_plain
+    if not file_format.quote:
+        return records.is_plain
+    is_plain = records.is_plain.copy()
+    if file_format.delimiter in (" ", "::"):
+        is_plain &= ~records.with_byte(file_format.quote[-1].encode())
+    over = np.flatnonzero(np.diff(records.lines, append=records.lines[-1:] + 2) > 1)
+    is_plain[[i for i in over.tolist() if _may_be_swallowed(records.text(i), file_format)]] = False
+    return is_plain
+
+
+def _may_be_swallowed(text: bytes, file_format: Format) -> bool:
+    """Return whether a record has line ends, and delimiters enough for a row in every other line."""
+    n_lines = text.count(b"\n")
+    n_delimiters = text.count(file_format.delimiter.encode())
+    return n_lines > 1 and 2 * n_delimiters >= (len(file_format.names) - 1) * (n_lines + 1)
+
+
+def find_misfits(records: Records, file_format: Format) -> Mask:
+    """Return which records have too few or too many delimiters, and no quote that might enclose some."""
+    if file_format.delimiter == " ":
+        return np.zeros(len(records), np.bool_)
+    n_delimiters = np.asarray(pc.count_substring(records.array(), file_format.delimiter.encode()))
+    is_misfit: Mask = n_delimiters != len(file_format.names) - 1
+    return is_misfit & ~records.with_byte(file_format.quote[-1].encode()) if file_format.quote else is_misfit
 
 
 def read_rows(buffer: pa.Buffer, file_format: Format) -> pa.Table:
@@ -39,7 +65,8 @@ def read_rows(buffer: pa.Buffer, file_format: Format) -> pa.Table:
         read_options=pa_csv.ReadOptions(column_names=names, block_size=_ARROW_BLOCK_BYTES),
         parse_options=pa_csv.ParseOptions(
             delimiter=delimiter,
-            quote_char=file_format.quote or False,
+            quote_char=file_format.quote[-1:] or False,
+            escape_char=file_format.quote[:-1] or False,
             newlines_in_values=bool(file_format.quote),
             ignore_empty_lines=False,
         ),
@@ -73,7 +100,29 @@ def read_row(text: str, file_format: Format) -> dict[str, str | None]:
     cells = read_cells(text, file_format.delimiter, file_format.quote)
     if len(cells) != len(file_format.names):
         raise RejectedRecordError(f"expected {len(file_format.names)} columns, found {len(cells)}")
+    if "\n" in text and _is_swallowed(text, file_format):
+        n_lines = text.count("\n") + 1
+        raise RejectedRecordError(f"a quote too many, it seems: the {n_lines:,} lines that it encloses are rows")
     return {role: cells[file_format.position(role)] for role in file_format.roles}
+
+
+def _is_swallowed(text: str, file_format: Format) -> bool:
+    """Return whether lines that a quote seems to enclose are rows themselves, most of them.
+
+    One line of a text may look like a row; where the rows have a rating and a time, that is no chance.
+    """
+    lines = text.splitlines()[1:]
+    n_rows = sum(_is_row(line, file_format) for line in lines)
+    return 2 * n_rows > len(lines) and n_rows > 1 - ({"rating", "timestamp"} <= file_format.roles.keys())
+
+
+def _is_row(line: str, file_format: Format) -> bool:
+    try:
+        row = read_row(line, replace(file_format, quote=""))
+    except RejectedRecordError:
+        return False
+    patterns = ((_ID if role in ("user", "item") else _NUMBER, value or "") for role, value in row.items())
+    return all(pattern.match(value) for pattern, value in patterns)
 
 
 def read_cells(text: str, delimiter: str, quote: str) -> list[str]:
@@ -85,7 +134,7 @@ def read_cells(text: str, delimiter: str, quote: str) -> list[str]:
     is_long = delimiter == "::"
     if delimiter == " ":
         text = text.strip(" \t")
-        if not quote or quote not in text:
+        if not quote or quote[-1] not in text:
             return re.split(r"[ \t]+", text)
     elif is_long:
         delimiter = next(chr(code) for code in range(1, 32) if chr(code) not in f"\t\n\r{text}")
@@ -94,10 +143,20 @@ def read_cells(text: str, delimiter: str, quote: str) -> list[str]:
     try:
         rows = list(read_csv(lines, delimiter, quote, strict=True))
     except csv.Error as error:
+        _require_no_escapes(text, quote)
         raise RejectedRecordError(f"not valid CSV: {_say(error, len(lines))}") from None
     if len(rows) != 1:
         raise RejectedRecordError(f"expected one row, found {len(rows)}")
     return [cell.replace(delimiter, "::") for cell in rows[0]] if is_long else rows[0]
+
+
+def _require_no_escapes(text: str, quote: str) -> None:
+    """Refuse the file where a backslash before a quote leaves a cell open, whose text would go on as rows."""
+    if quote == '"' and '\\"' in text and text.replace('\\"', "").count(quote) % 2:
+        raise InvalidInput(
+            f"A record beginning {text[:40]!r} has a quote behind a backslash, which closes no cell in files where "
+            "backslashes escape quotes. If this is one, set --quote '\\\"'; else mend the record."
+        )
 
 
 def _say(error: csv.Error, n_lines: int) -> str:

@@ -42,7 +42,8 @@ class Reading:
 
     Attributes:
         delimiter: One character, "::", or " " for runs of blanks.
-        quote: The character that may enclose a cell; empty where quotes are characters like others.
+        quote: The character that may enclose a cell, behind a backslash where that escapes it within; empty where
+            quotes are characters like others.
         records: Those that are not blank.
         width: The commonest number of cells; 0 where no record has two.
         n_lines: Lines of the records.
@@ -78,7 +79,7 @@ def read_cells(lines: Iterable[str], delimiter: str, quote: str, *, strict: bool
     Args:
         lines: With their ends; those that an open quote goes on in are one record.
         delimiter: One character, "::", or " " for runs of blanks.
-        quote: One character, or empty for none.
+        quote: One character, behind a backslash where that escapes it within cells; or empty for none.
         strict: Whether text behind a closing quote, and a quote that is never closed, break the record.
 
     Example:
@@ -89,12 +90,13 @@ def read_cells(lines: Iterable[str], delimiter: str, quote: str, *, strict: bool
     if is_long:
         lines = (line.replace("::", _STAND_IN) for line in lines)
     elif is_blank:
-        lines = (line.rstrip() + "\n" for line in lines)
+        lines = (line.strip() + "\n" for line in lines)
     csv.field_size_limit(_MAX_CELL_CHARACTERS)
     reader = csv.reader(
         lines,
         delimiter=_STAND_IN if is_long else delimiter,
-        quotechar=quote or None,
+        quotechar=quote[-1:] or None,
+        escapechar=quote[:-1] or None,
         quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
         skipinitialspace=is_blank or quote != "",
         strict=strict,
@@ -144,7 +146,13 @@ def choose_quote(lines: Sequence[str], n_skipped: int, delimiter: str, *, is_cut
     quoted = read_sample(lines, n_skipped, delimiter, '"', is_cut=is_cut) if has_quotes else replace(plain, quote='"')
     if _wrapped_share(plain, "'") > _TYPED_SHARE and not _wrapped_share(plain, '"'):
         return read_sample(lines, n_skipped, delimiter, "'", is_cut=is_cut)
-    if quoted.width and (quoted.n_bad_lines <= plain.n_bad_lines or _wrapped_share(plain, '"') > _TYPED_SHARE):
+    begun = re.compile(rf'(?:^|{re.escape(delimiter)}) *"[^"]*\\"')  # by a quote, with another behind a backslash
+    if quoted.n_bad_lines and any(begun.search(line) for line in lines):
+        escaped = read_sample(lines, n_skipped, delimiter, '\\"', is_cut=is_cut)
+        if escaped.width and escaped.n_bad_lines < quoted.n_bad_lines and escaped.n_bad_lines <= plain.n_bad_lines:
+            return escaped
+    is_wrapped = _wrapped_share(plain, '"') > _TYPED_SHARE and quoted.fit > 0
+    if quoted.width and (quoted.n_bad_lines <= plain.n_bad_lines or is_wrapped):
         return quoted
     return plain
 
@@ -218,10 +226,15 @@ def choose_dialect(
         return read_sample(some, n_skipped, one, quote, is_cut=is_part)
 
     if delimiter is not None:
-        return read(delimiter, lines), ""
+        return read(delimiter, _with_blanks(lines, delimiter)), ""
     first = lines[: n_skipped + _DELIMITER_LINES]
     chosen, evidence = _choose_delimiter([read(one, first) for one in DELIMITERS.values()], is_header, source)
-    return read(chosen, lines), evidence
+    return read(chosen, _with_blanks(lines, chosen)), evidence
+
+
+def _with_blanks(lines: Sequence[str], delimiter: str) -> Sequence[str]:
+    """Return lines with blanks for tabs where runs of either separate cells."""
+    return [line.replace("\t", " ") for line in lines] if delimiter == " " else lines
 
 
 def _choose_delimiter(

@@ -41,7 +41,8 @@ class Format:
         numeric: JSON: roles whose values are numbers; the others are strings.
         encoding: Of the text, as Python names it.
         delimiter: Delimited: one character, "::", or " " for runs of blanks.
-        quote: Delimited: the character that may enclose a cell; empty where quotes are characters like others.
+        quote: Delimited: the character that may enclose a cell, behind a backslash where backslashes escape it within;
+            empty where quotes are characters like others.
         header_line: Delimited: 1-based line on which the header ends; 0 where there is none.
         skipped_lines: Delimited: lines before the header or, without one, before the first row.
         decimal: Character between the whole and the fraction of a number.

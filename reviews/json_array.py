@@ -11,6 +11,7 @@ import numpy as np
 
 from reviews.encodings import open_text
 from reviews.formats import Format
+from reviews.json_rows import DECODER
 from reviews.records import MAX_RECORD_BYTES, Records, make_records
 from schema.errors import InvalidInput
 
@@ -63,7 +64,7 @@ class _Cursor:
         self._stream, self._path = stream, path
         self._text, self._position, self._line, self._is_over = "", 0, 1, False
         self._to_text = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._parse = json.JSONDecoder().raw_decode
+        self._parse = DECODER.raw_decode
 
     def is_at_end(self) -> bool:
         """Return whether nothing but white space follows."""

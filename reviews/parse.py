@@ -22,7 +22,7 @@ from reviews.records import Mask, Records, RejectedRecordError, read_records
 from reviews.values import FAILED_SCHEMA, convert, reviews_schema
 from schema.columns import Columns
 
-_LEAF_RECORDS = 32
+_LEAF_RECORDS = 1_024
 _PARTS = 16
 _TEXT_BYTES = 2**22
 REJECTED_SCHEMA = FAILED_SCHEMA.append(pa.field("text", pa.string()))
@@ -165,6 +165,12 @@ class _Parser:
             return delimited_rows.find_plain(records, self.format)
         return json_rows.find_plain(records) if self.format.kind != "loose-json" else np.zeros(len(records), np.bool_)
 
+    def _find_misfits(self, records: Records) -> Mask:
+        """Return which records are seen to be no row without reading them."""
+        if self.format.kind == "delimited":
+            return delimited_rows.find_misfits(records, self.format)
+        return np.zeros(len(records), np.bool_)
+
     def _parse_many(self, records: Records) -> None:
         """Parse records as one block where they are all well-formed, else parts of them, and a few singly."""
         cells = self._read_whole(records.buffer(), len(records))
@@ -173,6 +179,11 @@ class _Parser:
         elif len(records) <= _LEAF_RECORDS:
             self._parse_singly(records)
         else:
+            is_misfit = self._find_misfits(records)
+            if is_misfit.any():
+                self._parse_singly(records.keep(is_misfit))
+                self._parse_many(records.keep(~is_misfit))
+                return
             bounds = np.linspace(0, len(records), _PARTS + 1, dtype=np.int64).tolist()
             for first, last in pairwise(bounds):
                 self._parse_many(records.part(first, last))

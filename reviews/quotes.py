@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _WINDOW_BYTES = 2**20
 _MAX_CELL_CHARACTERS = 2**24
-_NEWLINE, _RETURN = ord("\n"), ord("\r")
+_NEWLINE, _RETURN, _BACKSLASH = ord("\n"), ord("\r"), ord("\\")
 
 Offsets = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -44,7 +44,8 @@ def read_csv(lines: Iterable[str], delimiter: str, quote: str, *, strict: bool =
     return csv.reader(
         lines,
         delimiter=delimiter,
-        quotechar=quote or None,
+        quotechar=quote[-1:] or None,
+        escapechar=quote[:-1] or None,
         quoting=quoting,
         skipinitialspace=quote != "",
         strict=strict,
@@ -60,14 +61,14 @@ def find_ends(data: bytes, delimiter: str, quote: str) -> Ends | None:
     Args:
         data: What follows the last record that is whole is left out.
         delimiter: Its last byte counts.
-        quote: One byte.
+        quote: One byte; or two, a backslash that escapes the byte behind it.
 
     Example:
         >>> find_ends(b'a,"b\nc"\nd,e\n', ",", '"').offsets.tolist()
         [8, 12]
     """
     whole = data.rfind(b"\n") + 1
-    if data.find(quote.encode(), 0, whole) < 0:
+    if data.find(quote[-1].encode(), 0, whole) < 0:
         return None
     separator = delimiter.encode()[-1]
     nothing = np.zeros(0, dtype=np.int64)
@@ -76,7 +77,7 @@ def find_ends(data: bytes, delimiter: str, quote: str) -> Ends | None:
     while start < whole:
         stop = data.rfind(b"\n", start, start + width) + 1 or data.find(b"\n", start + width) + 1
         window = np.frombuffer(data, dtype=np.uint8, count=stop - start, offset=start)
-        ends, is_sound = _by_parity(window, separator, ord(quote))
+        ends, is_sound = _by_parity(window, separator, quote)
         if not is_sound and not len(ends.offsets):
             ends = _by_csv(data, start, stop, chr(separator), quote)
         if len(ends.offsets):
@@ -91,9 +92,12 @@ def find_ends(data: bytes, delimiter: str, quote: str) -> Ends | None:
     )
 
 
-def _by_parity(window: Bytes, separator: int, quote: int) -> tuple[Ends, bool]:
+def _by_parity(window: Bytes, separator: int, quotes_as: str) -> tuple[Ends, bool]:
     """Return the ends of the records before the first misplaced quote, and whether there is none."""
+    quote = ord(quotes_as[-1])
     quotes, newlines = np.flatnonzero(window == quote), np.flatnonzero(window == _NEWLINE)
+    if len(quotes_as) > 1:
+        quotes = quotes[~_escaped(window, quotes)]
     is_end = np.searchsorted(quotes, newlines) % 2 == 0
     opening, closing = quotes[::2], quotes[1::2]
     is_misplaced = np.zeros(len(quotes), dtype=np.bool_)
@@ -104,6 +108,16 @@ def _by_parity(window: Bytes, separator: int, quote: int) -> tuple[Ends, bool]:
         is_end &= newlines < quotes[is_misplaced.argmax()]
     ends = Ends(newlines[is_end] + 1, np.flatnonzero(is_end) + 1, np.ones(is_end.sum(), dtype=np.bool_))
     return ends, is_sound
+
+
+def _escaped(window: Bytes, places: Offsets) -> npt.NDArray[np.bool_]:
+    """Return at which places an odd number of backslashes stands before."""
+    is_escaped, is_next, n = np.zeros(len(places), np.bool_), np.ones(len(places), np.bool_), 0
+    while is_next.any():
+        n += 1
+        is_next &= (places >= n) & (window[places - n] == _BACKSLASH)
+        is_escaped ^= is_next
+    return is_escaped
 
 
 def _by_csv(data: bytes, start: int, stop: int, separator: str, quote: str) -> Ends:
@@ -121,7 +135,7 @@ def _by_csv(data: bytes, start: int, stop: int, separator: str, quote: str) -> E
     reader = read_csv(lines(), separator, quote)
     first = position
     while position < stop and next(reader, None) is not None and not is_over:
-        rows.append((position - start, reader.line_num, quote.encode() not in data[first:position]))
+        rows.append((position - start, reader.line_num, quote[-1].encode() not in data[first:position]))
         first = position
     offsets, n_lines, is_plain = np.array(rows, dtype=np.int64).reshape(-1, 3).T
     return Ends(offsets, n_lines, is_plain.astype(np.bool_))

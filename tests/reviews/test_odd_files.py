@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from whole_file import Ingested, ingest_file
 
+from reviews import delimited_rows
+from reviews.formats import detect_format
+from reviews.options import ReadingOptions
+from reviews.parse import read_partitions
 from schema.errors import InvalidInput
 
 NAMES = ("user_id", "item_id", "rating", "timestamp")
@@ -51,6 +55,7 @@ RIGHT: Mapping[str, str] = {
     "a delimiter behind each row": write([]) + BODY.replace("\n", ",\n"),
     "line ends of two systems": write(ROWS[:24]).replace("\n", "\r\n") + write(ROWS[24:], ()),
     "quotes around some rows": write(ROWS[:24], quoting=csv.QUOTE_ALL) + write(ROWS[24:], ()),
+    "quotes escaped by backslashes": write(TEXTS, (*NAMES, "text"), **ESCAPED),
     "two files in one": write(ROWS[:24]) + write(ROWS[24:]),
     "a comment within": write(ROWS[:24]) + "# made up\n\n" + write(ROWS[24:], ()),
     "a count at the end": write(ROWS) + "\n(48 rows)\n",
@@ -70,7 +75,6 @@ RIGHT: Mapping[str, str] = {
 }
 
 REFUSED: Mapping[str, tuple[str, str]] = {
-    "quotes escaped by backslashes": (write(TEXTS, (*NAMES, "text"), **ESCAPED), "closing quote"),
     "delimiters escaped by backslashes": (
         write(TEXTS, (*NAMES, "text"), quoting=csv.QUOTE_NONE, escapechar="\\"),
         "expected 5 columns",
@@ -123,3 +127,54 @@ def test_rows_with_a_delimiter_too_many_are_put_aside_alone(tmp_path):
     for text in (lines([(*NAMES, "text"), *rows]), lines([("text", *NAMES), *((row[-1], *row[:-1]) for row in rows)])):
         read = ingest(text, tmp_path)
         assert (len(read.reviews), len(read.quarantine), read.quarantine["line"][0]) == (47, 1, 32)
+
+
+SWALLOWED = 'u9,i1,5,1500000000,"oops\n' + write([(*row, "ok") for row in ROWS[:9]], ()) + 'u9,i2,5,1500000000,oops"\n'
+
+
+@pytest.mark.parametrize(("n_before", "text"), [(50_000, "fine"), (10, '"some\nlines, two"')])
+def test_rows_between_stray_quotes_are_put_aside_as_one(tmp_path, n_before, text):
+    before = "".join(f"u{k % 8},i{k},3,1500000000,{text}\n" for k in range(n_before))
+    read = ingest(",".join(NAMES) + ",text\n" + before + SWALLOWED + before, tmp_path)
+    assert set(read.reviews["user_id"]) == {f"u{k}" for k in range(8)}
+    assert len(read.reviews) == 2 * n_before
+    assert (len(read.quarantine), read.quarantine["reason"].str.contains("quote too many").sum()) == (1, 1)
+
+
+def test_rows_behind_a_quote_escaped_late_are_none(tmp_path):
+    clean = "".join(f"u{k % 8},i{k},fine\n" for k in range(100_000))
+    with pytest.raises(InvalidInput, match="behind a backslash"):
+        ingest("user_id,item_id,text\n" + clean + 'u9,i9,"he said \\"good\\"\nbest,2,buy"\n', tmp_path)
+
+
+def test_one_text_with_escaped_quotes_and_a_line_like_a_row_is_one_record(tmp_path):
+    clean = "".join(f"u{k % 8},i{k % 6},fine\n" for k in range(48))
+    read = ingest("user_id,item_id,text\n" + clean + 'u9,i9,"he said \\"good\\"\nbest,2,buy"\n', tmp_path)
+    assert ("u9", "i9") in set(read.reviews[["user_id", "item_id"]].itertuples(index=False, name=None))
+    assert "best" not in set(read.reviews["user_id"])
+
+
+@pytest.mark.parametrize(
+    ("first", "asked"),
+    [('sep="\n', {}), ("sep=§\n", {}), ("", {"delimiter": "¦"})] + [("", {"quote": one}) for one in "»,\n "],
+)
+def test_a_delimiter_or_quote_that_is_none_is_refused(tmp_path, first, asked):
+    path = tmp_path / "input"
+    path.write_text(first + write(ROWS), "utf-8")
+    with pytest.raises(InvalidInput, match="none that is read"):
+        detect_format(path, ReadingOptions(**asked))
+
+
+def test_an_endless_number_in_an_array_is_no_crash(tmp_path):
+    text = json.dumps(RECORDS)
+    read = ingest(text[:-1] + ', {"user_id": "u1", "item_id": "i9", "rating": ' + "1" * 4_301 + "}]", tmp_path)
+    assert (len(read.reviews), len(read.quarantine)) == (48, 1)
+
+
+def test_many_rows_of_another_width_are_found_without_reading_them(tmp_path, monkeypatch):
+    path = tmp_path / "input"
+    path.write_text("user_id,item_id\n" + "".join(f"u{k},i{k}{',x' * (k % 40 == 7)}\n" for k in range(20_000)))
+    read, singly = delimited_rows.read_row, []
+    monkeypatch.setattr(delimited_rows, "read_row", lambda text, form: singly.append(text) or read(text, form))
+    (partition,) = read_partitions(path, detect_format(path), 2**22)
+    assert (partition.reviews.num_rows, partition.rejected.num_rows, len(singly)) == (19_500, 500, 500)
