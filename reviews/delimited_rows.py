@@ -109,11 +109,11 @@ def read_row(text: str, file_format: Format) -> dict[str, str | None]:
 def _is_swallowed(text: str, file_format: Format) -> bool:
     """Return whether lines that a quote seems to enclose are rows themselves, most of them.
 
-    One line of a text may look like a row; where the rows have a rating and a time, that is no chance.
+    The line on which it opens is one too; one other line of a text may look like a row.
     """
-    lines = text.splitlines()[1:]
+    first, *lines = text.split("\n")
     n_rows = sum(_is_row(line, file_format) for line in lines)
-    return 2 * n_rows > len(lines) and n_rows > 1 - ({"rating", "timestamp"} <= file_format.roles.keys())
+    return 2 * n_rows > len(lines) and n_rows > 1 and _is_row(first, file_format)
 
 
 def _is_row(line: str, file_format: Format) -> bool:
