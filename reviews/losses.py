@@ -66,7 +66,8 @@ def _cells(text: str, file_format: Format) -> Mapping[str, str]:
     delimiter, quote = file_format.delimiter, file_format.quote
     if len(delimiter) == 1 and delimiter != " " and quote:
         try:
-            cells = next(csv.reader(text.splitlines(), delimiter=delimiter, quotechar=quote), [])
+            lines, escape = text.splitlines(), quote[:-1] or None
+            cells = next(csv.reader(lines, delimiter=delimiter, quotechar=quote[-1], escapechar=escape), [])
         except csv.Error:
             cells = text.split(delimiter)
     else:
