@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from schema.errors import InvalidInput
 from schema.understood import Part
@@ -13,21 +14,21 @@ ROLES = ("user", "item", "rating", "timestamp")
 SYNONYMS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "user": (
         (
-            *("reviewerid", "userid", "uid", "customerid", "visitorid", "memberid"),
+            *("reviewerid", "userid", "customerid", "visitorid", "memberid"),
             *("accountid", "clientid", "buyerid", "useridx"),
         ),
-        ("user", "customer", "reviewer", "visitor", "member"),
+        ("user", "uid", "customer", "reviewer", "visitor", "member"),
         ("username", "userguid", "customerguid", "profilename"),
     ),
     "item": (
         ("parentasin",),
         ("asin",),
         (
-            *("itemid", "iid", "productid", "movieid", "businessid", "bookid", "isbn", "artistid", "appid", "gameid"),
+            *("itemid", "productid", "movieid", "businessid", "bookid", "isbn", "artistid", "appid", "gameid"),
             *("animeid", "articleid", "songid", "trackid", "videoid", "recipeid", "filmid", "courseid", "hotelid"),
             *("restaurantid", "venueid", "jokeid", "listingid", "goodsid", "sku", "itemidx"),
         ),
-        ("item", "product", "movie", "book", "artist", "game", "song", "business"),
+        ("item", "iid", "product", "movie", "book", "artist", "game", "song", "business"),
         ("gametitle", "artistname"),
     ),
     "rating": (
@@ -134,6 +135,30 @@ def choose_by_name(names: Sequence[str], wanted: Mapping[str, str] | None, sourc
             f"expected one. {HOW_TO_NAME}; found {show(names)}."
         )
     return {role: equals[0] for role, equals in found.items()}
+
+
+def leave_out_rare(counts: Mapping[str, int], n_records: int) -> list[str]:
+    """Return names without those that few records have and that would take a role from one that most have.
+
+    Example:
+        >>> leave_out_rare({"username": 9, "user_id": 2, "stars": 3}, 9)
+        ['username', 'stars']
+    """
+    common = [name for name, n in counts.items() if n * 2 >= n_records]
+    taken = {name for role in find_roles(common) for equals in SYNONYMS[role] for name in equals}
+    return [name for name in counts if name in common or normalise(name) not in taken]
+
+
+def count_on(ids: Sequence[str]) -> bool:
+    """Return whether ids are the numbers of rows: each one more than the one before, nearly all.
+
+    Example:
+        >>> count_on(["0", "1", "2", "3"]), count_on(["1", "1", "2", "2"])
+        (True, False)
+    """
+    numbers = [int(text) for text in map(str.strip, ids) if text.isdecimal()]
+    n_steps = sum(after - before == 1 for before, after in pairwise(numbers))
+    return len(ids) > 2 and n_steps >= 0.9 * (len(ids) - 1)
 
 
 def parts_of_roles(roles: Mapping[str, str], why: str, doubt: str = "", *, is_set: bool) -> tuple[Part, ...]:

@@ -1,16 +1,17 @@
 """Understand a reviews file as a whole, from its first MiB, before a row of it is read."""
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from reviews.columns import ROLES, choose_by_name, parse_columns, parts_of_roles
+from reviews.columns import ROLES, choose_by_name, leave_out_rare, parse_columns, parts_of_roles
 from reviews.delimited import Table, read_table
 from reviews.dialects import name_of
 from reviews.encodings import SAMPLE_BYTES, detect, open_text
-from reviews.forms import find_forms
+from reviews.forms import find_forms, require_ids
 from reviews.json_kinds import Objects, find_objects
 from reviews.options import ReadingOptions, TimeForm
 from reviews.parquet_columns import ParquetColumns, find_columns, is_parquet
@@ -107,8 +108,10 @@ def detect_format(path: Path, options: ReadingOptions = _DEFAULTS, roles: Sequen
         else:
             found, rows = _of_table(read_table(lines, wanted, options, source, is_cut=is_cut))
         found = replace(found, encoding=encoding)
+    is_headless = found.kind == "delimited" and not found.header_line
+    require_ids(rows, source, is_said=wanted is not None or not is_headless)
     found = replace(found, roles={role: name for role, name in found.roles.items() if role in roles})
-    forms = find_forms([{role: row[role] for role in found.roles} for row in rows], options, source)
+    forms = find_forms([{role: row[role] for role in found.roles} for row in rows], options, source, found.numeric)
     parts = tuple(_printable_part(part) for part in (*before, *found.understood.parts, *forms.parts))
     doubts = tuple(part.doubt for part in parts if part.doubt)
     first_rows = tuple({role: _printable(text) for role, text in row.items()} for row in forms.first_rows)
@@ -168,11 +171,24 @@ def _named(roles: Mapping[str, str], wanted: Mapping[str, str] | None) -> tuple[
 
 def _of_objects(objects: Objects, wanted: Mapping[str, str] | None, source: str) -> tuple[Format, list[dict[str, str]]]:
     names = tuple(dict.fromkeys(name for record in objects.records for name in record))
-    roles = choose_by_name(names, wanted, source)
+    counts = Counter(name for record in objects.records for name in record)
+    roles = choose_by_name(names if wanted else leave_out_rare(counts, len(objects.records)), wanted, source)
+    for role, name in roles.items():
+        _require_plain([record.get(name) for record in objects.records], role, source)
     numeric = frozenset(role for role, name in roles.items() if _is_numeric([r.get(name) for r in objects.records]))
     parts = (Part("kind", _SHAPES[objects.kind], objects.evidence), *_named(roles, wanted))
     rows = [{role: _text(record.get(name)) for role, name in roles.items()} for record in objects.records]
     return Format(objects.kind, roles, names, numeric=numeric, understood=Understood(parts)), rows
+
+
+def _require_plain(values: Sequence[object], role: str, source: str) -> None:
+    """Refuse values of which most are objects or arrays."""
+    nested = [value for value in values if isinstance(value, dict | list)]
+    if len(nested) * 2 > sum(value is not None for value in values):
+        raise InvalidInput(
+            f"{source} has for the {role} values as {str(nested[0])[:60]}; expected one text or number. "
+            "Write the value alone, or choose another name with --columns."
+        )
 
 
 def _is_numeric(values: Sequence[object]) -> bool:

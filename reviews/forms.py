@@ -1,18 +1,21 @@
 """Find the forms of a file's numbers and timestamps, and show its first rows as they are understood."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
+from reviews.columns import count_on
 from reviews.options import ReadingOptions, TimeForm
-from reviews.time_forms import find_form, name_of, require_form, show_time
+from reviews.time_forms import find_form, is_iso, name_of, require_form, show_time
 from schema.errors import InvalidInput
 from schema.understood import Part
 
 Decimal = Literal[".", ","]
 _WITH = {",": re.compile(r"\s*[+-]?\d+,\d+\s*"), ".": re.compile(r"\s*[+-]?\d*\.\d+\s*")}
-_THOUSANDS = re.compile(r"\s*[+-]?\d{1,3},\d{3}\s*")
+_THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}[.,]\d{3}\s*")
+_WHOLE = re.compile(r"\s*[+-]?\d{1,3}\s*")
+_GUARDED = re.compile(r"=\s*\".*\"|'[^']+")
 _WORDS: Mapping[str, Decimal] = {"point": ".", "comma": ","}
 _SHOWN_ROWS = 3
 
@@ -34,26 +37,69 @@ class Forms:
     first_rows: tuple[Mapping[str, str], ...]
 
 
-def find_forms(rows: Sequence[Mapping[str, str]], options: ReadingOptions, source: str) -> Forms:
+def find_forms(
+    rows: Sequence[Mapping[str, str]], options: ReadingOptions, source: str, numeric: Set[str] = frozenset()
+) -> Forms:
     """Return the forms in some rows.
 
     Args:
-        rows: Role -> text, blank where nothing stands.
+        rows: Role -> text, blank where nothing stands; one at least.
         options: What is set.
         source: The file, for messages.
+        numeric: Roles whose values the file has as numbers, not as text.
 
     Raises:
         InvalidInput: When forms are mixed or unknown, or contradict what is set.
     """
-    numbers = [row[role] for row in rows for role in ("rating", "timestamp") if role in row]
+    written = [role for role in ("rating", "timestamp") if role not in numeric and role in rows[0]]
+    _require_use(rows, written, options, source)
+    numbers = [row[role] for row in rows for role in written]
     decimal, of_decimal = _find_decimal(numbers, options, source)
     times = [row["timestamp"].strip() for row in rows if row.get("timestamp", "").strip()]
-    if rows and "timestamp" in rows[0]:
+    if "timestamp" in rows[0]:
         form, of_time = _find_time([_pointed(text, decimal) for text in times], options, source)
     else:
         form, of_time = "s", ()
     shown = tuple(_show(row, decimal, form) for row in rows[:_SHOWN_ROWS])
     return Forms(decimal, form, of_decimal + of_time, shown)
+
+
+def _require_use(
+    rows: Sequence[Mapping[str, str]], written: Sequence[str], options: ReadingOptions, source: str
+) -> None:
+    """Refuse options on values that the file has not."""
+    if options.timestamp_unit is not None and "timestamp" not in rows[0]:
+        raise InvalidInput(f"{source} has no column of timestamps that --timestamp-unit could be for. Leave it out.")
+    if options.decimal is not None and not written:
+        raise InvalidInput(f"{source} has no numbers written as text that --decimal could be for. Leave it out.")
+
+
+def require_ids(rows: Sequence[Mapping[str, str]], source: str, *, is_said: bool) -> None:
+    """Refuse columns of users or items that hold something else.
+
+    Args:
+        rows: Role -> text.
+        source: The file, for messages.
+        is_said: Whether names or `--columns` say which column is which, so that ids may look like row numbers.
+
+    Raises:
+        InvalidInput: When most ids are times or guarded as a spreadsheet guards text, or are numbers of the rows.
+    """
+    for role in ("user", "item"):
+        ids = [row[role].strip() for row in rows]
+        what = ""
+        if sum(map(is_iso, ids)) * 2 > len(ids):
+            what = "that are times"
+        elif sum(_GUARDED.fullmatch(one) is not None for one in ids) * 2 > len(ids):
+            what = "that a spreadsheet guards as text by signs before them"
+        elif not is_said and count_on(ids):
+            what = "that count the rows"
+        if what:
+            shown = ", ".join(map(repr, ids[:3]))
+            raise InvalidInput(
+                f"{source} has in the column of the {role} values {what}, as {shown}; expected ids. Mend the file, or "
+                "choose the columns with --columns."
+            )
 
 
 def _find_decimal(numbers: Sequence[str], options: ReadingOptions, source: str) -> tuple[Decimal, tuple[Part, ...]]:
@@ -67,16 +113,13 @@ def _find_decimal(numbers: Sequence[str], options: ReadingOptions, source: str) 
             f"{source} has numbers as {example!r}; expected the decimal {options.decimal or _name(found)} that "
             f"{'--decimal sets' if asked else 'most have'}. Write them alike, or set --decimal to what the file has."
         )
-    if (
-        not asked
-        and found == ","
-        and n_by[","]
-        and all(map(_THOUSANDS.fullmatch, filter(_WITH[","].fullmatch, numbers)))
-    ):
+    marked = [text for text in numbers if _WITH[found].fullmatch(text)]
+    may_be_thousands = found == "," or any(map(_WHOLE.fullmatch, numbers))
+    if not asked and marked and may_be_thousands and all(map(_THOUSANDS.fullmatch, marked)):
         raise InvalidInput(
-            f"{source} has numbers as {next(filter(_WITH[','].fullmatch, numbers)).strip()!r}, each with three digits "
-            "after its comma, which may stand for a fraction or for thousands. Set --decimal comma for fractions; "
-            "take the commas out for thousands."
+            f"{source} has numbers as {marked[0].strip()!r}, each with three digits after its {_name(found)}, which "
+            f"may stand for a fraction or for thousands. Set --decimal {_name(found)} for fractions; take the "
+            f"{_name(found)}s out for thousands."
         )
     if asked:
         return asked, (Part("decimal", _name(asked), "--decimal", "--decimal", is_set=True),)

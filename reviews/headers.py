@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reviews.columns import HOW_TO_NAME, choose_by_name, has_user_and_item, show
+from reviews.columns import HOW_TO_NAME, choose_by_name, count_on, has_user_and_item, show
 from reviews.dialects import Reading, Record
 from reviews.unknown_headers import why_header
 from schema.errors import InvalidInput
@@ -80,6 +80,12 @@ def find_header(
     Raises:
         InvalidInput: When the first row is a header of unknown names, or a header has not as many names as the rows.
     """
+    if any(text.startswith("MatrixMarket") for _, text in preamble.comments):
+        size = reading.records[0]
+        raise InvalidInput(
+            f"{source} is of Matrix Market, whose line {size.last} holds the matrix's size, {show(size.cells)}. Say "
+            f"--header-line {size.last}, and which column is which, as --columns user=1,item=2,rating=3."
+        )
     if known := _known(reading, commented, wanted):
         return _at(known, reading, wanted, source)
     _require_one_delimiter(reading, source)
@@ -166,6 +172,11 @@ def _at(record: Record, reading: Reading, wanted: Mapping[str, str] | None, sour
     """Return a record as the header; its names may be fewer only where columns are known by number."""
     names = tuple(map(_bare, record.cells))
     if len(names) == reading.width - 1 and not any(row.cells[-1].strip() for row in reading.rows):
+        if count_on([row.cells[0] for row in reading.rows if row.first > record.last]):
+            raise InvalidInput(
+                f"{source} has a header of {len(names)} names, {show(names)}, over rows whose first cell counts them, "
+                f"as {show(reading.rows[1].cells)}. Name the row numbers too, or take them out."
+            )
         names = (*names, "")  # each row ends with a delimiter
     if len(names) != reading.width and (wanted is None or is_by_name(wanted)):
         raise InvalidInput(

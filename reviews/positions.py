@@ -103,7 +103,8 @@ def _roles_of_numbers(columns: Sequence[Sequence[str]]) -> tuple[str, ...] | Non
 def _kind(column: Sequence[str]) -> str | None:
     filled = [cell.strip() for cell in column if cell.strip()]
     numbers = _numbers(filled)
-    n_late = sum(number > _EARLIEST_TIMESTAMP for number in numbers) + sum(map(is_iso, filled))
+    n_isbn = sum(cell[0] == "0" and cell.isdecimal() and len(cell) > 8 for cell in filled)
+    n_late = sum(number > _EARLIEST_TIMESTAMP for number in numbers) - n_isbn + sum(map(is_iso, filled))
     if n_late * 2 > len(filled):
         return "timestamp"
     return "rating" if len(numbers) * 2 > len(filled) else None

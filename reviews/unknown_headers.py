@@ -18,22 +18,42 @@ _NAME = re.compile(r"(?i:user|item|product|customer|rating|\bid\b|_id$)|Id$|ID$"
 def why_header(first: Sequence[str], reading: Reading) -> str | None:
     """Return why the first row names columns instead of holding values; None where it does not."""
     rows = reading.rows[1:1_000]
-    if tuple(first) in _counted(len(first)):
-        return "it counts the columns"
-    if not rows or any(is_number(cell) or is_iso(cell) for cell in first):
-        return None
     columns = [[cell.strip() for cell in column] for column in zip(*(row.cells for row in rows), strict=True)]
-    if any(_fits(cell, column) for cell, column in zip(first, columns, strict=True)):
+    may_be_row = len(first) < 4 and columns and first[0] == columns[0][0]
+    if tuple(first) in _counted(len(first)) and not may_be_row:
+        return "it counts the columns"
+    if not rows:
         return None
-    if any(sum(is_number(c) or is_iso(c) for c in column) * 2 > len(rows) for column in columns):
+    pairs = list(zip(first, columns, strict=True))
+    others = [(cell, column) for cell, column in pairs if not (_is_value(cell) and _n_values(column) * 2 > len(rows))]
+    if len(others) < len(pairs):
+        is_name = len(others) > 1 and len(rows) >= _TELLING_ROWS and all(_is_unlike(*pair) for pair in others)
+        return "it looks unlike all other rows" if is_name else None
+    if any(_fits(cell, column) for cell, column in pairs):
+        return None
+    if any(_n_values(column) * 2 > len(rows) for column in columns):
         return "it has no number where the rows have"
     if any(_share(column, _DIGIT) > 0.9 for column in columns) and not any(map(_DIGIT.search, first)):
         return "it has no digit where the rows have"
-    if any(_NAME.search(cell) and _share(column, _NAME) < 0.1 for cell, column in zip(first, columns, strict=True)):
+    if any(_NAME.search(cell) and _share(column, _NAME) < 0.1 for cell, column in pairs):
         return "it says what the columns hold"
     if len(rows) >= _TELLING_ROWS and _look_alike(columns):
         return "it looks unlike all other rows"
     return None
+
+
+def _is_value(cell: str) -> bool:
+    return is_number(cell) or is_iso(cell)
+
+
+def _n_values(column: Sequence[str]) -> int:
+    return sum(map(_is_value, column))
+
+
+def _is_unlike(cell: str, column: Sequence[str]) -> bool:
+    """Return whether a cell looks unlike all others of a column that look alike or are numbers."""
+    is_even = _look_alike([column]) or _n_values(column) > 0.9 * len(column)
+    return bool(cell) and is_even and not _is_value(cell) and not _fits(cell, column)
 
 
 def _fits(cell: str, column: Sequence[str]) -> bool:
@@ -57,6 +77,6 @@ def _share(column: Sequence[str], pattern: re.Pattern[str]) -> float:
 
 
 def _counted(width: int) -> set[tuple[str, ...]]:
-    """Return the rows that count columns: from 0 (behind one without a name, if any), or from 1 if there are four."""
+    """Return the rows that count columns: from 0 (behind one without a name, if any), or from 1."""
     from_0, from_1 = tuple(map(str, range(width))), tuple(map(str, range(1, width + 1)))
-    return {from_0, ("", *from_0[:-1])} | ({from_1} if width > 3 else set()) if width > 2 else set()
+    return {from_0, ("", *from_0[:-1]), from_1} if width > 2 else set()

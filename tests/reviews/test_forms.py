@@ -92,3 +92,12 @@ def test_numbers_that_leave_the_decimal_open_are_refused(ratings, options, messa
 
 def test_thousands_may_be_said_to_be_fractions():
     assert forms_of(["1500000000"] * 3, ["1,250"] * 3, decimal="comma").decimal == ","
+
+
+def test_options_on_what_a_file_has_not_are_refused():
+    options = ReadingOptions.model_validate({"timestamp_unit": "ms"})
+    with pytest.raises(InvalidInput, match="no column of timestamps"):
+        find_forms([{"user": "a", "item": "b"}], options, "reviews.csv")
+    options = ReadingOptions.model_validate({"decimal": "comma"})
+    with pytest.raises(InvalidInput, match="no numbers written as text"):
+        find_forms([{"user": "a", "item": "b", "rating": "4.5"}], options, "reviews.json", frozenset({"rating"}))

@@ -70,6 +70,11 @@ RIGHT: Mapping[str, str] = {
     "two headers": "a,b,c,d\n" + write(ROWS),
     "NULs at the end": write(ROWS) + "\0" * 50,
     "an end of DOS": write(ROWS) + "\x1a",
+    "JSON that has a better name at times": "".join(
+        json.dumps({"username": a, **({"user_id": 7} if b == "i1" else {}), "item_id": b, "rating": c, "timestamp": d})
+        + "\n"
+        for a, b, c, d in ROWS
+    ),
     "JSON on one line": "".join(map(json.dumps, RECORDS)),
     "numbers as JSON strings": "".join(json.dumps({k: str(v) for k, v in one.items()}) + "\n" for one in RECORDS),
 }
@@ -93,6 +98,38 @@ REFUSED: Mapping[str, tuple[str, str]] = {
         "more than one form",
     ),
     "stars in words": (write([(*row[:2], f"{row[2]:g} stars", row[3]) for row in ROWS]), "rating is not a number"),
+    "row numbers before rows": (lines([(n, row[0], row[2]) for n, row in enumerate(ROWS)]), "count the rows"),
+    "row names of R over empty cells": (
+        write([], NAMES) + lines([(place, 7, 70, 5, "") for place, row in enumerate(ROWS)]),
+        "first cell counts them",
+    ),
+    "the size of a matrix": (
+        "%%MatrixMarket matrix coordinate integer general\n% x\n8 6 48\n"
+        + lines([(row[0][1:], row[1][1:], 5) for row in ROWS], " "),
+        "--header-line 3",
+    ),
+    "numbers for names": (lines([("0", "1"), *(row[:2] for row in ROWS)]), "unknown names"),
+    "numbers for names of numbers": (lines([(1, 2, 3), *((9, 7, 5) for row in ROWS)], "\t"), "counts the columns"),
+    "a number among unknown names": (lines([("person", "thing", 5), *(row[:3] for row in ROWS)]), "unknown names"),
+    "a year among unknown names": (lines([("Konto", "Artikel", 2014), *(row[:3] for row in ROWS)]), "unknown names"),
+    "thousands by points": (
+        write([(*row[:2], ("7", "1.234", "12.345")[place % 3]) for place, row in enumerate(ROWS)], NAMES[:3]),
+        "take the points out for thousands",
+    ),
+    "ids guarded by equals signs": (lines([NAMES[:3], *((f'="{row[0]}"', *row[1:3]) for row in ROWS)]), "guards"),
+    "ids guarded by apostrophes": (lines([NAMES[:3], *(("'" + row[0], *row[1:3]) for row in ROWS)]), "guards"),
+    "times before items": (
+        lines([(row[0], "2014-04-01T10:51:09Z", row[1]) for row in ROWS], "\t").replace("\ti", "\t"),
+        "that are times",
+    ),
+    "two names of users": (
+        write([(place, *row) for place, row in enumerate(ROWS)], ("uid", "user", *NAMES[1:])),
+        "may",
+    ),
+    "ids in objects": (
+        "".join(json.dumps({**one, "user_id": {"$numberLong": "1"}}) + "\n" for one in RECORDS),
+        "expected one text or number",
+    ),
     "a matrix": (write([(f"u{user}", *"12345") for user in range(8)], ("user_id", *"abcde")), "user_id"),
     "Netflix's blocks": ("".join(f"{item}:\n" + "9,5,2005-09-01\n8,4,2005-09-02\n" for item in range(9)), "--columns"),
     "objects in an object": (json.dumps({"reviews": RECORDS}), "jq"),

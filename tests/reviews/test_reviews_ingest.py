@@ -192,7 +192,7 @@ def test_unknown_check_is_refused(tmp_path):
 
 def test_bytes_do_not_depend_on_the_size_of_partitions(tmp_path):
     path = tmp_path / "input.tsv"
-    rows = (f"{i % 977}\t{i % 1009}\t{i % 5 + 1 + 90 * (i % 500 == 7)}" for i in range(ROW_GROUP_ROWS + 50_000))
+    rows = (f"{5 * i % 977}\t{3 * i % 1009}\t{i % 5 + 1 + 90 * (i % 500 == 7)}" for i in range(ROW_GROUP_ROWS + 50_000))
     path.write_text("\n".join(rows) + "\n")
     digests = set()
     for partition_bytes in (2**30, 300_000):
