@@ -22,7 +22,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 EXPECTED = "expected JSON, delimited text or Parquet, plain or packed by gzip, zip, zstandard, bzip2 or xz"
 
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, cast("type[Exception]", igzip_lib.IsalError))
-_ZIP_DAMAGE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError, struct.error)
+_ZIP_DAMAGE = (zipfile.BadZipFile, RuntimeError, ValueError, OSError, struct.error)
 _HEAD_BYTES = 4096
 _MAX_SHOWN_MEMBERS = 10
 _ENCRYPTED = 1
