@@ -21,7 +21,7 @@ def parse_literal(text: str) -> object:
         ({'asin': 'B1'}, None)
     """
     try:
-        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):  # a backslash that escapes nothing
+        with warnings.catch_warnings(action="ignore"):  # of a backslash that escapes nothing
             return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None

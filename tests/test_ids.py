@@ -54,7 +54,7 @@ def before() -> dict[str, str]:
             "reviews/checks.py",
             "def run_check(",
             "CHANGED = 1\nCHANGED.bit_count()\n\n\ndef run_check(",
-            {"reviews", "dataset"},
+            {"reviews", "dataset", "split", "score lists"},
         ),
         ("spark/kcore.py", 'how="left_anti"', 'how="leftanti"', {"dataset"}),
         ("evaluation/assignment.py", "SMALL_HISTORY = 10", "SMALL_HISTORY = 11", {"split"}),
