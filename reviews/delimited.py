@@ -3,14 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from reviews.cells import Record, read_cells
 from reviews.columns import choose_by_name, parts_of_roles
 from reviews.dialects import (
     DELIMITERS,
     Reading,
-    Record,
     choose_dialect,
     name_of,
-    read_cells,
     require_one_quoting,
 )
 from reviews.headers import (

@@ -1,6 +1,5 @@
 """Parse records of delimited text into cells: whole blocks by Arrow, single records by Python's csv."""
 
-import csv
 import re
 from dataclasses import replace
 
@@ -9,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from reviews.cells import blanks_for_tabs, read_cells
 from reviews.formats import Format
-from reviews.quotes import read_csv
 from reviews.records import Mask, Records, RejectedRecordError
 from schema.errors import InvalidInput
 
@@ -97,7 +96,7 @@ def read_row(text: str, file_format: Format) -> dict[str, str | None]:
     Raises:
         RejectedRecordError: It is not one row with all columns.
     """
-    cells = read_cells(text, file_format.delimiter, file_format.quote)
+    cells = split_record(text, file_format.delimiter, file_format.quote)
     if len(cells) != len(file_format.names):
         raise RejectedRecordError(f"expected {len(file_format.names)} columns, found {len(cells)}")
     if "\n" in text and _is_swallowed(text, file_format):
@@ -125,29 +124,20 @@ def _is_row(line: str, file_format: Format) -> bool:
     return all(pattern.match(value) for pattern, value in patterns)
 
 
-def read_cells(text: str, delimiter: str, quote: str) -> list[str]:
+def split_record(text: str, delimiter: str, quote: str) -> list[str]:
     """Return the cells of a record, without its line end.
 
     Raises:
         RejectedRecordError: It breaks the rules of quoting.
     """
-    is_long = delimiter == "::"
-    if delimiter == " ":
-        text = text.strip(" \t")
-        if not quote or quote[-1] not in text:
-            return re.split(r"[ \t]+", text)
-    elif is_long:
-        delimiter = next(chr(code) for code in range(1, 32) if chr(code) not in f"\t\n\r{text}")
-        text = text.replace("::", delimiter)
     lines = [f"{line}\n" for line in text.split("\n")]
-    try:
-        rows = list(read_csv(lines, delimiter, quote, strict=True))
-    except csv.Error as error:
+    rows = list(read_cells(blanks_for_tabs(lines, delimiter), delimiter, quote, strict=True))
+    if error := next((row.error for row in rows if row.error), ""):
         _require_no_escapes(text, quote)
-        raise RejectedRecordError(f"not valid CSV: {_say(error, len(lines))}") from None
+        raise RejectedRecordError(f"not valid CSV: {_say(error, len(lines))}")
     if len(rows) != 1:
         raise RejectedRecordError(f"expected one row, found {len(rows)}")
-    return [cell.replace(delimiter, "::") for cell in rows[0]] if is_long else rows[0]
+    return rows[0].cells
 
 
 def _require_no_escapes(text: str, quote: str) -> None:
@@ -159,9 +149,9 @@ def _require_no_escapes(text: str, quote: str) -> None:
         )
 
 
-def _say(error: csv.Error, n_lines: int) -> str:
-    if "expected after" in str(error):
+def _say(error: str, n_lines: int) -> str:
+    if "expected after" in error:
         return "text after a closing quote"
-    if "unexpected end" in str(error):
+    if "unexpected end" in error:
         return f"a quote is never closed: {n_lines:,} {'line' if n_lines == 1 else 'lines'} to the end of the file"
     return "a stray carriage return"

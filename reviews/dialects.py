@@ -1,39 +1,22 @@
 """Find how a delimited file is written, its delimiter and its quotes, from its first lines as a whole."""
 
-import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
+from reviews.cells import Record, blanks_for_tabs, read_cells
 from reviews.columns import show
 from reviews.time_forms import is_iso
 from schema.errors import InvalidInput
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "colons": "::", "blank": " "}
 _NAMES = {delimiter: name for name, delimiter in DELIMITERS.items()}
-_STAND_IN = "\x1f"  # for '::', as csv takes one character
 _DELIMITER_LINES = 2_000
 _TYPED_RECORDS = 1_000
 _MAX_RECORD_LINES = 1_000
-_MAX_CELL_CHARACTERS = 2**24
 _TYPED_SHARE = 0.9
 _PLAIN = re.compile(r"[^\s,;|\"]+|[+-]?\d+,\d+")
-
-
-class Record(NamedTuple):
-    """One record of the sample.
-
-    Attributes:
-        first: Its first line, from 1.
-        last: Its last line.
-        cells: Its cells; none where it is blank or breaks the rules of quoting.
-    """
-
-    first: int
-    last: int
-    cells: list[str]
 
 
 @dataclass(frozen=True)
@@ -73,45 +56,6 @@ def name_of(delimiter: str) -> str:
     return _NAMES.get(delimiter, repr(delimiter))
 
 
-def read_cells(lines: Iterable[str], delimiter: str, quote: str, *, strict: bool = False) -> Iterator[Record]:
-    r"""Yield the records of lines, blank ones included, as Python's csv reads them.
-
-    Args:
-        lines: With their ends; those that an open quote goes on in are one record.
-        delimiter: One character, "::", or " " for runs of blanks.
-        quote: One character, behind a backslash where that escapes it within cells; or empty for none.
-        strict: Whether text behind a closing quote, and a quote that is never closed, break the record.
-
-    Example:
-        >>> [one.cells for one in read_cells(['a::"b::\n', 'c"::d\n', 'e  f\n'], "::", '"')]
-        [['a', 'b::\nc', 'd'], ['e  f']]
-    """
-    is_long, is_blank = delimiter == "::", delimiter == " "
-    if is_long:
-        lines = (line.replace("::", _STAND_IN) for line in lines)
-    elif is_blank:
-        lines = (line.strip() + "\n" for line in lines)
-    csv.field_size_limit(_MAX_CELL_CHARACTERS)
-    reader = csv.reader(
-        lines,
-        delimiter=_STAND_IN if is_long else delimiter,
-        quotechar=quote[-1:] or None,
-        escapechar=quote[:-1] or None,
-        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
-        skipinitialspace=is_blank or quote != "",
-        strict=strict,
-    )
-    while True:
-        first = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            cells = []
-        yield Record(first, reader.line_num, [one.replace(_STAND_IN, "::") for one in cells] if is_long else cells)
-
-
 def read_sample(lines: Sequence[str], n_skipped: int, delimiter: str, quote: str, *, is_cut: bool) -> Reading:
     """Return the reading of the sample's lines after the skipped ones.
 
@@ -125,9 +69,9 @@ def read_sample(lines: Sequence[str], n_skipped: int, delimiter: str, quote: str
     read = list(read_cells(lines[n_skipped:], delimiter, quote, strict=True))
     kept = read[:-1] if is_cut and len(read) > 1 else read
     records = [
-        Record(first + n_skipped, last + n_skipped, cells)
-        for first, last, cells in kept
-        if len(cells) > 1 or first < last or lines[n_skipped + first - 1].strip()
+        Record(one.first + n_skipped, one.last + n_skipped, one.cells)
+        for one in kept
+        if len(one.cells) > 1 or one.first < one.last or lines[n_skipped + one.first - 1].strip()
     ]
     widths = Counter(len(one.cells) for one in records if len(one.cells) > 1)
     width = widths.most_common(1)[0][0] if widths else 0
@@ -226,15 +170,10 @@ def choose_dialect(
         return read_sample(some, n_skipped, one, quote, is_cut=is_part)
 
     if delimiter is not None:
-        return read(delimiter, _with_blanks(lines, delimiter)), ""
+        return read(delimiter, blanks_for_tabs(lines, delimiter)), ""
     first = lines[: n_skipped + _DELIMITER_LINES]
     chosen, evidence = _choose_delimiter([read(one, first) for one in DELIMITERS.values()], is_header, source)
-    return read(chosen, _with_blanks(lines, chosen)), evidence
-
-
-def _with_blanks(lines: Sequence[str], delimiter: str) -> Sequence[str]:
-    """Return lines with blanks for tabs where runs of either separate cells."""
-    return [line.replace("\t", " ") for line in lines] if delimiter == " " else lines
+    return read(chosen, blanks_for_tabs(lines, chosen)), evidence
 
 
 def _choose_delimiter(

@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from reviews.cells import Record
 from reviews.columns import HOW_TO_NAME, choose_by_name, count_on, has_user_and_item, show
-from reviews.dialects import Reading, Record
+from reviews.dialects import Reading
 from reviews.unknown_headers import why_header
 from schema.errors import InvalidInput
 

@@ -1,6 +1,5 @@
 """Find what of a file is gone as a whole, since all its rows were put aside: such a loss is not random."""
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,18 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from reviews.cells import blanks_for_tabs, read_cells
 from reviews.checks import EARLIEST_REVIEW
 from reviews.columns import is_number
 from reviews.formats import Format
+from reviews.values import ROLE_COLUMNS
 from schema.columns import Columns
 from schema.understood import Loss
 
-ROLE_COLUMNS = {
-    "user": Columns.USER_ID,
-    "item": Columns.ITEM_ID,
-    "rating": Columns.RATING,
-    "timestamp": Columns.TIMESTAMP,
-}
 LOST_SCHEMA = pa.schema([*((name, pa.string()) for name in ROLE_COLUMNS.values()), ("reason", pa.string())])
 MOST_JUDGED = 1_000_000
 
@@ -63,15 +58,10 @@ def recover(rejected: pa.Table, file_format: Format) -> pa.Table:
 
 def _cells(text: str, file_format: Format) -> Mapping[str, str]:
     """Return role -> text of a record of cells, however many there are."""
-    delimiter, quote = file_format.delimiter, file_format.quote
-    if len(delimiter) == 1 and delimiter != " " and quote:
-        try:
-            lines, escape = text.splitlines(), quote[:-1] or None
-            cells = next(csv.reader(lines, delimiter=delimiter, quotechar=quote[-1], escapechar=escape), [])
-        except csv.Error:
-            cells = text.split(delimiter)
-    else:
-        cells = text.split(None if delimiter == " " else delimiter)
+    delimiter = file_format.delimiter
+    lines = blanks_for_tabs(text.splitlines(keepends=True), delimiter)
+    record = next(read_cells(lines, delimiter, file_format.quote), None)
+    cells = (record and record.cells) or text.split(delimiter)
     places = {role: file_format.position(role) for role in file_format.roles}
     return {role: cells[place].strip() for role, place in places.items() if place < len(cells)}
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from reviews.columns import SYNONYMS, find_roles, normalise, show
-from reviews.delimited_rows import read_cells
+from reviews.delimited_rows import split_record
 from reviews.dialects import choose_dialect
 from reviews.formats import Format, read_start
 from reviews.headers import FIRST_RECORDS, read_preamble
@@ -61,7 +61,7 @@ def _object(text: str) -> Record | None:
 
 def _row(text: str, file_format: Format) -> Record | None:
     try:
-        cells = read_cells(text.removesuffix("\n").removesuffix("\r"), file_format.delimiter, file_format.quote)
+        cells = split_record(text.removesuffix("\n").removesuffix("\r"), file_format.delimiter, file_format.quote)
     except RejectedRecordError:
         return None
     return dict(zip(file_format.names, cells, strict=True)) if len(cells) == len(file_format.names) else None

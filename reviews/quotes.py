@@ -1,18 +1,14 @@
 """Find where the records of delimited text end, where a quoted cell may go over several lines (RFC 4180)."""
 
-import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from _csv import Reader
+from reviews.cells import read_cells
 
 _WINDOW_BYTES = 2**20
-_MAX_CELL_CHARACTERS = 2**24
 _NEWLINE, _RETURN, _BACKSLASH = ord("\n"), ord("\r"), ord("\\")
 
 Offsets = npt.NDArray[np.int64]
@@ -32,24 +28,6 @@ class Ends:
     offsets: Offsets
     n_lines: Offsets
     is_plain: npt.NDArray[np.bool_]
-
-
-def read_csv(lines: Iterable[str], delimiter: str, quote: str, *, strict: bool = False) -> "Reader":
-    """Return Python's own reader of delimited text; its cells may be as long as a record.
-
-    A quote opens behind blanks at a cell's start too, since what it encloses may hold line ends.
-    """
-    csv.field_size_limit(_MAX_CELL_CHARACTERS)
-    quoting: Any = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-    return csv.reader(
-        lines,
-        delimiter=delimiter,
-        quotechar=quote[-1:] or None,
-        escapechar=quote[:-1] or None,
-        quoting=quoting,
-        skipinitialspace=quote != "",
-        strict=strict,
-    )
 
 
 def find_ends(data: bytes, delimiter: str, quote: str) -> Ends | None:
@@ -132,10 +110,13 @@ def _by_csv(data: bytes, start: int, stop: int, separator: str, quote: str) -> E
         is_over = True
 
     rows: list[tuple[int, int, bool]] = []
-    reader = read_csv(lines(), separator, quote)
     first = position
-    while position < stop and next(reader, None) is not None and not is_over:
-        rows.append((position - start, reader.line_num, quote[-1].encode() not in data[first:position]))
+    for record in read_cells(lines(), separator, quote):
+        if is_over:
+            break
+        rows.append((position - start, record.last, quote[-1].encode() not in data[first:position]))
         first = position
+        if position >= stop:
+            break
     offsets, n_lines, is_plain = np.array(rows, dtype=np.int64).reshape(-1, 3).T
     return Ends(offsets, n_lines, is_plain.astype(np.bool_))
