@@ -18,10 +18,22 @@ MAX_ID_CHARACTERS = 256
 EARLIEST_REVIEW = 1e8  # Unix seconds: 1973, before any review and after any count of days
 FAILURE_SCHEMA = pa.schema([(Columns.LINE, pa.int64()), ("reason", pa.string())])
 
-_CONTROL_CHARACTERS = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
+_CONTROL_CHARACTERS = "[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]"
 _MISSING = (  # as programs write it
     *("NULL", "null", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "None", "none", "\\N"),
     *("undefined", "#NAME?", "#VALUE!", "#REF!", "-", "?"),
+)
+_TOTALS = (
+    "total",
+    "Total",
+    "TOTAL",
+    "totals",
+    "Totals",
+    "TOTALS",
+    "grand total",
+    "Grand total",
+    "Grand Total",
+    "GRAND TOTAL",
 )
 _ROUNDED_NUMBER = r"^[+-]?\d(?:[.,]\d+)?[eE]\+\d{2,3}$"
 _UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -119,6 +131,7 @@ def _id_rules(noun: str) -> Callable[[Limits], dict[str, Rule]]:
         f"{noun} id holds a control character": lambda ids: ~ids.str.contains(_CONTROL_CHARACTERS),
         f"{noun} id is longer than {MAX_ID_CHARACTERS} characters": lambda ids: ids.str.len() <= MAX_ID_CHARACTERS,
         f"{noun} id is a word for a missing one, as NULL": lambda ids: ~ids.isin(_MISSING),
+        f"{noun} id is a word for a total": lambda ids: ~ids.isin(_TOTALS),
         f"{noun} id is a number that a spreadsheet has rounded": lambda ids: ~ids.str.contains(_ROUNDED_NUMBER),
     }
 

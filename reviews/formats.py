@@ -46,6 +46,7 @@ class Format:
             empty where quotes are characters like others.
         header_line: Delimited: 1-based line on which the header ends; 0 where there is none.
         skipped_lines: Delimited: lines before the header or, without one, before the first row.
+        labels: Delimited: role -> what the header calls its column, in lower case; empty where there is none.
         decimal: Character between the whole and the fraction of a number.
         time_form: Unit of timestamps since 1970; or "iso" for dates and date-times as ISO 8601 writes them.
         understood: The decisions, with their evidence.
@@ -60,6 +61,7 @@ class Format:
     quote: str = '"'
     header_line: int = 0
     skipped_lines: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
     decimal: Literal[".", ","] = "."
     time_form: TimeForm = "s"
     understood: Understood = field(default_factory=Understood)
@@ -214,7 +216,12 @@ def _of_table(table: Table) -> tuple[Format, list[dict[str, str]]]:
         understood=Understood((kind, *table.parts)),
     )
     places = {role: found.position(role) for role in table.roles}
-    return found, [{role: cells[place] for role, place in places.items()} for cells in table.rows]
+    labels = {
+        role: header.cells[place].strip().casefold() for role, place in places.items() if place < len(header.cells)
+    }
+    return replace(found, labels=labels), [
+        {role: cells[place] for role, place in places.items()} for cells in table.rows
+    ]
 
 
 def _name_of_table(delimiter: str) -> str:

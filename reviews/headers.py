@@ -40,6 +40,7 @@ class Header:
         n_skipped: Lines before it or, without one, before the first row.
         names: The column labels; 1-based numbers where there is no header.
         evidence: Why, in words.
+        cells: What stands in it; empty where there is none.
         doubt: What is only probable about it; empty where nothing is.
     """
 
@@ -47,6 +48,7 @@ class Header:
     n_skipped: int
     names: tuple[str, ...]
     evidence: str
+    cells: tuple[str, ...] = ()
     doubt: str = ""
 
 
@@ -102,7 +104,7 @@ def find_header(
             f"{HOW_TO_NAME} after these names; or say --header-line 0 if it is a row."
         )
     doubt = f"Line {first.last}, {show(first.cells)}, is taken for a header, as {reason}. If not: --header-line 0."
-    return Header(first.last, first.first - 1, number_columns(reading), reason, doubt)
+    return Header(first.last, first.first - 1, number_columns(reading), reason, tuple(first.cells), doubt)
 
 
 def _require_one_delimiter(reading: Reading, source: str) -> None:
@@ -185,7 +187,7 @@ def _at(record: Record, reading: Reading, wanted: Mapping[str, str] | None, sour
             f"{reading.width} cells, as {show(reading.rows[0].cells)}; expected as many. Mend the header, or name the "
             f"columns by 1-based numbers with --columns."
         )
-    return Header(record.last, record.first - 1, names, f"line {record.last} names {show(names)}")
+    return Header(record.last, record.first - 1, names, f"line {record.last} names {show(names)}", names)
 
 
 def _bare(cell: str) -> str:

@@ -1,6 +1,5 @@
 """Turn the cells of a reviews file into ids, ratings and Unix seconds, whole columns at a time."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import pyarrow.compute as pc
 
 from reviews.formats import Format
 from reviews.options import UNITS_PER_SECOND
+from reviews.other_lines import find_other_lines
 from reviews.time_forms import ISO_8601
 from schema.columns import Columns
 
@@ -70,8 +70,12 @@ def convert(cells: pa.Table, lines: npt.NDArray[np.int64], file_format: Format) 
             is_wrong = pc.and_(pc.is_null(values), pc.not_equal(pc.fill_null(_trimmed(found), ""), ""))
             reasons.append(pc.if_else(is_wrong, reason, None))
         columns[ROLE_COLUMNS[role]] = values
-    if file_format.header_line and (is_header := _is_header(columns, file_format)) is not None:
-        reasons.insert(0, pc.if_else(is_header, "the header again", None))
+    if reasons or not file_format.roles.keys() & {"rating", "timestamp"}:
+        is_doubtful = pc.is_valid(pc.coalesce(*reasons)) if reasons else None
+        reasons = [
+            *find_other_lines(columns[Columns.USER_ID], columns[Columns.ITEM_ID], file_format, is_doubtful),
+            *reasons,
+        ]
     schema = reviews_schema(file_format)
     reviews = pa.table({name: columns[name] for name in schema.names}, schema=schema)
     if not reasons:
@@ -80,13 +84,6 @@ def convert(cells: pa.Table, lines: npt.NDArray[np.int64], file_format: Format) 
     is_failed = pc.is_valid(reason)
     failed = pa.table([reviews[Columns.LINE], reason], schema=FAILED_SCHEMA).filter(is_failed)
     return Typed(reviews.filter(pc.invert(is_failed)), failed, n_trimmed)
-
-
-def _is_header(columns: Mapping[str, pa.ChunkedArray], file_format: Format) -> pa.ChunkedArray | None:
-    """Return which rows have the names of the user's and the item's column for ids; None where no row has."""
-    sides = (pc.equal(columns[ROLE_COLUMNS[role]], file_format.roles[role]) for role in ("user", "item"))
-    is_header = pc.fill_null(pc.and_(*sides), fill_value=False)
-    return is_header if pc.any(is_header).as_py() else None
 
 
 def trim_ids(ids: pa.ChunkedArray) -> tuple[pa.ChunkedArray, int]:

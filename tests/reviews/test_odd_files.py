@@ -139,10 +139,10 @@ REFUSED: Mapping[str, tuple[str, str]] = {
 }
 
 
-def ingest(text: str, folder: Path) -> Ingested:
+def ingest(text: str, folder: Path, **options: object) -> Ingested:
     path = folder / "input"
     path.write_text(text, "utf-8", newline="")
-    return ingest_file(path, folder / "out")
+    return ingest_file(path, folder / "out", **options)
 
 
 @pytest.mark.parametrize("what", RIGHT)
@@ -164,6 +164,48 @@ def test_rows_with_a_delimiter_too_many_are_put_aside_alone(tmp_path):
     for text in (lines([(*NAMES, "text"), *rows]), lines([("text", *NAMES), *((row[-1], *row[:-1]) for row in rows)])):
         read = ingest(text, tmp_path)
         assert (len(read.reviews), len(read.quarantine), read.quarantine["line"][0]) == (47, 1, 32)
+
+
+PAIRS = [(*row[:2], "ok") for row in ROWS]
+
+
+@pytest.mark.parametrize("delimiter", [";", "|"])
+@pytest.mark.parametrize(
+    ("between", "reason"),
+    [
+        (("---", ":--:", "---"), "a line between rows"),
+        (("USER_ID", "ITEM_ID", "TEXT"), "the header again"),
+        (("\ufeffuser_id", "item_id", "text"), "the header again"),
+        (("userId", "movieId", "tag"), "the header again"),
+        (("item_id", "user_id", "text"), "the header again"),
+        (("# end", "of", "file"), "a comment"),
+        (("TOTAL", "48", ""), "a word for a total"),
+    ],
+)
+@pytest.mark.parametrize("asked", [{}, {"input_columns": "user=1,item=2"}])
+def test_a_line_that_is_no_review_is_none_where_there_is_no_number(tmp_path, delimiter, between, reason, asked):
+    text = lines([(*NAMES[:2], "text"), *PAIRS[:24], between, *PAIRS[24:]], delimiter)
+    read = ingest(text, tmp_path, **asked)
+    assert sorted(read.reviews[list(NAMES[:2])].itertuples(index=False, name=None)) == sorted(row[:2] for row in ROWS)
+    assert (list(read.quarantine["line"]), reason in read.quarantine["reason"][0]) == ([26], True)
+
+
+def test_a_header_of_unknown_names_that_comes_again_is_no_review(tmp_path):
+    text = lines([("Konto", "Artikel"), *(row[:2] for row in ROWS)])
+    for columns in ("user=Konto,item=Artikel", "user=1,item=2"):
+        read = ingest(text + text.upper().replace("U", "v"), tmp_path, input_columns=columns)
+        assert (len(read.reviews), list(read.quarantine["reason"])) == (96, ["the header again"])
+
+
+def test_a_mark_between_files_without_headers_is_no_part_of_an_id(tmp_path):
+    text = lines([row[:2] for row in ROWS])
+    read = ingest(text + "\ufeff" + text, tmp_path)
+    assert (read.sizes[1], len(read.quarantine)) == (8, 1)
+
+
+def test_comments_between_rows_delimited_by_blanks_are_none(tmp_path):
+    read = ingest(lines([NAMES[:2], *(row[:2] for row in ROWS)], " ") + "# end\n", tmp_path)
+    assert (len(read.reviews), len(read.quarantine)) == (48, 1)
 
 
 SWALLOWED = 'u9,i1,5,1500000000,"oops\n' + write([(*row, "ok") for row in ROWS[:9]], ()) + 'u9,i2,5,1500000000,oops"\n'
