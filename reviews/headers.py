@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from reviews.cells import Record
 from reviews.columns import HOW_TO_NAME, choose_by_name, count_on, has_user_and_item, show
 from reviews.dialects import Reading
-from reviews.unknown_headers import why_header
+from reviews.unknown_headers import MAY_BE_ROW, why_header
 from schema.errors import InvalidInput
 
 FIRST_RECORDS = 20
@@ -98,6 +98,11 @@ def find_header(
     reason = why_header([cell.strip() for cell in first.cells], reading)
     if reason is None:
         return Header(0, preamble.n_lines, number_columns(reading), "no name of a column among the first rows")
+    if reason == MAY_BE_ROW:
+        raise InvalidInput(
+            f"{source} has {show(first.cells)} on line {first.last}: {reason}. Say --header-line {first.last} if it "
+            "counts them, or --header-line 0 if it is a row."
+        )
     if wanted is None:
         raise InvalidInput(
             f"{source} has a header of unknown names on line {first.last}: {show(first.cells)} ({reason}). "

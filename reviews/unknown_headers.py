@@ -12,6 +12,7 @@ _DIGIT = re.compile(r"\d")
 _DIGITS = re.compile(r"\d+")
 _AMAZON = re.compile(r"A[A-Z0-9]{9,}|B[A-Z0-9]{9}|\d{9}[\dX]")
 _TELLING_ROWS = 5
+MAY_BE_ROW = "it may count the columns, or be a row"
 _NAME = re.compile(r"(?i:user|item|product|customer|rating|\bid\b|_id$)|Id$|ID$")
 
 
@@ -19,9 +20,8 @@ def why_header(first: Sequence[str], reading: Reading) -> str | None:
     """Return why the first row names columns instead of holding values; None where it does not."""
     rows = reading.rows[1:1_000]
     columns = [[cell.strip() for cell in column] for column in zip(*(row.cells for row in rows), strict=True)]
-    may_be_row = len(first) < 4 and columns and first[0] == columns[0][0]
-    if tuple(first) in _counted(len(first)) and not may_be_row:
-        return "it counts the columns"
+    if tuple(first) in _counted(len(first)):
+        return MAY_BE_ROW if len(first) < 4 and columns and first[0] == columns[0][0] else "it counts the columns"
     if not rows:
         return None
     pairs = list(zip(first, columns, strict=True))

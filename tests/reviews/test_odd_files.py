@@ -110,6 +110,7 @@ REFUSED: Mapping[str, tuple[str, str]] = {
     ),
     "numbers for names": (lines([("0", "1"), *(row[:2] for row in ROWS)]), "unknown names"),
     "numbers for names of numbers": (lines([(1, 2, 3), *((9, 7, 5) for row in ROWS)], "\t"), "counts the columns"),
+    "numbers for names or a row of numbers": (lines([(1, 2, 3), *((1, n, 5) for n in range(9))], "\t"), "or be a row"),
     "a number among unknown names": (lines([("person", "thing", 5), *(row[:3] for row in ROWS)]), "unknown names"),
     "a year among unknown names": (lines([("Konto", "Artikel", 2014), *(row[:3] for row in ROWS)]), "unknown names"),
     "thousands by points": (
@@ -150,6 +151,15 @@ def test_an_odd_file_is_read_rightly(tmp_path, what):
     read = ingest(RIGHT[what], tmp_path)
     assert sorted(read.reviews[list(NAMES)].itertuples(index=False, name=None)) == sorted(ROWS)
     assert len(read.quarantine) <= 2
+
+
+@pytest.mark.parametrize(("line", "n_rows"), [(0, 10), (1, 9)])
+def test_numbers_that_may_be_names_or_a_row_are_what_the_header_line_says(tmp_path, line, n_rows):
+    text, expected = REFUSED["numbers for names or a row of numbers"]
+    asked = {"input_columns": "user=1,item=2,rating=3"}
+    with pytest.raises(InvalidInput, match=expected):
+        ingest(text, tmp_path, **asked)
+    assert len(ingest(text, tmp_path, header_line=line, **asked).reviews) == n_rows
 
 
 @pytest.mark.parametrize("what", REFUSED)
