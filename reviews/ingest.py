@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -37,10 +38,9 @@ REVIEWS_SCHEMA = pa.schema(
 )
 _MAX_REASONS_SHOWN = 3
 _MAX_EXAMPLE_CHARACTERS = 120
-_TEXTS_AT_A_TIME = 100_000
 
-ReadTexts = Callable[[Sequence[int]], Mapping[int, str]]
-"""Given rising line numbers, returns the raw records that begin there."""
+ReadTexts = Callable[[Sequence[int]], Iterator[tuple[int, str]]]
+"""Given rising line numbers, yields them and the raw records that begin there, in one pass."""
 
 Part = tuple[PartitionFile, Sequence[CheckFile]]
 
@@ -222,41 +222,26 @@ def _first_reasons(parts: Sequence[Part], read_texts: ReadTexts) -> list[Quarant
         for line, reason in _merged_failures(checks).items():
             counts[reason] += 1
             lines.setdefault(reason, line)
-    texts = read_texts(sorted(set(lines.values()))) if lines else {}
+    texts = dict(read_texts(sorted(set(lines.values()))))
     return _ranked(counts, {reason: (line, texts[line]) for reason, line in lines.items()} | examples)
 
 
 def _quarantine(parts: Sequence[Part], file_format: Format, read_texts: ReadTexts, tally: Tally) -> Iterator[pa.Table]:
     """Yield line, reason and raw text of the records of each partition that are no reviews, in line order."""
-    for some in _runs(parts):
-        reasons = [_merged_failures(checks) for _, checks in some]
-        lines = [line for found in reasons for line in found]
-        texts = read_texts(lines) if lines else {}
-        for (partition, _), failures in zip(some, reasons, strict=True):
-            rejected = partition.read_rejected()
-            if rejected.num_rows:
-                tally.add_lost(recover(rejected, file_format))
-            if failures:
-                rows = partition.read()
-                failed = rows.filter(pc.is_in(rows[Columns.LINE], value_set=pa.array(failures, pa.int64())))
-                tally.add_lost(lost_values(failed, [failures[line] for line in failed[Columns.LINE].to_pylist()]))
-                columns = [list(failures), list(failures.values()), [texts[line] for line in failures]]
-                found = pa.table(columns, schema=REJECTED_SCHEMA)
-                rejected = pa.concat_tables([rejected, found]).sort_by(Columns.LINE)
-            yield rejected
-
-
-def _runs(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
-    """Yield consecutive partitions with so few failures that the texts of all of them fit into memory."""
-    run: list[Part] = []
-    n_failures = 0
-    for part in parts:
-        run.append(part)
-        n_failures += sum(check.n_failures for check in part[1])
-        if n_failures >= _TEXTS_AT_A_TIME:
-            yield run
-            run, n_failures = [], 0
-    yield run
+    texts = read_texts([line for _, checks in parts for line in sorted(_failed_lines(checks).to_pylist())])
+    for partition, checks in parts:
+        rejected, failures = partition.read_rejected(), _merged_failures(checks)
+        if rejected.num_rows:
+            tally.add_lost(recover(rejected, file_format))
+        if failures:
+            rows = partition.read()
+            failed = rows.filter(pc.is_in(rows[Columns.LINE], value_set=pa.array(failures, pa.int64())))
+            tally.add_lost(lost_values(failed, [failures[line] for line in failed[Columns.LINE].to_pylist()]))
+            text_of = dict(islice(texts, len(failures)))
+            columns = [list(failures), list(failures.values()), [text_of[line] for line in failures]]
+            found = pa.table(columns, schema=REJECTED_SCHEMA)
+            rejected = pa.concat_tables([rejected, found]).sort_by(Columns.LINE)
+        yield rejected
 
 
 def _merged_failures(checks: Sequence[CheckFile]) -> dict[int, str]:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,18 +29,18 @@ def read_tables(path: Path, file_format: Format, partition_bytes: int) -> Iterat
             yield pa.table({role: _plain(rows[name], role, name, path) for role, name in file_format.roles.items()})
 
 
-def read_row_texts(path: Path, file_format: Format, rows: Sequence[int]) -> dict[int, str]:
-    """Return rows, by their numbers from 1, as JSON objects of the columns that have a role."""
-    found: dict[int, str] = {}
-    first, wanted = 1, sorted(rows)
+def read_row_texts(
+    path: Path, file_format: Format, rows: Sequence[int] | npt.NDArray[np.int64]
+) -> Iterator[tuple[int, str]]:
+    """Yield numbers of rows, from 1 and rising, and the rows as JSON objects of the columns that have a role."""
+    first, wanted = 1, np.unique(np.asarray(rows, dtype=np.int64))
     with open_parquet(path) as file:
         for batch in file.iter_batches(columns=list(dict.fromkeys(file_format.roles.values()))):
-            inside = [row for row in wanted if first <= row < first + batch.num_rows]
-            found |= dict(zip(inside, as_texts(batch, [row - first for row in inside]), strict=True))
-            first += batch.num_rows
-            if len(found) == len(wanted):
-                break
-    return found
+            inside = wanted[: np.searchsorted(wanted, first + batch.num_rows)]
+            yield from zip(inside.tolist(), as_texts(batch, (inside - first).tolist()), strict=True)
+            first, wanted = first + batch.num_rows, wanted[len(inside) :]
+            if not len(wanted):
+                return
 
 
 def as_texts(rows: pa.RecordBatch | pa.Table, places: Sequence[int]) -> list[str]:

@@ -77,16 +77,23 @@ def read_partitions(path: Path, file_format: Format, partition_bytes: int) -> It
         yield parser.take_partition(next_line)
 
 
-def read_texts(path: Path, file_format: Format, lines: Sequence[int]) -> dict[int, str]:
-    """Return the records that begin on the lines, as people may read them; the file is read until the last of them."""
+def read_texts(path: Path, file_format: Format, lines: Sequence[int] | Lines) -> Iterator[tuple[int, str]]:
+    """Yield the lines, rising, and the records that begin there, as people may read them.
+
+    The file is read once, and until the last of them.
+    """
     if file_format.kind == "parquet":
-        return read_row_texts(path, file_format, lines)
-    wanted, found = np.unique(np.array(lines, dtype=np.int64)), dict[int, str]()
+        yield from read_row_texts(path, file_format, lines)
+        return
+    wanted, n_found = np.unique(np.asarray(lines, dtype=np.int64)), 0
     with closing(read_blocks(path, file_format, _TEXT_BYTES)) as blocks:
-        while len(found) < len(wanted) and (block := next(blocks, None)):
-            places = np.flatnonzero(np.isin(block[0].lines, wanted)).tolist()
-            found |= {int(block[0].lines[i]): printable(block[0].text(i)) for i in places}
-    return found
+        while n_found < len(wanted) and (block := next(blocks, None)):
+            records, next_line = block
+            inside = wanted[n_found : np.searchsorted(wanted, next_line)]
+            n_found += len(inside)
+            places = np.searchsorted(records.lines, inside)
+            for line, place in zip(inside.tolist(), places.tolist(), strict=True):
+                yield line, printable(records.text(place))
 
 
 def read_blocks(path: Path, file_format: Format, block_bytes: int) -> Generator[tuple[Records, int]]:

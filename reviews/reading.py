@@ -1,7 +1,8 @@
 """Read a reviews file, and events beside it, into partitions, and find the scale of its ratings on the way."""
 
 import time
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,15 +79,17 @@ def read_reviews(
     )
 
 
-def read_texts_beside(path: Path, events: Path | None, read: ReadReviews, lines: Sequence[int]) -> dict[int, str]:
-    """Return the raw records of a file, and of the events beside it, that begin at these rising lines."""
-    of_file = [line for line in lines if line <= read.last_line]
-    texts = read_texts(path, read.format, of_file) if of_file else {}
-    if events and len(of_file) < len(lines):
-        of_events = [line - read.last_line for line in lines[len(of_file) :]]
-        found = read_texts(events, event_format(read.format), of_events)
-        texts |= {line + read.last_line: text for line, text in found.items()}
-    return texts
+def read_texts_beside(
+    path: Path, events: Path | None, read: ReadReviews, lines: Sequence[int]
+) -> Iterator[tuple[int, str]]:
+    """Yield rising lines, and the raw records of a file, and of the events beside it, that begin there."""
+    n_of_file = bisect_right(lines, read.last_line)
+    if n_of_file:
+        yield from read_texts(path, read.format, lines[:n_of_file])
+    if events and n_of_file < len(lines):
+        of_events = [line - read.last_line for line in lines[n_of_file:]]
+        for line, text in read_texts(events, event_format(read.format), of_events):
+            yield line + read.last_line, text
 
 
 def _with_scale(file_format: Format, scale: Scale, warnings: Sequence[str]) -> Understood:

@@ -68,7 +68,8 @@ def publish_training_report(
     refit = next(one for one in training.tested if one.candidate == chosen)
 
     def gather() -> ReportInput:
-        titles = read_raw_products(places, products).titles if products else {}
+        item_ids = set(read_table(places, lineage.dataset, layout.ITEM_MAP)["item_id"].to_pylist())
+        titles = read_raw_products(places, products, item_ids).titles if products else {}
         data = summarise_data(places, lineage)
         return ReportInput(
             title=f"Recommender trained on {data.input_name}",

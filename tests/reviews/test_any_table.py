@@ -41,7 +41,7 @@ def read_rows(table: Table) -> list[Row]:
 def _require_lines(table: Table, found: Format, rows: Sequence[Row], lines: Sequence[int]) -> None:
     """Look at the records that begin where some rows are said to."""
     some = range(0, len(rows), max(len(rows) // 3, 1))
-    texts = read_texts(table.path, found, [lines[place] for place in some])
+    texts = dict(read_texts(table.path, found, [lines[place] for place in some]))
     for place in some:
         for one in rows[place][:2]:
             text = texts[lines[place]]

@@ -39,7 +39,7 @@ def read(tmp_path: Path):
         rows = [tuple(r.values()) for p in parts for r in p.reviews.to_pylist()]
         rejected = [tuple(r.values()) for p in parts for r in p.rejected.to_pylist()]
         lines = [row[-1] for row in rows] + [row[0] for row in rejected]
-        texts = read_texts(path, file_format, lines)
+        texts = dict(read_texts(path, file_format, lines))
         assert sorted(texts) == sorted(lines)
         assert [texts[line] for line, _, _ in rejected] == [text for _, _, text in rejected]
         return [(line, *row) for *row, line in rows], rejected

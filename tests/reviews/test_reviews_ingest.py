@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from reviews import parse
 from reviews.checks import Limits
 from reviews.ingest import Merged, count_reasons, first_rows, ingest_file
 from reviews.options import IngestOptions
@@ -177,12 +178,14 @@ def test_first_rows_of_a_quarantine_are_read_alone(ingest_lines, tmp_path):
 
 
 def test_many_bad_rows_are_read_again_in_order_whatever_the_size_of_partitions(ingest_lines, monkeypatch):
-    monkeypatch.setattr("reviews.ingest._TEXTS_AT_A_TIME", 40)
+    opened, read = [], parse.read_blocks
+    monkeypatch.setattr(parse, "read_blocks", lambda *args: opened.append(args) or read(*args))
     lines = [review(f"A{n}", rating=9 if n % 3 else 5) for n in range(300)]
     options = LENIENT.model_copy(update={"partition_bytes": 900, "max_rating": 5.0})
     _, reviews, quarantine = ingest_lines(lines, options)
     assert [row["line"] for row in reviews] == list(range(1, 301, 3))
     assert [row["text"] for row in quarantine] == [line for n, line in enumerate(lines) if n % 3]
+    assert len(opened) == 2  # for the rows, and for the texts
 
 
 def test_unknown_check_is_refused(tmp_path):

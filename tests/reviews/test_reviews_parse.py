@@ -39,7 +39,7 @@ def read(tmp_path: Path):
         rows = [tuple(r.values()) for p in parts for r in p.reviews.to_pylist()]
         rejected = [tuple(r.values()) for p in parts for r in p.rejected.to_pylist()]
         assert [one.next_line for one in parts[-1:]] == [content.count(b"\n") + (not content.endswith(b"\n")) + 1]
-        assert read_texts(path, file_format, [row[0] for row in rejected]) == {row[0]: row[2] for row in rejected}
+        assert dict(read_texts(path, file_format, [row[0] for row in rejected])) == {row[0]: row[2] for row in rejected}
         return [(line, *row) for *row, line in rows], rejected
 
     return of_bytes
@@ -113,9 +113,9 @@ def test_records_are_read_again_by_the_lines_on_which_they_begin(tmp_path, monke
     path.write_bytes(b'u,i,t\nA,B,"one\r\ntwo"\nC,D,\xff\n\nE,F,"open')
     shape = replace(TEXT_LAST, header_line=1)
     expected = {2: 'A,B,"one\r\ntwo"', 4: "C,D,\\xff", 6: 'E,F,"open'}
-    assert read_texts(path, shape, [6, 2, 4]) == expected
-    assert read_texts(path, shape, [4]) == {4: expected[4]}
-    assert read_texts(path, shape, []) == {}
+    assert dict(read_texts(path, shape, [6, 2, 4])) == expected
+    assert dict(read_texts(path, shape, [4])) == {4: expected[4]}
+    assert dict(read_texts(path, shape, [])) == {}
 
 
 def test_quote_behind_blanks_encloses_a_cell_as_well(read):
