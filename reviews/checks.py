@@ -17,12 +17,12 @@ from schema.columns import Columns
 MAX_ID_CHARACTERS = 256
 EARLIEST_REVIEW = 1e8  # Unix seconds: 1973, before any review and after any count of days
 FAILURE_SCHEMA = pa.schema([(Columns.LINE, pa.int64()), ("reason", pa.string())])
-
-_CONTROL_CHARACTERS = "[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]"
-_MISSING = (  # as programs write it
+MISSING = (  # as programs write it
     *("NULL", "null", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "None", "none", "\\N"),
     *("undefined", "#NAME?", "#VALUE!", "#REF!", "-", "?"),
 )
+
+_CONTROL_CHARACTERS = "[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]"
 _TOTALS = (
     "total",
     "Total",
@@ -130,7 +130,7 @@ def _id_rules(noun: str) -> Callable[[Limits], dict[str, Rule]]:
         f"{noun} id is blank": lambda ids: ids.str.strip() != "",
         f"{noun} id holds a control character": lambda ids: ~ids.str.contains(_CONTROL_CHARACTERS),
         f"{noun} id is longer than {MAX_ID_CHARACTERS} characters": lambda ids: ids.str.len() <= MAX_ID_CHARACTERS,
-        f"{noun} id is a word for a missing one, as NULL": lambda ids: ~ids.isin(_MISSING),
+        f"{noun} id is a word for a missing one, as NULL": lambda ids: ~ids.isin(MISSING),
         f"{noun} id is a word for a total": lambda ids: ~ids.isin(_TOTALS),
         f"{noun} id is a number that a spreadsheet has rounded": lambda ids: ~ids.str.contains(_ROUNDED_NUMBER),
     }

@@ -36,6 +36,7 @@ REVIEWS_SCHEMA = pa.schema(
         (Columns.LINE, pa.int64()),
     ]
 )
+MOST_DECIMAL_IDS = 100_000
 _MAX_REASONS_SHOWN = 3
 _MAX_EXAMPLE_CHARACTERS = 120
 
@@ -62,10 +63,26 @@ class Merged:
 
 @dataclass(frozen=True)
 class Tally:
-    """What is counted while the reviews and the quarantine go by."""
+    """What is counted while the reviews and the quarantine go by.
+
+    Attributes:
+        ratings: Different ratings.
+        lost: What is known of rows that were put aside.
+        decimal_ids: Column -> ids that end with '.0', each once, MOST_DECIMAL_IDS at most.
+    """
 
     ratings: set[float] = field(default_factory=set)
     lost: list[pa.Table] = field(default_factory=list)
+    decimal_ids: dict[str, pa.Array] = field(default_factory=dict)
+
+    def add_ids(self, rows: pa.Table) -> None:
+        """Keep the ids of reviews that end with '.0'."""
+        for column in (Columns.USER_ID, Columns.ITEM_ID):
+            ids = rows[column].filter(pc.ends_with(rows[column], ".0"))
+            known = self.decimal_ids.get(column, pa.array([], pa.string()))
+            if len(ids) and len(known) < MOST_DECIMAL_IDS:
+                both = pc.unique(pa.chunked_array([known, *ids.chunks]))
+                self.decimal_ids[column] = both.slice(0, MOST_DECIMAL_IDS)
 
     def add_lost(self, rows: pa.Table) -> None:
         """Keep what is known of rows that are put aside, of a million at most."""
@@ -131,9 +148,19 @@ def merge_partitions(
         has_timestamps=Columns.TIMESTAMP in columns,
         n_distinct_ratings=len(tally.ratings),
     )
-    lost = pa.concat_tables(tally.lost) if tally.lost else None
-    losses = find_losses(lost, reviews, n_reviews + n_quarantined, read.limits.latest_timestamp) if lost else []
-    return Merged(counts, losses, list(_say_decimal_ids(reviews)))
+    return Merged(
+        counts,
+        _find_losses(tally, counts, reviews, read.limits.latest_timestamp),
+        list(_say_decimal_ids(reviews, tally.decimal_ids)),
+    )
+
+
+def _find_losses(tally: Tally, counts: ReviewCounts, reviews: Path, latest_timestamp: int) -> list[Loss]:
+    if not tally.lost:
+        return []
+    lost = pa.concat_tables(tally.lost)
+    n_rows = (counts.n_reviews + counts.n_quarantined) * lost.num_rows // counts.n_quarantined  # those that it is of
+    return find_losses(lost, reviews, n_rows, latest_timestamp)
 
 
 def count_reasons(quarantine: Path) -> list[QuarantineReason]:
@@ -159,23 +186,18 @@ def first_rows(quarantine: Path, n_rows: int) -> list[QuarantinedRow]:
     return [QuarantinedRow(**row) for row in rows.to_pylist()] if rows else []
 
 
-def _say_decimal_ids(reviews: Path) -> Iterator[str]:
-    """Yield a warning on ids that are others with '.0' behind, of users and of items."""
-    for noun, column in (("user", Columns.USER_ID), ("item", Columns.ITEM_ID)):
-        spelt: set[str] = set()
-        for rows in _batches(reviews, [column]):
-            ids = rows[column]
-            spelt |= set(ids.filter(pc.ends_with(ids, ".0")).to_pylist())
-        if not spelt:
-            continue
-        stems, found = pa.array([one.removesuffix(".0") for one in spelt], pa.string()), set[str]()
-        for rows in _batches(reviews, [column]):
-            found |= set(rows[column].filter(pc.is_in(rows[column], value_set=stems)).to_pylist())
-        if found:
-            one, verb = min(found), "id is" if len(found) == 1 else "ids are"
+def _say_decimal_ids(reviews: Path, spelt: Mapping[str, pa.Array]) -> Iterator[str]:
+    """Yield a warning on ids, of users and of items, that are others with '.0' behind."""
+    for column, ids in spelt.items():
+        stems, batches = pc.utf8_slice_codeunits(ids, 0, -2), (rows[column] for rows in _batches(reviews, [column]))
+        found = [pc.unique(rows.filter(pc.is_in(rows, value_set=stems))) for rows in batches]
+        both = pc.unique(pa.chunked_array(found, pa.string()))
+        if len(both):
+            one, verb = pc.min(both), "id is" if len(both) == 1 else "ids are"
+            least = "At least " if len(ids) == MOST_DECIMAL_IDS else ""
             yield (
-                f"{len(found):,} {noun} {verb} there with '.0' behind as well, such as {one}.0 beside {one}; they are "
-                "taken as different ones. Spell them alike in the file."
+                f"{least}{len(both):,} {column.removesuffix('_id')} {verb} there with '.0' behind as well, such as "
+                f"{one}.0 beside {one}; they are taken as different ones. Spell them alike in the file."
             )
 
 
@@ -265,6 +287,7 @@ def _reviews(partition: PartitionFile, checks: Sequence[CheckFile], tally: Tally
     rows = partition.read()
     if checks:
         rows = rows.filter(pc.invert(pc.is_in(rows[Columns.LINE], value_set=_failed_lines(checks))))
+    tally.add_ids(rows)
     columns = {name: rows[name] for name in rows.column_names}
     if Columns.TIMESTAMP in columns:
         columns[Columns.TIMESTAMP] = pc.floor(columns[Columns.TIMESTAMP])

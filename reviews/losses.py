@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from reviews.cells import blanks_for_tabs, read_cells
-from reviews.checks import EARLIEST_REVIEW
+from reviews.checks import EARLIEST_REVIEW, MISSING
 from reviews.columns import is_number
 from reviews.formats import Format
+from reviews.literals import parse_json, parse_literal
+from reviews.other_lines import why_no_review
 from reviews.values import ROLE_COLUMNS
 from schema.columns import Columns
 from schema.understood import Loss
@@ -46,8 +47,9 @@ def recover(rejected: pa.Table, file_format: Format) -> pa.Table:
         rejected: reason and text of each record.
         file_format: How the file is read.
     """
-    find = partial(_cells if file_format.kind == "delimited" else _fields, file_format=file_format)
-    found = [find(text) for text in rejected["text"].to_pylist()]
+    find = _cells if file_format.kind == "delimited" else _fields
+    found = [find(text, file_format) for text in rejected["text"].to_pylist()]
+    found = [{} if why_no_review(one.get("user", ""), one.get("item", ""), file_format) else one for one in found]
     columns = {
         column: pa.array([one.get(role) or None for one in found], pa.string()) for role, column in ROLE_COLUMNS.items()
     }
@@ -68,11 +70,12 @@ def _cells(text: str, file_format: Format) -> Mapping[str, str]:
 
 def _fields(text: str, file_format: Format) -> Mapping[str, str]:
     """Return role -> text of a record of named fields, as it is spelt."""
-    found = {}
+    found, parse = {}, parse_literal if file_format.kind == "loose-json" else parse_json
     for role, name in file_format.roles.items():
         pattern = rf"""["']{re.escape(name)}["']\s*:\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^,}}\]\s]+)"""
         if match := re.search(pattern, text):
-            found[role] = match[1].strip("\"'")
+            value = parse(match[1])
+            found[role] = value if isinstance(value, str) else match[1] if is_number(match[1]) else ""
     return found
 
 
@@ -100,7 +103,7 @@ def find_losses(lost: pa.Table, reviews: Path, n_rows: int, latest_timestamp: in
     reasons = lost["reason"].to_pylist()
     losses = []
     for name, kind in _KINDS.items():
-        counts = Counter(value for value in values[name] if value is not None and value.strip())
+        counts = Counter(value for value in values[name] if value and value.strip() and value not in MISSING)
         gone = {
             value: n
             for value, n in counts.most_common()

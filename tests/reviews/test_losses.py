@@ -91,6 +91,26 @@ def test_item_of_records_that_cannot_be_read_is_found_in_their_text(reviews, fil
     assert loss == Loss("item", 1, ("gone",), 3, "broken")
 
 
+@pytest.mark.parametrize(
+    ("file_format", "text"),
+    [
+        (Format("json", ROLES), r'{"user": "u1", "item": "caf\u00e9", "rating": 5'),
+        (Format("loose-json", ROLES), r"{'user': 'u1', 'item': 'caf\xe9', 'rating': 5"),
+        (Format("json", ROLES), '{"user": null, "item": "i1", "rating": null, "timestamp": null'),
+        (Format("loose-json", ROLES), "{'user': None, 'item': 'i1', 'rating': None"),
+        (CSV, "NULL,i1,NULL"),
+        (CSV, "user,item,rating"),
+        (CSV, "\ufeffUSER_ID,asin,stars,time,text"),
+        (CSV, "---,---,---"),
+    ],
+)
+def test_words_for_nothing_headers_and_escapes_in_broken_records_are_no_loss(reviews, file_format, text):
+    rows = pq.read_table(reviews).to_pylist()
+    pq.write_table(pa.Table.from_pylist([*rows, {**rows[0], "item_id": "café"}], REVIEWS_SCHEMA), reviews)
+    rejected = pa.table({"reason": ["broken"] * 6, "text": [text] * 6})
+    assert find_losses(recover(rejected, file_format), reviews, 999, NOW) == []
+
+
 def test_months_are_known_in_the_unit_that_was_not_expected(reviews):
     lost = failed(*[(f"u{n % 8}", f"i{n % 6}", 5.0, JUNE * 1000) for n in range(9)], reason="looks like milliseconds")
     assert find_losses(lost, reviews, 999, NOW) == [Loss("period", 1, ("2012-06",), 9, "looks like milliseconds")]

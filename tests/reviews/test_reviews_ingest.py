@@ -164,6 +164,22 @@ def test_ids_that_are_others_with_a_fraction_of_nothing_are_warned_of(ingest_lin
     assert ingest_lines(["user,item,rating", "u1,70.0,5", "u2,71.0,4"])[0].warnings == []
 
 
+def test_ids_with_a_fraction_of_nothing_are_looked_at_up_to_a_number(ingest_lines, monkeypatch):
+    monkeypatch.setattr("reviews.ingest.MOST_DECIMAL_IDS", 3)
+    merged, _, _ = ingest_lines(["user,item,rating", *(f"u{n}{end},i{n},5" for end in ("", ".0") for n in range(9))])
+    (warning,) = merged.warnings
+    assert "At least 3 user ids are there with '.0' behind as well, such as u0.0 beside u0" in warning
+
+
+def test_users_are_no_loss_by_the_share_of_rows_put_aside_of_which_only_the_first_are_judged(ingest_lines, monkeypatch):
+    monkeypatch.setattr("reviews.ingest.MOST_JUDGED", 20)
+    monkeypatch.setattr("reviews.losses._LEAST_ROWS", 1)
+    lines = [review(f"A{n}", f"B{n % 6}", rating=5 if n % 10 == 9 else 99) for n in range(400)]
+    options = LENIENT.model_copy(update={"partition_bytes": 900, "max_rating": 5.0})
+    merged, _, _ = ingest_lines(lines, options)
+    assert [loss.kind for loss in merged.losses] == ["rating value"]
+
+
 def test_fractions_of_seconds_are_cut_off(ingest_lines):
     _, reviews, _ = ingest_lines([review(time=1_393_545_600.75)])
     assert reviews[0]["timestamp"] == 1_393_545_600
