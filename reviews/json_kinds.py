@@ -1,18 +1,21 @@
 """Find how the objects of a JSON file are laid out, and read its first ones."""
 
+import io
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 from reviews.columns import has_user_and_item
+from reviews.json_values import read_values
 from reviews.literals import parse_json, parse_literal
 from schema.errors import InvalidInput
 
 JsonKind = Literal["json", "json-array", "loose-json"]
 _MAX_OBJECTS = 1_000
-_DECODER = json.JSONDecoder()
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,7 @@ def _array(text: str, source: str, has_roles: Callable[[Sequence[str]], bool]) -
     """Return the objects of an array, or of a sequence of objects, that goes over any lines."""
     is_array = text.startswith("[")
     records: list[dict[str, Any]] = []
-    place = 1 if is_array else 0
-    while len(records) < _MAX_OBJECTS:
-        place = _skip(text, place, ", \t\r\n" if is_array and records else " \t\r\n")
-        try:
-            record, place = _DECODER.raw_decode(text, place)
-        except (ValueError, RecursionError):
-            break
+    for record in islice(_whole_values(text, source), _MAX_OBJECTS):
         if not isinstance(record, dict):
             raise InvalidInput(
                 f"{source} is JSON that holds {type(record).__name__} values where objects were expected, beginning "
@@ -88,7 +85,7 @@ def _array(text: str, source: str, has_roles: Callable[[Sequence[str]], bool]) -
         raise InvalidInput(_broken(text, source))
     if not is_array:
         _require_rows(records, len(records), source, has_roles)
-        if text[place : place + 1] == ",":
+        if text[json.JSONDecoder().raw_decode(text)[1] :].lstrip().startswith(","):
             raise InvalidInput(
                 f"{source} has commas between its objects but no brackets around them; expected JSON lines or an "
                 "array. Put [ before the first and ] behind the last, or take the commas out."
@@ -97,10 +94,10 @@ def _array(text: str, source: str, has_roles: Callable[[Sequence[str]], bool]) -
     return Objects("json-array", records, f"{len(records):,} objects read, {layout}, over any lines")
 
 
-def _skip(text: str, place: int, characters: str) -> int:
-    while place < len(text) and text[place] in characters:
-        place += 1
-    return place
+def _whole_values(text: str, source: str) -> Iterator[object]:
+    """Yield the values of a text until one is broken, or cut off."""
+    with suppress(InvalidInput, ValueError, RecursionError):
+        yield from map(json.loads, read_values(io.BytesIO(text.encode("utf-8", "surrogateescape")), source))
 
 
 def _require_rows(

@@ -16,7 +16,6 @@ import pyarrow as pa
 
 from reviews import delimited_rows, json_rows
 from reviews.formats import Format
-from reviews.json_array import read_objects
 from reviews.parquet_rows import as_texts, read_row_texts, read_tables
 from reviews.records import Mask, Records, RejectedRecordError, read_records
 from reviews.values import FAILED_SCHEMA, convert, reviews_schema
@@ -98,7 +97,7 @@ def read_texts(path: Path, file_format: Format, lines: Sequence[int] | Lines) ->
 
 def read_blocks(path: Path, file_format: Format, block_bytes: int) -> Generator[tuple[Records, int]]:
     """Yield the records of a file of text, whatever it is written as, with the line that follows them."""
-    read = read_objects if file_format.kind == "json-array" else read_records
+    read = json_rows.read_objects if file_format.kind == "json-array" else read_records
     yield from read(path, file_format, block_bytes)
 
 
@@ -170,7 +169,7 @@ class _Parser:
         """Return which records Arrow can parse as others do."""
         if self.format.kind == "delimited":
             return delimited_rows.find_plain(records, self.format)
-        return json_rows.find_plain(records) if self.format.kind != "loose-json" else np.zeros(len(records), np.bool_)
+        return json_rows.find_plain(records, self.format)
 
     def _find_misfits(self, records: Records) -> Mask:
         """Return which records are seen to be no row without reading them."""

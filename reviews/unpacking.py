@@ -164,14 +164,6 @@ def _open_gzip(path: Path) -> io.BufferedReader:
     return stream
 
 
-def _open_zstandard(path: Path) -> io.BufferedReader:
-    return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"))
-
-
-def _open_bzip2(path: Path) -> io.BufferedReader:
-    return io.BufferedReader(bz2.BZ2File(path))
-
-
 def _open_xz(path: Path) -> io.BufferedReader:
     return io.BufferedReader(lzma.LZMAFile(path))
 
@@ -225,7 +217,7 @@ _OPENERS: Mapping[str, Callable[[Path], io.BufferedReader]] = {
     "": lambda path: path.open("rb"),
     "gzip": _open_gzip,
     "zip": _open_zip,
-    "zstandard": _open_zstandard,
-    "bzip2": _open_bzip2,
+    "zstandard": lambda path: io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")),
+    "bzip2": lambda path: io.BufferedReader(bz2.BZ2File(path)),
     "xz": _open_xz,
 }

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from reviews import json_array
+from reviews import json_values
 from reviews.formats import Format
 from reviews.parse import read_partitions, read_texts
 from schema.errors import InvalidInput
@@ -55,7 +55,7 @@ READ = [(1, "A", "0528", 4.0), (2, "Ä", "B", 2.5), (3, "C", "D", None)]
 @pytest.mark.parametrize("read_bytes", [1, 2**20])
 @pytest.mark.parametrize("indent", [None, 2])
 def test_array_is_read_whatever_its_lines(read, monkeypatch, indent, read_bytes, partition_bytes):
-    monkeypatch.setattr(json_array, "_READ_BYTES", read_bytes)
+    monkeypatch.setattr(json_values, "READ_BYTES", read_bytes)
     text = json.dumps(RECORDS, indent=indent, ensure_ascii=False)
     assert read(text.encode(), ARRAY, partition_bytes) == (READ, [])
 
@@ -91,8 +91,8 @@ def test_array_that_breaks_off_is_refused_with_the_place(read, text, reason):
 
 
 def test_value_without_an_end_is_refused_before_it_fills_memory(read, monkeypatch):
-    monkeypatch.setattr(json_array, "MAX_RECORD_BYTES", 1_000)
-    monkeypatch.setattr(json_array, "_READ_BYTES", 100)
+    monkeypatch.setattr(json_values, "MAX_VALUE_BYTES", 1_000)
+    monkeypatch.setattr(json_values, "READ_BYTES", 100)
     with pytest.raises(InvalidInput, match="Unterminated string"):
         read(b'[{"u": "' + b"x" * 100_000 + b'"}]', ARRAY)
 

@@ -1,10 +1,11 @@
 """A reviews file read from its first byte to the files that an ingest publishes, as the flow's tasks do it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
+from pydantic import TypeAdapter
 
 from reviews.checks import CHECKS
 from reviews.formats import Format, detect_format
@@ -13,6 +14,8 @@ from reviews.options import IngestOptions
 from reviews.partitions import check_partitions, group
 from reviews.reading import read_reviews, read_texts_beside
 from schema.dataset import ReviewCounts
+from schema.understood import Reading
+from storage import canonical
 from storage.parquet import write_parquet
 
 LATEST = 1_750_000_000
@@ -61,5 +64,8 @@ def ingest_file(path: Path, folder: Path, **options: object) -> Ingested:
     counts, parts = merged.counts, (f"{part.name}: {part.value} ({part.evidence})" for part in read.understood.parts)
     assert counts.n_lines == counts.n_blank + counts.n_reviews + counts.n_quarantined
     assert (counts.n_reviews, counts.n_quarantined) == (len(reviews), len(quarantine))
-    said = "\n".join([*parts, *read.understood.warnings, *merged.warnings])
+    understood = replace(read.understood, warnings=(*read.understood.warnings, *merged.warnings))
+    reading = canonical.encode(asdict(Reading(understood, tuple(merged.losses))))
+    assert canonical.encode(asdict(TypeAdapter(Reading).validate_json(reading))) == reading
+    said = "\n".join([*parts, *understood.warnings])
     return Ingested(counts, reviews, quarantine, found, said, len(merged.losses))

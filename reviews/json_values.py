@@ -1,67 +1,59 @@
-"""Read the objects of a JSON array, or of a sequence of JSON objects, whatever lines they stand on."""
+"""Read the values of a JSON array, or of a sequence of JSON values, whatever lines they stand on."""
 
 import codecs
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
-from reviews.encodings import open_text
-from reviews.formats import Format
-from reviews.json_rows import DECODER
-from reviews.records import MAX_RECORD_BYTES, Records, make_records
 from schema.errors import InvalidInput
 
-_READ_BYTES = 2**20
+MAX_VALUE_BYTES = 2**24
+READ_BYTES = 2**20
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ON_ONE_LINE = str.maketrans("\r\n", "  ")  # text in JSON holds no line ends
 
 
-def read_objects(path: Path, file_format: Format, block_bytes: int) -> Iterator[tuple[Records, int]]:
-    """Yield the objects in blocks of at most about block_bytes, each on one line; not lines but objects are counted.
+class SpeltNumber(str):
+    """A JSON number as it is spelt."""
+
+    __slots__ = ()
+
+
+DECODER = json.JSONDecoder(parse_int=SpeltNumber, parse_float=SpeltNumber, parse_constant=SpeltNumber)
+
+
+def read_values(stream: BinaryIO, source: str) -> Iterator[str]:
+    r"""Yield the text of each value on one line.
+
+    Args:
+        stream: UTF-8; other bytes are escaped.
+        source: The file, for messages.
 
     Raises:
         InvalidInput: When the file is cut or damaged, or is not JSON to its end.
+
+    Example:
+        >>> import io
+        >>> list(read_values(io.BytesIO(b'[{"a":\n1}, 2]'), "x.json"))
+        ['{"a": 1}', '2']
     """
-    found: list[bytes] = []
-    first, n_bytes = 1, 0
-    for value in _read_values(path, file_format.encoding):
-        found.append(value)
-        n_bytes += len(value)
-        if n_bytes >= min(block_bytes, _READ_BYTES):
-            yield _as_records(found, first), first + len(found)
-            first, n_bytes, found = first + len(found), 0, []
-    if found:
-        yield _as_records(found, first), first + len(found)
-
-
-def _as_records(values: list[bytes], first: int) -> Records:
-    ends = np.cumsum([len(value) for value in values], dtype=np.int64)
-    return make_records(b"".join(values), ends, np.arange(first, first + len(values)))
-
-
-def _read_values(path: Path, encoding: str) -> Iterator[bytes]:
-    r"""Yield the text of each value with one "\n" at its end."""
-    with open_text(path, encoding) as stream:
-        cursor = _Cursor(stream, path)
-        is_array, is_first = cursor.take("["), True
-        while not (cursor.take("]") if is_array else cursor.is_at_end()):
-            if not is_first and not cursor.take(",") and is_array:
-                raise cursor.refusal("expected a comma or the end of the array")
-            yield cursor.value().translate(_ON_ONE_LINE).encode("utf-8", "surrogateescape") + b"\n"
-            is_first = False
-        if not cursor.is_at_end():
-            raise cursor.refusal("expected nothing after the end of the array")
+    cursor = _Cursor(stream, source)
+    is_array, is_first = cursor.take("["), True
+    while not (cursor.take("]") if is_array else cursor.is_at_end()):
+        if not is_first and not cursor.take(",") and is_array:
+            raise cursor.refusal("expected a comma or the end of the array")
+        yield cursor.value().translate(_ON_ONE_LINE)
+        is_first = False
+    if not cursor.is_at_end():
+        raise cursor.refusal("expected nothing after the end of the array")
 
 
 class _Cursor:
     """A place in the text of a stream, of which no more than a value is held at a time."""
 
-    def __init__(self, stream: BinaryIO, path: Path) -> None:
-        self._stream, self._path = stream, path
+    def __init__(self, stream: BinaryIO, source: str) -> None:
+        self._stream, self._source = stream, source
         self._text, self._position, self._line, self._is_over = "", 0, 1, False
         self._to_text = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._parse = DECODER.raw_decode
@@ -86,7 +78,7 @@ class _Cursor:
             except RecursionError:
                 raise self.refusal("JSON nested too deeply") from None
             except json.JSONDecodeError as error:
-                if self._is_over or len(self._text) - start > MAX_RECORD_BYTES:
+                if self._is_over or len(self._text) - start > MAX_VALUE_BYTES:
                     raise self.refusal(f"not valid JSON from there on: {error.msg}") from None
             else:
                 if end < len(self._text) or self._is_over:
@@ -99,7 +91,7 @@ class _Cursor:
         where = self._text[self._position : self._position + 40]
         shown = repr(where) if where else "the file ends"
         return InvalidInput(
-            f"{self._path} is not JSON to its end: in line {self._line}, at {shown}: {reason}. "
+            f"{self._source} is not JSON to its end: in line {self._line}, at {shown}: {reason}. "
             f"Is it cut off? Fetch it again, or write one object per line, which lets broken ones be put aside."
         )
 
@@ -119,6 +111,6 @@ class _Cursor:
     def _fill(self) -> None:
         """Read on, as much again as there is left, so that a long value is tried few times."""
         rest = self._text[self._position :]
-        chunk = self._stream.read(max(_READ_BYTES, len(rest)))
+        chunk = self._stream.read(max(READ_BYTES, len(rest)))
         self._is_over = not chunk
         self._text, self._position = rest + self._to_text.decode(chunk, final=self._is_over), 0
