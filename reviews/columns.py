@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from reviews.unfit import Unfit
 from schema.errors import InvalidInput
 from schema.understood import Part
 
@@ -104,34 +105,33 @@ def has_user_and_item(names: Sequence[str]) -> bool:
     return find_roles(names).keys() >= {"user", "item"}
 
 
-def choose_by_name(names: Sequence[str], wanted: Mapping[str, str] | None, source: str) -> dict[str, str]:
+def choose_by_name(names: Sequence[str], wanted: Mapping[str, str] | None) -> dict[str, str]:
     """Return role -> name out of the names a file has.
 
     Args:
         names: Field or header names as found.
         wanted: What `--columns` asks for; then nothing else is read.
-        source: The file, for messages.
 
     Raises:
         InvalidInput: When a wanted name, or any user or item, is not among them, or two have equal right to a role.
     """
     if wanted is not None:
         if missing := [f"{role}={name}" for role, name in wanted.items() if names.count(name) != 1]:
-            raise InvalidInput(
-                f"{source} lacks, or has twice, the column(s) {', '.join(missing)}; found {show(names)}. "
+            raise Unfit(
+                f"lacks, or has twice, the column(s) {', '.join(missing)}; found {show(names)}. "
                 f"{HOW_TO_NAME} after the names found."
             )
         return dict(wanted)
     found = find_roles(names)
     if lacking := [role for role in ("user", "item") if role not in found]:
-        raise InvalidInput(
-            f"{source} has no column known to hold the {' or the '.join(lacking)}; found {show(names)}. "
+        raise Unfit(
+            f"has no column known to hold the {' or the '.join(lacking)}; found {show(names)}. "
             f"{HOW_TO_NAME}, by the names found or by 1-based numbers where there is no header."
         )
     if twice := {role: equals for role, equals in found.items() if len(equals) > 1}:
         role, equals = next(iter(twice.items()))
-        raise InvalidInput(
-            f"{source} has {len(equals)} columns that may hold the {role}: {', '.join(map(repr, equals))}; "
+        raise Unfit(
+            f"has {len(equals)} columns that may hold the {role}: {', '.join(map(repr, equals))}; "
             f"expected one. {HOW_TO_NAME}; found {show(names)}."
         )
     return {role: equals[0] for role, equals in found.items()}

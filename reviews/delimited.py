@@ -24,6 +24,7 @@ from reviews.headers import (
 )
 from reviews.options import ReadingOptions
 from reviews.positions import choose_by_position
+from reviews.unfit import Unfit
 from schema.errors import InvalidInput
 from schema.understood import Part
 
@@ -50,7 +51,7 @@ class Table:
 
 
 def read_table(
-    lines: Sequence[str], wanted: Mapping[str, str] | None, options: ReadingOptions, source: str, *, is_cut: bool
+    lines: Sequence[str], wanted: Mapping[str, str] | None, options: ReadingOptions, *, is_cut: bool
 ) -> Table:
     """Return what the first lines of a delimited file hold.
 
@@ -58,7 +59,6 @@ def read_table(
         lines: With their ends.
         wanted: What `--columns` asks for.
         options: What else is set.
-        source: The file, for messages.
         is_cut: Whether the file goes on behind the lines.
 
     Raises:
@@ -75,20 +75,20 @@ def read_table(
             return is_known_header(cells, wanted)
 
         n_skipped = preamble.n_lines
-        return choose_dialect(lines, n_skipped, is_header, source, is_cut=is_cut, delimiter=one, quote=quote)
+        return choose_dialect(lines, n_skipped, is_header, is_cut=is_cut, delimiter=one, quote=quote)
 
     reading, why = choose(said)
     if delimiter is None and reading.fit <= _LEAST_FIT:
         reading, why = choose(None)
-    _require_fit(reading, source)
+    _require_fit(reading)
     if quote is None and len(reading.quote) == 1:
-        require_one_quoting(reading, lines, preamble.n_lines, source)
-    header = _header(reading, preamble, wanted, options.header_line, source)
+        require_one_quoting(reading, lines, preamble.n_lines)
+    header = _header(reading, preamble, wanted, options.header_line)
     rows = [one.cells for one in reading.rows if one.first > header.line]
     if not rows:
-        raise InvalidInput(f"{source} has a header on line {header.line}, but no row behind it. Expected reviews.")
+        raise Unfit(f"has a header on line {header.line}, but no row behind it. Expected reviews.")
     why = why or ("--delimiter" if delimiter else f"line 1 says sep={reading.delimiter}")
-    roles, of_roles = _roles(header, rows, reading, wanted, source)
+    roles, of_roles = _roles(header, rows, reading, wanted)
     parts = (
         Part("delimiter", name_of(reading.delimiter), why, "--delimiter", delimiter is not None, _misfits(reading)),
         _part_of_quote(reading, is_set=quote is not None),
@@ -127,24 +127,22 @@ def _asked_quote(quote: str | None, delimiters: Collection[str | None]) -> str |
     return quote
 
 
-def _header(
-    reading: Reading, preamble: Preamble, wanted: Mapping[str, str] | None, line: int | None, source: str
-) -> Header:
+def _header(reading: Reading, preamble: Preamble, wanted: Mapping[str, str] | None, line: int | None) -> Header:
     commented = _commented(preamble, reading)
     if line is not None:
-        header = set_header(reading, preamble, commented, wanted, line, source)
+        header = set_header(reading, preamble, commented, wanted, line)
     else:
-        header = find_header(reading, preamble, commented, wanted, source)
+        header = find_header(reading, preamble, commented, wanted)
     if wanted is None or is_by_name(wanted):
         return header
     return replace(header, names=number_columns(reading))
 
 
-def _require_fit(reading: Reading, source: str) -> None:
+def _require_fit(reading: Reading) -> None:
     if reading.fit <= _LEAST_FIT:
         first = reading.records[0].cells if reading.records else []
-        raise InvalidInput(
-            f"{source} is no table by the delimiter {name_of(reading.delimiter)}: of "
+        raise Unfit(
+            f"is no table by the delimiter {name_of(reading.delimiter)}: of "
             f"{reading.n_lines:,} lines {reading.n_lines - reading.n_bad_lines if reading.width else 0:,} have as many "
             f"cells, two or more; the first holds {first[:3]}. Set --delimiter to what the file has, or leave it out."
         )
@@ -160,25 +158,25 @@ def _commented(preamble: Preamble, reading: Reading) -> list[Record]:
 
 
 def _roles(
-    header: Header, rows: Sequence[Sequence[str]], reading: Reading, wanted: Mapping[str, str] | None, source: str
+    header: Header, rows: Sequence[Sequence[str]], reading: Reading, wanted: Mapping[str, str] | None
 ) -> tuple[dict[str, str], tuple[Part, ...]]:
     doubt = ""
     if header.line or wanted is not None:
-        roles = choose_by_name(header.names, wanted, source)
+        roles = choose_by_name(header.names, wanted)
         why = "--columns" if wanted else f"the header on line {header.line}"
     else:
-        roles, why, doubt = choose_by_position(rows[:1_000], reading.delimiter, source)
+        roles, why, doubt = choose_by_position(rows[:1_000], reading.delimiter)
     for role in ("user", "item"):
-        _require_bare([row[header.names.index(roles[role])] for row in rows], role, source)
+        _require_bare([row[header.names.index(roles[role])] for row in rows], role)
     return roles, parts_of_roles(roles, why, doubt, is_set=wanted is not None)
 
 
-def _require_bare(ids: Sequence[str], role: str, source: str) -> None:
+def _require_bare(ids: Sequence[str], role: str) -> None:
     """Refuse ids of which most stand in quotes still."""
     wrapped = [one for one in map(str.strip, ids) if len(one) > 1 and one[0] == one[-1] and one[0] in "\"'"]
     if len(wrapped) * 2 > len(ids):
-        raise InvalidInput(
-            f"{source} has {role} ids within quotes that enclose no cell, as {wrapped[0]!r}; expected none. "
+        raise Unfit(
+            f"has {role} ids within quotes that enclose no cell, as {wrapped[0]!r}; expected none. "
             "Say what encloses cells with --quote, or mend the file."
         )
 

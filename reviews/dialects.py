@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from reviews.cells import Record, blanks_for_tabs, read_cells
 from reviews.columns import show
 from reviews.time_forms import is_iso
-from schema.errors import InvalidInput
+from reviews.unfit import Unfit
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "colons": "::", "blank": " "}
 _NAMES = {delimiter: name for name, delimiter in DELIMITERS.items()}
@@ -101,7 +101,7 @@ def choose_quote(lines: Sequence[str], n_skipped: int, delimiter: str, *, is_cut
     return plain
 
 
-def require_one_quoting(reading: Reading, lines: Sequence[str], n_skipped: int, source: str) -> None:
+def require_one_quoting(reading: Reading, lines: Sequence[str], n_skipped: int) -> None:
     """Refuse a file whose quoted cells over several lines are rows as well, line by line, if quotes are characters.
 
     Raises:
@@ -116,8 +116,8 @@ def require_one_quoting(reading: Reading, lines: Sequence[str], n_skipped: int, 
     if n_fitting > _TYPED_SHARE * len(inside) and _wrapped_share(plain, '"') <= _TYPED_SHARE:
         first = over[0]
         rows = [show(one.cells) for one in plain.rows if first.first <= one.first <= first.last]
-        raise InvalidInput(
-            f"{source} can be read with two rules of quoting, equally well. From line {first.first} it has, by quotes "
+        raise Unfit(
+            f"can be read with two rules of quoting, equally well. From line {first.first} it has, by quotes "
             f"around cells, the row\n  {show(first.cells)}\nor, by quotes as characters, the rows\n  "
             + "\n  ".join(rows[:3])
             + "\nChoose with --quote '\"' or --quote none."
@@ -139,7 +139,6 @@ def choose_dialect(
     lines: Sequence[str],
     n_skipped: int,
     is_header: Callable[[Sequence[str]], bool],
-    source: str,
     *,
     is_cut: bool,
     delimiter: str | None = None,
@@ -154,7 +153,6 @@ def choose_dialect(
         lines: With their ends.
         n_skipped: Lines at the beginning that hold no record.
         is_header: Whether some cells are a header of known names.
-        source: The file, for messages.
         is_cut: Whether the file goes on behind the lines.
         delimiter: What it is, if that is not to be chosen.
         quote: What it is, if that is not to be chosen.
@@ -172,25 +170,23 @@ def choose_dialect(
     if delimiter is not None:
         return read(delimiter, blanks_for_tabs(lines, delimiter)), ""
     first = lines[: n_skipped + _DELIMITER_LINES]
-    chosen, evidence = _choose_delimiter([read(one, first) for one in DELIMITERS.values()], is_header, source)
+    chosen, evidence = _choose_delimiter([read(one, first) for one in DELIMITERS.values()], is_header)
     return read(chosen, blanks_for_tabs(lines, chosen)), evidence
 
 
-def _choose_delimiter(
-    readings: Sequence[Reading], is_header: Callable[[Sequence[str]], bool], source: str
-) -> tuple[str, str]:
+def _choose_delimiter(readings: Sequence[Reading], is_header: Callable[[Sequence[str]], bool]) -> tuple[str, str]:
     fitting = [one for one in readings if one.fit > 0.5]
     if not fitting:
         first = next(iter(readings[0].records), Record(1, 1, []))
-        raise InvalidInput(
-            f"{source} is neither JSON lines nor rows of two or more columns: its first line is "
+        raise Unfit(
+            f"is neither JSON lines nor rows of two or more columns: its first line is "
             f"{','.join(first.cells)[:80]!r}; expected most lines to have as many cells, separated by "
             f"{', '.join(DELIMITERS)}. Name another character with --delimiter."
         )
     scores = {one.delimiter: (_has_header(one, is_header), round(one.fit * _plain_share(one), 6)) for one in fitting}
     best, *others = sorted(fitting, key=lambda one: scores[one.delimiter], reverse=True)
     if others and scores[others[0].delimiter] == scores[best.delimiter]:
-        raise InvalidInput(_equal_fits(best, others[0], source))
+        raise Unfit(_equal_fits(best, others[0]))
     return best.delimiter, _evidence(best, others)
 
 
@@ -219,12 +215,12 @@ def _evidence(best: Reading, others: Sequence[Reading]) -> str:
     return text
 
 
-def _equal_fits(one: Reading, other: Reading, source: str) -> str:
+def _equal_fits(one: Reading, other: Reading) -> str:
     shown = "\n".join(
         f"  by {name_of(reading.delimiter):<10} {' / '.join(show(row.cells) for row in reading.rows[:2])}"
         for reading in (one, other)
     )
     return (
-        f"{source} can be read with two delimiters, equally well:\n{shown}\n"
+        f"can be read with two delimiters, equally well:\n{shown}\n"
         f"Choose with --delimiter {name_of(one.delimiter)} or --delimiter {name_of(other.delimiter)}."
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from reviews.unfit import Unfit
 from reviews.unpacking import EXPECTED, open_unpacked
 from schema.errors import InvalidInput
 from schema.understood import Part
@@ -39,7 +40,7 @@ _MIN_PLAIN_SHARE_IF_SET = 0.03  # line ends and separators at least
 _HOW_TO_SET = "Name the right one with --encoding, as utf-8, windows-1252, windows-1251, shift_jis or gb18030."
 
 
-def detect(sample: bytes, asked: str | None, source: str = "The file") -> tuple[str, Part]:
+def detect(sample: bytes, asked: str | None) -> tuple[str, Part]:
     r"""Return the encoding of a text, as Python names it, and the evidence for it.
 
     A byte order mark decides; else NULs in every other place (UTF-16) or three of four (UTF-32); else UTF-8, where the
@@ -49,7 +50,6 @@ def detect(sample: bytes, asked: str | None, source: str = "The file") -> tuple[
     Args:
         sample: The first SAMPLE_BYTES, unpacked, or all there are.
         asked: The encoding that was set, by any name that Python knows; None to find it.
-        source: The file, for messages.
 
     Raises:
         InvalidInput: When the sample is no text, in no encoding that can be told, or not in the encoding asked for.
@@ -58,10 +58,7 @@ def detect(sample: bytes, asked: str | None, source: str = "The file") -> tuple[
         >>> detect("user,item\nZoé,a\n".encode("utf-16"), None)[0]
         'utf-16-le'
     """
-    try:
-        encoding, evidence, doubt = _found(sample) if asked is None else _as_asked(sample, asked)
-    except _Unfit as error:
-        raise InvalidInput(f"{source} {error}") from None
+    encoding, evidence, doubt = _found(sample) if asked is None else _as_asked(sample, asked)
     return encoding, Part("encoding", encoding, evidence, "--encoding", is_set=asked is not None, doubt=doubt)
 
 
@@ -140,10 +137,6 @@ class _ReturnsReplaced(io.RawIOBase):
         return len(chunk)
 
 
-class _Unfit(InvalidInput):
-    """Why a sample cannot be read, as the rest of a sentence about the file."""
-
-
 def _as_asked(sample: bytes, asked: str) -> tuple[str, str, str]:
     """Return the encoding that is set, the evidence, and what speaks against it."""
     encoding = _named(asked)
@@ -152,9 +145,9 @@ def _as_asked(sample: bytes, asked: str) -> tuple[str, str, str]:
         family = [one for one in _WIDE if one.startswith(encoding)]
         encoding = marked if marked in family else max(family, key=lambda one: _plain_share(sample, one))
     if marked and marked != encoding:
-        raise _Unfit(f"begins with the byte order mark of {marked}; --encoding {asked} contradicts it. Leave that out.")
+        raise Unfit(f"begins with the byte order mark of {marked}; --encoding {asked} contradicts it. Leave that out.")
     if encoding in _WIDE and _plain_share(sample, encoding) < _MIN_PLAIN_SHARE_IF_SET:
-        raise _Unfit(f"is not in {encoding}, as --encoding says: read so, it has no line ends and no separators.")
+        raise Unfit(f"is not in {encoding}, as --encoding says: read so, it has no line ends and no separators.")
     if encoding == "utf-8":
         _require_text(sample)
         return encoding, "as set", _doubt_of_utf_8(_n_not_utf_8(sample))
@@ -219,7 +212,7 @@ def _of_single_bytes(sample: bytes, n_bad: int) -> tuple[str, str, str]:
     n_rare = len(_RARE_IN_WESTERN.findall(sample))
     if n_single * 2 <= len(runs) or n_rare * 10 > sum(len(run[0]) for run in runs):
         run = max(runs, key=lambda one: len(one[0]))
-        raise _Unfit(
+        raise Unfit(
             f"is neither UTF-8 ({n_bad:,} bytes at its start are not) nor like Western text, of single accents: "
             f"it has {run[0][:12]!r} at byte {run.start():,}. {_HOW_TO_SET}"
         )
@@ -238,7 +231,7 @@ def _decoded(sample: bytes, encoding: str) -> str:
     try:
         return codecs.getincrementaldecoder(encoding)().decode(sample)
     except UnicodeDecodeError as error:
-        raise _Unfit(_undecodable(encoding, error, 0)) from None
+        raise Unfit(_undecodable(encoding, error, 0)) from None
 
 
 def _undecodable(encoding: str, error: UnicodeDecodeError, n_before: int) -> str:
@@ -253,7 +246,7 @@ def _plain_share(sample: bytes, encoding: str) -> float:
     """Return the share of a text's characters that are printable ASCII, tabs or line ends; 0 if it does not decode."""
     try:
         text = _decoded(sample, encoding)
-    except _Unfit:
+    except Unfit:
         return 0.0
     ascii_only = text.encode("ascii", "ignore")
     return (len(ascii_only) - len(ascii_only.translate(None, _PLAIN))) / max(len(text), 1)
@@ -269,4 +262,4 @@ def _require_text(text: bytes) -> None:
     """Refuse what has control characters that no text has in most of its lines, or as every tenth byte."""
     n_in_lines = [len(_NO_TEXT.findall(line)) for line in text.splitlines() if line.strip()]
     if sum(map(bool, n_in_lines)) * 2 > len(n_in_lines) or sum(n_in_lines) * 10 > len(text):
-        raise _Unfit(f"holds binary data, beginning {text[:8]!r}; {EXPECTED}. Convert it first.")
+        raise Unfit(f"holds binary data, beginning {text[:8]!r}; {EXPECTED}. Convert it first.")

@@ -15,8 +15,8 @@ from reviews.forms import find_forms, require_ids
 from reviews.json_kinds import Objects, find_objects
 from reviews.options import ReadingOptions, TimeForm
 from reviews.parquet_columns import ParquetColumns, find_columns, is_parquet
+from reviews.unfit import Unfit, about
 from reviews.unpacking import EXPECTED, open_unpacked, packing, require_readable
-from schema.errors import InvalidInput
 from schema.understood import Part, Understood
 
 _SHAPES = {
@@ -93,32 +93,32 @@ def detect_format(path: Path, options: ReadingOptions = _DEFAULTS, roles: Sequen
         InvalidInput: When the file is none that is read, when what it holds does not decide how, or when an option
             contradicts what it holds.
     """
-    wanted = parse_columns(options.input_columns) if options.input_columns is not None else None
-    source = str(path)
-    require_readable(path)
-    packed = packing(path)
-    before = [Part("packing", packed, "its first bytes")] if packed else []
-    if is_parquet(path):
-        _refuse_options(options, _TABLE_OPTIONS | {"encoding"}, "Parquet", source)
-        found, rows = _of_parquet(find_columns(path, wanted), wanted)
-    else:
-        lines, is_cut, encoding, of_encoding = read_start(path, options.encoding)
-        before.append(of_encoding)
-        if objects := find_objects(lines, source):
-            _refuse_options(options, _TABLE_OPTIONS, _SHAPES[objects.kind], source)
-            found, rows = _of_objects(objects, wanted, source)
+    with about(path):
+        wanted = parse_columns(options.input_columns) if options.input_columns is not None else None
+        require_readable(path)
+        packed = packing(path)
+        before = [Part("packing", packed, "its first bytes")] if packed else []
+        if is_parquet(path):
+            _refuse_options(options, _TABLE_OPTIONS | {"encoding"}, "Parquet")
+            found, rows = _of_parquet(find_columns(path, wanted), wanted)
         else:
-            found, rows = _of_table(read_table(lines, wanted, options, source, is_cut=is_cut))
-        found = replace(found, encoding=encoding)
-    is_headless = found.kind == "delimited" and not found.header_line
-    require_ids(rows, source, is_said=wanted is not None or not is_headless)
-    found = replace(found, roles={role: name for role, name in found.roles.items() if role in roles})
-    forms = find_forms([{role: row[role] for role in found.roles} for row in rows], options, source, found.numeric)
-    parts = tuple(_printable_part(part) for part in (*before, *found.understood.parts, *forms.parts))
-    doubts = tuple(part.doubt for part in parts if part.doubt)
-    first_rows = tuple({role: _printable(text) for role, text in row.items()} for row in forms.first_rows)
-    understood = Understood(parts, doubts, first_rows)
-    return replace(found, decimal=forms.decimal, time_form=forms.time, understood=understood)
+            lines, is_cut, encoding, of_encoding = read_start(path, options.encoding)
+            before.append(of_encoding)
+            if objects := find_objects(lines):
+                _refuse_options(options, _TABLE_OPTIONS, _SHAPES[objects.kind])
+                found, rows = _of_objects(objects, wanted)
+            else:
+                found, rows = _of_table(read_table(lines, wanted, options, is_cut=is_cut))
+            found = replace(found, encoding=encoding)
+        is_headless = found.kind == "delimited" and not found.header_line
+        require_ids(rows, is_said=wanted is not None or not is_headless)
+        found = replace(found, roles={role: name for role, name in found.roles.items() if role in roles})
+        forms = find_forms([{role: row[role] for role in found.roles} for row in rows], options, found.numeric)
+        parts = tuple(_printable_part(part) for part in (*before, *found.understood.parts, *forms.parts))
+        doubts = tuple(part.doubt for part in parts if part.doubt)
+        first_rows = tuple({role: _printable(text) for role, text in row.items()} for row in forms.first_rows)
+        understood = Understood(parts, doubts, first_rows)
+        return replace(found, decimal=forms.decimal, time_form=forms.time, understood=understood)
 
 
 def _printable_part(part: Part) -> Part:
@@ -131,11 +131,11 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _refuse_options(options: ReadingOptions, names: Set[str], what: str, source: str) -> None:
+def _refuse_options(options: ReadingOptions, names: Set[str], what: str) -> None:
     """Refuse options that have no meaning for a file."""
     if given := sorted(name for name in names if getattr(options, name) is not None):
-        raise InvalidInput(
-            f"{source} is {what}, but {' and '.join('--' + name.replace('_', '-') for name in given)} is set, which "
+        raise Unfit(
+            f"is {what}, but {' and '.join('--' + name.replace('_', '-') for name in given)} is set, which "
             "only delimited text has. Leave it out."
         )
 
@@ -147,16 +147,16 @@ def read_start(path: Path, asked: str | None = None) -> tuple[list[str], bool, s
         InvalidInput: When they are blank or no text, in no encoding that can be told, or the first has no end in a MiB.
     """
     with open_unpacked(path) as stream:
-        encoding, part = detect(stream.read(SAMPLE_BYTES), asked, str(path))
+        encoding, part = detect(stream.read(SAMPLE_BYTES), asked)
     with open_text(path, encoding) as stream:
         sample = stream.read(SAMPLE_BYTES)
     lines = list(io.StringIO(sample.decode("utf-8", "surrogateescape"), newline="\n"))
     if not any(line.strip() for line in lines):
-        raise InvalidInput(f"{path} begins with {len(lines)} blank lines; {EXPECTED}.")
+        raise Unfit(f"begins with {len(lines)} blank lines; {EXPECTED}.")
     is_cut = len(sample) == SAMPLE_BYTES
     if is_cut and len(lines) == 1 and not lines[0].lstrip().startswith(("[", "{")):
-        raise InvalidInput(
-            f"{path} has a first line of more than {SAMPLE_BYTES:,} bytes, beginning {lines[0][:40]!r}; {EXPECTED}. "
+        raise Unfit(
+            f"has a first line of more than {SAMPLE_BYTES:,} bytes, beginning {lines[0][:40]!r}; {EXPECTED}. "
             "Is it text with line ends?"
         )
     return (lines[:-1] if is_cut and len(lines) > 1 else lines), is_cut, encoding, part
@@ -171,24 +171,24 @@ def _named(roles: Mapping[str, str], wanted: Mapping[str, str] | None) -> tuple[
     return parts_of_roles(roles, "a known name" if wanted is None else "--columns", is_set=wanted is not None)
 
 
-def _of_objects(objects: Objects, wanted: Mapping[str, str] | None, source: str) -> tuple[Format, list[dict[str, str]]]:
+def _of_objects(objects: Objects, wanted: Mapping[str, str] | None) -> tuple[Format, list[dict[str, str]]]:
     names = tuple(dict.fromkeys(name for record in objects.records for name in record))
     counts = Counter(name for record in objects.records for name in record)
-    roles = choose_by_name(names if wanted else leave_out_rare(counts, len(objects.records)), wanted, source)
+    roles = choose_by_name(names if wanted else leave_out_rare(counts, len(objects.records)), wanted)
     for role, name in roles.items():
-        _require_plain([record.get(name) for record in objects.records], role, source)
+        _require_plain([record.get(name) for record in objects.records], role)
     numeric = frozenset(role for role, name in roles.items() if _is_numeric([r.get(name) for r in objects.records]))
     parts = (Part("kind", _SHAPES[objects.kind], objects.evidence), *_named(roles, wanted))
     rows = [{role: _text(record.get(name)) for role, name in roles.items()} for record in objects.records]
     return Format(objects.kind, roles, names, numeric=numeric, understood=Understood(parts)), rows
 
 
-def _require_plain(values: Sequence[object], role: str, source: str) -> None:
+def _require_plain(values: Sequence[object], role: str) -> None:
     """Refuse values of which most are objects or arrays."""
     nested = [value for value in values if isinstance(value, dict | list)]
     if len(nested) * 2 > sum(value is not None for value in values):
-        raise InvalidInput(
-            f"{source} has for the {role} values as {str(nested[0])[:60]}; expected one text or number. "
+        raise Unfit(
+            f"has for the {role} values as {str(nested[0])[:60]}; expected one text or number. "
             "Write the value alone, or choose another name with --columns."
         )
 

@@ -8,7 +8,7 @@ from typing import Literal
 from reviews.columns import count_on
 from reviews.options import ReadingOptions, TimeForm
 from reviews.time_forms import find_form, is_iso, name_of, require_form, show_time
-from schema.errors import InvalidInput
+from reviews.unfit import Unfit
 from schema.understood import Part
 
 Decimal = Literal[".", ","]
@@ -37,49 +37,43 @@ class Forms:
     first_rows: tuple[Mapping[str, str], ...]
 
 
-def find_forms(
-    rows: Sequence[Mapping[str, str]], options: ReadingOptions, source: str, numeric: Set[str] = frozenset()
-) -> Forms:
+def find_forms(rows: Sequence[Mapping[str, str]], options: ReadingOptions, numeric: Set[str] = frozenset()) -> Forms:
     """Return the forms in some rows.
 
     Args:
         rows: Role -> text, blank where nothing stands; one at least.
         options: What is set.
-        source: The file, for messages.
         numeric: Roles whose values the file has as numbers, not as text.
 
     Raises:
         InvalidInput: When forms are mixed or unknown, or contradict what is set.
     """
     written = [role for role in ("rating", "timestamp") if role not in numeric and role in rows[0]]
-    _require_use(rows, written, options, source)
+    _require_use(rows, written, options)
     numbers = [row[role] for row in rows for role in written]
-    decimal, of_decimal = _find_decimal(numbers, options, source)
+    decimal, of_decimal = _find_decimal(numbers, options)
     times = [row["timestamp"].strip() for row in rows if row.get("timestamp", "").strip()]
     if "timestamp" in rows[0]:
-        form, of_time = _find_time([_pointed(text, decimal) for text in times], options, source)
+        form, of_time = _find_time([_pointed(text, decimal) for text in times], options)
     else:
         form, of_time = "s", ()
     shown = tuple(_show(row, decimal, form) for row in rows[:_SHOWN_ROWS])
     return Forms(decimal, form, of_decimal + of_time, shown)
 
 
-def _require_use(
-    rows: Sequence[Mapping[str, str]], written: Sequence[str], options: ReadingOptions, source: str
-) -> None:
+def _require_use(rows: Sequence[Mapping[str, str]], written: Sequence[str], options: ReadingOptions) -> None:
     """Refuse options on values that the file has not."""
     if options.timestamp_unit is not None and "timestamp" not in rows[0]:
-        raise InvalidInput(f"{source} has no column of timestamps that --timestamp-unit could be for. Leave it out.")
+        raise Unfit("has no column of timestamps that --timestamp-unit could be for. Leave it out.")
     if options.decimal is not None and not written:
-        raise InvalidInput(f"{source} has no numbers written as text that --decimal could be for. Leave it out.")
+        raise Unfit("has no numbers written as text that --decimal could be for. Leave it out.")
 
 
-def require_ids(rows: Sequence[Mapping[str, str]], source: str, *, is_said: bool) -> None:
+def require_ids(rows: Sequence[Mapping[str, str]], *, is_said: bool) -> None:
     """Refuse columns of users or items that hold something else.
 
     Args:
         rows: Role -> text.
-        source: The file, for messages.
         is_said: Whether names or `--columns` say which column is which, so that ids may look like row numbers.
 
     Raises:
@@ -96,28 +90,28 @@ def require_ids(rows: Sequence[Mapping[str, str]], source: str, *, is_said: bool
             what = "that count the rows"
         if what:
             shown = ", ".join(map(repr, ids[:3]))
-            raise InvalidInput(
-                f"{source} has in the column of the {role} values {what}, as {shown}; expected ids. Mend the file, or "
+            raise Unfit(
+                f"has in the column of the {role} values {what}, as {shown}; expected ids. Mend the file, or "
                 "choose the columns with --columns."
             )
 
 
-def _find_decimal(numbers: Sequence[str], options: ReadingOptions, source: str) -> tuple[Decimal, tuple[Part, ...]]:
+def _find_decimal(numbers: Sequence[str], options: ReadingOptions) -> tuple[Decimal, tuple[Part, ...]]:
     n_by = {mark: sum(pattern.fullmatch(text) is not None for text in numbers) for mark, pattern in _WITH.items()}
     asked = _WORDS[options.decimal] if options.decimal else None
     found: Decimal = "," if n_by[","] > n_by["."] else "."
     other = "." if (asked or found) == "," else ","
     if (asked and n_by[other] > n_by[asked]) or (not asked and n_by[other] * 10 > n_by[found]):
         example = next(text for text in numbers if _WITH[other].fullmatch(text)).strip()
-        raise InvalidInput(
-            f"{source} has numbers as {example!r}; expected the decimal {options.decimal or _name(found)} that "
+        raise Unfit(
+            f"has numbers as {example!r}; expected the decimal {options.decimal or _name(found)} that "
             f"{'--decimal sets' if asked else 'most have'}. Write them alike, or set --decimal to what the file has."
         )
     marked = [text for text in numbers if _WITH[found].fullmatch(text)]
     may_be_thousands = found == "," or any(map(_WHOLE.fullmatch, numbers))
     if not asked and marked and may_be_thousands and all(map(_THOUSANDS.fullmatch, marked)):
-        raise InvalidInput(
-            f"{source} has numbers as {marked[0].strip()!r}, each with three digits after its {_name(found)}, which "
+        raise Unfit(
+            f"has numbers as {marked[0].strip()!r}, each with three digits after its {_name(found)}, which "
             f"may stand for a fraction or for thousands. Set --decimal {_name(found)} for fractions; take the "
             f"{_name(found)}s out for thousands."
         )
@@ -132,13 +126,13 @@ def _name(mark: Decimal) -> str:
     return next(word for word, one in _WORDS.items() if one == mark)
 
 
-def _find_time(times: Sequence[str], options: ReadingOptions, source: str) -> tuple[TimeForm, tuple[Part, ...]]:
+def _find_time(times: Sequence[str], options: ReadingOptions) -> tuple[TimeForm, tuple[Part, ...]]:
     flag = "--timestamp-unit"
     form = options.timestamp_unit
     if form is not None:
-        require_form(form, times, source)
+        require_form(form, times)
         return form, (Part("time form", name_of(form), flag, flag, is_set=True),)
-    form, evidence, doubt = find_form(times, source)
+    form, evidence, doubt = find_form(times)
     return form, (Part("time form", name_of(form), evidence, flag, doubt=doubt),)
 
 

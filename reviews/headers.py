@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from reviews.cells import Record
 from reviews.columns import HOW_TO_NAME, choose_by_name, count_on, has_user_and_item, show
 from reviews.dialects import Reading
+from reviews.unfit import Unfit
 from reviews.unknown_headers import MAY_BE_ROW, why_header
-from schema.errors import InvalidInput
 
 FIRST_RECORDS = 20
 _SEPARATOR = re.compile(r"\"?sep=(::|.)\"?", re.IGNORECASE)
@@ -69,7 +69,7 @@ def read_preamble(lines: Sequence[str]) -> Preamble:
 
 
 def find_header(
-    reading: Reading, preamble: Preamble, commented: Sequence[Record], wanted: Mapping[str, str] | None, source: str
+    reading: Reading, preamble: Preamble, commented: Sequence[Record], wanted: Mapping[str, str] | None
 ) -> Header:
     """Return the header: the first record that names a user and an item, or what `--columns` names.
 
@@ -78,47 +78,46 @@ def find_header(
         preamble: What was skipped.
         commented: The comments as records, without their sign.
         wanted: What `--columns` asks for.
-        source: The file, for messages.
 
     Raises:
         InvalidInput: When the first row is a header of unknown names, or a header has not as many names as the rows.
     """
     if any(text.startswith("MatrixMarket") for _, text in preamble.comments):
         size = reading.records[0]
-        raise InvalidInput(
-            f"{source} is of Matrix Market, whose line {size.last} holds the matrix's size, {show(size.cells)}. Say "
+        raise Unfit(
+            f"is of Matrix Market, whose line {size.last} holds the matrix's size, {show(size.cells)}. Say "
             f"--header-line {size.last}, and which column is which, as --columns user=1,item=2,rating=3."
         )
     if known := _known(reading, commented, wanted):
-        return _at(known, reading, wanted, source)
-    _require_one_delimiter(reading, source)
+        return _at(known, reading, wanted)
+    _require_one_delimiter(reading)
     first = reading.rows[0]
     if is_by_name(wanted):
-        choose_by_name([cell.strip() for cell in first.cells], wanted, source)  # which lacks one
+        choose_by_name([cell.strip() for cell in first.cells], wanted)  # which lacks one
     reason = why_header([cell.strip() for cell in first.cells], reading)
     if reason is None:
         return Header(0, preamble.n_lines, number_columns(reading), "no name of a column among the first rows")
     if reason == MAY_BE_ROW:
-        raise InvalidInput(
-            f"{source} has {show(first.cells)} on line {first.last}: {reason}. Say --header-line {first.last} if it "
+        raise Unfit(
+            f"has {show(first.cells)} on line {first.last}: {reason}. Say --header-line {first.last} if it "
             "counts them, or --header-line 0 if it is a row."
         )
     if wanted is None:
-        raise InvalidInput(
-            f"{source} has a header of unknown names on line {first.last}: {show(first.cells)} ({reason}). "
+        raise Unfit(
+            f"has a header of unknown names on line {first.last}: {show(first.cells)} ({reason}). "
             f"{HOW_TO_NAME} after these names; or say --header-line 0 if it is a row."
         )
     doubt = f"Line {first.last}, {show(first.cells)}, is taken for a header, as {reason}. If not: --header-line 0."
     return Header(first.last, first.first - 1, number_columns(reading), reason, tuple(first.cells), doubt)
 
 
-def _require_one_delimiter(reading: Reading, source: str) -> None:
+def _require_one_delimiter(reading: Reading) -> None:
     """Refuse a file whose header is delimited by another character than its rows."""
     for record in reading.records[:FIRST_RECORDS]:
         names = _ANY_DELIMITER.split(reading.delimiter.join(record.cells))
         if len(record.cells) != reading.width and has_user_and_item(names):
-            raise InvalidInput(
-                f"{source} has a header on line {record.last}, {show(record.cells)}, that is delimited otherwise than "
+            raise Unfit(
+                f"has a header on line {record.last}, {show(record.cells)}, that is delimited otherwise than "
                 f"the rows, as {show(reading.rows[0].cells)}. Delimit both alike."
             )
 
@@ -129,7 +128,6 @@ def set_header(
     commented: Sequence[Record],
     wanted: Mapping[str, str] | None,
     line: int,
-    source: str,
 ) -> Header:
     """Return the header that `--header-line` asks for; line 0 means none.
 
@@ -139,18 +137,16 @@ def set_header(
     """
     known = _known(reading, commented, wanted)
     if known is not None and not known.first <= line <= known.last:
-        raise InvalidInput(
-            f"{source} has a header on line {known.last}, {show(known.cells)}, but --header-line says {line}. "
+        raise Unfit(
+            f"has a header on line {known.last}, {show(known.cells)}, but --header-line says {line}. "
             f"Leave the flag out, or set it to {known.last}."
         )
     if line == 0:
         return Header(0, preamble.n_lines, number_columns(reading), "--header-line")
     record = next((one for one in (*commented, *reading.records) if one.first <= line <= one.last), None)
     if record is None:
-        raise InvalidInput(
-            f"{source} has no text on line {line}, where --header-line says the header is. Count from 1."
-        )
-    return replace(_at(record, reading, wanted, source), evidence="--header-line")
+        raise Unfit(f"has no text on line {line}, where --header-line says the header is. Count from 1.")
+    return replace(_at(record, reading, wanted), evidence="--header-line")
 
 
 def _known(reading: Reading, commented: Sequence[Record], wanted: Mapping[str, str] | None) -> Record | None:
@@ -176,19 +172,19 @@ def is_by_name(wanted: Mapping[str, str] | None) -> bool:
     return wanted is not None and not all(name.isdecimal() for name in wanted.values())
 
 
-def _at(record: Record, reading: Reading, wanted: Mapping[str, str] | None, source: str) -> Header:
+def _at(record: Record, reading: Reading, wanted: Mapping[str, str] | None) -> Header:
     """Return a record as the header; its names may be fewer only where columns are known by number."""
     names = tuple(map(_bare, record.cells))
     if len(names) == reading.width - 1 and not any(row.cells[-1].strip() for row in reading.rows):
         if count_on([row.cells[0] for row in reading.rows if row.first > record.last]):
-            raise InvalidInput(
-                f"{source} has a header of {len(names)} names, {show(names)}, over rows whose first cell counts them, "
+            raise Unfit(
+                f"has a header of {len(names)} names, {show(names)}, over rows whose first cell counts them, "
                 f"as {show(reading.rows[1].cells)}. Name the row numbers too, or take them out."
             )
         names = (*names, "")  # each row ends with a delimiter
     if len(names) != reading.width and (wanted is None or is_by_name(wanted)):
-        raise InvalidInput(
-            f"{source} has a header of {len(names)} names on line {record.last}, {show(names)}, but most rows have "
+        raise Unfit(
+            f"has a header of {len(names)} names on line {record.last}, {show(names)}, but most rows have "
             f"{reading.width} cells, as {show(reading.rows[0].cells)}; expected as many. Mend the header, or name the "
             f"columns by 1-based numbers with --columns."
         )

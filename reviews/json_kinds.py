@@ -12,7 +12,7 @@ from typing import Any, Literal
 from reviews.columns import has_user_and_item
 from reviews.json_values import read_values
 from reviews.literals import parse_json, parse_literal
-from schema.errors import InvalidInput
+from reviews.unfit import Unfit
 
 JsonKind = Literal["json", "json-array", "loose-json"]
 _MAX_OBJECTS = 1_000
@@ -34,13 +34,12 @@ class Objects:
 
 
 def find_objects(
-    lines: Sequence[str], source: str, has_roles: Callable[[Sequence[str]], bool] = has_user_and_item
+    lines: Sequence[str], has_roles: Callable[[Sequence[str]], bool] = has_user_and_item
 ) -> Objects | None:
     """Return the objects of a sample; None where it is no JSON.
 
     Args:
         lines: With their ends.
-        source: The file, for messages.
         has_roles: Whether the names of an object are those of a record, and not of what holds the table.
 
     Raises:
@@ -54,14 +53,14 @@ def find_objects(
     for kind, parse in (("json", parse_json), ("loose-json", parse_literal)):
         records = _objects(filled, parse)
         if len(records) * 2 > len(filled[:_MAX_OBJECTS]):
-            _require_rows(records, len(filled), source, has_roles)
+            _require_rows(records, len(filled), has_roles)
             n = min(len(filled), _MAX_OBJECTS)
             what = "JSON objects" if kind == "json" else "Python literals"
             return Objects(kind, records, f"{len(records):,} of {n:,} lines are {what}")  # type: ignore[arg-type]
     if is_list or filled[0].startswith("{"):
-        return _array("".join(lines).lstrip(), source, has_roles)
+        return _array("".join(lines).lstrip(), has_roles)
     if n_braced * 2 > len(filled):
-        raise InvalidInput(_broken(filled[0], source))
+        raise Unfit(_broken(filled[0]))
     return None
 
 
@@ -70,38 +69,38 @@ def _objects(lines: Sequence[str], parse: Callable[[str], object]) -> list[dict[
     return [record for record in found if isinstance(record, dict)]
 
 
-def _array(text: str, source: str, has_roles: Callable[[Sequence[str]], bool]) -> Objects:
+def _array(text: str, has_roles: Callable[[Sequence[str]], bool]) -> Objects:
     """Return the objects of an array, or of a sequence of objects, that goes over any lines."""
     is_array = text.startswith("[")
     records: list[dict[str, Any]] = []
-    for record in islice(_whole_values(text, source), _MAX_OBJECTS):
+    for record in islice(_whole_values(text), _MAX_OBJECTS):
         if not isinstance(record, dict):
-            raise InvalidInput(
-                f"{source} is JSON that holds {type(record).__name__} values where objects were expected, beginning "
+            raise Unfit(
+                f"is JSON that holds {type(record).__name__} values where objects were expected, beginning "
                 f'{text[:60]!r}. Write each review as an object with names, as {{"user_id": …, "item_id": …}}.'
             )
         records.append(record)
     if not records:
-        raise InvalidInput(_broken(text, source))
+        raise Unfit(_broken(text))
     if not is_array:
-        _require_rows(records, len(records), source, has_roles)
+        _require_rows(records, len(records), has_roles)
         if text[json.JSONDecoder().raw_decode(text)[1] :].lstrip().startswith(","):
-            raise InvalidInput(
-                f"{source} has commas between its objects but no brackets around them; expected JSON lines or an "
+            raise Unfit(
+                "has commas between its objects but no brackets around them; expected JSON lines or an "
                 "array. Put [ before the first and ] behind the last, or take the commas out."
             )
     layout = "an array" if is_array else "one after the other"
     return Objects("json-array", records, f"{len(records):,} objects read, {layout}, over any lines")
 
 
-def _whole_values(text: str, source: str) -> Iterator[object]:
+def _whole_values(text: str) -> Iterator[object]:
     """Yield the values of a text until one is broken, or cut off."""
-    with suppress(InvalidInput, ValueError, RecursionError):
-        yield from map(json.loads, read_values(io.BytesIO(text.encode("utf-8", "surrogateescape")), source))
+    with suppress(ValueError, RecursionError):
+        yield from map(json.loads, read_values(io.BytesIO(text.encode("utf-8", "surrogateescape"))))
 
 
 def _require_rows(
-    records: Sequence[dict[str, Any]], n_objects: int, source: str, has_roles: Callable[[Sequence[str]], bool]
+    records: Sequence[dict[str, Any]], n_objects: int, has_roles: Callable[[Sequence[str]], bool]
 ) -> None:
     """Refuse a single object that holds the table in its values."""
     if n_objects != 1:
@@ -109,32 +108,32 @@ def _require_rows(
     record = records[0]
     for name, value in record.items():
         if isinstance(value, list) and value and isinstance(value[0], dict) and not has_roles(list(record)):
-            raise InvalidInput(_wrapped(name, source))
+            raise Unfit(_wrapped(name))
     if record and all(isinstance(value, dict | list) for value in record.values()):
-        raise InvalidInput(_columnar(json.dumps(record), source))
+        raise Unfit(_columnar(json.dumps(record)))
 
 
-def _wrapped(name: str, source: str) -> str:
+def _wrapped(name: str) -> str:
     return (
-        f"{source} is one JSON object that keeps its rows under {name!r}; expected one object per review. "
+        f"is one JSON object that keeps its rows under {name!r}; expected one object per review. "
         f"Convert it: jq -c '.[{json.dumps(name)}][]'."
     )
 
 
-def _columnar(text: str, source: str) -> str:
+def _columnar(text: str) -> str:
     return (
-        f"{source} is one JSON object of columns, beginning {text[:60]!r}; expected one object per review. Convert it, "
+        f"is one JSON object of columns, beginning {text[:60]!r}; expected one object per review. Convert it, "
         "with pandas: pd.read_json(old).to_json(new, orient='records', lines=True)."
     )
 
 
-def _broken(text: str, source: str) -> str:
+def _broken(text: str) -> str:
     head = text[:4_096]
     if rows := re.search(r"\"([^\"]+)\"\s*:\s*\[\s*\{", head):
-        return _wrapped(rows[1], source)
+        return _wrapped(rows[1])
     if re.match(r"\{\s*\"[^\"]*\"\s*:\s*[{\[]", head):
-        return _columnar(text, source)
+        return _columnar(text)
     return (
-        f"{source} looks like JSON, but no object of its beginning can be read: {text[:80]!r}. "
+        f"looks like JSON, but no object of its beginning can be read: {text[:80]!r}. "
         "Expected JSON lines, an array of objects, or one Python literal per line, of less than a MiB each."
     )

@@ -12,6 +12,7 @@ from reviews.formats import Format
 from reviews.json_values import DECODER, READ_BYTES, read_values
 from reviews.literals import parse_literal
 from reviews.records import Mask, Records, RejectedRecordError, make_records
+from reviews.unfit import about
 
 _ARROW_BLOCK_BYTES = 2**20
 
@@ -24,8 +25,8 @@ def read_objects(path: Path, file_format: Format, block_bytes: int) -> Iterator[
     """
     found: list[bytes] = []
     first, n_bytes = 1, 0
-    with open_text(path, file_format.encoding) as stream:
-        for value in read_values(stream, str(path)):
+    with about(path), open_text(path, file_format.encoding) as stream:
+        for value in read_values(stream):
             found.append(f"{value}\n".encode("utf-8", "surrogateescape"))
             n_bytes += len(found[-1])
             if n_bytes >= min(block_bytes, READ_BYTES):

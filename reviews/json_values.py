@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from schema.errors import InvalidInput
+from reviews.unfit import Unfit
 
 MAX_VALUE_BYTES = 2**24
 READ_BYTES = 2**20
@@ -23,22 +23,21 @@ class SpeltNumber(str):
 DECODER = json.JSONDecoder(parse_int=SpeltNumber, parse_float=SpeltNumber, parse_constant=SpeltNumber)
 
 
-def read_values(stream: BinaryIO, source: str) -> Iterator[str]:
+def read_values(stream: BinaryIO) -> Iterator[str]:
     r"""Yield the text of each value on one line.
 
     Args:
         stream: UTF-8; other bytes are escaped.
-        source: The file, for messages.
 
     Raises:
-        InvalidInput: When the file is cut or damaged, or is not JSON to its end.
+        Unfit: When the file is cut or damaged, or is not JSON to its end.
 
     Example:
         >>> import io
-        >>> list(read_values(io.BytesIO(b'[{"a":\n1}, 2]'), "x.json"))
+        >>> list(read_values(io.BytesIO(b'[{"a":\n1}, 2]')))
         ['{"a": 1}', '2']
     """
-    cursor = _Cursor(stream, source)
+    cursor = _Cursor(stream)
     is_array, is_first = cursor.take("["), True
     while not (cursor.take("]") if is_array else cursor.is_at_end()):
         if not is_first and not cursor.take(",") and is_array:
@@ -52,8 +51,8 @@ def read_values(stream: BinaryIO, source: str) -> Iterator[str]:
 class _Cursor:
     """A place in the text of a stream, of which no more than a value is held at a time."""
 
-    def __init__(self, stream: BinaryIO, source: str) -> None:
-        self._stream, self._source = stream, source
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
         self._text, self._position, self._line, self._is_over = "", 0, 1, False
         self._to_text = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._parse = DECODER.raw_decode
@@ -86,12 +85,12 @@ class _Cursor:
                     return self._text[start:end]
             self._fill()
 
-    def refusal(self, reason: str) -> InvalidInput:
+    def refusal(self, reason: str) -> Unfit:
         """Return the error that says where reading ends."""
         where = self._text[self._position : self._position + 40]
         shown = repr(where) if where else "the file ends"
-        return InvalidInput(
-            f"{self._source} is not JSON to its end: in line {self._line}, at {shown}: {reason}. "
+        return Unfit(
+            f"is not JSON to its end: in line {self._line}, at {shown}: {reason}. "
             f"Is it cut off? Fetch it again, or write one object per line, which lets broken ones be put aside."
         )
 

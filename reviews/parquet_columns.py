@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reviews.columns import choose_by_name
+from reviews.unfit import Unfit
 from schema.errors import InvalidInput
 
 MAGIC = b"PAR1"
@@ -65,21 +66,21 @@ def find_columns(path: Path, wanted: Mapping[str, str] | None) -> ParquetColumns
     """
     with open_parquet(path) as file:
         schema, n_rows = file.schema_arrow, file.metadata.num_rows
-        roles = choose_by_name(schema.names, wanted, str(path))
+        roles = choose_by_name(schema.names, wanted)
         for name in roles.values():
-            _require_plain(schema.field(name), path)
+            _require_plain(schema.field(name))
         batch = next(file.iter_batches(_N_ROWS, columns=list(roles.values())), None) if n_rows else None
     if batch is None or not batch.num_rows:
-        raise InvalidInput(f"{path} is a Parquet file without a row; expected reviews.")
+        raise Unfit("is a Parquet file without a row; expected reviews.")
     texts = {role: [_text(value) for value in batch[name].to_pylist()] for role, name in roles.items()}
     rows = [dict(zip(texts, values, strict=True)) for values in zip(*texts.values(), strict=True)]
     return ParquetColumns(tuple(schema.names), roles, rows, f"{n_rows:,} rows of {len(schema.names)} columns")
 
 
-def _require_plain(field: pa.Field, path: Path) -> None:
+def _require_plain(field: pa.Field) -> None:
     if pa.types.is_nested(field.type):
-        raise InvalidInput(
-            f"{path} has the column {field.name!r} of the type {field.type}; expected one value in each row. "
+        raise Unfit(
+            f"has the column {field.name!r} of the type {field.type}; expected one value in each row. "
             "Write one row for each, for instance with pandas' DataFrame.explode."
         )
 

@@ -7,7 +7,7 @@ from typing import Literal
 from reviews.columns import HOW_TO_NAME, is_number, show
 from reviews.dialects import name_of
 from reviews.time_forms import is_iso
-from schema.errors import InvalidInput
+from reviews.unfit import Unfit
 
 Side = Literal["user", "item"]
 _SHAPES: dict[Side, re.Pattern[str]] = {
@@ -23,7 +23,7 @@ _USER_FIRST: tuple[Side, Side] = ("user", "item")
 _ITEM_FIRST: tuple[Side, Side] = ("item", "user")
 
 
-def choose_by_position(rows: Sequence[Sequence[str]], delimiter: str, source: str) -> tuple[dict[str, str], str, str]:
+def choose_by_position(rows: Sequence[Sequence[str]], delimiter: str) -> tuple[dict[str, str], str, str]:
     """Return role -> 1-based column number, the evidence, and what is only probable about it.
 
     Two to four columns are understood: two ids, then a rating, a timestamp or both. Ids that say what they are decide
@@ -36,8 +36,8 @@ def choose_by_position(rows: Sequence[Sequence[str]], delimiter: str, source: st
     width = len(rows[0])
     tail = _roles_of_numbers([[row[i] for row in rows] for i in range(2, width)])
     if not 2 <= width <= 4 or tail is None:
-        raise InvalidInput(
-            f"{source} has no header and {width} columns, the first row being {show(rows[0])}; expected "
+        raise Unfit(
+            f"has no header and {width} columns, the first row being {show(rows[0])}; expected "
             f"a header with known names, or user, item, rating and timestamp. {HOW_TO_NAME}, by 1-based numbers."
         )
     if order := _order_of_ids(rows):
@@ -51,7 +51,7 @@ def choose_by_position(rows: Sequence[Sequence[str]], delimiter: str, source: st
             f"{_flag(_number((*_ITEM_FIRST, *tail)))}."
         )
         return roles, f"no header; first by custom of files with {name_of(delimiter)}", doubt
-    raise InvalidInput(_both_readings(rows, tail, source))
+    raise Unfit(_both_readings(rows, tail))
 
 
 def _doubt_of_ratings(roles: dict[str, str], rows: Sequence[Sequence[str]]) -> str:
@@ -76,14 +76,14 @@ def _flag(roles: dict[str, str]) -> str:
     return "--columns " + ",".join(f"{role}={roles[role]}" for role in sorted(roles, key=lambda role: role != "user"))
 
 
-def _both_readings(rows: Sequence[Sequence[str]], tail: Sequence[str], source: str) -> str:
+def _both_readings(rows: Sequence[Sequence[str]], tail: Sequence[str]) -> str:
     readings = [_number((*order, *tail)) for order in (_USER_FIRST, _ITEM_FIRST)]
     telling = ([row for row in rows if row[0].strip() != row[1].strip()] or list(rows))[:3]
     left, right = ([_row(roles, row) for row in telling] for roles in readings)
     size = max(map(len, left))
     lines = "\n".join(f"  {one:<{size}}   or   {other}" for one, other in zip(left, right, strict=True))
     return (
-        f"{source} has no header, and nothing in it says which column holds the users and which the items. "
+        f"has no header, and nothing in it says which column holds the users and which the items. "
         f"Some of its first rows, read both ways:\n{lines}\n"
         f"Choose with {_flag(readings[0])} or {_flag(readings[1])}."
     )

@@ -13,8 +13,8 @@ from reviews.literals import parse_json, parse_literal
 from reviews.parquet_columns import is_parquet, open_parquet
 from reviews.parse import read_blocks
 from reviews.records import RejectedRecordError
+from reviews.unfit import Unfit, about
 from reviews.unpacking import require_readable
-from schema.errors import InvalidInput
 
 _BLOCK_BYTES = 1 << 22
 _BATCH_ROWS = 1_000
@@ -36,14 +36,15 @@ def read_product_records(path: Path, wanted: Set[str]) -> tuple[Iterator[Record 
         InvalidInput: The file cannot be read, or is a table without a column of items; or, while reading, it is damaged
             or a record has no end.
     """
-    require_readable(path)
-    if is_parquet(path):
-        return _rows_of_parquet(path, wanted), ()
-    lines, is_cut, encoding, of_encoding = read_start(path)
-    doubts = (of_encoding.doubt,) if of_encoding.doubt else ()
-    if objects := find_objects(lines, str(path), _has_items):
-        return _records(path, Format(objects.kind, {}, encoding=encoding)), doubts
-    return _records(path, _find_table(lines, path, encoding, is_cut=is_cut)), doubts
+    with about(path):
+        require_readable(path)
+        if is_parquet(path):
+            return _rows_of_parquet(path, wanted), ()
+        lines, is_cut, encoding, of_encoding = read_start(path)
+        doubts = (of_encoding.doubt,) if of_encoding.doubt else ()
+        if objects := find_objects(lines, _has_items):
+            return _records(path, Format(objects.kind, {}, encoding=encoding)), doubts
+        return _records(path, _find_table(lines, encoding, is_cut=is_cut)), doubts
 
 
 def _records(path: Path, file_format: Format) -> Iterator[Record | None]:
@@ -68,24 +69,22 @@ def _row(text: str, file_format: Format) -> Record | None:
 
 
 def _rows_of_parquet(path: Path, wanted: Set[str]) -> Iterator[Record]:
-    with open_parquet(path) as file:
+    with about(path), open_parquet(path) as file:
         names = file.schema_arrow.names
         if not _has_items(names):
-            raise _without_items(names, path)
+            raise _without_items(names)
         for batch in file.iter_batches(_BATCH_ROWS, columns=[name for name in names if normalise(name) in wanted]):
             yield from batch.to_pylist()
 
 
-def _find_table(lines: Sequence[str], path: Path, encoding: str, *, is_cut: bool) -> Format:
+def _find_table(lines: Sequence[str], encoding: str, *, is_cut: bool) -> Format:
     """Return the dialect of a table, and the header in it that names the items."""
     preamble = read_preamble(lines)
-    reading, _ = choose_dialect(
-        lines, preamble.n_lines, _has_items, str(path), is_cut=is_cut, delimiter=preamble.delimiter
-    )
+    reading, _ = choose_dialect(lines, preamble.n_lines, _has_items, is_cut=is_cut, delimiter=preamble.delimiter)
     first = reading.records[:FIRST_RECORDS]
     header = next((one for one in first if _has_items([cell.strip() for cell in one.cells])), None)
     if header is None:
-        raise _without_items(first[0].cells if first else [], path)
+        raise _without_items(first[0].cells if first else [])
     names = tuple(cell.strip() for cell in header.cells)
     return Format(
         "delimited",
@@ -102,8 +101,6 @@ def _has_items(names: Sequence[str]) -> bool:
     return "item" in find_roles(names)
 
 
-def _without_items(names: Sequence[str], path: Path) -> InvalidInput:
+def _without_items(names: Sequence[str]) -> Unfit:
     known = ", ".join(name for equals in SYNONYMS["item"][:3] for name in equals)
-    return InvalidInput(
-        f"{path} has no column known to hold the ids of items; found {show(names)}. Name it as one of {known}."
-    )
+    return Unfit(f"has no column known to hold the ids of items; found {show(names)}. Name it as one of {known}.")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from reviews.columns import is_number
 from reviews.options import UNITS_PER_SECOND, TimeForm
-from schema.errors import InvalidInput
+from reviews.unfit import Unfit
 
 ISO_8601 = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?"
 _ISO_8601 = re.compile(ISO_8601, re.IGNORECASE)
@@ -61,12 +61,11 @@ def is_iso(text: str) -> bool:
     return True
 
 
-def find_form(values: Sequence[str], source: str) -> tuple[TimeForm, str, str]:
+def find_form(values: Sequence[str]) -> tuple[TimeForm, str, str]:
     """Return the form of timestamps, the evidence, and what is only probable about it.
 
     Args:
         values: Some of the file's timestamps, blank ones left out, numbers with a point; some may be broken.
-        source: The file, for messages.
 
     Raises:
         InvalidInput: When most have no known form, or some have another than most.
@@ -81,28 +80,26 @@ def find_form(values: Sequence[str], source: str) -> tuple[TimeForm, str, str]:
     rivals = [other for other, n in others if other not in ("unknown", "small") and n >= 3 and n > 0.1 * len(values)]
     if rivals:
         shown = " and ".join(f"{_example(values, one)!r}" for one in (form, *rivals))
-        raise InvalidInput(f"{source} has timestamps of more than one form, as {shown}. {_HOW_TO}")
+        raise Unfit(f"has timestamps of more than one form, as {shown}. {_HOW_TO}")
     if form == "unknown" or form in _CALENDAR or n_votes * 2 <= len(values):
         what = f" ({_CALENDAR[form]})" if form in _CALENDAR else ""
-        raise InvalidInput(
-            f"{source} has timestamps of a form that is not read, as {_example(values, form)!r}{what}. {_HOW_TO}"
-        )
+        raise Unfit(f"has timestamps of a form that is not read, as {_example(values, form)!r}{what}. {_HOW_TO}")
     evidence = f"{n_votes:,} of {len(values):,} values, as {_example(values, form)}"
     if form == "small":
         first = _example(values, form)
         return "s", evidence, f"Timestamps are small, as {first}: taken as seconds they lie before 1973."
     unit = _as_form(form)
     if unit != "iso":
-        _require_late([value for value in values if _classify(value) == form], unit, source)
+        _require_late([value for value in values if _classify(value) == form], unit)
     return unit, evidence, ""
 
 
-def _require_late(values: Sequence[str], form: TimeForm, source: str) -> None:
+def _require_late(values: Sequence[str], form: TimeForm) -> None:
     """Refuse numbers that are times before any review on the web, if they are times at all."""
     early = [value for value in values if abs(float(value)) < _FIRST_REVIEW * UNITS_PER_SECOND[form]]
     if len(early) * 2 > len(values):
-        raise InvalidInput(
-            f"{source} has timestamps as {early[0][:40]!r}, which as {name_of(form)} lie before 1995, as no review "
+        raise Unfit(
+            f"has timestamps as {early[0][:40]!r}, which as {name_of(form)} lie before 1995, as no review "
             f"on the web does: {show_time(early[0], form)}. {_HOW_TO}"
         )
 
@@ -137,12 +134,12 @@ def _classify(value: str) -> str:
     return "small" if number < _EARLIEST else "unknown"
 
 
-def require_form(form: TimeForm, values: Sequence[str], source: str) -> None:
+def require_form(form: TimeForm, values: Sequence[str]) -> None:
     """Raise InvalidInput where most values cannot be of the form that is asked for."""
     wrong = [value for value in values if not _can_be(value, form)]
     if len(wrong) * 2 > len(values):
-        raise InvalidInput(
-            f"{source} has timestamps as {wrong[0][:40]!r}; expected {name_of(form)}, as --timestamp-unit {form} says. "
+        raise Unfit(
+            f"has timestamps as {wrong[0][:40]!r}; expected {name_of(form)}, as --timestamp-unit {form} says. "
             f"Leave the flag out, or set it to what the file has."
         )
 

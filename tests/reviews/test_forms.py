@@ -100,4 +100,4 @@ def test_options_on_what_a_file_has_not_are_refused():
         find_forms([{"user": "a", "item": "b"}], options, "reviews.csv")
     options = ReadingOptions.model_validate({"decimal": "comma"})
     with pytest.raises(InvalidInput, match="no numbers written as text"):
-        find_forms([{"user": "a", "item": "b", "rating": "4.5"}], options, "reviews.json", frozenset({"rating"}))
+        find_forms([{"user": "a", "item": "b", "rating": "4.5"}], options, frozenset({"rating"}))

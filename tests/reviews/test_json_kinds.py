@@ -10,7 +10,7 @@ RECORDS = [{"user_id": "a", "item_id": "b", "text": "it's {odd}"}, {"user_id": "
 
 
 def kind_of(text: str) -> str | None:
-    found = find_objects(text.splitlines(keepends=True), "reviews.json")
+    found = find_objects(text.splitlines(keepends=True))
     assert found is None or found.records == RECORDS
     return found and found.kind
 
@@ -51,4 +51,4 @@ def test_layout_of_objects_is_found(text, kind):
 )
 def test_json_of_another_layout_is_refused_with_how_to_convert_it(text, message):
     with pytest.raises(InvalidInput, match=re.escape(message)):
-        find_objects(text.splitlines(keepends=True), "reviews.json")
+        find_objects(text.splitlines(keepends=True))
