@@ -168,9 +168,9 @@ def measure_scene(scene: Scene, kind: "Kind", rooms: Sequence[float]) -> list[Fi
 
 
 def _spread(values: "Floats") -> Spread:
-    from evaluation.significance import mean_interval
+    from evaluation.significance import share_interval
 
-    return Spread(float(values.mean()), *mean_interval(values))
+    return Spread(float(values.mean()), *share_interval(values))
 
 
 def average(scenes: Sequence[Sequence[Figures]]) -> list[Figures]:

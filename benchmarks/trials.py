@@ -17,7 +17,7 @@ from evaluation.options import SplitMethod, SplitOptions
 from evaluation.ranking import Scores
 from evaluation.rolling import Events
 from evaluation.sampled import among_sampled
-from evaluation.significance import mean_interval
+from evaluation.significance import share_interval
 from evaluation.splits import split_interactions
 from models.registry import Candidate
 from schema.arrays import Floats
@@ -95,7 +95,7 @@ class Bench:
         if "spark" not in needs:
             costs["peak_megabytes"] = (peak_bytes() - idle_bytes) / MEGABYTE
         scores = {one: scores[one] for one in SHOWN} | (self._sample(fitted, n_sampled) if n_sampled else {})
-        quality = {str(one): Spread(float(of.mean()), *mean_interval(of)) for one, of in scores.items()}
+        quality = {str(one): Spread(float(of.mean()), *share_interval(of)) for one, of in scores.items()}
         costs_alone = {name: Spread.of([value]) for name, value in costs.items()}
         return Trial(candidates[best], len(candidates), quality | costs_alone, scores[CHOSEN_BY])
 

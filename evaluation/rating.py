@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.ranking import About
-from evaluation.significance import ratio_interval
+from evaluation.significance import reach_of
 from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser
 from schema.metric import CalibrationBin, MetricRow
 
 CALIBRATION_BINS = 10
+_MOST_REACH = 50.0  # of a logarithm: with two users the interval has no end worth naming, but a finite one
 
 Predict = Callable[[Indices, Indices], NDArray[np.floating]]
 """predict(user_idx, item_idx) -> predicted rating of each pair."""
@@ -49,12 +50,40 @@ def rating_errors(
     _, row_user, n_rows = np.unique(users, return_inverse=True, return_counts=True)
     counts = n_rows.astype(np.float64)
     squared, absolute = (np.bincount(row_user, e).astype(np.float64) for e in (difference**2, np.abs(difference)))
-    low, high = np.sqrt(ratio_interval(squared, counts))
+    low, high = np.sqrt(positive_ratio_interval(squared, counts))
     rmse, mae = float(np.sqrt(squared.sum() / counts.sum())), float(absolute.sum() / counts.sum())
     return [
         MetricRow(*about, "rmse", None, rmse, float(low), float(high), len(counts)),
-        MetricRow(*about, "mae", None, mae, *ratio_interval(absolute, counts), len(counts)),
+        MetricRow(*about, "mae", None, mae, *positive_ratio_interval(absolute, counts), len(counts)),
     ]
+
+
+def positive_ratio_interval(numerator: Floats, denominator: Floats) -> tuple[float, float]:
+    """Return the interval of sum(numerator) / sum(denominator), where neither is below 0, over users.
+
+    By Student's t on the logarithm of the ratio, with the jackknife's standard error (Cochran, Sampling Techniques,
+    1977, 6.17). Its degrees of freedom are those of the users who decide it (Kish, Survey Sampling, 1965): where few
+    users have most of the sum, resampled users give intervals that are too narrow and too low.
+
+    Args:
+        numerator: Shape (n_users).
+        denominator: Shape (n_users), above 0.
+
+    Example:
+        >>> [round(end, 2) for end in positive_ratio_interval(np.arange(1.0, 41.0), np.ones(40))]
+        [17.0, 24.72]
+    """
+    total = float(denominator.sum())
+    ratio, shares = float(numerator.sum()) / total, denominator / total
+    if not ratio or shares.max() == 1:
+        return ratio, ratio
+    pulls = ((numerator - ratio * denominator) / (1 - shares)) ** 2
+    if not pulls.any():
+        return ratio, ratio
+    error = float(np.sqrt(pulls.sum() * (1 - 1 / len(pulls)))) / total
+    n_effective = float(pulls.sum() ** 2 / (pulls**2).sum())
+    factor = float(np.exp(min(reach_of(n_effective) * error / ratio, _MOST_REACH)))
+    return ratio / factor, ratio * factor
 
 
 def calibrate(predicted: Floats, actual: Floats) -> list[CalibrationBin]:

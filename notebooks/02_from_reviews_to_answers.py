@@ -95,7 +95,7 @@ pd.Series(
 # ## An honest evaluation
 #
 # Every item that a user does not have is ranked, never a sample of them, and everything tested comes later than
-# what was learnt from. A metric may choose a model only if it can tell a random scorer, popularity and an oracle
+# what was learnt from. A metric may choose a model only if it can tell a random scorer, a weak oracle and an oracle
 # apart on this very split:
 
 # %%

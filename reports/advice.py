@@ -11,6 +11,7 @@ from schema.distributions import Side
 from schema.exploration import Exploration
 from schema.outlook import Outlook
 from schema.suspects import Suspects
+from schema.verdicts import POPULAR
 
 LEAST_LEFT = 0.2
 """Share of the interactions that the k-core should leave, below which it is called a few."""
@@ -112,7 +113,7 @@ def _on_metric(outlook: Outlook) -> Iterator[Advice]:
     yield Advice("Which metric", f"{say_guard(guard)}{stops}", "yardsticks", is_warning=not guard.is_fit)
     precision = next(one for one in (guard.wanted, *guard.others) if one.metric.name == "precision")
     n_lists = outlook.n_held_out if outlook.method == "rolling" else outlook.n_tried
-    n_hits = round(precision.yardsticks[1].value * (precision.metric.k or 0) * n_lists)
+    n_hits = round(precision.value(POPULAR) * (precision.metric.k or 0) * n_lists)
     sample = "" if outlook.n_tried == outlook.n_evaluated else f", a sample of the {format_count(outlook.n_evaluated)},"
     said = (
         f"{format_count(outlook.n_tried)} users in validation{sample} have {format_count(outlook.n_held_out)} "

@@ -204,7 +204,8 @@ def say_tried(outlook: Outlook) -> str:
     sample = "" if outlook.n_tried == outlook.n_evaluated else f" of {format_count(outlook.n_evaluated)}"
     users, wanted = f"{format_count(outlook.n_tried)}{sample} users", f"{format_count(outlook.n_held_out)} interactions"
     return (
-        "What a random scorer, popularity and an oracle that knows the answers get where a training compares models: "
+        "What a random scorer, popularity, a weak oracle that knows the answers of every tenth user and an oracle that "
+        "knows all get where a training compares models: "
         f"means, with 95\u00a0% intervals, over {users} in validation, of whom {wanted} are to be found."
     )
 

@@ -43,13 +43,13 @@ def say_guard(guard: Guard) -> str:
 def say_trial(trial: MetricTrial) -> str:
     """Return whether a metric tells models apart on a split, with what the yardsticks get."""
     label = metric_over(trial.metric)
-    random, popularity, oracle = (format_figure(yardstick.value) for yardstick in trial.yardsticks)
-    above_popularity, above_chance = trial.comparisons
+    random, popularity, weak, oracle = (format_figure(yardstick.value) for yardstick in trial.yardsticks)
+    above_weak, above_chance = trial.comparisons
     match trial.flaw:
         case None:
             return (
                 f"{label} tells models apart on this split: a random scorer gets {random}, popularity {popularity} and "
-                f"an oracle {oracle}."
+                f"an oracle {oracle}{_say_flat_popularity(trial)}."
             )
         case "oracle gets nothing":
             return f"Even an oracle gets {oracle}: {label} cannot tell models apart on this split."
@@ -58,10 +58,18 @@ def say_trial(trial: MetricTrial) -> str:
                 f"A random scorer gets {random} of the {oracle} that an oracle gets: {label} cannot tell models apart "
                 "on this split."
             )
-        case "oracle not above popularity":
-            return _say_doubt(label, f"an oracle ({oracle})", f"popularity ({popularity})", above_popularity)
-        case "popularity not above chance":
-            return _say_doubt(label, f"popularity ({popularity})", f"a random scorer ({random})", above_chance)
+        case "oracle not above a weak one":
+            return _say_doubt(label, f"an oracle ({oracle})", f"one of every tenth user ({weak})", above_weak)
+        case "weak oracle not above chance":
+            knows = f"an oracle of every tenth user ({weak})"
+            return _say_doubt(label, knows, f"a random scorer ({random})", above_chance)
+
+
+def _say_flat_popularity(trial: MetricTrial) -> str:
+    if not trial.is_popularity_like_chance:
+        return ""
+    p_value = f"(p = {trial.popularity.p_value:.2g})"
+    return f"; popularity is not shown to be better than chance {p_value}: users are few, or items equally popular"
 
 
 def _say_doubt(label: str, better: str, worse: str, compared: Comparison) -> str:
@@ -85,15 +93,15 @@ def metric_over(metric: Metric) -> str:
 
 
 def say_lead(lead: Lead) -> str:
-    """Return how the winner's lead compares with chance."""
+    """Return whether the winner is shown to be the best, and if not how small a difference so many users can miss."""
     if lead.runner_up is None:
         return f"Only {lead.winner} was tried: there is no choice to judge."
-    verdict = "no more than chance gives the best of as many" if lead.is_within_noise else "more than that"
-    return (
-        f"{lead.winner} leads {lead.runner_up} by {format_figure(lead.lead)}; the best of {lead.n_models} equally good "
-        f"models would lead by up to {format_figure(lead.spread)} in 95 of 100 draws of users: the lead is {verdict}. "
-        f"When users are drawn again, {lead.winner} comes first in {format_share(lead.win_share)} of the draws."
-    )
+    led = f"{lead.winner} leads {lead.runner_up} by {format_figure(lead.lead)} over {format_count(lead.n_users)} users"
+    if not lead.is_within_noise:
+        others = f"each of the {lead.n_models - 1} others" if lead.n_models > 2 else "it"
+        return f"{led}, and is shown to be better than {others} (paired tests, largest p = {lead.p_value:.2g})."
+    missed = f"; a difference below {format_figure(lead.smallest)} is likely to be missed" * (lead.smallest > 0)
+    return f"{led}, but is not shown to be better than {lead.rival} (p = {lead.p_value:.2g}{missed})."
 
 
 def say_finding(finding: Finding) -> str:
@@ -157,11 +165,11 @@ def _say_chance(figures: Figures, is_warning: bool) -> str:
 
 
 def _say_too_good(figures: Figures, is_warning: bool) -> str:
-    value, oracle = format_figure(figures["value"]), format_figure(figures["oracle"])
-    text = f"The model gets {value} of the {oracle} that an oracle gets"
+    value, popularity, oracle = (format_figure(figures[name]) for name in ("value", "popularity", "oracle"))
+    text = f"The model gets {value} of the {oracle} that an oracle gets, popularity {popularity}"
     if is_warning:
-        return f"{text}: look for held-out rows among what it learnt from."
-    return f"{text}, which is not too good to be true."
+        return f"{text}: look for held-out rows among what the model learnt from."
+    return f"{text}: that is not too good to be true."
 
 
 def _say_served_before(figures: Figures, _is_warning: bool) -> str:

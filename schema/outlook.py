@@ -22,8 +22,8 @@ class Outlook:
         n_evaluated: Users in validation with something to learn from.
         n_tried: Users that the metrics were tried on: all of these, or a sample.
         n_held_out: Rows of the users tried in validation, each an item to be found among all.
-        guard: Whether the metric that chooses by default can tell a random scorer, popularity and an oracle apart, and
-            the other metrics; None without a split.
+        guard: Whether the metric that chooses by default, and each other one, can tell a random scorer, a weak oracle
+            and an oracle apart; None without a split.
         smallest: How small a difference in that metric so many users can show; None without a split.
     """
 

@@ -7,13 +7,17 @@ from typing import Any, Literal
 from schema.metric import Metric
 
 ALPHA = 0.05
+STANDARD_ERRORS_TO_SHOW = 2.8
+"""1.96 + 0.84: so many standard errors must a difference have to be shown at 95 % in 4 of 5 splits (Cohen, 1988)."""
+_INTERVAL_STANDARD_ERRORS = 2 * 1.96
 LEAST_USERS = 30
 """With fewer users the bootstrap's own interval is too narrow, so that nothing is shown."""
 
 Outcome = Literal["better", "worse", "no difference shown"]
 Flaw = Literal[
-    "oracle gets nothing", "chance gets too much", "oracle not above popularity", "popularity not above chance"
+    "oracle gets nothing", "chance gets too much", "oracle not above a weak one", "weak oracle not above chance"
 ]
+RANDOM, POPULAR, WEAK_ORACLE, ORACLE = "random", "popularity", "weak oracle", "oracle"
 
 NOT_WORSE = "not worse than the champion"
 METRIC_IS_FIT = "the metric tells models apart"
@@ -32,7 +36,7 @@ class Comparison:
         against: Name of the other model.
         metric: The metric that both are measured by; higher is better.
         difference: Mean over users of model - against.
-        low: Lower end of its 95 % interval, by the paired bootstrap over users (percentiles).
+        low: Lower end of its 95 % interval, `evaluation.significance.difference_interval`.
         high: Upper end of that interval.
         p_value: Of the two-sided paired t-test that the mean difference is 0.
         p_adjusted: The same, corrected for the comparisons that were made together (Holm).
@@ -56,6 +60,11 @@ class Comparison:
             return "no difference shown"
         return "better" if self.difference > 0 else "worse"
 
+    @property
+    def smallest(self) -> float:
+        """The smallest difference that so many users show in 4 of 5 splits: 2.8 standard errors of this one."""
+        return STANDARD_ERRORS_TO_SHOW * (self.high - self.low) / _INTERVAL_STANDARD_ERRORS
+
 
 @dataclass(frozen=True)
 class Yardstick:
@@ -73,15 +82,26 @@ class MetricTrial:
 
     Attributes:
         metric: The metric.
-        yardsticks: "random", "popularity" and "oracle", in this order.
-        comparisons: The oracle against popularity, and popularity against chance.
+        yardsticks: RANDOM, POPULAR, WEAK_ORACLE and ORACLE, in this order.
+        comparisons: The oracle against the weak one, and the weak one against chance.
+        popularity: Popularity against chance; it decides nothing.
         flaw: Why the metric may not choose a model on this split; None if it may.
     """
 
     metric: Metric
-    yardsticks: tuple[Yardstick, Yardstick, Yardstick]
+    yardsticks: tuple[Yardstick, ...]
     comparisons: tuple[Comparison, Comparison]
+    popularity: Comparison
     flaw: Flaw | None
+
+    def value(self, name: str) -> float:
+        """Return the mean of a yardstick."""
+        return next(one.value for one in self.yardsticks if one.name == name)
+
+    @property
+    def is_popularity_like_chance(self) -> bool:
+        """Whether popularity, which knows a little of nearly any data, is not shown to be better than chance."""
+        return self.popularity.outcome != "better"
 
     @property
     def is_fit(self) -> bool:
@@ -104,28 +124,32 @@ class Guard:
 
 @dataclass(frozen=True)
 class Lead:
-    """The lead of the best of several models, compared with what chance gives the best of equally good ones.
+    """The lead of the best of several models, which counts if it is shown to be better than each of the others.
 
     Attributes:
         winner: Name of the model with the best mean.
         runner_up: Name of the second best; None where there is one model only.
         lead: The difference of their means, at least 0.
-        spread: Lead that the best of the same models would not exceed in 95 of 100 draws of users if all were equal.
-        win_share: How often the winner comes first when users are drawn again, from 0 to 1.
+        rival: Name of the model that the winner is least surely better than.
+        p_value: Of the two-sided paired t-test against the rival, the largest of all; 1 without one.
+        smallest: The smallest difference from the rival that so many users show in 4 of 5 splits.
         n_models: Models tried.
+        n_users: Users counted.
     """
 
     winner: str
     runner_up: str | None
     lead: float
-    spread: float
-    win_share: float
+    rival: str | None
+    p_value: float
+    smallest: float
     n_models: int
+    n_users: int
 
     @property
     def is_within_noise(self) -> bool:
-        """Whether the lead is no more than the spread."""
-        return self.runner_up is not None and self.lead <= self.spread
+        """Whether the winner is not shown to be better than each of the others."""
+        return self.runner_up is not None and self.p_value >= ALPHA
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader
 
 from schema.metric import Metric
+from schema.verdicts import ALPHA
 
 FOLDER: Final = Path(__file__).parent
 WAYS: Final = {
@@ -88,7 +89,7 @@ def say_verdicts(found: Figures) -> list[tuple[bool, str]]:
 
 
 def _is_clear(lead: Figures) -> bool:
-    return lead["runner_up"] is not None and lead["lead"] > lead["spread"]
+    return lead["runner_up"] is not None and lead.get("p_value", 1.0) < ALPHA
 
 
 def _say_lead(lead: Figures) -> str:
@@ -96,5 +97,5 @@ def _say_lead(lead: Figures) -> str:
         return f"Only {lead['winner']} was tried, so there was no choice to judge."
     led = f"{lead['winner']} led {lead['runner_up']} by {lead['lead']:.4f} when it was chosen"
     if _is_clear(lead):
-        return f"{led}, more than chance gives the best of {lead['n_models']} equally good models."
-    return f"{led}, no more than chance gives the best of {lead['n_models']} equally good models: both may be as good."
+        return f"{led}, and was shown to be better than each of the {lead['n_models'] - 1} others."
+    return f"{led}, but was not shown to be better than {lead.get('rival') or lead['runner_up']}: both may be as good."

@@ -38,7 +38,7 @@ class Choice:
         scored: The chosen candidate on validation.
         metric: The metric that chose it.
         guard: Whether the metric may choose on this split.
-        lead: Whether the winner's lead is more than the best of so many show by chance.
+        lead: Whether the winner is shown to be better than each of the others.
     """
 
     scored: Scored
@@ -80,7 +80,7 @@ def choose(
     if best.candidate.kind.is_baseline:
         logger.warning("No trained model beats {}: search a wider grid (see --help)", best.candidate.label)
     values = np.column_stack([read_users(places, one.scores, metric_by_user(metric)) for one in ranked])
-    lead = judge_lead(values, [one.candidate.label for one in ranked])
+    lead = judge_lead(metric_by_user(metric), values, [one.candidate.label for one in ranked])
     logger.log("WARNING" if lead.is_within_noise else "INFO", "{}", say_lead(lead))
     return Choice(best, metric, guard, lead)
 
@@ -93,7 +93,8 @@ def metric_by_user(metric: Metric) -> Metric:
 def _ask_guard(options: SelectionOptions, trials: Sequence[MetricTrial]) -> Guard:
     guard = judge_metrics(options.metric, trials)
     if guard.is_fit:
-        logger.info("Guard: {}", say_guard(guard))
+        is_odd = guard.wanted.is_popularity_like_chance
+        logger.log("WARNING" if is_odd else "INFO", "Guard: {}", say_guard(guard))
     elif options.guard == "refuse":
         raise InvalidInput(
             f"The guard does not let --select-by {options.metric} choose a model: {say_guard(guard)} To go on all "
@@ -112,7 +113,7 @@ def try_yardsticks(
     learnt: tuple[str, ...] = ("train",),
     part: str = "validation",
 ) -> list[MetricTrial]:
-    """Return the trial of each metric with a random scorer, popularity and an oracle, on the part that was scored."""
+    """Return the trial of each metric with the yardsticks, on the part that was scored."""
     yardsticks = [next(one for one in scored if one.candidate.kind.role == role) for role in ("chance", "popular")]
     held_rows = read_parts(places, split, (part,))
     oracle = score_oracle(hold_out_part(places, split, learnt, part, evaluation), USERS_K)

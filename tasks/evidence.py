@@ -98,7 +98,8 @@ def _findings(
         if one.candidate.kind.role == "popular":
             overlap = overlap_at_k(read_ranked(places, chosen.scores), read_ranked(places, one.scores), USERS_K)
             yield find_copy(chosen.candidate.label, overlap)
-    yield find_too_good(chosen.value(PRIMARY) or 0.0, _oracle(places, split))
+    popularity = next((one.value(PRIMARY) for one in ranked if one.candidate.kind.role == "popular"), None)
+    yield find_too_good(chosen.value(PRIMARY) or 0.0, popularity or 0.0, _oracle(places, split))
 
 
 def _oracle(places: PlaceOptions, split: Manifest) -> float:

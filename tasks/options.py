@@ -147,7 +147,7 @@ class SelectionOptions(FrozenModel):
     select_by: SelectionMetric = Field(
         "ndcg_10",
         description="Metric on validation that chooses the model; the guard refuses one that cannot tell a random "
-        "scorer, popularity and an oracle apart on this split.",
+        "scorer, a weak oracle and an oracle apart on this split.",
     )
     guard: Literal["refuse", "warn"] = Field(
         "refuse", description="What happens when the metric is not fit to choose: stop, or go on and say so."

@@ -53,7 +53,7 @@ def foresee(interactions: pa.Table, min_interactions: int) -> Outlook:
         n_tried=held_out.counts["n_users"],
         n_held_out=int(held_out.relevant.counts[held_out.users].sum()),
         guard=guard,
-        smallest=find_small_split(guard.wanted.comparisons[1]),
+        smallest=find_small_split(guard.wanted.popularity),
     )
 
 

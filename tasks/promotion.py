@@ -19,7 +19,7 @@ from models.registry import Candidate
 from reports.promotion import decision_record
 from reports.verdicts import say_finding
 from schema.errors import CorruptObject, InvalidInput
-from schema.verdicts import Finding, Guard, Verdict
+from schema.verdicts import ORACLE, POPULAR, Finding, Guard, Verdict
 from storage import artifacts, canonical, layout
 from storage.champion import ChampionHistory, ChampionTerm, predecessors, promote, read_history
 from storage.manifest import Manifest
@@ -246,9 +246,9 @@ def _look_for_leaks(places: PlaceOptions, split: Manifest, value: float, guard: 
     yield find_leaks(*(np.asarray(rows[name]) for rows in parts for name in columns))
     if n_mixed := split.count("n_leaked"):
         yield find_mixed_parts(n_mixed)
-    oracle = guard.wanted.yardsticks[2].value
+    oracle = guard.wanted.value(ORACLE)
     if oracle > 0:
-        yield find_too_good(value, oracle)
+        yield find_too_good(value, guard.wanted.value(POPULAR), oracle)
 
 
 def _find(scored: Sequence[Scored], model: Manifest) -> Scored:

@@ -11,7 +11,7 @@ from evaluation.segments import (
     segment_users_by_activity,
     segment_users_by_age,
 )
-from evaluation.significance import mean_interval
+from evaluation.significance import share_interval
 from schema.metric import Metric, SegmentScore
 
 HEAD, TORSO, TAIL, COLD = ITEM_SEGMENTS = ("head", "torso", "tail", "cold")
@@ -83,7 +83,7 @@ def test_user_segments_are_means_over_their_users():
         ("heavy", "recall"): (1, 1),
     }
     assert found[0] == SegmentScore(
-        "activity", "light", Metric("ndcg", 10), 0.5 / 3, *mean_interval(np.array([0.0, 0.5, 0.0])), 3
+        "activity", "light", Metric("ndcg", 10), 0.5 / 3, *share_interval(np.array([0.0, 0.5, 0.0])), 3
     )
 
 

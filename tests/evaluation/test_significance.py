@@ -8,13 +8,14 @@ from scipy import stats
 from evaluation.significance import (
     adjust,
     compare_paired,
+    difference_interval,
     holm,
     linearise,
     linearise_part,
-    mean_interval,
     mean_over_users,
     means_by_owner,
     ratio_interval,
+    share_interval,
 )
 from schema.metric import Metric
 from schema.verdicts import ALPHA, Comparison
@@ -48,8 +49,8 @@ def test_interval_is_that_of_the_differences_and_not_of_the_two_means():
     by_user = generator.random(500)
     values, other = by_user + generator.normal(0.01, 0.01, 500), by_user
     result = compare(values, other)
-    assert (result.low, result.high) == mean_interval(values - other)
-    assert result.high - result.low < 0.003
+    assert (result.low, result.high) == difference_interval(values - other, values.max())
+    assert result.high - result.low < 0.01
     assert result.outcome == "better"
 
 
@@ -65,7 +66,7 @@ def test_the_other_way_round_everything_is_negated():
     ("values", "other", "expected"),
     [
         ([0.5, 0.2], [0.5, 0.2], (0.0, 1.0, "no difference shown")),
-        ([0.5, 0.25], [0.25, 0.0], (0.25, 0.0, "better")),
+        ([0.5, 0.25] * 20, [0.25, 0.0] * 20, (0.25, 0.0, "better")),
         ([1.0], [0.0], (1.0, 1.0, "no difference shown")),
         ([0.1 + 0.2] * 40, [0.3] * 40, (0.0, 1.0, "no difference shown")),
     ],
@@ -140,30 +141,40 @@ def test_values_of_other_users_are_refused(values, other, message):
         compare(values, other)
 
 
-@pytest.mark.parametrize("values", [np.arange(2000) % 2 == 0, np.random.default_rng(0).normal(size=2000)])
-def test_mean_interval_agrees_with_the_normal_one_on_many_users(values):
-    values = values.astype(np.float64)
+@pytest.mark.parametrize(("n_hits", "n_users"), [(0, 50), (1, 50), (7, 200), (50, 50), (900, 2000)])
+def test_interval_of_shares_is_wilsons(n_hits, n_users):
+    values = (np.arange(n_users) < n_hits).astype(np.float64)
+    expected = stats.binomtest(n_hits, n_users).proportion_ci(0.95, method="wilson")
+    assert share_interval(values) == pytest.approx((expected.low, expected.high), rel=0.05, abs=1e-12)
+
+
+def test_interval_of_values_is_the_normal_one_on_many_users():
+    values = np.random.default_rng(0).beta(1, 9, size=20_000)
     half_width = 1.96 * values.std() / np.sqrt(len(values))
-    low, high = mean_interval(values)
-    assert low == pytest.approx(values.mean() - half_width, abs=half_width / 8)
-    assert high == pytest.approx(values.mean() + half_width, abs=half_width / 8)
+    assert share_interval(values) == pytest.approx((values.mean() - half_width, values.mean() + half_width), rel=1e-3)
 
 
-def test_mean_interval_of_few_distinct_values_is_that_of_drawing_users_one_by_one():
-    values = np.repeat([0.0, 0.3, 1.0], [700, 200, 100])
-    one_by_one = ratio_interval(values, np.ones(1000))
-    assert mean_interval(values) == pytest.approx(one_by_one, abs=0.003)
+def test_hits_worth_less_give_an_interval_as_wide_as_so_many_hits_do():
+    whole, half = (share_interval(np.repeat([0.0, hit], [1000, 20])) for hit in (1.0, 0.5))
+    assert half == pytest.approx(tuple(end / 2 for end in whole), rel=0.02)
 
 
-def test_intervals_are_set_by_their_seed():
-    values = np.repeat([0.0, 1.0], 50)
-    assert mean_interval(values, seed=1) == mean_interval(values, seed=1)
-    assert ratio_interval(values, values + 1, seed=1) == ratio_interval(values, values + 1, seed=1)
-    assert ratio_interval(values, values + 1, seed=1) != ratio_interval(values, values + 1, seed=2)
+def test_interval_stays_within_0_and_1_and_is_never_empty():
+    assert share_interval(np.zeros(9))[0] == 0 < share_interval(np.zeros(9))[1] < 1
+    assert share_interval(np.ones(9))[1] == 1 > share_interval(np.ones(9))[0] > 0
+    assert share_interval(np.array([0.25])) == pytest.approx((0, 1), abs=0.01)
 
 
-def test_interval_of_one_user_has_no_width():
-    assert mean_interval(np.array([0.25])) == (0.25, 0.25)
+@pytest.mark.parametrize("seed", range(3))
+def test_interval_of_a_difference_is_students_on_many_users(seed):
+    differences = np.random.default_rng(seed).normal(0.1, 1, 5000)
+    expected = stats.ttest_1samp(differences, 0).confidence_interval()
+    assert difference_interval(differences, 1.0) == pytest.approx((expected.low, expected.high), abs=1e-5)
+
+
+def test_models_alike_for_every_user_are_not_taken_to_be_known_exactly():
+    low, high = difference_interval(np.zeros(1000), largest=1.0)
+    assert (low, high) == pytest.approx((-0.00196, 0.00196), rel=0.01)
 
 
 def test_ratio_interval_covers_the_ratio_of_sums_and_not_the_mean_of_ratios():
@@ -178,18 +189,14 @@ def test_ratio_interval_draws_numerator_and_denominator_of_the_same_users():
     assert ratio_interval(rows_by_user * 3, rows_by_user) == (3.0, 3.0)
 
 
-def test_ratio_interval_resamples_users_and_so_is_wider_where_their_rows_agree():
-    errors_by_user = np.random.default_rng(5).exponential(size=200)
-    by_user = ratio_interval(errors_by_user * 20, np.full(200, 20.0))
-    by_row = mean_interval(np.repeat(errors_by_user, 20))
-    assert by_user[1] - by_user[0] > 3 * (by_row[1] - by_row[0])
-
-
 def test_intervals_of_nobody_are_refused():
-    with pytest.raises(ValueError, match="no users to resample"):
-        mean_interval(np.array([]))
-    with pytest.raises(ValueError, match="no users to resample"):
-        ratio_interval(np.array([]), np.array([]))
+    for interval in (
+        share_interval,
+        lambda none: difference_interval(none, 1.0),
+        lambda none: ratio_interval(none, none),
+    ):
+        with pytest.raises(ValueError, match="there are no users"):
+            interval(np.array([]))
 
 
 def many_events(n_users: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -206,7 +213,7 @@ def test_events_of_one_user_count_as_one_draw():
     assert found.n_users == 60
     repeated = mean_over_users(np.repeat(values, 4), np.repeat(owner, 4))
     assert repeated == pytest.approx(found)
-    low, high = mean_interval(np.repeat(values, 4))
+    low, high = share_interval(np.repeat(values, 4))
     assert found.high - found.low > 1.5 * (high - low)
 
 
@@ -217,8 +224,7 @@ def test_interval_over_users_is_that_of_drawing_users_with_all_their_events():
     means = [np.concatenate([by_user[user] for user in draws.integers(300, size=300)]).mean() for _ in range(1000)]
     expected = np.percentile(means, [2.5, 97.5])
     width = expected[1] - expected[0]
-    for found in (mean_over_users(values, owner)[1:3], mean_interval(linearise(values, owner))):
-        assert found == pytest.approx(expected, abs=0.1 * width)
+    assert mean_over_users(values, owner)[1:3] == pytest.approx(expected, abs=0.1 * width)
     assert linearise(values, owner).std(ddof=1) / np.sqrt(300) == pytest.approx(np.std(means), rel=0.1)
 
 

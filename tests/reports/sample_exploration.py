@@ -99,10 +99,13 @@ def make_outlook(*, is_fit: bool = True) -> Outlook:
 
 
 def _trial(metric: Metric, *, is_fit: bool) -> MetricTrial:
-    values = {"random": 0.004, "popularity": 0.034, "oracle": 0.1 if metric.name == "precision" else 0.9}
+    oracle = 0.1 if metric.name == "precision" else 0.9
+    values = {"random": 0.004, "popularity": 0.034, "weak oracle": 0.0036 + oracle / 10, "oracle": oracle}
     yardsticks = tuple(Yardstick(name, value, value - 0.002, value + 0.002) for name, value in values.items())
     compared = Comparison("popularity", "random", metric, 0.03, 0.02, 0.04, 0.001, 0.001, 400)
-    return MetricTrial(metric, yardsticks, (compared, compared), None if is_fit else "popularity not above chance")
+    return MetricTrial(
+        metric, yardsticks, (compared, compared), compared, None if is_fit else "weak oracle not above chance"
+    )
 
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

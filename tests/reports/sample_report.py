@@ -13,7 +13,19 @@ from reports.reading import FileSummary
 from schema.dataset import DatasetCounts, KCorePass, QuarantinedRow, QuarantineReason, ReviewCounts
 from schema.metric import CalibrationBin, HistogramBin, Metric, MetricRow, SegmentScore
 from schema.understood import Loss, Part, Reading, Understood
-from schema.verdicts import Comparison, Finding, Flaw, Guard, Lead, MetricTrial, Yardstick
+from schema.verdicts import (
+    ORACLE,
+    POPULAR,
+    RANDOM,
+    WEAK_ORACLE,
+    Comparison,
+    Finding,
+    Flaw,
+    Guard,
+    Lead,
+    MetricTrial,
+    Yardstick,
+)
 
 ROLES = {"Popularity": "popular", "Random": "chance"}
 
@@ -209,12 +221,13 @@ def make_comparisons() -> list[Comparison]:
 
 
 def make_trial(metric: Metric, values: Sequence[float], flaw: Flaw | None = None) -> MetricTrial:
-    random, popularity, oracle = (
-        Yardstick(name, value, max(value - 0.004, 0), min(value + 0.004, 1))
-        for name, value in zip(("random", "popularity", "oracle"), values, strict=True)
+    random, popularity, oracle = values
+    named = {RANDOM: random, POPULAR: popularity, WEAK_ORACLE: 0.9 * random + 0.1 * oracle, ORACLE: oracle}
+    yardsticks = tuple(
+        Yardstick(name, value, max(value - 0.004, 0), min(value + 0.004, 1)) for name, value in named.items()
     )
     shown = Comparison("oracle", "popularity", metric, 0.9, 0.8, 1.0, 1e-9, 1e-9, n_users=2871)
-    return MetricTrial(metric, (random, popularity, oracle), (shown, shown), flaw)
+    return MetricTrial(metric, yardsticks, (shown, shown), shown, flaw)
 
 
 def make_guard() -> Guard:
@@ -287,7 +300,7 @@ def make_full_report() -> report.ReportInput:
         ids={**base.ids, "Scores of validation": "e5" * 8, "Scores of test": "f6" * 8, "Fit": "a7" * 8},
         evidence=make_evidence(),
         guard=make_guard(),
-        lead=Lead(CHOSEN, "ALS implicit, rank 32, reg 1", 0.008, 0.0021, 0.993, 11),
+        lead=Lead(CHOSEN, "ALS implicit, rank 32, reg 1", 0.008, "Item-item <kNN>", 0.003, 0.0021, 11, 2754),
         curve=[(step, make_row("ndcg", 10, 0.09 - 0.07 / step, 0.004)) for step in range(1, 11)],
         windows=make_windows(),
         original=make_original(),

@@ -55,7 +55,7 @@ def test_the_page_and_the_terminal_show_the_same_decision():
     assert "new\\|\\<b\\>" in page
     assert "`promotions/1f3a`" in page
     for text in (page, terminal):
-        assert "Challenger - champion: -0.3000, 95 % interval -0.3000 to -0.3000, 36 users" in text
+        assert "Challenger - champion: -0.3000, 95 % interval -0.3508 to -0.2492, 36 users" in text
         assert "NDCG@10" in text
 
 

@@ -85,6 +85,7 @@ def test_the_yardsticks_of_each_metric_are_shown_where_the_advice_on_it_leads():
     assert rows["NDCG@10"] == [
         "0.0040 (0.0020\u20130.0060)",
         "0.0340 (0.0320\u20130.0360)",
+        "0.0936 (0.0916\u20130.0956)",
         "0.9000 (0.8980\u20130.9020)",
     ]
     assert "400 users" in section.about

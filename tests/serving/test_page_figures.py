@@ -11,7 +11,7 @@ from serving.page_figures import commonest, examples, measured, n_items, tastes
 from serving.rendering import render, say_verdicts
 
 GUARD = {"wanted": {"metric": "ndcg_10", "flaw": None}}
-LEAD = {"winner": "a", "runner_up": "b", "lead": 0.02, "spread": 0.01, "win_share": 0.9, "n_models": 3}
+LEAD = {"winner": "a", "runner_up": "b", "lead": 0.02, "rival": "b", "p_value": 0.001, "n_models": 3}
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_metrics_stand_beside_each_other_and_what_describes_lists_apart():
         ),
         (
             {"lead": LEAD},
-            [(True, "a led b by 0.0200 when it was chosen, more than chance gives the best of 3 equally good models.")],
+            [(True, "a led b by 0.0200 when it was chosen, and was shown to be better than each of the 2 others.")],
         ),
         ({"lead": LEAD | {"runner_up": None}}, [(False, "Only a was tried, so there was no choice to judge.")]),
     ],
@@ -79,9 +79,9 @@ def test_verdicts_are_said_in_plain_words(found, said):
 
 
 def test_lead_within_chance_speaks_against_the_figures():
-    [(is_good, sentence)] = say_verdicts({"lead": LEAD | {"lead": 0.01}})
+    [(is_good, sentence)] = say_verdicts({"lead": LEAD | {"p_value": 0.05}})
     assert not is_good
-    assert sentence.endswith("no more than chance gives the best of 3 equally good models: both may be as good.")
+    assert sentence.endswith("but was not shown to be better than b: both may be as good.")
 
 
 def test_whatever_a_problem_says_is_escaped():
