@@ -9,6 +9,7 @@ import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
 import pyarrow.compute as pc
+from pandera.backends.pandas import builtin_checks  # noqa: F401 - the first check would import it, in half a second
 from pandera.errors import SchemaErrors
 
 from reviews.options import UNITS_PER_SECOND, TimeForm

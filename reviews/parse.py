@@ -4,7 +4,9 @@ Arrow parses whole blocks of records; where a block has a record that does not p
 the end single records, which says why one is rejected.
 """
 
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,9 +22,11 @@ from reviews.parquet_rows import as_texts, read_row_texts, read_tables
 from reviews.records import Mask, Records, RejectedRecordError, read_records
 from reviews.values import FAILED_SCHEMA, convert, reviews_schema
 from schema.columns import Columns
+from schema.errors import InvalidInput
 
 _LEAF_RECORDS = 1_024
 _PARTS = 16
+_PARSERS = 2  # blocks at a time, whose parts Arrow parses on all cores
 _TEXT_BYTES = 2**22
 REJECTED_SCHEMA = FAILED_SCHEMA.append(pa.field("text", pa.string()))
 
@@ -65,15 +69,58 @@ def read_partitions(path: Path, file_format: Format, partition_bytes: int) -> It
     if file_format.kind == "parquet":
         yield from _parse_tables(path, file_format, partition_bytes)
         return
-    parser, n_bytes, next_line = _Parser(file_format), 0, 1
-    for records, next_line in read_blocks(path, file_format, partition_bytes):
-        parser.parse(records)
-        n_bytes += len(records.buffer())
+    blocks: list[Partition] = []
+    n_bytes = number = 0
+    for block, size in _parse_blocks(path, file_format, partition_bytes):
+        blocks.append(block)
+        n_bytes += size
         if n_bytes >= partition_bytes:
-            yield parser.take_partition(next_line)
-            n_bytes = 0
+            yield _merge(number, blocks)
+            blocks, n_bytes, number = [], 0, number + 1
     if n_bytes:
-        yield parser.take_partition(next_line)
+        yield _merge(number, blocks)
+
+
+def _parse_blocks(path: Path, file_format: Format, block_bytes: int) -> Iterator[tuple[Partition, int]]:
+    """Yield what each block of a file holds, with its bytes; later ones are read and parsed in the meantime."""
+    waiting: deque[Future[tuple[Partition, int]]] = deque()
+    with closing(read_blocks(path, file_format, block_bytes)) as blocks, ThreadPoolExecutor(_PARSERS) as pool:
+        for one in _parsing(blocks, file_format, pool):
+            waiting.append(one)
+            if len(waiting) > _PARSERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _parsing(
+    blocks: Iterator[tuple[Records, int]], file_format: Format, pool: ThreadPoolExecutor
+) -> Iterator[Future[tuple[Partition, int]]]:
+    """Yield the parsing of each block; where the file cannot be read on, its error is the last, in its turn."""
+    try:
+        for records, next_line in blocks:
+            yield pool.submit(_parse_block, records, next_line, file_format)
+    except InvalidInput as error:
+        failed: Future[tuple[Partition, int]] = Future()
+        failed.set_exception(error)
+        yield failed
+
+
+def _parse_block(records: Records, next_line: int, file_format: Format) -> tuple[Partition, int]:
+    return _Parser(file_format).parse(records, next_line), len(records.buffer())
+
+
+def _merge(number: int, blocks: Sequence[Partition]) -> Partition:
+    """Return consecutive stretches of a file as one."""
+    return Partition(
+        number=number,
+        reviews=pa.concat_tables(one.reviews for one in blocks),
+        rejected=pa.concat_tables(one.rejected for one in blocks),
+        next_line=blocks[-1].next_line,
+        n_lines=sum(one.n_lines for one in blocks),
+        n_blank=sum(one.n_blank for one in blocks),
+        n_trimmed=sum(one.n_trimmed for one in blocks),
+    )
 
 
 def read_texts(path: Path, file_format: Format, lines: Sequence[int] | Lines) -> Iterator[tuple[int, str]]:
@@ -125,45 +172,29 @@ def _parse_tables(path: Path, file_format: Format, partition_bytes: int) -> Iter
 
 
 class _Parser:
-    """Collects rows, and the records that hold none, until a partition of them is taken."""
+    """Collects the rows of a block, and the records that hold none."""
 
     def __init__(self, file_format: Format) -> None:
         self.format = file_format
-        self.number = -1
-        self._begin()
-
-    def _begin(self) -> None:
-        self.number += 1
-        self.reviews = [reviews_schema(self.format).empty_table()]
-        self.rejected = [REJECTED_SCHEMA.empty_table()]
-        self.n_records = self.n_blank = self.n_trimmed = 0
-        self._rows: list[pa.Table] = []
+        self.n_trimmed = 0
+        self._rows = [reviews_schema(file_format).empty_table()]
         self._failed: list[tuple[int, str]] = []
 
-    def take_partition(self, next_line: int) -> Partition:
-        """Return what was parsed since the last time."""
-        reviews, rejected = pa.concat_tables(self.reviews), pa.concat_tables(self.rejected)
-        counts = self.n_records, self.n_blank, self.n_trimmed
-        partition = Partition(self.number, reviews, rejected, next_line, *counts)
-        self._begin()
-        return partition
-
-    def parse(self, records: Records) -> None:
-        """Add a block of records."""
-        self._rows, self._failed = [], []
+    def parse(self, records: Records, next_line: int) -> Partition:
+        """Return what a block of records holds."""
         blank = records.blank()
         filled = records.keep(~blank)
         is_plain = self._find_plain(filled)
         if is_plain.any():
             self._parse_many(filled.keep(is_plain))
         self._parse_singly(filled.keep(~is_plain))
-        self.n_records += len(records)
-        self.n_blank += int(blank.sum())
-        self.reviews += self._rows if len(self._rows) < 2 else [pa.concat_tables(self._rows).sort_by(Columns.LINE)]
-        if self._failed:
-            lines, reasons = zip(*sorted(self._failed), strict=True)
-            texts = [printable(records.text(i)) for i in np.searchsorted(records.lines, lines).tolist()]
-            self.rejected.append(pa.table([lines, reasons, texts], schema=REJECTED_SCHEMA))
+        reviews = pa.concat_tables(self._rows)
+        if len(self._rows) > 2:
+            reviews = reviews.sort_by(Columns.LINE)
+        lines, reasons = zip(*sorted(self._failed), strict=True) if self._failed else ((), ())
+        texts = [printable(records.text(i)) for i in np.searchsorted(records.lines, lines).tolist()]
+        rejected = pa.table([lines, reasons, texts], schema=REJECTED_SCHEMA)
+        return Partition(0, reviews, rejected, next_line, len(records), int(blank.sum()), self.n_trimmed)
 
     def _find_plain(self, records: Records) -> Mask:
         """Return which records Arrow can parse as others do."""

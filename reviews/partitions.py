@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 
 from reviews.checks import CHECKS, FAILURE_SCHEMA, Limits, run_check
 from reviews.parse import REJECTED_SCHEMA, Partition
-from schema.columns import Columns
 from schema.errors import InvalidInput
 from schema.parquet import WriteParquet
 
@@ -38,10 +37,9 @@ class PartitionFile:
         with pa.memory_map(str(self.path)) as file:
             return list(pa.ipc.open_file(file).schema.names)
 
-    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return the reviews, or some of their columns; they stay on the disk until they are looked at."""
-        table = pa.ipc.open_file(pa.memory_map(str(self.path))).read_all()
-        return table if columns is None else table.select([name for name in columns if name in table.column_names])
+    def read(self) -> pa.Table:
+        """Return the reviews; each column stays on the disk until it is looked at."""
+        return pa.ipc.open_file(pa.memory_map(str(self.path))).read_all()
 
     def read_rejected(self) -> pa.Table:
         """Return line, reason and text of the rejected records."""
@@ -64,12 +62,10 @@ class Checked:
 
     Attributes:
         check: Name of the check.
-        n_rows: Rows that were checked.
         files: Failures of the partitions that have some.
     """
 
     check: str
-    n_rows: int
     files: tuple[CheckFile, ...]
 
 
@@ -124,10 +120,10 @@ def check_partitions(
         raise InvalidInput(f"no check is named {check_name!r}; there are {[c.name for c in CHECKS]}.")
     files = []
     for some in _runs(partitions):
-        found = run_check(check, [one.read([check_name, Columns.LINE]) for one in some], limits)
+        found = run_check(check, [one.read() for one in some], limits)
         for partition, failures in zip(some, found, strict=True):
             if failures.num_rows:
                 path = partition.path.with_suffix(f".{check_name}.parquet")
                 n_failures = write_parquet([failures], path, FAILURE_SCHEMA)
                 files.append(CheckFile(partition.number, check_name, path, n_failures))
-    return Checked(check_name, sum(one.n_rows for one in partitions), tuple(files))
+    return Checked(check_name, tuple(files))

@@ -257,6 +257,12 @@ def test_endless_line_is_refused_before_it_fills_memory(read, monkeypatch):
         read(b"A,B,4\n" + b"x" * 2_000, CSV, partition_bytes=100)
 
 
+def test_first_fault_of_a_file_is_named_though_later_blocks_are_read_in_the_meantime(read, monkeypatch):
+    monkeypatch.setattr(records, "MAX_RECORD_BYTES", 1_000)
+    with pytest.raises(InvalidInput, match="quote behind a backslash"):
+        read(b'A,"x\\" y,4\n' + b"x" * 2_000, CSV, partition_bytes=100)
+
+
 def test_gzip_cut_off_in_the_middle_is_refused(tmp_path):
     path = tmp_path / "cut.gz"
     path.write_bytes(gzip.compress(b"".join(b"%d,B,4\n" % n for n in range(500_000)))[:-1_000])
