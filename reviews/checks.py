@@ -13,10 +13,10 @@ from pandera.backends.pandas import builtin_checks  # noqa: F401 - the first che
 from pandera.errors import SchemaErrors
 
 from reviews.options import UNITS_PER_SECOND, TimeForm
+from reviews.time_forms import EARLIEST_REVIEW
 from schema.columns import Columns
 
 MAX_ID_CHARACTERS = 256
-EARLIEST_REVIEW = 1e8  # Unix seconds: 1973, before any review and after any count of days
 FAILURE_SCHEMA = pa.schema([(Columns.LINE, pa.int64()), ("reason", pa.string())])
 MISSING = (  # as programs write it
     *("NULL", "null", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "None", "none", "\\N"),

@@ -1,9 +1,9 @@
 """Understand the first lines of a delimited file: preamble, delimiter, quotes, header, and which column is which."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from reviews.cells import Record, read_cells
+from reviews.cells import read_cells
 from reviews.columns import choose_by_name, parts_of_roles
 from reviews.dialects import (
     DELIMITERS,
@@ -14,13 +14,9 @@ from reviews.dialects import (
 )
 from reviews.headers import (
     Header,
-    Preamble,
     find_header,
-    is_by_name,
     is_known_header,
-    number_columns,
     read_preamble,
-    set_header,
 )
 from reviews.options import ReadingOptions
 from reviews.positions import choose_by_position
@@ -83,7 +79,7 @@ def read_table(
     _require_fit(reading)
     if quote is None and len(reading.quote) == 1:
         require_one_quoting(reading, lines, preamble.n_lines)
-    header = _header(reading, preamble, wanted, options.header_line)
+    header = find_header(reading, preamble, wanted, options.header_line)
     rows = [one.cells for one in reading.rows if one.first > header.line]
     if not rows:
         raise Unfit(f"has a header on line {header.line}, but no row behind it. Expected reviews.")
@@ -127,17 +123,6 @@ def _asked_quote(quote: str | None, delimiters: Collection[str | None]) -> str |
     return quote
 
 
-def _header(reading: Reading, preamble: Preamble, wanted: Mapping[str, str] | None, line: int | None) -> Header:
-    commented = _commented(preamble, reading)
-    if line is not None:
-        header = set_header(reading, preamble, commented, wanted, line)
-    else:
-        header = find_header(reading, preamble, commented, wanted)
-    if wanted is None or is_by_name(wanted):
-        return header
-    return replace(header, names=number_columns(reading))
-
-
 def _require_fit(reading: Reading) -> None:
     if reading.fit <= _LEAST_FIT:
         first = reading.records[0].cells if reading.records else []
@@ -146,15 +131,6 @@ def _require_fit(reading: Reading) -> None:
             f"{reading.n_lines:,} lines {reading.n_lines - reading.n_bad_lines if reading.width else 0:,} have as many "
             f"cells, two or more; the first holds {first[:3]}. Set --delimiter to what the file has, or leave it out."
         )
-
-
-def _commented(preamble: Preamble, reading: Reading) -> list[Record]:
-    """Return the comments as records, where they have as many cells as the rows."""
-    read = (
-        Record(number, number, next(read_cells([text], reading.delimiter, reading.quote)).cells)
-        for number, text in preamble.comments
-    )
-    return [one for one in read if len(one.cells) == reading.width]
 
 
 def _roles(

@@ -25,6 +25,7 @@ _SHAPES = {
     "loose-json": "Python literals, one a line",
     "parquet": "Parquet",
 }
+_TABLES = {",": "CSV", "\t": "TSV"}
 _TABLE_OPTIONS = {"delimiter", "quote", "header_line"}
 _DEFAULTS = ReadingOptions()
 
@@ -73,12 +74,9 @@ class Format:
     def describe(self) -> str:
         """Return one line for people, as 'gzipped CSV with a header: user=UserId, item=ItemId'."""
         found = {part.name: part.value for part in self.understood.parts}
-        shape = (
-            _SHAPES.get(self.kind)
-            or f"{_name_of_table(self.delimiter)} {'with' if self.header_line else 'without'} a header"
-        )
+        header = f" {'with' if self.header_line else 'without'} a header" if self.kind == "delimited" else ""
         packing = f"{found['packing']}: " if "packing" in found else ""
-        return f"{packing}{shape}: {', '.join(f'{role}={name}' for role, name in self.roles.items())}"
+        return f"{packing}{found['kind']}{header}: {', '.join(f'{role}={name}' for role, name in self.roles.items())}"
 
 
 def detect_format(path: Path, options: ReadingOptions = _DEFAULTS, roles: Sequence[str] = ROLES) -> Format:
@@ -204,7 +202,8 @@ def _text(value: object) -> str:
 
 def _of_table(table: Table) -> tuple[Format, list[dict[str, str]]]:
     reading, header = table.reading, table.header
-    kind = Part("kind", _name_of_table(reading.delimiter), f"rows of {reading.width} cells")
+    written = _TABLES.get(reading.delimiter, f"text delimited by {name_of(reading.delimiter)}")
+    kind = Part("kind", written, f"rows of {reading.width} cells")
     found = Format(
         "delimited",
         table.roles,
@@ -222,7 +221,3 @@ def _of_table(table: Table) -> tuple[Format, list[dict[str, str]]]:
     return replace(found, labels=labels), [
         {role: cells[place] for role, place in places.items()} for cells in table.rows
     ]
-
-
-def _name_of_table(delimiter: str) -> str:
-    return {",": "CSV", "\t": "TSV"}.get(delimiter, f"text delimited by {name_of(delimiter)}")

@@ -17,6 +17,7 @@ _THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}[.,]\d{3}\s*")
 _WHOLE = re.compile(r"\s*[+-]?\d{1,3}\s*")
 _GUARDED = re.compile(r"=\s*\".*\"|'[^']+")
 _WORDS: Mapping[str, Decimal] = {"point": ".", "comma": ","}
+_NAMES = {mark: word for word, mark in _WORDS.items()}
 _SHOWN_ROWS = 3
 
 
@@ -104,26 +105,22 @@ def _find_decimal(numbers: Sequence[str], options: ReadingOptions) -> tuple[Deci
     if (asked and n_by[other] > n_by[asked]) or (not asked and n_by[other] * 10 > n_by[found]):
         example = next(text for text in numbers if _WITH[other].fullmatch(text)).strip()
         raise Unfit(
-            f"has numbers as {example!r}; expected the decimal {options.decimal or _name(found)} that "
+            f"has numbers as {example!r}; expected the decimal {options.decimal or _NAMES[found]} that "
             f"{'--decimal sets' if asked else 'most have'}. Write them alike, or set --decimal to what the file has."
         )
     marked = [text for text in numbers if _WITH[found].fullmatch(text)]
     may_be_thousands = found == "," or any(map(_WHOLE.fullmatch, numbers))
     if not asked and marked and may_be_thousands and all(map(_THOUSANDS.fullmatch, marked)):
         raise Unfit(
-            f"has numbers as {marked[0].strip()!r}, each with three digits after its {_name(found)}, which "
-            f"may stand for a fraction or for thousands. Set --decimal {_name(found)} for fractions; take the "
-            f"{_name(found)}s out for thousands."
+            f"has numbers as {marked[0].strip()!r}, each with three digits after its {_NAMES[found]}, which "
+            f"may stand for a fraction or for thousands. Set --decimal {_NAMES[found]} for fractions; take the "
+            f"{_NAMES[found]}s out for thousands."
         )
     if asked:
-        return asked, (Part("decimal", _name(asked), "--decimal", "--decimal", is_set=True),)
+        return asked, (Part("decimal", _NAMES[asked], "--decimal", "--decimal", is_set=True),)
     if not n_by[found]:
         return ".", ()
-    return found, (Part("decimal", _name(found), f"{n_by[found]:,} numbers have it", "--decimal"),)
-
-
-def _name(mark: Decimal) -> str:
-    return next(word for word, one in _WORDS.items() if one == mark)
+    return found, (Part("decimal", _NAMES[found], f"{n_by[found]:,} numbers have it", "--decimal"),)
 
 
 def _find_time(times: Sequence[str], options: ReadingOptions) -> tuple[TimeForm, tuple[Part, ...]]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reviews.cells import Record
+from reviews.cells import Record, read_cells
 from reviews.columns import HOW_TO_NAME, choose_by_name, count_on, has_user_and_item, show
 from reviews.dialects import Reading
 from reviews.unfit import Unfit
@@ -68,27 +68,48 @@ def read_preamble(lines: Sequence[str]) -> Preamble:
     return Preamble(0, None, ())
 
 
-def find_header(
-    reading: Reading, preamble: Preamble, commented: Sequence[Record], wanted: Mapping[str, str] | None
-) -> Header:
+def find_header(reading: Reading, preamble: Preamble, wanted: Mapping[str, str] | None, line: int | None) -> Header:
     """Return the header: the first record that names a user and an item, or what `--columns` names.
 
     Args:
         reading: The records after the preamble.
-        preamble: What was skipped.
-        commented: The comments as records, without their sign.
+        preamble: What was skipped; a comment of it may be the header.
         wanted: What `--columns` asks for.
+        line: Where `--header-line` says it is; 0 for none.
 
     Raises:
-        InvalidInput: When the first row is a header of unknown names, or a header has not as many names as the rows.
+        InvalidInput: When the first row is a header of unknown names, a header has not as many names as the rows, or
+            there is none, or another, where `--header-line` says it is.
     """
+    commented = _commented(preamble, reading)
+    first = (*commented, *reading.records[:FIRST_RECORDS])
+    known = next((one for one in first if is_known_header(one.cells, wanted)), None)
+    if line is None:
+        header = _find_header(reading, preamble, known, wanted)
+    else:
+        header = _set_header(reading, preamble, known, (*commented, *reading.records), wanted, line)
+    return header if wanted is None or is_by_name(wanted) else replace(header, names=number_columns(reading))
+
+
+def _commented(preamble: Preamble, reading: Reading) -> list[Record]:
+    """Return the comments as records, without their sign, where they have as many cells as the rows."""
+    read = (
+        Record(number, number, next(read_cells([text], reading.delimiter, reading.quote)).cells)
+        for number, text in preamble.comments
+    )
+    return [one for one in read if len(one.cells) == reading.width]
+
+
+def _find_header(
+    reading: Reading, preamble: Preamble, known: Record | None, wanted: Mapping[str, str] | None
+) -> Header:
     if any(text.startswith("MatrixMarket") for _, text in preamble.comments):
         size = reading.records[0]
         raise Unfit(
             f"is of Matrix Market, whose line {size.last} holds the matrix's size, {show(size.cells)}. Say "
             f"--header-line {size.last}, and which column is which, as --columns user=1,item=2,rating=3."
         )
-    if known := _known(reading, commented, wanted):
+    if known:
         return _at(known, reading, wanted)
     _require_one_delimiter(reading)
     first = reading.rows[0]
@@ -122,20 +143,14 @@ def _require_one_delimiter(reading: Reading) -> None:
             )
 
 
-def set_header(
+def _set_header(
     reading: Reading,
     preamble: Preamble,
-    commented: Sequence[Record],
+    known: Record | None,
+    records: Sequence[Record],
     wanted: Mapping[str, str] | None,
     line: int,
 ) -> Header:
-    """Return the header that `--header-line` asks for; line 0 means none.
-
-    Raises:
-        InvalidInput: When there is no such record, or it has not as many cells as the rows, or known names stand on
-            another line.
-    """
-    known = _known(reading, commented, wanted)
     if known is not None and not known.first <= line <= known.last:
         raise Unfit(
             f"has a header on line {known.last}, {show(known.cells)}, but --header-line says {line}. "
@@ -143,15 +158,10 @@ def set_header(
         )
     if line == 0:
         return Header(0, preamble.n_lines, number_columns(reading), "--header-line")
-    record = next((one for one in (*commented, *reading.records) if one.first <= line <= one.last), None)
+    record = next((one for one in records if one.first <= line <= one.last), None)
     if record is None:
         raise Unfit(f"has no text on line {line}, where --header-line says the header is. Count from 1.")
     return replace(_at(record, reading, wanted), evidence="--header-line")
-
-
-def _known(reading: Reading, commented: Sequence[Record], wanted: Mapping[str, str] | None) -> Record | None:
-    first = (*commented, *reading.records[:FIRST_RECORDS])
-    return next((one for one in first if is_known_header(one.cells, wanted)), None)
 
 
 def is_known_header(cells: Sequence[str], wanted: Mapping[str, str] | None) -> bool:

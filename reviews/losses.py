@@ -11,11 +11,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from reviews.cells import blanks_for_tabs, read_cells
-from reviews.checks import EARLIEST_REVIEW, MISSING
+from reviews.checks import MISSING
 from reviews.columns import is_number
 from reviews.formats import Format
 from reviews.literals import parse_json, parse_literal
 from reviews.other_lines import why_no_review
+from reviews.time_forms import EARLIEST_REVIEW
 from reviews.values import ROLE_COLUMNS
 from schema.columns import Columns
 from schema.understood import Loss

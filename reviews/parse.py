@@ -17,10 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reviews import delimited_rows, json_rows
+from reviews.checks import FAILURE_SCHEMA
 from reviews.formats import Format
 from reviews.parquet_rows import as_texts, read_row_texts, read_tables
 from reviews.records import Mask, Records, RejectedRecordError, read_records
-from reviews.values import FAILED_SCHEMA, convert, reviews_schema
+from reviews.values import convert, reviews_schema
 from schema.columns import Columns
 from schema.errors import InvalidInput
 
@@ -28,7 +29,7 @@ _LEAF_RECORDS = 1_024
 _PARTS = 16
 _PARSERS = 2  # blocks at a time, whose parts Arrow parses on all cores
 _TEXT_BYTES = 2**22
-REJECTED_SCHEMA = FAILED_SCHEMA.append(pa.field("text", pa.string()))
+REJECTED_SCHEMA = FAILURE_SCHEMA.append(pa.field("text", pa.string()))
 
 Lines = npt.NDArray[np.int64]
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from reviews.columns import HOW_TO_NAME, is_number, show
 from reviews.dialects import name_of
-from reviews.time_forms import is_iso
+from reviews.time_forms import EARLIEST_REVIEW, is_iso
 from reviews.unfit import Unfit
 
 Side = Literal["user", "item"]
@@ -17,7 +17,6 @@ _SHAPES: dict[Side, re.Pattern[str]] = {
     ),
 }
 _CLEAR_SHARE, _STRAY_SHARE = 0.8, 0.05
-_EARLIEST_TIMESTAMP = 1e8  # 1973: above any rating, below any review
 _USER_FIRST_BY_CUSTOM = ("::", "\t", " ")
 _USER_FIRST: tuple[Side, Side] = ("user", "item")
 _ITEM_FIRST: tuple[Side, Side] = ("item", "user")
@@ -104,7 +103,7 @@ def _kind(column: Sequence[str]) -> str | None:
     filled = [cell.strip() for cell in column if cell.strip()]
     numbers = _numbers(filled)
     n_isbn = sum(cell[0] == "0" and cell.isdecimal() and len(cell) > 8 for cell in filled)
-    n_late = sum(number > _EARLIEST_TIMESTAMP for number in numbers) - n_isbn + sum(map(is_iso, filled))
+    n_late = sum(number > EARLIEST_REVIEW for number in numbers) - n_isbn + sum(map(is_iso, filled))
     if n_late * 2 > len(filled):
         return "timestamp"
     return "rating" if len(numbers) * 2 > len(filled) else None

@@ -86,7 +86,7 @@ def _order_names(records: Sequence[Record], among: Container[str]) -> list[str]:
     """Return the names of fields that hold ids, as `normalise` spells them, the likeliest first."""
     found: dict[str, list[str]] = {name: [] for name in _ITEM_NAMES}
     for record in records:
-        for name, spelt in _item_names(tuple(record)).items():
+        for name, spelt in _spelt(tuple(record), _ITEM_NAMES).items():
             found[name] += filter(None, [_as_id(record[spelt])])
     n_wanted = {name: sum(one in among for one in set(ids)) for name, ids in found.items()}
     return sorted(found, key=lambda name: (n_wanted[name], len(found[name])), reverse=True)
@@ -94,7 +94,7 @@ def _order_names(records: Sequence[Record], among: Container[str]) -> list[str]:
 
 def _item_id(record: Record, names: Iterable[str]) -> str:
     """Return the id by the first of the names that has one; '' where none has."""
-    spelt = _item_names(tuple(record))
+    spelt = _spelt(tuple(record), _ITEM_NAMES)
     return next(filter(None, (_as_id(record[spelt[name]]) for name in names if name in spelt)), "")
 
 
@@ -106,23 +106,17 @@ def _as_id(value: object) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _item_names(names: tuple[str, ...]) -> Mapping[str, str]:
-    """Return the fields that may hold an id, as `normalise` spells them -> as the record does."""
+def _spelt(names: tuple[str, ...], known: tuple[str, ...]) -> Mapping[str, str]:
+    """Return those of the known names that a record has, as `normalise` spells them -> as the record does."""
     spelt = {normalise(name): name for name in reversed(names)}
-    return {name: spelt[name] for name in _ITEM_NAMES if name in spelt}
-
-
-@lru_cache(maxsize=4096)
-def _names(names: tuple[str, ...], what: str) -> tuple[str, ...]:
-    spelt = {normalise(name): name for name in reversed(names)}
-    return tuple(spelt[one] for one in _SYNONYMS[what] if one in spelt)
+    return {name: spelt[name] for name in known if name in spelt}
 
 
 def _keep(record: Record, item_id: str, found: Products) -> None:
     names = tuple(record)
 
     def first(what: str) -> Iterable[object]:
-        return (record[name] for name in _names(names, what))
+        return (record[name] for name in _spelt(names, _SYNONYMS[what]).values())
 
     if title := next(filter(None, map(_one_line, first("title"))), ""):
         found.titles[item_id] = title

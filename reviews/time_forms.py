@@ -15,7 +15,7 @@ _DATE_OF_DIGITS = re.compile(
     r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(([01]\d|2[0-3])([0-5]\d([0-5]\d)?)?)?(\.0*)?"
 )
 _ROUNDED = re.compile(r"\d([.,]\d{1,5})?[eE]\+\d\d")  # six digits are what a spreadsheet shows of a long number
-_EARLIEST = 1e8  # Unix seconds: 1973
+EARLIEST_REVIEW = 1e8  # Unix seconds: 1973, before any review, after any count of days, above any rating
 _FIRST_REVIEW = 788_918_400  # 1995-01-01
 _LATEST = 1e10  # 2286
 _FIRST_DAY, _LAST_DAY = 30_000, 60_000  # 1982 to 2064, in days since 1899-12-30
@@ -125,13 +125,13 @@ def _classify(value: str) -> str:
         return "rounded"
     number = abs(float(text))
     for unit, per_second in UNITS_PER_SECOND.items():
-        if _EARLIEST * per_second <= number < _LATEST * per_second:
+        if EARLIEST_REVIEW * per_second <= number < _LATEST * per_second:
             return unit
     if re.fullmatch(r"(19|20)\d\d", text):
         return "year"
     if _FIRST_DAY < number < _LAST_DAY:
         return "day"
-    return "small" if number < _EARLIEST else "unknown"
+    return "small" if number < EARLIEST_REVIEW else "unknown"
 
 
 def require_form(form: TimeForm, values: Sequence[str]) -> None:

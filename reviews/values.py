@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reviews.checks import FAILURE_SCHEMA
 from reviews.formats import Format
 from reviews.options import UNITS_PER_SECOND
 from reviews.other_lines import find_other_lines
@@ -24,7 +25,6 @@ _NUMBER = r"^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(?i:nan|inf|infinity))
 _DATE = f"^{ISO_8601}$"
 _ZONE = r"[T ].+(?:Z|[+-][\d:]+)$"
 _MICROSECONDS = 1_000_000
-FAILED_SCHEMA = pa.schema([(Columns.LINE, pa.int64()), ("reason", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ def convert(cells: pa.Table, lines: npt.NDArray[np.int64], file_format: Format) 
     schema = reviews_schema(file_format)
     reviews = pa.table({name: columns[name] for name in schema.names}, schema=schema)
     if not reasons:
-        return Typed(reviews, FAILED_SCHEMA.empty_table(), n_trimmed)
+        return Typed(reviews, FAILURE_SCHEMA.empty_table(), n_trimmed)
     reason = pc.coalesce(*reasons)
     is_failed = pc.is_valid(reason)
-    failed = pa.table([reviews[Columns.LINE], reason], schema=FAILED_SCHEMA).filter(is_failed)
+    failed = pa.table([reviews[Columns.LINE], reason], schema=FAILURE_SCHEMA).filter(is_failed)
     return Typed(reviews.filter(pc.invert(is_failed)), failed, n_trimmed)
 
 
