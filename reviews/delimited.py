@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from reviews.cells import read_cells
 from reviews.columns import choose_by_name, parts_of_roles
 from reviews.dialects import (
     DELIMITERS,
@@ -66,16 +66,11 @@ def read_table(
     said = delimiter or _asked_delimiter(preamble.delimiter, "On line 1, sep=")
     quote = _asked_quote(options.quote, [delimiter] if delimiter else [*DELIMITERS.values(), said])
 
-    def choose(one: str | None) -> tuple[Reading, str]:
-        def is_header(cells: Sequence[str]) -> bool:
-            return is_known_header(cells, wanted)
-
-        n_skipped = preamble.n_lines
-        return choose_dialect(lines, n_skipped, is_header, is_cut=is_cut, delimiter=one, quote=quote)
-
-    reading, why = choose(said)
+    is_header = partial(is_known_header, wanted=wanted)
+    choose = partial(choose_dialect, lines, preamble.n_lines, is_header, is_cut=is_cut, quote=quote)
+    reading, why = choose(delimiter=said)
     if delimiter is None and reading.fit <= _LEAST_FIT:
-        reading, why = choose(None)
+        reading, why = choose()
     _require_fit(reading)
     if quote is None and len(reading.quote) == 1:
         require_one_quoting(reading, lines, preamble.n_lines)
@@ -178,17 +173,13 @@ def _parts_before_rows(header: Header, lines: Sequence[str], reading: Reading, *
     if not skipped:
         return parts
     shown = f"skipped, beginning {skipped[0].strip()[:40]!r}"
-    like_rows = [one for one in skipped if _is_wide(one, reading)]
+    like_rows = [one for one in skipped if len(reading.cells_of(one)) == reading.width]
     doubt = (
         f"A line before the rows was skipped, but has as many cells: {like_rows[0].strip()[:80]!r}."
         if like_rows
         else ""
     )
     return Part("preamble", f"{header.n_skipped} lines", shown, "--header-line", doubt=doubt), *parts
-
-
-def _is_wide(line: str, reading: Reading) -> bool:
-    return len(next(read_cells([line], reading.delimiter, reading.quote)).cells) == reading.width
 
 
 def _misfits(reading: Reading) -> str:

@@ -50,6 +50,10 @@ class Reading:
         """The records of the commonest width."""
         return [one for one in self.records if len(one.cells) == self.width]
 
+    def cells_of(self, line: str) -> list[str]:
+        """Return the cells of a line beside the records, such as a comment."""
+        return next(read_cells([line], self.delimiter, self.quote)).cells
+
 
 def name_of(delimiter: str) -> str:
     """Return a delimiter in a word, as 'comma'."""

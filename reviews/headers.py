@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reviews.cells import Record, read_cells
+from reviews.cells import Record
 from reviews.columns import HOW_TO_NAME, choose_by_name, count_on, has_user_and_item, show
 from reviews.dialects import Reading
 from reviews.unfit import Unfit
@@ -93,10 +93,7 @@ def find_header(reading: Reading, preamble: Preamble, wanted: Mapping[str, str] 
 
 def _commented(preamble: Preamble, reading: Reading) -> list[Record]:
     """Return the comments as records, without their sign, where they have as many cells as the rows."""
-    read = (
-        Record(number, number, next(read_cells([text], reading.delimiter, reading.quote)).cells)
-        for number, text in preamble.comments
-    )
+    read = (Record(number, number, reading.cells_of(text)) for number, text in preamble.comments)
     return [one for one in read if len(one.cells) == reading.width]
 
 

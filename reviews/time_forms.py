@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from reviews.columns import is_number
 from reviews.options import UNITS_PER_SECOND, TimeForm
@@ -88,7 +89,7 @@ def find_form(values: Sequence[str]) -> tuple[TimeForm, str, str]:
     if form == "small":
         first = _example(values, form)
         return "s", evidence, f"Timestamps are small, as {first}: taken as seconds they lie before 1973."
-    unit = _as_form(form)
+    unit = cast("TimeForm", form)
     if unit != "iso":
         _require_late([value for value in values if _classify(value) == form], unit)
     return unit, evidence, ""
@@ -102,10 +103,6 @@ def _require_late(values: Sequence[str], form: TimeForm) -> None:
             f"has timestamps as {early[0][:40]!r}, which as {name_of(form)} lie before 1995, as no review "
             f"on the web does: {show_time(early[0], form)}. {_HOW_TO}"
         )
-
-
-def _as_form(text: str) -> TimeForm:
-    return next(form for form in _NAMES if form == text)
 
 
 def _example(values: Sequence[str], form: str) -> str:
