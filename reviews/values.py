@@ -67,7 +67,7 @@ def convert(cells: pa.Table, lines: npt.NDArray[np.int64], file_format: Format) 
         else:
             values, reason = read_numbers(found, file_format.decimal), f"{role} is not a number"
         if values.null_count > found.null_count:
-            is_wrong = pc.and_(pc.is_null(values), pc.not_equal(pc.fill_null(_trimmed(found), ""), ""))
+            is_wrong = pc.and_(pc.is_null(values), pc.not_equal(pc.fill_null(pc.utf8_trim_whitespace(found), ""), ""))
             reasons.append(pc.if_else(is_wrong, reason, None))
         columns[ROLE_COLUMNS[role]] = values
     if reasons or not file_format.roles.keys() & {"rating", "timestamp"}:
@@ -95,7 +95,7 @@ def trim_ids(ids: pa.ChunkedArray) -> tuple[pa.ChunkedArray, int]:
     """
     if not any(map(_may_hold_spaces, ids.chunks)):
         return ids, 0
-    trimmed = _trimmed(ids)
+    trimmed = pc.utf8_trim_whitespace(ids)
     return trimmed, pc.sum(pc.not_equal(trimmed, ids)).as_py() or 0
 
 
@@ -108,10 +108,6 @@ def _may_hold_spaces(ids: pa.StringArray) -> bool:
     return bool(codes.min() <= ord(" ") or codes.max() > ord("~"))
 
 
-def _trimmed(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.utf8_trim_whitespace(text)
-
-
 def read_numbers(cells: pa.ChunkedArray, decimal: str = ".") -> pa.ChunkedArray:
     """Return cells as float64; null for what is empty or no decimal number, "nan" or "inf".
 
@@ -121,7 +117,7 @@ def read_numbers(cells: pa.ChunkedArray, decimal: str = ".") -> pa.ChunkedArray:
     """
     if not pa.types.is_string(cells.type):
         return pc.cast(cells, pa.float64())
-    text = _trimmed(cells)
+    text = pc.utf8_trim_whitespace(cells)
     if decimal == ",":
         text = pc.replace_substring(_where(pc.invert(pc.match_substring(text, ".")), text), ",", ".")
     try:
@@ -147,7 +143,7 @@ def read_dates(cells: pa.ChunkedArray) -> pa.ChunkedArray:
         >>> read_dates(pa.chunked_array([["1970-01-02", "1970-01-01T01:00:01.5+01:00", "1/2/1970"]])).to_pylist()
         [86400.0, 1.5, None]
     """
-    text = pc.ascii_upper(_trimmed(cells))
+    text = pc.ascii_upper(pc.utf8_trim_whitespace(cells))
     text = _where(pc.match_substring_regex(text, _DATE), text)
     text = pc.replace_substring_regex(pc.replace_substring(text, ",", "."), r"(\.\d{6})\d+", r"\1")
     text = pc.replace_substring_regex(pc.replace_substring(text, "UTC", "Z"), " ([Z+-])", r"\1")
