@@ -101,7 +101,8 @@ def say_lead(lead: Lead) -> str:
         others = f"each of the {lead.n_models - 1} others" if lead.n_models > 2 else "it"
         return f"{led}, and is shown to be better than {others} (paired tests, largest p = {lead.p_value:.2g})."
     missed = f"; a difference below {format_figure(lead.smallest)} is likely to be missed" * (lead.smallest > 0)
-    return f"{led}, but is not shown to be better than {lead.rival} (p = {lead.p_value:.2g}{missed})."
+    rival = "it" if lead.rival == lead.runner_up else lead.rival
+    return f"{led}, but is not shown to be better than {rival} (p = {lead.p_value:.2g}{missed})."
 
 
 def say_finding(finding: Finding) -> str:

@@ -175,6 +175,11 @@ def test_of_two_equal_best_models_in_any_company_one_seldom_leads(n_weak):
     assert sum(not lead.is_within_noise for lead in leads) <= 0.05 * 400 + 2 * (400 * 0.05 * 0.95) ** 0.5
 
 
+def test_a_rival_that_is_the_second_is_named_once():
+    said = say_lead(judge(models(0.0, 0.01, -9.0), ["als", "knn", "bad"]))
+    assert "but is not shown to be better than it (p = " in said
+
+
 def test_models_that_are_the_same_do_not_lead_each_other():
     values = np.repeat(models(0.0), 2, axis=1)
     lead = judge(np.hstack([values, models(-9.0)]), ["als", "its copy", "bad"])
