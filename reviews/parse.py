@@ -20,7 +20,7 @@ from reviews import delimited_rows, json_rows
 from reviews.checks import FAILURE_SCHEMA
 from reviews.formats import Format
 from reviews.parquet_rows import as_texts, read_row_texts, read_tables
-from reviews.records import Mask, Records, RejectedRecordError, read_records
+from reviews.records import Records, RejectedRecordError, read_records
 from reviews.values import convert, reviews_schema
 from schema.columns import Columns
 from schema.errors import InvalidInput
@@ -177,6 +177,7 @@ class _Parser:
 
     def __init__(self, file_format: Format) -> None:
         self.format = file_format
+        self._kind = delimited_rows if file_format.kind == "delimited" else json_rows
         self.n_trimmed = 0
         self._rows = [reviews_schema(file_format).empty_table()]
         self._failed: list[tuple[int, str]] = []
@@ -185,7 +186,7 @@ class _Parser:
         """Return what a block of records holds."""
         blank = records.blank()
         filled = records.keep(~blank)
-        is_plain = self._find_plain(filled)
+        is_plain = self._kind.find_plain(filled, self.format)
         if is_plain.any():
             self._parse_many(filled.keep(is_plain))
         self._parse_singly(filled.keep(~is_plain))
@@ -197,18 +198,6 @@ class _Parser:
         rejected = pa.table([lines, reasons, texts], schema=REJECTED_SCHEMA)
         return Partition(0, reviews, rejected, next_line, len(records), int(blank.sum()), self.n_trimmed)
 
-    def _find_plain(self, records: Records) -> Mask:
-        """Return which records Arrow can parse as others do."""
-        if self.format.kind == "delimited":
-            return delimited_rows.find_plain(records, self.format)
-        return json_rows.find_plain(records, self.format)
-
-    def _find_misfits(self, records: Records) -> Mask:
-        """Return which records are seen to be no row without reading them."""
-        if self.format.kind == "delimited":
-            return delimited_rows.find_misfits(records, self.format)
-        return np.zeros(len(records), np.bool_)
-
     def _parse_many(self, records: Records) -> None:
         """Parse records as one block where they are all well-formed, else parts of them, and a few singly."""
         cells = self._read_whole(records.buffer(), len(records))
@@ -216,34 +205,30 @@ class _Parser:
             self._take(cells, records.lines)
         elif len(records) <= _LEAF_RECORDS:
             self._parse_singly(records)
+        elif self.format.kind == "delimited" and (mask := delimited_rows.find_misfits(records, self.format)).any():
+            self._parse_singly(records.keep(mask))
+            self._parse_many(records.keep(~mask))
         else:
-            is_misfit = self._find_misfits(records)
-            if is_misfit.any():
-                self._parse_singly(records.keep(is_misfit))
-                self._parse_many(records.keep(~is_misfit))
-                return
             bounds = np.linspace(0, len(records), _PARTS + 1, dtype=np.int64).tolist()
             for first, last in pairwise(bounds):
                 self._parse_many(records.part(first, last))
 
     def _read_whole(self, buffer: pa.Buffer, n_records: int) -> pa.Table | None:
         """Return the cells of well-formed records; None when any is not, or does not give exactly one row."""
-        read = delimited_rows.read_rows if self.format.kind == "delimited" else json_rows.read_rows
         try:
-            cells = read(buffer, self.format)
+            cells: pa.Table = self._kind.read_rows(buffer, self.format)
             cells.validate(full=True)
         except (pa.ArrowInvalid, pa.ArrowKeyError):
             return None
         return cells if cells.num_rows == n_records else None
 
     def _parse_singly(self, records: Records) -> None:
-        read = delimited_rows.read_row if self.format.kind == "delimited" else json_rows.read_row
         rows: list[dict[str, str | None]] = []
         lines: list[int] = []
         for i, line in enumerate(records.lines.tolist()):
             text = records.text(i).decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
             try:
-                rows.append(_require_text(read(text, self.format)))
+                rows.append(_require_text(self._kind.read_row(text, self.format)))
                 lines.append(line)
             except RejectedRecordError as error:
                 self._failed.append((line, str(error)))
