@@ -55,13 +55,13 @@ def read_cells(lines: Iterable[str], delimiter: str, quote: str, *, strict: bool
         strict=strict,
     )
     while True:
-        first, cells, error = reader.line_num + 1, list[str](), ""
+        first = reader.line_num + 1
         try:
-            cells = next(reader)
+            cells, error = next(reader), ""
         except StopIteration:
             return
         except csv.Error as broken:
-            error = str(broken)
+            cells, error = [], str(broken)
         if is_long:
             cells = [one.replace(_STAND_IN, "::") for one in cells]
         yield Record(first, reader.line_num, cells, error)
