@@ -119,10 +119,10 @@ def _ingest(path: Path, scratch: Path) -> pa.Table:
 
 
 def number_rows(rows: pa.Table, min_interactions: int = 1) -> Numbered:
-    """Keep the latest row of each pair and the k-core of the pairs, and number users and items.
+    """Keep the first row of each pair and the k-core of the pairs, and number users and items.
 
     Args:
-        rows: user_id, item_id, rating, timestamp; of rows of a pair at the same time the last counts.
+        rows: user_id, item_id, rating, timestamp; of rows of a pair at the same time the first counts.
         min_interactions: The k of the k-core.
 
     Raises:
@@ -137,9 +137,10 @@ def number_rows(rows: pa.Table, min_interactions: int = 1) -> Numbered:
     ids, codes = zip(
         *(np.unique(rows[name].to_numpy(), return_inverse=True) for name in ("user_id", "item_id")), strict=True
     )
-    newest = np.lexsort((pc.fill_null(rows["timestamp"], -1).to_numpy(), *codes[::-1]))
-    keys = pair_keys(*codes)[newest]
-    kept = newest[np.append(keys[1:] != keys[:-1], np.ones(min(len(keys), 1), dtype=bool))]
+    latest = np.iinfo(np.int64).max
+    oldest = np.lexsort((pc.fill_null(rows["timestamp"], latest).to_numpy(), *codes[::-1]))
+    keys = pair_keys(*codes)[oldest]
+    kept = oldest[np.append(np.ones(min(len(keys), 1), dtype=bool), keys[1:] != keys[:-1])]
     kept = kept[_k_core(codes[0][kept], codes[1][kept], min_interactions)]
     if not len(kept):
         raise InvalidInput(f"nothing is left of {rows.num_rows} rows; lower --min-interactions {min_interactions}.")

@@ -153,7 +153,8 @@ def _on_repeats(found: Exploration) -> Iterator[Advice]:
     if n := found.summary.n_repeated:
         identical = f"{format_count(found.summary.n_identical)} of them with the same rating and time"
         said = (
-            f"{format_count(n)} rows repeat a pair of user and item, {identical}: a training keeps the latest of each."
+            f"{format_count(n)} rows repeat a pair of user and item, {identical}: a training keeps the first of each, "
+            "so that what is held out is new to its user; --repeats latest keeps the latest, for ratings that change."
         )
         yield Advice("Repeated rows", said, "summary")
 

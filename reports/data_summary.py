@@ -40,7 +40,7 @@ def funnel_steps(reviews: ReviewCounts, dataset: DatasetCounts, k: int) -> list[
         ("Not blank", reviews.n_lines - reviews.n_blank, "blank lines"),
         ("Valid reviews", reviews.n_reviews, "put aside with a reason"),
         ("Reviews of sampled users", dataset.n_sampled, "of users outside the sample"),
-        ("One per user and item", dataset.n_sampled - dataset.n_duplicates, "earlier reviews of the same pair"),
+        ("One per user and item", dataset.n_sampled - dataset.n_duplicates, "repeats of a pair"),
         (f"{k}-core", dataset.n_interactions, f"of users or items with fewer than {k}"),
     ]
     optional = {"Not blank", "Reviews of sampled users"}

@@ -132,7 +132,7 @@ class DataSummary:
         is_sample_data: Whether the input is the project's generated sample; shown as a banner.
         min_interactions: The k of the k-core.
         file: How the raw file was read, and what of it was put aside.
-        notes: What the input lacks, in plain words.
+        notes: What the input lacks or repeats, in plain words.
     """
 
     is_sample_data: bool

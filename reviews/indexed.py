@@ -70,19 +70,20 @@ class IndexedReviews:
 
     @cached_property
     def interactions(self) -> Self:
-        """One row of each pair of user and item as a dataset has it: the latest, of those of one time the last.
+        """One row of each pair of user and item as a dataset has it by default: the first, by time and then by line.
 
-        A row without a timestamp is older than any with one. Rows come ordered by user, then item.
+        A row without a timestamp counts only where no other of its pair has one. Rows come ordered by user, then item.
         """
         keys = pair_keys(self.user_idx, self.item_idx)
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
-        is_last = np.append(keys[1:] != keys[:-1], [True])
+        is_first = np.append([True], keys[1:] != keys[:-1])
         if self.timestamps is not None:
-            is_shared = ~is_last | ~np.append([True], is_last[:-1])
+            is_shared = ~is_first | ~np.append(is_first[1:], [True])
             rows = order[is_shared]
-            order[is_shared] = rows[np.lexsort((self.timestamps[rows], keys[is_shared]))]
-        return self.take(order[is_last])
+            times = self.timestamps[rows]
+            order[is_shared] = rows[np.lexsort((times, times == NO_TIME, keys[is_shared]))]
+        return self.take(order[is_first])
 
 
 def index_reviews(reviews: Path | pa.Table) -> IndexedReviews:

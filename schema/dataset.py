@@ -70,7 +70,7 @@ class DatasetCounts:
     Attributes:
         n_reviews: Reviews read.
         n_sampled: Reviews of the sampled users; n_reviews where nothing was sampled.
-        n_duplicates: Earlier reviews of a (user, item) pair that was reviewed again.
+        n_duplicates: Reviews of a (user, item) pair beside the one that counts.
         n_interactions: Pairs left by the k-core.
         n_users: Users of these.
         n_items: Items of these.

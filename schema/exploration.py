@@ -229,7 +229,7 @@ class Moments:
     """How much order the timestamps hold.
 
     Attributes:
-        n_interactions: Interactions with a timestamp, the latest of each pair; all shares are of these.
+        n_interactions: Interactions with a timestamp, the first of each pair; all shares are of these.
         share_of_shared_second: Share of which the same user has another at the same second.
         share_of_shared_day: The same of the same day.
         share_with_past: Share of which the same user has another of an earlier day.

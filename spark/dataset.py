@@ -15,7 +15,7 @@ from schema.parquet import WriteParquet
 from spark.hadoop import stored_batches
 from spark.indexing import hinted, index_ids, number_ids
 from spark.kcore import k_core
-from spark.options import DatasetOptions
+from spark.options import DatasetOptions, Repeats
 
 REVIEW_COLUMNS = (Columns.USER_ID, Columns.ITEM_ID, Columns.RATING, Columns.TIMESTAMP, Columns.LINE)
 HASH_BITS = 53
@@ -61,7 +61,7 @@ def build_dataset(
     sampled = sample_users(rows, options.sample_fraction, options.sample_seed)
     n_sampled = n_reviews if options.sample_fraction == 1 else sampled.count()
     numbered, users, items = _number_rows(sampled)
-    pairs = _latest_of_pairs(numbered).localCheckpoint()
+    pairs = _one_of_each_pair(numbered, options.repeats).localCheckpoint()
     n_duplicates = n_sampled - pairs.count()
 
     core, passes = k_core(pairs, USER_KEY, ITEM_KEY, options.min_interactions, on_pass)
@@ -111,17 +111,18 @@ def _number_rows(reviews: DataFrame) -> tuple[DataFrame, DataFrame, DataFrame]:
     return numbered, users, items
 
 
-def _latest_of_pairs(reviews: DataFrame) -> DataFrame:
-    """Keep one review of each user and item: the latest, and of those at the same time the last line.
+def _one_of_each_pair(reviews: DataFrame, repeats: Repeats) -> DataFrame:
+    """Keep one whole review of each user and item: the first or the latest, and of those at one time by the line.
 
-    A review without timestamp is older than any with one.
+    A review without timestamp counts only where no other of its pair has one.
     """
-    newest = sf.max(sf.struct(Columns.TIMESTAMP, Columns.LINE, Columns.RATING)).alias("newest")
+    is_dated, place = sf.col(Columns.TIMESTAMP).isNotNull(), (Columns.TIMESTAMP, Columns.LINE, Columns.RATING)
+    kept = sf.max(sf.struct(*place)) if repeats == "latest" else sf.min(sf.struct(~is_dated, *place))
     return (
         reviews.repartition(sf.col(USER_KEY))
         .groupBy(USER_KEY, ITEM_KEY)
-        .agg(newest)
-        .select(USER_KEY, ITEM_KEY, f"newest.{Columns.RATING}", f"newest.{Columns.TIMESTAMP}")
+        .agg(kept.alias("kept"))
+        .select(USER_KEY, ITEM_KEY, f"kept.{Columns.RATING}", f"kept.{Columns.TIMESTAMP}")
     )
 
 

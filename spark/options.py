@@ -12,6 +12,7 @@ from schema.options import FrozenModel
 GIB = 1024**3
 MEMORY = r"^[1-9]\d*[mg]$"
 STANDALONE = "spark://"
+Repeats = Literal["first", "latest"]
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -139,6 +140,11 @@ class DatasetOptions(CoreOptions):
         1.0, gt=0, le=1, description="share of users kept, chosen by a seeded hash of the id"
     )
     sample_seed: int = Field(42, description="seed of the sample of users")
+    repeats: Repeats = Field(
+        "first",
+        description="Which of several reviews of one item by one user counts, with its rating and time: first, so that "
+        "what is held out is always new to its user, or latest, which suits predicting ratings that people change",
+    )
     new_items: Literal["off", "on"] = Field(
         "off",
         description="With on, items that --products describe and that have too few interactions, or none, are part of "

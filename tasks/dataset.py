@@ -43,7 +43,7 @@ def build_dataset(
     spark_options: SparkOptions,
     products: Manifest | None = None,
 ) -> Manifest:
-    """Publish the interactions of the reviews: the latest of each pair, k-core, dense indices.
+    """Publish the interactions of the reviews: one of each pair, k-core, dense indices.
 
     New items that the raw products file describes, where they are asked for, come after all others.
 
@@ -58,6 +58,9 @@ def build_dataset(
             path = spark_uri(places, reviews, layout.REVIEWS)
             counts = spark.dataset.build_dataset(session, path, folder, options, write_parquet, _log_pass)
         _require_interactions(counts, options.min_interactions)
+        if counts.n_duplicates:
+            share = counts.n_duplicates / counts.n_sampled
+            logger.info("{:.1%} of reviews repeat a pair of user and item; the {} counts", share, options.repeats)
         flat = asdict(counts)
         passes, _ = flat.pop("passes"), flat.pop("left_by_k")
         write_record(folder / layout.K_CORE, {"passes": passes})

@@ -22,6 +22,7 @@ from reports.report_input import (
     SplitSummary,
     WindowScores,
 )
+from reports.split_notes import say_repeats
 from reports.terminal import terminal_table
 from reviews.catalogue import is_sample_user
 from schema.dataset import DatasetCounts, KCorePass, ReviewCounts
@@ -197,10 +198,13 @@ def _split_summary(split: Manifest) -> SplitSummary:
 
 def _notes(lineage: Lineage) -> list[str]:
     counts, notes = lineage.dataset.counts, []
+    repeats = str(lineage.dataset.parameters.get("repeats", "latest"))  # which it was before there was a choice
     if not counts["has_ratings"]:
         notes.append("The input has no ratings: models that need them are left out.")
     elif lineage.reviews.counts["n_distinct_ratings"] == 1:
         notes.append("All ratings are equal: errors of predicted ratings say nothing here.")
+    if n_repeats := lineage.dataset.count("n_duplicates"):
+        notes.append(say_repeats(n_repeats, lineage.dataset.count("n_sampled"), repeats))
     if not counts["has_timestamps"]:
         notes.append("The input has no timestamps: the split is random, and a model may learn from later events.")
     return notes

@@ -75,13 +75,13 @@ def test_lists_and_everything_that_the_pipeline_ingests_are_read(tmp_path, conte
     assert ids_of(read_numbered(tmp_path / "file", None, 1, tmp_path / "read")) == expected
 
 
-def test_the_latest_row_of_a_pair_counts_and_the_core_is_a_fixed_point():
+def test_the_first_row_of_a_pair_counts_and_the_core_is_a_fixed_point():
     pairs = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y"), ("c", "y"), ("c", "z"), ("a", "x")]
     columns = {"user_id": [user for user, _ in pairs], "item_id": [item for _, item in pairs]}
-    rows = pa.table({**columns, "rating": np.arange(7.0), "timestamp": [9, 9, 9, 9, 9, 9, 8]})
+    rows = pa.table({**columns, "rating": np.arange(7.0), "timestamp": [8, 9, 9, 9, 9, 9, 9]})
     assert len(number_rows(rows).rows) == 6
     left = number_rows(rows, min_interactions=2)  # z has one user; without it, c has one item
-    assert ids_of(left) == [("a", "x", 0.0, 9), ("a", "y", 1.0, 9), ("b", "x", 2.0, 9), ("b", "y", 3.0, 9)]
+    assert ids_of(left) == [("a", "x", 0.0, 8), ("a", "y", 1.0, 9), ("b", "x", 2.0, 9), ("b", "y", 3.0, 9)]
     with pytest.raises(InvalidInput, match="nothing is left of 7 rows"):
         number_rows(rows, min_interactions=3)
 

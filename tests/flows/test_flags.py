@@ -52,6 +52,7 @@ FLAGS = {
     "min_interactions": "3",
     "sample_fraction": "0.7",
     "sample_seed": "7",
+    "repeats": "latest",
     "new_items": "on",
     "min_rating": "2",
     "max_rating": "4",
@@ -224,6 +225,7 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "min_interactions": lambda odd: 3 <= degrees(odd) < 5,
     "sample_fraction": lambda odd: 0.5 < count(odd, "dataset", "n_sampled") / count(odd, "dataset", "n_reviews") < 0.9,
     "sample_seed": lambda odd: parameters(odd, layout.DATASETS, "dataset", "sample_seed") == 7,
+    "repeats": lambda odd: parameters(odd, layout.DATASETS, "dataset", "repeats") == "latest",
     "new_items": lambda odd: count(odd, "dataset", "n_new_items") > 100,  # items are people, so no product is known
     "split": lambda odd: odd.record["counts"]["split"]["method"] == "random",
     "test_share": lambda odd: abs(shares(odd)[0] - 0.1) < 0.01,

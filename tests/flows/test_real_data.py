@@ -30,7 +30,7 @@ def read_amazon(path: Path) -> pd.DataFrame:
 
 def expect(rows: pd.DataFrame, k: int) -> Expected:
     rows = rows.assign(line=range(len(rows)))
-    core = rows.sort_values(["time", "line"]).drop_duplicates(["user", "item"], keep="last")
+    core = rows.sort_values(["time", "line"]).drop_duplicates(["user", "item"])
     n_pairs = len(core)
     while True:
         users, items = (core.groupby(side)[side].transform("size") for side in ("user", "item"))

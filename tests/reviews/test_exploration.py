@@ -67,8 +67,8 @@ def reviews(frame):
 
 @pytest.fixture(scope="module")
 def pairs(frame) -> pd.DataFrame:
-    ordered = frame.sort_values("timestamp", kind="stable", na_position="first")
-    return ordered.drop_duplicates(["user_id", "item_id"], keep="last")
+    ordered = frame.sort_values("timestamp", kind="stable", na_position="last")
+    return ordered.drop_duplicates(["user_id", "item_id"])
 
 
 @pytest.fixture(scope="module")

@@ -48,13 +48,14 @@ def test_columns_without_a_value_are_none_and_those_without_some_give_the_rows_t
     )
 
 
-def test_the_latest_row_of_each_pair_stays_and_the_last_of_one_time():
-    latest = index_reviews(pa.table(ROWS)).interactions
-    pairs = zip(latest.user_idx.tolist(), latest.item_idx.tolist(), latest.ratings.tolist(), strict=True)
-    assert [pair for pair in pairs if pair[2] == pair[2]] == [(1, 3, 1.0), (2, 0, 3.5), (3, 1, 4.0), (3, 2, 2.0)]
-    undated = pa.table({"user_id": ["u", "u"], "item_id": ["i", "i"], "rating": [1.0, 2.0], "timestamp": [9, None]})
-    assert index_reviews(undated).interactions.ratings.tolist() == [1.0]
-    assert index_reviews(undated.drop_columns("timestamp")).interactions.ratings.tolist() == [2.0]
+def test_the_first_row_of_each_pair_stays_by_time_and_then_by_line():
+    first = index_reviews(pa.table(ROWS)).interactions
+    pairs = zip(first.user_idx.tolist(), first.item_idx.tolist(), first.ratings.tolist(), strict=True)
+    assert [pair for pair in pairs if pair[2] == pair[2]] == [(1, 3, 1.0), (2, 0, 3.5), (3, 1, 5.0), (3, 2, 2.0)]
+    times = [None, 9, 8]
+    undated = pa.table({"user_id": [*"uuu"], "item_id": [*"iii"], "rating": [1.0, 2.0, 3.0], "timestamp": times})
+    assert index_reviews(undated).interactions.ratings.tolist() == [3.0]
+    assert index_reviews(undated.drop_columns("timestamp")).interactions.ratings.tolist() == [1.0]
 
 
 @pytest.mark.parametrize(

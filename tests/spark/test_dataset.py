@@ -36,7 +36,7 @@ SQUARE: list[Review] = [
     ("u2", "i1", 5.0, 20),
     ("U1", "i9", 1.0, 40),
     ("U1", "i1", 2.0, 40),
-    ("u2", "i1", 3.0, 10),  # an older review of a pair that is there already
+    ("u2", "i1", 3.0, 60),  # a later review of a pair that is there already
     ("u3", "i1", 5.0, 50),  # a user with one interaction
 ]
 
@@ -68,7 +68,7 @@ Build = Callable[..., Built]
 def build(session: SparkSession, tmp_path: Path) -> Build:
     """Build the dataset of reviews, given as rows numbered from line 1 or as tables that are a file each."""
 
-    def of_reviews(reviews: Sequence[Review] | list[pa.Table], k: int = 2, **options: float) -> Built:
+    def of_reviews(reviews: Sequence[Review] | list[pa.Table], k: int = 2, **options: float | str) -> Built:
         folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
         (folder / "reviews").mkdir(parents=True)
         tables = [table for table in reviews if isinstance(table, pa.Table)]
@@ -105,9 +105,17 @@ def test_build_dataset_writes_the_tables_of_a_small_graph(build):
     )
 
 
-def test_build_dataset_takes_the_last_line_of_reviews_at_the_same_time(build):
-    built = build([("u", "i", 5.0, 7), ("u", "i", 1.0, 7), ("u", "i", 3.0, 7), ("u", "i", 4.0, 6)], k=1)
-    assert built.rows("interactions") == [(0, 0, 3.0, 7)]
+@pytest.mark.parametrize(("repeats", "kept"), [("first", (0, 0, 4.0, 6)), ("latest", (0, 0, 3.0, 8))])
+def test_build_dataset_takes_the_first_or_latest_review_of_a_pair_as_a_whole(build, repeats, kept):
+    rows = [("u", "i", 5.0, 8), ("u", "i", 1.0, None), ("u", "i", 4.0, 6), ("u", "i", 2.0, 6), ("u", "i", 3.0, 8)]
+    built = build(rows, k=1, repeats=repeats)
+    assert (built.rows("interactions"), built.counts.n_duplicates) == ([kept], 4)
+
+
+@pytest.mark.parametrize(("repeats", "rating"), [("first", 5.0), ("latest", 3.0)])
+def test_build_dataset_takes_reviews_without_timestamps_in_the_order_of_lines(build, repeats, rating):
+    built = build([("u", "i", 5.0, None), ("u", "i", 1.0, None), ("u", "i", 3.0, None)], k=1, repeats=repeats)
+    assert built.rows("interactions") == [(0, 0, rating, None)]
 
 
 def test_build_dataset_keeps_ratings_and_timestamps_that_are_all_null(build):
@@ -179,8 +187,8 @@ def read_reviews(path: Path) -> pd.DataFrame:
 
 
 def pandas_core(reviews: pd.DataFrame, k: int) -> pd.DataFrame:
-    """Return what the latest of each pair and then the k-core leave of reviews."""
-    left = reviews.sort_values(["timestamp", "line"]).drop_duplicates(["user_id", "item_id"], keep="last")
+    """Return what the first of each pair and then the k-core leave of reviews."""
+    left = reviews.sort_values(["timestamp", "line"]).drop_duplicates(["user_id", "item_id"])
     while True:
         n_of_user = left.groupby("user_id")["item_id"].transform("size")
         n_of_item = left.groupby("item_id")["user_id"].transform("size")
