@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from evaluation.assignment import is_in_core
 from evaluation.splits import NamedPairs
 from reviews.ingest import REVIEWS, ingest_file
 from reviews.options import IngestOptions
@@ -141,22 +142,10 @@ def number_rows(rows: pa.Table, min_interactions: int = 1) -> Numbered:
     oldest = np.lexsort((pc.fill_null(rows["timestamp"], latest).to_numpy(), *codes[::-1]))
     keys = pair_keys(*codes)[oldest]
     kept = oldest[np.append(np.ones(min(len(keys), 1), dtype=bool), keys[1:] != keys[:-1])]
-    kept = kept[_k_core(codes[0][kept], codes[1][kept], min_interactions)]
+    kept = kept[is_in_core(codes[0][kept], codes[1][kept], min_interactions)]
     if not len(kept):
         raise InvalidInput(f"nothing is left of {rows.num_rows} rows; lower --min-interactions {min_interactions}.")
     (users, user_idx), (items, item_idx) = (np.unique(code[kept], return_inverse=True) for code in codes)
     indices = {"user_idx": user_idx.astype(np.int32), "item_idx": item_idx.astype(np.int32)}
     table = pa.table(indices | {name: rows[name].take(kept) for name in ("rating", "timestamp")})
     return Numbered(table, ids[0][users], ids[1][items])
-
-
-def _k_core(users: NDArray[np.int64], items: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    """Return the places of the pairs of which each user and each item has k or more among them."""
-    places = np.arange(len(users))
-    while True:
-        is_kept = np.ones(len(places), dtype=bool)
-        for codes in (users, items):
-            is_kept &= np.bincount(codes[places], minlength=1)[codes[places]] >= k
-        if is_kept.all():
-            return places
-        places = places[is_kept]

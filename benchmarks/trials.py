@@ -146,11 +146,13 @@ class Bench:
 def open_bench(data: Numbered, method: SplitMethod, seed: int, folder: Path) -> Bench:
     """Return the bench of a split of interactions, published in a store in a folder.
 
+    The k-core is of all rows, as in published comparisons.
+
     Raises:
         InvalidInput: If the data cannot be split so.
     """
     shares = {"test_share": SHARE, "validation_share": SHARE} if method == "random-per-user" else {}
-    options = SplitOptions(split=method, split_seed=seed, **shares)
+    options = SplitOptions(split=method, split_seed=seed, split_core="all", **shares)
     try:
         split = split_interactions(data.rows, options, data.named)
     except ValueError as error:

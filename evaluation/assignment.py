@@ -1,7 +1,7 @@
 """Rules that assign each interaction to train, validation or test.
 
 Each returns an int8 array, one entry per row in the order given: TRAIN, VALIDATION or TEST, or LEFT_OUT for a
-row in no part. None depends on the order of the rows.
+row in no part; OUTSIDE_CORE takes the place of the first two outside the k-core. None depends on the order of the rows.
 """
 
 from itertools import pairwise
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from schema.arrays import Indices, mix
 from schema.items_by_user import pair_keys
 
-TRAIN, VALIDATION, TEST, LEFT_OUT = 0, 1, 2, 3
+TRAIN, VALIDATION, TEST, LEFT_OUT, OUTSIDE_CORE = 0, 1, 2, 3, 4
 SMALL_HISTORY = 10
 SECONDS_PER_DAY = 86_400
 ROUNDING = 1e-9  # so that 8 * (0.3 / 0.4), a little below 6 as floating-point numbers go, is 6
@@ -224,6 +224,29 @@ def assign_from_pairs(
             part[is_named] = number
             n_named += is_named
     return part, int((n_named > 1).sum())
+
+
+def is_in_core(user_idx: Indices, item_idx: Indices, k: int) -> NDArray[np.bool_]:
+    """Return which rows are in the k-core: the largest part in which each user and each item has k rows or more.
+
+    Rows of which one has few are dropped until none is left (Seidman, Social Networks, 1983); what stays does not
+    depend on the order.
+
+    Example:
+        >>> is_in_core(np.array([0, 0, 1, 1, 2]), np.array([4, 5, 4, 5, 5]), k=2).tolist()
+        [True, True, True, True, False]
+    """
+    left = np.arange(len(user_idx))
+    while True:
+        is_kept = np.ones(len(left), dtype=bool)
+        for index in (user_idx[left], item_idx[left]):
+            is_kept &= np.bincount(index)[index] >= k
+        if is_kept.all():
+            break
+        left = left[is_kept]
+    is_in = np.zeros(len(user_idx), dtype=bool)
+    is_in[left] = True
+    return is_in
 
 
 def hash_pairs(user_idx: Indices, item_idx: Indices, seed: int) -> NDArray[np.uint64]:

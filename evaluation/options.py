@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from schema.options import FrozenModel
 
 SplitMethod = Literal["leave-last", "rolling", "time", "random", "random-per-user", "files"]
+SplitCore = Literal["before-test", "all"]
 
 
 class SplitOptions(FrozenModel):
@@ -57,6 +58,13 @@ class SplitOptions(FrozenModel):
         lt=1,
         description="time and random: share of the rows outside test in the validation part; random-per-user: of all "
         "rows of each user",
+    )
+    split_core: SplitCore = Field(
+        "before-test",
+        description="Of which rows the k-core of --min-interactions is taken: before-test: of those outside the test "
+        "part, so that no figure profits from knowing who goes on; users and items outside it are cold, and only the "
+        "published model learns from them. all: of the test part's too, the usual way of papers, which flatters. A "
+        "split by files is as its files say",
     )
     split_seed: int = Field(42, ge=0, description="random rows, and the order of rows with the same timestamp")
     split_train_file: str | None = Field(

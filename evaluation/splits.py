@@ -9,18 +9,20 @@ from numpy.typing import NDArray
 
 from evaluation.assignment import (
     LEFT_OUT,
+    OUTSIDE_CORE,
     SECONDS_PER_DAY,
     TEST,
     TRAIN,
     VALIDATION,
     assign_from_pairs,
+    is_in_core,
     leave_last,
     split_at_time,
     split_random,
     split_random_per_user,
     split_rolling,
 )
-from evaluation.options import SplitMethod, SplitOptions
+from evaluation.options import SplitCore, SplitMethod, SplitOptions
 from evaluation.time_order import LEAST_SHARE, has_past, judge_time_order
 from schema.arrays import Indices
 
@@ -65,23 +67,32 @@ class PartCounts:
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """What a split made of the interactions: its parts, rows in none, and rows that files named for several."""
+    """What a split made of the interactions: its parts, rows in none, and rows that files named for several.
+
+    The core is of all rows or of those before test; n_outside_core of these are outside it.
+    """
 
     method: SplitMethod
+    core: SplitCore
     train: PartCounts
     validation: PartCounts
     test: PartCounts
     n_left_out: int = 0
     n_leaked: int = 0
+    n_outside_core: int = 0
 
 
 @dataclass(frozen=True)
 class Split:
-    """The three parts, each with the columns and the order of the interactions, and their counts."""
+    """The three parts, each with the columns and the order of the interactions, and their counts.
+
+    Outside are the rows before test that are not in the core: nothing that is tested learns from them.
+    """
 
     train: pa.Table
     validation: pa.Table
     test: pa.Table
+    outside: pa.Table
     counts: SplitCounts
 
 
@@ -123,17 +134,20 @@ def share_to_evaluate(user_idx: Indices, timestamp: Indices, rolling_share: floa
     return min(float(is_known[part == held].mean()) if (part == held).any() else 0.0 for held in (VALIDATION, TEST))
 
 
-def split_interactions(interactions: pa.Table, options: SplitOptions, named: NamedPairs | None = None) -> Split:
+def split_interactions(
+    interactions: pa.Table, options: SplitOptions, named: NamedPairs | None = None, *, min_interactions: int = 1
+) -> Split:
     """Split interactions (user_idx, item_idx, rating, timestamp; one row per pair) as options say.
 
     Args:
         interactions: Rows in any order.
         options: How to hold out.
         named: What the files of options name, which split "files" needs.
+        min_interactions: The k of the k-core that the interactions are, which that of the rows before test lies in.
 
     Raises:
         ValueError: If the split needs timestamps or named pairs that are not there, an option belongs to another
-            split, or a part would be empty.
+            split, a part would be empty, or no user of the test part is in the core.
 
     Example:
         >>> table = pa.table({"user_idx": [0, 0, 0], "item_idx": [4, 5, 6], "timestamp": [30, 10, 20]})
@@ -141,10 +155,15 @@ def split_interactions(interactions: pa.Table, options: SplitOptions, named: Nam
         [4]
     """
     method = choose_method(interactions, options)
+    core: SplitCore = "all" if method == "files" else options.split_core
     part, n_leaked = _assign(interactions, method, options, named)
     _check_parts(part, method, options)
-    train, validation, test = (interactions.filter(pa.array(part == p)) for p in (TRAIN, VALIDATION, TEST))
-    return Split(train, validation, test, _count_parts(interactions, part, method, n_leaked))
+    if core == "before-test":
+        _leave_out(part, interactions, min_interactions)
+    train, validation, test, outside = (
+        interactions.filter(pa.array(part == one)) for one in (TRAIN, VALIDATION, TEST, OUTSIDE_CORE)
+    )
+    return Split(train, validation, test, outside, _count_parts(interactions, part, method, core, n_leaked))
 
 
 def _check_options(method: SplitMethod, options: SplitOptions) -> None:
@@ -218,10 +237,31 @@ def _check_parts(part: NDArray[np.int8], method: SplitMethod, options: SplitOpti
     )
 
 
-def _count_parts(interactions: pa.Table, part: NDArray[np.int8], method: SplitMethod, n_leaked: int) -> SplitCounts:
+def _leave_out(part: NDArray[np.int8], interactions: pa.Table, k: int) -> None:
+    """Put the rows of train and validation that are not in their k-core outside it."""
+    user_idx, item_idx = interactions["user_idx"].to_numpy(), interactions["item_idx"].to_numpy()
+    before = np.flatnonzero((part == TRAIN) | (part == VALIDATION))
+    tested = user_idx[part == TEST]
+    n_known = np.isin(tested, user_idx[before]).sum()
+    part[before[~is_in_core(user_idx[before], item_idx[before], k)]] = OUTSIDE_CORE
+    n_train, n_validation = ((part == one).sum() for one in (TRAIN, VALIDATION))
+    n_left = np.isin(tested, user_idx[part < TEST]).sum()
+    if not (n_train and n_validation and n_left >= min(n_known, 1)):
+        raise ValueError(
+            f"the {k}-core of the {len(before)} rows before the test part leaves {n_train} for train and "
+            f"{n_validation} for validation, and {n_left} of the {len(tested)} rows for test are of its users; "
+            "expected at least one each. Take it of all rows (--split-core all, which flatters), or lower "
+            "--min-interactions."
+        )
+
+
+def _count_parts(
+    interactions: pa.Table, part: NDArray[np.int8], method: SplitMethod, core: SplitCore, n_leaked: int
+) -> SplitCounts:
     user_idx, item_idx = interactions["user_idx"].to_numpy(), interactions["item_idx"].to_numpy()
     train, validation, test = (_count_part(user_idx, item_idx, part, p) for p in (TRAIN, VALIDATION, TEST))
-    return SplitCounts(method, train, validation, test, int((part == LEFT_OUT).sum()), n_leaked)
+    n_left_out, n_outside_core = (int((part == one).sum()) for one in (LEFT_OUT, OUTSIDE_CORE))
+    return SplitCounts(method, core, train, validation, test, n_left_out, n_leaked, n_outside_core)
 
 
 def _count_part(

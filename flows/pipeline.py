@@ -50,7 +50,7 @@ from tasks.room import other_rooms, show_room
 from tasks.score import Scored, score
 from tasks.search import sample_validation, search
 from tasks.steps import step
-from tasks.store import LEARNT, scratch_folder
+from tasks.store import LEARNT, all_parts, scratch_folder
 
 Result = TypeVar("Result")
 
@@ -204,8 +204,8 @@ class Trials:
 
     @step("fit on all")
     def fit_on_all(self, chosen: Scored, tested: Sequence[Scored]) -> Scored:
-        """Fit the chosen candidate on all parts; its scores are those on test before that."""
-        places, parts, candidate = self.environment.places, (*LEARNT, "test"), chosen.candidate
+        """Fit the chosen candidate on all rows; its scores are those on test before that."""
+        places, parts, candidate = self.environment.places, all_parts(self.split), chosen.candidate
         fitted = fit(places, self.split, parts, candidate, self.environment.spark, keep_spark_model=True)
         on_test = next(one for one in tested if one.candidate == candidate)
         return Scored(candidate, fitted, on_test.scores)

@@ -13,7 +13,7 @@ from models.registry import Candidate, options_of
 if TYPE_CHECKING:
     from models.registry import ModelOptions
 
-SPLIT = {"split": "random", "test_share": 0.2}
+SPLIT = {"split": "random", "test_share": 0.2, "split_core": "all"}
 SWEEPS = {
     "regularisation and alpha": tuple(product((20,), (0.05, 0.1, 0.2), (0.5, 1.0, 2.0))),
     "rank": tuple(product((10, 20, 50, 100, 150, 200), (0.1,), (1.0,))),

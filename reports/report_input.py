@@ -58,13 +58,15 @@ class SplitPart:
 class SplitSummary:
     """Description of the split in words, with the counts of each part.
 
-    `n_cold_users` and `n_cold_items` count those of the test part that training never saw.
+    `n_cold_users` and `n_cold_items` count those of the test part that training never saw; the core is a sentence on
+    the rows that the k-core is of.
     """
 
     description: str
     parts: Sequence[SplitPart]
     n_cold_users: int = 0
     n_cold_items: int = 0
+    core: str = ""
 
 
 @dataclass(frozen=True)

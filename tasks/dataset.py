@@ -17,6 +17,7 @@ import spark.dataset
 from evaluation.options import SplitOptions
 from evaluation.splits import NamedPairs, share_to_evaluate, split_interactions
 from evaluation.time_order import LARGEST_DAY, LEAST_DAYS, LEAST_SHARE, judge_time_order
+from reports.split_notes import say_core
 from reviews.side_files import read_pairs
 from schema.columns import Columns
 from schema.dataset import DatasetCounts, KCorePass
@@ -122,17 +123,20 @@ def split_dataset(
     """
 
     def build(folder: Path) -> dict[str, Any]:
-        interactions = read_table(places, dataset, layout.INTERACTIONS)
+        interactions, k = read_table(places, dataset, layout.INTERACTIONS), core_of(dataset)
         try:
-            parts = split_interactions(interactions, options, _named_pairs(places, dataset, files or {}))
+            named = _named_pairs(places, dataset, files or {})
+            parts = split_interactions(interactions, options, named, min_interactions=k)
         except ValueError as error:
             raise InvalidInput(str(error)) from error
         for part, name in PART_FILES.items():
             write_parquet([getattr(parts, part)], folder / name, interactions.schema)
+        if parts.counts.n_outside_core:
+            write_parquet([parts.outside], folder / layout.OUTSIDE_CORE, interactions.schema)
         counts = asdict(parts.counts)
         described = {"n_items_described": write_attributes(places, dataset, products, folder)} if products else {}
         sizes = {f"{part}_{name}": value for part in PART_FILES for name, value in counts.pop(part).items()}
-        _log_split(counts["method"], sizes, dataset)
+        _log_split(counts, sizes, dataset)
         if options.split is None and counts["method"] == "leave-last":
             _say_why_not_rolling(interactions, options.rolling_share)
         carried = ("n_users", "n_items", "has_ratings", "has_timestamps")
@@ -146,6 +150,11 @@ def split_dataset(
         parameters=options.model_dump(mode="json", exclude=set(SPLIT_FILES.values())),
         build=build,
     )
+
+
+def core_of(dataset: Manifest) -> int:
+    """Return the k of the k-core that a dataset is."""
+    return int(str(dataset.parameters.get("min_interactions", 1)))
 
 
 def _named_pairs(places: PlaceOptions, dataset: Manifest, files: Mapping[str, Manifest]) -> NamedPairs | None:
@@ -213,8 +222,9 @@ def _say_why_not_rolling(interactions: pa.Table, rolling_share: float) -> None:
     )
 
 
-def _log_split(method: str, sizes: Mapping[str, int], dataset: Manifest) -> None:
+def _log_split(counts: Mapping[str, Any], sizes: Mapping[str, int], dataset: Manifest) -> None:
     missing = [name for name in ("ratings", "timestamps") if not dataset.counts[f"has_{name}"]]
     parts = ", ".join(f"{sizes[f'{part}_n_rows']:,} {part}" for part in PART_FILES)
     without = f"; the input has no {' and no '.join(missing)}" if missing else ""
-    logger.info("Split {}: {} interactions{}", method, parts, without)
+    logger.info("Split {}: {} interactions{}", counts["method"], parts, without)
+    logger.info(say_core(core_of(dataset), counts["core"], counts["n_outside_core"]))

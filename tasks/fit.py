@@ -35,7 +35,7 @@ from storage.parquet import write_parquet
 from tasks.attributes import read_content
 from tasks.execution import COMPUTE_RETRIES, open_spark, spark_uri
 from tasks.options import PlaceOptions
-from tasks.store import PART_FILES, local_file, publish_once, read_parts
+from tasks.store import local_file, part_file, publish_once, read_parts
 
 Parts = tuple[str, ...]
 NOT_OF_THE_CANDIDATE = frozenset(
@@ -97,7 +97,7 @@ def fit(
             session = stack.enter_context(open_spark(spark_options, places, candidate.label))
             counts["blas"] = describe_blas(session)
             logger.info("BLAS that Spark found: {}", counts["blas"])
-            return session, [spark_uri(places, split, PART_FILES[part]) for part in parts]
+            return session, [spark_uri(places, split, part_file(part)) for part in parts]
 
         with ExitStack() as stack:
             spark = _Spark(open_session, interactions, until, folder, keep_spark_model)

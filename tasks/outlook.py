@@ -39,7 +39,7 @@ def foresee(interactions: pa.Table, min_interactions: int) -> Outlook:
         share = share_to_evaluate(user_idx, timestamp, SplitOptions().rolling_share)
         core = replace(core, time_order=find_time_order(user_idx, timestamp), share_with_past=share)
     try:
-        split = split_interactions(interactions, SplitOptions())
+        split = split_interactions(interactions, SplitOptions(), min_interactions=min_interactions)
     except ValueError as error:
         return replace(core, problem=str(error))
     core = replace(core, method=split.counts.method)

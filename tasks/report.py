@@ -22,7 +22,7 @@ from reports.report_input import (
     SplitSummary,
     WindowScores,
 )
-from reports.split_notes import say_repeats
+from reports.split_notes import say_core, say_repeats
 from reports.terminal import terminal_table
 from reviews.catalogue import is_sample_user
 from schema.dataset import DatasetCounts, KCorePass, ReviewCounts
@@ -34,6 +34,7 @@ from storage.manifest import Manifest
 from tasks.attributes import read_raw_products
 from tasks.blending import leave_one_out
 from tasks.choose import metric_by_user, scored_models
+from tasks.dataset import core_of
 from tasks.evidence import compare_with, find_examples, gather_evidence
 from tasks.execution import COMPUTE_RETRIES
 from tasks.ingest import summarise_file
@@ -168,9 +169,9 @@ def summarise_data(places: PlaceOptions, lineage: Lineage) -> DataSummary:
         source=Source(raw.path.rsplit("/", 1)[-1], raw.sha256, raw.size_bytes),
         reviews=ReviewCounts(**_counts(lineage.reviews, ReviewCounts)),
         dataset=_dataset_counts(places, lineage.dataset),
-        min_interactions=int(str(lineage.dataset.parameters["min_interactions"])),
+        min_interactions=core_of(lineage.dataset),
         file=summarise_file(places, lineage.reviews),
-        split=_split_summary(lineage.split),
+        split=_split_summary(lineage.split, core_of(lineage.dataset)),
         distributions=summarise_interactions(read_table(places, lineage.dataset, layout.INTERACTIONS)),
         notes=_notes(lineage),
     )
@@ -187,13 +188,14 @@ def _counts(artifact: Manifest, record: type, without: Sequence[str] = ()) -> di
     return {one.name: artifact.counts[one.name] for one in fields(record) if one.name not in without}
 
 
-def _split_summary(split: Manifest) -> SplitSummary:
+def _split_summary(split: Manifest, k: int) -> SplitSummary:
     parts = [
         SplitPart(part, *(split.count(f"{part}_{name}") for name in ("n_rows", "n_users", "n_items")))
         for part in PART_FILES
     ]
     cold = (split.count("test_n_cold_users"), split.count("test_n_cold_items"))
-    return SplitSummary(SPLITS[str(split.counts["method"])], parts, *cold)
+    core = say_core(k, str(split.counts.get("core", "all")), int(split.counts.get("n_outside_core") or 0))
+    return SplitSummary(SPLITS[str(split.counts["method"])], parts, *cold, core)
 
 
 def _notes(lineage: Lineage) -> list[str]:

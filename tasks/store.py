@@ -24,6 +24,8 @@ Counts = Mapping[str, Any]
 
 PART_FILES = {"train": layout.TRAIN, "validation": layout.VALIDATION, "test": layout.TEST}
 LEARNT = ("train", "validation")
+OUTSIDE = "outside"  # rows before test that are not in the core; of a split that has such
+_FILES = PART_FILES | {OUTSIDE: layout.OUTSIDE_CORE}
 
 
 @contextmanager
@@ -130,7 +132,17 @@ def read_parts(
     places: PlaceOptions, split: Manifest, parts: tuple[str, ...], columns: list[str] | None = None
 ) -> pa.Table:
     """Return the rows of some parts of a split, one after the other."""
-    return pa.concat_tables(read_table(places, split, PART_FILES[part], columns) for part in parts)
+    return pa.concat_tables(read_table(places, split, part_file(part), columns) for part in parts)
+
+
+def part_file(part: str) -> str:
+    """Return the name of the file of a part of a split, or of the rows outside its core."""
+    return _FILES[part]
+
+
+def all_parts(split: Manifest) -> tuple[str, ...]:
+    """Return all that there is to learn from in a split: its parts, and the rows outside its core if there are any."""
+    return (*PART_FILES, *([OUTSIDE] if split.counts.get("n_outside_core") else []))
 
 
 def learnt_parts(fitted: Manifest) -> tuple[str, ...]:

@@ -1,3 +1,4 @@
+from collections import Counter
 from datetime import date
 from itertools import chain
 from operator import itemgetter
@@ -5,7 +6,7 @@ from operator import itemgetter
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -49,6 +50,68 @@ def test_split_keeps_every_row_once_with_its_columns_and_order(pairs, method):
     key = itemgetter("user_idx", "item_idx")
     assert all(part == sorted(part, key=key) for part in rows)
     assert sorted(chain.from_iterable(rows), key=key) == table.to_pylist()
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 40)), min_size=20, unique_by=lambda r: r[:2]
+    ),
+    st.sampled_from(["leave-last", "time", "random"]),
+    st.integers(1, 3),
+)
+def test_core_before_test_leaves_the_test_part_as_it_is_and_gives_each_user_and_item_k_rows(rows, method, k):
+    table = make_table([(user, item, 3.0, day * DAY) for user, item, day in rows])
+    usual, found = (
+        split_or_none(table, SplitOptions(split=method, split_core=core), min_interactions=k)
+        for core in ("all", "before-test")
+    )
+    assume(usual is not None and found is not None)
+    assert (usual.counts.n_outside_core, usual.outside.num_rows, usual.test) == (0, 0, found.test)
+    learnt, before = ([*one.train.to_pylist(), *one.validation.to_pylist()] for one in (found, usual))
+    for name in ("user_idx", "item_idx"):
+        assert min(Counter(row[name] for row in learnt).values()) >= k
+    outside = found.outside.to_pylist()
+    assert found.counts.n_outside_core == len(outside) == len(before) - len(learnt)
+    assert all(row in before and row not in learnt for row in outside)
+    core = before
+    while (kept := [row for row in core if all(has_k_rows(row, core, name, k) for name in SCHEMA.names[:2])]) != core:
+        core = kept
+    assert len(core) == len(learnt)
+
+
+def split_or_none(*about, **options):
+    try:
+        return split_interactions(*about, **options)
+    except ValueError:
+        return None
+
+
+def has_k_rows(row, rows, name, k):
+    return sum(other[name] == row[name] for other in rows) >= k
+
+
+def test_users_outside_the_core_before_test_are_cold():
+    busy = [(user, item, 3.0, item) for user in range(3) for item in range(4)]
+    table = make_table([*busy, *[(3, item, 3.0, item) for item in range(3)]])
+    found, usual = (
+        split_interactions(table, SplitOptions(split_core=core), min_interactions=3).counts
+        for core in ("before-test", "all")
+    )
+    assert (found.core, found.n_outside_core, found.test.n_users, found.test.n_cold_users) == ("before-test", 2, 4, 1)
+    assert (usual.core, usual.n_outside_core, usual.test.n_users, usual.test.n_cold_users) == ("all", 0, 4, 0)
+
+
+def test_an_empty_core_before_test_says_what_to_do(interactions):
+    with pytest.raises(
+        ValueError, match=r"the 3-core of the 6 rows .* 0 for train .*--split-core all.*--min-interactions"
+    ):
+        split_interactions(interactions, SplitOptions(), min_interactions=3)
+
+
+def test_a_split_by_files_is_as_the_files_say(interactions):
+    named = named_pairs(None, [(0, 1)], [(1, 3)])
+    counts = split_interactions(interactions, SplitOptions(split="files"), named, min_interactions=3).counts
+    assert (counts.core, counts.train.n_rows) == ("all", 6)
 
 
 def test_rolling_is_the_default_where_timestamps_can_be_trusted():

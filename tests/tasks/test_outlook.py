@@ -115,7 +115,7 @@ def test_advice_is_of_the_split_and_the_guard_that_a_training_makes_by_default(t
     write_parquet([interactions], tmp_path / "dataset" / layout.INTERACTIONS, interactions.schema)
     counts = {"n_users": N_USERS, "n_items": N_ITEMS, "has_ratings": has_ratings, "has_timestamps": True}
     dataset = publish_folder(places.open_store(), tmp_path / "dataset", layout.DATASETS, "d", counts=counts)
-    split = split_dataset.fn(places, dataset, SplitOptions())
+    split = split_dataset.fn(places, replace(dataset, parameters={"min_interactions": 5}), SplitOptions())
     scored = []
     for one in yardsticks():
         made = fit.fn(places, split, ("train",), one, SparkOptions())
