@@ -10,6 +10,7 @@ from schema.items_by_user import pair_keys
 from schema.verdicts import Comparison, Finding, figures_of
 
 MAX_COLD_SHARE = 0.01
+MAX_TIED_SHARE = 0.1
 MAX_OVERLAP = 0.9
 MAX_ORACLE_SHARE = 0.6
 
@@ -70,19 +71,36 @@ def find_time_travel(
     """Warn when train holds rows later than a held-out one: of the same user, or else of any user.
 
     A random split has both kinds, leave-last only the second, a split at a moment neither. Rows of the same
-    timestamp are not later. Users are dense indices; times are integers of one unit, any.
+    timestamp are not later; held-out ones of which train has some, and none later, are counted as together. Users are
+    dense indices; times are integers of one unit, any.
 
     Example:
         >>> train = np.array([0, 1]), np.array([10, 40])
         >>> find_time_travel(*train, np.array([0, 1]), np.array([30, 50])).figures
-        {'n_same_user': 0, 'n_found': 1, 'n_all': 2}
+        {'n_same_user': 0, 'n_found': 1, 'n_together': 0, 'n_all': 2}
     """
     never = np.iinfo(np.int64).min
     latest = np.full(max(train_user.max(initial=-1), held_user.max(initial=-1)) + 1, never)
     np.maximum.at(latest, train_user, train_timestamp)
-    n_same = int((latest[held_user] > held_timestamp).sum())
-    n_any = int((latest.max(initial=never) > held_timestamp).sum())
-    return Finding("time travel", n_any > 0, {"n_same_user": n_same, "n_found": n_any, "n_all": len(held_user)})
+    n_same, last = int((latest[held_user] > held_timestamp).sum()), latest.max(initial=never)
+    n_any, n_together = (int(one.sum()) for one in (last > held_timestamp, last == held_timestamp))
+    figures = {"n_same_user": n_same, "n_found": n_any, "n_together": n_together, "n_all": len(held_user)}
+    return Finding("time travel", n_any > 0, figures)
+
+
+def find_ties(learnt_user: Indices, learnt_timestamp: Indices, held_user: Indices, held_timestamp: Indices) -> Finding:
+    """Warn when more than MAX_TIED_SHARE of the held-out rows share their moment with one of their user to learn from.
+
+    Which of these was held out, a seeded hash decided, and no time: of leave-last, which cuts within users.
+
+    Example:
+        >>> find_ties(np.array([0, 1]), np.array([10, 10]), np.array([0, 1]), np.array([10, 20])).figures
+        {'n_found': 1, 'n_all': 2}
+    """
+    _, moment = np.unique(np.concatenate([learnt_timestamp, held_timestamp]), return_inverse=True)
+    learnt = pair_keys(learnt_user, moment[: len(learnt_user)])
+    is_tied = np.isin(pair_keys(held_user, moment[len(learnt_user) :]), learnt)
+    return _judge_count("ties", int(is_tied.sum()), len(held_user), MAX_TIED_SHARE)
 
 
 def find_small_split(comparison: Comparison) -> Finding:

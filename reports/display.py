@@ -6,6 +6,7 @@ from typing import Literal
 
 from schema.metric import Metric
 
+COVERAGE_OF_SAMPLE = "More lists cover more items: compare coverage and the Gini index only for equally many."
 EN_DASH = "\u2013"
 MINUS = "\u2212"
 

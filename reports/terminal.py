@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from reports.display import clean_text, format_count, say_sample
+from reports.display import COVERAGE_OF_SAMPLE, clean_text, format_count, say_sample
 from reports.findings import gather_warnings, judge, metric_columns, rank_models, say_popularity
 from reports.report_input import HEADLINES, PRIMARY, ReportInput, ScoredModel
 from reports.tables import escape_markdown, open_console, printed, tabulate_models, text
@@ -43,6 +43,8 @@ def terminal_table(report: ReportInput, width: int = 100, has_colour: bool = Fal
     for sentence in (say_popularity(report.test), say_lead(report.lead) if report.lead else ""):
         if sentence:
             console.print(text(sentence, limit=600))
+    if report.sampled_users is not None:
+        console.print(text(COVERAGE_OF_SAMPLE, limit=600))
     for warning in gather_warnings(report):
         console.print(text(f"Warning: {warning}", "yellow", limit=600))
     if report.data.is_sample_data:

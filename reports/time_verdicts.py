@@ -21,7 +21,20 @@ def _say_time_travel(figures: Figures, _is_warning: bool) -> str:
             f"For {format_part(n_any, n_held)} held-out rows a row of another user in train is later, though none of "
             "the same user: models know what became popular only afterwards."
         )
-    return f"No row in train is later than any of the {format_count(n_held)} held-out rows: models learn from the past."
+    found = f"No row in train is later than any of the {format_count(n_held)} held-out rows"
+    if n_together := figures["n_together"]:
+        return f"{found}, but {format_part(n_together, n_held)} have the time of the last row there: no order is known."
+    return f"{found}: models learn from the past."
+
+
+def _say_ties(figures: Figures, _is_warning: bool) -> str:
+    n_found, n_all = figures["n_found"], figures["n_all"]
+    if not n_found:
+        return f"None of the {format_count(n_all)} held-out rows was picked by a coin: each has a moment of its own."
+    return (
+        f"{format_part(n_found, n_all)} held-out rows share their moment with a row of their user that models learn "
+        "from: a coin, and no time, decided which of them is predicted."
+    )
 
 
 def _say_cold_events(figures: Figures, _is_warning: bool) -> str:
@@ -56,6 +69,7 @@ def _say_time_order(figures: Figures, is_warning: bool) -> str:
 
 TIME_SENTENCES: dict[str, Callable[[Figures, bool], str]] = {
     "time travel": _say_time_travel,
+    "ties": _say_ties,
     "cold events": _say_cold_events,
     "rolling fits": _say_rolling_fits,
     "time order": _say_time_order,

@@ -18,6 +18,7 @@ from evaluation.checks import (
     find_known_leak,
     find_mixed_parts,
     find_small_split,
+    find_ties,
     find_time_order,
     find_time_travel,
     find_too_good,
@@ -40,6 +41,7 @@ from tasks.rolling import ROLLING, hold_out_part
 from tasks.score import Scored, read_ranked, read_segments, read_user_means, read_users
 from tasks.store import LEARNT, find_again, learnt_parts, read_parts, read_table
 
+LEAVE_LAST = "leave-last"
 N_EXAMPLES = 4
 N_HISTORY = 12
 N_RECOMMENDED = 10
@@ -85,7 +87,10 @@ def _findings(
     if split.counts["has_timestamps"]:
         columns = ["user_idx", "timestamp"]
         learnt, held = (read_parts(places, split, parts, columns) for parts in (LEARNT, ("test",)))
-        yield find_time_travel(*(np.asarray(rows[name]) for rows in (learnt, held) for name in columns))
+        both = [np.asarray(rows[name]) for rows in (learnt, held) for name in columns]
+        yield find_time_travel(*both)
+        if split.counts["method"] == LEAVE_LAST:
+            yield find_ties(*both)
         yield find_time_order(*(np.concatenate([rows[name] for rows in (learnt, held)]) for name in columns))
     baselines = {one.candidate.label: one for one in ranked if one.candidate.kind.is_baseline and one is not chosen}
     against = {one.against: one for one in comparisons}

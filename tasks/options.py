@@ -193,7 +193,7 @@ class EvaluationOptions(FrozenModel):
     evaluate_users: PositiveInt | None = Field(
         None,
         description="Evaluate a seeded sample of so many users. Without it, all on test, and on validation as many as "
-        "have about 50,000 lists. Marked wherever shown.",
+        "have about 50,000 lists. Marked wherever shown; fewer lists cover less of the catalogue.",
     )
     evaluate_block_users: PositiveInt = Field(
         8192, description="Users ranked in one piece on a Dask worker; memory grows with it, results do not change."

@@ -12,6 +12,7 @@ from evaluation.checks import (
     find_known_leak,
     find_leaks,
     find_small_split,
+    find_ties,
     find_time_travel,
     find_too_good,
     overlap_at_k,
@@ -82,9 +83,14 @@ TRAIN = columns([(0, 10), (0, 20), (1, 40)])
         ([(0, 15), (1, 30), (1, 50), (0, 60)], True, "For 2 of the 4 (50.0 %) held-out rows a row of the same user"),
         ([(0, 30), (1, 50)], True, "For 1 of the 2 (50.0 %) held-out rows a row of another user in train is later"),
         ([(2, 39)], True, "For 1 of the 1 (100.0 %) held-out rows a row of another user in train is later"),
-        ([(0, 40), (1, 40), (2, 99)], False, "No row in train is later than any of the 3 held-out rows"),
+        (
+            [(0, 40), (1, 40), (2, 99)],
+            False,
+            "No row in train is later than any of the 3 held-out rows, but 2 of the 3 (66.7 %) have the time",
+        ),
+        ([(0, 41)], False, "No row in train is later than any of the 1 held-out rows: models learn from the past."),
     ],
-    ids=["random", "leave-last", "new user", "time"],
+    ids=["random", "leave-last", "new user", "time", "time without ties"],
 )
 def test_time_travel_within_a_user_and_over_users_are_told_apart(held, is_warning, start):
     finding = find_time_travel(*TRAIN, *columns(held))
@@ -108,6 +114,22 @@ def test_time_travel_counts_as_a_loop_over_rows_does(train, held):
     assert ("same user in train is later" in say_finding(finding)) is (n_same > 0)
     assert not n_any or text(finding).startswith(f"For {n_same or n_any} of the {len(held)} ")
     assert not n_same or f"and for {n_any} of the {len(held)} " in text(finding)
+
+
+def test_all_rows_of_one_moment_are_no_past():
+    found = [find(*columns([(0, 7), (1, 7)]), *columns([(0, 7), (1, 7)])) for find in (find_time_travel, find_ties)]
+    assert [one.figures["n_together" if one.name == "time travel" else "n_found"] for one in found] == [2, 2]
+    assert not any("from the past" in text(one) for one in found)
+    assert text(found[1]).startswith("2 of the 2 (100.0 %) held-out rows share their moment with a row of their user")
+
+
+@given(PAIRS, PAIRS.filter(bool))
+def test_ties_count_as_a_loop_over_rows_does(learnt, held):
+    n_tied = sum(row in set(learnt) for row in held)
+    finding = find_ties(*columns(learnt), *columns(held))
+    assert finding.figures == {"n_found": n_tied, "n_all": len(held)}
+    assert finding.is_warning is (n_tied > 0.1 * len(held))
+    assert n_tied or "was picked by a coin" in text(finding)
 
 
 @pytest.mark.parametrize(("difference", "is_warning"), [(0.029, False), (-0.029, False), (0.027, True), (0.0, True)])

@@ -10,6 +10,7 @@ import pyarrow as pa
 from reports import report_input as report
 from reports.data_summary import summarise_interactions
 from reports.reading import FileSummary
+from reports.split_notes import say_core
 from schema.dataset import DatasetCounts, KCorePass, QuarantinedRow, QuarantineReason, ReviewCounts
 from schema.metric import CalibrationBin, HistogramBin, Metric, MetricRow, SegmentScore
 from schema.understood import Loss, Part, Reading, Understood
@@ -147,6 +148,7 @@ def make_data() -> report.DataSummary:
                 report.SplitPart("test", 2_871, 2_871, 877),
             ],
             n_cold_items=2,
+            core=say_core(5, "before-test", 219),
         ),
         distributions=summarise_interactions(make_interactions()),
         notes=["The half-life of recent popularity was not searched."],
@@ -283,7 +285,7 @@ def make_original() -> list[report.ScoredModel]:
 def make_findings() -> list[Finding]:
     return [
         Finding("cold users", False, {"n_found": 0, "n_all": 2871}),
-        Finding("time travel", True, {"n_same_user": 96, "n_found": 96, "n_all": 2871}),
+        Finding("time travel", True, {"n_same_user": 96, "n_found": 96, "n_together": 0, "n_all": 2871}),
         Finding("copy of popularity", False, {"model": "ALS <i>", "overlap": 0.2}),
     ]
 

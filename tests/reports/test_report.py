@@ -14,6 +14,7 @@ from sample_report import SHOWN_OF_FILE, make_file, with_data, with_evidence
 
 from reports import report_input as report
 from reports.data_summary import Distributions, FunnelStep, funnel_steps
+from reports.display import COVERAGE_OF_SAMPLE
 from reports.findings import compare_windows, gather_warnings, judge, say_popularity, say_random
 from reports.reading import FileSummary
 from reports.report import render_report
@@ -309,7 +310,12 @@ def test_every_table_of_metrics_says_that_it_is_a_sample(full_html, html):
     said = "On a sample of {} users."
     assert full_html.count(said.format("2\u202f871")) == 5
     assert full_html.count(said.format("2\u202f754")) == 1
+    assert full_html.count(f"users. {COVERAGE_OF_SAMPLE}</caption>") == 2, "where coverage is: on test and validation"
     assert said[:15] not in html
+
+
+def test_the_split_says_which_core_it_was(html):
+    assert "The 5-core is of the rows before the test part and leaves out 219 of them" in html
 
 
 def test_what_a_search_drew_is_told_by_kind(report_input, html):

@@ -5,6 +5,7 @@ import pytest
 from sample_report import with_data
 
 from reports.display import (
+    COVERAGE_OF_SAMPLE,
     DESCRIPTIONS,
     better_sense,
     clean_text,
@@ -82,6 +83,7 @@ def test_table_says_sample_data_and_repeats_the_notes(report_input):
 def test_table_says_popularity_the_lead_the_warnings_and_the_sample(full_input):
     shown = " ".join(terminal_table(full_input, width=400).split())
     assert "all items ranked, on a sample of 2\u202f871 users" in terminal_table(full_input, width=400)
+    assert COVERAGE_OF_SAMPLE in terminal_table(full_input, width=400)
     assert "Popularity alone, the same items for everyone, would have got NDCG@10 0.0397" in shown
     assert "is shown to be better than each of the 10 others (paired tests, largest p = 0.003)" in shown
     assert "Warning: For 96 of the 2 871 (3.3 %) held-out rows" in shown
