@@ -36,7 +36,7 @@ def mean_over_users(values: Floats, owner: Indices | None = None) -> Mean:
     """Return the mean of values, one of each user, or where owners are given several: those of one user stay together.
 
     Args:
-        values: Shape (n), from 0 to 1.
+        values: Shape (n): shares from 0 to 1, or others, such as novelty in bits; their interval is Student's.
         owner: User of each value; the interval is then that of a ratio, sum of values / number of values, over users.
 
     Example:
@@ -44,7 +44,9 @@ def mean_over_users(values: Floats, owner: Indices | None = None) -> Mean:
         0.25
     """
     by_user = values if owner is None else linearise(values, owner)
-    return Mean(float(values.mean()), *share_interval(by_user), len(by_user))
+    is_share = values.min(initial=0) >= 0 and values.max(initial=0) <= 1
+    interval = share_interval(by_user) if is_share else difference_interval(by_user, 0.0)
+    return Mean(float(values.mean()), *interval, len(by_user))
 
 
 def linearise(values: Floats, owner: Indices) -> Floats:

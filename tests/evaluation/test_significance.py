@@ -154,6 +154,12 @@ def test_interval_of_values_is_the_normal_one_on_many_users():
     assert share_interval(values) == pytest.approx((values.mean() - half_width, values.mean() + half_width), rel=1e-3)
 
 
+def test_interval_of_values_above_1_is_students():
+    values = np.random.default_rng(0).normal(12, 2, size=300)
+    expected = stats.ttest_1samp(values, 0).confidence_interval()
+    assert mean_over_users(values)[1:3] == pytest.approx((expected.low, expected.high), rel=1e-3)
+
+
 def test_hits_worth_less_give_an_interval_as_wide_as_so_many_hits_do():
     whole, half = (share_interval(np.repeat([0.0, hit], [1000, 20])) for hit in (1.0, 0.5))
     assert half == pytest.approx(tuple(end / 2 for end in whole), rel=0.02)
