@@ -61,7 +61,7 @@ def ingest_reviews(environment: Environment, source: ReviewsInput, options: Inge
     places = environment.places
     raw = fetch_raw(places, source, environment.download)
     events = collect_events(places, raw, options) if source.input_events == "on" else None
-    reviews = find_reviews(places, raw, options, events)
+    published = reviews = find_reviews(places, raw, options, events)
     if reviews is None:
         with scratch_folder(places, "partitions") as folder:
             read = read_raw(places, raw, options, folder, events)
@@ -70,7 +70,7 @@ def ingest_reviews(environment: Environment, source: ReviewsInput, options: Inge
             with progress(f"Checking {raw.files[0].path}", key="check", unit=" checks") as advance:
                 checked = collect(checks, advance)
             reviews = publish_reviews(places, raw, options, read, checked, events)
-    show_reading(places, raw, reviews)
+    show_reading(places, raw, reviews, was_published=published is not None)
     return raw, reviews
 
 

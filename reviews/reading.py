@@ -12,8 +12,9 @@ from reviews.formats import Format
 from reviews.options import IngestOptions
 from reviews.parse import read_partitions, read_texts
 from reviews.partitions import PartitionFile, write_partition
-from reviews.scale import Scale, count_ratings, find_scale, say_zeros
+from reviews.scale import FLAGS, Scale, count_ratings, find_scale, say_far, say_zeros
 from schema.columns import Columns
+from schema.errors import InvalidInput
 from schema.parquet import WriteParquet
 from schema.understood import Understood
 
@@ -56,7 +57,12 @@ def read_reviews(
         write_parquet: Writes the rejected rows.
         advance: Called with the lines read so far.
         events: The events.
+
+    Raises:
+        InvalidInput: When the file is damaged, or has no ratings that given ends of a scale could be for.
     """
+    if "rating" not in file_format.roles and (options.min_rating, options.max_rating) != (None, None):
+        raise InvalidInput(f"{path} has no column of ratings that {FLAGS} could be for. Leave them out.")
     written: list[PartitionFile] = []
     ratings, n_trimmed, last_line = count_ratings(), 0, 0
     for partition in read_partitions(path, file_format, options.partition_bytes):
@@ -66,7 +72,8 @@ def read_reviews(
         n_trimmed += partition.n_trimmed
         last_line = partition.next_line - 1
         advance(sum(one.n_lines for one in written))
-    scale = find_scale(ratings, options.min_rating, options.max_rating, file_format.roles.get("rating", ""))
+    column = file_format.roles.get("rating", "")
+    scale = find_scale(ratings, options.min_rating, options.max_rating, column)
     if events:
         for partition in read_event_partitions(events, file_format, options.partition_bytes, last_line):
             written.append(write_partition(len(written), partition, folder, write_parquet))
@@ -75,7 +82,9 @@ def read_reviews(
         format=file_format,
         last_line=last_line,
         limits=Limits(scale.low, scale.high, options.latest_timestamp or int(time.time()), file_format.time_form),
-        understood=_with_scale(file_format, scale, [*say_zeros(ratings, scale), *_say_trimmed(n_trimmed)]),
+        understood=_with_scale(
+            file_format, scale, [*say_zeros(ratings, scale), *say_far(ratings, scale, column), *_say_trimmed(n_trimmed)]
+        ),
     )
 
 

@@ -141,17 +141,43 @@ def find_scale(ratings: RatingCounts, low: float | None = None, high: float | No
     """
     if low is not None and high is not None:
         return Scale(low, high, _say(ratings, low, high), is_set=True)
+    set_end = "--min-rating" if low is not None else "--max-rating" if high is not None else ""
+    given = f"{set_end} sets one end, the other is found; " if set_end else ""
     lowest, highest = -inf if low is None else low, inf if high is None else high
     judged = ratings.of((ratings.values >= lowest) & (ratings.values <= highest))
     is_count = normalise(column) in _COUNTS
     for one in () if is_count else _candidates(judged):
         ends = one[0] if low is None else low, one[1] if high is None else high
         if ends[0] < ends[1] and _holds(judged, *ends, is_high_set=high is not None):
-            return Scale(*ends, _say(ratings, *ends))
+            return Scale(*ends, given + _say(ratings, *ends))
     if low is None and _are_odd(judged.of(judged.values < 0), judged.n):
         lowest = 0.0
     why = f"{column!r} names counts" if is_count else "no scale that is known fits"
-    return Scale(lowest, highest, f"{why}; {_say(ratings, lowest, highest)}")
+    return Scale(lowest, highest, f"{given}{why}; {_say(ratings, lowest, highest)}")
+
+
+def say_far(ratings: RatingCounts, scale: Scale, column: str = "") -> list[str]:
+    """Return a warning where the scale is that wide for one value alone, of ratings too few to call it a fault.
+
+    Args:
+        ratings: Those of the whole file.
+        scale: What was found for them.
+        column: Its name.
+    """
+    warnings = []
+    for end, flag in ((0, "--min-rating"), (-1, "--max-rating")):
+        if ratings.n >= _MANY_ROWS or len(ratings.values) < 3:
+            continue
+        far, rest = ratings.values[end], ratings.of(ratings.values != ratings.values[end])
+        usual = find_scale(rest, column=column)
+        bound = (min(0.0, 2 * usual.low), 2 * usual.high)[end]
+        if scale.low <= far <= scale.high and (far < bound if end == 0 else far > bound):
+            warnings.append(
+                f"{_rows(int(ratings.counts[end]))} with the rating {far:g}, far off the other {rest.n:,}, which are "
+                f"from {rest.values[0]:g} to {rest.values[-1]:g}: these are too few to tell whether it is a fault, and "
+                f"it is taken. If it is one: {flag} {(usual.low, usual.high)[end]:g}."
+            )
+    return warnings
 
 
 def say_zeros(ratings: RatingCounts, scale: Scale) -> list[str]:

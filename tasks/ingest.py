@@ -244,9 +244,14 @@ def _reading(places: PlaceOptions, reviews: Manifest) -> Reading:
 
 
 @task(name="show what was read", task_run_name="show what was read of {raw.files[0].path}")
-def show_reading(places: PlaceOptions, raw: Manifest, reviews: Manifest) -> None:
-    """Show how a file was understood and what of it was put aside, in the log and as tables on Prefect's pages."""
+def show_reading(places: PlaceOptions, raw: Manifest, reviews: Manifest, *, was_published: bool) -> None:
+    """Show how a file was understood and what of it was put aside, in the log and as tables on Prefect's pages.
+
+    Where the reviews were published before this run, nobody has logged yet how the file was understood.
+    """
     summary = summarise_file(places, reviews)
+    if was_published:
+        _say_understood(summary.reading.understood)
     counts = (reviews.count(name) for name in ("n_reviews", "n_lines", "n_quarantined"))
     logger.info("{:,} reviews of {:,} lines; {:,} in quarantine", *counts)
     tables = summary.tables()

@@ -139,6 +139,7 @@ def test_second_run_does_no_work_and_says_so(trained, sample_flags):
     for kind in ("reviews", "datasets", "splits", "models", "reports", "recommendations", "bundles"):
         assert re.search(rf"{kind}/[\w-]+ is already there: nothing to do", second["stderr"]), kind
     assert "shows this training already: nothing to do" in second["stderr"]
+    assert all(one["stderr"].count("How the file was understood:") == 1 for one in (first, second))
 
 
 def test_changed_top_n_scores_again_and_fits_nothing(trained, sample_flags):

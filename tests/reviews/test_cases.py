@@ -206,6 +206,18 @@ def test_a_few_impossible_ratings_change_no_scale_and_what_they_take_with_them_i
     assert read.n_lost
 
 
+@pytest.mark.parametrize("end", ["min_rating", "max_rating"])
+def test_ends_of_a_scale_are_refused_for_a_file_without_ratings(ingest, end):
+    with pytest.raises(InvalidInput, match="no column of ratings"):
+        ingest(table(",", NAMES[:2], [row[:2] for row in ROWS]), **{end: 3.0})
+
+
+def test_one_rating_far_off_a_few_is_warned_of(ingest):
+    rows = [(*row[:2], 55.0 if place == 7 else row[2], row[3]) for place, row in enumerate(ROWS[:30])]
+    read = ingest(table(rows=rows))
+    assert (len(read.reviews), "--max-rating 5" in read.said) == (30, True)
+
+
 def test_blanks_at_the_ends_of_ids_are_cut_off_and_counted(ingest):
     rows = [(user, f" {item}" if user > "u3" else item, f" {rating} ", f" {time}") for user, item, rating, time in ROWS]
     read = ingest(table(",", ("user_id", " item_id", " rating", " timestamp"), rows))

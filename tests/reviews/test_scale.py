@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from reviews.scale import RatingCounts, Scale, count_ratings, find_scale, say_zeros
+from reviews.scale import RatingCounts, Scale, count_ratings, find_scale, say_far, say_zeros
 
 DRAWN = np.random.default_rng(1)
 STARS = {1: 50, 2: 60, 3: 90, 4: 200, 5: 300}
@@ -112,6 +112,7 @@ def test_ends_that_are_given_are_kept_and_the_other_is_found():
     assert find_scale(counted(STARS), low=3.0).high == 5
     assert find_scale(counted(STARS), low=6.0).high == inf
     assert find_scale(counted(STARS), low=2.0, high=4.0).is_set
+    assert find_scale(counted(STARS), low=1.0).evidence.startswith("--min-rating sets one end, the other is found; all")
 
 
 def test_evidence_says_how_many_are_within_and_what_is_outside():
@@ -127,6 +128,25 @@ def test_zeros_that_may_mean_not_rated_are_warned_of():
     assert "700 of 1,132 ratings are 0" in sentence
     for fine in (STARS, STARS | {0: 40}, {0: 70, 1: 30}):
         assert say_zeros(counted(fine), find_scale(counted(fine))) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "flag"),
+    [({1: 3, 3: 9, 5: 9, 55: 1}, "--max-rating 5"), ({1: 3, 4: 9, 5: 9, -99: 2}, "--min-rating 1")],
+)
+def test_one_value_far_off_few_ratings_is_taken_and_warned_of(rows, flag):
+    few, many = counted(rows), counted({value: 5 * n if 0 < value < 6 else n for value, n in rows.items()})
+    (sentence,) = say_far(few, find_scale(few))
+    assert "far off the other 21" in sentence
+    assert flag in sentence
+    assert say_far(many, find_scale(many)) == []
+
+
+@pytest.mark.parametrize("case", [one for one in SCALES if "far off" not in one])
+def test_no_rating_of_a_scale_is_far_off_it(case):
+    rows = counted(SCALES[case][0])
+    assert say_far(rows, find_scale(rows)) == []
+    assert say_far(counted({1: 9, 2: 3, 30: 1}), find_scale(counted({1: 9, 30: 1}), column="plays"), "plays") == []
 
 
 def test_counts_of_stretches_add_up_to_those_of_the_whole():
