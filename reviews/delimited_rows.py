@@ -40,12 +40,15 @@ def _may_be_swallowed(text: bytes, file_format: Format) -> bool:
 
 
 def find_misfits(records: Records, file_format: Format) -> Mask:
-    """Return which records have too few or too many delimiters, and no quote that might enclose some."""
+    """Return which records, all of them plain, have too few or too many delimiters outside of quotes."""
     if file_format.delimiter == " ":
         return np.zeros(len(records), np.bool_)
-    n_delimiters = np.asarray(pc.count_substring(records.array(), file_format.delimiter.encode()))
+    quote, texts = file_format.quote, records.array()
+    if len(quote) == 1:
+        texts = pc.replace_substring_regex(texts, f"{quote}[^{quote}]*{quote}", b"")
+    n_delimiters = np.asarray(pc.count_substring(texts, file_format.delimiter.encode()))
     is_misfit: Mask = n_delimiters != len(file_format.names) - 1
-    return is_misfit & ~records.with_byte(file_format.quote[-1].encode()) if file_format.quote else is_misfit
+    return is_misfit & ~records.with_byte(quote[-1].encode()) if len(quote) > 1 else is_misfit
 
 
 def read_rows(buffer: pa.Buffer, file_format: Format) -> pa.Table:

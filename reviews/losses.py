@@ -15,7 +15,7 @@ from reviews.checks import MISSING
 from reviews.columns import is_number
 from reviews.formats import Format
 from reviews.literals import parse_json, parse_literal
-from reviews.other_lines import why_no_review
+from reviews.other_lines import find_other_lines
 from reviews.time_forms import EARLIEST_REVIEW
 from reviews.values import ROLE_COLUMNS
 from schema.columns import Columns
@@ -50,13 +50,14 @@ def recover(rejected: pa.Table, file_format: Format) -> pa.Table:
     """
     find = _cells if file_format.kind == "delimited" else _fields
     found = [find(text, file_format) for text in rejected["text"].to_pylist()]
-    found = [{} if why_no_review(one.get("user", ""), one.get("item", ""), file_format) else one for one in found]
     columns = {
         column: pa.array([one.get(role) or None for one in found], pa.string()) for role, column in ROLE_COLUMNS.items()
     }
     if file_format.decimal == ",":
         columns[Columns.RATING] = pc.replace_substring(columns[Columns.RATING], ",", ".")
-    return pa.table({**columns, "reason": rejected["reason"]}, schema=LOST_SCHEMA)
+    lost = pa.table({**columns, "reason": rejected["reason"]}, schema=LOST_SCHEMA)
+    others = find_other_lines(lost[Columns.USER_ID], lost[Columns.ITEM_ID], file_format, None)
+    return lost.filter(others[0].is_null()) if others else lost
 
 
 def _cells(text: str, file_format: Format) -> Mapping[str, str]:

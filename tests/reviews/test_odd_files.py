@@ -261,9 +261,11 @@ def test_an_endless_number_in_an_array_is_no_crash(tmp_path):
     assert (len(read.reviews), len(read.quarantine)) == (48, 1)
 
 
-def test_many_rows_of_another_width_are_found_without_reading_them(tmp_path, monkeypatch):
+@pytest.mark.parametrize("text", ["fine", '"so, so"', '"say ""a, b"", é"'])
+def test_many_rows_of_another_width_are_found_without_reading_them(tmp_path, monkeypatch, text):
     path = tmp_path / "input"
-    path.write_text("user_id,item_id\n" + "".join(f"u{k},i{k}{',x' * (k % 40 == 7)}\n" for k in range(20_000)))
+    rows = (f"u{k},i{k},{text}{',x' * (k % 40 == 7)}\n" for k in range(20_000))
+    path.write_text("user_id,item_id,text\n" + "".join(rows), "utf-8")
     read, singly = delimited_rows.read_row, []
     monkeypatch.setattr(delimited_rows, "read_row", lambda text, form: singly.append(text) or read(text, form))
     (partition,) = read_partitions(path, detect_format(path), 2**22)
