@@ -25,7 +25,9 @@ class ReadingOptions(FrozenModel):
         description="What separates cells: comma, tab, semicolon, pipe, colons (::), blank, or the character itself.",
     )
     quote: str | None = Field(
-        None, description="What may enclose a cell: the character itself, or none where quotes are characters."
+        None,
+        description="What may enclose a cell: the character itself; a backslash and it, '\\\"', where backslashes "
+        "escape it within cells; or none where quotes are characters.",
     )
     encoding: str | None = Field(None, description="Encoding of the text, as utf-8, utf-16, latin-1 or windows-1252.")
     header_line: int | None = Field(None, ge=0, description="Line of the header, from 1; 0 where there is none.")
