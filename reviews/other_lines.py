@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviews.columns import SYNONYMS, has_user_and_item
+from reviews.columns import SYNONYMS, find_roles, has_user_and_item
 from reviews.formats import Format
+from schema.errors import InvalidInput
 
 _MARK = "\ufeff"
 _COMMENT = re.compile(r"(#|%|//)+(\s|$)")
@@ -18,6 +19,9 @@ _SUSPECT = rf"^[^\p{{L}}\p{{N}}]*(?:$|(?i:{_NAMES})[^\p{{L}}\p{{N}}]*(?:[:(\[].*
 def why_no_review(user: str, item: str, file_format: Format) -> str | None:
     """Return what a row is by its ids, if it is no review.
 
+    Raises:
+        InvalidInput: It is a header that has user and item the other way round than the file.
+
     Example:
         >>> [why_no_review(*ids, Format("json", {})) for ids in (("---", "---"), ("User-ID", "ISBN"), ("u1", "---"))]
         ['a line between rows', 'the header again', None]
@@ -25,6 +29,11 @@ def why_no_review(user: str, item: str, file_format: Format) -> str | None:
     names = [one.strip(f"{_MARK}\"' ") for one in (user, item)]
     labels = [file_format.labels.get(role) for role in ("user", "item")]
     if has_user_and_item(names) or [one.casefold() for one in names] == labels:
+        if "item" in find_roles(names[:1]):
+            raise InvalidInput(
+                f"A line of the file names its columns in another order, {names[0]!r} where users are expected and "
+                f"{names[1]!r} where items are: rows behind it would be read the wrong way round. Split the file there."
+            )
         return "the header again"
     if user and item and not any(map(str.isalnum, user + item)):
         return "a line between rows"

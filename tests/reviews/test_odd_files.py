@@ -111,6 +111,14 @@ REFUSED: Mapping[str, tuple[str, str]] = {
     "numbers for names": (lines([("0", "1"), *(row[:2] for row in ROWS)]), "unknown names"),
     "numbers for names of numbers": (lines([(1, 2, 3), *((9, 7, 5) for row in ROWS)], "\t"), "counts the columns"),
     "numbers for names or a row of numbers": (lines([(1, 2, 3), *((1, n, 5) for n in range(9))], "\t"), "or be a row"),
+    "two files of which one has items first": (
+        lines([NAMES[:2], *(row[:2] for row in ROWS), NAMES[1::-1], *(row[1::-1] for row in ROWS)]),
+        "another order",
+    ),
+    "two rated files of which one has items first": (
+        write(ROWS) + lines([("movieId", "userId", *NAMES[2:]), *((row[1], row[0], *row[2:]) for row in ROWS)]),
+        "another order",
+    ),
     "a number among unknown names": (lines([("person", "thing", 5), *(row[:3] for row in ROWS)]), "unknown names"),
     "a year among unknown names": (lines([("Konto", "Artikel", 2014), *(row[:3] for row in ROWS)]), "unknown names"),
     "thousands by points": (
@@ -187,7 +195,6 @@ PAIRS = [(*row[:2], "ok") for row in ROWS]
         (("USER_ID", "ITEM_ID", "TEXT"), "the header again"),
         (("\ufeffuser_id", "item_id", "text"), "the header again"),
         (("userId", "movieId", "tag"), "the header again"),
-        (("item_id", "user_id", "text"), "the header again"),
         (("# end", "of", "file"), "a comment"),
         (("TOTAL", "48", ""), "a word for a total"),
     ],
