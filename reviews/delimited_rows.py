@@ -111,12 +111,11 @@ def read_row(text: str, file_format: Format) -> dict[str, str | None]:
 def _is_swallowed(text: str, file_format: Format) -> bool:
     """Return whether lines that a quote seems to enclose are rows themselves, most of them.
 
-    The line on which it opens is one too; one other line of a text may look like a row that has no number.
+    The line on which it opens is one too; one other line of a text may look like a row.
     """
     first, *lines = text.split("\n")
     n_rows = sum(_is_row(line, file_format) for line in lines)
-    has_numbers = not file_format.roles.keys().isdisjoint(("rating", "timestamp"))
-    return 2 * n_rows > len(lines) and n_rows > 1 - has_numbers and _is_row(first, file_format)
+    return 2 * n_rows > len(lines) and n_rows > 1 and _is_row(first, file_format)
 
 
 def _is_row(line: str, file_format: Format) -> bool:
