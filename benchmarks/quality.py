@@ -22,8 +22,8 @@ and timestamp), gzipped or not. The full catalogue is ranked, and every held-out
 --sampled 100 adds the figures that papers on leave-last often have, of the held-out item among sampled ones. They are
 there to be compared with papers; which model is better they do not tell. They need lists of the whole catalogue.
 
-The k-core of --min-interactions is of all rows, those of the test part too: the usual way, which flatters. A training
-takes it of the rows before the test part (--split-core).
+The k-core of --min-interactions is of all rows, those of the test part too: the usual way, which flatters where that is
+a stretch of time. A training then takes it of the rows before the test part (--split-core).
 
 A kind of model tries its usual candidates, or those that --set asks for; each split chooses among them by NDCG@10 on
 its validation part. With --search each split is searched as a training searches it, with the usual budget or that of

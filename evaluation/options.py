@@ -59,12 +59,13 @@ class SplitOptions(FrozenModel):
         description="time and random: share of the rows outside test in the validation part; random-per-user: of all "
         "rows of each user",
     )
-    split_core: SplitCore = Field(
-        "before-test",
+    split_core: SplitCore | None = Field(
+        None,
         description="Of which rows the k-core of --min-interactions is taken: before-test: of those outside the test "
         "part, so that no figure profits from knowing who goes on; users and items outside it are cold, and only the "
-        "published model learns from them. all: of the test part's too, the usual way of papers, which flatters. A "
-        "split by files is as its files say",
+        "published model learns from them. all: of the test part's too, the usual way of papers. Left out: before-test "
+        "where the test part is a stretch of time and keeps half of its rows at least, else all. A split by files is "
+        "as its files say",
     )
     split_seed: int = Field(42, ge=0, description="random rows, and the order of rows with the same timestamp")
     split_train_file: str | None = Field(

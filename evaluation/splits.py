@@ -27,6 +27,10 @@ from evaluation.time_order import LEAST_SHARE, has_past, judge_time_order
 from schema.arrays import Indices
 
 NEED_TIMESTAMPS = ("leave-last", "rolling", "time")
+CORE_BEFORE_TEST = ("rolling", "time")
+"""Figures by these profit from a core of all rows, which knows who goes on; by others both cores gave the same."""
+LEAST_LEFT = 0.5
+"""Share of the test rows of users with a past that the core before test has to leave, where nobody asks for it."""
 OPTIONS_OF_ONE_METHOD: dict[str, SplitMethod] = {
     "leave_last_n": "leave-last",
     "rolling_share": "rolling",
@@ -155,11 +159,9 @@ def split_interactions(
         [4]
     """
     method = choose_method(interactions, options)
-    core: SplitCore = "all" if method == "files" else options.split_core
     part, n_leaked = _assign(interactions, method, options, named)
     _check_parts(part, method, options)
-    if core == "before-test":
-        _leave_out(part, interactions, min_interactions)
+    core = _leave_out(part, interactions, min_interactions, method, options.split_core)
     train, validation, test, outside = (
         interactions.filter(pa.array(part == one)) for one in (TRAIN, VALIDATION, TEST, OUTSIDE_CORE)
     )
@@ -237,22 +239,31 @@ def _check_parts(part: NDArray[np.int8], method: SplitMethod, options: SplitOpti
     )
 
 
-def _leave_out(part: NDArray[np.int8], interactions: pa.Table, k: int) -> None:
-    """Put the rows of train and validation that are not in their k-core outside it."""
+def _leave_out(
+    part: NDArray[np.int8], interactions: pa.Table, k: int, method: SplitMethod, wanted: SplitCore | None
+) -> SplitCore:
+    """Put the rows of train and validation that are not in their k-core outside it; return which core it is now."""
+    if method == "files" or (wanted or ("before-test" if method in CORE_BEFORE_TEST else "all")) == "all":
+        return "all"
     user_idx, item_idx = interactions["user_idx"].to_numpy(), interactions["item_idx"].to_numpy()
     before = np.flatnonzero((part == TRAIN) | (part == VALIDATION))
     tested = user_idx[part == TEST]
     n_known = np.isin(tested, user_idx[before]).sum()
-    part[before[~is_in_core(user_idx[before], item_idx[before], k)]] = OUTSIDE_CORE
-    n_train, n_validation = ((part == one).sum() for one in (TRAIN, VALIDATION))
-    n_left = np.isin(tested, user_idx[part < TEST]).sum()
-    if not (n_train and n_validation and n_left >= min(n_known, 1)):
+    is_inside = is_in_core(user_idx[before], item_idx[before], k)
+    n_train, n_validation = ((part[before[is_inside]] == one).sum() for one in (TRAIN, VALIDATION))
+    n_left = np.isin(tested, user_idx[before[is_inside]]).sum()
+    is_enough = n_train and n_validation and n_left >= min(n_known, 1)
+    if wanted is None and not (is_enough and n_left >= LEAST_LEFT * n_known):
+        return "all"
+    if not is_enough:
         raise ValueError(
             f"the {k}-core of the {len(before)} rows before the test part leaves {n_train} for train and "
             f"{n_validation} for validation, and {n_left} of the {len(tested)} rows for test are of its users; "
             "expected at least one each. Take it of all rows (--split-core all, which flatters), or lower "
             "--min-interactions."
         )
+    part[before[~is_inside]] = OUTSIDE_CORE
+    return "before-test"
 
 
 def _count_parts(

@@ -23,14 +23,14 @@ def say_core(k: int, core: str, n_outside: int) -> str:
 
     Example:
         >>> say_core(5, "all", 0)
-        'The 5-core is of all rows, those of the test part too, the usual way, which flatters.'
+        'The 5-core is of all rows, those of the test part too, the usual way.'
         >>> say_core(1, "all", 0)
         'A single interaction is enough for a user or an item to be part of the split.'
     """
     if k == 1:
         return "A single interaction is enough for a user or an item to be part of the split."
     if core == "all":
-        return f"The {k}-core is of all rows, those of the test part too, the usual way, which flatters."
+        return f"The {k}-core is of all rows, those of the test part too, the usual way."
     return (
         f"The {k}-core is of the rows before the test part and leaves out {format_count(n_outside)} of them; users and "
         "items outside it count as cold, and the published model alone learns from these rows."

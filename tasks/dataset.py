@@ -15,7 +15,7 @@ from prefect.artifacts import create_table_artifact
 
 import spark.dataset
 from evaluation.options import SplitOptions
-from evaluation.splits import NamedPairs, share_to_evaluate, split_interactions
+from evaluation.splits import CORE_BEFORE_TEST, NamedPairs, share_to_evaluate, split_interactions
 from evaluation.time_order import LARGEST_DAY, LEAST_DAYS, LEAST_SHARE, judge_time_order
 from reports.split_notes import say_core
 from reviews.side_files import read_pairs
@@ -137,6 +137,12 @@ def split_dataset(
         described = {"n_items_described": write_attributes(places, dataset, products, folder)} if products else {}
         sizes = {f"{part}_{name}": value for part in PART_FILES for name, value in counts.pop(part).items()}
         _log_split(counts, sizes, dataset)
+        if options.split_core is None and counts["core"] == "all" and counts["method"] in CORE_BEFORE_TEST and k > 1:
+            logger.warning(
+                "That flatters; but the {}-core of the rows before the test part would leave less than half of its "
+                "rows to be tested. --split-core before-test takes it nevertheless.",
+                k,
+            )
         if options.split is None and counts["method"] == "leave-last":
             _say_why_not_rolling(interactions, options.rolling_share)
         carried = ("n_users", "n_items", "has_ratings", "has_timestamps")

@@ -105,7 +105,29 @@ def test_an_empty_core_before_test_says_what_to_do(interactions):
     with pytest.raises(
         ValueError, match=r"the 3-core of the 6 rows .* 0 for train .*--split-core all.*--min-interactions"
     ):
-        split_interactions(interactions, SplitOptions(), min_interactions=3)
+        split_interactions(interactions, SplitOptions(split_core="before-test"), min_interactions=3)
+
+
+def test_the_core_is_of_the_rows_before_test_where_that_is_a_stretch_of_time_and_keeps_half_of_it():
+    kept = [(user, item, 3.0, item * DAY) for user in range(8) for item in range(10)]
+    thin = [(user, user + item, 3.0, (9 * (item > 1) + item) * DAY) for user in range(10, 18) for item in range(4)]
+    cores = {
+        (name, options.split): split_interactions(make_table(rows), options, min_interactions=4).counts.core
+        for name, rows in (("kept", kept), ("thin", thin))
+        for options in (
+            SplitOptions(split="time", test_share=0.3, validation_share=0.4),
+            SplitOptions(split="leave-last"),
+            SplitOptions(split="random"),
+        )
+    }
+    assert cores == {
+        ("kept", "time"): "before-test",
+        ("kept", "leave-last"): "all",
+        ("kept", "random"): "all",
+        ("thin", "time"): "all",
+        ("thin", "leave-last"): "all",
+        ("thin", "random"): "all",
+    }
 
 
 def test_a_split_by_files_is_as_the_files_say(interactions):

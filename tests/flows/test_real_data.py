@@ -85,9 +85,8 @@ def test_real_reviews_are_counted_as_by_pandas_and_the_chosen_model_beats_popula
     assert dataset["n_interactions"] == len(expected.core)
     assert dataset["n_users"] == expected.core["user"].nunique() == 6_170
     assert dataset["n_items"] == expected.core["item"].nunique()
-    assert split["test_n_rows"] == 6_170
-    assert split["train_n_rows"] + split["validation_n_rows"] == len(expected.core) - 6_170 - split["n_outside_core"]
-    assert split["n_outside_core"] == 8
+    assert split["test_n_rows"] == split["validation_n_rows"] == 6_170
+    assert split["train_n_rows"] == len(expected.core) - 2 * 6_170
     chosen = on_test[record["chosen"]["model"]]
     assert chosen["low"] > on_test["popularity"]["high"]
     assert chosen["value"] >= on_test["item-knn"]["value"]

@@ -15,7 +15,7 @@ from tasks.dataset import split_dataset
 from tasks.options import PlaceOptions
 from tasks.store import LEARNT, PART_FILES, all_parts, read_parts, read_table
 
-LEAVE_LAST = SplitOptions(split="leave-last")
+BEFORE_TEST = SplitOptions(split="leave-last", split_core="before-test")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def of_core(dataset: Manifest, k: int) -> Manifest:
 def test_what_is_outside_the_core_before_test_is_learnt_by_the_published_model_alone(places, dataset):
     said: list[str] = []
     sink = logger.add(said.append, format="{message}")
-    split = split_dataset.fn(places, of_core(dataset, 6), LEAVE_LAST)
+    split = split_dataset.fn(places, of_core(dataset, 6), BEFORE_TEST)
     logger.remove(sink)
     n_rows, n_outside = read_table(places, dataset, layout.INTERACTIONS).num_rows, split.count("n_outside_core")
     assert 0 < n_outside < n_rows / 2
@@ -45,11 +45,11 @@ def test_what_is_outside_the_core_before_test_is_learnt_by_the_published_model_a
 
 
 def test_the_core_of_all_rows_is_the_usual_way_and_leaves_nothing_out(places, dataset):
-    usual = split_dataset.fn(places, of_core(dataset, 6), LEAVE_LAST.model_copy(update={"split_core": "all"}))
+    usual = split_dataset.fn(places, of_core(dataset, 6), SplitOptions(split="leave-last"))
     assert (usual.counts["core"], all_parts(usual)) == ("all", tuple(PART_FILES))
     assert len(usual.files) == len(PART_FILES)
 
 
 def test_a_core_before_test_that_is_empty_is_refused_with_what_to_do(places, dataset):
     with pytest.raises(InvalidInput, match=r"the 8-core of the 840 rows before the test part .*--split-core all"):
-        split_dataset.fn(places, of_core(dataset, 8), LEAVE_LAST)
+        split_dataset.fn(places, of_core(dataset, 8), BEFORE_TEST)
