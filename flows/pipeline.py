@@ -45,7 +45,7 @@ from tasks.options import (
 )
 from tasks.racing import Tried
 from tasks.recommend import find_recommendations, publish_recommendations, recommend_block
-from tasks.rolling import later_cuts
+from tasks.rolling import ROLLING, later_cuts
 from tasks.room import other_rooms, show_room
 from tasks.score import Scored, score
 from tasks.search import sample_validation, search
@@ -126,9 +126,9 @@ class Trials:
         """Whom candidates are scored for on validation."""
         return sample_validation(self.split, self.evaluation)
 
-    def on_validation(self, competing: Sequence[Candidate]) -> list[Scored]:
-        """Score candidates on validation, fitted to train."""
-        return self._fit_and_score(competing, ("train",), "validation", self.validation)
+    def on_validation(self, competing: Sequence[Candidate], asked_fits: int | None = None) -> list[Scored]:
+        """Score candidates on validation, fitted to train; with as many fits of a rolling split as asked for."""
+        return self._fit_and_score(competing, ("train",), "validation", self.validation, asked_fits)
 
     def search(
         self, models: ModelOptions, options: SearchOptions, selection: SelectionOptions
@@ -161,15 +161,21 @@ class Trials:
         return self.on_test([*yardsticks(), *others])
 
     def _fit_and_score(
-        self, competing: Sequence[Candidate], parts: Parts, part: str, evaluation: EvaluationOptions
+        self,
+        competing: Sequence[Candidate],
+        parts: Parts,
+        part: str,
+        evaluation: EvaluationOptions,
+        asked_fits: int | None = None,
     ) -> list[Scored]:
         """Fit candidates one after the other, by Spark, while those fitted are scored, by Dask."""
         places, fits, pending = self.environment.places, [], []
         with progress(f"Fitting on {' + '.join(parts)}", key=f"fit-for-{part}", unit=" candidates") as advance:
             for candidate in competing:
                 fits.append(fit(places, self.split, parts, candidate, self.environment.spark))
-                later = self._fit_later(candidate, parts, part)
-                pending.append(score.submit(places, self.split, fits[-1], candidate, part, evaluation, later))
+                later = self._fit_later(candidate, parts, part, asked_fits)
+                about = places, self.split, fits[-1], candidate, part, evaluation, later
+                pending.append(score.submit(*about, asked_fits=asked_fits))
                 advance(len(fits), len(competing))
         with progress(f"Scoring on {part}", key=f"score-on-{part}", unit=" candidates") as advance:
             scores = collect(pending, advance)
@@ -197,10 +203,14 @@ class Trials:
 
     @step("price of room")
     def price_room(self, validated: Sequence[Scored]) -> None:
-        """Show how the best candidate that gives new items room does on validation with more and less of it."""
+        """Show how the best candidate that gives new items room does on validation with more and less of it.
+
+        On a rolling split all are scored with one fit throughout, as candidates are raced.
+        """
         able = [one for one in validated if one.candidate.kind.room]
         if rooms := other_rooms(self.split, best_trained(able).candidate) if able else []:
-            show_room(self.environment.places, self.on_validation(rooms))
+            fits = 1 if self.split.counts["method"] == ROLLING else None
+            show_room(self.environment.places, self.on_validation(rooms, fits))
 
     @step("fit on all")
     def fit_on_all(self, chosen: Scored, tested: Sequence[Scored]) -> Scored:
