@@ -18,6 +18,7 @@ from loguru import logger
 from prefect import Flow, runtime, tags
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import TagsContext
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_LOGGING_INTERNAL_LEVEL, temporary_settings
 from prefect_dask.task_runners import DaskTaskRunner
@@ -75,7 +76,7 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str], *, is_t
     def run(**groups: BaseModel) -> Result:
         environment = read(Environment)
         prepare_process(environment.run, has_caller=_has_caller())
-        with tags(environment.run.environment), explaining_lost_dask():
+        with TagsContext(current_tags=set()), explaining_lost_dask():  # a task with tags asks for a place of each first
             environment.places.try_writing()
             with timing() as seconds:
                 record = body(**_filled(groups))
@@ -204,7 +205,7 @@ def _child_server(port: int, url: str) -> ChildServer:
         "PREFECT__SERVER_FINAL": "true",
         **{f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in IDLE_SERVICES},
     }
-    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "flows.prefect_app:create_app"]
     command += ["--host", LOOPBACK, "--port", str(port), "--log-level", "critical", "--lifespan", "on"]
     return ChildServer(command, {**os.environ, **quiet}, [Check(f"{url}/health")])
 
