@@ -125,7 +125,8 @@ def compare_with_champion(
         "uris": {"promotion": place_of(places, published)},
     }
     if decision.record["promoted"]:
-        term = _new_term(challenger.id, options.promotion_reason or reason_of(decision.record), published.id)
+        best = published.id if decision.record["best"] else challenge.history.best
+        term = _new_term(challenger.id, options.promotion_reason or reason_of(decision.record), published.id, best)
         bundle = require_bundle(places, challenger)
         record["ids"]["bundle"] = bundle.id
         return record | {"pointer": serve(places, challenger, bundle, term, challenge.history)}
@@ -160,7 +161,7 @@ def go_back(places: PlaceOptions, choice: ModelChoice, options: PromotionOptions
     ids = {"champion": model.id, "previous": history.champion_id, "bundle": bundle.id}
     if model.id == history.champion_id:
         return _unchanged(ids)
-    term = _new_term(model.id, options.promotion_reason)
+    term = _new_term(model.id, options.promotion_reason, best=history.best_of(model.id))
     pointer = serve(places, model, bundle, term, history)
     _print_history(places.store_uri, (term, *history.terms))
     return {"outcome": "rolled back", "ids": ids, "pointer": pointer}
@@ -215,8 +216,8 @@ def _unchanged(ids: dict[str, str | None]) -> dict[str, Any]:
     return {"outcome": "unchanged", "ids": ids}
 
 
-def _new_term(model_id: str, reason: str | None, promotion: str | None = None) -> ChampionTerm:
-    return ChampionTerm(model_id, datetime.now(UTC).isoformat(), reason, promotion)
+def _new_term(model_id: str, reason: str | None, promotion: str | None = None, best: str | None = None) -> ChampionTerm:
+    return ChampionTerm(model_id, datetime.now(UTC).isoformat(), reason, promotion, best)
 
 
 main = partial(run_stage, promote, uses=(SparkOptions, TrackingOptions), instead=show_history_only)

@@ -6,10 +6,12 @@ from typing import Any
 from rich.console import Group, RenderableType
 
 from reports.display import clean_text, format_figure, format_share, metric_label
+from reports.gate_verdicts import conditions_of, say_verdict
 from reports.tables import MOST_ROWS, TextTable, more, text
-from reports.verdicts import conditions_of, say_finding, say_verdict
+from reports.verdicts import say_finding
+from schema.gate_verdicts import NonInferiority, Verdict
 from schema.metric import Metric
-from schema.verdicts import Finding, NonInferiority, Verdict
+from schema.verdicts import Finding
 
 MOST_CHARACTERS = 1000
 
@@ -31,11 +33,13 @@ def decision_record(
     return {
         "promoted": verdict.is_promoted,
         "sentence": say_verdict(verdict, *names),
-        "metric": str(verdict.popularity.metric),
+        "metric": str(verdict.popularity.comparison.metric),
         "challenger": dict(challenger),
         "champion": dict(champion) if champion else None,
         "difference": _difference(verdict.champion) if verdict.champion else None,
         "margin": _margin(verdict.champion) if verdict.champion else None,
+        "n_tries": verdict.n_tries,
+        "best": verdict.is_best,
         "conditions": conditions_of(verdict),
         "findings": [
             {"name": one.name, "is_warning": one.is_warning, "sentence": say_finding(one)} for one in findings
@@ -48,10 +52,19 @@ def _difference(found: NonInferiority) -> dict[str, Any]:
     return {"value": it.difference, "low": it.low, "high": it.high, "p_value": it.p_value, "n_users": it.n_users}
 
 
-def _margin(found: NonInferiority) -> dict[str, float]:
-    """Return what may be lost, and by how much the challenger is above what must be kept."""
+def _margin(found: NonInferiority) -> dict[str, float | None]:
+    """Return what may be lost, by how much the challenger is above what must be kept, and what could be seen."""
     above = found.comparison.difference + found.margin
-    return {"share": found.margin_share, "value": found.margin, "above": above, "low": found.low, "high": found.high}
+    return {
+        "share": found.margin_share,
+        "value": found.margin,
+        "above": above,
+        "low": found.low,
+        "high": found.high,
+        "level": found.level,
+        "n_hits": found.n_hits,
+        "smallest_loss": found.smallest_loss,
+    }
 
 
 def decision_view(decision: Decision) -> RenderableType:
@@ -129,6 +142,5 @@ def _say_difference(decision: Decision) -> str:
     interval = f"95 % interval {format_figure(found['low'])} to {format_figure(found['high'])}"
     difference = f"Challenger - champion: {format_figure(found['value'])}, {interval}, {found['n_users']:,} users"
     allowed = f"margin {format_figure(-margin['value'])} ({format_share(margin['share'])} of the champion's)"
-    kept = f"Above what must be kept: {format_figure(margin['above'])}, "
-    kept += f"95 % interval {format_figure(margin['low'])} to {format_figure(margin['high'])}"
+    kept = f"Above what must be kept: {format_figure(margin['above'])}, at worst {format_figure(margin['low'])}"
     return f"{difference}; {allowed}. {kept}"

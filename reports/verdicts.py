@@ -1,27 +1,12 @@
-"""Sentences for judgements: the guard, the lead, findings, comparisons and the gate; understood without the code."""
+"""Sentences for judgements: the guard, the lead, findings and comparisons; understood without the code."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from reports.display import format_count, format_figure, format_part, format_share, metric_label
-from reports.online import say_online_test
 from reports.time_verdicts import TIME_SENTENCES
 from schema.metric import Metric
-from schema.verdicts import (
-    BEATS_POPULARITY,
-    LEAST_USERS,
-    METRIC_IS_FIT,
-    NO_LEAK,
-    NOT_WORSE,
-    NOT_WORSE_ONLINE,
-    Comparison,
-    Finding,
-    Guard,
-    Lead,
-    MetricTrial,
-    NonInferiority,
-    Verdict,
-)
+from schema.verdicts import Comparison, Finding, Guard, Lead, MetricTrial
 
 Figures = Mapping[str, Any]
 
@@ -180,6 +165,18 @@ def _say_served_before(figures: Figures, _is_warning: bool) -> str:
     )
 
 
+def _say_standing(figures: Figures, is_warning: bool) -> str:
+    then, now = f"{figures['then']:.2f}", f"{figures['now']:.2f}"
+    said = f"The best parameters so far get {now} times what popularity gets, and got {then} times on their own day"
+    if not is_warning:
+        return f"{said}."
+    return (
+        f"{said}: more than {format_share(figures['most_fallen'])} less, and more than chance. Code or data may hurt "
+        "every model that is fitted; look for what has changed. If the data are different now, say so by a margin as "
+        "wide as the fall (--promotion-margin)."
+    )
+
+
 _SENTENCES: dict[str, Callable[[Figures, bool], str]] = {
     "cold users": _say_count(
         "All {} users with test rows have rows to learn from.",
@@ -214,77 +211,13 @@ _SENTENCES: dict[str, Callable[[Figures, bool], str]] = {
         "The challenger was trained on older data than the champion: its last interaction is of {last_day}, the "
         "champion's of {champions_last_day}."
     ),
+    "standing": _say_standing,
+    "best so far is gone": _fill(
+        "The best parameters so far, those of models/{model_id}, cannot be fitted to this split: {why}. The champion "
+        "stands in for them, so that what was lost before it counts no more."
+    ),
     "same parameters": _fill(
         "Challenger and champion are fits of the same parameters to {data} data; fitted to one split for the "
         "comparison they are the same model, so that they differ in nothing there."
     ),
 }
-
-
-def conditions_of(verdict: Verdict) -> list[dict[str, Any]]:
-    """Return the conditions of the gate as ``decision.json`` holds them: name, met, and a sentence why."""
-    reasons = {
-        NOT_WORSE: say_non_inferiority(verdict.champion) if verdict.champion else "",
-        NOT_WORSE_ONLINE: say_online_test(verdict.online) if verdict.online else "",
-        BEATS_POPULARITY: _say_against_popularity(verdict.popularity),
-        METRIC_IS_FIT: _say_metric(verdict),
-        NO_LEAK: _say_leaks(verdict),
-    }
-    return [{"name": name, "met": is_met, "sentence": reasons[name]} for name, is_met in verdict.conditions.items()]
-
-
-def say_verdict(verdict: Verdict, challenger: str, champion: str | None) -> str:
-    """Return what the gate decides of a challenger, and why: the conditions that are not met, or the first one."""
-    conditions = conditions_of(verdict)
-    if verdict.is_promoted:
-        place = f"may take the place of {champion}" if champion else "may be the first champion"
-        return f"{challenger} {place}. {conditions[0]['sentence']}"
-    return " ".join([f"{challenger} is refused.", *(one["sentence"] for one in conditions if not one["met"])])
-
-
-def say_non_inferiority(result: NonInferiority) -> str:
-    """Return how a challenger compares with the champion, and with what must be kept of its metric."""
-    it = result.comparison
-    values = f"{format_figure(result.value)}, that of {it.against} {format_figure(result.champion_value)}"
-    kept = ""
-    if result.margin_share:
-        allowed = f"{format_share(result.margin_share)} of the latter, {format_figure(result.margin)}, may be lost"
-        over = _signed(it.difference + result.margin)
-        kept = f"; {allowed}, and {it.model} is {over} from what must be kept, {_say_interval(result.low, result.high)}"
-    return f"{metric_label(it.metric)} of {it.model} is {values}: {_say_difference(it)}{kept}: {_say_result(result)}."
-
-
-def _say_result(result: NonInferiority) -> str:
-    if result.comparison.n_users < LEAST_USERS:
-        return f"fewer than {LEAST_USERS} users show nothing"
-    if result.is_shown:
-        return "no more is lost, in all of the interval" if result.margin else "it is better in all of the interval"
-    if result.high < 0:
-        return "more is lost, in all of the interval" if result.margin else "it is worse in all of the interval"
-    return "so many users do not show that no more is lost" if result.margin else "it is not shown to be better"
-
-
-def _say_against_popularity(it: Comparison) -> str:
-    verb = "is not" if it.difference >= 0 else "is"
-    return f"{metric_label(it.metric)} of {it.model} {verb} below that of {it.against}: {_say_difference(it)}."
-
-
-def _say_metric(verdict: Verdict) -> str:
-    ignored = " Let through by --guard warn: the decision is arbitrary."
-    return say_guard(verdict.guard) + ignored * (verdict.may_warn and not verdict.guard.is_fit)
-
-
-def _say_leaks(verdict: Verdict) -> str:
-    return " ".join(map(say_finding, [one for one in verdict.leaks if one.is_warning] or verdict.leaks))
-
-
-def _say_difference(it: Comparison) -> str:
-    return f"{_signed(it.difference)}, {_say_interval(it.low, it.high)}, over {format_count(it.n_users)} users"
-
-
-def _say_interval(low: float, high: float) -> str:
-    return f"95 % interval {_signed(low)} to {_signed(high)}"
-
-
-def _signed(value: float) -> str:
-    return f"+{format_figure(value)}" if value > 0 else format_figure(value)

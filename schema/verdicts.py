@@ -19,11 +19,6 @@ Flaw = Literal[
 ]
 RANDOM, POPULAR, WEAK_ORACLE, ORACLE = "random", "popularity", "weak oracle", "oracle"
 
-NOT_WORSE = "not worse than the champion"
-METRIC_IS_FIT = "the metric tells models apart"
-BEATS_POPULARITY = "not worse than popularity"
-NO_LEAK = "no leak"
-NOT_WORSE_ONLINE = "not worse online"
 ONLINE_TEST = "A/B test"
 
 
@@ -165,78 +160,6 @@ class Finding:
     name: str
     is_warning: bool
     figures: Mapping[str, str | int | float | None]
-
-
-@dataclass(frozen=True)
-class NonInferiority:
-    """A challenger compared with the champion on the same users.
-
-    Attributes:
-        comparison: The difference, challenger - champion, with its paired 95 % interval.
-        value: The challenger's mean.
-        champion_value: The champion's mean.
-        margin_share: Share of the champion's mean that may be lost.
-        low: Lower end of the paired 95 % interval of what the challenger is above what must be kept, that is of
-            challenger - (1 - margin_share) * champion.
-        high: Upper end of that interval.
-    """
-
-    comparison: Comparison
-    value: float
-    champion_value: float
-    margin_share: float
-    low: float
-    high: float
-
-    @property
-    def margin(self) -> float:
-        """What may be lost, in units of the metric."""
-        return self.margin_share * self.champion_value
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether there are enough users, and the challenger is above what must be kept in all of the interval."""
-        return self.comparison.n_users >= LEAST_USERS and self.low > 0
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The gate's verdict on a challenger: promoted if every condition is met.
-
-    Attributes:
-        champion: The challenger against the champion; None if there is none.
-        popularity: The challenger against popularity.
-        guard: Whether the metric may decide on this split.
-        may_warn: Whether a metric that is not fit is let through.
-        leaks: What the searches for leaks found.
-        online: What an A/B test found, where one is asked for.
-    """
-
-    champion: NonInferiority | None
-    popularity: Comparison
-    guard: Guard
-    may_warn: bool
-    leaks: tuple[Finding, ...]
-    online: Finding | None = None
-
-    @property
-    def conditions(self) -> dict[str, bool]:
-        """Each condition, in the order in which it is told, and whether it is met.
-
-        A baseline gets no benefit of the doubt: the mean must be at least that of popularity.
-        """
-        first = {NOT_WORSE: self.champion.is_shown} if self.champion else {}
-        first |= {NOT_WORSE_ONLINE: not self.online.is_warning} if self.online else {}
-        return first | {
-            BEATS_POPULARITY: self.popularity.difference >= 0,
-            METRIC_IS_FIT: self.guard.is_fit or self.may_warn,
-            NO_LEAK: not any(finding.is_warning for finding in self.leaks),
-        }
-
-    @property
-    def is_promoted(self) -> bool:
-        """Whether every condition is met."""
-        return all(self.conditions.values())
 
 
 def figures_of(record: Comparison | Guard | Lead) -> dict[str, Any]:

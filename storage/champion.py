@@ -15,6 +15,7 @@ from storage.protocol import ObjectInfo, Store
 MODEL_ID = "model_id"
 HISTORY = "history"
 MOST_ENTRIES = 100
+_TEXTS = ("promoted_at", "reason", "promotion", "best")
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,15 @@ class ChampionTerm:
         promoted_at: When, ISO 8601 in UTC; None where an older record does not say.
         reason: Why, for people.
         promotion: Id of the comparison that it won; None where none was made, as for a rollback.
+        best: Id of the promotion whose challenger has the best parameters shown until then; None where an older record
+            does not say, or nobody was promoted.
     """
 
     model_id: str
     promoted_at: str | None = None
     reason: str | None = None
     promotion: str | None = None
+    best: str | None = None
 
 
 class ChampionHistory(NamedTuple):
@@ -44,6 +48,16 @@ class ChampionHistory(NamedTuple):
     def champion_id(self) -> str | None:
         """The model that serves."""
         return self.terms[0].model_id if self.terms else None
+
+    @property
+    def best(self) -> str | None:
+        """The promotion of the best parameters so far: where a record does not say, the champion's own."""
+        return self.best_of(self.champion_id)
+
+    def best_of(self, model_id: str | None) -> str | None:
+        """Return what `best` was when a model last served, to which a rollback returns; None if it never did."""
+        term = next((term for term in self.terms if term.model_id == model_id), None)
+        return (term.best or term.promotion) if term else None
 
 
 def read_champion(store: Store) -> tuple[dict[str, object] | None, str | None]:
@@ -177,7 +191,7 @@ def _term(entry: Any, source: str) -> ChampionTerm:
         raise CorruptObject(f"{source} is {str(entry)[:80]!r}; expected an object with {MODEL_ID}.")
     if not isinstance(entry.get(MODEL_ID), str):
         raise CorruptObject(f"{source} has {MODEL_ID} {str(entry.get(MODEL_ID))[:80]!r}; expected the id of a model.")
-    for name in ("promoted_at", "reason", "promotion"):
+    for name in _TEXTS:
         if not isinstance(entry.get(name), str | None):
             raise CorruptObject(f"{source} has {name} {str(entry[name])[:80]!r}; expected text.")
-    return ChampionTerm(entry[MODEL_ID], entry.get("promoted_at"), entry.get("reason"), entry.get("promotion"))
+    return ChampionTerm(entry[MODEL_ID], **{name: entry.get(name) for name in _TEXTS})

@@ -154,5 +154,5 @@ def _named_by_pointer(store: Store) -> Kept:
         return {(layout.MODELS, ""): why, (layout.PROMOTIONS, ""): why}
     kept = {(layout.MODELS, entry.model_id): "it was the champion" for entry in history}
     kept |= {(layout.MODELS, entry.model_id): "it is the champion" for entry in history[:1]}
-    promotions = [entry.promotion for entry in history if entry.promotion]
+    promotions = [one for entry in history for one in (entry.promotion, entry.best) if one]
     return kept | {(layout.PROMOTIONS, one): "the history of the champions names it" for one in promotions}

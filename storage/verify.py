@@ -103,7 +103,7 @@ def _input_problems(store: Store, role: str, artifact_id: str) -> Iterator[str]:
 def _champion_problems(store: Store) -> Iterator[str]:
     history, _ = read_history(store)
     named = [(layout.MODELS, "model", history[0].model_id)] if history else []
-    promotions = dict.fromkeys(entry.promotion for entry in history if entry.promotion)
+    promotions = dict.fromkeys(one for entry in history for one in (entry.promotion, entry.best) if one)
     named += [(layout.PROMOTIONS, "promotion", promotion) for promotion in promotions]
     for kind, noun, one in named:
         yield from _absent_or_broken(store, kind, one, f"it names the {noun} {one[:80]!r}, which")

@@ -19,12 +19,13 @@ from models.registry import Candidate
 from reports.promotion import decision_record
 from reports.verdicts import say_finding
 from schema.errors import CorruptObject, InvalidInput
-from schema.verdicts import ORACLE, POPULAR, Finding, Guard, Verdict
+from schema.gate_verdicts import BEST, CHAMPION, POPULARITY, Verdict
+from schema.verdicts import ORACLE, POPULAR, Finding, Guard
 from storage import artifacts, canonical, layout
 from storage.champion import ChampionHistory, ChampionTerm, predecessors, promote, read_history
 from storage.manifest import Manifest
-from storage.protocol import Store
 from storage.verify import verify_files
+from tasks.best import Best, compare_standing, count_tries, find_best, lacking
 from tasks.choose import try_yardsticks
 from tasks.execution import COMPUTE_RETRIES, NETWORK_RETRIES
 from tasks.fit import candidate_of
@@ -45,6 +46,7 @@ class Challenge:
         split: The challenger's own, which both are fitted to again and tested on.
         history: The champions until now, with the version of the pointer on which the decision is based.
         findings: What is to be known of the two beside their figures.
+        best: The best parameters so far; None if there is no champion.
     """
 
     challenger: Manifest
@@ -52,6 +54,7 @@ class Challenge:
     split: Manifest
     history: ChampionHistory
     findings: tuple[Finding, ...]
+    best: Best | None = None
 
     @property
     def models(self) -> dict[str, Manifest]:
@@ -61,8 +64,9 @@ class Challenge:
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
-        """What challenger and champion are fits of."""
-        return tuple(map(candidate_of, self.models.values()))
+        """What challenger, champion and best so far are fits of."""
+        models = *self.models.values(), *([self.best.model] if self.best else [])
+        return tuple(map(candidate_of, {model.id: model for model in models}.values()))
 
 
 @dataclass(frozen=True)
@@ -94,24 +98,18 @@ def find_challenge(places: PlaceOptions, choice: ModelChoice) -> Challenge:
     split = find_again(store, layout.SPLITS, challenger.inputs["split"], advice)
     if history.champion_id in (None, challenger.id):
         return Challenge(challenger, challenger if history.champion_id else None, split, history, ())
-    champion = _find_champion(store, str(history.champion_id), split)
-    findings = tuple(_find_differences(places, challenger, champion, dataset, history.terms))
+    advice = "It is the champion: put a model in its place with --rollback --model ID --reason TEXT."
+    champion = find_again(store, layout.MODELS, str(history.champion_id), advice)
+    if why := lacking(champion, split):
+        raise InvalidInput(
+            f"The champion, {candidate_of(champion).label}, cannot be fitted to splits/{split.id} of the challenger: "
+            f"{why}. Train a challenger on data that have them."
+        )
+    best = find_best(store, history, champion, split)
+    findings = (*_find_differences(places, challenger, champion, dataset, history.terms), *best.findings)
     for finding in findings:
         logger.log("WARNING" if finding.is_warning else "INFO", "{}", say_finding(finding))
-    return Challenge(challenger, champion, split, history, findings)
-
-
-def _find_champion(store: Store, champion_id: str, split: Manifest) -> Manifest:
-    advice = "It is the champion: put a model in its place with --rollback --model ID --reason TEXT."
-    champion = find_again(store, layout.MODELS, champion_id, advice)
-    candidate = candidate_of(champion)
-    for column in sorted(candidate.kind.needs & {"ratings", "timestamps"}):
-        if not split.counts[f"has_{column}"]:
-            raise InvalidInput(
-                f"The champion, {candidate.label}, needs {column}, and splits/{split.id} of the challenger has none: "
-                "the two cannot be compared. Train a challenger on data that have them."
-            )
-    return champion
+    return Challenge(challenger, champion, split, history, findings, best)
 
 
 def _find_differences(
@@ -170,15 +168,16 @@ def decide(
     Raises:
         InvalidInput: If the metric is not kept for each user.
     """
-    is_new = False
+    is_new, n_tries = False, count_tries(places.open_store(), challenge.challenger, challenge.split)
 
     def build(folder: Path) -> dict[str, Any]:
         nonlocal is_new
         is_new = True
-        metrics = {"rows": metric_records(places, scored)}
-        write_record(folder / layout.METRICS, metrics)
-        verdict = _judge(places, challenge, scored, selection, evaluation, options.promotion_margin)
-        verdict = replace(verdict, online=online)
+        rows, margin, best = metric_records(places, scored), options.promotion_margin, challenge.best
+        write_record(folder / layout.METRICS, {"rows": rows})
+        standing = compare_standing(places, best, challenge.split, selection.metric, rows, margin)
+        verdict = _judge(places, challenge, scored, selection, evaluation, margin, n_tries)
+        verdict = replace(verdict, online=online, standing=standing)
         about = {
             role: {"model_id": model.id, "label": one.candidate.label, "value": one.value(selection.metric)}
             for role, model in challenge.models.items()
@@ -197,6 +196,8 @@ def decide(
         parameters={
             **selection.model_dump(mode="json"),
             "margin": options.promotion_margin,
+            "n_tries": n_tries,
+            "best": challenge.best and challenge.best.name,
             "evaluate_users": evaluation.evaluate_users,
             "test_scores": [one.scores.id for one in scored],
             "findings": [asdict(finding) for finding in challenge.findings],
@@ -216,27 +217,30 @@ def _judge(
     selection: SelectionOptions,
     evaluation: EvaluationOptions,
     margin_share: float,
+    n_tries: int,
 ) -> Verdict:
     """Return the verdict of the gate on a challenger, from the scores that are kept for each user."""
     metric = selection.metric
     if metric.is_held_out_only:
-        raise InvalidInput(
-            f"--select-by {metric} ranks held-out rows only, and is not kept for each user: models cannot "
-            "be compared by it. Use ndcg_10."
-        )
+        what = "ranks held-out rows only, and is not kept for each user: models cannot be compared by it"
+        raise InvalidInput(f"--select-by {metric} {what}. Use ndcg_10.")
     guard = judge_metrics(metric, try_yardsticks(places, challenge.split, scored, evaluation, LEARNT, PART))
     challenger = _find(scored, challenge.challenger)
-    champion = _find(scored, challenge.champion) if challenge.champion else None
-    popularity = next(one for one in scored if one.candidate.kind.role == "popular")
+    others = {POPULARITY: next(one for one in scored if one.candidate.kind.role == "popular")}
+    if challenge.champion:
+        others[CHAMPION] = _find(scored, challenge.champion)
+    if challenge.best and challenge.best.candidate != others[CHAMPION].candidate:
+        others[BEST] = _find(scored, challenge.best.model)
     return judge_challenger(
         metric,
         read_users(places, challenger.scores, metric),
-        read_users(places, champion.scores, metric) if champion else None,
-        read_users(places, popularity.scores, metric),
+        {name: read_users(places, one.scores, metric) for name, one in others.items()},
         guard,
         tuple(_look_for_leaks(places, challenge.split, challenger.value(metric) or 0.0, guard)),
         margin_share,
         may_warn=selection.guard == "warn",
+        same=[name for name, one in others.items() if one.candidate == challenger.candidate],
+        n_tries=n_tries,
     )
 
 

@@ -14,9 +14,10 @@ CHALLENGER, CHAMPION = ({"model_id": name, "label": f"{name}|<b>", "value": 0.6}
 
 
 def record(champion_value=None):
-    old = None if champion_value is None else np.full(36, champion_value)
-    verdict = judge_challenger(NDCG, np.full(36, 0.6), old, np.full(36, 0.5), FIT, (), 0.05, may_warn=False)
-    models = {"challenger": CHALLENGER} | ({} if old is None else {"champion": CHAMPION})
+    others = {"popularity": 0.5} | ({} if champion_value is None else {"the champion": champion_value})
+    columns = {name: np.full(360, value) for name, value in others.items()}
+    verdict = judge_challenger(NDCG, np.full(360, 0.6), columns, FIT, (), 0.05, may_warn=False)
+    models = {"challenger": CHALLENGER} | ({} if champion_value is None else {"champion": CHAMPION})
     return decision_record(
         verdict, models, [Finding("same parameters", is_warning=False, figures={"data": "different"})]
     )
@@ -32,7 +33,10 @@ def shown(view):
 def test_a_first_champion_has_nothing_to_be_compared_with():
     first = record()
     assert (first["promoted"], first["champion"], first["difference"], first["margin"]) == (True, None, None, None)
-    assert first["sentence"].startswith("models/new may be the first champion. NDCG@10 of the challenger is not below")
+    assert first["sentence"].startswith(
+        "models/new may be the first champion. NDCG@10 of the challenger is 0.6000, that of popularity 0.5000"
+    )
+    assert (first["best"], first["n_tries"]) == (True, 1)
     assert reason_of(first) == f"The first champion. {first['conditions'][0]['sentence']}"
     assert "There is no champion yet" in shown(decision_view(first))
 
@@ -43,6 +47,8 @@ def test_a_refusal_holds_its_figures_and_says_which_condition_is_not_met():
     assert refused["difference"]["value"] == pytest.approx(-0.3)
     assert refused["margin"]["value"] == pytest.approx(0.045)
     assert refused["margin"]["above"] == pytest.approx(-0.255)
+    assert refused["margin"]["n_hits"] == pytest.approx(360)
+    assert 0 < refused["margin"]["smallest_loss"] < 0.05
     assert [one["name"] for one in refused["conditions"] if not one["met"]] == ["not worse than the champion"]
     assert refused["findings"][0]["sentence"].startswith("Challenger and champion are fits of the same parameters")
 
@@ -55,7 +61,8 @@ def test_the_page_and_the_terminal_show_the_same_decision():
     assert "new\\|\\<b\\>" in page
     assert "`promotions/1f3a`" in page
     for text in (page, terminal):
-        assert "Challenger - champion: -0.3000, 95 % interval -0.3508 to -0.2492, 36 users" in text
+        assert "Challenger - champion: -0.3000, 95 % interval -0.3" in text
+        assert ", 360 users; margin" in text
         assert "NDCG@10" in text
 
 

@@ -68,12 +68,23 @@ def test_the_record_names_the_model_the_one_before_and_all_that_served(store):
     history = promoted(store, "one", "two")
     assert [(entry.model_id, entry.promotion) for entry in history] == [("two", "p-two"), ("one", "p-one")]
     record, _ = read_champion(store)
-    entry = {"model_id": "two", "promoted_at": "2026-11-25T12:00:00+00:00", "reason": "why", "promotion": "p-two"}
+    about = {"promoted_at": "2026-11-25T12:00:00+00:00", "reason": "why", "promotion": "p-two", "best": None}
+    entry = {"model_id": "two", **about}
     assert record == entry | {
         "previous_model_id": "one",
         "history": [entry, {**entry, "model_id": "one", "promotion": "p-one"}],
     }
     assert champion_id(store) == "two"
+
+
+def test_the_best_so_far_is_the_champions_own_where_an_older_record_does_not_say(store):
+    history = [{"model_id": "b", "promotion": "p-b"}, {"model_id": "a", "promotion": "p-a"}]
+    replace_champion(store, {"model_id": "b", "promotion": "p-b", "history": history}, None)
+    read = read_history(store)
+    assert (read.best, read.best_of("a"), read.best_of("c")) == ("p-b", "p-a", None)
+    promote(store, ChampionTerm("c", promotion="p-c", best=read.best), read)
+    read = read_history(store)
+    assert (read.best, read.best_of("c"), NONE.best) == ("p-b", "p-b", None)
 
 
 def test_the_history_is_bounded_and_keeps_the_newest(store):

@@ -165,10 +165,10 @@ def test_files_of_a_lost_manifest_stay_while_another_artifact_or_the_pointer_nam
 
 
 def test_files_of_a_lost_manifest_stay_while_the_history_of_the_champions_names_them(store):
-    kept = ["models/gone", "models/here", "promotions/first", "promotions/second"]
+    kept = ["models/gone", "models/here", "promotions/best", "promotions/first", "promotions/second"]
     for name in (*kept, "models/stray", "promotions/stray"):
         store.create(f"{name}/half", b"")
-    first, second = ChampionTerm("gone", promotion="first"), ChampionTerm("here", promotion="second")
+    first, second = ChampionTerm("gone", promotion="first"), ChampionTerm("here", promotion="second", best="best")
     promote(store, second, ChampionHistory((first,), None))
     found = collect(store)
     assert list(found.left_alone) == kept

@@ -157,9 +157,12 @@ def test_a_pointer_that_leads_to_no_model_is_told(store, record, problem):
 def test_a_promotion_that_the_history_names_and_the_store_lacks_is_told(store):
     publish(store, "models", "1f3a")
     publish(store, "promotions", "new", {"challenger": "1f3a"})
-    first, second = ChampionTerm("gone", promotion="old"), ChampionTerm("1f3a", promotion="new")
+    first, second = ChampionTerm("gone", promotion="old"), ChampionTerm("1f3a", promotion="new", best="best")
     promote(store, second, ChampionHistory((first,), None))
-    assert pointer_problems(store) == ["it names the promotion 'old', which does not exist."]
+    assert pointer_problems(store) == [
+        "it names the promotion 'best', which does not exist.",
+        "it names the promotion 'old', which does not exist.",
+    ]
     publish(store, "promotions", "old")
     assert pointer_problems(store) == []
 

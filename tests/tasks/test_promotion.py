@@ -175,7 +175,7 @@ def test_a_champion_that_needs_ratings_is_not_compared_without_them(places):
     add_model(places, "old", "bias")
     add_model(places, "new", has_ratings=False)
     serve(places, "old")
-    with pytest.raises(InvalidInput, match="The champion, bias, needs ratings"):
+    with pytest.raises(InvalidInput, match=r"The champion, bias, cannot be fitted .*: it has no ratings\."):
         challenge(places, "new")
 
 

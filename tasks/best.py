@@ -1,0 +1,103 @@
+"""What a challenger is held against beside the champion: the best parameters so far, and the tries before it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from evaluation.gate import judge_standing, standing_of
+from models.registry import Candidate
+from schema.gate_verdicts import Standing
+from schema.metric import Metric, MetricRow
+from schema.verdicts import Finding
+from storage import artifacts, canonical, layout
+from storage.champion import ChampionHistory
+from storage.inventory import list_artifacts
+from storage.manifest import Manifest
+from storage.protocol import Store
+from tasks.fit import candidate_of
+from tasks.options import PlaceOptions
+from tasks.store import local_file
+
+Rows = list[dict[str, Any]]
+"""Rows of metrics as JSON values."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best parameters so far.
+
+    Attributes:
+        model: A model that has them.
+        promotion: The promotion in which they were shown; None if there is none, or it is gone.
+        findings: What is to be known of them.
+    """
+
+    model: Manifest
+    promotion: Manifest | None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What stands for them: the promotion, else the model."""
+        return (self.promotion or self.model).name
+
+    @property
+    def candidate(self) -> Candidate:
+        """The parameters."""
+        return candidate_of(self.model)
+
+
+def find_best(store: Store, history: ChampionHistory, champion: Manifest, split: Manifest) -> Best:
+    """Return the best parameters so far, if they can be fitted to the split, and else the champion's, with a warning.
+
+    Where the pointer is of before there were such, and after a rollback to a model that never served, they are the
+    champion's.
+    """
+    promotion = artifacts.find(store, layout.PROMOTIONS, history.best) if history.best else None
+    model_id = promotion.inputs["challenger"] if promotion else champion.id
+    model = artifacts.find(store, layout.MODELS, model_id)
+    why = lacking(model, split) if model else "the store has this model no more"
+    if model and not why:
+        return Best(model, promotion)
+    return Best(champion, None, (Finding("best so far is gone", True, {"model_id": model_id, "why": why}),))
+
+
+def lacking(model: Manifest, split: Manifest) -> str | None:
+    """Return what a split lacks that the parameters of a model need, or None."""
+    needed = candidate_of(model).kind.needs & {"ratings", "timestamps"}
+    absent = [column for column in sorted(needed) if not split.counts[f"has_{column}"]]
+    return f"it has no {' and no '.join(absent)}" if absent else None
+
+
+def count_tries(store: Store, challenger: Manifest, split: Manifest) -> int:
+    """Return how many challengers were tried on a split, this one counted."""
+    promotions = [one.manifest for one in list_artifacts(store, layout.PROMOTIONS)]
+    tried = [one.inputs for one in promotions if isinstance(one, Manifest)]
+    others = {one.get("challenger") for one in tried if one.get("split") == split.id}
+    return len(others | {challenger.id})
+
+
+def compare_standing(
+    places: PlaceOptions, best: Best | None, split: Manifest, metric: Metric, rows: Rows, margin_share: float
+) -> Finding | None:
+    """Compare how the best parameters stand to popularity in these rows of metrics and in those of their promotion.
+
+    None where the two cannot be compared: without such parameters, their promotion or its split, if that split held
+    rows out in another way, or where one of them has no hit.
+    """
+    if best is None or best.promotion is None:
+        return None
+    before = artifacts.find(places.open_store(), layout.SPLITS, best.promotion.inputs["split"])
+    if before is None or before.parameters.get("split") != split.parameters.get("split"):
+        return None
+    path = local_file(places, best.promotion, layout.METRICS)
+    recorded: Any = canonical.decode_object(path.read_bytes(), str(path))["rows"]
+    then, now = (_standing(one, best.candidate, metric) for one in (recorded, rows))
+    return judge_standing(then, now, margin_share) if then and now else None
+
+
+def _standing(rows: Rows, candidate: Candidate, metric: Metric) -> Standing | None:
+    found = [MetricRow(**row) for row in rows if (row["metric"], row["k"]) == metric]
+    wanted = candidate.model, dict(candidate.parameters)
+    own = next((one for one in found if (one.model, one.parameters) == wanted), None)
+    popularity = next((one for one in found if one.model == "popularity"), None)
+    return standing_of(own, popularity) if own and popularity else None
