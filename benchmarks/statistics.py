@@ -11,6 +11,8 @@ Models are correlated by user as real ones are (.5, .9, .98), or one has only lo
     tests      how often two equal models are called different; power: how often a loss of 10 % is seen
     lead       how often one of two equal best models among weak ones is said to be shown to be the best
     guard      how often a metric over held-out rows is let choose; power: how often NDCG is, with flat popularity
+    gate       how often challengers pass that are worse than the margin, in one try, in 20 and in a year; power: how
+               often equal ones do; and how often honest fits seem hurt; power: how often halved ones do
 
 A rate above what is promised by more than the simulation's own error (three standard errors) is marked.
 """
@@ -23,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import harness
+from benchmarks.gate_rates import count_gate
 from benchmarks.harness import Figures
 from benchmarks.measuring import Spread
 from benchmarks.simulated_users import CORRELATIONS, LOST_ONLY, USERS, Population, draw_models, populations
@@ -127,6 +130,7 @@ COUNTED: dict[str, Callable[[int, int], Iterable[Rate]]] = {
     "tests": count_tests,
     "lead": count_leads,
     "guard": count_guards,
+    "gate": lambda repetitions, seed: (Rate(*one) for one in count_gate(repetitions, seed)),
 }
 
 
