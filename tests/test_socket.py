@@ -34,7 +34,7 @@ OTHER_MEANINGS = {
     ("schema/verdicts.py", "popularity"): "the guard's yardstick",
     ("evaluation/checks.py", "popularity"): "the yardstick of what is too good",
     ("reports/verdicts.py", "popularity"): "the yardstick of what is too good",
-    ("evaluation/gate.py", "popularity"): "the gate's yardstick",
+    ("schema/gate_verdicts.py", "popularity"): "the gate's yardstick",
     ("evaluation/assess.py", "popularity"): "the metric",
     ("reports/display.py", "popularity"): "the metric",
     ("reports/report.py", "popularity"): "the figure of the metric",
