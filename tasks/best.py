@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluation.gate import judge_standing, standing_of
-from models.registry import Candidate
+from models.registry import KINDS, Candidate
 from schema.gate_verdicts import Standing
 from schema.metric import Metric, MetricRow
 from schema.verdicts import Finding
@@ -99,5 +99,5 @@ def _standing(rows: Rows, candidate: Candidate, metric: Metric) -> Standing | No
     found = [MetricRow(**row) for row in rows if (row["metric"], row["k"]) == metric]
     wanted = candidate.model, dict(candidate.parameters)
     own = next((one for one in found if (one.model, one.parameters) == wanted), None)
-    popularity = next((one for one in found if one.model == "popularity"), None)
+    popularity = next((one for one in found if one.model in KINDS and KINDS[one.model].role == "popular"), None)
     return standing_of(own, popularity) if own and popularity else None
