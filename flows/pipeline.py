@@ -21,7 +21,7 @@ from storage.manifest import Manifest
 from tasks.choose import NDCG, Choice, choose, metric_by_user
 from tasks.dataset import SPLIT_FILES, build_dataset, split_dataset
 from tasks.drift import Drift, compare_with_before
-from tasks.execution import Advance, progress
+from tasks.execution import Advance, progress, starting_dask
 from tasks.fit import Parts, fit
 from tasks.ingest import (
     check_reviews,
@@ -64,7 +64,8 @@ def ingest_reviews(environment: Environment, source: ReviewsInput, options: Inge
     published = reviews = find_reviews(places, raw, options, events)
     if reviews is None:
         with scratch_folder(places, "partitions") as folder:
-            read = read_raw(places, raw, options, folder, events)
+            with starting_dask():
+                read = read_raw(places, raw, options, folder, events)
             groups = group(read.partitions)
             checks = [check_reviews.submit(some, check.name, read.limits) for some in groups for check in CHECKS]
             with progress(f"Checking {raw.files[0].path}", key="check", unit=" checks") as advance:

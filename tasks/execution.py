@@ -4,6 +4,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
 from functools import cache
@@ -93,6 +94,20 @@ def progress(title: str, *, key: str, unit: str) -> Iterator[Advance]:
     if artifact:  # what came of the work is shown by artifacts that stay
         with get_client(sync_client=True) as client, suppress(ObjectNotFound):
             client.delete_artifact(artifact)
+
+
+@contextmanager
+def starting_dask() -> Iterator[None]:
+    """Start the Dask of the flow while the block does other work; Prefect starts it for the first task else.
+
+    Raises:
+        Unavailable: If no scheduler answers at the address that is set; at the end of the block.
+    """
+    runner = getattr(FlowRunContext.get(), "task_runner", None)
+    with ThreadPoolExecutor(1) as beside:
+        started = beside.submit(copy_context().run, lambda: getattr(runner, "client", None))
+        yield
+        started.result()
 
 
 @contextmanager

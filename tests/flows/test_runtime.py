@@ -17,6 +17,7 @@ from flows.cli import stage
 from flows.settings import DEFAULT, Environment, input_name, read
 from schema.errors import InvalidInput, InvalidSettings
 from spark.options import DatasetOptions
+from tasks.execution import starting_dask
 from tasks.options import ReviewsInput
 from tasks.steps import REST, step
 
@@ -117,19 +118,37 @@ def test_run_whose_places_cannot_be_written_to_fails_before_its_work(prefect_api
         made("five")()
 
 
-def test_one_dask_is_opened_for_a_run_however_many_tasks_it_has(prefect_api, monkeypatch):
-    opened: list[str] = []
+@pytest.fixture
+def opened(monkeypatch) -> list[str]:
+    """Return the addresses of the Dasks that runs open, as they open them."""
+    addresses: list[str] = []
     own: Callable[[], Any] = runtime.open_dask
 
     @contextmanager
     def open_and_note() -> Iterator[str]:
         with own() as address:
-            opened.append(address)
+            addresses.append(address)
             yield address
 
     monkeypatch.setattr(runtime, "open_dask", open_and_note)
+    return addresses
+
+
+def test_one_dask_is_opened_for_a_run_however_many_tasks_it_has(prefect_api, opened):
     assert made("five", n_tasks=8)() == {"doubled": 80, "store": "data/store"}
     assert len(opened) == 1
+
+
+def test_dask_that_is_started_early_is_that_of_the_tasks(prefect_api, opened):
+    def body() -> dict[str, Any]:
+        """Start Dask, then submit a task."""
+        with starting_dask():
+            pass
+        n_early = len(opened)
+        return {"doubled": double.submit(4).result(), "n_early": n_early}
+
+    result: Any = stage(lambda: "early")(body)()
+    assert (result["doubled"], result["n_early"], len(opened)) == (8, 1, 1)
 
 
 def test_tasks_of_a_stage_run_in_worker_processes_where_asked_for(prefect_api, monkeypatch):
