@@ -5,20 +5,16 @@ What each promises, and how far it is kept, is counted by ``python -m benchmarks
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtr, stdtrit
 
 from schema.arrays import Floats, Indices
 from schema.metric import Metric
 from schema.verdicts import Comparison
 
-N_RESAMPLES = 1000
-PERCENTILES = (2.5, 97.5)
-MOST_UNITS = 4000
 ROUNDING = 1e-12
 """Two values whose distance is within this share of the larger are the same value, summed in another order."""
 
@@ -159,27 +155,6 @@ def difference_interval(differences: Floats, largest: float) -> tuple[float, flo
     return mean - reach, mean + reach
 
 
-def ratio_interval(numerator: Floats, denominator: Floats, seed: int = 42) -> tuple[float, float]:
-    """Return the interval of sum(numerator) / sum(denominator), one value of each per user.
-
-    Where there are more than 4,000 users, random groups of them are resampled instead: the spread of a sum over
-    groups that were drawn at random is that over users, known to 1 / sqrt(2 * 4,000), about 1 %, which is less than
-    what 1,000 resamples leave open.
-
-    Raises:
-        ValueError: If there are no values.
-
-    Example:
-        >>> ratio_interval(np.array([2.0, 4.0]), np.array([1.0, 2.0]))
-        (2.0, 2.0)
-    """
-    _check_users(len(numerator))
-    units = np.stack(_gather(seed, numerator, denominator))
-    totals = np.einsum("ru,cu->cr", _draw_units(units.shape[1], seed), units)
-    low, high = np.percentile(totals[0] / totals[1], PERCENTILES)
-    return float(low), float(high)
-
-
 def compare_paired(model: str, against: str, metric: Metric, values: Floats, other_values: Floats) -> Comparison:
     """Compare two models by one value of each user; p_adjusted is p_value until `adjust` is called.
 
@@ -228,23 +203,6 @@ def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Return the comparisons in the same order, with p_adjusted corrected for being tested together (Holm)."""
     adjusted = holm([comparison.p_value for comparison in comparisons])
     return [replace(comparison, p_adjusted=float(p)) for comparison, p in zip(comparisons, adjusted, strict=True)]
-
-
-def _gather(seed: int, *columns: Floats) -> tuple[Floats, ...]:
-    """Return the columns summed over at most 4,000 groups of users drawn at random, of nearly equal size."""
-    n_users = len(columns[0])
-    if n_users <= MOST_UNITS:
-        return columns
-    group = np.random.default_rng(seed).permutation(n_users) % MOST_UNITS
-    return tuple(np.bincount(group, column, minlength=MOST_UNITS).astype(np.float64) for column in columns)
-
-
-@lru_cache(maxsize=16)  # of 4 MB at most: users, lists and segments of a run have several sizes, in threads by turns
-def _draw_units(n_units: int, seed: int) -> NDArray[np.uint8]:
-    """Return how often each resample drew each unit: shape (1,000, n_units), the same for every metric."""
-    drawn = np.random.default_rng(seed).integers(n_units, size=(N_RESAMPLES, n_units))
-    places = (drawn + n_units * np.arange(N_RESAMPLES)[:, None]).ravel()
-    return np.bincount(places, minlength=N_RESAMPLES * n_units).reshape(drawn.shape).astype(np.uint8)
 
 
 def _check_users(n_users: int) -> None:

@@ -14,7 +14,6 @@ from evaluation.significance import (
     linearise_part,
     mean_over_users,
     means_by_owner,
-    ratio_interval,
     share_interval,
 )
 from schema.metric import Metric
@@ -183,23 +182,10 @@ def test_models_alike_for_every_user_are_not_taken_to_be_known_exactly():
     assert (low, high) == pytest.approx((-0.00196, 0.00196), rel=0.01)
 
 
-def test_ratio_interval_covers_the_ratio_of_sums_and_not_the_mean_of_ratios():
-    numerator, denominator = np.repeat([1.0, 100.0], 500), np.repeat([1.0, 10.0], 500)
-    low, high = ratio_interval(numerator, denominator)
-    assert low < 50500 / 5500 < high
-    assert low > 5.5
-
-
-def test_ratio_interval_draws_numerator_and_denominator_of_the_same_users():
-    rows_by_user = np.arange(1.0, 50.0)
-    assert ratio_interval(rows_by_user * 3, rows_by_user) == (3.0, 3.0)
-
-
 def test_intervals_of_nobody_are_refused():
     for interval in (
         share_interval,
         lambda none: difference_interval(none, 1.0),
-        lambda none: ratio_interval(none, none),
     ):
         with pytest.raises(ValueError, match="there are no users"):
             interval(np.array([]))
