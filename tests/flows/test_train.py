@@ -114,9 +114,8 @@ def test_counts_add_up_from_the_lines_of_the_file_to_the_interactions(trained):
     assert reviews["n_lines"] == reviews["n_reviews"] + reviews["n_quarantined"] + reviews["n_blank"]
     written = pq.read_metadata(folder / "datasets" / record["ids"]["dataset"] / layout.INTERACTIONS).num_rows
     assert dataset["n_interactions"] == written
-    split = record["counts"]["split"]
-    assert 0 < split["n_outside_core"] < written / 10
-    assert sum(split[f"{part}_n_rows"] for part in ("train", "validation", "test")) == written - split["n_outside_core"]
+    parts = [record["counts"]["split"][f"{part}_n_rows"] for part in ("train", "validation", "test")]
+    assert sum(parts) == written
 
 
 def test_report_is_called_sample_data_and_asks_for_nothing_outside(trained):
