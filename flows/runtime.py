@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from functools import wraps
 from importlib import import_module
 from typing import Any
+from uuid import UUID
 
 import dask.config
 from distributed import Client, LocalCluster, Worker
@@ -76,6 +77,10 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str], *, is_t
     def run(**groups: BaseModel) -> Result:
         environment = read(Environment)
         prepare_process(environment.run, has_caller=_has_caller())
+        if not _has_caller():  # whoever scheduled it does not know where it runs; `open_run` tags the others
+            with get_client(sync_client=True) as client:
+                tagged = {*runtime.flow_run.tags, environment.run.environment}
+                client.update_flow_run(UUID(runtime.flow_run.id), tags=tagged)
         with TagsContext(current_tags=set()), explaining_lost_dask():  # a task with tags asks for a place of each first
             environment.places.try_writing()
             with timing() as seconds:

@@ -221,6 +221,7 @@ def test_deployment_runs_in_one_flow_run_with_its_parameters_in_the_environment_
     assert run.state
     assert run.state.is_completed(), run.state.message
     assert run.name == f"ingest {sample.reviews.name}"
+    assert set(run.tags) == {"ingest", "office"}, "those of the deployment, and the environment of the worker"
     assert run.parameters["dataset"]["min_interactions"] == 3
     own = [one for one in client.read_flow_runs() if one.start_time and one.deployment_id in (None, deployment.id)]
     assert [one.id for one in own] == [run.id]
