@@ -1,9 +1,14 @@
-"""Demo: write sample data, train on them, and make the model the champion if there is none yet."""
+"""Demo: write sample data, train on them, and make the model the champion if there is none yet.
+
+Its search draws 3 candidates, fewer than that of a training, where neither BUDGET_MINUTES nor SEARCH_TRIES is set.
+"""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from loguru import logger
 
 from flows.cli import Command, run
 from flows.sample import OutputOptions, write
@@ -15,6 +20,9 @@ from tasks.options import PlaceOptions, RunOptions, TrackingOptions
 
 if TYPE_CHECKING:
     from prefect import Flow
+
+
+SEARCH_TRIES = 3
 
 
 def demonstrate(output: OutputOptions, sample: SampleOptions) -> dict[str, Any]:
@@ -30,10 +38,19 @@ def demonstrate(output: OutputOptions, sample: SampleOptions) -> dict[str, Any]:
         writing = beside.submit(write, output, sample)
         with open_run(["mlflow"]):
             made = writing.result()
-            record = _run(train, input_reviews=made["reviews"], input_products=made["products"])
+            record = _run(train, input_reviews=made["reviews"], input_products=made["products"], **_budget())
             if champion_id(environment.places.open_store()) is None:
                 record["promotion"] = _run(promote, model_id=record["ids"]["model"])
             return record
+
+
+def _budget() -> dict[str, str]:
+    """Return the settings of a short search, or none where the environment says how long it is."""
+    asked = read(Settings).search
+    if asked.budget_minutes is not None or asked.search_tries is not None:
+        return {}
+    logger.info("The search draws {} candidates; a training draws more, see --budget-minutes", SEARCH_TRIES)
+    return {"search_tries": str(SEARCH_TRIES)}
 
 
 def _run(flow: "Flow[..., Any]", **given: str) -> dict[str, Any]:

@@ -76,15 +76,18 @@ class AlsOptions(FrozenModel):
     curve_iterations: Iterations = Field(
         (), description="Also fit the best ALS model with so many iterations, such as 1,2,5, for a learning curve."
     )
-    als_blocks: PositiveInt = Field(
-        4, description="Blocks into which ALS parts users and items; it decides the order of sums."
+    als_blocks: PositiveInt | None = Field(
+        None,
+        description="Blocks into which ALS parts users and items, which decides the order of sums; without it one for "
+        "each 250,000 interactions, at most 4.",
     )
     als_seed: int = Field(42, description="Seed of the first factors.")
 
     @property
     def fixed(self) -> Parameters:
         """The parameters that all points of the grid share."""
-        return {"maxiter": self.als_maxiter or USUAL_MAXITER, "n_blocks": self.als_blocks, "seed": self.als_seed}
+        blocks = {"n_blocks": self.als_blocks} if self.als_blocks else {}
+        return {"maxiter": self.als_maxiter or USUAL_MAXITER, **blocks, "seed": self.als_seed}
 
     @property
     def weighted(self) -> Parameters:

@@ -22,6 +22,7 @@ from schema.parquet import WriteParquet
 from spark.hadoop import delete, local_files, parquet_batches, scratch_uri
 
 CHECKPOINT_INTERVAL = 10
+ROWS_OF_BLOCK, MOST_BLOCKS = 250_000, 4
 SECONDS_PER_DAY = 86_400
 SLICE_BYTES = 256 * 1024**2
 METADATA = "metadata"
@@ -45,7 +46,9 @@ class Factorisation(FrozenModel):
     )
     half_life_days: float = Field(365.0, gt=0, description="age at which recency is half")
     maxiter: int = Field(ge=1, description="iterations, each of both sides")
-    n_blocks: int = Field(4, ge=1, description="blocks of users and of items; part of the result's bytes")
+    n_blocks: int | None = Field(
+        None, ge=1, description="blocks of users and of items; part of the result's bytes; by default `blocks_for` all"
+    )
     seed: int = Field(42, description="seed of the factors' start")
 
 
@@ -61,12 +64,24 @@ def factorise(
         InvalidInput: If there are no interactions, or some lack the rating or timestamp that the fit needs, or have no
             confidence above 0.
     """
-    ratings = _ratings(read_interactions(session, train, until), parameters).persist(StorageLevel.MEMORY_AND_DISK)
+    rows = read_interactions(session, train, until)
+    n_blocks = parameters.n_blocks or blocks_for(rows.count())
+    ratings = _ratings(rows, parameters, n_blocks).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         _require_values(ratings, train, parameters)
-        return _estimator(parameters).fit(ratings)
+        return _estimator(parameters, n_blocks).fit(ratings)
     finally:
         ratings.unpersist()
+
+
+def blocks_for(n_interactions: int) -> int:
+    """Return into how many blocks ALS parts users, and items: each costs tasks, which few rows are not worth.
+
+    Example:
+        >>> [blocks_for(n) for n in (0, 60_000, 600_000, 1_700_000)]
+        [1, 1, 3, 4]
+    """
+    return min(max(-(-n_interactions // ROWS_OF_BLOCK), 1), MOST_BLOCKS)
 
 
 def read_interactions(session: SparkSession, uris: Sequence[str], until: int | None) -> DataFrame:
@@ -108,7 +123,7 @@ def save_model(model: ALSModel, folder: Path, write_parquet: WriteParquet) -> No
     delete(session, uri)
 
 
-def _ratings(train: DataFrame, parameters: Factorisation) -> DataFrame:
+def _ratings(train: DataFrame, parameters: Factorisation, n_blocks: int) -> DataFrame:
     """Select the columns that ALS reads, with the same rows in the same order in the same partition.
 
     ALS adds floats in the order of the rows, so the result must not depend on the files or their partitions.
@@ -116,7 +131,7 @@ def _ratings(train: DataFrame, parameters: Factorisation) -> DataFrame:
     columns = (Columns.USER_IDX, Columns.ITEM_IDX, Columns.RATING)
     return (
         train.select(*columns[:2], _value(parameters).cast("float").alias(Columns.RATING))
-        .repartition(parameters.n_blocks, Columns.USER_IDX)
+        .repartition(n_blocks, Columns.USER_IDX)
         .sortWithinPartitions(*columns)
     )
 
@@ -159,7 +174,7 @@ def _require_values(ratings: DataFrame, train: Sequence[str], parameters: Factor
         )
 
 
-def _estimator(parameters: Factorisation) -> ALS:
+def _estimator(parameters: Factorisation, n_blocks: int) -> ALS:
     return ALS(
         userCol=Columns.USER_IDX,
         itemCol=Columns.ITEM_IDX,
@@ -169,8 +184,8 @@ def _estimator(parameters: Factorisation) -> ALS:
         regParam=parameters.reg,
         alpha=parameters.alpha,
         maxIter=parameters.maxiter,
-        numUserBlocks=parameters.n_blocks,
-        numItemBlocks=parameters.n_blocks,
+        numUserBlocks=n_blocks,
+        numItemBlocks=n_blocks,
         seed=parameters.seed,
         checkpointInterval=CHECKPOINT_INTERVAL,
         coldStartStrategy="drop",

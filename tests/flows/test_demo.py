@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from workplace import Workplace, artifact_ids
 
+from flows import demo
 from storage.champion import champion_id
 
 
@@ -21,3 +22,13 @@ def test_the_demo_trains_on_sample_data_and_makes_its_model_the_champion_where_t
     again = workplace.result("demo", *flags)
     assert artifact_ids(again) == artifact_ids(record)
     assert "promotion" not in again
+
+
+def test_the_search_is_short_unless_the_environment_says_how_long_it_is(monkeypatch):
+    for name in ("SEARCH_TRIES", "BUDGET_MINUTES"):
+        monkeypatch.delenv(name, raising=False)
+    assert demo._budget() == {"search_tries": "3"}
+    for name in ("SEARCH_TRIES", "BUDGET_MINUTES"):
+        with monkeypatch.context() as environment:
+            environment.setenv(name, "1")
+            assert demo._budget() == {}

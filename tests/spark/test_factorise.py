@@ -107,11 +107,17 @@ def cut(table: pa.Table, folder: Path) -> list[str]:
 
 def test_als_meets_the_same_rows_in_the_same_order_however_they_are_cut(session, train, tmp_path):
     met = [
-        engine._ratings(session.read.parquet(*paths), parameters()).select("*", sf.spark_partition_id()).collect()
+        engine._ratings(session.read.parquet(*paths), parameters(), 2).select("*", sf.spark_partition_id()).collect()
         for paths in ([train], cut(checkerboard(), tmp_path))
     ]
     assert len(met[0]) == checkerboard().num_rows
     assert met[0] == met[1]
+
+
+def test_few_rows_are_one_block_unless_it_is_said(session, train, tmp_path):
+    for name, n_blocks in (("default", None), ("one", 1), ("two", 2)):
+        save_model(factorise(session, [train], parameters(n_blocks=n_blocks)), tmp_path / name, write_parquet)
+    assert digests(tmp_path / "default") == digests(tmp_path / "one") != digests(tmp_path / "two")
 
 
 @pytest.mark.parametrize("implicit", [True, False])
