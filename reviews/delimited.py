@@ -159,7 +159,7 @@ def _part_of_quote(reading: Reading, *, is_set: bool) -> Part:
 
 
 def _why_quote(reading: Reading) -> str:
-    n_over = sum(one.last > one.first for one in reading.rows)
+    n_over = reading.n_over_lines
     if not reading.quote:
         return "they do not balance, or more lines fit if they are"
     rule = "backslashes escape it within" if len(reading.quote) > 1 else "RFC 4180"

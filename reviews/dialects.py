@@ -50,6 +50,11 @@ class Reading:
         """The records of the commonest width."""
         return [one for one in self.records if len(one.cells) == self.width]
 
+    @property
+    def n_over_lines(self) -> int:
+        """How many rows go over several lines."""
+        return sum(one.last > one.first for one in self.rows)
+
     def cells_of(self, line: str) -> list[str]:
         """Return the cells of a line beside the records, such as a comment."""
         return next(read_cells([line], self.delimiter, self.quote)).cells

@@ -47,6 +47,7 @@ class Format:
             empty where quotes are characters like others.
         header_line: Delimited: 1-based line on which the header ends; 0 where there is none.
         skipped_lines: Delimited: lines before the header or, without one, before the first row.
+        over_lines: Delimited: whether some of the first records go over several lines, within quotes.
         labels: Delimited: role -> what the header calls its column, in lower case; empty where there is none.
         decimal: Character between the whole and the fraction of a number.
         time_form: Unit of timestamps since 1970; or "iso" for dates and date-times as ISO 8601 writes them.
@@ -62,6 +63,7 @@ class Format:
     quote: str = '"'
     header_line: int = 0
     skipped_lines: int = 0
+    over_lines: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     decimal: Literal[".", ","] = "."
     time_form: TimeForm = "s"
@@ -212,6 +214,7 @@ def _of_table(table: Table) -> tuple[Format, list[dict[str, str]]]:
         quote=reading.quote,
         header_line=header.line,
         skipped_lines=header.n_skipped,
+        over_lines=reading.n_over_lines > 0,
         understood=Understood((kind, *table.parts)),
     )
     places = {role: found.position(role) for role in table.roles}

@@ -64,14 +64,16 @@ def read_reviews(
     if "rating" not in file_format.roles and (options.min_rating, options.max_rating) != (None, None):
         raise InvalidInput(f"{path} has no column of ratings that {FLAGS} could be for. Leave them out.")
     written: list[PartitionFile] = []
-    ratings, n_trimmed, last_line = count_ratings(), 0, 0
+    n_skipped = max(file_format.skipped_lines, file_format.header_line)
+    ratings, n_trimmed, n_records, last_line = count_ratings(), 0, 0, n_skipped
     for partition in read_partitions(path, file_format, options.partition_bytes):
         written.append(write_partition(len(written), partition, folder, write_parquet))
         if Columns.RATING in partition.reviews.column_names:
             ratings += count_ratings(partition.reviews[Columns.RATING])
         n_trimmed += partition.n_trimmed
+        n_records += partition.n_lines
         last_line = partition.next_line - 1
-        advance(sum(one.n_lines for one in written))
+        advance(n_records)
     column = file_format.roles.get("rating", "")
     scale = find_scale(ratings, options.min_rating, options.max_rating, column)
     if events:
@@ -83,7 +85,14 @@ def read_reviews(
         last_line=last_line,
         limits=Limits(scale.low, scale.high, options.latest_timestamp or int(time.time()), file_format.time_form),
         understood=_with_scale(
-            file_format, scale, [*say_zeros(ratings, scale), *say_far(ratings, scale, column), *_say_trimmed(n_trimmed)]
+            file_format,
+            scale,
+            [
+                *say_zeros(ratings, scale),
+                *say_far(ratings, scale, column),
+                *_say_trimmed(n_trimmed),
+                *_say_joined(file_format, last_line - n_skipped - n_records),
+            ],
         ),
     )
 
@@ -109,3 +118,14 @@ def _with_scale(file_format: Format, scale: Scale, warnings: Sequence[str]) -> U
 
 def _say_trimmed(n_trimmed: int) -> list[str]:
     return [f"{n_trimmed:,} ids had blanks at their ends, which were cut off."] if n_trimmed else []
+
+
+def _say_joined(file_format: Format, n_joined: int) -> list[str]:
+    """Say how many lines were taken for text of the record before, where none of the first records has such text."""
+    if n_joined == 0 or file_format.over_lines or file_format.kind != "delimited":
+        return []
+    return [
+        f"{n_joined:,} lines were taken for quoted text of the record before, while the first records have none that "
+        "goes over several lines. A quote that is left open takes rows with it: if some do, mend them, or take quotes "
+        "for characters with --quote none."
+    ]

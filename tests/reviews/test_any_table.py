@@ -86,12 +86,14 @@ def test_lists_of_any_table_are_the_pairs_that_were_written_or_it_is_refused(tmp
     for seed in range(FIRST_SEED, FIRST_SEED + N_TABLES, 3):
         table = draw_table(seed, tmp_path)
         try:
-            found = read_pairs(table.path).table.to_pydict()
+            read = read_pairs(table.path)
         except InvalidInput:
             outcomes["refused"] += table.dialect.header == "known" and not table.options.encoding
         else:
-            pairs = list(zip(found["user_id"], found["item_id"], strict=True))
-            assert pairs == [row[:2] for row in table.rows], f"table {seed}, {table.dialect}"
-            outcomes["right"] += 1
+            pairs = list(zip(*read.table.select(["user_id", "item_id"]).to_pydict().values(), strict=True))
+            is_right = pairs == [row[:2] for row in table.rows]
+            is_warned = bool(table.options.input_columns) and "Nothing says which column" in " ".join(read.warnings)
+            assert is_right or is_warned, f"table {seed}, {table.dialect}"
+            outcomes["right"] += is_right
         table.path.unlink()
     assert outcomes["refused"] <= MOST_REFUSED * outcomes["right"], outcomes

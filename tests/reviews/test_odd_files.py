@@ -11,9 +11,11 @@ from whole_file import Ingested, ingest_file
 
 from reviews import delimited_rows
 from reviews.formats import detect_format
-from reviews.options import ReadingOptions
+from reviews.options import IngestOptions, ReadingOptions
 from reviews.parse import read_partitions
+from reviews.reading import read_reviews
 from schema.errors import InvalidInput
+from storage.parquet import write_parquet
 
 NAMES = ("user_id", "item_id", "rating", "timestamp")
 ROWS = [
@@ -235,6 +237,22 @@ def test_rows_between_stray_quotes_are_put_aside_as_one(tmp_path, n_before, text
     assert set(read.reviews["user_id"]) == {f"u{k}" for k in range(8)}
     assert len(read.reviews) == 2 * n_before
     assert (len(read.quarantine), read.quarantine["reason"].str.contains("quote too many").sum()) == (1, 1)
+
+
+ADJACENT = 'u9,i1,5,1500000000,"oops\nu9,i2,5,1500000000,oops"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "late", "n_said"),
+    [("fine", ADJACENT, 1), ("fine", "", 0), ('"some\nlines"', ADJACENT, 0), ("fine", "\n\n", 0)],
+)
+def test_a_text_over_lines_where_no_text_was_before_is_warned_of(tmp_path, text, late, n_said):
+    before = "".join(f"u{k % 8},i{k},3,1500000000,{text}\n" for k in range(50_000))
+    path = tmp_path / "input"
+    path.write_text(",".join(NAMES) + ",text\n" + before + late, "utf-8")
+    found = detect_format(path, ReadingOptions())
+    read = read_reviews(path, found, IngestOptions(), tmp_path / "parts", write_parquet)
+    assert [said.split()[0] for said in read.understood.warnings if "quoted text" in said] == ["1"] * n_said
 
 
 def test_rows_behind_a_quote_escaped_late_are_none(tmp_path):
