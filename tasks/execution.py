@@ -145,10 +145,10 @@ def open_spark(options: SparkOptions, places: PlaceOptions, name: str) -> Iterat
 def warm_up_spark(options: SparkOptions, places: PlaceOptions) -> None:
     """Start Spark's JVM, and have it load what a first query needs.
 
-    Nothing is done where the driver is not the only process of Spark. What goes wrong is left to the next session to
-    find and to say.
+    Nothing is done where the driver is not the only process of Spark, or Prefect limits how many there may be. What
+    goes wrong is left to the next session to find and to say.
     """
-    if options.is_local:
+    if options.is_local and not _is_limited():
         with suppress(RecommenderError), open_session(options, "warm up", _s3_access(places)) as session:
             session.range(1).groupBy("id").count().collect()
 
@@ -160,14 +160,20 @@ def spark_limit() -> str:
 
 def _wait_for_place(stack: ExitStack) -> None:
     """Enter the limit of this machine, if Prefect has one, and leave it when the stack is left."""
-    if TaskRunContext.get() is None:
-        return
+    if TaskRunContext.get() and _is_limited():
+        stack.enter_context(concurrency(spark_limit(), lease_duration=LEASE_SECONDS))
+
+
+def _is_limited() -> bool:
+    """Tell whether Prefect has a limit for this machine; outside of a run nothing has."""
+    if not (TaskRunContext.get() or FlowRunContext.get()):
+        return False
     try:
         with get_client(sync_client=True) as client:
             client.read_global_concurrency_limit_by_name(spark_limit())
     except ObjectNotFound:
-        return
-    stack.enter_context(concurrency(spark_limit(), lease_duration=LEASE_SECONDS))
+        return False
+    return True
 
 
 def _listener() -> Listener:

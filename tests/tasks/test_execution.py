@@ -6,6 +6,7 @@ import pytest
 
 from spark import session
 from spark.options import SparkOptions
+from tasks import execution
 from tasks.execution import doing_beside, warm_up_spark
 from tasks.options import PlaceOptions
 
@@ -40,11 +41,14 @@ def test_a_session_finds_the_jvm_of_a_warm_up(tmp_path):
         assert session._jvms == [warm]
 
 
-def test_a_warm_up_leaves_a_cluster_alone_and_what_goes_wrong_to_the_session(tmp_path, monkeypatch):
+def test_a_warm_up_leaves_a_cluster_and_a_limit_alone_and_what_goes_wrong_to_the_session(tmp_path, monkeypatch):
     places = PlaceOptions(store_uri=str(tmp_path))
+    monkeypatch.setattr(session, "_jvms", [])
     warm_up_spark(SparkOptions(spark_master="spark://127.0.0.1:1"), places)
-    if session._jvms:
-        monkeypatch.setattr(session, "_jvms", [])
+    with monkeypatch.context() as limited:
+        limited.setattr(execution, "_is_limited", lambda: True)
+        warm_up_spark(SparkOptions(), places)
+    assert session._jvms == []
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nothing"))
     warm_up_spark(SparkOptions(), places)
     assert session._jvms == []
