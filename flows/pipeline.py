@@ -61,20 +61,21 @@ Result = TypeVar("Result")
 def ingest_reviews(
     environment: Environment, source: ReviewsInput, options: IngestOptions, *beside: Callable[[], object]
 ) -> tuple[Manifest, Manifest]:
-    """Return the raw file and its reviews; where these are new, do what stands beside in the meantime."""
+    """Return the raw file and its reviews; where these are new, do what stands beside while they are checked."""
     places = environment.places
     with doing_beside(start_dask, code_of_reviews):
         raw = fetch_raw(places, source, environment.download)
     events = collect_events(places, raw, options) if source.input_events == "on" else None
     published = reviews = find_reviews(places, raw, options, events)
     if reviews is None:
-        with scratch_folder(places, "partitions") as folder, doing_beside(*beside):
+        with scratch_folder(places, "partitions") as folder:
             read = read_raw(places, raw, options, folder, events)
-            groups = group(read.partitions)
-            checks = [check_reviews.submit(some, check.name, read.limits) for some in groups for check in CHECKS]
-            with progress(f"Checking {raw.files[0].path}", key="check", unit=" checks") as advance:
-                checked = collect(checks, advance)
-            reviews = publish_reviews(places, raw, options, read, checked, events)
+            with doing_beside(*beside):
+                groups = group(read.partitions)
+                checks = [check_reviews.submit(some, check.name, read.limits) for some in groups for check in CHECKS]
+                with progress(f"Checking {raw.files[0].path}", key="check", unit=" checks") as advance:
+                    checked = collect(checks, advance)
+                reviews = publish_reviews(places, raw, options, read, checked, events)
     show_reading(places, raw, reviews, was_published=published is not None)
     return raw, reviews
 

@@ -12,6 +12,8 @@ import psutil
 import pytest
 from workplace import Workplace, artifact_ids
 
+pytestmark = pytest.mark.timeout(1800)  # seven trainings for each store
+
 # What the process says in the middle of each stage, in the order in which it comes to them; a folder and a MinIO take
 # turns, which holds each to a kill in every part of the training.
 MOMENTS = {
