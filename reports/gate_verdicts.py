@@ -81,6 +81,8 @@ def _say_power(result: NonInferiority) -> str:
         return (
             f"Of {result.comparison.against} these {format_count(n_users)} users have no hit: it has nothing to lose."
         )
+    if result.is_shown and loss >= 1:  # of little, which a challenger that is far better does not lose
+        return f"These {format_count(n_users)} users have {_hits(result)}."
     said = f"With these {format_count(n_users)} users ({_hits(result)}) a loss below {format_share(min(loss, 1.0))}"
     if result.is_shown or result.high < 0 or loss <= result.margin_share or not result.margin_share:
         return f"{said} could not have been seen."

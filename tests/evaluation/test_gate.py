@@ -79,6 +79,12 @@ def test_equal_models_need_ninety_two_hits_and_better_ones_fewer():
     assert "hold out more, wait for more data, or allow a wider margin (--promotion-margin)." in said
 
 
+def test_far_better_than_little_is_told_by_its_hits():
+    hits = np.repeat([1.0, 0.0], [150, 1850])
+    said = say_non_inferiority(judge(hits, hits * (np.arange(2000) < 5), 0.05))
+    assert said.endswith("no more is lost. These 2\u202f000 users have 150 hits.")
+
+
 def test_hits_count_as_much_however_they_are_graded_and_linearised():
     hits = np.repeat([1.0, 0.0], [150, 850])
     assert judge(hits / 3, hits / 3, 0.05).n_hits == pytest.approx(150)
