@@ -129,17 +129,13 @@ def _identity(raw: Manifest, options: IngestOptions, events: Manifest | None) ->
     return inputs, options.model_dump(mode="json", exclude={"partition_bytes"})  # which changes no row
 
 
-def code_of_reviews() -> str:
-    """Return the version of the code that makes reviews of a raw file."""
-    return code_version(read_raw, check_reviews, publish_reviews)
-
-
 @task(name="find reviews", task_run_name="find reviews of {raw.files[0].path}")
 def find_reviews(
     places: PlaceOptions, raw: Manifest, options: IngestOptions, events: Manifest | None = None
 ) -> Manifest | None:
     """Return the reviews of a raw file, and of events, if they are published already."""
-    identity = artifact_id(layout.REVIEWS_KIND, *_identity(raw, options, events), code_of_reviews())
+    code = code_version(read_raw, check_reviews, publish_reviews)
+    identity = artifact_id(layout.REVIEWS_KIND, *_identity(raw, options, events), code)
     return find_published(places.open_store(), layout.REVIEWS_KIND, identity)
 
 
