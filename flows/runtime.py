@@ -1,5 +1,6 @@
 """The edge of a run: its Prefect flow, the Prefect API that it reports to and the Dask workers that it runs on."""
 
+import gc
 import inspect
 import os
 import sys
@@ -83,6 +84,7 @@ def make_flow(body: Callable[..., Result], name_run: Callable[..., str], *, is_t
                 client.update_flow_run(UUID(runtime.flow_run.id), tags=tagged)
         with TagsContext(current_tags=set()), explaining_lost_dask():  # a task with tags asks for a place of each first
             environment.places.try_writing()
+            gc.freeze()  # a quarter of a million objects of libraries, which each full collection would look through
             with timing() as seconds:
                 record = body(**_filled(groups))
             if isinstance(record, Mapping):  # and not a state that the flow is to end in
