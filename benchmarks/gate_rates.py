@@ -12,7 +12,7 @@ from schema.arrays import Floats
 from schema.gate_verdicts import LEAST_HITS, Standing
 
 MARGIN, WEEKS, WEEKLY, N_TRIED = 0.05, 52, 0.97, 20
-USERS = (100, 1_000, 6_000, 20_000)
+USERS = (100, 1_000, 6_000, 20_000, 200_000)
 
 
 class GateRate(NamedTuple):

@@ -146,7 +146,7 @@ class Trials:
     def _try(self, candidate: Candidate, evaluation: EvaluationOptions, asked_fits: int | None = None) -> Scored:
         """Score a candidate on validation; on that of a rolling split with as many fits as are asked for."""
         places, part = self.environment.places, "validation"
-        fitted = fit(places, self.split, ("train",), candidate, self.environment.spark)
+        fitted = self._fit(candidate, ("train",), part)
         later = self._fit_later(candidate, ("train",), part, asked_fits)
         about = places, self.split, fitted, candidate, part, evaluation, later
         return Scored(candidate, fitted, score.submit(*about, asked_fits=asked_fits).result())
@@ -173,7 +173,7 @@ class Trials:
         places, fits, pending = self.environment.places, [], []
         with progress(f"Fitting on {' + '.join(parts)}", key=f"fit-for-{part}", unit=" candidates") as advance:
             for candidate in competing:
-                fits.append(fit(places, self.split, parts, candidate, self.environment.spark))
+                fits.append(self._fit(candidate, parts, part))
                 later = self._fit_later(candidate, parts, part, asked_fits)
                 about = places, self.split, fits[-1], candidate, part, evaluation, later
                 pending.append(score.submit(*about, asked_fits=asked_fits))
@@ -186,9 +186,15 @@ class Trials:
         self, candidate: Candidate, parts: Parts, part: str, asked_fits: int | None = None
     ) -> list[Manifest]:
         """Fit a candidate again at the later cuts of a part of a rolling split, where that is asked for."""
-        places, spark, known = self.environment.places, self.environment.spark, (*parts, part)
-        cuts = later_cuts(places, self.split, part, candidate.kind, asked_fits)
-        return [fit(places, self.split, known, candidate, spark, until=cut) for cut in cuts]
+        cuts = later_cuts(self.environment.places, self.split, part, candidate.kind, asked_fits)
+        return [self._fit(candidate, (*parts, part), part, cut) for cut in cuts]
+
+    def _fit(self, candidate: Candidate, parts: Parts, part: str, until: int | None = None) -> Manifest:
+        """Fit a candidate to be scored on a part, which on validation is a trial."""
+        if part == "validation":
+            given = candidate.kind.on_trial(candidate.parameters, self.split.count("train_n_rows"))
+            candidate = Candidate(model=candidate.model, parameters=given)
+        return fit(self.environment.places, self.split, parts, candidate, self.environment.spark, until=until)
 
     @step("learning curve")
     def trace_learning(self, validated: Sequence[Scored], models: ModelOptions) -> list[Scored]:

@@ -254,6 +254,10 @@ class ModelKind(ABC, Generic[Options]):
         """Return what a search draws parameters from: its ranges, less the parameters whose options were given."""
         return {name: one for name, one in self.ranges.items() if name not in options.model_fields_set}
 
+    def on_trial(self, parameters: Parameters, n_interactions: int) -> Parameters:  # noqa: ARG002 - for kinds with several engines
+        """Return the parameters that a candidate is fitted with while candidates are compared; by default its own."""
+        return parameters
+
     def curve(self, options: Options) -> Iterable[int]:  # noqa: ARG002 - for kinds that are trained in iterations
         """Return the numbers of iterations that a learning curve is asked to show."""
         return ()

@@ -1,5 +1,6 @@
 """Implicit ALS at high rank on this machine: factors of items learnt from who has what, and people folded in."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -193,7 +194,8 @@ class Ials(ModelKind[IalsOptions]):
         turned, spectrum = diagonalise(first)
         for _ in range(given.ials_sweeps):
             for side, weight, penalty in zip(sides, weights, penalties, strict=True):
-                turned, spectrum = diagonalise(solve_rows(side, weight, turned, each * spectrum, np.asarray(penalty)))
+                about = turned, each * spectrum, np.asarray(penalty)
+                turned, spectrum = diagonalise(solve_rows(side, weight, *about, n_threads=os.cpu_count() or 1))
         return IalsModel(turned, confidence, n_users, given)
 
     def load(self, folder: Path, parameters: Parameters) -> IalsModel:

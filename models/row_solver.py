@@ -2,14 +2,16 @@
 
 The vector x of a row with items of vectors y_i and weights c_i, of one row alone, minimises
 
-    sum_i c_i (1 - x'y_i)^2 + x' diag(s) x + p x'x,
+    sum_i c_i (t_i - x'y_i)^2 + x' diag(s) x + p x'x,
 
-where s is what all items together weigh, in the basis in which their Gram matrix is diagonal. With D = 1 / (s + p) and
-the rows sqrt(c_i) y_i as B, n by d, it is D B' (I + B D B')^-1 sqrt(c) by the identity of Woodbury: n^2 d operations
-where the normal equations (B'B + D^-1) x = B' sqrt(c) take d^3, for n < d as most are.
+where s is what all items together weigh, in the basis in which their Gram matrix is diagonal, and t are targets, 1 for
+an item that a row has. With D = 1 / (s + p) and the rows sqrt(c_i) y_i as B, n by d, it is D B' (I + B D B')^-1
+sqrt(c) t by the identity of Woodbury: n^2 d operations where the normal equations (B'B + D^-1) x = B' sqrt(c) t take
+d^3, for n < d as most are.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TypeVar
 
@@ -36,7 +38,13 @@ def diagonalise(factors: NDArray[np.float32]) -> tuple[NDArray[np.float32], Floa
 
 
 def solve_rows(
-    table: ItemsByUser, weights: NDArray[Real], factors: NDArray[np.float32], spectrum: Floats, penalty: Floats
+    table: ItemsByUser,
+    weights: NDArray[Real],
+    factors: NDArray[np.float32],
+    spectrum: Floats,
+    penalty: Floats,
+    targets: NDArray[Real] | None = None,
+    n_threads: int = 1,
 ) -> NDArray[Real]:
     """Return the vector of each row, shape (n_rows, d), in the precision of weights; zeros for an empty row.
 
@@ -48,15 +56,27 @@ def solve_rows(
         factors: Vectors of the items, shape (n_items, d), float32.
         spectrum: s, shape (d), at least 0.
         penalty: p, above 0, shape (n_rows).
+        targets: t, one for each of ``table.items``; by default 1.
+        n_threads: Threads that share the rows, for BLAS has one.
     """
     solved = np.zeros((len(penalty), factors.shape[1]), dtype=weights.dtype)
     roots = np.sqrt(weights)
-    for n, rows in _rows_of_one_length(table, factors.shape[1]):
+    rights = roots if targets is None else roots * targets
+
+    def solve(block: tuple[int, Indices]) -> None:
+        n, rows = block
         places = table.indptr[rows][:, None] + np.arange(n)
-        root = roots[places][..., None]
-        stretched = factors[table.items[places]] * root
+        stretched = factors[table.items[places]] * roots[places][..., None]
         scale = (1 / (spectrum + penalty[rows][:, None])).astype(weights.dtype)
-        solved[rows] = _solve(stretched, root, scale)[..., 0]
+        solved[rows] = _solve(stretched, rights[places][..., None], scale)[..., 0]
+
+    blocks = _rows_of_one_length(table, factors.shape[1])
+    if n_threads == 1:
+        for block in blocks:
+            solve(block)
+    else:
+        with ThreadPoolExecutor(n_threads) as pool:
+            list(pool.map(solve, blocks))
     return solved
 
 

@@ -75,6 +75,7 @@ FLAGS = {
     "curve_iterations": "1",
     "als_blocks": "2",
     "als_seed": "9",
+    "als_engine": "spark",
     "blend": "item-graph=2",
     "ease_reg": "3",
     "ease_dropout": "0.4",
@@ -243,6 +244,7 @@ PROOFS: dict[str, Callable[[Odd], Any]] = {
     "curve_iterations": lambda odd: len(parameters(odd, layout.REPORTS, "report", "curve_scores")) == 2,
     "als_blocks": lambda odd: als(odd, "n_blocks") == {2},
     "als_seed": lambda odd: als(odd, "seed") == {9},
+    "als_engine": lambda odd: als(odd, "engine") == {"spark"},
     **{
         name: partial(has_odd_value, model="ease", name=name)
         for name in EaseOptions.model_fields

@@ -45,6 +45,20 @@ def test_training_publishes_a_model_with_all_that_outside_tools_rely_on(trained)
     assert len(users) == ids.num_rows == manifest.counts["n_users"]
 
 
+def test_this_machine_fits_als_to_compare_it_and_spark_what_is_tested_and_published(trained):
+    workplace, _ = trained
+    engines = {}
+    for one in workplace.manifests():
+        if one.kind == layout.FITS and one.parameters["model"] == "als-implicit":
+            parts, blas = tuple(one.parameters["parts"]), "blas" in one.counts
+            engines[parts] = one.parameters.get("engine", "spark"), blas
+    assert engines == {
+        ("train",): ("local", False),
+        ("train", "validation"): ("spark", True),
+        ("train", "validation", "test"): ("spark", True),
+    }
+
+
 def test_training_and_its_server_listen_on_loopback_only_and_its_database_is_for_its_owner(
     training_and_doors, tracking_uri
 ):
