@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.simulated_users import CORRELATIONS, LOST_ONLY, MEANS, Population, draw_models
-from evaluation.gate import BEST_MARGIN, count_hits, judge_standing, level_of, limits
+from evaluation.gate import BEST_MARGIN, BEST_RISK, count_hits, judge_standing, level_of, limits
 from schema.arrays import Floats
 from schema.gate_verdicts import LEAST_HITS, Standing
 
@@ -52,10 +52,10 @@ def share_of_passes(of: Population, ratio: float, repetitions: int, seed: int) -
     return float(np.mean([keeps(new, old, MARGIN) for new, old in drawn]))
 
 
-def keeps(values: Floats, against: Floats, margin: float, n_tries: int = 1) -> bool:
-    """Return whether a challenger is shown to keep what it must."""
+def keeps(values: Floats, against: Floats, margin: float, n_tries: int = 1, risk: float = 1.0) -> bool:
+    """Return whether a challenger is shown to keep what it must, at a share of the usual level."""
     enough = max(count_hits(values), count_hits(against)) >= LEAST_HITS
-    return enough and limits(values, against, margin, level_of(n_tries))[0] > 0
+    return enough and limits(values, against, margin, level_of(n_tries) * risk)[0] > 0
 
 
 def share_of_splits(of: Population, ratio: float, repetitions: int, seed: int) -> float:
@@ -72,7 +72,7 @@ def live_a_year(of: Population, rng: np.random.Generator) -> float:
     best = champion = 1.0
     for _ in range(WEEKS):
         new, old, first = draw_models(rng, of, [champion * WEEKLY, champion, best]).T
-        if keeps(new, old, MARGIN) and (champion == best or keeps(new, first, BEST_MARGIN)):
+        if keeps(new, old, MARGIN) and (champion == best or keeps(new, first, BEST_MARGIN, risk=BEST_RISK)):
             champion *= WEEKLY
     return champion
 

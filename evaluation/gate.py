@@ -13,6 +13,8 @@ from schema.verdicts import Finding, Guard
 
 BEST_MARGIN = 0.1
 """Share of what the best parameters so far get that may be lost, over all promotions together."""
+BEST_RISK = 0.2
+"""Share of the usual level for that: a year of weekly trainings tries 52 times, each time on data of its own."""
 MOST_FALLEN = 0.3
 """Share of their lead over popularity by which the best parameters may have fallen since their own day."""
 
@@ -38,7 +40,8 @@ def judge_challenger(
             the BEST parameters so far where they are others than the champion's.
         guard: Whether the metric may decide on this split.
         leaks: What the searches for leaks found.
-        margin_share: Share of the champion's mean that may be lost; of the best so far 10 %, or this if it is more.
+        margin_share: Share of the champion's mean that may be lost; of the best so far 10 %, or this if it is more, at a
+                fifth of the level.
         may_warn: Whether a metric that is not fit is let through.
         same: Those of the others that are the challenger's own fit.
         n_tries: How many challengers were tried on this split, this one counted.
@@ -47,10 +50,14 @@ def judge_challenger(
         ValueError: As `judge_non_inferiority` does.
     """
     level = level_of(n_tries)
-    shares = {CHAMPION: margin_share, BEST: max(margin_share, BEST_MARGIN), POPULARITY: margin_share}
+    asked = {
+        CHAMPION: (margin_share, level),
+        BEST: (max(margin_share, BEST_MARGIN), level * BEST_RISK),
+        POPULARITY: (margin_share, level),
+    }
     found = {
-        name: judge_non_inferiority(metric, values, others[name], share, name, level, is_same=name in same)
-        for name, share in shares.items()
+        name: judge_non_inferiority(metric, values, others[name], share, name, risk, is_same=name in same)
+        for name, (share, risk) in asked.items()
         if name in others
     }
     best = next((name for name in (BEST, CHAMPION) if name in others), None)

@@ -256,6 +256,12 @@ def test_the_best_so_far_must_be_kept_too_unless_the_parameters_are_the_champion
     assert KEEPS_BEST not in decide(champion=0.55).conditions
 
 
+def test_the_many_tries_of_a_year_are_held_against_the_best_at_a_fifth_of_the_risk():
+    verdict = decide(0.6, champion=0.61, best=0.64, n_tries=2)
+    assert verdict.champion.level == pytest.approx(0.0125)
+    assert verdict.best.level == pytest.approx(0.0025)
+
+
 @pytest.mark.parametrize(
     ("options", "is_best"),
     [
