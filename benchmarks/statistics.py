@@ -3,7 +3,8 @@
     python -m benchmarks.statistics
     python -m benchmarks.statistics --only intervals --repetitions 2000
 
-Users are drawn again and again (`benchmarks.simulated_users`), 50 to 20,000 of them (the gate: 100 to 200,000), with means of .002, .03 and .3.
+Users are drawn again and again (`benchmarks.simulated_users`), 50 to 20,000 of them (for the gate 100 to
+200,000), with means of .002, .03 and .3.
 Models are correlated by user as real ones are (.5, .9, .98), or one has only lost hits of the other. Counted are
 
     intervals  how often the 95 % intervals of a mean, of a paired difference and of RMSE with heavy-tailed users do

@@ -30,7 +30,7 @@ def fit(kind, found=None, **changed):
 class Spark:
     """Stands for Spark, and remembers what it was asked for."""
 
-    def factorise(self, parameters, saved_as):
+    def factorise(self, parameters, _saved_as):
         self.asked = parameters
         return np.ones((N_USERS, 6), np.float32), np.ones((N_ITEMS, 6), np.float32)
 
