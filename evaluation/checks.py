@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 
 from evaluation.time_order import judge_time_order
-from schema.arrays import Indices
+from schema.arrays import Indices, sorted_unique
 from schema.items_by_user import pair_keys
 from schema.verdicts import Comparison, Finding, figures_of
 
@@ -50,7 +50,7 @@ def find_leaks(
         >>> find_leaks(np.array([0, 0]), np.array([1, 2]), np.array([0, 1]), np.array([2, 2])).is_warning
         True
     """
-    held = np.unique(pair_keys(held_user_idx, held_item_idx))
+    held = sorted_unique(pair_keys(held_user_idx, held_item_idx))
     train = pair_keys(train_user_idx, train_item_idx)
     return _judge_count("leaks", int(np.isin(held, train).sum()), len(held))
 

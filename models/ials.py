@@ -17,7 +17,7 @@ from models.factors import ITEM_FACTORS_FILE, FoldIn, check_matrix
 from models.row_solver import diagonalise, solve_rows, split_solution
 from models.space import Range
 from models.unseen import histories_of_seen
-from schema.arrays import Floats, Indices
+from schema.arrays import Floats, Indices, sorted_unique
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 from schema.mapped import read_array
@@ -219,5 +219,5 @@ def _unique_pairs(interactions: Interactions) -> tuple[Indices, Indices]:
             f"item indices run from {item_idx.min()} to {item_idx.max()}; expected 0 to {n_items - 1}. Use the dataset "
             "that the indices come from."
         )
-    user, item = np.divmod(np.unique(user_idx.astype(np.int64) * n_items + item_idx), n_items)
+    user, item = np.divmod(sorted_unique(user_idx.astype(np.int64) * n_items + item_idx), n_items)
     return user, item

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import Interactions
-from schema.arrays import Indices
+from schema.arrays import Indices, sorted_unique
 from schema.items_by_user import pair_keys
 
 CHUNK_ROWS = 256
@@ -49,7 +49,7 @@ class Rows:
             rows = rows[np.isfinite(rating[rows])]
             found = cls(users[rows], items[rows], rating[rows])
         else:
-            keys = np.unique(pair_keys(users, items))
+            keys = sorted_unique(pair_keys(users, items))
             found = cls(keys >> 32, keys & 0xFFFFFFFF, np.ones(len(keys), dtype=np.float32))
         if not len(found.users):
             raise ValueError(f"{len(users)} interactions leave no row to learn from. Give a larger share to train.")

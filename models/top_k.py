@@ -160,8 +160,7 @@ def _rank_candidates(
 
 def score_exactly(vectors: NDArray[np.float32], item_factors: NDArray[np.float32], columns: NDArray[np.intp]) -> Floats:
     """Return the products of each vector and its items, shape (n, any), summed in double precision."""
-    candidates = item_factors[columns].astype(np.float64)
-    return np.asarray(np.einsum("nr,ncr->nc", vectors.astype(np.float64), candidates))
+    return np.asarray(np.einsum("nr,ncr->nc", vectors, item_factors[columns], dtype=np.float64))
 
 
 def bound_errors(user_factors: NDArray[np.float32], longest_item: float) -> Floats:

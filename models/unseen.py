@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from schema.arrays import Indices
+from schema.arrays import Indices, sorted_unique
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
@@ -33,7 +33,7 @@ def find_free_places(row: Indices, place: Indices, n_rows: int, n_places: int, k
     """
     if DENSE_SHARE * len(place) > n_rows * n_places:
         return _look_through(row, place, n_rows, n_places, k)
-    keys = np.unique(row.astype(np.int64) * n_places + place)
+    keys = sorted_unique(row.astype(np.int64) * n_places + place)
     rows = keys // max(n_places, 1)
     starts = np.searchsorted(rows, np.arange(n_rows + 1))
     differences = keys + rows - (np.arange(len(keys)) - starts[rows])  # p_j - j of the row, plus row * (n_places + 1)
@@ -78,7 +78,7 @@ def check_request(users: Indices, seen: ItemsByUser, k: int, n_items: int) -> No
 def histories_of_seen(users: Indices, seen: ItemsByUser, k: int, n_items: int) -> Histories:
     """Return what users have seen as their histories, in any order, an item that is repeated once: `check_request`."""
     check_request(users, seen, k, n_items)
-    row, item = np.divmod(np.unique(seen.keys), 1 << 32)
+    row, item = np.divmod(sorted_unique(seen.keys), 1 << 32)
     return Histories.of(ItemsByUser.from_pairs(row, item, len(users)))
 
 

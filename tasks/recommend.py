@@ -31,6 +31,7 @@ from tasks.store import find_again, find_published, read_parts, read_table, scra
 HISTORY_COLUMNS = ["user_idx", "item_idx", "rating", "timestamp"]
 WORTH_SENDING = 1024
 READING = Lock()
+AGAIN = "Run the same command again."
 
 Source = TypeVar("Source")
 
@@ -254,11 +255,16 @@ def _rank_block(source: _Source, users: NDArray[np.int64], k: int) -> Lists:
 @lru_cache(maxsize=2)
 def _read(source: _Source) -> tuple[Kind, FittedModel, Histories]:
     """Return a model with its kind, and what users have, once for all blocks that a worker gets."""
-    store, advice = source.places.open_store(), "Run the same command again."
-    split = find_again(store, layout.SPLITS, source.split_id, advice)
-    model = find_again(store, source.kind, source.model_id, advice)
-    rows = read_parts(source.places, split, source.seen_parts, HISTORY_COLUMNS)
-    return candidate_of(model).kind, load_model(source.places, model), histories_of(rows, split.count("n_users"))
+    model = find_again(source.places.open_store(), source.kind, source.model_id, AGAIN)
+    histories = _read_histories(source.places, source.split_id, source.seen_parts)
+    return candidate_of(model).kind, load_model(source.places, model), histories
+
+
+@lru_cache(maxsize=2)
+def _read_histories(places: PlaceOptions, split_id: str, seen_parts: tuple[str, ...]) -> Histories:
+    """Return what users have, once for all models that are compared."""
+    split = find_again(places.open_store(), layout.SPLITS, split_id, AGAIN)
+    return histories_of(read_parts(places, split, seen_parts, HISTORY_COLUMNS), split.count("n_users"))
 
 
 def _is_on_a_worker() -> bool:

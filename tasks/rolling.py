@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,25 +14,39 @@ from evaluation.external_lists import Lists
 from evaluation.rolling import Events, hold_out_events, refit_days
 from models.base import FittedModel, HistoryRanker, Interactions, ReadContent, no_content
 from models.registry import Candidate, Kind
+from storage import layout
 from storage.manifest import Manifest
 from tasks.fit import load_model
 from tasks.options import EvaluationOptions, PlaceOptions
-from tasks.recommend import HISTORY_COLUMNS, WORTH_SENDING, cut, spread
-from tasks.store import PART_FILES, read_parts
+from tasks.recommend import AGAIN, HISTORY_COLUMNS, WORTH_SENDING, cut, spread
+from tasks.store import PART_FILES, find_again, read_parts
 
 ROLLING = "rolling"
 MOST_ROWS = 5_000_000
 MOST_LISTS = 50_000
 LEAST_USERS = 4000
+HOLDING = Lock()
 
 
 def hold_out_part(
     places: PlaceOptions, split: Manifest, learnt: Sequence[str], part: str, options: EvaluationOptions
 ) -> HeldOut:
-    """Return who is evaluated on what of a part of a split: users, or of a rolling split events."""
-    rows, held_rows = (read_parts(places, split, tuple(parts), HISTORY_COLUMNS) for parts in (learnt, (part,)))
+    """Return who is evaluated on what of a part of a split: users, or of a rolling split events; not to be written to.
+
+    What was asked for lately is at hand: candidates are scored one after the other for the same.
+    """
+    with HOLDING:
+        return _hold_out(places, split.id, tuple(learnt), part, options.evaluate_users)
+
+
+@lru_cache(maxsize=4)
+def _hold_out(
+    places: PlaceOptions, split_id: str, learnt: tuple[str, ...], part: str, most_users: int | None
+) -> HeldOut:
+    split = find_again(places.open_store(), layout.SPLITS, split_id, AGAIN)
+    rows, held_rows = (read_parts(places, split, parts, HISTORY_COLUMNS) for parts in (learnt, (part,)))
     hold = hold_out_events if split.counts["method"] == ROLLING else hold_out
-    return hold(rows, held_rows, split.count("n_users"), split.count("n_items"), options.evaluate_users)
+    return hold(rows, held_rows, split.count("n_users"), split.count("n_items"), most_users)
 
 
 def sample_of_validation(split: Manifest, most: int) -> int | None:
