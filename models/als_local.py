@@ -61,13 +61,15 @@ def factorise_locally(interactions: Interactions, given: LocalFactorisation) -> 
     weights = given.alpha * values if given.implicit else np.ones_like(values)
     targets = (1 + weights) / weights if given.implicit else values
 
+    n_threads = os.cpu_count() or 1
+
     def step(side: ItemsByUser, order: slice | NDArray[np.int64], factors: Factors) -> tuple[Factors, Factors]:
         """Return the factors, perhaps turned, and those of the rows of the other side."""
         spectrum = np.zeros(given.rank)
         if given.implicit:
-            factors, spectrum = diagonalise(factors)
+            factors, spectrum = diagonalise(factors, n_threads)
         penalty = np.asarray(given.reg * side.counts, dtype=np.float64)
-        found = solve_rows(side, weights[order], factors, spectrum, penalty, targets[order], os.cpu_count() or 1)
+        found = solve_rows(side, weights[order], factors, spectrum, penalty, targets[order], n_threads)
         return factors, found
 
     rng = np.random.default_rng(given.seed)

@@ -191,11 +191,12 @@ class Ials(ModelKind[IalsOptions]):
         penalties = [given.ials_reg * (side.counts + each * n) for side, n in zip(sides, (n_had, n_users), strict=True)]
         first = np.random.default_rng(given.ials_seed).standard_normal((n_items, given.ials_rank), dtype=np.float32)
         first *= is_had[:, None] * np.float32(FIRST_SPREAD / given.ials_rank**0.5)
-        turned, spectrum = diagonalise(first)
+        n_threads = os.cpu_count() or 1
+        turned, spectrum = diagonalise(first, n_threads)
         for _ in range(given.ials_sweeps):
             for side, weight, penalty in zip(sides, weights, penalties, strict=True):
                 about = turned, each * spectrum, np.asarray(penalty)
-                turned, spectrum = diagonalise(solve_rows(side, weight, *about, n_threads=os.cpu_count() or 1))
+                turned, spectrum = diagonalise(solve_rows(side, weight, *about, n_threads=n_threads), n_threads)
         return IalsModel(turned, confidence, n_users, given)
 
     def load(self, folder: Path, parameters: Parameters) -> IalsModel:

@@ -22,19 +22,24 @@ from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser
 
 BLOCK_NUMBERS = 1 << 17
+BLOCK_ROWS = 1 << 13
 
 Matrix = NDArray[np.floating]
 Real = TypeVar("Real", np.float32, np.float64)
 
 
-def diagonalise(factors: NDArray[np.float32]) -> tuple[NDArray[np.float32], Floats]:
+def diagonalise(factors: NDArray[np.float32], n_threads: int = 1) -> tuple[NDArray[np.float32], Floats]:
     """Return factors turned into the basis in which their Gram matrix is diagonal, and that diagonal, rising.
 
-    Products of the rows stay what they are.
+    Products of the rows stay what they are. Threads share the rows, which changes no digit.
     """
-    gram = factors.T.astype(np.float64) @ factors
-    values, basis = np.linalg.eigh(gram)
-    return factors @ basis.astype(np.float32), np.maximum(values, 0)
+    turned, blocks = np.empty_like(factors), [slice(at, at + BLOCK_ROWS) for at in range(0, len(factors), BLOCK_ROWS)]
+    with ThreadPoolExecutor(n_threads) as pool:
+        grams = pool.map(lambda rows: (factors[rows].T @ factors[rows]).astype(np.float64), blocks)
+        values, basis = np.linalg.eigh(sum(grams, np.zeros((factors.shape[1], factors.shape[1]))))
+        turn = basis.astype(np.float32)
+        list(pool.map(lambda rows: np.matmul(factors[rows], turn, out=turned[rows]), blocks))
+    return turned, np.maximum(values, 0)
 
 
 def solve_rows(
@@ -62,12 +67,13 @@ def solve_rows(
     solved = np.zeros((len(penalty), factors.shape[1]), dtype=weights.dtype)
     roots = np.sqrt(weights)
     rights = roots if targets is None else roots * targets
+    diagonal, penalties = spectrum.astype(weights.dtype), penalty.astype(weights.dtype)
 
     def solve(block: tuple[int, Indices]) -> None:
         n, rows = block
         places = table.indptr[rows][:, None] + np.arange(n)
         stretched = factors[table.items[places]] * roots[places][..., None]
-        scale = (1 / (spectrum + penalty[rows][:, None])).astype(weights.dtype)
+        scale = 1 / (diagonal + penalties[rows][:, None])
         solved[rows] = _solve(stretched, rights[places][..., None], scale)[..., 0]
 
     blocks = _rows_of_one_length(table, factors.shape[1])
