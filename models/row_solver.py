@@ -72,7 +72,7 @@ def solve_rows(
     def solve(block: tuple[int, Indices]) -> None:
         n, rows = block
         places = table.indptr[rows][:, None] + np.arange(n)
-        stretched = factors[table.items[places]] * roots[places][..., None]
+        stretched = factors.take(table.items[places], axis=0) * roots[places][..., None]
         scale = 1 / (diagonal + penalties[rows][:, None])
         solved[rows] = _solve(stretched, rights[places][..., None], scale)[..., 0]
 
