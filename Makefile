@@ -21,10 +21,10 @@ export PREFECT_SERVER_UI_V2_ENABLED := false
 # Where it is set, each process compiles all that it imports: half the time that it takes to start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo train notebook lab serve services neural test lint format lock audit ui mlflow minio up status down deploy bench clean distclean
+.PHONY: help setup demo train notebook lab serve services neural test lint format lock audit ui mlflow minio up status down deploy bench bench-check benchmarks clean distclean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Make .venv with the locked packages and find Java; does nothing the second time; PYTHON=python3.12 chooses
 	@$(SETUP)
@@ -99,7 +99,13 @@ down: setup ## Stop what `make up` started
 deploy: setup ## Register the deployments of prefect.yaml with the server at PREFECT_API_URL, and list them
 	@$(BIN)/python -m deployments.register
 
-bench: ## List the benchmarks; each runs as python -m benchmarks.NAME
+bench: setup ## Run the benchmarks of speed, for an hour or more on a quiet machine, and write docs/benchmarks.md; flags go in ARGS="…"
+	$(BIN)/python -m benchmarks.all $(ARGS)
+
+bench-check: setup ## Run them again, and fail where a ratio got worse than the one that is kept; flags go in ARGS="…"
+	$(BIN)/python -m benchmarks.all --check $(ARGS)
+
+benchmarks: ## List the benchmarks; each runs as python -m benchmarks.NAME
 	@for file in $$(grep -l __main__ benchmarks/[a-z]*.py); do \
 		name=$${file#benchmarks/}; \
 		printf '  %-12s %s\n' "$${name%.py}" "$$(sed -n '1s/^"""\([^"]*\).*/\1/p' "$$file")"; \
