@@ -199,7 +199,8 @@ def test_the_api_answers_without_a_champion_and_takes_up_the_first_one_by_itself
         store = open_store(told["STORE_URI"], S3Options(s3_endpoint_url=told["S3_ENDPOINT_URL"]))
         sample = write_store(store)
     wait_for(lambda: httpx.get(f"{url}/readyz").status_code == 200, seconds=60)
-    assert httpx.get(f"{url}/v1/model").json()["model_id"] == sample.model_id
+    # each of its processes looks by itself
+    wait_for(lambda: httpx.get(f"{url}/v1/model").json().get("model_id") == sample.model_id, seconds=60)
 
 
 def test_started_twice_it_says_so_and_nothing_is_doubled(stack):

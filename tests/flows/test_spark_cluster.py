@@ -124,7 +124,7 @@ def test_master_that_does_not_answer_is_named_in_one_message(new_workplace, samp
     outcome = new_workplace().run("ingest", *sample_flags[:2], "--spark-master", "spark://127.0.0.1:9")
     assert outcome.code == 1
     assert "SPARK_MASTER is 'spark://127.0.0.1:9'" in outcome.stderr
-    assert "Traceback" not in outcome.stderr
+    assert outcome.stderr.partition("Traceback")[2] == ""
 
 
 def test_two_threads_of_a_process_have_spark_open_one_after_the_other(tmp_path):
