@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks import harness
 from benchmarks.measuring import ROOT
-from schema.errors import InvalidInput, Unavailable
+from schema.errors import Unavailable
 
 PAGE, KEPT = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.json"
 COMMANDS: Mapping[str, Sequence[tuple[str, ...]]] = {
@@ -88,24 +88,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    names = chosen.only.split(",")
-    if unknown := sorted(set(names) - COMMANDS.keys()):
-        raise InvalidInput(f"--only has {', '.join(unknown)}; expected some of {', '.join(COMMANDS)}.")
-    page, found = [INTRODUCTION], Ratios()
+    names = harness.some_of(chosen.only, COMMANDS)
+    page, found = read_page(), Ratios()
     for name in names:
         for flags in COMMANDS[name]:
             command = " ".join([name, *flags])
             printed, rows = _measure(name, [*flags, "--repetitions", str(chosen.repetitions)])
             print(printed)
-            page.append(f"## python -m benchmarks.{command}\n\n```\n{printed.rstrip()}\n```\n")
+            page[f"python -m benchmarks.{command}"] = f"\n```\n{printed.rstrip()}\n```\n"
             found |= ratios_of(command, rows)
     if chosen.check:
         worse = list(find_worse(json.loads(KEPT.read_bytes()), found))
         print("\n".join(worse) or f"None of {len(found)} ratios got worse by more than {MOST_WORSE - 1:.0%}")
         return harness.FAILED if worse else harness.DONE
-    PAGE.write_text("\n".join(page), "utf-8")
-    KEPT.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", "utf-8")
+    PAGE.write_text("\n".join([INTRODUCTION, *(f"## {title}\n{text}" for title, text in page.items())]), "utf-8")
+    kept = json.loads(KEPT.read_bytes()) if KEPT.exists() else {}
+    KEPT.write_text(json.dumps(kept | found, indent=2, sort_keys=True) + "\n", "utf-8")
     return harness.DONE
+
+
+def read_page() -> dict[str, str]:
+    """Return what the page says under each of its headings, so that what is not run stays."""
+    _, *parts = PAGE.read_text("utf-8").split("\n## ") if PAGE.exists() else [""]
+    return {title: f"{text.rstrip()}\n" for title, _, text in (part.partition("\n") for part in parts)}
 
 
 def _measure(name: str, flags: Sequence[str]) -> tuple[str, list[Row]]:

@@ -32,7 +32,6 @@ from benchmarks.harness import Figures
 from benchmarks.measuring import MEGABYTE, Measurement, Spread, measure_in_child
 from benchmarks.synthetic import Size, draw_interactions
 from flows.child_server import inherited
-from schema.errors import InvalidInput
 
 GIVEN: Mapping[str, Any] = {"alpha": 10.0, "maxiter": 10, "seed": 42}
 REG = {"implicit": 4.0, "explicit": 0.1}
@@ -90,9 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    names = chosen.only.split(",")
-    if unknown := sorted(set(names) - OPENERS.keys()):
-        raise InvalidInput(f"--only has {', '.join(unknown)}; expected some of {', '.join(OPENERS)}.")
+    names = harness.some_of(chosen.only, OPENERS)
     size, figures = Size().shrink(chosen.divisor), []
     with tempfile.TemporaryDirectory(prefix="als-") as folder:
         write_input(Path(folder), size, chosen.seed)

@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -92,6 +92,22 @@ def at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found {text!r}")
     return int(text)
+
+
+def some_of(names: str, known: Iterable[str]) -> list[str]:
+    """Return the names that ``--only`` has, separated by commas.
+
+    Raises:
+        InvalidInput: If one of them is unknown.
+
+    Example:
+        >>> some_of("gunzip,ingest", ["ingest", "gunzip", "spark"])
+        ['gunzip', 'ingest']
+    """
+    asked, able = names.split(","), list(known)
+    if unknown := sorted({*asked} - {*able}):
+        raise InvalidInput(f"--only has {', '.join(unknown)}; expected some of {', '.join(able)}.")
+    return asked
 
 
 def run_command(

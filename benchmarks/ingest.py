@@ -29,7 +29,6 @@ from benchmarks.harness import Figures
 from benchmarks.measuring import MEGABYTE, Measurement, Spread, measure_in_child
 from benchmarks.review_file import cached_reviews
 from benchmarks.synthetic import Size
-from schema.errors import InvalidInput
 
 GUNZIP, INGEST = "gunzip", "ingest"
 OPENERS = {
@@ -61,9 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    names = chosen.only.split(",")
-    if unknown := sorted(set(names) - OPENERS.keys()):
-        raise InvalidInput(f"--only has {', '.join(unknown)}; expected some of {', '.join(OPENERS)}.")
+    names = harness.some_of(chosen.only, OPENERS)
     size = Size() if chosen.rows is None else Size().shrink(max(Size().interactions // chosen.rows, 1))
     source = cached_reviews(size, chosen.seed)
     with tempfile.TemporaryDirectory(prefix="ingest-") as folder:

@@ -84,7 +84,7 @@ def measure(train: DataFrame, test: DataFrame, reg: float) -> dict[str, float]:
 def main(path: str, folder: str) -> None:
     """Run the pipeline, and print what it took."""
     builder = SparkSession.builder.master("local[*]").appName("usual").config("spark.driver.memory", "8g")
-    session = builder.config("spark.ui.enabled", "false").config("spark.local.dir", folder).getOrCreate()
+    session = builder.config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false").getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     started = time.perf_counter()
     rows = read_core(session, path)

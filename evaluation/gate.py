@@ -41,7 +41,7 @@ def judge_challenger(
         guard: Whether the metric may decide on this split.
         leaks: What the searches for leaks found.
         margin_share: Share of the champion's mean that may be lost; of the best so far 10 %, or this if it is more, at
-                a fifth of the level.
+            a fifth of the level.
         may_warn: Whether a metric that is not fit is let through.
         same: Those of the others that are the challenger's own fit.
         n_tries: How many challengers were tried on this split, this one counted.

@@ -25,6 +25,11 @@ def test_what_was_printed_is_a_page_and_ratios_are_kept(kept, monkeypatch):
     assert every.main(["--only", "als"]) == 0
     assert "## python -m benchmarks.als\n\n```\nSpark took longer\n```" in (kept / "benchmarks.md").read_text()
     assert set(json.loads((kept / "benchmarks.json").read_bytes()).values()) == {8.0}
+    page = (kept / "benchmarks.md").read_text()
+    every.main(["--only", "als"])
+    assert (kept / "benchmarks.md").read_text() == page
+    every.main(["--only", "evaluation"])
+    assert (kept / "benchmarks.md").read_text().startswith(page)
 
 
 @pytest.mark.parametrize(("ratio", "code"), [(9.0, 0), (6.5, 0), (6.3, 1)])
