@@ -95,7 +95,8 @@ def _run(chosen: argparse.Namespace) -> int:
             command = " ".join([name, *flags])
             printed, rows = _measure(name, [*flags, "--repetitions", str(chosen.repetitions)])
             print(printed)
-            page[f"python -m benchmarks.{command}"] = f"\n```\n{printed.rstrip()}\n```\n"
+            lines = "\n".join(line.rstrip() for line in printed.rstrip().splitlines())
+            page[f"python -m benchmarks.{command}"] = f"\n```\n{lines}\n```\n"
             found |= ratios_of(command, rows)
     if chosen.check:
         worse = list(find_worse(json.loads(KEPT.read_bytes()), found))
