@@ -12,6 +12,7 @@ too seldom.
 """
 
 import ast
+import gc
 import hashlib
 import importlib.util
 import inspect
@@ -60,8 +61,21 @@ def code_version(*roots: Root, files: tuple[Path, ...] = ()) -> str:
     return version_of(frozenset(_symbol(root) for root in roots), files)
 
 
-# Below 3.11.8, two threads that parse at once can fail: https://github.com/python/cpython/issues/106905.
+# Below 3.11.8, a parse fails if another begins before it ends, which a collection of garbage allows any thread of the
+# process, those of libraries too: https://github.com/python/cpython/issues/106905.
 _PARSING = threading.Lock()
+
+
+def _parse(source: str) -> ast.Module:
+    """Return the syntax tree of a module, with no garbage collected meanwhile."""
+    with _PARSING:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return ast.parse(source)
+        finally:
+            if collects:
+                gc.enable()
 
 
 @cache
@@ -125,9 +139,7 @@ def _module(name: str) -> _Module:
     if spec is None or spec.origin is None:
         raise LookupError(f"The source of module {name} is not found; expected a file. Root functions stand in files.")
     module = _Module(name)
-    with _PARSING:
-        tree = ast.parse(Path(spec.origin).read_text("utf-8"))
-    for statement in _top_level(tree.body):
+    for statement in _top_level(_parse(Path(spec.origin).read_text("utf-8")).body):
         if isinstance(statement, ast.Import | ast.ImportFrom):
             module.imports |= dict(_imported(statement))
             continue
