@@ -1,7 +1,8 @@
 """Parts that flows are composed of: which task after which, and what runs side by side."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from storage.manifest import Manifest
 from tasks.choose import NDCG, Choice, choose, metric_by_user
 from tasks.dataset import SPLIT_FILES, build_dataset, split_dataset
 from tasks.drift import Drift, compare_with_before
-from tasks.execution import Advance, progress, starting_dask
+from tasks.execution import Advance, doing_beside, progress, start_dask, warm_up_spark
 from tasks.fit import Parts, fit
 from tasks.ingest import (
     check_reviews,
@@ -56,21 +57,24 @@ Result = TypeVar("Result")
 
 
 @step("read and check reviews")
-def ingest_reviews(environment: Environment, source: ReviewsInput, options: IngestOptions) -> tuple[Manifest, Manifest]:
-    """Return the raw file and its reviews."""
+def ingest_reviews(
+    environment: Environment, source: ReviewsInput, options: IngestOptions, *beside: Callable[[], object]
+) -> tuple[Manifest, Manifest]:
+    """Return the raw file and its reviews; where these are new, do what stands beside while they are checked."""
     places = environment.places
     raw = fetch_raw(places, source, environment.download)
     events = collect_events(places, raw, options) if source.input_events == "on" else None
     published = reviews = find_reviews(places, raw, options, events)
     if reviews is None:
         with scratch_folder(places, "partitions") as folder:
-            with starting_dask():
+            with doing_beside(start_dask):
                 read = read_raw(places, raw, options, folder, events)
-            groups = group(read.partitions)
-            checks = [check_reviews.submit(some, check.name, read.limits) for some in groups for check in CHECKS]
-            with progress(f"Checking {raw.files[0].path}", key="check", unit=" checks") as advance:
-                checked = collect(checks, advance)
-            reviews = publish_reviews(places, raw, options, read, checked, events)
+            with doing_beside(*beside):
+                groups = group(read.partitions)
+                checks = [check_reviews.submit(some, check.name, read.limits) for some in groups for check in CHECKS]
+                with progress(f"Checking {raw.files[0].path}", key="check", unit=" checks") as advance:
+                    checked = collect(checks, advance)
+                reviews = publish_reviews(places, raw, options, read, checked, events)
     show_reading(places, raw, reviews, was_published=published is not None)
     return raw, reviews
 
@@ -90,7 +94,8 @@ def make_split(
     products: Manifest | None = None,
 ) -> Lineage:
     """Return everything from the raw file to the split; with drift options the reviews may be refused."""
-    raw, reviews = ingest_reviews(environment, source, ingest)
+    warm_up = partial(warm_up_spark, environment.spark, environment.places)  # new reviews make a new dataset
+    raw, reviews = ingest_reviews(environment, source, ingest, warm_up)
     if drift:
         compare_reviews(environment, raw, reviews, drift)
     with step("dataset"):

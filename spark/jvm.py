@@ -196,6 +196,18 @@ def require_java() -> None:
         raise InvalidInput(f"{java} is Java {version}; Spark needs Java {OLDEST_JAVA} or later. {INSTALL_JAVA}")
 
 
+class _WithoutFork(dict[str, Any]):
+    """Arguments of `Popen` without the function that PySpark has run between fork and exec, which ignores Ctrl-C there.
+
+    A fork in Python takes the locks of whoever registered for it (loguru, logging, concurrent.futures) while other
+    threads hold them in another order, and can stand still. A process group of its own keeps Ctrl-C away as well.
+    """
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name != "preexec_fn":
+            super().__setitem__(name, value)
+
+
 def launch_jvm(conf: SparkConf, s3: S3Access | None = None) -> Jvm:
     """Start a JVM whose native linear algebra takes one thread for each of Spark's.
 
@@ -208,7 +220,8 @@ def launch_jvm(conf: SparkConf, s3: S3Access | None = None) -> Jvm:
         with _environment(), output.open_writer() as writer:
             # Its block files, beside the scratch folder, hold interactions; executors elsewhere may be another user's.
             umask = 0o077 if conf.get("spark.master", "").startswith("local") else INHERITED_UMASK
-            gateway = launch_gateway(conf, popen_kwargs={"stdout": writer, "stderr": writer, "umask": umask})
+            streams = {"stdout": writer, "stderr": writer}
+            gateway = launch_gateway(conf, popen_kwargs=_WithoutFork(streams, umask=umask, process_group=0))
     except PySparkRuntimeError as error:
         said = output.last_words()[-LOG_TAIL_CHARACTERS:]
         advice = f"{INSTALL_JAVA} " if JAVA_MODULE in said else ""

@@ -23,6 +23,7 @@ from py4j.protocol import Py4JNetworkError
 from pyspark.sql import SparkSession
 from tqdm import tqdm
 
+from schema.errors import RecommenderError
 from schema.s3 import S3Access
 from spark.hadoop import local_uri
 from spark.jvm import Listener
@@ -97,17 +98,26 @@ def progress(title: str, *, key: str, unit: str) -> Iterator[Advance]:
 
 
 @contextmanager
-def starting_dask() -> Iterator[None]:
-    """Start the Dask of the flow while the block does other work; Prefect starts it for the first task else.
+def doing_beside(*jobs: Callable[[], object]) -> Iterator[None]:
+    """Do jobs, each in a thread, while the block does other work; the end of the block waits for them.
 
     Raises:
-        Unavailable: If no scheduler answers at the address that is set; at the end of the block.
+        Exception: What a job raises, where the block itself raises nothing.
     """
-    runner = getattr(FlowRunContext.get(), "task_runner", None)
-    with ThreadPoolExecutor(1) as beside:
-        started = beside.submit(copy_context().run, lambda: getattr(runner, "client", None))
+    with ThreadPoolExecutor(max(len(jobs), 1)) as beside:
+        done = [beside.submit(copy_context().run, job) for job in jobs]
         yield
-        started.result()
+        for one in done:
+            one.result()
+
+
+def start_dask() -> None:
+    """Start the Dask of the flow, which Prefect starts for the first task else.
+
+    Raises:
+        Unavailable: If no scheduler answers at the address that is set.
+    """
+    getattr(getattr(FlowRunContext.get(), "task_runner", None), "client", None)
 
 
 @contextmanager
@@ -132,6 +142,17 @@ def open_spark(options: SparkOptions, places: PlaceOptions, name: str) -> Iterat
         yield session
 
 
+def warm_up_spark(options: SparkOptions, places: PlaceOptions) -> None:
+    """Start Spark's JVM, and have it load what a first query needs.
+
+    Nothing is done where the driver is not the only process of Spark, or Prefect limits how many there may be. What
+    goes wrong is left to the next session to find and to say.
+    """
+    if options.is_local and not _is_limited():
+        with suppress(RecommenderError), open_session(options, "warm up", _s3_access(places)) as session:
+            session.range(1).groupBy("id").count().collect()
+
+
 def spark_limit() -> str:
     """Return the name of the Prefect limit that says how many processes of this machine may have Spark open."""
     return f"spark-on-{socket.gethostname()}"
@@ -139,14 +160,20 @@ def spark_limit() -> str:
 
 def _wait_for_place(stack: ExitStack) -> None:
     """Enter the limit of this machine, if Prefect has one, and leave it when the stack is left."""
-    if TaskRunContext.get() is None:
-        return
+    if TaskRunContext.get() and _is_limited():
+        stack.enter_context(concurrency(spark_limit(), lease_duration=LEASE_SECONDS))
+
+
+def _is_limited() -> bool:
+    """Tell whether Prefect has a limit for this machine; outside of a run nothing has."""
+    if not (TaskRunContext.get() or FlowRunContext.get()):
+        return False
     try:
         with get_client(sync_client=True) as client:
             client.read_global_concurrency_limit_by_name(spark_limit())
     except ObjectNotFound:
-        return
-    stack.enter_context(concurrency(spark_limit(), lease_duration=LEASE_SECONDS))
+        return False
+    return True
 
 
 def _listener() -> Listener:

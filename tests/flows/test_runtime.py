@@ -17,7 +17,7 @@ from flows.cli import stage
 from flows.settings import DEFAULT, Environment, input_name, read
 from schema.errors import InvalidInput, InvalidSettings
 from spark.options import DatasetOptions
-from tasks.execution import starting_dask
+from tasks.execution import doing_beside, start_dask
 from tasks.options import ReviewsInput
 from tasks.steps import REST, step
 
@@ -142,7 +142,7 @@ def test_one_dask_is_opened_for_a_run_however_many_tasks_it_has(prefect_api, ope
 def test_dask_that_is_started_early_is_that_of_the_tasks(prefect_api, opened):
     def body() -> dict[str, Any]:
         """Start Dask, then submit a task."""
-        with starting_dask():
+        with doing_beside(start_dask):
             pass
         n_early = len(opened)
         return {"doubled": double.submit(4).result(), "n_early": n_early}

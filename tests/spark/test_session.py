@@ -50,6 +50,11 @@ SHOW_HEAP = """
 with open_session(options, "heap") as session:
     print(session.sparkContext._jvm.java.lang.Runtime.getRuntime().maxMemory())
 """
+STARTS_UNFORKED = """
+os.register_at_fork(before=lambda: print("forked"))
+with open_session(options, "unforked") as session:
+    print(os.getpgid(pid(session)) != os.getpgid(0))
+"""
 KILLED = """
 warned = []
 try:
@@ -116,6 +121,10 @@ def test_session_obeys_its_options_and_has_no_web_page_and_one_blas_thread(sessi
     assert session.conf.get("spark.sql.session.timeZone") == "UTC"
     assert session.sparkContext.uiWebUrl is None
     assert session._jvm.java.lang.System.getenv("OPENBLAS_NUM_THREADS") == "1"
+
+
+def test_jvm_is_started_without_the_locks_of_a_fork_and_out_of_reach_of_ctrl_c():
+    assert run(STARTS_UNFORKED).stdout.split() == ["True"]
 
 
 def test_first_session_of_a_process_decides_the_heap():
