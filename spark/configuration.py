@@ -16,8 +16,8 @@ from spark.options import SparkOptions, driver_memory, machine_bytes
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 MASTER_TIMEOUT_SECONDS = 10.0
-# What the JVM loads of Spark and Java fills what it gives its classes at first four times, each time with a collection of
-# all; and to verify the code of Spark's own jars takes a second and a half of each start.
+# Spark's classes outgrow the room that a JVM gives them at first four times, each with a collection of all garbage.
+# To verify the code of Spark's own jars takes a second and a half of each start.
 START_FLAGS = (
     "-XX:MetaspaceSize=256m -XX:+IgnoreUnrecognizedVMOptions -XX:+UnlockDiagnosticVMOptions "
     "-XX:-BytecodeVerificationRemote"
