@@ -3,12 +3,14 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from reports.display import (
     DESCRIPTIONS,
     better_sense,
+    format_count,
     format_difference,
     format_interval,
     format_metric,
@@ -132,6 +134,43 @@ def metric_columns(models: Iterable[ScoredModel], k: int | None = None) -> list[
     found = {row.key for model in models for row in model.metrics}
     kept = [metric for metric in found if k is None or metric.k in (None, k)]
     return sorted(kept, key=lambda metric: (_ORDER.get(metric.name, len(_ORDER)), metric.name, metric.k or 0))
+
+
+def join_equal(models: Sequence[ScoredModel], metrics: Iterable[Metric]) -> list[list[Metric]]:
+    """Return the metrics, with those together that say the same of every model, as recall and hit rate may."""
+    groups: dict[tuple[Any, ...], list[Metric]] = {}
+    for metric in metrics:
+        rows = [model.find(metric) for model in models]
+        said = tuple(row and (row.value, row.low, row.high) for row in rows)
+        groups.setdefault((metric.k, *said), []).append(metric)
+    return list(groups.values())
+
+
+def answer_headings(report: ReportInput) -> dict[str, str]:
+    """Return what some of the folded parts of a report say, by their ids, in a few words."""
+    comparisons, found = report.evidence.comparisons, report.evidence.findings
+    n_better = sum(one.outcome == "better" for one in comparisons)
+    n_warnings = sum(one.is_warning for one in found)
+    answers = {
+        "proof": f"shown for {n_better} of {len(comparisons)} baselines" if comparisons else "",
+        "guard": ("yes" if report.guard.wanted.is_fit else "no") if report.guard else "",
+        "segments": _say_extremes(report),
+        "search": f"{len(report.candidates)} candidates",
+        "checks": f"{n_warnings} of {len(found)} warn",
+        "input": f"{format_count(report.data.reviews.n_quarantined)} lines put aside",
+        "examples": f"{len(report.examples)} users",
+    }
+    return {name: answer for name, answer in answers.items() if answer}
+
+
+def _say_extremes(report: ReportInput) -> str:
+    """Return for whom the chosen model is best and for whom it is worst; "" where that was not measured."""
+    scores = report.evidence.segments.get(report.chosen_on_test.label, ())
+    by_value = sorted((one for one in scores if one.metric == PRIMARY), key=lambda one: one.value)
+    if len(by_value) < 2:
+        return ""
+    worst, best = (f"{one.segment} ({one.group}, {format_metric(one.value)})" for one in (by_value[0], by_value[-1]))
+    return f"best: {best}, worst: {worst}"
 
 
 def best_value(models: Iterable[ScoredModel], metric: Metric) -> float | None:

@@ -25,7 +25,7 @@ def render_report(report: ReportInput) -> str:
     The page needs no script, follows the reader's light or dark setting, and prints. Whatever comes from
     the data is escaped. The same input gives the same text.
     """
-    columns = findings.metric_columns(report.test)
+    tested, columns = findings.rank_models(report.test), findings.metric_columns(report.test)
     labels, pairs, fit = _segment_labels(report), _draw_pairs(report), _draw_fit(report)
     template = environment().get_template("report.html.j2")
     return template.render(
@@ -33,15 +33,17 @@ def render_report(report: ReportInput) -> str:
         verdict=findings.judge(report),
         steps=funnel_steps(report.data.reviews, report.data.dataset, report.data.min_interactions),
         candidates=findings.rank_models(report.candidates),
-        tested=findings.rank_models(report.test),
+        tested=tested,
         candidate_columns=findings.metric_columns(report.candidates, PRIMARY.k),
-        test_columns=columns,
+        test_rows=findings.join_equal(tested, findings.metric_columns(report.test, PRIMARY.k)),
+        all_test_rows=findings.join_equal(tested, columns),
         described=list(dict.fromkeys(Metric(one.name) for one in columns if one.name in display.DESCRIPTIONS)),
         headline=report.chosen_on_test.find(PRIMARY),
         primary=PRIMARY,
         popularity=findings.say_popularity(report.test),
         warnings=findings.gather_warnings(report),
-        contents=_name_contents(report, fit, pairs["tradeoff"]["wide"]),
+        open=("test",),
+        answers=findings.answer_headings(report),
         segment_labels=labels,
         segment_groups=findings.group_segments(report.evidence.segments, labels),
         windows=findings.compare_windows(report.windows),
@@ -97,32 +99,6 @@ def _segment_labels(report: ReportInput) -> list[str]:
     """Return the models with scores by segment, those tested first, in the order of their table."""
     tested = [model.label for model in findings.rank_models(report.test) if model.label in report.evidence.segments]
     return list(dict.fromkeys([*tested, *report.evidence.segments]))
-
-
-def _name_contents(report: ReportInput, fit_charts: object, tradeoff: object) -> list[tuple[str, str]]:
-    """Return (id, title) of the sections; nothing where there is no evidence beyond the tables."""
-    evidence = {
-        ("proof", "Is it better?"): report.evidence.comparisons,
-        ("parts", "Its parts"): report.additions,
-        ("guard", "The metric"): report.guard,
-        ("search", "Candidates"): bool(report.candidates),
-        ("closer", "A closer look"): fit_charts,
-        ("segments", "For whom"): report.evidence.segments,
-        ("lists", "The catalogue"): tradeoff,
-        ("windows", "Other months"): report.windows,
-        ("original", "The original"): report.original,
-        ("checks", "Checks"): report.evidence.findings,
-    }
-    data = {
-        ("input", "Input"): True,
-        ("split", "Split"): True,
-        ("examples", "Examples"): report.examples,
-        ("origin", "Origin"): True,
-    }
-    shown = [name for name, is_there in evidence.items() if is_there]
-    if len(shown) < 2:
-        return []
-    return [("test", "Result"), *shown, *(name for name, is_there in data.items() if is_there)]
 
 
 def _draw_fit(report: ReportInput) -> dict[str, str]:

@@ -115,6 +115,17 @@ def _fill(sentence: str) -> Callable[[Figures, bool], str]:
     return lambda figures, _: sentence.format(**figures)
 
 
+def _say_other_lists(figures: Figures, _is_warning: bool) -> str:
+    n_same = figures["n_users"] - figures["n_better"] - figures["n_worse"]
+    return (
+        f"{format_part(figures['n_changed'], figures['n_lists'])} lists would be others: of {figures['k']} items "
+        f"{figures['kept']:.1f} stay on average (Jaccard {figures['jaccard']:.2f}, rank-biased overlap "
+        f"{figures['overlap']:.2f}). {metric_label(Metric.parse(figures['metric']))} rises for "
+        f"{format_count(figures['n_better'])} users, by {format_figure(figures['rise'])} on average, falls for "
+        f"{format_count(figures['n_worse'])}, by {format_figure(figures['fall'])}, stays for {format_count(n_same)}."
+    )
+
+
 def _say_mixed_parts(figures: Figures, _is_warning: bool) -> str:
     if not figures["n_found"]:
         return "Each pair of user and item is in one part of the split only."
@@ -216,6 +227,7 @@ _SENTENCES: dict[str, Callable[[Figures, bool], str]] = {
         "The best parameters so far, those of models/{model_id}, cannot be fitted to this split: {why}. The champion "
         "stands in for them, so that what was lost before it counts no more."
     ),
+    "other lists": _say_other_lists,
     "same parameters": _fill(
         "Challenger and champion are fits of the same parameters to {data} data; fitted to one split for the "
         "comparison they are the same model, so that they differ in nothing there."

@@ -32,7 +32,7 @@ from tasks.fit import candidate_of
 from tasks.model import newest_model, require_model
 from tasks.options import EvaluationOptions, ModelChoice, PlaceOptions, SelectionOptions
 from tasks.recommend import have_same_lists
-from tasks.score import PART, Scored, metric_records, read_users
+from tasks.score import PART, Scored, find_other_lists, metric_records, read_users
 from tasks.store import LEARNT, find_again, local_file, publish_once, read_parts, read_table, write_record
 
 
@@ -174,16 +174,17 @@ def decide(
         nonlocal is_new
         is_new = True
         rows, margin, best = metric_records(places, scored), options.promotion_margin, challenge.best
+        metric = selection.metric
         write_record(folder / layout.METRICS, {"rows": rows})
-        standing = compare_standing(places, best, challenge.split, selection.metric, rows, margin)
+        standing = compare_standing(places, best, challenge.split, metric, rows, margin)
         verdict = _judge(places, challenge, scored, selection, evaluation, margin, n_tries)
         verdict = replace(verdict, online=online, standing=standing)
+        by_role = {role: _find(scored, model) for role, model in challenge.models.items()}
         about = {
-            role: {"model_id": model.id, "label": one.candidate.label, "value": one.value(selection.metric)}
+            role: {"model_id": model.id, "label": by_role[role].candidate.label, "value": by_role[role].value(metric)}
             for role, model in challenge.models.items()
-            for one in [_find(scored, model)]
         }
-        record = decision_record(verdict, about, challenge.findings)
+        record = decision_record(verdict, about, [*challenge.findings, *find_other_lists(places, by_role, metric)])
         for one in record["conditions"]:
             logger.log("INFO" if one["met"] else "WARNING", "{}: {}", one["name"].capitalize(), one["sentence"])
         write_record(folder / layout.DECISION, record)

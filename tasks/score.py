@@ -1,6 +1,6 @@
 """Score candidates on a held-out part of a split: full catalogue, seen items excluded, 95 % intervals over users."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,17 @@ from prefect import task
 
 from evaluation.assess import USERS_K, HeldOut, Measured, assess_cold_users, measure_lists, measure_scores
 from evaluation.external_lists import Lists, arrange
+from evaluation.list_change import find_change
 from evaluation.ranking import DEFAULT_KS, About
 from evaluation.rolling import Events
 from evaluation.significance import means_by_owner
 from models.base import Scorer
 from models.registry import Candidate
 from schema.errors import InvalidInput
+from schema.gate_verdicts import CHAMPION
 from schema.mapped import read_array
 from schema.metric import Metric, MetricRow, SegmentScore
+from schema.verdicts import Finding
 from storage import canonical, layout
 from storage.manifest import Manifest
 from storage.parquet import write_parquet
@@ -272,6 +275,16 @@ def read_user_means(places: PlaceOptions, scores: Manifest, metric: Metric) -> N
     if "n_events" not in scores.counts:
         return values
     return means_by_owner(values, np.asarray(read_table(places, scores, layout.USERS, ["n_events"])["n_events"]))
+
+
+def find_other_lists(places: PlaceOptions, by_role: Mapping[str, Scored], metric: Metric) -> Iterator[Finding]:
+    """Yield what users would notice if the challenger took the place of a champion, where both rank."""
+    if CHAMPION not in by_role or not all(one.candidate.kind.ranks for one in by_role.values()):
+        return
+    scores = [by_role[role].scores for role in (CHAMPION, "challenger")]
+    before, after = (read_ranked(places, one) for one in scores)
+    was, becomes = (read_user_means(places, one, metric) for one in scores)
+    yield find_change(before, after, min(metric.k or max(DEFAULT_KS), before.shape[1]), was, becomes, str(metric))
 
 
 def read_ranked(places: PlaceOptions, scores: Manifest) -> Lists:

@@ -241,6 +241,7 @@ def test_a_refusal_is_a_state_of_its_own_in_prefect(story):
     }
     told = {one["state"]["message"] for one in runs if one["state_name"] == "Refused"}
     assert story.refused.record["decision"]["sentence"] in told
+    assert "other lists" in [one["name"] for one in story.refused.record["decision"]["findings"]]
 
 
 def test_the_decision_is_a_page_in_prefect(story):

@@ -15,7 +15,16 @@ from sample_report import SHOWN_OF_FILE, make_file, with_data, with_evidence
 from reports import report_input as report
 from reports.data_summary import Distributions, FunnelStep, funnel_steps
 from reports.display import COVERAGE_OF_SAMPLE
-from reports.findings import compare_windows, gather_warnings, judge, say_popularity, say_random
+from reports.findings import (
+    answer_headings,
+    compare_windows,
+    gather_warnings,
+    join_equal,
+    judge,
+    metric_columns,
+    say_popularity,
+    say_random,
+)
 from reports.reading import FileSummary
 from reports.report import render_report
 from reports.report_input import ReportInput, SearchedKind
@@ -308,9 +317,11 @@ def test_windows_have_mean_and_sample_standard_deviation(full_input):
 
 def test_every_table_of_metrics_says_that_it_is_a_sample(full_html, html):
     said = "On a sample of {} users."
-    assert full_html.count(said.format("2\u202f871")) == 5
+    assert full_html.count(said.format("2\u202f871")) == 6
     assert full_html.count(said.format("2\u202f754")) == 1
-    assert full_html.count(f"users. {COVERAGE_OF_SAMPLE}</caption>") == 2, "where coverage is: on test and validation"
+    assert full_html.count(f"users. {COVERAGE_OF_SAMPLE}</caption>") == 3, (
+        "where coverage is: twice on test, and on validation"
+    )
     assert said[:15] not in html
 
 
@@ -339,12 +350,25 @@ def test_what_each_part_of_a_model_adds_is_told_beside_what_is_left_without_it(r
     assert "What each part adds" not in html
 
 
+def test_headings_answer_in_a_few_words_and_rows_that_say_the_same_are_one(full_input, report_input, html):
+    answers = answer_headings(full_input)
+    assert answers["proof"] == "shown for 4 of 5 baselines"
+    assert answers["segments"].startswith("best: new (")
+    assert "proof" not in answer_headings(report_input)
+    rows = join_equal(full_input.test, metric_columns(full_input.test, 10))
+    assert [[metric.name for metric in row] for row in rows][:2] == [["ndcg"], ["recall", "hit_rate"]]
+    first, *others = full_input.test
+    changed = [replace(first, metrics=[row for row in first.metrics if row.key.name != "hit_rate"]), *others]
+    assert all(len(row) == 1 for row in join_equal(changed, [Metric("recall", 10), Metric("hit_rate", 10)]))
+    assert "Recall@10 =<br>Hit rate@10" in html
+
+
 def test_page_has_the_evidence_that_there_is_and_no_sections_without_it(full_html, html):
     text = " ".join(Page(full_html).text.split())
     shown = ["no difference shown", "unfit to choose", "Scores of validation", "e5" * 8, "bar cut", "time travel"]
     assert [one for one in shown if one not in text] == []
     sections = [f'id="{name}"' for name in ("proof", "guard", "closer", "segments", "lists", "checks")]
-    assert [one for one in ("<nav", *sections) if one in html or one not in full_html] == []
+    assert [one for one in sections if one in html or one not in full_html] == []
 
 
 def test_report_on_one_model_speaks_of_no_choice(full_input):
