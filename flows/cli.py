@@ -130,7 +130,7 @@ def run_stage(
         flow = resolve_name(f"flows.{body.__name__}:{body.__name__}")
         return run_flow(flow, groups, preload)
 
-    description = inspect.getdoc(inspect.getmodule(body)) or ""
+    description = inspect.cleandoc(body.__globals__["__doc__"] or "")
     return run(Command(begin, description, (PlaceOptions, *uses, DaskOptions, NoticeOptions, RunOptions)), arguments)
 
 
