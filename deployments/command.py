@@ -1,4 +1,4 @@
-"""The console command ``amazon-recommender``: the programs of the project by their names, with the flags of the scripts.
+"""The console command ``amazon-recommender``: the project's programs by their names, with the flags of the scripts.
 
 Only the program that is asked for is imported, as ``python flows/NAME.py`` does.
 """

@@ -4,6 +4,8 @@ import sys
 from functools import partial
 from typing import Any
 
+from loguru import logger
+
 from flows.cli import run_stage, stage
 from flows.settings import DEFAULT, Environment, input_name, read
 from reviews.options import DownloadOptions, IngestOptions
@@ -21,7 +23,7 @@ def ingest(
     drift: DriftOptions = DEFAULT.drift,
 ) -> dict[str, Any]:
     """Fetch, read, check and index the reviews."""
-    from flows.pipeline import compare_reviews, ingest_reviews, record_of
+    from flows.pipeline import compare_reviews, ingest_reviews, place_of, record_of
     from tasks.dataset import build_dataset
     from tasks.ingest import keep_file
 
@@ -32,6 +34,7 @@ def ingest(
     built = build_dataset(environment.places, checked, dataset, environment.spark, sold)
     record = record_of({"raw": raw, "reviews": checked, "dataset": built})
     record["ids"] |= checked.inputs
+    logger.bind(in_short=True).info("Dataset: {}", place_of(environment.places, built))
     return record | {"drift": found and found.to_record()}
 
 

@@ -4,6 +4,8 @@ import sys
 from functools import partial
 from typing import Any
 
+from loguru import logger
+
 from flows.cli import run_stage, stage
 from flows.settings import DEFAULT, Environment, read
 from tasks.options import ModelChoice, ProductsInput, RecommendOptions, TrackingOptions
@@ -30,9 +32,10 @@ def recommend(
     made = recommend_to_all(places, chosen, dataset, recommend)
     bundle = publish_bundle(places, chosen, dataset, made, sold)
     follow_champion(environment.tracking, places)
-    record = record_of({"recommendations": made, "bundle": bundle})
+    record, uri = record_of({"recommendations": made, "bundle": bundle}), place_of(places, made)
     record["ids"] |= {"model": chosen.id, "dataset": dataset.id}
-    return record | {"uris": {"recommendations": place_of(places, made)}}
+    logger.bind(in_short=True).info("Recommendations: {}", uri)
+    return record | {"uris": {"recommendations": uri}}
 
 
 main = partial(run_stage, recommend, uses=(TrackingOptions,))

@@ -73,7 +73,8 @@ def train(
     trials.price_room(validated)
     curve = trials.trace_learning(validated, models)
     tested = trials.on_test(pipeline.finalists(validated, choice.scored))
-    without = trials.on_test(list(leave_one_out(choice.scored.candidate).values()))
+    others = list(leave_one_out(choice.scored.candidate).values())
+    without = trials.on_test(others) if others else []
     training = Training(lineage, tried, choice, tested, trials.fit_on_all(choice.scored, tested), curve, without)
     with step("report"):
         model = publish_model(places, training)
@@ -100,9 +101,9 @@ def train(
         },
     }
     record["ids"]["mlflow_run"] = run.id
-    for name, uri in record["uris"].items():
-        logger.info("{}: {}", name.capitalize(), uri)
-    logger.info("MLflow: {}", hide_user(tracking.mlflow_tracking_uri))
+    addresses = {**record["uris"], "MLflow": hide_user(tracking.mlflow_tracking_uri), "store": places.open_store().uri}
+    for name, uri in addresses.items():
+        logger.bind(in_short=True).info("{}{}: {}", name[:1].upper(), name[1:], uri)
     summarise(places, input_name(reviews), record, tested, tracking.mlflow_tracking_uri, run.experiment)
     return record
 

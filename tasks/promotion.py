@@ -295,5 +295,7 @@ def make_champion(
             "'python flows/store.py cp', or name another one with --model."
         )
     record = promote(store, term, history)
-    logger.info("models/{} is the champion now; before: {}", model.id, history.champion_id or "none")
+    logger.bind(in_short=True).info(
+        "models/{} is the champion now; before: {}", model.id, history.champion_id or "none"
+    )
     return record
