@@ -1,9 +1,9 @@
-# Completes amazon-recommender in bash: commands, flags and the words that a flag takes, as --help has them. The help of a
+# Completes amazon-recommender in bash, and in zsh after compinit: commands, flags and the words that a flag takes, as --help has them. The help of a
 # command is asked for once, and kept until another is completed.
 
 _amazon_recommender() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} one asked=() offered
-    for one in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    for one in "${COMP_WORDS[@]:1:$((COMP_CWORD - 1))}"; do
         [[ $one != -* && ${#asked[@]} -lt 2 ]] || break # store has commands of its own
         asked+=("$one")
     done
@@ -20,4 +20,5 @@ _amazon_recommender() {
     COMPREPLY=($(compgen -W "${offered//,/ }" -- "$word"))
 }
 
+[[ -z ${ZSH_VERSION-} ]] || { autoload -U +X bashcompinit && bashcompinit; }
 complete -o default -F _amazon_recommender amazon-recommender
