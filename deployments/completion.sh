@@ -1,5 +1,5 @@
-# Completes amazon-recommender in bash, and in zsh after compinit: commands, flags and the words that a flag takes, as --help has them. The help of a
-# command is asked for once, and kept until another is completed.
+# Completes amazon-recommender in bash, and in zsh after compinit: commands, flags and the words that a flag takes, as
+# --help has them. The help of a command is asked for once, and kept until another is completed.
 
 _amazon_recommender() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} one asked=() offered
