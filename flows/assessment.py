@@ -95,7 +95,7 @@ class Assessment:
         report = publish_evaluation_report(places, evaluation, published, findings)
         record, page = record_of(vars(lineage)), place_of(places, report, layout.REPORT)
         record["ids"] |= {"evaluation": published.id, "report": report.id}
-        logger.bind(in_short=True).info("Report: {}", page)
+        logger.info("Report: {}", page)
         return record | {
             "evaluated": published.counts["label"],
             "metrics": metric_records(places, scored),

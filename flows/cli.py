@@ -267,6 +267,21 @@ def _run_to_record(body: Callable[..., Result], groups: Mapping[str, BaseModel],
         raise
     if json_path:
         write_json(json_path, result)
+    _say_where(result, read(Environment))
+
+
+def _say_where(record: Result, environment: Environment) -> None:
+    """Say in the end where all that was made is; the whole log has it already."""
+    if not (environment.run.is_short and "uris" in record):
+        return
+    from tasks.addresses import hide_user
+
+    where = {**record["uris"], "store": environment.places.open_store().uri}
+    if "mlflow_run" in record["ids"]:
+        page = record["pages"]["The run in MLflow"]
+        where["MLflow"] = page or f"{hide_user(environment.tracking.mlflow_tracking_uri)}, which 'make mlflow' shows"
+    for name, address in where.items():
+        logger.bind(in_short=True).info("{}{}: {}", name[:1].upper(), name[1:], address)
 
 
 def printable(text: str) -> str:

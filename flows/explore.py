@@ -58,7 +58,7 @@ def explore(
     with step("tracking"):
         run = track_exploration(tracking, places, made, environment.run.environment)
     uri = place_of(places, report, layout.REPORT)
-    logger.bind(in_short=True).info("Report: {}", uri)
+    logger.info("Report: {}", uri)
     record = record_of(made) | {"uris": {"report": uri}}
     record["ids"]["mlflow_run"] = run.id
     pages = {"The report": layout.REPORT, "The run in MLflow": ""}

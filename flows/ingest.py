@@ -4,8 +4,6 @@ import sys
 from functools import partial
 from typing import Any
 
-from loguru import logger
-
 from flows.cli import run_stage, stage
 from flows.settings import DEFAULT, Environment, input_name, read
 from reviews.options import DownloadOptions, IngestOptions
@@ -34,8 +32,8 @@ def ingest(
     built = build_dataset(environment.places, checked, dataset, environment.spark, sold)
     record = record_of({"raw": raw, "reviews": checked, "dataset": built})
     record["ids"] |= checked.inputs
-    logger.bind(in_short=True).info("Dataset: {}", place_of(environment.places, built))
-    return record | {"drift": found and found.to_record()}
+    uris = {"reviews": place_of(environment.places, checked), "dataset": place_of(environment.places, built)}
+    return record | {"drift": found and found.to_record(), "uris": uris}
 
 
 main = partial(run_stage, ingest, uses=(DownloadOptions, SparkOptions))

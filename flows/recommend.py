@@ -4,8 +4,6 @@ import sys
 from functools import partial
 from typing import Any
 
-from loguru import logger
-
 from flows.cli import run_stage, stage
 from flows.settings import DEFAULT, Environment, read
 from tasks.options import ModelChoice, ProductsInput, RecommendOptions, TrackingOptions
@@ -32,10 +30,9 @@ def recommend(
     made = recommend_to_all(places, chosen, dataset, recommend)
     bundle = publish_bundle(places, chosen, dataset, made, sold)
     follow_champion(environment.tracking, places)
-    record, uri = record_of({"recommendations": made, "bundle": bundle}), place_of(places, made)
+    record = record_of({"recommendations": made, "bundle": bundle})
     record["ids"] |= {"model": chosen.id, "dataset": dataset.id}
-    logger.bind(in_short=True).info("Recommendations: {}", uri)
-    return record | {"uris": {"recommendations": uri}}
+    return record | {"uris": {"recommendations": place_of(places, made)}}
 
 
 main = partial(run_stage, recommend, uses=(TrackingOptions,))

@@ -101,9 +101,9 @@ def train(
         },
     }
     record["ids"]["mlflow_run"] = run.id
-    addresses = {**record["uris"], "MLflow": hide_user(tracking.mlflow_tracking_uri), "store": places.open_store().uri}
-    for name, uri in addresses.items():
-        logger.bind(in_short=True).info("{}{}: {}", name[:1].upper(), name[1:], uri)
+    for name, uri in record["uris"].items():
+        logger.info("{}: {}", name.capitalize(), uri)
+    logger.info("MLflow: {}", hide_user(tracking.mlflow_tracking_uri))
     summarise(places, input_name(reviews), record, tested, tracking.mlflow_tracking_uri, run.experiment)
     return record
 

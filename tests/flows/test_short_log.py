@@ -13,7 +13,7 @@ from flows.log_lines import LineFormatter
 from flows.run_options import RunOptions
 
 STEPS = ["Read and check reviews", "Dataset", "Split", "Tracking", "Fixed candidates", "Search", "Choice"]
-LAST = ["Report", "Model", "Recommendations", "MLflow", "Store"]
+LAST = ["Report", "Model", "Recommendations", "Store", "MLflow"]
 
 
 def record_of(level: int, **about: object) -> logging.LogRecord:
