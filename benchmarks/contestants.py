@@ -119,10 +119,11 @@ def open_pipeline(folder: str) -> Iterator[Run]:
     from distributed import Client
 
     from flows.log_stream import prepare_process
+    from flows.run_options import RunOptions
     from flows.runtime import open_dask
     from flows.settings import Environment
     from models.registry import Candidate
-    from tasks.options import EvaluationOptions, PlaceOptions, RunOptions
+    from tasks.options import EvaluationOptions, PlaceOptions
     from tasks.score import score
 
     log = RunOptions(log_level="WARNING")
@@ -149,12 +150,13 @@ def open_graph(folder: str) -> Iterator[Run]:
     from distributed import Client
 
     from flows.log_stream import prepare_process
+    from flows.run_options import RunOptions
     from flows.runtime import open_dask
     from flows.settings import Environment
     from models.registry import Candidate
     from spark.options import SparkOptions
     from tasks.fit import fit
-    from tasks.options import EvaluationOptions, PlaceOptions, RunOptions
+    from tasks.options import EvaluationOptions, PlaceOptions
     from tasks.recommend import rank_users
 
     log = RunOptions(log_level="WARNING")

@@ -133,7 +133,7 @@ def _measure(
     """Return the figures of each kind of model, given by its candidates, over all splits, and what searches found."""
     from benchmarks.trials import open_bench
     from flows.log_stream import prepare_process
-    from tasks.options import RunOptions
+    from flows.run_options import RunOptions
 
     prepare_process(RunOptions(log_level="WARNING"))
     rows: list[list[Trial]] = []

@@ -16,11 +16,12 @@ from benchmarks.measuring import Spread
 from benchmarks.trials import CHOSEN_BY, Bench, Trial
 from evaluation.significance import compare_paired
 from flows.pipeline import Trials, kept
+from flows.run_options import RunOptions
 from flows.runtime import open_dask, open_prefect_api
 from flows.settings import Environment
 from models.registry import Candidate, ModelOptions
 from schema.verdicts import Comparison
-from tasks.options import EvaluationOptions, RunOptions, SearchOptions, SelectionOptions
+from tasks.options import EvaluationOptions, SearchOptions, SelectionOptions
 from tasks.racing import Tried
 
 

@@ -192,7 +192,8 @@ class Place:
         environment = {**self.environment, "JAVA_TOOL_OPTIONS": f"-XX:{option}={archive}"}
         for name, value in self.parameters.items():
             environment[name.upper()] = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        return Training([*FLAGS, *where, *tracking, *flags], folder, environment)
+        whole_log = ["--log-level", "INFO"]  # its lines tell the steps
+        return Training([*FLAGS, *whole_log, *where, *tracking, *flags], folder, environment)
 
     def run(self, uri: str, *flags: str, kill_after: float | None = None) -> Ending:
         """Run a training on a store; with a number of seconds, kill it if it still runs then."""

@@ -179,6 +179,12 @@ install_packages() {
     "${uv[@]}" --directory "$root" pip install "${at[@]}" --offline --no-deps --no-build-isolation --editable .
 }
 
+# Completes amazon-recommender where bash has .venv activated.
+offer_completion() {
+    grep -qF completion.sh "$venv/bin/activate" && return
+    printf '[ -z "${BASH_VERSION-}" ] || . %q\n' "$root/deployments/completion.sh" >>"$venv/bin/activate"
+}
+
 # Compiles what a run and its Prefect server import, which else the first run does, twice for what both import.
 compile_packages() {
     local modules
@@ -248,6 +254,7 @@ set_up_base() {
     ln -sfn "$java/bin/java" "$venv/bin/java"
     install_uv
     install_packages
+    offer_completion
     compile_packages
     offer_openblas
     offer_jars

@@ -80,7 +80,7 @@ class Assessment:
         for name, sweep in sweeps.items():
             table = [(label, found[candidate.label]) for label, candidate in sweep]
             shown = [row_of_original(places, label, one) for label, one in (*beside, *table)]
-            logger.info("The original's sweep of {}, on test\n{}", name, original_table(shown))
+            logger.bind(in_short=True).info("The original's sweep of {}, on test\n{}", name, original_table(shown))
             rows += table
         best = min((found[candidate.label] for candidate in grid), key=lambda one: one.value(Metric("rmse")) or 0.0)
         original = [*beside, *dict(rows).items()]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from loguru import logger
 from pydantic import BaseModel, ConfigDict, create_model
@@ -21,6 +21,7 @@ from pydantic_core import PydanticUndefined
 
 from flows.child_server import PRIVATE
 from flows.log_lines import start_log
+from flows.run_options import RunOptions
 from flows.settings import (
     DaskOptions,
     Environment,
@@ -39,7 +40,7 @@ from reports.display import clean_text
 from schema.errors import InvalidSettings, RecommenderError
 from schema.proxies import keep_loopback_direct
 from storage.files import try_place, write_whole
-from tasks.options import PlaceOptions, RunOptions
+from tasks.options import PlaceOptions
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
@@ -55,6 +56,14 @@ class StageFailed(RecommenderError):
     def __init__(self, message: str, record: Result) -> None:
         super().__init__(message)
         self.record = record
+
+
+class Parser(argparse.ArgumentParser):
+    """Reads a command line, and says in one line what is wrong with it."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with what is wrong, and where what is right is listed."""
+        self.exit(BAD_USAGE, f"{self.prog}: {message}; {self.prog} --help lists what there is\n")
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,7 @@ def run_stage(
         flow = resolve_name(f"flows.{body.__name__}:{body.__name__}")
         return run_flow(flow, groups, preload)
 
-    description = inspect.getdoc(inspect.getmodule(body)) or ""
+    description = inspect.cleandoc(body.__globals__["__doc__"] or "")
     return run(Command(begin, description, (PlaceOptions, *uses, DaskOptions, NoticeOptions, RunOptions)), arguments)
 
 
@@ -140,16 +149,14 @@ def run(command: Command, arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 failed, 2 bad usage or settings, 130 interrupted by Ctrl-C, 143 terminated by SIGTERM.
     """
-    parser = argparse.ArgumentParser(
-        description=command.description, usage="%(prog)s [--FLAG VALUE …]", allow_abbrev=False
-    )
+    parser = Parser(description=command.description, usage="%(prog)s [--FLAG VALUE …]", allow_abbrev=False)
     add_flags(parser, command)
     return _run(command, vars(parser.parse_args(arguments)))
 
 
 def run_one_of(commands: Mapping[str, Command], description: str, arguments: Sequence[str] | None = None) -> int:
     """Run the command that the command line begins with, and return the exit code as `run` does."""
-    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    parser = Parser(description=description, allow_abbrev=False)
     offered = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for name, command in commands.items():
         about = command.description
@@ -260,6 +267,21 @@ def _run_to_record(body: Callable[..., Result], groups: Mapping[str, BaseModel],
         raise
     if json_path:
         write_json(json_path, result)
+    _say_where(result, read(Environment))
+
+
+def _say_where(record: Result, environment: Environment) -> None:
+    """Say in the end where all that was made is; the whole log has it already."""
+    if not (environment.run.is_short and "uris" in record):
+        return
+    from tasks.addresses import hide_user
+
+    where = {**record["uris"], "store": environment.places.open_store().uri}
+    if "mlflow_run" in record["ids"]:
+        page = record["pages"]["The run in MLflow"]
+        where["MLflow"] = page or f"{hide_user(environment.tracking.mlflow_tracking_uri)}, which 'make mlflow' shows"
+    for name, address in where.items():
+        logger.bind(in_short=True).info("{}{}: {}", name[:1].upper(), name[1:], address)
 
 
 def printable(text: str) -> str:

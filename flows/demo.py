@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from flows.cli import Command, run
+from flows.run_options import RunOptions
 from flows.sample import OutputOptions, write
 from flows.settings import DaskOptions, Environment, NoticeOptions, Settings, read
 from reviews.options import SampleOptions
 from spark.options import SparkOptions
 from storage.champion import champion_id
-from tasks.options import PlaceOptions, RunOptions, TrackingOptions
+from tasks.options import PlaceOptions, TrackingOptions
 
 if TYPE_CHECKING:
     from prefect import Flow

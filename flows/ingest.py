@@ -21,7 +21,7 @@ def ingest(
     drift: DriftOptions = DEFAULT.drift,
 ) -> dict[str, Any]:
     """Fetch, read, check and index the reviews."""
-    from flows.pipeline import compare_reviews, ingest_reviews, record_of
+    from flows.pipeline import compare_reviews, ingest_reviews, place_of, record_of
     from tasks.dataset import build_dataset
     from tasks.ingest import keep_file
 
@@ -32,7 +32,8 @@ def ingest(
     built = build_dataset(environment.places, checked, dataset, environment.spark, sold)
     record = record_of({"raw": raw, "reviews": checked, "dataset": built})
     record["ids"] |= checked.inputs
-    return record | {"drift": found and found.to_record()}
+    uris = {"reviews": place_of(environment.places, checked), "dataset": place_of(environment.places, built)}
+    return record | {"drift": found and found.to_record(), "uris": uris}
 
 
 main = partial(run_stage, ingest, uses=(DownloadOptions, SparkOptions))

@@ -1,6 +1,7 @@
-"""The form of a line of the log, as text for people or as JSON for machines.
+"""The form of a line of the log, as text for people, in full or in short, or as JSON for machines.
 
-Everything that logs during a run (the project, Prefect, Dask and Spark's JVM) is written in this one form.
+Everything that logs during a run (the project, Prefect, Dask and Spark's JVM) is written in this one form. In short,
+the lines shown are warnings, and those that are marked: ``logger.bind(in_short=True).info(…)``.
 """
 
 import json
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
+from flows.run_options import LogFormat, RunOptions
 from schema.errors import RecommenderError
-from tasks.options import LogFormat, RunOptions
 
 if TYPE_CHECKING:
     from loguru import Message
@@ -33,7 +34,7 @@ class LineFormatter(logging.Formatter):
 
     A line of JSON has ``time`` (ISO 8601 in UTC), ``level``, ``source`` (see `source_of`), ``message``, ``flow_run``,
     ``flow_run_id`` and ``task_run`` (names and id of the run that it belongs to) and ``exception`` (the traceback,
-    except for an error whose message is enough); null where there is none.
+    except for an error whose message is enough); null where there is none. In short, no run is named.
 
     Example:
         >>> slow = {"msg": "ALS: slow", "source": "spark", "flow_run_id": "b7d91a0e-8ff3", "task_run_name": "fit"}
@@ -41,9 +42,13 @@ class LineFormatter(logging.Formatter):
         INFO    | b7d91a0e Task run 'fit' - spark: ALS: slow
     """
 
-    def __init__(self, log_format: LogFormat) -> None:
+    def __init__(self, log_format: LogFormat, *, is_short: bool = False) -> None:
         super().__init__()
-        self.log_format = log_format
+        self.log_format, self.is_short = log_format, is_short
+
+    def shows(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record is shown."""
+        return not self.is_short or record.levelno >= logging.WARNING or getattr(record, "in_short", False)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record, without a line break at its end."""
@@ -69,7 +74,11 @@ class LineFormatter(logging.Formatter):
         # Only strangers are named: not the project, and not Prefect about a run.
         is_expected = source.split(".")[0] in OURS or (source == "prefect" and flow_run_id)
         stranger = "" if is_expected else f"{source}: "
-        text = f"{time.astimezone():%H:%M:%S.%f}"[:-3] + f" | {record.levelname:<7} | {run}{stranger}{message}"
+        if self.is_short:
+            level = f"{record.levelname:<7} | " if record.levelno >= logging.WARNING else ""
+            text = f"{time.astimezone():%H:%M:%S} | {level}{stranger}{message}"
+        else:
+            text = f"{time.astimezone():%H:%M:%S.%f}"[:-3] + f" | {record.levelname:<7} | {run}{stranger}{message}"
         return f"{text}\n{exception}" if exception else text
 
 
@@ -91,7 +100,7 @@ def can_be_acted_on(record: logging.LogRecord) -> bool:
 
 def start_log(options: RunOptions) -> None:
     """Send the project's log to standard error until a run is prepared, and in JSON uncaught errors as well."""
-    formatter = LineFormatter(options.log_format)
+    formatter = LineFormatter(options.log_format, is_short=options.is_short)
 
     def log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         about = {"name": __name__, "levelname": "CRITICAL", "msg": f"{kind.__name__}: {error}"}
@@ -106,7 +115,7 @@ def start_log(options: RunOptions) -> None:
 def take_loguru(sink: Callable[["Message"], None], options: RunOptions) -> None:
     """Send what Loguru is told to one place."""
     logger.remove()
-    logger.add(sink, level=options.log_level, format="{message}", backtrace=False, diagnose=False)
+    logger.add(sink, level=options.level, format="{message}", backtrace=False, diagnose=False)
 
 
 def write_loguru(message: "Message", formatter: LineFormatter) -> None:
@@ -115,8 +124,12 @@ def write_loguru(message: "Message", formatter: LineFormatter) -> None:
     about = {
         "created": said["time"].timestamp(),
         "levelname": said["level"].name,
+        "levelno": said["level"].no,
+        "in_short": said["extra"].get("in_short", False),
         "source": said["extra"].get("source", said["name"]),
         "msg": said["message"],
         "exc_info": error and (error.type, error.value, error.traceback),
     }
-    sys.stderr.write(f"{formatter.format(logging.makeLogRecord(about))}\n")
+    record = logging.makeLogRecord(about)
+    if formatter.shows(record):
+        sys.stderr.write(f"{formatter.format(record)}\n")

@@ -6,16 +6,19 @@ The project's lines go through Prefect's logger of the run that they belong to, 
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from distributed import Worker, WorkerPlugin
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.logging.handlers import PrefectConsoleHandler
+from prefect.settings import PREFECT_API_URL
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 from flows.log_lines import LineFormatter, can_be_acted_on, take_loguru, write_loguru
-from tasks.options import RunOptions
+from flows.run_options import RunOptions
+from tasks.addresses import PASSING
 
 if TYPE_CHECKING:
     from loguru import Message
@@ -28,6 +31,15 @@ STREAM = "recommender-log"
 # no signal: https://github.com/python/cpython/issues/106883.
 MAY_BE_PROFILED = sys.version_info >= (3, 11, 9)
 UNNEEDED = ("Finished in state Completed", "Beginning flow run", "Running hook", "Hook ")
+
+
+class BesideBars(logging.StreamHandler[TextIO]):
+    """Writes lines above the progress bars, where a terminal shows some."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        with tqdm.external_write_mode(self.stream):
+            super().emit(record)
 
 
 class PreparedWorker(WorkerPlugin):
@@ -52,7 +64,8 @@ def prepare_process(log: RunOptions, *, has_caller: bool = False) -> None:
 
     Args:
         log: What is logged, and how.
-        has_caller: Whether a caller, such as the command line, shows the errors that the user can act on.
+        has_caller: Whether a caller, such as the command line, shows the errors that the user can act on. What it shows
+            is in short unless a level is given.
     """
     # Read by MLflow when it is first imported.
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
@@ -61,16 +74,17 @@ def prepare_process(log: RunOptions, *, has_caller: bool = False) -> None:
     # Read by the Dask workers that this process starts, which log before they are prepared.
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
     threadpool_limits(limits=1, user_api="blas")
-    formatter = LineFormatter(log.log_format)
+    formatter = LineFormatter(log.log_format, is_short=has_caller and log.is_short)
 
     def forward(message: "Message") -> None:
         record, error = message.record, message.record["exception"]
         if not (TaskRunContext.get() or FlowRunContext.get()):
             write_loguru(message, formatter)
             return
-        source = {"source": record["extra"].get("source", record["name"])}
+        about = {"source": record["extra"].get("source", record["name"])}
+        about["in_short"] = record["extra"].get("in_short", False)
         exc_info = error.value if error else None
-        get_run_logger().log(record["level"].no, record["message"], exc_info=exc_info, extra=source)
+        get_run_logger().log(record["level"].no, record["message"], exc_info=exc_info, extra=about)
 
     take_loguru(forward, log)
     _make_stream(formatter, has_caller=has_caller)
@@ -78,7 +92,7 @@ def prepare_process(log: RunOptions, *, has_caller: bool = False) -> None:
     for name in QUIET:
         logging.getLogger(name).setLevel("WARNING")
     for name in RUN_LOGGERS:
-        logging.getLogger(name).setLevel(log.log_level)
+        logging.getLogger(name).setLevel(log.level)
         logging.getLogger(name).addFilter(_is_needed)
 
 
@@ -99,12 +113,15 @@ def _make_stream(formatter: LineFormatter, *, has_caller: bool) -> None:
     root = logging.getLogger()
     ours = [one for one in root.handlers if isinstance(one, PrefectConsoleHandler) or one.get_name() == STREAM]
     prefects = next((one for one in ours if isinstance(one, PrefectConsoleHandler)), None)
-    stream = prefects if prefects and formatter.log_format == "text" else logging.StreamHandler(sys.stderr)
+    gives_colours = prefects and formatter.log_format == "text" and not formatter.is_short
+    stream = prefects if prefects and gives_colours else BesideBars(sys.stderr)
     for handler in ours:
         root.removeHandler(handler)
     stream.set_name(STREAM)
     stream.setFormatter(formatter)
     stream.addFilter(name_run)
+    if formatter.is_short:
+        stream.addFilter(formatter.shows)
     stream.removeFilter(_is_not_shown_by_caller)
     if has_caller:
         stream.addFilter(_is_not_shown_by_caller)
@@ -120,4 +137,7 @@ def _is_not_shown_by_caller(record: logging.LogRecord) -> bool:
 
 
 def _is_needed(record: logging.LogRecord) -> bool:
+    """Leave out lines of Prefect's that say nothing new; mark the one with the page of a run, if that outlives it."""
+    if record.getMessage().startswith("View at"):
+        record.in_short = PREFECT_API_URL.value() not in PASSING
     return hasattr(record, "source") or not record.getMessage().startswith(UNNEEDED)

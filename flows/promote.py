@@ -102,7 +102,7 @@ def compare_with_champion(
         return _unchanged({"challenger": challenger.id, "champion": challenger.id, "bundle": bundle.id})
     if champion and are_identical(places, challenge, evaluation):
         same = f"models/{challenger.id} gives every user the same lists as the champion, models/{champion.id}"
-        logger.info("{}: nothing to promote", same)
+        logger.bind(in_short=True).info("{}: nothing to promote", same)
         return {"outcome": "identical", "ids": {"challenger": challenger.id, "champion": champion.id}}
     scored = Trials(environment, challenge.split, evaluation).beside_yardsticks(challenge.candidates)
     is_asked = champion is not None and options.promotion_online == "require"
@@ -132,7 +132,7 @@ def compare_with_champion(
         return record | {"pointer": serve(places, challenger, bundle, term, challenge.history)}
     if model.model_id is None and not decision.is_new:
         before = f"models/{challenger.id} was refused before ({published.name})"
-        logger.info("{}, and nothing has changed: nothing to do", before)
+        logger.bind(in_short=True).info("{}, and nothing has changed: nothing to do", before)
         return record | {"outcome": "unchanged"}
     return end_refused(sentence, record)
 
@@ -212,7 +212,7 @@ def _rename_run(name: str) -> None:
 
 
 def _unchanged(ids: dict[str, str | None]) -> dict[str, Any]:
-    logger.info("models/{} is the champion already: nothing to do", ids["champion"])
+    logger.bind(in_short=True).info("models/{} is the champion already: nothing to do", ids["champion"])
     return {"outcome": "unchanged", "ids": ids}
 
 

@@ -185,7 +185,7 @@ def open_prefect_api() -> Iterator[str]:
         start = "The run's own Prefect server did not start; start one with 'make ui' and set PREFECT_API_URL."
         raise Unavailable(f"{start} {error}") from error
     try:
-        logger.info("Prefect UI while this run lasts: http://{}:{}", LOOPBACK, port)
+        logger.bind(in_short=True).info("Prefect UI while this run lasts: http://{}:{}", LOOPBACK, port)
         with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_INTERNAL_LEVEL: "ERROR"}):
             try:
                 yield url
@@ -257,7 +257,9 @@ def open_dask(environment: Environment | None = None) -> Iterator[str]:
     address = environment.dask.dask_scheduler_address
     with nullcontext(address) if address else _local_cluster(environment) as place:
         with _connect(address) if address else Client(place, set_as_default=False) as client:
-            client.register_plugin(PreparedWorker(environment.run, has_caller=_has_caller()))
+            level = environment.run.level if address else environment.run.log_level  # those of others have a log each
+            log = environment.run.model_copy(update={"log_level": level})
+            client.register_plugin(PreparedWorker(log, has_caller=_has_caller()))
             found = client.scheduler.address
         yield found
 

@@ -27,7 +27,9 @@ def write(output: OutputOptions, sample: SampleOptions) -> dict[str, Any]:
 
     try_place(output.output, "--output")
     made = write_sample(output.output, sample)
-    logger.info("Sample data: {:,} reviews in {}, products in {}", made.n_lines, made.reviews, made.products)
+    logger.bind(in_short=True).info(
+        "Sample data: {:,} reviews in {}, products in {}", made.n_lines, made.reviews, made.products
+    )
     return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(made).items()}
 
 

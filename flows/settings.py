@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from evaluation.options import PromotionOptions, SplitOptions
+from flows.run_options import RunOptions
 from models.registry import ModelOptions
 from reviews.options import DownloadOptions, IngestOptions, LookUpOptions
 from schema.errors import InvalidSettings
@@ -36,7 +37,6 @@ from tasks.options import (
     ProductsInput,
     RecommendOptions,
     ReviewsInput,
-    RunOptions,
     SearchOptions,
     SelectionOptions,
     SubjectOptions,

@@ -73,7 +73,8 @@ def train(
     trials.price_room(validated)
     curve = trials.trace_learning(validated, models)
     tested = trials.on_test(pipeline.finalists(validated, choice.scored))
-    without = trials.on_test(list(leave_one_out(choice.scored.candidate).values()))
+    others = list(leave_one_out(choice.scored.candidate).values())
+    without = trials.on_test(others) if others else []
     training = Training(lineage, tried, choice, tested, trials.fit_on_all(choice.scored, tested), curve, without)
     with step("report"):
         model = publish_model(places, training)

@@ -1,4 +1,4 @@
-"""Serve the API and its page: ``python -m serving``; make an API key: ``python -m serving key NAME``."""
+"""Serve the API and its page, or make an API key: ``key NAME``."""
 
 import os
 import sys

@@ -76,7 +76,9 @@ def choose(
         description=about,
     )
     value = best.value(metric) or 0.0
-    logger.info("Chosen: {} with {} {:.4f} on validation{}", best.candidate.label, metric, value, sample)
+    logger.bind(in_short=True).info(
+        "Chosen: {} with {} {:.4f} on validation{}", best.candidate.label, metric, value, sample
+    )
     if best.candidate.kind.is_baseline:
         logger.warning("No trained model beats {}: search a wider grid (see --help)", best.candidate.label)
     values = np.column_stack([read_users(places, one.scores, metric_by_user(metric)) for one in ranked])

@@ -232,5 +232,5 @@ def _log_split(counts: Mapping[str, Any], sizes: Mapping[str, int], dataset: Man
     missing = [name for name in ("ratings", "timestamps") if not dataset.counts[f"has_{name}"]]
     parts = ", ".join(f"{sizes[f'{part}_n_rows']:,} {part}" for part in PART_FILES)
     without = f"; the input has no {' and no '.join(missing)}" if missing else ""
-    logger.info("Split {}: {} interactions{}", counts["method"], parts, without)
+    logger.bind(in_short=True).info("Split {}: {} interactions{}", counts["method"], parts, without)
     logger.info(say_core(core_of(dataset), counts["core"], counts["n_outside_core"]))

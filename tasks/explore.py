@@ -108,7 +108,7 @@ def publish_exploration_report(
 
 def _show(advice: Sequence[Advice], name: str) -> None:
     for line in advice:
-        logger.log("WARNING" if line.is_warning else "INFO", "{}: {}", line.topic, line.sentence)
+        logger.bind(in_short=True).log("WARNING" if line.is_warning else "INFO", "{}: {}", line.topic, line.sentence)
     create_markdown_artifact(advice_markdown(advice), key="advice", description=f"Advice for a training on {name}")
 
 

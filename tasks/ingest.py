@@ -149,7 +149,7 @@ def read_raw(
     """
     path, name = raw_file(places, raw), raw.files[0].path
     found = detect_format(path, options)
-    logger.info("{} is {}", name, found.describe())
+    logger.bind(in_short=True).info("{} is {}", name, found.describe())
     _say_understood(found.understood)
     with progress(f"Reading {name}", key="read", unit=" lines") as advance:
         beside = raw_file(places, events) if events else None
@@ -163,7 +163,8 @@ def read_raw(
 
 
 def _say_understood(understood: Understood) -> None:
-    logger.info("{}:\n{}", UNDERSTOOD, tabulate_understood(understood).to_text(_WIDTH))
+    table = tabulate_understood(understood).to_text(_WIDTH)
+    logger.bind(in_short=True).info("{}:\n{}", UNDERSTOOD, table)
     for warning in understood.warnings:
         logger.warning("{}", warning)
     if understood.warnings and understood.first_rows:
@@ -253,10 +254,10 @@ def show_reading(places: PlaceOptions, raw: Manifest, reviews: Manifest, *, was_
     if was_published:
         _say_understood(summary.reading.understood)
     counts = (reviews.count(name) for name in ("n_reviews", "n_lines", "n_quarantined"))
-    logger.info("{:,} reviews of {:,} lines; {:,} in quarantine", *counts)
+    logger.bind(in_short=True).info("{:,} reviews of {:,} lines; {:,} in quarantine", *counts)
     tables = summary.tables()
     if summary.reasons:
-        logger.info("{}:\n{}", REASONS, tables[REASONS].to_text(_WIDTH))
+        logger.bind(in_short=True).info("{}:\n{}", REASONS, tables[REASONS].to_text(_WIDTH))
     for loss in summary.reading.losses:
         logger.warning("{}", say_loss(loss))
     for about, table in tables.items():

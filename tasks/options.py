@@ -19,8 +19,6 @@ from storage.s3_options import S3Options
 SQLITE = "sqlite:///"
 SQLITE_HEADER = b"SQLite format 3\0"
 
-LogFormat = Literal["text", "json"]
-
 
 def without_secrets(source: str) -> str:
     """Return a web address without user name, password and query; anything else, such as a path, unchanged.
@@ -33,16 +31,6 @@ def without_secrets(source: str) -> str:
         return source
     parts = urlsplit(source)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-
-
-class RunOptions(FrozenModel):
-    """How a run behaves."""
-
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level of log lines.")
-    log_format: LogFormat = Field(
-        "text", description="How log lines are written: text for people, or json, an object on each line."
-    )
-    environment: str = Field("development", description="Name of this installation; a tag of Prefect and MLflow runs.")
 
 
 class StoreOptions(FrozenModel):

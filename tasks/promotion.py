@@ -173,10 +173,9 @@ def decide(
     def build(folder: Path) -> dict[str, Any]:
         nonlocal is_new
         is_new = True
-        rows, margin, best = metric_records(places, scored), options.promotion_margin, challenge.best
-        metric = selection.metric
+        rows, margin, metric = metric_records(places, scored), options.promotion_margin, selection.metric
         write_record(folder / layout.METRICS, {"rows": rows})
-        standing = compare_standing(places, best, challenge.split, metric, rows, margin)
+        standing = compare_standing(places, challenge.best, challenge.split, metric, rows, margin)
         verdict = _judge(places, challenge, scored, selection, evaluation, margin, n_tries)
         verdict = replace(verdict, online=online, standing=standing)
         by_role = {role: _find(scored, model) for role, model in challenge.models.items()}
@@ -296,5 +295,6 @@ def make_champion(
             "'python flows/store.py cp', or name another one with --model."
         )
     record = promote(store, term, history)
-    logger.info("models/{} is the champion now; before: {}", model.id, history.champion_id or "none")
+    before = history.champion_id or "none"
+    logger.bind(in_short=True).info("models/{} is the champion now; before: {}", model.id, before)
     return record

@@ -145,7 +145,7 @@ def _publish(
         report = gather()
         (folder / layout.REPORT).write_text(render_report(report), encoding="utf-8")
         table = terminal_table(report)
-        logger.info("Result\n{}", table)
+        logger.bind(in_short=True).info("Result\n{}", table)
         create_markdown_artifact(f"```\n{table}\n```", key=key, description="Test metrics of what was tested")
         return {"title": report.title}
 

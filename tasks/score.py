@@ -21,7 +21,6 @@ from evaluation.significance import means_by_owner
 from models.base import Scorer
 from models.registry import Candidate
 from schema.errors import InvalidInput
-from schema.gate_verdicts import CHAMPION
 from schema.mapped import read_array
 from schema.metric import Metric, MetricRow, SegmentScore
 from schema.verdicts import Finding
@@ -279,9 +278,9 @@ def read_user_means(places: PlaceOptions, scores: Manifest, metric: Metric) -> N
 
 def find_other_lists(places: PlaceOptions, by_role: Mapping[str, Scored], metric: Metric) -> Iterator[Finding]:
     """Yield what users would notice if the challenger took the place of a champion, where both rank."""
-    if CHAMPION not in by_role or not all(one.candidate.kind.ranks for one in by_role.values()):
+    if "champion" not in by_role or not all(one.candidate.kind.ranks for one in by_role.values()):
         return
-    scores = [by_role[role].scores for role in (CHAMPION, "challenger")]
+    scores = [by_role[role].scores for role in ("champion", "challenger")]
     before, after = (read_ranked(places, one) for one in scores)
     was, becomes = (read_user_means(places, one, metric) for one in scores)
     yield find_change(before, after, min(metric.k or max(DEFAULT_KS), before.shape[1]), was, becomes, str(metric))

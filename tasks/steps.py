@@ -18,6 +18,7 @@ _TAKEN: ContextVar[dict[str, float]] = ContextVar("taken")
 @contextmanager
 def step(name: str) -> Iterator[None]:
     """Add the seconds that the body takes to those of a step; steps of a run follow one another and do not nest."""
+    logger.bind(in_short=True).info("{}{} …", name[:1].upper(), name[1:])
     began = time.monotonic()
     yield
     taken = _TAKEN.get({})

@@ -60,6 +60,7 @@ RUN_BY = {
     'python flows/evaluate.py --model "$MODEL_ID" --windows 3 --test-share 0.1': CI,
     "python flows/evaluate.py --recommendations their-lists.csv --input their-reviews.json.gz": CI,
     "python flows/evaluate.py --protocol original --input their-reviews.json.gz": CI,
+    "amazon-recommender --help": CI,
     "python flows/train.py --help": "test_flags_of_the_readme_are_flags_of_the_flows",
     "make help": CI,
     "make test": CI,

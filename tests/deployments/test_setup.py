@@ -1,6 +1,7 @@
 """The set-up script's decisions, each taken on a machine made of stubs; nothing is installed."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import tomllib
@@ -459,3 +460,14 @@ def test_what_runs_import_is_compiled_whatever_the_environment_says_and_a_failur
     assert machine.run("export PYTHONDONTWRITEBYTECODE=1; compile_packages").returncode == 0
     imports = sorted((machine.checkout / "imports.log").read_text().splitlines())
     assert [one.startswith("unset -c import ") for one in imports] == [True, True]
+
+
+def test_commands_are_completed_where_bash_has_the_environment_activated(machine):
+    activate = machine.checkout / ".venv" / "bin" / "activate"
+    write_program(activate, "activated=yes")
+    for _ in range(2):
+        assert machine.run("offer_completion").returncode == 0
+    assert activate.read_text("utf-8").count("completion.sh") == 1
+    (machine.checkout / "deployments" / "completion.sh").write_text("completed=yes\n", "utf-8")
+    done = machine.run(f"source {shlex.quote(str(activate))}; echo $activated $completed")
+    assert done.stdout == "yes yes\n"

@@ -10,7 +10,7 @@ import pytest
 from loguru import logger
 
 from flows.log_lines import RUN, LineFormatter, source_of, start_log
-from tasks.options import RunOptions
+from flows.run_options import RunOptions
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 5000, UTC)
 KEYS = {"time", "level", "source", "message", "flow_run", "flow_run_id", "task_run", "exception"}

@@ -101,6 +101,6 @@ class Outcome:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a child: this one's, less the settings that a developer may have set."""
+    """Return the environment of a child that shows all of its log: this one's, less what a developer may have set."""
     settings = ("STORE_URI", "MLFLOW_TRACKING_URI", "SPARK_MASTER", "DASK_SCHEDULER_ADDRESS", "MIN_INTERACTIONS")
-    return {name: value for name, value in os.environ.items() if name not in settings}
+    return {name: value for name, value in os.environ.items() if name not in settings} | {"LOG_LEVEL": "INFO"}

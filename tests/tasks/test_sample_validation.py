@@ -12,13 +12,14 @@ from sample_artifacts import N_USERS, publish_dataset
 
 from evaluation.options import SplitOptions
 from flows.pipeline import Trials, finalists
+from flows.run_options import RunOptions
 from flows.settings import Environment
 from models.registry import ModelOptions
 from storage.manifest import Manifest
 from tasks import rolling
 from tasks import search as searching
 from tasks.dataset import split_dataset
-from tasks.options import EvaluationOptions, PlaceOptions, RunOptions, SearchOptions, SelectionOptions
+from tasks.options import EvaluationOptions, PlaceOptions, SearchOptions, SelectionOptions
 from tasks.search import sample_validation
 
 
