@@ -137,7 +137,10 @@ def _is_not_shown_by_caller(record: logging.LogRecord) -> bool:
 
 
 def _is_needed(record: logging.LogRecord) -> bool:
-    """Leave out lines of Prefect's that say nothing new; mark the one with the page of a run, if that outlives it."""
-    if record.getMessage().startswith("View at"):
-        record.in_short = PREFECT_API_URL.value() not in PASSING
+    """Leave out lines of Prefect's that say nothing new; mark retries, and the page of a run that outlives the run."""
+    said = record.getMessage()
+    if said.startswith("Task run failed with") or (
+        said.startswith("View at") and PREFECT_API_URL.value() not in PASSING
+    ):
+        record.in_short = True
     return hasattr(record, "source") or not record.getMessage().startswith(UNNEEDED)

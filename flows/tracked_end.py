@@ -36,7 +36,12 @@ def end_tracked_runs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any])
     try:
         n_ended = end_runs_of(read(_Tracking, is_strict=False).tracking, str(flow_run.id), status)
     except Unavailable as error:
-        log(logging.WARNING, "Runs in MLflow may show RUNNING until the next training: %s", error)
+        is_told = str(error) in str(state.message)  # it is why the run failed
+        log(
+            logging.INFO if is_told else logging.WARNING,
+            "Runs in MLflow may show RUNNING until the next training: %s",
+            error,
+        )
         return
     if n_ended:
         log(logging.INFO, "%s run(s) in MLflow set to %s", n_ended, status)

@@ -54,7 +54,7 @@ def use_local(path: Path, *, sha256: str | None = None) -> Download:
         InvalidInput: There is nothing, no regular file, an empty or unreadable one, or another digest.
     """
     if not path.exists():
-        raise InvalidInput(f"No file at {path}. Check the path given with --input; it may also be a URL.")
+        raise InvalidInput(f"No file at {path}. Check its name; for reviews, --input takes a URL as well.")
     if not path.is_file():
         kind = "a directory" if path.is_dir() else "no regular file"
         raise InvalidInput(f"{path} is {kind}; expected one reviews file. Name the file itself.")

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from workplace import Outcome, Workplace
 
+from flows import log_stream
 from flows.log_lines import LineFormatter
 from flows.run_options import RunOptions
 
@@ -82,3 +83,25 @@ def test_the_level_of_a_line_is_named_where_it_is_a_warning(level, expected):
     record = record_of(level, flow_run_id="b7d91a0e-8ff3", task_run_name="fit", source="tasks.fit")
     time, text = LineFormatter("text", is_short=True).format(record).split(" | ", 1)
     assert (len(time), text) == (len("12:00:00"), expected)
+
+
+def test_an_error_that_ends_a_run_is_said_once(new_workplace, sample_flags):
+    workplace = new_workplace()
+    terse = replace(workplace, variables={**workplace.variables, "LOG_LEVEL": ""})
+    outcome = terse.run("train", *sample_flags, "--mlflow-tracking-uri", "http://127.0.0.1:9")
+    assert outcome.code == 1
+    assert outcome.stderr.count("MLflow does not answer") == 1
+    assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Task run failed with exception: OSError() - Retry 1/4 will start 1.0 second(s) from now", True),
+        ("Finished in state Completed()", False),
+        ("Created task run", False),
+    ],
+)
+def test_retries_of_tasks_are_shown_and_no_other_line_of_prefect_that_is_no_warning(said, shown):
+    record = record_of(20, name="prefect.task_runs", msg=said)
+    assert (log_stream._is_needed(record) and LineFormatter("text", is_short=True).shows(record)) == shown
