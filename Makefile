@@ -8,6 +8,7 @@ ARGS ?=
 PORT ?=
 NEURAL ?= --neural
 NOTEBOOK ?= --notebook
+DOCS ?= --docs
 SETUP := bash deployments/setup.sh
 BIN := JAVA_HOME="$(CURDIR)/.venv/java" .venv/bin
 KERNEL := --KernelManager.transport_encryption=auto
@@ -21,7 +22,7 @@ export PREFECT_SERVER_UI_V2_ENABLED := false
 # Where it is set, each process compiles all that it imports: half the time that it takes to start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo train notebook lab serve services neural test lint format lock audit ui mlflow minio up status down deploy bench bench-check benchmarks clean distclean
+.PHONY: help setup demo train notebook lab docs serve services neural test lint format lock audit ui mlflow minio up status down deploy bench bench-check benchmarks clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +47,10 @@ lab: ## Open the notebooks in JupyterLab, on PORT (8888)
 	$(BIN)/jupyter lab $(KERNEL) --no-browser --allow-root --port $(or $(PORT),8888) --LabApp.news_url=None \
 		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.extension_manager=readonly notebooks
 
+docs: ## Write the documentation as pages to data/docs; fails on a link or reference that leads nowhere; ARGS="-b linkcheck" asks other hosts too
+	@$(SETUP) --docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet docs data/docs $(ARGS)
+
 serve: setup ## Answer from the champion of the store, with a page to try it, on PORT (8000); flags go in ARGS="…"
 	.venv/bin/python -m serving $(if $(PORT),--port $(PORT)) $(ARGS)
 
@@ -56,7 +61,7 @@ neural: ## Install PyTorch, which trains the neural models; 3 GB, and 6 GB insta
 	@$(SETUP) --neural
 
 test: ## Run all tests, one process more than cores, since many wait for servers; narrow them with ARGS="tests/storage -k local", see one at a time with ARGS="-n 0"
-	@$(SETUP) --browser --services $(NOTEBOOK) $(NEURAL)
+	@$(SETUP) --browser --services $(NOTEBOOK) $(DOCS) $(NEURAL)
 	$(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## Check style, formatting and types
@@ -74,6 +79,8 @@ lock: setup ## Pin all requirements again, those of serving and the extras to th
 	.venv/bin/uv pip compile $(COMPILE) -c requirements.txt models/neural-requirements.in -o models/neural-requirements.txt $(ARGS)
 	.venv/bin/uv pip compile $(COMPILE) -c requirements.txt -c models/neural-requirements.txt \
 		notebooks/requirements.in -o notebooks/requirements.txt $(ARGS)
+	.venv/bin/uv pip compile $(COMPILE) -c requirements.txt -c models/neural-requirements.txt -c notebooks/requirements.txt \
+		docs/requirements.in -o docs/requirements.txt $(ARGS)
 
 audit: setup ## Look for known vulnerabilities in all locks; fails if some packages could not be looked up, and says so
 	@$(BIN)/python -m deployments.audit $(ARGS)

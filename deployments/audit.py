@@ -19,6 +19,7 @@ LOCKS = (
     ROOT / "serving" / "requirements.txt",
     ROOT / "models" / "neural-requirements.txt",
     ROOT / "notebooks" / "requirements.txt",
+    ROOT / "docs" / "requirements.txt",
 )
 CLEAN, VULNERABLE, UNKNOWN = 0, 1, 3
 

@@ -8,6 +8,7 @@
 #   bash deployments/setup.sh --services   and the servers that some tests talk to, built with Go into .setup/bin
 #   bash deployments/setup.sh --neural     and PyTorch, which later set-ups keep
 #   bash deployments/setup.sh --notebook   and JupyterLab with what runs the notebooks, which later set-ups keep
+#   bash deployments/setup.sh --docs       and Sphinx, which makes the pages of docs/, which later set-ups keep
 #
 # Flags can be combined. A stamp in .venv holds the digest of everything the set-up depends on, and one beside each
 # server says what it was built from, so a second run does nothing;
@@ -281,6 +282,7 @@ choose_locks() {
     extras="" locks=("$root/requirements.txt")
     choose_lock neural models/neural-requirements.txt
     choose_lock notebook notebooks/requirements.txt
+    choose_lock docs docs/requirements.txt
     key=$(set_up_key)
 }
 
@@ -291,8 +293,8 @@ main() {
         case "$flag" in
             --browser) browser=yes ;;
             --services) with_services=yes ;;
-            --neural | --notebook) asked+="${flag#--} " ;;
-            *) fail "unknown argument '$flag'; there are --browser, --services, --neural and --notebook" ;;
+            --neural | --notebook | --docs) asked+="${flag#--} " ;;
+            *) fail "unknown argument '$flag'; there are --browser, --services, --neural, --notebook and --docs" ;;
         esac
     done
     choose_locks

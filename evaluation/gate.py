@@ -100,7 +100,7 @@ def judge_non_inferiority(
     52, 1998; for pairs Bonett and Price, JEBS 37, 2012); without them a challenger that by luck lost none passes.
 
     So what counts is hits: of equal models without a difference, 92 must be there before a margin of 5 % is shown. They
-    are counted by `count_hits` of the model that has more, whether values are 0 and 1, graded or `linearise`d.
+    are counted by `count_hits` of the model that has more, whether values are 0 and 1, graded, or those of `linearise`.
 
     Args:
         metric: The metric; higher is better.

@@ -264,7 +264,7 @@ def _read_metrics(places: PlaceOptions, scores: Manifest, kind: str) -> list[dic
 
 
 def read_users(places: PlaceOptions, scores: Manifest, metric: Metric) -> NDArray[np.float64]:
-    """Return one metric of each user of a scores artifact, by user index: a `linearise`d one of a rolling split."""
+    """Return one metric of each user of a scores artifact, by user index; of a rolling split by `linearise`."""
     return np.asarray(read_table(places, scores, layout.USERS, [str(metric)])[str(metric)])
 
 

@@ -26,7 +26,7 @@ FOLDERS = {
     *("flows", "tasks", "reviews", "schema", "spark", "models", "evaluation", "reports", "storage", "serving"),
     *("deployments", "tests", "benchmarks", "docs", "notebooks"),
 }
-EXTRAS = ("models/neural-requirements.txt", "notebooks/requirements.txt")
+EXTRAS = ("models/neural-requirements.txt", "notebooks/requirements.txt", "docs/requirements.txt")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 LOADED_LATER = {"boto3", "botocore", "httptools", "jinja2", "uvloop"}  # for a store on S3, and by uvicorn and Starlette
@@ -298,10 +298,11 @@ def test_scripts_can_be_run_and_stop_at_errors(script):
 
 
 def test_extras_can_be_left_out_of_the_tests():
-    command = ["make", "--dry-run", "test", "NEURAL=", "NOTEBOOK="]
+    command = ["make", "--dry-run", "test", "NEURAL=", "NOTEBOOK=", "DOCS="]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
     assert "--neural" not in said
     assert "--notebook" not in said
+    assert "--docs" not in said
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

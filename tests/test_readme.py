@@ -9,19 +9,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 import httpx
 import pytest
+from documents import MAKE, ROOT, commands, flags_by_flow, flags_in_prose, has_flag, help_of, link_targets, make_targets
 from sample_bundle import ITEM_IDS, USER_IDS, write_store
 
 from flows.child_server import find_program, free_port
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 CI = ".ci/run"
-MAKE = shutil.which("make") or "make"
 START_TIMEOUT_SECONDS = 300
 START_ATTEMPTS = 10  # the wait doubles from half a second: over four minutes in all
 
@@ -70,46 +68,9 @@ RUN_BY = {
 }
 
 
-def commands(markdown: str) -> list[str]:
-    """Return the commands of all ```bash blocks, without comments."""
-    blocks = re.findall(r"^```bash\n(.*?)^```$", markdown, flags=re.DOTALL | re.MULTILINE)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    bare = (re.sub(r"\s+#.*", "", line).strip() for line in lines)
-    return [line for line in bare if line and not line.startswith("#")]
-
-
 SERVED_AT = "http://127.0.0.1:8000"
 ASKED = [command for command in commands(README) if SERVED_AT in command]
 RUN_BY |= dict.fromkeys(ASKED, "test_make_serve_answers_what_the_readme_asks")
-
-
-def link_targets(markdown: str) -> list[str]:
-    return [target for target in re.findall(r"\]\(([^)#\s]+)", markdown) if "://" not in target]
-
-
-@cache
-def help_of(flow: str) -> str:
-    command = [sys.executable, *flow.split(), "--help"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def flags_by_flow(markdown: str) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for command in commands(markdown):
-        if match := re.match(r"python (flows/store\.py \w+|flows/\w+\.py)", command):
-            found.setdefault(match[1], set()).update(re.findall(r"--[a-z][a-z-]*", command))
-    return found
-
-
-def flags_in_prose(markdown: str) -> set[str]:
-    in_prose = re.sub(r"^```.*?^```$", "", markdown, flags=re.DOTALL | re.MULTILINE)
-    return set(re.findall(r"`(--[a-z][a-z-]*)", in_prose))
-
-
-def has_flag(text: str, flag: str) -> bool:
-    return re.search(rf"(?<![\w-]){flag}(?![\w-])", text) is not None
 
 
 @contextmanager
@@ -173,11 +134,10 @@ def test_every_test_named_as_a_runner_exists():
 
 
 def test_make_targets_of_the_readme_exist():
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE)
     code = [*commands(README), *re.findall(r"`([^`]+)`", README)]
     named = set(re.findall(r"\bmake ([a-z-]+)\b", "\n".join(code)))
     assert named
-    assert named <= set(targets)
+    assert named <= make_targets()
 
 
 @pytest.mark.parametrize(("flow", "flags"), sorted(flags_by_flow(README).items()), ids=sorted(flags_by_flow(README)))

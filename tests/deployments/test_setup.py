@@ -14,7 +14,11 @@ ROOT = Path(__file__).parents[2]
 BASH = shutil.which("bash") or "/bin/bash"
 BASICS = ("cat", "chmod", "dirname", "env", "grep", "id", "mkdir", "mv", "rm", "sed", "sha256sum", "tail")
 DEPENDS_ON = ("requirements.txt", "downloads.txt", "pyproject.toml", "deployments/setup.sh")
-EXTRAS = {"--neural": "models/neural-requirements.txt", "--notebook": "notebooks/requirements.txt"}
+EXTRAS = {
+    "--neural": "models/neural-requirements.txt",
+    "--notebook": "notebooks/requirements.txt",
+    "--docs": "docs/requirements.txt",
+}
 SERVICES = ["minio", "versitygw", "toxiproxy-server", "vegeta"]
 # What Go makes of a package, under the name that Go gives it: a program that is told by its content.
 BUILDS = """
@@ -277,13 +281,13 @@ def test_an_extra_is_installed_where_it_is_asked_for_and_kept_from_then_on(machi
     assert log.read_text().count(lock) == 2
 
 
-def test_one_extra_leaves_the_other_in_place(machine):
+def test_one_extra_leaves_the_others_in_place(machine):
     mark_done(machine)
     write_program(machine.checkout / ".venv" / "bin" / "uv", 'echo "$*" >>uv.log')
     installs = "set_up_base() { install_packages; set_up_key >.venv/.setup-base; }; find_python() { echo /bin/true; }; "
     assert machine.run(f"{installs} main --notebook && main --neural").returncode == 0
     syncs = [line for line in (machine.checkout / "uv.log").read_text().splitlines() if "pip sync" in line]
-    assert [[lock in line for lock in EXTRAS.values()] for line in syncs] == [[False, True], [True, True]]
+    assert [[lock in line for lock in EXTRAS.values()] for line in syncs] == [[False, True, False], [True, True, False]]
 
 
 @pytest.mark.parametrize("name", DEPENDS_ON)
