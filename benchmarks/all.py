@@ -3,7 +3,7 @@
     python -m benchmarks.all --repetitions 3
     python -m benchmarks.all --only als --check
 
-They need a quiet machine, and with one repetition about half an hour. Beside the page, docs/benchmarks.json keeps the
+They need a quiet machine, and with one repetition about an hour. Beside the page, docs/benchmarks.json keeps the
 ratios to a contestant of the same run, which say more about the code than seconds, since those are the machine's too.
 With --check nothing is written: ratios that are worse than the kept ones by more than a quarter are told, with exit
 code 1.
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import harness
+from benchmarks.growth_chart import draw_growth
 from benchmarks.measuring import ROOT
 from schema.errors import Unavailable
 
@@ -28,16 +29,18 @@ COMMANDS: Mapping[str, Sequence[tuple[str, ...]]] = {
     "als": [(), ("--rank", "64", "--objective", "implicit")],
     "evaluation": [("--scaling",)],
     "whole_job": [()],
+    "growth": [()],
 }
-OURS = frozenset({"ingest", "reading", "evaluation", "graph"})
+OURS = frozenset({"ingest", "reading", "evaluation", "graph", "dataset", "split", "als", "lists"})
 HIGHER_IS_WORSE = {
     "ratio_to_gunzip": True,
     "ratio_to_product": True,
     "ratio_to_local": False,
     "ratio_of_dataset": False,
     "ratio_of_job": False,
+    "ratio_to_before": True,
 }
-"""Ratios of the project's own contestants to a floor, and of others to the project's."""
+"""Ratios of the project's own contestants to a floor, and of others to the project's; of a step to fewer rows."""
 MOST_WORSE = 1.25
 INTRODUCTION = """# Benchmarks
 
@@ -96,7 +99,7 @@ def _run(chosen: argparse.Namespace) -> int:
             printed, rows = _measure(name, [*flags, "--repetitions", str(chosen.repetitions)])
             print(printed)
             lines = "\n".join(line.rstrip() for line in printed.rstrip().splitlines())
-            page[f"python -m benchmarks.{command}"] = f"\n```\n{lines}\n```\n"
+            page[f"python -m benchmarks.{command}"] = f"\n```\n{lines}\n```\n{draw_growth(rows)}"
             found |= ratios_of(command, rows)
     if chosen.check:
         worse = list(find_worse(json.loads(KEPT.read_bytes()), found))

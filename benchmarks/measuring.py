@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+import psutil
+
 from flows.child_server import inherited
 from schema.errors import RecommenderError, Unavailable
 
@@ -128,11 +130,20 @@ def reset_peak() -> int:
     return peak_bytes()
 
 
-def peak_bytes() -> int:
-    """Return the most bytes that were resident at once since the last `reset_peak`."""
-    lines = (SELF / "status").read_text("ascii").splitlines()
+def peak_bytes(process: Path = SELF) -> int:
+    """Return the most bytes that were resident at once since the last `reset_peak`, or since the process began."""
+    lines = (process / "status").read_text("ascii").splitlines()
     kibibytes = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))
     return int(kibibytes) * 1024
+
+
+def jvm_figures() -> dict[str, float]:
+    """Return the most bytes that the JVM of this process was resident with, and its processor time; 0 without one."""
+    jvms = [one for one in psutil.Process().children(recursive=True) if one.name() == "java"]
+    return {
+        "jvm_bytes": sum(peak_bytes(Path(f"/proc/{one.pid}")) for one in jvms),
+        "jvm_cpu_seconds": sum(sum(one.cpu_times()[:2]) for one in jvms),
+    }
 
 
 @contextmanager

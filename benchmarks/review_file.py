@@ -22,7 +22,7 @@ COMPRESSION_LEVEL = 2
 
 def cached_reviews(size: Size, seed: int, folder: Path = CACHE) -> Path:
     """Return the file of that size and seed, which is made the first time."""
-    path = folder / f"reviews-{size.interactions}-{seed}.json.gz"
+    path = folder / f"reviews-{size.interactions}-{size.items}-{seed}.json.gz"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")

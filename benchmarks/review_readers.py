@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import Run
+from benchmarks.measuring import Run, jvm_figures
 
 BLOCK_BYTES = 1 << 22
 FIELDS = ("reviewerID", "asin", "overall", "unixReviewTime")
@@ -146,8 +146,6 @@ def open_spark(path: str, folder: str) -> Iterator[Run]:
 
     The answer has the rows and the most memory that the JVM held.
     """
-    import psutil
-
     from spark.options import GIB, SparkOptions, machine_bytes
     from spark.session import open_session
 
@@ -158,9 +156,6 @@ def open_spark(path: str, folder: str) -> Iterator[Run]:
 
         def run() -> dict[str, Any]:
             session.read.schema(schema).json(Path(path).as_uri()).write.parquet(target)
-            jvm = [one.pid for one in psutil.Process().children(recursive=True) if one.name() == "java"]
-            status = [Path(f"/proc/{pid}/status").read_text("ascii").split("VmHWM:")[1].split()[0] for pid in jvm]
-            rows = session.read.parquet(target).count()
-            return {"rows": rows, "jvm_bytes": sum(int(kibibytes) * 1024 for kibibytes in status)}
+            return jvm_figures() | {"rows": session.read.parquet(target).count()}
 
         yield run

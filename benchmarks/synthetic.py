@@ -48,6 +48,17 @@ class Size:
                 f"{most}. Change --users, --items or --interactions."
             )
 
+    @classmethod
+    def of_rows(cls, interactions: int) -> "Size":
+        """Return a size of so many interactions, with as many to each user and to each item as there are by default.
+
+        Example:
+            >>> Size.of_rows(170_000)
+            Size(users=19363, items=6340, interactions=170000, rank=64)
+        """
+        share = interactions / cls.interactions
+        return cls(round(cls.users * share), round(cls.items * share), interactions)
+
     def shrink(self, divisor: int) -> "Size":
         """Return the size with a divisor-th of the users and of their interactions, and the same catalogue."""
         users = max(self.users // divisor, 1)
