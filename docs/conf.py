@@ -22,6 +22,7 @@ autodoc_preserve_defaults = True
 autodoc_mock_imports = [name for name in ("torch",) if find_spec(name) is None]
 maximum_signature_line_length = 100
 napoleon_use_ivar = True
+suppress_warnings = ["ref.python"]  # a short name in a docstring that several modules have
 linkcheck_timeout = 30
 
 

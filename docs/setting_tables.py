@@ -13,9 +13,10 @@ from deployments.stack.settings import PREFIX, StackSettings
 from docs.tables import code, table
 from flows import demo, evaluate, explore, ingest, promote, recommend, sample, store, train
 from flows.cli import Command
+from flows.run_options import RunOptions
 from flows.settings import DaskOptions, NoticeOptions, flag_of, groups_in, is_secret, own_fields, variables
 from serving.options import ServingOptions
-from tasks.options import PlaceOptions, RunOptions
+from tasks.options import PlaceOptions
 
 STAGES = (ingest, explore, train, evaluate, recommend, promote)
 OF_EVERY_STAGE = (PlaceOptions, DaskOptions, NoticeOptions, RunOptions)
