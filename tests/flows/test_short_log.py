@@ -90,7 +90,9 @@ def test_an_error_that_ends_a_run_is_said_once(new_workplace, sample_flags):
     terse = replace(workplace, variables={**workplace.variables, "LOG_LEVEL": ""})
     outcome = terse.run("train", *sample_flags, "--mlflow-tracking-uri", "http://127.0.0.1:9")
     assert outcome.code == 1
-    assert outcome.stderr.count("MLflow does not answer") == 1
+    [retry, error] = [line.split(" | ", 1)[1] for line in outcome.stderr.splitlines() if "MLflow" in line]
+    assert " - Retry 1/1 " in retry
+    assert error.startswith("ERROR   | MLflow does not answer")
     assert "Traceback" not in outcome.stderr
 
 
