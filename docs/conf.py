@@ -13,6 +13,7 @@ html_title = project
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["requirements.txt"]
 myst_heading_anchors = 3
+smartquotes = False  # two dashes are the beginning of a flag
 html_theme = "furo"
 html_copy_source = html_show_sourcelink = False
 default_role = "code"  # in docstrings `name` is code, as in Markdown
@@ -22,6 +23,7 @@ autodoc_preserve_defaults = True
 autodoc_mock_imports = [name for name in ("torch",) if find_spec(name) is None]
 maximum_signature_line_length = 100
 napoleon_use_ivar = True
+suppress_warnings = ["ref.python"]  # a short name in a docstring that several modules have
 linkcheck_timeout = 30
 
 

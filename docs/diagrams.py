@@ -33,7 +33,7 @@ def draw_imports() -> str:
 
 def imports() -> dict[str, list[str]]:
     """Return the packages that each package imports, wherever in its modules."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for package in PACKAGES:
         trees = [ast.parse(path.read_text("utf-8")) for path in sorted((ROOT / package).rglob("*.py"))]
         named = {name.partition(".")[0] for one in trees for node in ast.walk(one) for name in _imported(node)}
@@ -81,8 +81,9 @@ def _own_function(node: ast.AST) -> ast.FunctionDef | None:
 
 def _step_of(node: ast.AST) -> str | None:
     """Return the name in ``step("…")``."""
-    is_step = isinstance(node, ast.Call) and ast.unparse(node.func) == "step"
-    return str(node.args[0].value) if is_step and isinstance(node.args[0], ast.Constant) else None
+    if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "step" and isinstance(node.args[0], ast.Constant)):
+        return None
+    return str(node.args[0].value)
 
 
 @cache
