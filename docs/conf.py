@@ -13,6 +13,7 @@ html_title = project
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["requirements.txt"]
 myst_heading_anchors = 3
+smartquotes = False  # two dashes are the beginning of a flag
 html_theme = "furo"
 html_copy_source = html_show_sourcelink = False
 default_role = "code"  # in docstrings `name` is code, as in Markdown

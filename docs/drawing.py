@@ -6,7 +6,7 @@ from typing import Final
 
 WIDTH: Final = 760
 BOX_HEIGHT, ROW_HEIGHT, GAP = 40, 92, 14
-LETTER: Final = 7.4
+LETTER: Final = 8.2
 STYLE: Final = 'font-family="inherit" font-size="13" fill="currentColor"'
 ARROW: Final = (
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
@@ -40,24 +40,26 @@ def draw(edges: Edges, notes: Mapping[str, str], alt: str) -> str:
 
 
 def rank(edges: Edges) -> list[list[str]]:
-    """Return the nodes in rows: each stands below all that lead to it, and as high as that allows.
+    """Return the nodes in rows: below all that lead to them, just above what they lead to.
 
     Raises:
         ValueError: If the graph has a cycle.
 
     Example:
-        >>> rank({"a": ["b", "c"], "b": ["c"]})
-        [['a'], ['b'], ['c']]
+        >>> rank({"a": ["b", "c"], "b": ["c"], "d": ["c"]})
+        [['a'], ['d', 'b'], ['c']]
     """
     left = list(dict.fromkeys([*edges, *(name for several in edges.values() for name in several)]))
-    rows: list[list[str]] = []
+    depths: dict[str, int] = {}
     while left:
         row = [name for name in left if not any(name in edges.get(other, ()) for other in left)]
         if not row:
             raise ValueError(f"the graph has a cycle among {left}; nothing can be drawn above the rest.")
-        rows.append(row)
+        depths |= dict.fromkeys(row, max(depths.values(), default=-1) + 1)
         left = [name for name in left if name not in row]
-    return rows
+    for name in reversed(depths):
+        depths[name] = min((depths[end] for end in edges.get(name, ())), default=depths[name] + 1) - 1
+    return [[name for name in depths if depths[name] == depth] for depth in sorted(set(depths.values()))]
 
 
 def reduce(edges: Edges) -> dict[str, list[str]]:
