@@ -14,6 +14,7 @@ from storage.protocol import ObjectInfo, Store
 from storage.verify import verify_artifact
 
 LOOK_SECONDS = 0.2
+BLOCK_BYTES = 1 << 22
 
 Digests = Mapping[str, str]
 
@@ -165,7 +166,15 @@ def _places(keys: "dict[str, ObjectInfo] | dict[str, Sight]", path: str | None =
 
 def digests(store: Store) -> dict[str, str]:
     """Return the SHA-256 of every object that a store lists."""
-    return {info.key: hashlib.sha256(store.read(info.key)).hexdigest() for info in store.list("")}
+    return {info.key: _digest(store, info.key) for info in store.list("")}
+
+
+def _digest(store: Store, key: str) -> str:
+    digest = hashlib.sha256()
+    with store.open(key) as stream:
+        while block := stream.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def compare(found: Digests, expected: Digests) -> tuple[str, ...]:
