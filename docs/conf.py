@@ -4,6 +4,8 @@ import re
 from importlib.util import find_spec
 from typing import Any
 
+from pygments.lexers.special import TextLexer
+
 import flows.prefect_app  # noqa: F401 - autodoc imports with TYPE_CHECKING on, which Prefect's server does not bear
 from docs.from_code import fill
 from docs.route_tables import openapi
@@ -30,6 +32,7 @@ linkcheck_timeout = 30
 def setup(app: Any) -> None:
     """Have each page ask the code before it is parsed, and take docstrings for the plain text that they are."""
     openapi()  # nor does FastAPI: the schema is made before autodoc imports anything
+    app.add_lexer("mermaid", TextLexer)  # which GitHub draws
     app.connect("source-read", lambda _app, _name, source: source.__setitem__(0, fill(source[0])))
     app.connect("autodoc-process-docstring", lambda *about: escape(about[-1]), priority=0)
 

@@ -1,4 +1,4 @@
-"""Serve the API and its page, or make an API key: ``key NAME``."""
+"""Serve the API and its page, or make an API key: key NAME."""
 
 import os
 import sys
