@@ -41,6 +41,9 @@ settings.load_profile("recommender")
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 # Trainings of tests try little, and the search draws nothing, unless a test asks for more.
 os.environ |= {"SEARCH_KINDS": "graph,als", "SEARCH_TRIES": "0"}
+# What `make test` was given is not for the make that a test starts.
+for name in ("MAKEFLAGS", "ARGS"):
+    os.environ.pop(name, None)
 keep_loopback_direct()
 
 
