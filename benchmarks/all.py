@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, Sequence[tuple[str, ...]]] = {
     "whole_job": [()],
     "growth": [()],
 }
-OURS = frozenset({"ingest", "reading", "evaluation", "graph", "dataset", "split", "als", "lists"})
+OURS = frozenset({"ingest", "reading", "evaluation", "graph", "dataset", "split", "als", "lists", "local"})
 HIGHER_IS_WORSE = {
     "ratio_to_gunzip": True,
     "ratio_to_product": True,

@@ -50,6 +50,6 @@ def test_unknown_benchmarks_are_refused(capsys):
 
 @pytest.mark.parametrize(("usual", "n_met"), [((60.0, 400.0), 2), ((59.0, 400.0), 1), ((60.0, 399.0), 1)])
 def test_the_whole_job_is_judged_by_its_dataset_and_its_end(usual, n_met):
-    figures = whole_job.summarise({"usual": [usual], "train": [(10.0, 100.0)]})
+    figures = whole_job.summarise({"usual": [usual], "train": [(10.0, 100.0)], "local": [(10.0, 50.0)]})
     sentences = list(whole_job.verdicts(figures))
-    assert (len(sentences), sum(one.endswith(": met") for one in sentences)) == (2, n_met)
+    assert (len(sentences), sum(one.endswith(": met") for one in sentences)) == (3, n_met)
