@@ -120,7 +120,7 @@ def as_variables(options: ServingOptions) -> dict[str, str]:
 
 
 def _make_key(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser("python -m serving key", description="Make an API key; it is shown once.")
+    parser = argparse.ArgumentParser(f"{Path(sys.argv[0]).name} key", description="Make an API key; it is shown once.")
     parser.add_argument("name", metavar="NAME", help="whose key it is")
     parser.add_argument("--scopes", default="read", help=f"what it is good for: some of {','.join(SCOPES)} (read)")
     parser.add_argument("--file", type=Path, help="file of keys' digests; by default API_KEYS_FILE")

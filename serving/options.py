@@ -54,7 +54,6 @@ class ServingOptions(S3Options, BaseSettings):
         env_ignore_empty=True,
         frozen=True,
         extra="ignore",  # the lines of .env that are flows'
-        cli_prog_name="python -m serving",
         cli_kebab_case=True,
         cli_implicit_flags=True,
         cli_hide_none_type=True,
