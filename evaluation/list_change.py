@@ -1,16 +1,20 @@
 """How the lists of two models differ: for how many users, by how much, and for whom which is better."""
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.external_lists import Lists
+from schema.metric import HistogramBin
 from schema.verdicts import Finding
 
 PERSISTENCE = 0.9
 """The chance that a reader goes on to the next item, for rank-biased overlap."""
 BLOCK_LISTS = 65_536
+CHANGES = (0.0, 0.2, 0.5, 1.0)
+"""Ends of the ranges in which changes of a metric are counted, up and down."""
 
 
 @dataclass(frozen=True)
@@ -79,3 +83,19 @@ def find_change(
         "fall": float(down.mean()) if len(down) else 0.0,
     }
     return Finding("other lists", is_warning=False, figures=figures)
+
+
+def count_changes(rises: NDArray[np.float64]) -> list[HistogramBin]:
+    """Return how many users a metric falls and rises for by how much, the greatest fall first, none in the middle.
+
+    Example:
+        >>> [(one.low, one.high, one.n_users) for one in count_changes(np.array([-0.1, 0.0, 0.3])) if one.n_users]
+        [(-0.2, 0.0, 1), (0.0, 0.0, 1), (0.2, 0.5, 1)]
+    """
+    up, down = (np.histogram(one[one > 0].clip(max=CHANGES[-1]), CHANGES)[0].tolist() for one in (rises, -rises))
+    ranges = list(pairwise(CHANGES))
+    return [
+        *(HistogramBin(-high, -low, n) for (low, high), n in reversed([*zip(ranges, down, strict=True)])),
+        HistogramBin(0.0, 0.0, int((rises == 0).sum())),
+        *(HistogramBin(low, high, n) for (low, high), n in zip(ranges, up, strict=True)),
+    ]

@@ -164,6 +164,10 @@ class Evidence:
         ndcg_histogram: Users of the chosen model by NDCG@10, from 0.
         calibration: Predicted against actual ratings, from the lowest bin.
         calibration_label: The model that predicted those ratings.
+        change: What users would notice if the chosen model took the place of the champion; None where there is none
+            beside it.
+        changes: Users by how much their NDCG@10 would change, from the greatest fall.
+        champion_label: The champion.
     """
 
     comparisons: Sequence[Comparison] = ()
@@ -172,6 +176,9 @@ class Evidence:
     ndcg_histogram: Sequence[HistogramBin] = ()
     calibration: Sequence[CalibrationBin] = ()
     calibration_label: str = ""
+    change: Finding | None = None
+    changes: Sequence[HistogramBin] = ()
+    champion_label: str = ""
 
 
 @dataclass(frozen=True)

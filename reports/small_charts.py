@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from reports.display import EN_DASH, clean_text, format_count, format_metric, format_share, metric_label
+from reports.display import EN_DASH, MINUS, clean_text, format_count, format_metric, format_share, metric_label
 from reports.drawing import (
     ACCENT,
     BASELINE,
@@ -122,6 +122,20 @@ def draw_histogram(bins: Sequence[HistogramBin], name: str) -> str:
     Most users get 0. A bar that dwarfs the rest is cut, visibly, so that the rest can be read.
     """
     counts = [(f"{one.low:g}{EN_DASH}{one.high:g}" if one.high else "0", one.n_users) for one in bins]
+    label = metric_label(PRIMARY)
+    return _draw_shares(counts, name, f"{label} of a user", f"Users by {label}")
+
+
+def draw_changes(bins: Sequence[HistogramBin], name: str) -> str:
+    """Draw for how many users the NDCG@10 falls and rises by how much, with their shares."""
+    labels = [f"{one.low:g} to {one.high + 0.0:g}" if one.low < one.high else "0" for one in bins]
+    counts = [(label.replace("-", MINUS), one.n_users) for label, one in zip(labels, bins, strict=True)]
+    label = metric_label(PRIMARY)
+    return _draw_shares(counts, name, f"change of a user's {label}", f"Users by the change of their {label}")
+
+
+def _draw_shares(counts: Sequence[tuple[str, int]], name: str, xlabel: str, what: str) -> str:
+    """Draw counts of users by label, with their shares, as bars, of which the longest may be cut."""
     total = sum(n for _, n in counts)
     figure, axes = new_axes(*INCHES)
     top = _top([n for _, n in counts])
@@ -139,10 +153,9 @@ def draw_histogram(bins: Sequence[HistogramBin], name: str) -> str:
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.set_ylim(0, top * 1.14)
     axes.tick_params("y", labelleft=False)
-    label = metric_label(PRIMARY)
-    axes.set_xlabel(f"{label} of a user")
-    values = "; ".join(f"{clean_text(name)}: {format_count(n)}" for name, n in counts)
-    return to_svg(figure, name, f"Users by {label}. {values}.")
+    axes.set_xlabel(xlabel)
+    values = "; ".join(f"{clean_text(label)}: {format_count(n)}" for label, n in counts)
+    return to_svg(figure, name, f"{what}. {values}.")
 
 
 def _top(counts: Sequence[int]) -> float:

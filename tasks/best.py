@@ -1,6 +1,7 @@
 """What a challenger is held against beside the champion: the best parameters so far, and the tries before it."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from evaluation.gate import judge_standing, standing_of
@@ -9,7 +10,7 @@ from schema.gate_verdicts import Standing
 from schema.metric import Metric, MetricRow
 from schema.verdicts import Finding
 from storage import artifacts, canonical, layout
-from storage.champion import ChampionHistory
+from storage.champion import ChampionHistory, read_history
 from storage.inventory import list_artifacts
 from storage.manifest import Manifest
 from storage.protocol import Store
@@ -59,6 +60,17 @@ def find_best(store: Store, history: ChampionHistory, champion: Manifest, split:
     if model and not why:
         return Best(model, promotion)
     return Best(champion, None, (Finding("best so far is gone", True, {"model_id": model_id, "why": why}),))
+
+
+def find_champion(store: Store, split: Manifest) -> Candidate | None:
+    """Return the parameters of the champion, if there is one that can be fitted to the split here."""
+    history = read_history(store)
+    model = artifacts.find(store, layout.MODELS, history.champion_id) if history.champion_id else None
+    if model is None or lacking(model, split):
+        return None
+    candidate = candidate_of(model)
+    is_known = candidate.model in KINDS and not ("torch" in candidate.kind.needs and find_spec("torch") is None)
+    return candidate if is_known else None
 
 
 def lacking(model: Manifest, split: Manifest) -> str | None:

@@ -48,6 +48,7 @@ class Training:
         final: The chosen candidate fitted on all data; its scores are those on test.
         curve: The best trained candidate on validation after different numbers of iterations.
         without: What is left of the chosen candidate without each of its parts, on test.
+        champion: The parameters of the champion, fitted and tested as the others; None if there is no other champion.
     """
 
     lineage: Lineage
@@ -57,6 +58,7 @@ class Training:
     final: Scored
     curve: Sequence[Scored] = ()
     without: Sequence[Scored] = ()
+    champion: Scored | None = None
 
     @property
     def validated(self) -> list[Scored]:

@@ -10,11 +10,13 @@ from loguru import logger
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
+from evaluation.list_change import count_changes
 from reports.data_summary import summarise_interactions
 from reports.report import TEMPLATES, render_report
 from reports.report_input import (
     PRIMARY,
     DataSummary,
+    Evidence,
     ReportInput,
     ScoredModel,
     Source,
@@ -40,7 +42,7 @@ from tasks.execution import COMPUTE_RETRIES
 from tasks.ingest import summarise_file
 from tasks.model import Evaluation, Lineage, Training
 from tasks.options import PlaceOptions
-from tasks.score import Scored, read_rows
+from tasks.score import Scored, find_other_lists, read_rows, read_user_means
 from tasks.search import describe
 from tasks.store import PART_FILES, local_file, publish_once, read_table
 
@@ -69,6 +71,18 @@ def publish_training_report(
     chosen = choice.scored.candidate
     refit = next(one for one in training.tested if one.candidate == chosen)
 
+    def beside_champion(evidence: Evidence) -> Evidence:
+        if training.champion is None:
+            return evidence
+        by_role = {"champion": training.champion, "challenger": refit}
+        was, becomes = (read_user_means(places, one.scores, PRIMARY) for one in by_role.values())
+        return replace(
+            evidence,
+            change=next(find_other_lists(places, by_role, PRIMARY), None),
+            changes=count_changes(becomes - was),
+            champion_label=training.champion.candidate.label,
+        )
+
     def gather() -> ReportInput:
         item_ids = set(read_table(places, lineage.dataset, layout.ITEM_MAP)["item_id"].to_pylist())
         titles = read_raw_products(places, products, item_ids).titles if products else {}
@@ -80,7 +94,7 @@ def publish_training_report(
             test=scored_models(places, training.tested, chosen),
             candidates=scored_models(places, training.validated, chosen),
             searched=describe(places, training.tried, metric_by_user(choice.metric)),
-            evidence=gather_evidence(places, lineage.split, training.tested, refit),
+            evidence=beside_champion(gather_evidence(places, lineage.split, training.tested, refit)),
             guard=choice.guard,
             lead=choice.lead,
             additions=dict(zip(leave_one_out(chosen), compare_with(places, training.without, refit), strict=True)),
@@ -97,6 +111,7 @@ def publish_training_report(
             "curve_scores": [one.scores.id for one in training.curve],
             "without_scores": [one.scores.id for one in training.without],
             "tried_scores": [one.scored.scores.id for one in training.tried],
+            **({"champion_scores": training.champion.scores.id} if training.champion else {}),
         },
         gather,
         key="result",
@@ -144,15 +159,17 @@ def _publish(
     def build(folder: Path) -> dict[str, Any]:
         report = gather()
         (folder / layout.REPORT).write_text(render_report(report), encoding="utf-8")
-        table = terminal_table(report)
-        logger.bind(in_short=True).info("Result\n{}", table)
-        create_markdown_artifact(f"```\n{table}\n```", key=key, description="Test metrics of what was tested")
+        (folder / layout.RESULT).write_text(terminal_table(report), encoding="utf-8")
         return {"title": report.title}
 
-    uses: list[Root] = [gather, render_report]
-    return publish_once(
+    uses: list[Root] = [gather, render_report, terminal_table]
+    published = publish_once(
         places, layout.REPORTS, inputs=inputs, parameters=parameters, build=build, uses=uses, files=TEMPLATES
     )
+    table = local_file(places, published, layout.RESULT).read_text("utf-8")
+    logger.bind(in_short=True).info("Result\n{}", table)
+    create_markdown_artifact(f"```\n{table}\n```", key=key, description="Test metrics of what was tested")
+    return published
 
 
 def _curve_point(places: PlaceOptions, one: Scored) -> tuple[int, MetricRow]:

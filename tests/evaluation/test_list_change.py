@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation import list_change
-from evaluation.list_change import PERSISTENCE, compare_lists, find_change
+from evaluation.list_change import PERSISTENCE, compare_lists, count_changes, find_change
 from reports.verdicts import say_finding
 
 LISTS = st.lists(st.permutations(range(6)), min_size=1, max_size=5)
@@ -51,6 +51,14 @@ def test_blocks_change_nothing(monkeypatch):
     whole = compare_lists(before, after, 4)
     monkeypatch.setattr(list_change, "BLOCK_LISTS", 2)
     assert asdict(compare_lists(before, after, 4)) == pytest.approx(asdict(whole))
+
+
+@given(st.lists(st.floats(-1, 1), max_size=30))
+def test_every_user_is_counted_once_by_the_change_of_the_metric(rises):
+    bins = count_changes(np.array(rises))
+    assert sum(one.n_users for one in bins) == len(rises)
+    assert [one.n_users for one in bins if one.low == one.high == 0] == [rises.count(0)]
+    assert sum(one.n_users for one in bins if one.high > 0) == sum(one > 0 for one in rises)
 
 
 def test_a_change_says_for_how_many_users_it_is_better_and_for_how_many_worse():

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -61,12 +62,13 @@ class Story:
     untested: Ended
     reported: dict[str, Any]
     forced: Ended
+    trained_beside: tuple[str, set[str]]
     back: Ended
     after: Ended
 
 
 @pytest.fixture(scope="module")
-def story(trained: Trained) -> Story:
+def story(trained: Trained, sample_flags: list[str]) -> Story:
     workplace, record = trained
     first = run(workplace)
     again = run(workplace, "--model", record["ids"]["model"])
@@ -81,10 +83,19 @@ def story(trained: Trained) -> Story:
     ship_test(workplace, record["ids"]["model"], WORSE)
     reported = report_online(workplace)
     forced = run(workplace, *asked, "--reason", "an experiment")
+    trained_beside = train_again(workplace, sample_flags)
     back = run(workplace, "--rollback", "--reason", "the experiment is over")
     after = run(workplace)
-    ended = (first, again, twin, refused, refused_again, named_again, untested, reported, forced, back, after)
-    return Story(workplace, record["ids"]["model"], *ended)
+    ended = (first, again, twin, refused, refused_again, named_again, untested, reported, forced, trained_beside)
+    return Story(workplace, record["ids"]["model"], *ended, back, after)
+
+
+def train_again(workplace: Workplace, flags: list[str]) -> tuple[str, set[str]]:
+    """Train as before beside another champion; return the report and the kinds of what was added."""
+    before = ids(workplace)
+    record = workplace.result("train", *flags)
+    page = workplace.store.read(f"{layout.REPORTS}/{record['ids']['report']}/{layout.REPORT}").decode()
+    return page, {kind for kind, _ in ids(workplace) - before}
 
 
 def run(workplace: Workplace, *flags: str) -> Ended:
@@ -242,6 +253,14 @@ def test_a_refusal_is_a_state_of_its_own_in_prefect(story):
     told = {one["state"]["message"] for one in runs if one["state_name"] == "Refused"}
     assert story.refused.record["decision"]["sentence"] in told
     assert "other lists" in [one["name"] for one in story.refused.record["decision"]["findings"]]
+
+
+def test_the_report_of_a_training_says_what_users_would_notice_beside_another_champion(story):
+    page, added = story.trained_beside
+    assert "What people would notice" in page
+    assert "took the place of the champion, <bdi>popularity</bdi>" in page
+    assert re.search(r"lists would be others: of 10 items .* rises for \d+ users, .* falls for", page)
+    assert added == {layout.REPORTS}
 
 
 def test_the_decision_is_a_page_in_prefect(story):

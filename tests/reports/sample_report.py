@@ -5,8 +5,10 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from evaluation.list_change import count_changes, find_change
 from reports import report_input as report
 from reports.data_summary import summarise_interactions
 from reports.reading import FileSummary
@@ -311,6 +313,13 @@ def make_full_report() -> report.ReportInput:
     )  # fmt: skip
 
 
+def make_change() -> Finding:
+    rows = np.arange(2871 * 2).reshape(-1, 2)
+    others = np.where(np.arange(2871)[:, None] < 1910, rows[:, ::-1], rows)
+    was, becomes = np.full(2871, 0.4), np.repeat([0.0, 0.4, 0.9], [252, 2100, 519])
+    return find_change(rows, others, 2, was, becomes, "ndcg_10")
+
+
 def make_evidence() -> report.Evidence:
     edges = [(0.0, 0.0), (0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0)]
     n_users = (2411, 12, 190, 131, 71, 56)
@@ -323,4 +332,7 @@ def make_evidence() -> report.Evidence:
             CalibrationBin(2 + n / 4, 2.25 + n / 4, 400 * (n + 1), 2.1 + n / 4, 2.6 + n / 5) for n in range(12)
         ],
         calibration_label="User and item bias",
+        change=make_change(),
+        changes=count_changes(np.repeat([-0.6, -0.1, 0.0, 0.1, 0.4, 1.0], [40, 212, 2100, 260, 190, 69])),
+        champion_label="als, rank 32 <b>",
     )
