@@ -12,17 +12,13 @@ from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_INTERNAL_LEVEL, te
 from servers import Proxy, RefusingProxy, add_proxy, need_program, open_refusing_proxy, open_toxiproxy, open_versitygw
 
 from deployments.s3_server import S3Server, open_minio
+from docs.pictures import CHROMIUM, CHROMIUM_ARGUMENTS
 from flows.runtime import open_prefect_api
 from schema.proxies import keep_loopback_direct
 from spark.options import GIB, machine_bytes
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
-CHROMIUM = Path("/usr/bin/chromium")
-CHROMIUM_ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"),
-    "--disable-component-update",
-]
 # --doctest-modules would import the first all under one name, and the second adds a kind of model
 collect_ignore_glob = ["*conftest.py", "*added_kind.py"]
 BYTES_PER_TEST_PROCESS = 6 * GIB  # a training, with its JVM, beside the servers of the process's own

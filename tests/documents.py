@@ -35,14 +35,6 @@ def help_of(flow: str) -> str:
     return done.stdout
 
 
-def flags_by_flow(markdown: str) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for command in commands(markdown):
-        if match := re.match(r"python (flows/store\.py \w+|flows/\w+\.py)", command):
-            found.setdefault(match[1], set()).update(re.findall(r"--[a-z][a-z-]*", command))
-    return found
-
-
 def flags_in_prose(markdown: str) -> set[str]:
     in_prose = re.sub(r"^```.*?^```$", "", markdown, flags=re.DOTALL | re.MULTILINE)
     return set(re.findall(r"`(--[a-z][a-z-]*)", in_prose))

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from documents import ROOT, blocks, commands, flags_in_prose, has_flag, help_of, link_targets, make_targets
 from sample_bundle import ITEM_IDS, USER_IDS, write_store
-from test_readme import RUN_BY, SERVED_AT, first_answer, serving
+from test_readme import RUN_BY, first_answer, serving
 
 import docs.drawing
 import docs.tables
@@ -33,13 +33,19 @@ from serving.options import ServingOptions, read_options
 from serving.rules import Scenario
 from storage import layout
 
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 TEXTS = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in PAGES}
+PRESENT = [page for page in TEXTS if "/decisions/" not in page and page != "CHANGELOG.md"]
 COMMANDS = {one: page for page, text in reversed(TEXTS.items()) for one in commands(text) if one not in RUN_BY}
 ASKED = [one for text in TEXTS.values() for one in commands(text) if one.startswith("curl ")]
 EXAMPLE_IDS = {"USER_ID": USER_IDS[0], "ITEM_ID": ITEM_IDS[0], "MODEL_ID": "1f3a"}
+SERVED_AT = "http://127.0.0.1:8000"
 OTHERS_VARIABLES = {"PREFECT_API_URL", "AWS_PROFILE"}
 OTHERS_FLAGS = {"--concurrency", "--param", "--target"}
+SETTINGS = variables() | set(ServingOptions.model_fields)
+FOLDERS = [folder for folder in ROOT.glob("[!.]*/") if folder.name != "data"]
+PROGRAMS = [path for folder in FOLDERS for path in folder.rglob("*") if path.suffix in {".py", ".sh"}]
+SOURCE = "".join(path.read_text("utf-8") for path in PROGRAMS)
 BASH = shutil.which("bash") or "/bin/bash"
 BUILD_TIMEOUT_SECONDS = 1500
 
@@ -76,7 +82,7 @@ def of_module(words: list[str], _parses: object) -> bool:
 
 def of_variable(words: list[str], _parses: object) -> bool:
     name = words[1].partition("=")[0]
-    return name in OTHERS_VARIABLES or name.lower() in variables() | set(ServingOptions.model_fields)
+    return name in OTHERS_VARIABLES or name.lower() in SETTINGS
 
 
 def of_deployment(words: list[str], _parses: object) -> bool:
@@ -134,6 +140,8 @@ def test_what_the_pages_ask_the_api_is_answered(tmp_path):
             done = subprocess.run([BASH, "-c", here], env=environment, capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"{line}: {done.stderr}"
             assert json.loads(done.stdout)
+        assert first_answer(f"http://127.0.0.1:{port}/").headers["content-type"].startswith("text/html")
+        assert first_answer(f"http://127.0.0.1:{port}/docs").status_code == 200
     assert len(ASKED) > 8
 
 
@@ -154,12 +162,21 @@ def test_the_scenario_of_the_rules_fits():
     assert Scenario.model_validate_json(scenario).pinned
 
 
-@pytest.mark.parametrize("page", [page for page in TEXTS if "/decisions/" not in page])
+@pytest.mark.parametrize("page", PRESENT)
 def test_flags_in_prose_are_flags_of_the_project(page):
     flows = [*(f"flows/{stage}.py" for stage in ("train", "ingest", "explore", "evaluate", "recommend", "promote"))]
     texts = [help_of(one) for one in (*flows, "flows/store.py gc", "-m serving", "-m serving key")]
     flags = sorted(flags_in_prose(TEXTS[page]) - OTHERS_FLAGS)
     assert [flag for flag in flags if not any(has_flag(text, flag) for text in texts)] == []
+
+
+@pytest.mark.parametrize("page", PRESENT)
+def test_make_targets_and_variables_in_prose_exist(page):
+    in_code = "\n".join(re.findall(r"`([^`\n]+)`", TEXTS[page]))
+    assert set(re.findall(r"\bmake ([a-z][a-z-]*)\b", in_code)) <= make_targets()
+    named = set(re.findall(r"\b[A-Z]+(?:_[A-Z0-9]+)+\b(?!_|…)", in_code)) - OTHERS_VARIABLES
+    in_source = {name for name in named if name in SOURCE or f" {name.lower().removeprefix('stack_')}: " in SOURCE}
+    assert sorted(name for name in named - in_source if name.lower() not in SETTINGS) == []
 
 
 @pytest.mark.parametrize("page", TEXTS)
@@ -180,7 +197,7 @@ def test_the_runbook_has_every_error_event_problem_and_figure():
 
 def test_every_setting_is_listed():
     listed = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", list_settings() + list_api_settings()))
-    assert {name.upper() for name in variables() | set(ServingOptions.model_fields)} <= listed
+    assert {name.upper() for name in SETTINGS} <= listed
 
 
 def test_every_part_from_the_code_is_asked_for_and_there():
