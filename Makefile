@@ -22,7 +22,7 @@ export PREFECT_SERVER_UI_V2_ENABLED := false
 # Where it is set, each process compiles all that it imports: half the time that it takes to start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo train notebook lab docs serve services neural test lint format lock audit ui mlflow minio up status down deploy bench bench-check benchmarks clean distclean
+.PHONY: help setup demo train notebook lab docs pictures serve services neural test lint format lock audit ui mlflow minio up status down deploy bench bench-check benchmarks clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,10 @@ lab: ## Open the notebooks in JupyterLab, on PORT (8888)
 docs: ## Write the documentation as pages to data/docs; fails on a link or reference that leads nowhere; ARGS="-b linkcheck" asks other hosts too
 	@$(SETUP) --docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet docs data/docs $(ARGS)
+
+pictures: demo ## Take the pictures of the README, of what the demo made, with Chromium
+	@$(SETUP) --browser
+	$(BIN)/python -m docs.pictures
 
 serve: setup ## Answer from the champion of the store, with a page to try it, on PORT (8000); flags go in ARGS="…"
 	.venv/bin/python -m serving $(if $(PORT),--port $(PORT)) $(ARGS)

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,11 @@ def run_train(path: Path, folder: Path, engine: str = "auto") -> tuple[float, fl
     return float(by_step["read and check reviews"] + by_step["dataset"]), seconds
 
 
-CONTESTANTS = {USUAL: run_usual, TRAIN: run_train, LOCAL: partial(run_train, engine="local")}
+CONTESTANTS: Mapping[str, Callable[[Path, Path], tuple[float, float]]] = {
+    USUAL: run_usual,
+    TRAIN: run_train,
+    LOCAL: partial(run_train, engine="local"),
+}
 
 
 def _time(command: Sequence[str], folder: Path) -> tuple[str, float]:

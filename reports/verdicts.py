@@ -228,6 +228,10 @@ _SENTENCES: dict[str, Callable[[Figures, bool], str]] = {
         "stands in for them, so that what was lost before it counts no more."
     ),
     "other lists": _say_other_lists,
+    "fitted otherwise": _fill(
+        "While candidates were compared on validation, {models} had {settings}; what was tested and published was "
+        "fitted without."
+    ),
     "same parameters": _fill(
         "Challenger and champion are fits of the same parameters to {data} data; fitted to one split for the "
         "comparison they are the same model, so that they differ in nothing there."

@@ -1,7 +1,7 @@
 """Publish the report on a training or an evaluation, gathered from the artifacts that it came from."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,9 @@ def publish_training_report(
     chosen = choice.scored.candidate
     refit = next(one for one in training.tested if one.candidate == chosen)
 
-    def beside_champion(evidence: Evidence) -> Evidence:
+    def gather_all() -> Evidence:
+        evidence = gather_evidence(places, lineage.split, training.tested, refit)
+        evidence = replace(evidence, findings=[*evidence.findings, *_find_trials(training)])
         if training.champion is None:
             return evidence
         by_role = {"champion": training.champion, "challenger": refit}
@@ -94,7 +96,7 @@ def publish_training_report(
             test=scored_models(places, training.tested, chosen),
             candidates=scored_models(places, training.validated, chosen),
             searched=describe(places, training.tried, metric_by_user(choice.metric)),
-            evidence=beside_champion(gather_evidence(places, lineage.split, training.tested, refit)),
+            evidence=gather_all(),
             guard=choice.guard,
             lead=choice.lead,
             additions=dict(zip(leave_one_out(chosen), compare_with(places, training.without, refit), strict=True)),
@@ -147,6 +149,18 @@ def publish_evaluation_report(
 
     parameters = {"findings": [asdict(finding) for finding in findings]}
     return _publish(places, {"evaluation": published.id}, parameters, gather, key="evaluation")
+
+
+def _find_trials(training: Training) -> Iterator[Finding]:
+    """Yield with which other parameters candidates were fitted to be compared, such as the engine that fits them."""
+    models, settings = dict[str, None](), dict[str, None]()
+    for one in training.validated:
+        asked = one.candidate.parameters
+        given = one.candidate.kind.on_trial(asked, training.lineage.split.count("train_n_rows"))
+        if others := {f"{name} {value}": None for name, value in given.items() if asked.get(name) != value}:
+            models[one.candidate.model], settings = None, settings | others
+    if models:
+        yield Finding("fitted otherwise", False, {"models": ", ".join(models), "settings": ", ".join(settings)})
 
 
 def _publish(

@@ -138,6 +138,7 @@ def test_report_is_called_sample_data_and_asks_for_nothing_outside(trained):
 
     assert "sample data" in page.lower()
     assert not re.search(r"""(src|href)=["']https?:""", page)
+    assert "While candidates were compared on validation, als-implicit had engine local;" in page
     assert not re.search(r"url\(\s*['\"]?https?:", page)
 
 
