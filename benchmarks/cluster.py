@@ -15,13 +15,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
 from benchmarks import harness
 from benchmarks.growth import measure_steps, parse_rows, summarise_traffic
 from benchmarks.harness import Figures
-from benchmarks.measuring import Measurement, Spread
+from benchmarks.measuring import ROOT, Measurement, Spread
 from benchmarks.reader import Digests, compare, digests
 from deployments.stack.placement import ACCESS_KEYS, place_on_this_machine
 from deployments.stack.services import services
@@ -111,7 +112,12 @@ def open_cluster(folder: Path) -> Iterator[dict[str, str]]:
     ports = {name: free_port() for name in StackSettings.model_fields if name.endswith("_port")}
     places = {"folder": folder / "stack", "minio_folder": folder / "minio"}
     placement = place_on_this_machine(StackSettings.model_validate({**places, **ports, **SIZES}))
-    wanted = [one for one in services(placement) if one.name.startswith(SERVICES)]
+    here = {"PYTHONPATH": str(ROOT)}  # Dask gets the steps by their names, and the benchmarks are not installed
+    wanted = [
+        replace(one, environment={**one.environment, **here})
+        for one in services(placement)
+        if one.name.startswith(SERVICES)
+    ]
     supervisor = Supervisor(wanted, placement.settings.folder, placement.secrets)
     try:
         supervisor.start()
