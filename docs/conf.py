@@ -17,6 +17,8 @@ exclude_patterns = ["requirements.txt"]
 myst_heading_anchors = 3
 smartquotes = False  # two dashes are the beginning of a flag
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
 default_role = "code"  # in docstrings `name` is code, as in Markdown
 autodoc_default_options = {"members": True, "show-inheritance": True, "member-order": "bysource"}
