@@ -7,9 +7,10 @@ import ast
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from runpy import run_module
+
+from schema.version import VERSION
 
 NAME = "amazon-recommender"
 ROOT = Path(__file__).parents[1]
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> ArgumentParser:
     """Return the parser of a command line that begins with no program."""
     parser = ArgumentParser(NAME, description="An end-to-end recommender for product reviews.", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"{NAME} {version(NAME)}")
+    parser.add_argument("--version", action="version", version=f"{NAME} {VERSION}")
     offered = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, path in PROGRAMS.items():
         offered.add_parser(name, help=_purpose(name, ROOT / path))

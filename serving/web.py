@@ -21,6 +21,7 @@ from starlette.responses import Response
 
 from schema.arms import CHALLENGER, CHAMPION, Arm
 from schema.errors import OutOfSpace, RecommenderError
+from schema.version import VERSION
 from serving import api, metrics, page
 from serving.events import Journal
 from serving.following import Follower
@@ -58,7 +59,7 @@ def create_app(options: ServingOptions) -> FastAPI:
     doorman = Doorman(options)
     app = FastAPI(
         title="Recommendations",
-        version="1",
+        version=VERSION,
         summary="Items for people, known or new, from the model that is the champion.",
         lifespan=_lifespan(options, doorman),
         docs_url=None,

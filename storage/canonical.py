@@ -36,7 +36,8 @@ def artifact_id(kind: str, inputs: Mapping[str, str], parameters: Mapping[str, o
         kind: One of `storage.layout.KINDS`.
         inputs: For each role, the id of the artifact that goes in.
         parameters: The settings that shape it, JSON values.
-        code_version: Version of the code that makes it, from `storage.code_version`.
+        code_version: Version of the code that makes it, from `storage.code_version`. What stands before its plus sign,
+            the version of the project, decides no content and does not count.
 
     Raises:
         TypeError: If a parameter is not a JSON value.
@@ -44,9 +45,10 @@ def artifact_id(kind: str, inputs: Mapping[str, str], parameters: Mapping[str, o
 
     Example:
         >>> artifact_id("splits", {"dataset": "1f3a"}, {"split": "leave-last"}, "0.1.0+0")
-        '988a1c9179cdde92'
+        '27dfc727eb499d01'
     """
-    identity = {"kind": kind, "inputs": {**inputs}, "parameters": {**parameters}, "code_version": code_version}
+    code = code_version.rpartition("+")[2]
+    identity = {"kind": kind, "inputs": {**inputs}, "parameters": {**parameters}, "code_version": code}
     return short_digest(encode(identity))
 
 

@@ -21,9 +21,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from schema.version import VERSION
 
 ROOT = Path(__file__).parents[1]
 # These move bytes, show results or run tasks; none of them chooses what an artifact holds.
@@ -38,7 +39,6 @@ NOT_FOLLOWED = (
 FOLLOWED = ("storage.parquet", "storage.canonical")  # these write what is chosen
 DIGEST_LENGTH = 16
 
-_DISTRIBUTION = "amazon-recommender"
 _DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 Root = Callable[..., Any]
@@ -49,7 +49,7 @@ Import = tuple[str, str | None]
 
 
 def code_version(*roots: Root, files: tuple[Path, ...] = ()) -> str:
-    """Return the project's version and a digest of all that the roots reach.
+    """Return the project's version, a plus sign and a digest of all that the roots reach, which alone enters ids.
 
     Args:
         roots: Functions, tasks or classes; a nested function stands for the one that it is defined in.
@@ -85,7 +85,7 @@ def version_of(roots: frozenset[Symbol], files: tuple[Path, ...] = ()) -> str:
     parts = [_dump(node) for module, name in reached for node in _module(module).definitions.get(name, ())]
     parts += [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
     digest = hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:DIGEST_LENGTH]
-    return f"{version(_DISTRIBUTION)}+{digest}"
+    return f"{VERSION}+{digest}"
 
 
 @cache

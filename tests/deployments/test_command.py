@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from deployments.command import COMPLETION, PROGRAMS
+from schema.version import VERSION
 
 ROOT = Path(__file__).parents[2]
 BASH = shutil.which("bash")
@@ -44,7 +45,7 @@ def test_every_program_of_the_project_has_a_command_and_a_purpose(command, tmp_p
 
 def test_version_is_that_of_the_project(command, tmp_path):
     shown = python(str(command), "--version", folder=tmp_path).stdout
-    assert shown == f"amazon-recommender {PROJECT['version']}\n"
+    assert shown == f"amazon-recommender {VERSION}\n"
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -1,5 +1,6 @@
 """Versions of code: what is reached from a step changes its version, all else does not."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from schema.version import VERSION
 from storage import code_version as module
 
 PROJECT = {
@@ -71,7 +73,7 @@ from storage import code_version as module
 
 gc.callbacks.append(lambda phase, info: ast.parse("1"))
 gc.set_threshold(100)
-module.version = lambda name: ""
+module.VERSION = ""
 folders = ("evaluation", "models", "reports", "reviews", "schema", "spark", "tasks")
 modules = [f"{folder}.{path.stem}" for folder in folders for path in Path(folder).glob("[a-z]*.py")]
 symbols = frozenset((name, bound) for name in modules for bound in module._module(name).definitions)
@@ -149,6 +151,10 @@ def test_a_function_that_moves_to_another_module_keeps_the_version(tmp_path: Pat
     make_project(tmp_path, {"helpers/first.py": ("from helpers.second", "from helpers.moved")})
     (tmp_path / "helpers" / "second.py").rename(tmp_path / "helpers" / "moved.py")
     assert version_of(tmp_path) == version
+
+
+def test_a_version_is_that_of_the_project_and_a_digest(version: str) -> None:
+    assert re.fullmatch(rf"{re.escape(VERSION)}\+[0-9a-f]{{16}}", version)
 
 
 def test_files_named_beside_a_step_count(tmp_path: Path) -> None:

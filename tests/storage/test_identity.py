@@ -32,6 +32,11 @@ def test_artifact_id_depends_on_all_that_goes_in():
     assert len(made) == 9
 
 
+def test_artifact_id_does_not_depend_on_the_version_of_the_project():
+    assert artifact_id("models", {}, {}, "0.1.0+abc") == artifact_id("models", {}, {}, "0.2.0+abc")
+    assert artifact_id("models", {}, {}, "0.1.0+abc") != artifact_id("models", {}, {}, "0.1.0+abd")
+
+
 @pytest.mark.parametrize("size_bytes", [0, 1, 1024 * 1024, 1024 * 1024 + 1])
 def test_file_sha256_equals_the_digest_of_the_whole(tmp_path, size_bytes):
     content = b"x" * size_bytes

@@ -1,0 +1,3 @@
+"""The version of the project: here and nowhere else."""
+
+VERSION = "0.2.0"
