@@ -3,8 +3,9 @@
     python -m deployments.compose
 
 writes deployments/compose.yaml from the same table as the process stack, and data/compose.env with new credentials
-where there is none. STACK_DASK_WORKERS and STACK_SPARK_WORKERS say how many workers it has. Ports are published on
-loopback only; what is in the containers listens on all of theirs.
+where there is none. STACK_DASK_WORKERS and STACK_SPARK_WORKERS say how many workers it has. The profiles ``training``
+and ``serving`` each have the store and what is needed beside it. Ports are published on loopback only; what is in the
+containers listens on all of theirs.
 """
 
 import sys
@@ -34,7 +35,8 @@ OWN_VOLUMES = (MINIO, API)  # services that see their own folder only
 ASK = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)"
 HEADER = """\
 # The process stack, each service in a container. Made by `python -m deployments.compose` from the table in
-# deployments/stack/services.py; change that, not this. docs/operations.md says how to use it.
+# deployments/stack/services.py; change that, not this. docs/operations.md says how to use it. It has two profiles,
+# `training` and `serving`, of which one has to be named.
 """
 
 
@@ -66,6 +68,7 @@ def _container(service: Service, jobs: set[str]) -> dict[str, Any]:
     replaced = {DATABASE_URL: f"${{STACK_PREFECT_DATABASE_URL:-{database}}}"} if database else {}
     has_own_volume = service.name in OWN_VOLUMES
     return {
+        "profiles": list(service.profiles),
         "image": f"{IMAGE}-{service.target}",
         "build": {"context": "..", "dockerfile": "Dockerfile", "target": service.target},
         "entrypoint": [],

@@ -40,7 +40,7 @@ COMMANDS = {one: page for page, text in reversed(TEXTS.items()) for one in comma
 ASKED = [one for text in TEXTS.values() for one in commands(text) if one.startswith("curl ")]
 EXAMPLE_IDS = {"USER_ID": USER_IDS[0], "ITEM_ID": ITEM_IDS[0], "MODEL_ID": "1f3a"}
 SERVED_AT = "http://127.0.0.1:8000"
-OTHERS_VARIABLES = {"PREFECT_API_URL", "AWS_PROFILE"}
+OTHERS_VARIABLES = {"PREFECT_API_URL", "AWS_PROFILE", "COMPOSE_PROFILES"}
 OTHERS_FLAGS = {"--concurrency", "--param", "--target"}
 SETTINGS = variables() | set(ServingOptions.model_fields)
 FOLDERS = [folder for folder in ROOT.glob("[!.]*/") if folder.name != "data"]
@@ -98,6 +98,10 @@ def of_containers(words: list[str], _parses: object) -> bool:
     return (ROOT / words[words.index("-f") + 1]).exists()
 
 
+def of_image(words: list[str], _parses: object) -> bool:
+    return f" AS {words[words.index('--target') + 1]}\n" in (ROOT / "Dockerfile").read_text("utf-8")
+
+
 CHECKS: dict[tuple[str, ...], Callable[[list[str], Callable[[list[str]], int]], bool]] = {
     ("python", "-m"): of_module,
     ("python",): of_flow,
@@ -105,6 +109,7 @@ CHECKS: dict[tuple[str, ...], Callable[[list[str], Callable[[list[str]], int]], 
     ("export",): of_variable,
     ("prefect", "deployment", "run"): of_deployment,
     ("docker", "compose"): of_containers,
+    ("docker", "buildx", "build"): of_image,
 }
 
 

@@ -34,6 +34,8 @@ SPARK_CLEANUP = " ".join(
 # What Dask serves beside its dashboard, without its info pages, which fetch a style sheet from outside.
 DASK_PAGES = [f"distributed.http.{name}" for name in ("scheduler.prometheus", "scheduler.json", "health", "statics")]
 
+EVERY_PROFILE = ("serving", "training")
+
 
 @dataclass(frozen=True)
 class Service:
@@ -52,6 +54,7 @@ class Service:
         folders: Where it keeps what has to outlive it.
         ends_children_first: Whether the processes that it started get SIGTERM, and time to end, before it does.
         target: Stage of the Dockerfile that has what it needs.
+        profiles: Parts of the compose file, which can be started alone, that it belongs to.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Service:
     folders: tuple[str, ...] = ()
     ends_children_first: bool = False
     target: str = "stack"
+    profiles: tuple[str, ...] = ("training",)
 
     @property
     def is_job(self) -> bool:
@@ -100,6 +104,7 @@ def _minio(at: Placement) -> Service:
         environment=minio_environment(at.minio_folder),
         secrets=MINIO_KEYS,
         folders=(str(at.minio_folder),),
+        profiles=EVERY_PROFILE,
     )
 
 
@@ -110,6 +115,7 @@ def _bucket(at: Placement) -> Service:
         depends_on=(MINIO,),
         environment={"S3_ENDPOINT_URL": at.flow_variables()["S3_ENDPOINT_URL"]},
         secrets=ACCESS_KEYS,
+        profiles=EVERY_PROFILE,
     )
 
 
@@ -283,4 +289,5 @@ def _api(at: Placement) -> Service:
         runs_flows=True,
         folders=(str(folder),),
         target="serving",
+        profiles=("serving",),
     )

@@ -88,6 +88,20 @@ def test_services_are_checked_and_waited_for_and_jobs_end_for_good(name):
 
 
 @each_container
+def test_a_profile_has_all_that_its_services_wait_for(name):
+    container = CONTAINERS[name]
+    missing = {one: set(container["profiles"]) - set(CONTAINERS[one]["profiles"]) for one in container["depends_on"]}
+    assert container["profiles"]
+    assert {one: profiles for one, profiles in missing.items() if profiles} == {}
+
+
+def test_the_profile_of_the_api_has_the_store_beside_it_and_that_of_training_all_but_the_api():
+    profiles = {name: set(container["profiles"]) for name, container in CONTAINERS.items()}
+    assert [name for name, of in profiles.items() if "serving" in of] == ["minio", "store-bucket", "api"]
+    assert [name for name, of in profiles.items() if "training" not in of] == ["api"]
+
+
+@each_container
 def test_no_secret_is_written_in_the_file(name):
     container = CONTAINERS[name]
     assert [key for key in container["environment"] if SECRET_NAME.search(key)] == []
