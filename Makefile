@@ -22,7 +22,7 @@ export PREFECT_SERVER_UI_V2_ENABLED := false
 # Where it is set, each process compiles all that it imports: half the time that it takes to start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo train notebook lab docs pictures serve services neural test lint format lock audit ui mlflow minio up status down deploy bench bench-check benchmarks clean distclean
+.PHONY: help setup demo train notebook lab docs pictures serve services neural test lint format lock audit sbom ui mlflow minio up status down deploy bench bench-check benchmarks clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
@@ -88,6 +88,11 @@ lock: setup ## Pin all requirements again, those of serving and the extras to th
 
 audit: setup ## Look for known vulnerabilities in all locks; fails if some packages could not be looked up, and says so
 	@$(BIN)/python -m deployments.audit $(ARGS)
+
+sbom: setup ## Write what the images hold, as CycloneDX, to data/sbom, with the packages that this Python has
+	@mkdir -p data/sbom
+	$(BIN)/python -m deployments.sbom training > data/sbom/training.cdx.json
+	$(BIN)/python -m deployments.sbom serving > data/sbom/serving.cdx.json
 
 ui: setup ## Serve the Prefect UI, on PORT (4200)
 	.venv/bin/prefect server start $(if $(PORT),--port $(PORT))

@@ -235,8 +235,8 @@ def test_image_of_the_api_has_its_own_lock_the_folders_that_it_reaches_a_health_
     reached = reached_modules((ROOT / "serving").rglob("*.py"))
     assert {source for source, _ in copied} == {path.relative_to(ROOT).parts[0] for path in reached}
     assert all(source == target for source, target in copied)
-    assert "COPY serving/requirements.txt ./" in packages
-    assert "--require-hashes -r requirements.txt" in packages
+    assert "COPY serving/requirements.txt serving/" in packages
+    assert "--require-hashes -r serving/requirements.txt" in packages
     assert [argument for step, argument in stage if step == "USER"] == ["10001"]
     assert "/healthz" in next(argument for step, argument in stage if step == "HEALTHCHECK")
     assert "OPENBLAS_NUM_THREADS=1" in next(argument for step, argument in stage if step == "ENV")
@@ -247,10 +247,10 @@ def test_a_base_image_that_may_change_is_found():
     assert unpinned_bases(steps) == ["python:3.11", "debian:latest@sha256:" + "0" * 64]
 
 
-def test_image_copies_every_package_of_the_project():
+def test_image_copies_every_package_of_the_project_and_no_other_folder():
     packages = tomllib.loads(read("pyproject.toml"))["tool"]["setuptools"]["packages"]
     let_in = re.findall(r"^!(\S+)$", read(".dockerignore"), flags=re.MULTILINE)
-    assert {name.split(".")[0] for name in packages} <= set(let_in)
+    assert {name.split(".")[0] for name in packages} == {name for name in let_in if (ROOT / name).is_dir()}
     assert [name for name in let_in if not (ROOT / name).exists()] == []
 
 
