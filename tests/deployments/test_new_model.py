@@ -53,13 +53,13 @@ def test_make_ends_with_the_error(checkout):
 
 
 def test_the_kind_that_is_written_passes_what_every_kind_must(checkout):
-    said = checkout.run("make", "new-model", "NAME=a_kind")
-    assert "1. Edit models/a_kind.py" in said
-    assert "--models a-kind,popularity" in said
+    said = checkout.run("make", "new-model", "NAME=two_words")
+    assert "1. Edit models/two_words.py" in said
+    assert "--models two-words,popularity" in said
     checkout.python("-m", "ruff", "check")
     checkout.python("-m", "ruff", "format", "--check")
-    checkout.test("tests/models/test_a_kind.py", "tests/test_socket.py", "tests/models/test_registry.py")
-    passed = checkout.test("tests/models/test_kinds.py", "-k", "a-kind or every_kind")
+    checkout.test("tests/models/test_two_words.py", "tests/test_socket.py", "tests/models/test_registry.py")
+    passed = checkout.test("tests/models/test_kinds.py", "-k", "two-words or every_kind")
     assert " passed" in passed
     checkout.test(
         "tests/flows/test_command_line.py::test_env_example_lists_every_variable_and_no_other",
