@@ -22,7 +22,7 @@ export PREFECT_SERVER_UI_V2_ENABLED := false
 # Where it is set, each process compiles all that it imports: half the time that it takes to start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo train notebook lab docs pictures serve services neural test lint format lock audit sbom ui mlflow minio up status down deploy bench bench-check benchmarks clean distclean
+.PHONY: help setup demo train notebook lab docs pictures serve services neural test lint format new-model lock audit sbom ui mlflow minio up status down deploy bench bench-check benchmarks clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,9 @@ lint: setup ## Check style, formatting and types
 format: setup ## Sort imports and format the code
 	.venv/bin/ruff check --fix --select I
 	.venv/bin/ruff format
+
+new-model: setup ## Write a kind of model to begin with, its test and its line in the registry, and say what to do next: NAME=liked
+	@.venv/bin/python -m deployments.new_model "$(NAME)"
 
 lock: setup ## Pin all requirements again, those of serving and the extras to the same versions; ARGS="--upgrade" takes newer ones
 	.venv/bin/uv pip compile $(COMPILE) requirements.in -o requirements.txt $(ARGS)

@@ -24,7 +24,6 @@ from schema.items_by_user import ItemsByUser, pair_keys
 from schema.metric import HistogramBin, Metric, MetricRow
 
 DEFAULT_KS = (5, 10, 20)
-RANKING_METRICS = ("ndcg", "recall", "precision", "hit_rate", "mrr", "map")
 BLOCK_USERS = 8192
 HISTOGRAM_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -92,7 +91,7 @@ def evaluate_ranking(items: Indices, relevant: ItemsByUser, ks: Sequence[int]) -
         ks: Cut-offs, from 1 to k_max.
 
     Returns:
-        Metric -> float64 of shape (n), in [0, 1], for each of RANKING_METRICS at each cut-off.
+        Metric -> float64 of shape (n), in [0, 1], for each of `schema.metric.RANKING_METRICS` at each cut-off.
 
     Raises:
         ValueError: If a cut-off, a list or a row of relevant is not as described.
@@ -100,8 +99,8 @@ def evaluate_ranking(items: Indices, relevant: ItemsByUser, ks: Sequence[int]) -
     Example:
         >>> relevant = ItemsByUser.from_pairs(np.array([0, 0]), np.array([3, 5]), n_users=1)
         >>> scores = evaluate_ranking(np.array([[7, 3, 9]]), relevant, ks=[3])
-        >>> {metric.name: round(float(values[0]), 4) for metric, values in scores.items()}
-        {'ndcg': 0.3869, 'recall': 0.5, 'precision': 0.3333, 'hit_rate': 1.0, 'mrr': 0.5, 'map': 0.25}
+        >>> scores["ndcg", 3].round(4).tolist(), scores["recall", 3].tolist(), scores["map", 3].tolist()
+        ([0.3869], [0.5], [0.25])
     """
     check_lists(items, ks)
     if len(relevant.counts) != len(items):

@@ -101,7 +101,7 @@ def score_item_segments(
         items: Shape (n, k_max), best first, -1 for places left empty.
         relevant: Held-out items of the same n users; a user may have none.
         segments: Which items are in each, as segment_items gives them.
-        metrics: Of evaluation.ranking.RANKING_METRICS, cut off from 1 to k_max.
+        metrics: Of schema.metric.RANKING_METRICS, cut off from 1 to k_max.
         owner: Users of the lists, where one has several.
 
     Raises:

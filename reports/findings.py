@@ -21,14 +21,13 @@ from reports.display import (
 )
 from reports.report_input import PRIMARY, ReportInput, ScoredModel, WindowScores
 from reports.verdicts import say_finding, say_guard
-from schema.metric import Metric, MetricRow, SegmentScore
+from schema.metric import RANKING_METRICS, Metric, MetricRow, SegmentScore
 from schema.verdicts import Comparison, Outcome
 
 ABOUT_THE_SAME = 0.1
 """Two values that differ by no more than this share are called about the same."""
 _ORIGINAL = ("held_out_only_ndcg", "held_out_only_precision")
-_QUALITY = ("ndcg", "recall", "hit_rate", "precision", "mrr", "map")
-_ORDER = {name: place for place, name in enumerate((*_QUALITY, *_ORIGINAL, "rmse", "mae", *DESCRIPTIONS))}
+_ORDER = {name: place for place, name in enumerate((*RANKING_METRICS, *_ORIGINAL, "rmse", "mae", *DESCRIPTIONS))}
 
 
 @dataclass(frozen=True)

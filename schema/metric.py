@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, Self
 
 from pydantic import JsonValue
 
+RANKING_METRICS = ("ndcg", "recall", "hit_rate", "precision", "mrr", "map")
+"""Metrics of how good ranked lists are, in the order in which readers get them; each may choose a model."""
 HELD_OUT_ONLY = "held_out_only_"
 """Prefix of metrics for which each user's held-out rows alone are ranked, not the full catalogue."""
 

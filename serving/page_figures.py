@@ -6,7 +6,7 @@ import numpy as np
 
 from models.registry import Candidate
 from schema.bundle import Bundle, Labels
-from schema.metric import HELD_OUT_ONLY
+from schema.metric import HELD_OUT_ONLY, RANKING_METRICS
 from serving.lookup import Json
 from serving.rendering import metric_label
 
@@ -14,7 +14,7 @@ N_EXAMPLES: Final = 6
 N_TASTES: Final = 5
 MOST_OWNERS: Final = 1000
 K: Final = 10
-QUALITY: Final = frozenset({"ndcg", "recall", "precision", "hit_rate", "mrr", "map", "rmse", "mae"})
+QUALITY: Final = frozenset({*RANKING_METRICS, "rmse", "mae"})
 
 
 def examples(bundle: Bundle) -> list[str]:

@@ -1,7 +1,7 @@
 """The options of tasks: inputs, places, tracking, selection, evaluation, promotion and recommendation."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_serializer
@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_serializer
 from evaluation.options import DriftLimits
 from models.registry import AUTO, KindNames, split_names
 from schema.errors import InvalidSettings
-from schema.metric import Metric
+from schema.metric import RANKING_METRICS, Metric
 from schema.options import FrozenModel
 from storage.files import try_place
 from storage.opening import open_store
@@ -117,16 +117,12 @@ class DriftOptions(DriftLimits):
     )
 
 
-SelectionMetric = Literal[
-    "ndcg_10",
-    "recall_10",
-    "hit_rate_10",
-    "precision_10",
-    "mrr_10",
-    "map_10",
-    "held_out_only_precision_10",
-    "held_out_only_ndcg_10",
-]
+if TYPE_CHECKING:
+    SelectionMetric = str
+else:
+    SelectionMetric = Literal[
+        *(f"{name}_10" for name in RANKING_METRICS), "held_out_only_precision_10", "held_out_only_ndcg_10"
+    ]
 
 
 class SelectionOptions(FrozenModel):

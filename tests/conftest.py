@@ -27,6 +27,7 @@ LONGEST = (
     *("test_kill", "test_train", "test_register", "test_evaluate_flow", "test_spark_cluster", "test_running"),
     *("test_stack", "test_s3_store", "test_sigterm", "test_drift_flow", "test_added_kind", "test_bad_input"),
     *("test_promote", "test_demo", "test_flags", "test_readme", "test_dataset", "test_s3_faults", "test_notices"),
+    "test_worked_changes",
 )
 
 # How long an example of Hypothesis takes says how busy the machine is.

@@ -4,9 +4,10 @@ import pytest
 from numpy.typing import NDArray
 
 from evaluation.assess import HeldOut, Measured, assess_cold_users, hold_out, measure_lists
+from schema.metric import RANKING_METRICS
 
 CATALOGUE = ("coverage", "gini", "personalisation")
-PER_USER = ("ndcg", "recall", "precision", "hit_rate", "mrr", "map", "novelty", "popularity")
+PER_USER = (*RANKING_METRICS, "novelty", "popularity")
 
 
 def interactions(*rows: tuple[int, int, int | None]) -> pa.Table:

@@ -6,21 +6,16 @@ from hypothesis import given
 from oracles import as_matrix, as_table, measure, users_of
 
 from evaluation import ranking
-from evaluation.ranking import (
-    RANKING_METRICS,
-    contains_pairs,
-    evaluate_lists,
-    evaluate_ranking,
-    rank_held_out,
-    summarise,
-)
+from evaluation.ranking import contains_pairs, evaluate_lists, evaluate_ranking, rank_held_out, summarise
 from models.base import Interactions
 from models.chance import ChanceModel
 from models.factors import FactorModel
 from models.popularity import Popularity
 from schema.items_by_user import ItemsByUser
+from schema.metric import RANKING_METRICS, Metric
 
 KS = (1, 3, 5, 10)
+OF_RANX = ("ndcg", "recall", "precision", "hit_rate", "mrr", "map")
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +48,12 @@ def test_metrics_equal_ranx(ranx):
     lists, relevant = adversarial_lists()
     qrels = {f"u{u:03}": {f"i{i}": 1 for i in items} for u, items in enumerate(relevant)}
     run = {f"u{u:03}": {f"i{i}": 10.0 - rank for rank, i in enumerate(items)} for u, items in enumerate(lists)}
-    names = [f"{metric}@{k}" for metric in RANKING_METRICS for k in KS]
+    names = [f"{metric}@{k}" for metric in OF_RANX for k in KS]
     theirs = ranx.evaluate(ranx.Qrels(qrels), ranx.Run(run), names, return_mean=False)
     ours = evaluate_ranking(as_matrix(lists, 10), as_table(relevant), KS)
+    for name, values in theirs.items():
+        np.testing.assert_allclose(ours[Metric.parse(name.replace("@", "_"))], values, rtol=0, atol=1e-9)
     for (metric, k), values in ours.items():
-        np.testing.assert_allclose(values, theirs[f"{metric}@{k}"], rtol=0, atol=1e-9)
         each = [measure(*pair, k)[metric] for pair in zip(lists, relevant, strict=True)]
         np.testing.assert_allclose(values, each, rtol=0, atol=1e-9)
 
@@ -88,8 +84,9 @@ def test_metrics_by_hand_with_hits_at_ranks_2_and_4_of_a_short_list(metric, expe
 
 
 def test_every_metric_can_be_failed_and_passed():
-    relevant = as_table([{0}, {0}])
-    for values in evaluate_ranking(np.array([[0], [1]]), relevant, [1]).values():
+    scores = evaluate_ranking(np.array([[0], [1]]), as_table([{0}, {0}]), [1])
+    assert scores.keys() == {(name, 1) for name in RANKING_METRICS}
+    for values in scores.values():
         assert values.tolist() == [1.0, 0.0]
 
 

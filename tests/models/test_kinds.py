@@ -15,7 +15,7 @@ from models.base import Explainer, HistoryRanker, Scorer, Similar
 from models.blend import BlendOptions, Share
 from models.ials import IalsOptions
 from models.ncf import NcfOptions
-from models.registry import AUTO, ModelOptions, candidates
+from models.registry import KINDS, ModelOptions, candidates
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 
@@ -34,7 +34,7 @@ SHARES = (
     Share(model="ials", weight=3, parameters=IALS.model_dump()),
 )
 OPTIONS = ModelOptions(ials=IALS, blend=BlendOptions(blend=SHARES), ncf=NCF)
-NAMES = [AUTO, "als", "ease", *(["ncf"] if find_spec("torch") else [])]
+NAMES = [name for name, kind in KINDS.items() if find_spec("torch") or "torch" not in kind.needs]
 CANDIDATES = {one.model: one for one in candidates(OPTIONS, has_ratings=True, has_timestamps=True, names=NAMES)}
 KNOWS_RATED_ITEMS_ONLY = {"mlp-explicit"}  # and so nothing of those that a user has not rated
 
