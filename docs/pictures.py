@@ -36,21 +36,22 @@ def main() -> None:
     Raises:
         FileNotFoundError: If there has been no `make demo`.
     """
-    report = json.loads(RESULT.read_bytes())["uris"]["report"]
-    with sync_playwright() as playwright, serving() as address:
+    result = json.loads(RESULT.read_bytes())
+    with sync_playwright() as playwright, serving(result["ids"]["model"]) as address:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         person = httpx.get(f"{address}/v1/users", params={"most": 1}).json()["user_ids"][0]
         take(browser, f"{address}/user?user_id={person}&n=6", FOLDER / "page.png")
-        take(browser, report, FOLDER / "report.png")
+        take(browser, result["uris"]["report"], FOLDER / "report.png")
         browser.close()
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """Serve the store of the demo, and yield the address."""
+def serving(model_id: str) -> Iterator[str]:
+    """Serve a model of the demo's store, and yield the address."""
     port = free_port()
     address = f"http://{LOOPBACK}:{port}"
-    command = [sys.executable, "-m", "serving", "--port", str(port), "--api-events-dir", "none"]
+    flags = ("--port", str(port), "--model", model_id, "--api-events-dir", "none")
+    command = [sys.executable, "-m", "serving", *flags]
     server = ChildServer(command, {"HOME": os.environ.get("HOME", "/")}, [Check(f"{address}/readyz", "ready")])
     server.start()
     try:

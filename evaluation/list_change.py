@@ -13,7 +13,7 @@ from schema.verdicts import Finding
 PERSISTENCE = 0.9
 """The chance that a reader goes on to the next item, for rank-biased overlap."""
 BLOCK_LISTS = 65_536
-CHANGES = (0.0, 0.2, 0.5, 1.0)
+CHANGE_EDGES = (0.0, 0.2, 0.5, 1.0)
 """Ends of the ranges in which changes of a metric are counted, up and down."""
 
 
@@ -86,14 +86,16 @@ def find_change(
 
 
 def count_changes(rises: NDArray[np.float64]) -> list[HistogramBin]:
-    """Return how many users a metric falls and rises for by how much, the greatest fall first, none in the middle.
+    """Count users by the change of a metric, from the largest fall to the largest rise.
 
     Example:
         >>> [(one.low, one.high, one.n_users) for one in count_changes(np.array([-0.1, 0.0, 0.3])) if one.n_users]
         [(-0.2, 0.0, 1), (0.0, 0.0, 1), (0.2, 0.5, 1)]
     """
-    up, down = (np.histogram(one[one > 0].clip(max=CHANGES[-1]), CHANGES)[0].tolist() for one in (rises, -rises))
-    ranges = list(pairwise(CHANGES))
+    up, down = (
+        np.histogram(one[one > 0].clip(max=CHANGE_EDGES[-1]), CHANGE_EDGES)[0].tolist() for one in (rises, -rises)
+    )
+    ranges = list(pairwise(CHANGE_EDGES))
     return [
         *(HistogramBin(-high, -low, n) for (low, high), n in reversed([*zip(ranges, down, strict=True)])),
         HistogramBin(0.0, 0.0, int((rises == 0).sum())),

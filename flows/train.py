@@ -44,7 +44,7 @@ def train(
     from flows import pipeline
     from storage import layout
     from tasks.addresses import hide_user, mlflow_model_page, mlflow_run_page
-    from tasks.best import find_champion
+    from tasks.best import try_champion
     from tasks.blending import leave_one_out
     from tasks.bundle import publish_bundle
     from tasks.fit import candidate_of
@@ -76,11 +76,9 @@ def train(
     tested = trials.on_test(pipeline.finalists(validated, choice.scored))
     others = list(leave_one_out(choice.scored.candidate).values())
     without = trials.on_test(others) if others else []
-    served = find_champion(places.open_store(), lineage.split)
-    champion = trials.on_test([served]) if served not in (None, choice.scored.candidate) else [None]
-    training = Training(
-        lineage, tried, choice, tested, trials.fit_on_all(choice.scored, tested), curve, without, *champion
-    )
+    champion = try_champion(places, lineage.split, choice.scored.candidate, trials.on_test)
+    final = trials.fit_on_all(choice.scored, tested)
+    training = Training(lineage, tried, choice, tested, final, curve, without, champion)
     with step("report"):
         model = publish_model(places, training)
         report = publish_training_report(places, training, model, sold)

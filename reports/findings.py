@@ -147,12 +147,12 @@ def join_equal(models: Sequence[ScoredModel], metrics: Iterable[Metric]) -> list
 
 def answer_headings(report: ReportInput) -> dict[str, str]:
     """Return what some of the folded parts of a report say, by their ids, in a few words."""
-    comparisons, found, change = report.evidence.comparisons, report.evidence.findings, report.evidence.change
+    comparisons, found, beside = report.evidence.comparisons, report.evidence.findings, report.evidence.beside
     n_better = sum(one.outcome == "better" for one in comparisons)
     n_warnings = sum(one.is_warning for one in found)
     answers = {
         "proof": f"shown for {n_better} of {len(comparisons)} baselines" if comparisons else "",
-        "change": _say_share_of_lists(change.figures) if change else "",
+        "change": _say_share_of_lists(beside.change.figures) if beside else "",
         "guard": ("yes" if report.guard.wanted.is_fit else "no") if report.guard else "",
         "segments": _say_extremes(report),
         "search": f"{len(report.candidates)} candidates",
@@ -164,7 +164,7 @@ def answer_headings(report: ReportInput) -> dict[str, str]:
 
 
 def _say_share_of_lists(figures: Mapping[str, Any]) -> str:
-    return f"{format_share(figures['n_changed'] / figures['n_lists'])} of the lists would be others"
+    return f"{format_share(figures['n_changed'] / figures['n_lists'])} of the lists would differ"
 
 
 def _say_extremes(report: ReportInput) -> str:

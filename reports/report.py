@@ -109,7 +109,7 @@ def _draw_fit(report: ReportInput) -> dict[str, str]:
         ("histogram", evidence.ndcg_histogram, small_charts.draw_histogram),
         ("curve", report.curve, small_charts.draw_curve),
         ("calibration", evidence.calibration, calibrate),
-        ("changes", evidence.changes, small_charts.draw_changes),
+        ("changes", evidence.beside.by_change if evidence.beside else (), small_charts.draw_changes),
     ]
     return {name: draw(values, name) for name, values, draw in drawings if values}
 

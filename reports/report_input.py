@@ -154,6 +154,23 @@ class DataSummary:
 
 
 @dataclass(frozen=True)
+class BesideChampion:
+    """What users would notice if a model took the place of the champion.
+
+    Attributes:
+        model_id: The champion.
+        label: Its kind and parameters.
+        change: How lists and the NDCG@10 of users change.
+        by_change: Users by how much their NDCG@10 would change, from the largest fall.
+    """
+
+    model_id: str
+    label: str
+    change: Finding
+    by_change: Sequence[HistogramBin]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Evidence on the tested models beside their metrics.
 
@@ -164,10 +181,7 @@ class Evidence:
         ndcg_histogram: Users of the chosen model by NDCG@10, from 0.
         calibration: Predicted against actual ratings, from the lowest bin.
         calibration_label: The model that predicted those ratings.
-        change: What users would notice if the chosen model took the place of the champion; None where there is none
-            beside it.
-        changes: Users by how much their NDCG@10 would change, from the greatest fall.
-        champion_label: The champion.
+        beside: The chosen model beside the champion, where that is another one.
     """
 
     comparisons: Sequence[Comparison] = ()
@@ -176,9 +190,7 @@ class Evidence:
     ndcg_histogram: Sequence[HistogramBin] = ()
     calibration: Sequence[CalibrationBin] = ()
     calibration_label: str = ""
-    change: Finding | None = None
-    changes: Sequence[HistogramBin] = ()
-    champion_label: str = ""
+    beside: BesideChampion | None = None
 
 
 @dataclass(frozen=True)

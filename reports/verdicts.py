@@ -118,12 +118,17 @@ def _fill(sentence: str) -> Callable[[Figures, bool], str]:
 def _say_other_lists(figures: Figures, _is_warning: bool) -> str:
     n_same = figures["n_users"] - figures["n_better"] - figures["n_worse"]
     return (
-        f"{format_part(figures['n_changed'], figures['n_lists'])} lists would be others: of {figures['k']} items "
+        f"{format_part(figures['n_changed'], figures['n_lists'])} lists would differ: of {figures['k']} items "
         f"{figures['kept']:.1f} stay on average (Jaccard {figures['jaccard']:.2f}, rank-biased overlap "
         f"{figures['overlap']:.2f}). {metric_label(Metric.parse(figures['metric']))} rises for "
         f"{format_count(figures['n_better'])} users, by {format_figure(figures['rise'])} on average, falls for "
         f"{format_count(figures['n_worse'])}, by {format_figure(figures['fall'])}, stays for {format_count(n_same)}."
     )
+
+
+def _say_fitted_otherwise(figures: Figures, _is_warning: bool) -> str:
+    tested = "; what was tested of it was fitted without" if figures["is_tested"] else ""
+    return f"While candidates were compared on validation, {figures['model']} had {figures['settings']}{tested}."
 
 
 def _say_mixed_parts(figures: Figures, _is_warning: bool) -> str:
@@ -228,10 +233,7 @@ _SENTENCES: dict[str, Callable[[Figures, bool], str]] = {
         "stands in for them, so that what was lost before it counts no more."
     ),
     "other lists": _say_other_lists,
-    "fitted otherwise": _fill(
-        "While candidates were compared on validation, {models} had {settings}; what was tested and published was "
-        "fitted without."
-    ),
+    "fitted otherwise": _say_fitted_otherwise,
     "same parameters": _fill(
         "Challenger and champion are fits of the same parameters to {data} data; fitted to one split for the "
         "comparison they are the same model, so that they differ in nothing there."

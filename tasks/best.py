@@ -1,11 +1,14 @@
 """What a challenger is held against beside the champion: the best parameters so far, and the tries before it."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
+
+from loguru import logger
 
 from evaluation.gate import judge_standing, standing_of
 from models.registry import KINDS, Candidate
+from schema.errors import InvalidInput, RecommenderError
 from schema.gate_verdicts import Standing
 from schema.metric import Metric, MetricRow
 from schema.verdicts import Finding
@@ -15,9 +18,13 @@ from storage.inventory import list_artifacts
 from storage.manifest import Manifest
 from storage.protocol import Store
 from tasks.fit import candidate_of
+from tasks.model import Champion
 from tasks.options import PlaceOptions
+from tasks.score import Scored
 from tasks.store import local_file
 
+Test = Callable[[Sequence[Candidate]], list[Scored]]
+"""Fits candidates and scores them on the test part of a split."""
 Rows = list[dict[str, Any]]
 """Rows of metrics as JSON values."""
 
@@ -62,15 +69,35 @@ def find_best(store: Store, history: ChampionHistory, champion: Manifest, split:
     return Best(champion, None, (Finding("best so far is gone", True, {"model_id": model_id, "why": why}),))
 
 
-def find_champion(store: Store, split: Manifest) -> Candidate | None:
-    """Return the parameters of the champion, if there is one that can be fitted to the split here."""
-    history = read_history(store)
-    model = artifacts.find(store, layout.MODELS, history.champion_id) if history.champion_id else None
-    if model is None or lacking(model, split):
+def try_champion(places: PlaceOptions, split: Manifest, chosen: Candidate, on_test: Test) -> Champion | None:
+    """Return the champion with its parameters tested on a split, if they are not those that were chosen.
+
+    A training does not fail for want of it: where the champion cannot be compared, the log says why.
+    """
+    try:
+        model = find_champion(places.open_store(), split)
+        if model is None or candidate_of(model) == chosen:
+            return None
+        return Champion(model.id, *on_test([candidate_of(model)]))
+    except (RecommenderError, ValueError, LookupError, TypeError) as error:
+        logger.warning("The report does not say what people would notice: the champion cannot be compared. {}", error)
         return None
-    candidate = candidate_of(model)
-    is_known = candidate.model in KINDS and not ("torch" in candidate.kind.needs and find_spec("torch") is None)
-    return candidate if is_known else None
+
+
+def find_champion(store: Store, split: Manifest) -> Manifest | None:
+    """Return the model that serves; None if there is none.
+
+    Raises:
+        InvalidInput: If it is gone, or the split lacks what it needs.
+        CorruptObject: If it, or the pointer to it, is broken.
+    """
+    champion_id = read_history(store).champion_id
+    if champion_id is None:
+        return None
+    model = artifacts.find(store, layout.MODELS, champion_id)
+    if why := lacking(model, split) if model else "the store has it no more":
+        raise InvalidInput(f"models/{champion_id} cannot be fitted to splits/{split.id}: {why}.")
+    return model
 
 
 def lacking(model: Manifest, split: Manifest) -> str | None:

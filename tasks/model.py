@@ -37,6 +37,14 @@ class Lineage:
 
 
 @dataclass(frozen=True)
+class Champion:
+    """The model that serves, with its parameters fitted and tested as those of a training are."""
+
+    model_id: str
+    scored: Scored
+
+
+@dataclass(frozen=True)
 class Training:
     """Results of a training.
 
@@ -48,7 +56,7 @@ class Training:
         final: The chosen candidate fitted on all data; its scores are those on test.
         curve: The best trained candidate on validation after different numbers of iterations.
         without: What is left of the chosen candidate without each of its parts, on test.
-        champion: The parameters of the champion, fitted and tested as the others; None if there is no other champion.
+        champion: The champion on test; None if there is none of other parameters, or it cannot be compared.
     """
 
     lineage: Lineage
@@ -58,7 +66,7 @@ class Training:
     final: Scored
     curve: Sequence[Scored] = ()
     without: Sequence[Scored] = ()
-    champion: Scored | None = None
+    champion: Champion | None = None
 
     @property
     def validated(self) -> list[Scored]:

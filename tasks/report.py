@@ -15,6 +15,7 @@ from reports.data_summary import summarise_interactions
 from reports.report import TEMPLATES, render_report
 from reports.report_input import (
     PRIMARY,
+    BesideChampion,
     DataSummary,
     Evidence,
     ReportInput,
@@ -40,7 +41,7 @@ from tasks.dataset import core_of
 from tasks.evidence import compare_with, find_examples, gather_evidence
 from tasks.execution import COMPUTE_RETRIES
 from tasks.ingest import summarise_file
-from tasks.model import Evaluation, Lineage, Training
+from tasks.model import Champion, Evaluation, Lineage, Training
 from tasks.options import PlaceOptions
 from tasks.score import Scored, find_other_lists, read_rows, read_user_means
 from tasks.search import describe
@@ -74,16 +75,7 @@ def publish_training_report(
     def gather_all() -> Evidence:
         evidence = gather_evidence(places, lineage.split, training.tested, refit)
         evidence = replace(evidence, findings=[*evidence.findings, *_find_trials(training)])
-        if training.champion is None:
-            return evidence
-        by_role = {"champion": training.champion, "challenger": refit}
-        was, becomes = (read_user_means(places, one.scores, PRIMARY) for one in by_role.values())
-        return replace(
-            evidence,
-            change=next(find_other_lists(places, by_role, PRIMARY), None),
-            changes=count_changes(becomes - was),
-            champion_label=training.champion.candidate.label,
-        )
+        return replace(evidence, beside=_beside(places, training.champion, refit))
 
     def gather() -> ReportInput:
         item_ids = set(read_table(places, lineage.dataset, layout.ITEM_MAP)["item_id"].to_pylist())
@@ -113,7 +105,7 @@ def publish_training_report(
             "curve_scores": [one.scores.id for one in training.curve],
             "without_scores": [one.scores.id for one in training.without],
             "tried_scores": [one.scored.scores.id for one in training.tried],
-            **({"champion_scores": training.champion.scores.id} if training.champion else {}),
+            "champion": [training.champion.model_id, training.champion.scored.scores.id] if training.champion else [],
         },
         gather,
         key="result",
@@ -151,16 +143,28 @@ def publish_evaluation_report(
     return _publish(places, {"evaluation": published.id}, parameters, gather, key="evaluation")
 
 
+def _beside(places: PlaceOptions, champion: Champion | None, refit: Scored) -> BesideChampion | None:
+    """Return what users would notice if the chosen model took the place of the champion, where both rank."""
+    if champion is None:
+        return None
+    by_role = {"champion": champion.scored, "challenger": refit}
+    for change in find_other_lists(places, by_role, PRIMARY):
+        was, becomes = (read_user_means(places, one.scores, PRIMARY) for one in by_role.values())
+        return BesideChampion(champion.model_id, champion.scored.candidate.label, change, count_changes(becomes - was))
+    return None
+
+
 def _find_trials(training: Training) -> Iterator[Finding]:
-    """Yield with which other parameters candidates were fitted to be compared, such as the engine that fits them."""
-    models, settings = dict[str, None](), dict[str, None]()
+    """Yield, by kind of model, parameters that candidates had only while they were compared, such as an engine."""
+    tested, told = {one.candidate.model for one in training.tested}, set[str]()
     for one in training.validated:
-        asked = one.candidate.parameters
+        asked, model = one.candidate.parameters, one.candidate.model
         given = one.candidate.kind.on_trial(asked, training.lineage.split.count("train_n_rows"))
-        if others := {f"{name} {value}": None for name, value in given.items() if asked.get(name) != value}:
-            models[one.candidate.model], settings = None, settings | others
-    if models:
-        yield Finding("fitted otherwise", False, {"models": ", ".join(models), "settings": ", ".join(settings)})
+        others = [f"{name} {value}" for name, value in given.items() if asked.get(name) != value]
+        if others and model not in told:
+            told.add(model)
+            about = dict[str, str | int](model=model, settings=", ".join(others), is_tested=int(model in tested))
+            yield Finding("fitted otherwise", is_warning=False, figures=about)
 
 
 def _publish(

@@ -8,14 +8,16 @@ from sample_bundle import write_store
 
 from docs import pictures
 
+MODEL_ID = "1f3a5b7c"
+
 
 def test_page_and_report_are_taken_small_and_with_few_colours(tmp_path, monkeypatch):
     if not pictures.CHROMIUM.exists():
         pytest.skip(f"no Chromium at {pictures.CHROMIUM}; apt-get install chromium")
-    write_store(tmp_path / "data" / "store")
+    write_store(tmp_path / "data" / "store", model_id=MODEL_ID)
     report = tmp_path / "report.html"
     report.write_text("<h1 style='background: #123456'>Report</h1>")
-    (tmp_path / "result.json").write_text(json.dumps({"uris": {"report": report.as_uri()}}))
+    (tmp_path / "result.json").write_text(json.dumps({"ids": {"model": MODEL_ID}, "uris": {"report": report.as_uri()}}))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(pictures, "RESULT", tmp_path / "result.json")
     monkeypatch.setattr(pictures, "FOLDER", tmp_path / "images")

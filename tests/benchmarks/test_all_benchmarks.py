@@ -53,3 +53,4 @@ def test_the_whole_job_is_judged_by_its_dataset_and_its_end(usual, n_met):
     figures = whole_job.summarise({"usual": [usual], "train": [(10.0, 100.0)], "local": [(10.0, 50.0)]})
     sentences = list(whole_job.verdicts(figures))
     assert (len(sentences), sum(one.endswith(": met") for one in sentences)) == (3, n_met)
+    assert sentences[2] == f"job: usual takes {usual[1] / 50:.1f} x the time of one without a fit by Spark"

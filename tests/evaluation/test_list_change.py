@@ -66,6 +66,6 @@ def test_a_change_says_for_how_many_users_it_is_better_and_for_how_many_worse():
     was, becomes = np.array([0.5, 0.0, 1.0, 0.0]), np.array([0.5, 0.4, 0.2, 0.2])
     said = say_finding(find_change(before, after, 2, was, becomes, "ndcg_10"))
     assert said.replace("\xa0", " ") == (
-        "2 of the 4 (50.0 %) lists would be others: of 2 items 1.8 stay on average (Jaccard 0.83, rank-biased overlap "
+        "2 of the 4 (50.0 %) lists would differ: of 2 items 1.8 stay on average (Jaccard 0.83, rank-biased overlap "
         "0.84). NDCG@10 rises for 2 users, by 0.3000 on average, falls for 1, by 0.8000, stays for 1."
     )

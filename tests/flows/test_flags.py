@@ -382,6 +382,6 @@ def test_every_flag_has_a_proof(capsys):
     of_kinds = "".join(path.read_text() for path in (ROOT / "tests" / "models").glob("test_*.py"))
     unproved = set(fields) - proved
     assert unproved <= set(flat_fields(ModelOptions))
-    assert not [name for name in unproved if name not in of_kinds]
+    assert not [name for name in unproved if not re.search(rf'\b{name}=|"{name}"', of_kinds)]
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     assert not [test for test in ELSEWHERE if f"def {test}(" not in tests]

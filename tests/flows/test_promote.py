@@ -258,8 +258,8 @@ def test_a_refusal_is_a_state_of_its_own_in_prefect(story):
 def test_the_report_of_a_training_says_what_users_would_notice_beside_another_champion(story):
     page, added = story.trained_beside
     assert "What people would notice" in page
-    assert "took the place of the champion, <bdi>popularity</bdi>" in page
-    assert re.search(r"lists would be others: of 10 items .* rises for \d+ users, .* falls for", page)
+    assert f"took the place of the champion, <bdi>popularity</bdi> (<code>models/{WORSE}</code>)" in page
+    assert re.search(r"lists would differ: of 10 items .* rises for \d+ users, .* falls for", page)
     assert added == {layout.REPORTS}
 
 

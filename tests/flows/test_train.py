@@ -142,6 +142,11 @@ def test_report_is_called_sample_data_and_asks_for_nothing_outside(trained):
     assert not re.search(r"url\(\s*['\"]?https?:", page)
 
 
+def result_of(workplace, record):
+    """Return the result that is kept beside a report."""
+    return (workplace.folder / "store" / layout.REPORTS / record["ids"]["report"] / layout.RESULT).read_text()
+
+
 def test_second_run_does_no_work_and_says_so(trained, sample_flags):
     workplace, first = trained
     before = workplace.digests()
@@ -154,6 +159,8 @@ def test_second_run_does_no_work_and_says_so(trained, sample_flags):
         assert re.search(rf"{kind}/[\w-]+ is already there: nothing to do", second["stderr"]), kind
     assert "shows this training already: nothing to do" in second["stderr"]
     assert all(one["stderr"].count("How the file was understood:") == 1 for one in (first, second))
+    table = result_of(workplace, first)
+    assert all(table in one["stderr"] for one in (first, second))
 
 
 def test_changed_top_n_scores_again_and_fits_nothing(trained, sample_flags):

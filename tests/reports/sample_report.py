@@ -313,11 +313,12 @@ def make_full_report() -> report.ReportInput:
     )  # fmt: skip
 
 
-def make_change() -> Finding:
+def make_beside() -> report.BesideChampion:
     rows = np.arange(2871 * 2).reshape(-1, 2)
     others = np.where(np.arange(2871)[:, None] < 1910, rows[:, ::-1], rows)
     was, becomes = np.full(2871, 0.4), np.repeat([0.0, 0.4, 0.9], [252, 2100, 519])
-    return find_change(rows, others, 2, was, becomes, "ndcg_10")
+    change = find_change(rows, others, 2, was, becomes, "ndcg_10")
+    return report.BesideChampion("a1" * 8, "als, rank 32 <b>", change, count_changes(becomes - was))
 
 
 def make_evidence() -> report.Evidence:
@@ -332,7 +333,5 @@ def make_evidence() -> report.Evidence:
             CalibrationBin(2 + n / 4, 2.25 + n / 4, 400 * (n + 1), 2.1 + n / 4, 2.6 + n / 5) for n in range(12)
         ],
         calibration_label="User and item bias",
-        change=make_change(),
-        changes=count_changes(np.repeat([-0.6, -0.1, 0.0, 0.1, 0.4, 1.0], [40, 212, 2100, 260, 190, 69])),
-        champion_label="als, rank 32 <b>",
+        beside=make_beside(),
     )

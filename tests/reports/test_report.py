@@ -366,8 +366,8 @@ def test_headings_answer_in_a_few_words_and_rows_that_say_the_same_are_one(full_
 def test_page_has_the_evidence_that_there_is_and_no_sections_without_it(full_html, html):
     text = " ".join(Page(full_html).text.split())
     shown = [
-        "champion, als, rank 32 <b>, with both",
-        "lists would be others",
+        f"champion, als, rank 32 <b> (models/{'a1' * 8}), with both",
+        "lists would differ",
         "no difference shown",
         "unfit to choose",
         "Scores of validation",

@@ -1,20 +1,28 @@
 """What a challenger is held against beside the champion; on stores of a few bytes."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from loguru import logger
 from sample_artifacts import publish_folder
 
+from models.registry import Candidate
 from reports.verdicts import say_finding
+from schema.errors import Unavailable
 from schema.metric import Metric
 from storage import artifacts, layout
-from storage.champion import ChampionHistory, ChampionTerm
+from storage.champion import ChampionHistory, ChampionTerm, promote, read_history
 from storage.manifest import Manifest
-from tasks.best import Best, compare_standing, count_tries, find_best
+from tasks.best import Best, compare_standing, count_tries, find_best, try_champion
+from tasks.fit import candidate_of
+from tasks.model import Champion
 from tasks.options import PlaceOptions
+from tasks.score import Scored
 
+ANOTHER = Candidate(model="popularity", parameters={})
 NDCG = Metric("ndcg", 10)
 
 
@@ -37,6 +45,23 @@ def add_split(places: PlaceOptions, name: str, method: str = "rolling", *, has_r
 
 def add_model(places: PlaceOptions, name: str, model: str = "item-knn") -> Manifest:
     return publish(places, layout.MODELS, name, parameters={"model": model, "select_by": "ndcg_10"})
+
+
+def serve(places: PlaceOptions, model_id: str) -> None:
+    store = places.open_store()
+    promote(store, ChampionTerm(model_id), read_history(store))
+
+
+def fail(error: object) -> NoReturn:
+    raise error if isinstance(error, Exception) else AssertionError("nothing is to be tested")
+
+
+@pytest.fixture
+def warnings() -> Iterator[list[str]]:
+    said: list[str] = []
+    sink = logger.add(said.append, level="WARNING", format="{message}")
+    yield said
+    logger.remove(sink)
 
 
 def row(model: str, value: float) -> dict[str, Any]:
@@ -108,3 +133,46 @@ def test_standings_are_not_compared_where_rows_were_held_out_in_another_way(plac
     same = artifacts.find(places.open_store(), layout.SPLITS, "s")
     assert same is not None
     assert compare_standing(places, Best(model, promotion), same, NDCG, rows[:1], 0.05) is None
+
+
+def test_the_champion_is_fitted_and_tested_where_its_parameters_are_not_those_chosen(places):
+    split, champion = add_split(places, "s"), add_model(places, "good")
+    serve(places, "good")
+    asked: list[Candidate] = []
+
+    def on_test(candidates: Sequence[Candidate]) -> list[Scored]:
+        asked.extend(candidates)
+        return [Scored(one, champion, champion) for one in candidates]
+
+    tried = try_champion(places, split, ANOTHER, on_test)
+    assert tried == Champion("good", Scored(candidate_of(champion), champion, champion))
+    assert asked == [candidate_of(champion)]
+    assert try_champion(places, split, candidate_of(champion), on_test) is None
+    assert len(asked) == 1
+
+
+def test_without_a_champion_nothing_is_tested(places):
+    assert try_champion(places, add_split(places, "s"), ANOTHER, fail) is None
+
+
+@pytest.mark.parametrize("error", [Unavailable("Spark ended"), ValueError("singular"), KeyError("kind"), TypeError()])
+def test_a_champion_that_cannot_be_fitted_is_left_out_with_a_warning(places, error, warnings):
+    split, _ = add_split(places, "s"), add_model(places, "good")
+    serve(places, "good")
+    assert try_champion(places, split, ANOTHER, lambda _: fail(error)) is None
+    assert "the champion cannot be compared" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "why"), [("bias", "it has no ratings"), (None, "the store has it no more"), ("broken", "champion.json")]
+)
+def test_a_champion_that_cannot_be_read_is_left_out_with_a_warning(places, model, why, warnings):
+    split = add_split(places, "s", has_ratings=False)
+    if model == "broken":
+        places.open_store().create(layout.CHAMPION, b"{}")
+    else:
+        serve(places, "good")
+    if model == "bias":
+        add_model(places, "good", model)
+    assert try_champion(places, split, ANOTHER, fail) is None
+    assert why in warnings[0]
