@@ -13,6 +13,7 @@ import httpx
 import pytest
 from documents import MAKE, ROOT, commands, has_flag
 
+from docs import figures
 from flows.child_server import find_program, free_port
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -119,6 +120,10 @@ def test_every_command_of_the_readme_has_its_runner_and_no_runner_is_left_over()
 def test_ci_runs_the_command_as_the_readme_has_it(command):
     script = (ROOT / CI).read_text("utf-8")
     assert re.search(rf"^ *(run )?{re.escape(command)}$", script, flags=re.MULTILINE)
+
+
+def test_figures_of_the_readme_are_those_that_were_measured():
+    assert figures.PLACE.search(README)[0] == figures.tables()
 
 
 def test_every_test_named_as_a_runner_exists():
