@@ -94,8 +94,10 @@ audit: setup ## Look for known vulnerabilities in all locks; fails if some packa
 
 sbom: setup ## Write what the images hold, as CycloneDX, to data/sbom, with the packages that this Python has
 	@mkdir -p data/sbom
-	$(BIN)/python -m deployments.sbom training > data/sbom/training.cdx.json
-	$(BIN)/python -m deployments.sbom serving > data/sbom/serving.cdx.json
+	@for image in training serving; do \
+		$(BIN)/python -m deployments.sbom $$image > data/sbom/$$image.cdx.json.part; \
+		mv data/sbom/$$image.cdx.json.part data/sbom/$$image.cdx.json; \
+	done
 
 ui: setup ## Serve the Prefect UI, on PORT (4200)
 	.venv/bin/prefect server start $(if $(PORT),--port $(PORT))

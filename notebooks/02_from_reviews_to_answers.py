@@ -191,4 +191,6 @@ api.stop()
 # ## And then?
 #
 # `python flows/promote.py` makes the model the champion if it is no worse than the one before, `make serve`
-# serves the champion with a page to try it on, and `make deploy` does all of it every night. The README says how.
+# serves the champion with a page to try it on, and `make deploy` does all of it every night. These pages say how:
+# [promotion](../docs/how-to/promotion.md), [serving](../docs/how-to/serving.md) and
+# [schedules](../docs/how-to/schedules.md).

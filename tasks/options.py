@@ -117,12 +117,15 @@ class DriftOptions(DriftLimits):
     )
 
 
+SELECTION_METRICS = (
+    *(f"{name}_10" for name in RANKING_METRICS),
+    "held_out_only_precision_10",
+    "held_out_only_ndcg_10",
+)
 if TYPE_CHECKING:
     SelectionMetric = str
 else:
-    SelectionMetric = Literal[
-        *(f"{name}_10" for name in RANKING_METRICS), "held_out_only_precision_10", "held_out_only_ndcg_10"
-    ]
+    SelectionMetric = Literal[SELECTION_METRICS]
 
 
 class SelectionOptions(FrozenModel):
@@ -131,7 +134,7 @@ class SelectionOptions(FrozenModel):
     select_by: SelectionMetric = Field(
         "ndcg_10",
         description="Metric on validation that chooses the model; the guard refuses one that cannot tell a random "
-        "scorer, a weak oracle and an oracle apart on this split.",
+        f"scorer, a weak oracle and an oracle apart on this split. One of {', '.join(SELECTION_METRICS)}.",
     )
     guard: Literal["refuse", "warn"] = Field(
         "refuse", description="What happens when the metric is not fit to choose: stop, or go on and say so."

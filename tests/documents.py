@@ -24,7 +24,10 @@ def commands(markdown: str) -> list[str]:
 
 
 def link_targets(markdown: str) -> list[str]:
-    return [target for target in re.findall(r"\]\(([^)#\s]+)", markdown) if "://" not in target]
+    """Return the files that links and images lead to, of Markdown and of HTML within it."""
+    in_markdown = re.findall(r"\]\(([^)#\s]+)", markdown)
+    in_html = re.findall(r'<(?:img|a)\b[^>]*? (?:src|href)="([^"#\s]+)', markdown)
+    return [target for target in (*in_markdown, *in_html) if "://" not in target]
 
 
 @cache

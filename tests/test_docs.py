@@ -22,6 +22,7 @@ from test_readme import RUN_BY, first_answer, serving
 
 import docs.drawing
 import docs.tables
+from deployments.stack.settings import StackSettings, variable
 from docs.diagrams import imports, made_from, task_names
 from docs.error_tables import errors, problems
 from docs.from_code import FILLS, PLACE, fill
@@ -40,12 +41,17 @@ COMMANDS = {one: page for page, text in reversed(TEXTS.items()) for one in comma
 ASKED = [one for text in TEXTS.values() for one in commands(text) if one.startswith("curl ")]
 EXAMPLE_IDS = {"USER_ID": USER_IDS[0], "ITEM_ID": ITEM_IDS[0], "MODEL_ID": "1f3a"}
 SERVED_AT = "http://127.0.0.1:8000"
-OTHERS_VARIABLES = {"PREFECT_API_URL", "AWS_PROFILE", "COMPOSE_PROFILES"}
+OTHERS_VARIABLES = {
+    *("PREFECT_API_URL", "PREFECT_SERVER_ANALYTICS_ENABLED", "PREFECT_SERVER_UI_V2_ENABLED"),
+    *("MLFLOW_DISABLE_TELEMETRY", "MINIO_UPDATE", "MINIO_CALLHOME_ENABLE", "DO_NOT_TRACK"),
+    *("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "COMPOSE_PROFILES", "NO_PROXY"),
+    *("JAVA_HOME", "MAVEN_URL"),  # those of the set-up
+}
+NAMES_IN_CODE = {"BROADCAST_ROWS", "OF_RANX", "TREC_NAMES"}
 OTHERS_FLAGS = {"--concurrency", "--param", "--target"}
 SETTINGS = variables() | set(ServingOptions.model_fields)
-FOLDERS = [folder for folder in ROOT.glob("[!.]*/") if folder.name != "data"]
-PROGRAMS = [path for folder in FOLDERS for path in folder.rglob("*") if path.suffix in {".py", ".sh"}]
-SOURCE = "".join(path.read_text("utf-8") for path in PROGRAMS)
+STACK_SETTINGS = {variable(name) for name in StackSettings.model_fields}
+VARIABLES = {name.upper() for name in SETTINGS} | STACK_SETTINGS | OTHERS_VARIABLES
 BASH = shutil.which("bash") or "/bin/bash"
 BUILD_TIMEOUT_SECONDS = 1500
 
@@ -82,7 +88,7 @@ def of_module(words: list[str], _parses: object) -> bool:
 
 def of_variable(words: list[str], _parses: object) -> bool:
     name = words[1].partition("=")[0]
-    return name in OTHERS_VARIABLES or name.lower() in SETTINGS
+    return name in VARIABLES
 
 
 def of_deployment(words: list[str], _parses: object) -> bool:
@@ -179,15 +185,19 @@ def test_flags_in_prose_are_flags_of_the_project(page):
 def test_make_targets_and_variables_in_prose_exist(page):
     in_code = "\n".join(re.findall(r"`([^`\n]+)`", TEXTS[page]))
     assert set(re.findall(r"\bmake ([a-z][a-z-]*)\b", in_code)) <= make_targets()
-    named = set(re.findall(r"\b[A-Z]+(?:_[A-Z0-9]+)+\b(?!_|…)", in_code)) - OTHERS_VARIABLES
-    in_source = {name for name in named if name in SOURCE or f" {name.lower().removeprefix('stack_')}: " in SOURCE}
-    assert sorted(name for name in named - in_source if name.lower() not in SETTINGS) == []
+    named = set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b(?!_|…)", in_code))
+    assert sorted(named - VARIABLES - NAMES_IN_CODE) == []
 
 
 @pytest.mark.parametrize("page", TEXTS)
 def test_every_link_of_a_page_leads_to_a_file(page):
     folder = (ROOT / page).parent
     assert [target for target in link_targets(TEXTS[page]) if not (folder / target).exists()] == []
+
+
+def test_links_and_images_are_found_in_markdown_and_in_html():
+    page = '[one](a.md#part) ![two](b.png) [<img src="c.png" alt="">](d.md) <img width="9" src="https://e.org/f.png">'
+    assert sorted(link_targets(page)) == ["a.md", "b.png", "c.png", "d.md"]
 
 
 def test_the_runbook_has_every_error_event_problem_and_figure():
