@@ -35,8 +35,13 @@ def setup(app: Any) -> None:
     """Have each page ask the code before it is parsed, and take docstrings for the plain text that they are."""
     openapi()  # nor does FastAPI: the schema is made before autodoc imports anything
     app.add_lexer("mermaid", TextLexer)  # which GitHub draws
-    app.connect("source-read", lambda _app, _name, source: source.__setitem__(0, fill(source[0])))
+    app.connect("source-read", lambda _app, _name, source: source.__setitem__(0, fill(unlink(source[0]))))
     app.connect("autodoc-process-docstring", lambda *about: escape(about[-1]), priority=0)
+
+
+def unlink(page: str) -> str:
+    """Return a page with links to Markdown beside docs/ as their text: GitHub has these files, the site has not."""
+    return re.sub(r"\[([^\]]+)\]\((?:\.\./)+[A-Z]+\.md[^)]*\)", r"`\1`", page)
 
 
 def escape(lines: list[str]) -> None:
