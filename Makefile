@@ -100,7 +100,7 @@ sbom: setup ## Write what the images hold, as CycloneDX, to data/sbom, with the 
 	done
 
 ui: setup ## Serve the Prefect UI, on PORT (4200)
-	.venv/bin/prefect server start $(if $(PORT),--port $(PORT))
+	PREFECT_SERVER_API_PORT=$(or $(PORT),4200) .venv/bin/prefect server start
 
 mlflow: setup ## Serve the MLflow UI over mlflow.db, on PORT (5000)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false .venv/bin/mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1 --port $(or $(PORT),5000)

@@ -192,5 +192,5 @@ api.stop()
 #
 # `python flows/promote.py` makes the model the champion if it is no worse than the one before, `make serve`
 # serves the champion with a page to try it on, and `make deploy` does all of it every night. These pages say how:
-# [promotion](../docs/how-to/promotion.md), [serving](../docs/how-to/serving.md) and
-# [schedules](../docs/how-to/schedules.md).
+# `docs/how-to/promotion.md`, `docs/how-to/serving.md` and
+# `docs/how-to/schedules.md`.

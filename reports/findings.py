@@ -151,7 +151,7 @@ def answer_headings(report: ReportInput) -> dict[str, str]:
     n_better = sum(one.outcome == "better" for one in comparisons)
     n_warnings = sum(one.is_warning for one in found)
     answers = {
-        "proof": f"shown for {n_better} of {len(comparisons)} baselines" if comparisons else "",
+        "proof": f"shown for {n_better} of {len(comparisons)} others" if comparisons else "",
         "change": _say_share_of_lists(beside.change.figures) if beside else "",
         "guard": ("yes" if report.guard.wanted.is_fit else "no") if report.guard else "",
         "segments": _say_extremes(report),

@@ -105,8 +105,11 @@ def _say_tries(verdict: Verdict) -> str:
 
 
 def _say_metric(verdict: Verdict) -> str:
+    if verdict.guard.is_fit:
+        return say_guard(verdict.guard)
     ignored = " Let through by --guard warn: the decision is arbitrary."
-    return say_guard(verdict.guard) + ignored * (verdict.may_warn and not verdict.guard.is_fit)
+    advice = " To promote all the same, knowing that the decision is arbitrary: --guard warn."
+    return say_guard(verdict.guard) + (ignored if verdict.may_warn else advice)
 
 
 def _say_leaks(verdict: Verdict) -> str:

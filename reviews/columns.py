@@ -70,7 +70,11 @@ def parse_columns(text: str) -> dict[str, str]:
             )
         wanted[role] = column
     if missing := [role for role in ("user", "item") if role not in wanted]:
-        raise InvalidInput(f"--columns {text!r} names no {' and no '.join(missing)}; both are needed.")
+        lacking = ",".join(f"{role}=…" for role in missing)
+        raise InvalidInput(
+            f"--columns {text!r} names no {' and no '.join(missing)}; both are needed, since what it does not name is "
+            f"not read. Write all that is to be read: --columns {lacking},{text}"
+        )
     return wanted
 
 
@@ -161,12 +165,19 @@ def count_on(ids: Sequence[str]) -> bool:
     return len(ids) > 2 and n_steps >= 0.9 * (len(ids) - 1)
 
 
-def parts_of_roles(roles: Mapping[str, str], why: str, doubt: str = "", *, is_set: bool) -> tuple[Part, ...]:
-    """Return the decision on each role, those that a file has not included; a doubt is one of the user's column."""
-    doubts = {"user": doubt}
+def parts_of_roles(
+    roles: Mapping[str, str], why: str, doubt: str = "", of_time: str = "", *, is_set: bool
+) -> tuple[Part, ...]:
+    """Return the decision on each role, those that a file has not included; a doubt is one of the user's column.
+
+    What is doubted of the time is that there is none.
+    """
+    doubts = {"user": doubt, "timestamp": of_time}
     parts = [Part(role, name, why, "--columns", is_set, doubts.get(role, "")) for role, name in roles.items()]
     absent = "not named" if is_set else "no column is known to hold it"
-    parts += [Part(role, "none", absent, "--columns", is_set) for role in ROLES if role not in roles]
+    parts += [
+        Part(role, "none", absent, "--columns", is_set, doubts.get(role, "")) for role in ROLES if role not in roles
+    ]
     return tuple(parts)
 
 

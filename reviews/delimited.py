@@ -21,6 +21,7 @@ from reviews.headers import (
 from reviews.options import ReadingOptions
 from reviews.positions import choose_by_position
 from reviews.unfit import Unfit
+from reviews.unread import doubt_of_dates
 from schema.errors import InvalidInput
 from schema.understood import Part
 
@@ -139,7 +140,8 @@ def _roles(
         roles, why, doubt = choose_by_position(rows[:1_000], reading.delimiter)
     for role in ("user", "item"):
         _require_bare([row[header.names.index(roles[role])] for row in rows], role)
-    return roles, parts_of_roles(roles, why, doubt, is_set=wanted is not None)
+    unread = {} if wanted else {name: [row[place] for row in rows] for place, name in enumerate(header.names)}
+    return roles, parts_of_roles(roles, why, doubt, doubt_of_dates(roles, unread), is_set=wanted is not None)
 
 
 def _require_bare(ids: Sequence[str], role: str) -> None:

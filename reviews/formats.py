@@ -17,6 +17,7 @@ from reviews.options import ReadingOptions, TimeForm
 from reviews.parquet_columns import ParquetColumns, find_columns, is_parquet
 from reviews.unfit import Unfit, about
 from reviews.unpacking import EXPECTED, open_unpacked, packing, require_readable
+from reviews.unread import doubt_of_dates
 from schema.understood import Part, Understood
 
 _SHAPES = {
@@ -167,8 +168,9 @@ def _of_parquet(columns: ParquetColumns, wanted: Mapping[str, str] | None) -> tu
     return Format("parquet", columns.roles, columns.names, understood=Understood(parts)), columns.rows
 
 
-def _named(roles: Mapping[str, str], wanted: Mapping[str, str] | None) -> tuple[Part, ...]:
-    return parts_of_roles(roles, "a known name" if wanted is None else "--columns", is_set=wanted is not None)
+def _named(roles: Mapping[str, str], wanted: Mapping[str, str] | None, of_time: str = "") -> tuple[Part, ...]:
+    why = "a known name" if wanted is None else "--columns"
+    return parts_of_roles(roles, why, of_time=of_time, is_set=wanted is not None)
 
 
 def _of_objects(objects: Objects, wanted: Mapping[str, str] | None) -> tuple[Format, list[dict[str, str]]]:
@@ -178,7 +180,9 @@ def _of_objects(objects: Objects, wanted: Mapping[str, str] | None) -> tuple[For
     for role, name in roles.items():
         _require_plain([record.get(name) for record in objects.records], role)
     numeric = frozenset(role for role, name in roles.items() if _is_numeric([r.get(name) for r in objects.records]))
-    parts = (Part("kind", _SHAPES[objects.kind], objects.evidence), *_named(roles, wanted))
+    unread = {} if wanted else {name: [record.get(name) for record in objects.records] for name in names}
+    of_roles = _named(roles, wanted, doubt_of_dates(roles, unread))
+    parts = (Part("kind", _SHAPES[objects.kind], objects.evidence), *of_roles)
     rows = [{role: _text(record.get(name)) for role, name in roles.items()} for record in objects.records]
     return Format(objects.kind, roles, names, numeric=numeric, understood=Understood(parts)), rows
 

@@ -186,7 +186,9 @@ def _known_products(store: Store) -> Manifest | None:
     bundle = _newest(store, layout.BUNDLES, "products")
     found = artifacts.find(store, layout.RAW, bundle.inputs["products"]) if bundle else None
     if bundle and found:
-        logger.info("No --products is named: titles, brands and categories are those of {}", bundle.name)
+        logger.bind(in_short=True).info(
+            "No --products is named: titles, brands and categories are those of {}", bundle.name
+        )
     return found
 
 

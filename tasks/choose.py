@@ -80,7 +80,9 @@ def choose(
         "Chosen: {} with {} {:.4f} on validation{}", best.candidate.label, metric, value, sample
     )
     if best.candidate.kind.is_baseline:
-        logger.warning("No trained model beats {}: search a wider grid (see --help)", best.candidate.label)
+        logger.warning(
+            "No trained model is better than {}, a baseline: --budget-minutes 30 searches longer", best.candidate.label
+        )
     values = np.column_stack([read_users(places, one.scores, metric_by_user(metric)) for one in ranked])
     lead = judge_lead(metric_by_user(metric), values, [one.candidate.label for one in ranked])
     logger.log("WARNING" if lead.is_within_noise else "INFO", "{}", say_lead(lead))

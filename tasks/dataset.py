@@ -139,8 +139,8 @@ def split_dataset(
         _log_split(counts, sizes, dataset)
         if options.split_core is None and counts["core"] == "all" and counts["method"] in CORE_BEFORE_TEST and k > 1:
             logger.warning(
-                "That flatters; but the {}-core of the rows before the test part would leave less than half of its "
-                "rows to be tested. --split-core before-test takes it nevertheless.",
+                "The {}-core is of all rows, those of the test part too, which flatters: that of the rows before would "
+                "leave less than half of the test part. --split-core before-test takes it all the same.",
                 k,
             )
         if options.split is None and counts["method"] == "leave-last":

@@ -141,6 +141,8 @@ def test_make_ui_serves_the_prefect_ui(tmp_path):
     with serving("ui", tmp_path) as port:
         assert first_answer(f"http://127.0.0.1:{port}/api/health").json() is True
         assert "<html" in first_answer(f"http://127.0.0.1:{port}/").text
+        asked = first_answer(f"http://127.0.0.1:{port}/ui-settings").json()["api_url"]
+        assert asked.endswith(f":{port}/api"), "its pages would ask another server"
 
 
 def test_make_mlflow_serves_the_mlflow_ui(tmp_path):

@@ -42,7 +42,7 @@ def test_a_training_says_its_steps_in_order_and_in_the_end_where_everything_is(s
 def test_lines_name_no_run_and_no_artifact_and_have_no_control_characters(short):
     assert re.findall(r"Task run|published|nothing to do|INFO", short.stderr) == []
     assert re.findall(r"[\x00-\x09\x0b-\x1f\x7f]", short.stderr) == []
-    assert len(short.stderr.splitlines()) < 80
+    assert len(short.stderr.splitlines()) < 110  # of which about 50 are the tables of the file and of the result
 
 
 def test_the_page_of_the_run_is_named_where_it_outlives_the_run(short, prefect_api):

@@ -352,7 +352,7 @@ def test_what_each_part_of_a_model_adds_is_told_beside_what_is_left_without_it(r
 
 def test_headings_answer_in_a_few_words_and_rows_that_say_the_same_are_one(full_input, report_input, html):
     answers = answer_headings(full_input)
-    assert answers["proof"] == "shown for 4 of 5 baselines"
+    assert answers["proof"] == "shown for 4 of 5 others"
     assert answers["segments"].startswith("best: new (")
     assert "proof" not in answer_headings(report_input)
     rows = join_equal(full_input.test, metric_columns(full_input.test, 10))

@@ -273,6 +273,25 @@ def test_ids_of_one_kind_on_both_sides_say_nothing(detect, row):
         detect(f"{row},5\n" * 6)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "customer;sku;bought_at\nann;kettle;2025-11-02 09:14\nben;kettle;\nben;pan;2025-11-04\n",
+        '{"customer": "ann", "sku": "kettle", "bought_at": "2025-11-02"}\n{"customer": "ben", "sku": "pan"}\n',
+    ],
+    ids=["cells", "objects"],
+)
+def test_a_column_of_dates_that_is_not_read_is_told_with_the_flag_that_reads_it(detect, text):
+    columns = "user=customer,item=sku,timestamp=bought_at"
+    [doubt] = [part.doubt for part in detect(text).understood.parts if part.name == "timestamp"]
+    assert "'bought_at' is not read, and holds dates, as 2025-11-02" in doubt
+    assert f"--columns {columns} reads it" in doubt
+    read = detect(text, input_columns=columns)
+    assert read.roles["timestamp"] == "bought_at"
+    assert not any(part.doubt for part in read.understood.parts if part.name == "timestamp")
+    assert not any(part.doubt for part in detect(text, input_columns="user=customer,item=sku").understood.parts)
+
+
 def test_each_decision_has_its_evidence_and_a_flag(detect):
     found = detect("sep=;\n" + (HEADER + ROWS).replace(",", ";"))
     assert said_of(found, "delimiter") == "semicolon: line 1 says sep=;"
