@@ -97,7 +97,7 @@ def count_changes(rises: NDArray[np.float64]) -> list[HistogramBin]:
     )
     ranges = list(pairwise(CHANGE_EDGES))
     return [
-        *(HistogramBin(-high, -low, n) for (low, high), n in reversed([*zip(ranges, down, strict=True)])),
+        *(HistogramBin(-high, 0.0 - low, n) for (low, high), n in reversed([*zip(ranges, down, strict=True)])),
         HistogramBin(0.0, 0.0, int((rises == 0).sum())),
         *(HistogramBin(low, high, n) for (low, high), n in zip(ranges, up, strict=True)),
     ]

@@ -128,7 +128,7 @@ def draw_histogram(bins: Sequence[HistogramBin], name: str) -> str:
 
 def draw_changes(bins: Sequence[HistogramBin], name: str) -> str:
     """Draw for how many users the NDCG@10 falls and rises by how much, with their shares."""
-    labels = [f"{one.low:g} to {one.high + 0.0:g}" if one.low < one.high else "0" for one in bins]
+    labels = [f"{one.low:g} to {one.high:g}" if one.low < one.high else "0" for one in bins]
     counts = [(label.replace("-", MINUS), one.n_users) for label, one in zip(labels, bins, strict=True)]
     label = metric_label(PRIMARY)
     return _draw_shares(counts, name, f"change of a user's {label}", f"Users by the change of their {label}")

@@ -1,6 +1,8 @@
 """What a training and an evaluation publish, and the report, which is an artifact of its own."""
 
-from typing import Any
+from typing import Any, NoReturn
+
+import pytest
 
 from reports.report import render_report
 from storage import layout
@@ -18,10 +20,16 @@ def test_what_makes_a_model_or_an_evaluation_knows_nothing_of_reports():
 
 def test_report_is_an_artifact_of_its_own_whose_id_follows_what_renders_it(monkeypatch):
     asked: dict[str, Any] = {}
-    monkeypatch.setattr(report, "publish_once", lambda _, kind, **told: asked.update(told, kind=kind))
+
+    def publish(_: object, kind: str, **told: Any) -> NoReturn:
+        asked.update(told, kind=kind)
+        raise InterruptedError
+
+    monkeypatch.setattr(report, "publish_once", publish)
     unused: Any = None
     evaluation = model.Evaluation(unused, unused, ())
-    report.publish_evaluation_report.fn(unused, evaluation, Manifest("evaluations", "1f3a", {}, {}, "", (), {}))
+    with pytest.raises(InterruptedError):
+        report.publish_evaluation_report.fn(unused, evaluation, Manifest("evaluations", "1f3a", {}, {}, "", (), {}))
     assert (asked["kind"], asked["inputs"]) == (layout.REPORTS, {"evaluation": "1f3a"})
     assert render_report in asked["uses"]
     assert asked["files"] == TEMPLATES
