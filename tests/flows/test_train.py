@@ -158,7 +158,7 @@ def test_second_run_does_no_work_and_says_so(trained, sample_flags):
     for kind in ("reviews", "datasets", "splits", "models", "reports", "recommendations", "bundles"):
         assert re.search(rf"{kind}/[\w-]+ is already there: nothing to do", second["stderr"]), kind
     assert "shows this training already: nothing to do" in second["stderr"]
-    assert all(one["stderr"].count("How the file was understood:") == 1 for one in (first, second))
+    assert all("How the file was understood:" in one["stderr"] for one in (first, second))
     table = result_of(workplace, first)
     assert all(table in one["stderr"] for one in (first, second))
 
