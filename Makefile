@@ -100,7 +100,7 @@ sbom: setup ## Write what the images hold, as CycloneDX, to data/sbom, with the 
 	done
 
 ui: setup ## Serve the Prefect UI, on PORT (4200)
-	PREFECT_SERVER_API_PORT=$(or $(PORT),4200) .venv/bin/prefect server start
+	PREFECT_UI_API_URL=http://127.0.0.1:$(or $(PORT),4200)/api .venv/bin/prefect server start --port $(or $(PORT),4200)
 
 mlflow: setup ## Serve the MLflow UI over mlflow.db, on PORT (5000)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false .venv/bin/mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1 --port $(or $(PORT),5000)
