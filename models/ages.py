@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from schema.arrays import order_by
 from schema.histories import Histories
 
 SECONDS_PER_DAY = 86_400
@@ -20,7 +21,7 @@ def count_later_moments(row: NDArray[np.int64], timestamp: NDArray[np.int64]) ->
         >>> count_later_moments(np.array([0, 0, 0, 1]), np.array([30, 10, 30, 5])).tolist()
         [0, 1, 0, 0]
     """
-    order = np.lexsort((timestamp, row))
+    order = order_by(row, timestamp)
     rows, times = row[order], timestamp[order]
     is_new = np.ones(len(order), dtype=bool)
     is_new[1:] = (rows[1:] != rows[:-1]) | (times[1:] != times[:-1])

@@ -9,7 +9,7 @@ from pydantic import Field
 from models.base import Interactions
 from models.confidence import Confidence, weigh
 from models.engine import Factors
-from models.row_solver import diagonalise, solve_rows
+from models.row_solver import RowsByLength, diagonalise
 from schema.histories import Histories
 from schema.items_by_user import ItemsByUser
 from schema.options import FrozenModel
@@ -62,22 +62,26 @@ def factorise_locally(interactions: Interactions, given: LocalFactorisation) -> 
     targets = (1 + weights) / weights if given.implicit else values
 
     n_threads = os.cpu_count() or 1
+    counts = {"users": of_users.counts, "items": of_items.counts}
+    penalties = {side: np.asarray(given.reg * counts[side], dtype=np.float64) for side in counts}
+    rows = {
+        "users": RowsByLength.of(of_users, weights, targets),
+        "items": RowsByLength.of(of_items, weights[by_item], targets[by_item]),
+    }
 
-    def step(side: ItemsByUser, order: slice | NDArray[np.int64], factors: Factors) -> tuple[Factors, Factors]:
+    def step(side: str, factors: Factors) -> tuple[Factors, Factors]:
         """Return the factors, perhaps turned, and those of the rows of the other side."""
         spectrum = np.zeros(given.rank)
         if given.implicit:
             factors, spectrum = diagonalise(factors, n_threads)
-        penalty = np.asarray(given.reg * side.counts, dtype=np.float64)
-        found = solve_rows(side, weights[order], factors, spectrum, penalty, targets[order], n_threads)
-        return factors, found
+        return factors, rows[side].solve(factors, spectrum, penalties[side], n_threads)
 
     rng = np.random.default_rng(given.seed)
     users = rng.standard_normal((interactions.n_users, given.rank), dtype=np.float32)
     users *= (of_users.counts > 0)[:, None] / np.linalg.norm(users, axis=1, keepdims=True)
     for _ in range(given.maxiter):
-        _, items = step(of_items, by_item, users)
-        items, users = step(of_users, slice(None), items)
+        _, items = step("items", users)
+        items, users = step("users", items)
     return users, items
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from models.ages import UNKNOWN, count_later_moments
 from models.base import Interactions
 from models.paths import Links, Sums, Weigh, keep_strongest, stack, sum_paths
-from schema.arrays import Floats, Indices, places_within
-from schema.items_by_user import ItemsByUser
+from schema.arrays import Floats, Indices, order_by, places_within
+from schema.items_by_user import ItemsByUser, pair_keys
 
 Strengthen = Callable[[Indices, Indices, Floats], Floats]
 """Returns the strengths of links from the items they start at, those they lead to, and sums over shared users."""
@@ -57,13 +57,14 @@ class Events:
                 "dataset that the indices come from."
             )
         times = interactions.timestamp if with_times else np.zeros(len(item_idx))
-        order = np.lexsort((times, item_idx, user_idx))
-        user, item = user_idx[order], item_idx[order]
-        is_last = np.ones(len(order), dtype=bool)
-        is_last[:-1] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
-        items_of = ItemsByUser.from_pairs(user[is_last], item[is_last], interactions.n_users)
+        keys = pair_keys(user_idx, item_idx)
+        order = np.argsort(keys)
+        if (np.diff(keys[order]) == 0).any():
+            order = np.lexsort((times, keys))
+            order = order[np.append(np.diff(keys[order]) > 0, True)]
+        items_of = ItemsByUser.from_pairs(user_idx[order], item_idx[order], interactions.n_users)
         is_timed = with_times and np.isfinite(times).all()
-        return cls(items_of, times[order][is_last].astype(np.int64) if is_timed else None, n_items)
+        return cls(items_of, times[order].astype(np.int64) if is_timed else None, n_items)
 
     def newest(self, n: int) -> "Events":
         """Return the events with at most n of each user: the newest, and of one moment those of lowest item."""
@@ -120,7 +121,7 @@ class Events:
             direction: How the order of the two events counts; None for not at all. Needs timestamps.
         """
         user = self.items_of.rows
-        by_item = np.lexsort((user, self.items_of.items))
+        by_item = order_by(self.items_of.items, user)
         starts = np.concatenate([[0], np.cumsum(self.n_users_of)])
         first = Links(starts, user[by_item].astype(np.int32), user_weight[user[by_item]])
         second = Links(*self.items_of, np.ones(len(user)))

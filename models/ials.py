@@ -14,7 +14,7 @@ from pydantic import Field, PositiveInt
 from models.ages import weigh_histories
 from models.base import Interactions, ModelKind, Parameters, Ranked
 from models.factors import ITEM_FACTORS_FILE, FoldIn, check_matrix
-from models.row_solver import diagonalise, solve_rows, split_solution
+from models.row_solver import RowsByLength, diagonalise, split_solution
 from models.space import Range
 from models.unseen import histories_of_seen
 from schema.arrays import Floats, Indices, sorted_unique
@@ -108,9 +108,8 @@ class IalsModel(FoldIn):
     def fold_in(self, histories: Histories) -> NDArray[np.float32]:
         """Return the vectors of people, shape (n_people, rank): as a step of the fit, which counts all ages alike."""
         factors = np.asarray(self.item_factors)
-        vectors = solve_rows(
-            histories.items, self._weigh(histories), factors, self._spectrum, self._penalise(histories)
-        )
+        rows = RowsByLength.of(histories.items, self._weigh(histories))
+        vectors = rows.solve(factors, self._spectrum, self._penalise(histories))
         return vectors.astype(np.float32)
 
     def explain(self, history: Histories, items: Indices) -> NDArray[np.float32]:
@@ -185,6 +184,7 @@ class Ials(ModelKind[IalsOptions]):
         sides = ItemsByUser.from_pairs(user, item, n_users), ItemsByUser.from_pairs(item, user, n_items)
         confidence = _confide(sides[1].counts, given.ials_damping)
         weights = confidence[sides[0].items], np.repeat(confidence, sides[1].counts)
+        rows = [RowsByLength.of(side, weight) for side, weight in zip(sides, weights, strict=True)]
         is_had = sides[1].counts > 0
         n_had = int(is_had.sum())
         each = given.ials_unseen / max(n_had, 1)
@@ -194,9 +194,9 @@ class Ials(ModelKind[IalsOptions]):
         n_threads = os.cpu_count() or 1
         turned, spectrum = diagonalise(first, n_threads)
         for _ in range(given.ials_sweeps):
-            for side, weight, penalty in zip(sides, weights, penalties, strict=True):
-                about = turned, each * spectrum, np.asarray(penalty)
-                turned, spectrum = diagonalise(solve_rows(side, weight, *about, n_threads=n_threads), n_threads)
+            for side, penalty in zip(rows, penalties, strict=True):
+                solved = side.solve(turned, each * spectrum, np.asarray(penalty), n_threads)
+                turned, spectrum = diagonalise(solved, n_threads)
         return IalsModel(turned, confidence, n_users, given)
 
     def load(self, folder: Path, parameters: Parameters) -> IalsModel:

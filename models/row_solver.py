@@ -12,8 +12,9 @@ d^3, for n < d as most are.
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,8 @@ from numpy.typing import NDArray
 from schema.arrays import Floats, Indices
 from schema.items_by_user import ItemsByUser
 
-BLOCK_NUMBERS = 1 << 17
+BLOCK_NUMBERS = 1 << 19
+"""Numbers of a block: large enough that its sums take longer than the steps between them."""
 BLOCK_ROWS = 1 << 13
 
 Matrix = NDArray[np.floating]
@@ -42,52 +44,82 @@ def diagonalise(factors: NDArray[np.float32], n_threads: int = 1) -> tuple[NDArr
     return turned, np.maximum(values, 0)
 
 
-def solve_rows(
-    table: ItemsByUser,
-    weights: NDArray[Real],
-    factors: NDArray[np.float32],
-    spectrum: Floats,
-    penalty: Floats,
-    targets: NDArray[Real] | None = None,
-    n_threads: int = 1,
-) -> NDArray[Real]:
-    """Return the vector of each row, shape (n_rows, d), in the precision of weights; zeros for an empty row.
+@dataclass(frozen=True, eq=False)
+class RowsByLength(Generic[Real]):
+    """Rows in the order of their lengths, those of one length side by side, to be solved for again and again.
 
-    A row's vector depends on nothing but the row. Rows of one length are solved together, some at a time.
-
-    Args:
-        table: The items of each row.
-        weights: c, above 0, one for each of ``table.items``.
-        factors: Vectors of the items, shape (n_items, d), float32.
-        spectrum: s, shape (d), at least 0.
-        penalty: p, above 0, shape (n_rows).
-        targets: t, one for each of ``table.items``; by default 1.
-        n_threads: Threads that share the rows, for BLAS has one.
+    Attributes:
+        order: Which row of the given table each is.
+        table: The items of each.
+        roots: Square root of the weight of each of ``table.items``.
+        rights: That, times the target.
     """
-    solved = np.zeros((len(penalty), factors.shape[1]), dtype=weights.dtype)
-    roots = np.sqrt(weights)
-    rights = roots if targets is None else roots * targets
-    diagonal, penalties = spectrum.astype(weights.dtype), penalty.astype(weights.dtype)
 
-    def solve(block: tuple[int, Indices]) -> None:
-        n, rows = block
-        places = table.indptr[rows][:, None] + np.arange(n)
-        stretched = factors.take(table.items[places], axis=0) * roots[places][..., None]
-        scale = 1 / (diagonal + penalties[rows][:, None])
-        solved[rows] = _solve(stretched, rights[places][..., None], scale)[..., 0]
+    order: Indices
+    table: ItemsByUser
+    roots: NDArray[Real]
+    rights: NDArray[Real]
 
-    blocks = _rows_of_one_length(table, factors.shape[1])
-    if n_threads == 1:
-        for block in blocks:
-            solve(block)
-    else:
-        with ThreadPoolExecutor(n_threads) as pool:
-            list(pool.map(solve, blocks))
-    return solved
+    @classmethod
+    def of(cls, table: ItemsByUser, weights: NDArray[Real], targets: NDArray[Real] | None = None) -> Self:
+        """Return the rows of a table.
+
+        Args:
+            table: The items of each row.
+            weights: c, above 0, one for each of ``table.items``.
+            targets: t, one for each of ``table.items``; by default 1.
+        """
+        order = np.argsort(table.counts, kind="stable")
+        places = table.places(order)
+        roots = np.sqrt(weights[places])
+        return cls(order, table.take(order), roots, roots if targets is None else roots * targets[places])
+
+    def solve(
+        self, factors: NDArray[np.float32], spectrum: Floats, penalty: Floats, n_threads: int = 1
+    ) -> NDArray[Real]:
+        """Return the vector of each row of the given table, shape (n_rows, d), in the precision of the weights.
+
+        A row's vector depends on nothing but the row; that of an empty one is zeros.
+
+        Args:
+            factors: Vectors of the items, shape (n_items, d), float32.
+            spectrum: s, shape (d), at least 0.
+            penalty: p, above 0, shape (n_rows).
+            n_threads: Threads that share the rows, for BLAS has one.
+        """
+        solved = np.zeros((len(penalty), factors.shape[1]), dtype=self.roots.dtype)
+        diagonal, penalties = spectrum.astype(solved.dtype), penalty.astype(solved.dtype)
+
+        def solve(block: slice) -> None:
+            rows, bounds = self.order[block], self.table.indptr[[block.start, block.stop]]
+            shape, places = (len(rows), -1), slice(*bounds)
+            vectors = factors.take(self.table.items[places].reshape(shape), axis=0)
+            stretched = vectors * self.roots[places].reshape(shape)[..., None]
+            scale = 1 / (diagonal + penalties[rows][:, None])
+            solved[rows] = _solve(stretched, self.rights[places].reshape(shape)[..., None], scale)[..., 0]
+
+        blocks = self._blocks(factors.shape[1])
+        if n_threads == 1:
+            for block in blocks:
+                solve(block)
+        else:
+            with ThreadPoolExecutor(n_threads) as pool:
+                list(pool.map(solve, blocks))
+        return solved
+
+    def _blocks(self, d: int) -> Iterator[slice]:
+        """Yield ranges of rows of one length above 0, of about BLOCK_NUMBERS numbers together."""
+        counts: NDArray[np.int64] = np.diff(self.table.indptr)
+        bounds = [0, *(np.flatnonzero(np.diff(counts)) + 1).tolist(), len(counts)]
+        for start, stop in pairwise(bounds):
+            n = int(counts[start]) if stop > start else 0
+            n_at_once = max(1, BLOCK_NUMBERS // (max(n, 1) * d))
+            for first in range(start, stop if n else start, n_at_once):
+                yield slice(first, min(first + n_at_once, stop))
 
 
 def split_solution(weights: Floats, vectors: Floats, spectrum: Floats, penalty: float) -> Floats:
-    """Return what each item of one row adds to its vector, shape (d, n_items); the sum is what `solve_rows` returns."""
+    """Return what each item of one row adds to its vector, shape (d, n_items); they sum to what a step finds."""
     root = np.sqrt(weights)
     stretched, scale = (vectors * root[:, None])[None], (1 / (spectrum + penalty))[None]
     if len(vectors) > len(spectrum):
@@ -112,14 +144,3 @@ def _solve_normal(stretched: Matrix, right: Matrix, scale: Matrix) -> Matrix:
     matrix = stretched.transpose(0, 2, 1) @ stretched
     matrix.reshape(len(matrix), -1)[:, :: matrix.shape[1] + 1] += 1 / scale
     return np.asarray(np.linalg.solve(matrix, right))
-
-
-def _rows_of_one_length(table: ItemsByUser, d: int) -> Iterator[tuple[int, Indices]]:
-    """Yield lengths above 0, and rows of that length, of about BLOCK_NUMBERS numbers together."""
-    counts = table.counts
-    order = np.argsort(counts, kind="stable")
-    lengths, starts = np.unique(counts[order], return_index=True)
-    for n, (start, stop) in zip(lengths.tolist(), pairwise([*starts.tolist(), len(order)]), strict=True):
-        n_at_once = max(1, BLOCK_NUMBERS // (max(n, 1) * d))
-        for first in range(start, stop if n else start, n_at_once):
-            yield n, order[first : min(first + n_at_once, stop)]

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from schema.arrays import Indices
+from schema.arrays import Indices, order_by
 from schema.items_by_user import ItemsByUser
 
 
@@ -40,7 +40,7 @@ class Histories(NamedTuple):
             >>> known.items.items.tolist(), known.rating.tolist(), known.take(np.array([1])).timestamp.tolist()
             ([5, 3, 7], [2.0, 5.0, 4.0], [20, 30])
         """
-        order = np.lexsort((item_idx, user_idx))
+        order = order_by(user_idx, item_idx)
         items = ItemsByUser.from_pairs(user_idx, item_idx, n_users)
         return cls(items, rating[order].astype(np.float32), timestamp[order].astype(np.int64))
 

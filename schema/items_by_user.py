@@ -32,10 +32,10 @@ class ItemsByUser(NamedTuple):
             ([0, 1, 1, 3], [5, 3, 7])
         """
         _check_pairs(user_idx, item_idx, n_users)
-        order = np.lexsort((item_idx, user_idx))
+        keys = np.sort(pair_keys(user_idx, item_idx))
         indptr = np.zeros(n_users + 1, dtype=np.int64)
         np.cumsum(np.bincount(user_idx, minlength=n_users), out=indptr[1:])
-        return cls(indptr, item_idx[order].astype(np.int32))
+        return cls(indptr, (keys & 0xFFFFFFFF).astype(np.int32))
 
     @property
     def counts(self) -> NDArray[np.int64]:

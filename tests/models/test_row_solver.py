@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models import row_solver
-from models.row_solver import diagonalise, solve_rows, split_solution
+from models.row_solver import RowsByLength, diagonalise, split_solution
 from schema.items_by_user import ItemsByUser
 
 D, N_ITEMS = 16, 60
@@ -31,7 +31,7 @@ def problem():
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-12)])
 def test_every_row_is_the_solution_of_its_normal_equations(problem, dtype, tolerance):
     table, weights, factors, spectrum, penalty = problem
-    solved = solve_rows(table, weights.astype(dtype), factors, spectrum, penalty)
+    solved = RowsByLength.of(table, weights.astype(dtype)).solve(factors, spectrum, penalty)
     assert solved.dtype == dtype
     for row, (start, stop) in enumerate(zip(table.indptr, table.indptr[1:], strict=False)):
         expected = solve_plainly(table.items[start:stop], weights[start:stop], factors, spectrum, penalty[row])
@@ -40,7 +40,7 @@ def test_every_row_is_the_solution_of_its_normal_equations(problem, dtype, toler
 
 def test_what_the_items_of_a_row_add_sums_to_its_vector(problem):
     table, weights, factors, spectrum, penalty = problem
-    solved = solve_rows(table, weights.astype(np.float64), factors, spectrum, penalty)
+    solved = RowsByLength.of(table, weights.astype(np.float64)).solve(factors, spectrum, penalty)
     for row, (start, stop) in enumerate(zip(table.indptr, table.indptr[1:], strict=False)):
         vectors = factors[table.items[start:stop]].astype(np.float64)
         parts = split_solution(weights[start:stop].astype(np.float64), vectors, spectrum, penalty[row])
@@ -61,11 +61,11 @@ def test_a_long_history_is_split_without_a_matrix_of_its_length(problem):
 
 def test_a_row_has_the_same_bytes_in_any_company_and_block(problem, monkeypatch):
     table, weights, factors, spectrum, penalty = problem
-    together = solve_rows(table, weights, factors, spectrum, penalty)
+    together = RowsByLength.of(table, weights).solve(factors, spectrum, penalty)
     monkeypatch.setattr(row_solver, "BLOCK_NUMBERS", 1)
-    assert solve_rows(table, weights, factors, spectrum, penalty).tobytes() == together.tobytes()
+    assert RowsByLength.of(table, weights).solve(factors, spectrum, penalty).tobytes() == together.tobytes()
     order = np.arange(len(LENGTHS))[::-1]
-    apart = solve_rows(table.take(order), weights[table.places(order)], factors, spectrum, penalty[order])
+    apart = RowsByLength.of(table.take(order), weights[table.places(order)]).solve(factors, spectrum, penalty[order])
     assert apart.tobytes() == together[order].tobytes()
 
 
