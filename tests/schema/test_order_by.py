@@ -11,7 +11,7 @@ FURTHEST = np.iinfo(np.int64).max
     [
         ([], []),
         ([2, 0, 2, 1], [5, -7, -9, 0]),
-        ([3, 0, 1], [FURTHEST, 0, 1]),  # together more than 64 bits
+        ([3, 0, 1], [FURTHEST // 2, 0, 1]),  # together more than 64 bits
         ([3, 0, 1], [FURTHEST, -FURTHEST, 1]),
         ([0, -1, 0], [1, 5, 0]),
     ],
