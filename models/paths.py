@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from schema.arrays import Floats, Indices, places_within
 from schema.items_by_user import ItemsByUser, pair_keys
 
-BLOCK_CELLS, FEWEST_ROWS = 1 << 19, 8
-"""Sums of a block, few enough for the caches of a core; but not of fewer rows, which take longer to begin."""
+BLOCK_CELLS = 1 << 22
 CHUNK_PATHS = 1 << 20
 DENSE_SHARE = 4
 
@@ -83,7 +82,7 @@ def sum_paths(
         n_items: Items that there are.
         weigh: Weight of a path; by default the product of the weights of its two links.
     """
-    n_rows, n_at_once = len(first.indptr) - 1, max(FEWEST_ROWS, BLOCK_CELLS // max(n_items, 1))
+    n_rows, n_at_once = len(first.indptr) - 1, max(1, BLOCK_CELLS // max(n_items, 1))
     cells = np.zeros(min(n_at_once, n_rows) * n_items)
     for start in range(0, n_rows, n_at_once):
         rows = slice(start, min(start + n_at_once, n_rows))

@@ -53,9 +53,15 @@ def _row(figure: DriftFigure) -> dict[str, str]:
     show, measure = _UNITS[figure.unit], _MEASURES[figure.measure]
     before, now = (show(value) if value is not None else EN_DASH for value in (figure.before, figure.now))
     change = measure(figure.change) if figure.change is not None else EN_DASH
-    bound = "at least" if figure.is_least else "at most"
-    limit = f"{bound} {measure(figure.limit)}" if figure.limit is not None else EN_DASH
-    return dict(zip(COLUMNS, (figure.name, before, now, change, limit, _verdict(figure)), strict=True))
+    return dict(zip(COLUMNS, (figure.name, before, now, change, _limit(figure), _verdict(figure)), strict=True))
+
+
+def _limit(figure: DriftFigure) -> str:
+    if figure.limit is None:
+        return EN_DASH
+    if figure.measure == "days":
+        return f"at most {-figure.limit:,.1f} days earlier"
+    return f"{'at least' if figure.is_least else 'at most'} {_MEASURES[figure.measure](figure.limit)}"
 
 
 def _verdict(figure: DriftFigure) -> str:

@@ -143,7 +143,7 @@ def test_sentence_on_what_went_away_names_its_limit():
     before, now = profile(BEFORE), profile([(user, item, rating, None) for user, item, rating, _ in BEFORE])
     said = say_beyond(figures(before, now)["newest review"])
     assert said == (
-        "newest review: 1970-01-13 00:00 before, \u2013 now; expected at least -1.0 days (--drift-max-days-back)"
+        "newest review: 1970-01-13 00:00 before, \u2013 now; expected at most 1.0 days earlier (--drift-max-days-back)"
     )
 
 
