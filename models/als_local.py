@@ -62,26 +62,22 @@ def factorise_locally(interactions: Interactions, given: LocalFactorisation) -> 
     targets = (1 + weights) / weights if given.implicit else values
 
     n_threads = os.cpu_count() or 1
-    counts = {"users": of_users.counts, "items": of_items.counts}
-    penalties = {side: np.asarray(given.reg * counts[side], dtype=np.float64) for side in counts}
-    rows = {
-        "users": RowsByLength.of(of_users, weights, targets),
-        "items": RowsByLength.of(of_items, weights[by_item], targets[by_item]),
-    }
+    users_rows = RowsByLength.of(of_users, weights, given.reg * of_users.counts, targets)
+    items_rows = RowsByLength.of(of_items, weights[by_item], given.reg * of_items.counts, targets[by_item])
 
-    def step(side: str, factors: Factors) -> tuple[Factors, Factors]:
+    def step(rows: RowsByLength[np.float32], factors: Factors) -> tuple[Factors, Factors]:
         """Return the factors, perhaps turned, and those of the rows of the other side."""
         spectrum = np.zeros(given.rank)
         if given.implicit:
             factors, spectrum = diagonalise(factors, n_threads)
-        return factors, rows[side].solve(factors, spectrum, penalties[side], n_threads)
+        return factors, rows.solve(factors, spectrum, n_threads)
 
     rng = np.random.default_rng(given.seed)
     users = rng.standard_normal((interactions.n_users, given.rank), dtype=np.float32)
     users *= (of_users.counts > 0)[:, None] / np.linalg.norm(users, axis=1, keepdims=True)
     for _ in range(given.maxiter):
-        _, items = step("items", users)
-        items, users = step("users", items)
+        _, items = step(items_rows, users)
+        items, users = step(users_rows, items)
     return users, items
 
 

@@ -108,8 +108,8 @@ class IalsModel(FoldIn):
     def fold_in(self, histories: Histories) -> NDArray[np.float32]:
         """Return the vectors of people, shape (n_people, rank): as a step of the fit, which counts all ages alike."""
         factors = np.asarray(self.item_factors)
-        rows = RowsByLength.of(histories.items, self._weigh(histories))
-        vectors = rows.solve(factors, self._spectrum, self._penalise(histories))
+        rows = RowsByLength.of(histories.items, self._weigh(histories), self._penalise(histories))
+        vectors = rows.solve(factors, self._spectrum)
         return vectors.astype(np.float32)
 
     def explain(self, history: Histories, items: Indices) -> NDArray[np.float32]:
@@ -184,19 +184,18 @@ class Ials(ModelKind[IalsOptions]):
         sides = ItemsByUser.from_pairs(user, item, n_users), ItemsByUser.from_pairs(item, user, n_items)
         confidence = _confide(sides[1].counts, given.ials_damping)
         weights = confidence[sides[0].items], np.repeat(confidence, sides[1].counts)
-        rows = [RowsByLength.of(side, weight) for side, weight in zip(sides, weights, strict=True)]
         is_had = sides[1].counts > 0
         n_had = int(is_had.sum())
         each = given.ials_unseen / max(n_had, 1)
         penalties = [given.ials_reg * (side.counts + each * n) for side, n in zip(sides, (n_had, n_users), strict=True)]
+        rows = [RowsByLength.of(*about) for about in zip(sides, weights, penalties, strict=True)]
         first = np.random.default_rng(given.ials_seed).standard_normal((n_items, given.ials_rank), dtype=np.float32)
         first *= is_had[:, None] * np.float32(FIRST_SPREAD / given.ials_rank**0.5)
         n_threads = os.cpu_count() or 1
         turned, spectrum = diagonalise(first, n_threads)
         for _ in range(given.ials_sweeps):
-            for side, penalty in zip(rows, penalties, strict=True):
-                solved = side.solve(turned, each * spectrum, np.asarray(penalty), n_threads)
-                turned, spectrum = diagonalise(solved, n_threads)
+            for side in rows:
+                turned, spectrum = diagonalise(side.solve(turned, each * spectrum, n_threads), n_threads)
         return IalsModel(turned, confidence, n_users, given)
 
     def load(self, folder: Path, parameters: Parameters) -> IalsModel:

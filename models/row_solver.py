@@ -53,30 +53,34 @@ class RowsByLength(Generic[Real]):
         table: The items of each.
         roots: Square root of the weight of each of ``table.items``.
         rights: That, times the target.
+        penalty: p of each.
     """
 
     order: Indices
     table: ItemsByUser
     roots: NDArray[Real]
     rights: NDArray[Real]
+    penalty: NDArray[Real]
 
     @classmethod
-    def of(cls, table: ItemsByUser, weights: NDArray[Real], targets: NDArray[Real] | None = None) -> Self:
+    def of(
+        cls, table: ItemsByUser, weights: NDArray[Real], penalty: Floats, targets: NDArray[Real] | None = None
+    ) -> Self:
         """Return the rows of a table.
 
         Args:
             table: The items of each row.
             weights: c, above 0, one for each of ``table.items``.
+            penalty: p, above 0, shape (n_rows).
             targets: t, one for each of ``table.items``; by default 1.
         """
         order = np.argsort(table.counts, kind="stable")
         places = table.places(order)
         roots = np.sqrt(weights[places])
-        return cls(order, table.take(order), roots, roots if targets is None else roots * targets[places])
+        rights = roots if targets is None else roots * targets[places]
+        return cls(order, table.take(order), roots, rights, penalty[order].astype(weights.dtype))
 
-    def solve(
-        self, factors: NDArray[np.float32], spectrum: Floats, penalty: Floats, n_threads: int = 1
-    ) -> NDArray[Real]:
+    def solve(self, factors: NDArray[np.float32], spectrum: Floats, n_threads: int = 1) -> NDArray[Real]:
         """Return the vector of each row of the given table, shape (n_rows, d), in the precision of the weights.
 
         A row's vector depends on nothing but the row; that of an empty one is zeros.
@@ -84,18 +88,17 @@ class RowsByLength(Generic[Real]):
         Args:
             factors: Vectors of the items, shape (n_items, d), float32.
             spectrum: s, shape (d), at least 0.
-            penalty: p, above 0, shape (n_rows).
             n_threads: Threads that share the rows, for BLAS has one.
         """
-        solved = np.zeros((len(penalty), factors.shape[1]), dtype=self.roots.dtype)
-        diagonal, penalties = spectrum.astype(solved.dtype), penalty.astype(solved.dtype)
+        solved = np.zeros((len(self.order), factors.shape[1]), dtype=self.roots.dtype)
+        diagonal = spectrum.astype(solved.dtype)
 
         def solve(block: slice) -> None:
             rows, bounds = self.order[block], self.table.indptr[[block.start, block.stop]]
             shape, places = (len(rows), -1), slice(*bounds)
             vectors = factors.take(self.table.items[places].reshape(shape), axis=0)
             stretched = vectors * self.roots[places].reshape(shape)[..., None]
-            scale = 1 / (diagonal + penalties[rows][:, None])
+            scale = 1 / (diagonal + self.penalty[block, None])
             solved[rows] = _solve(stretched, self.rights[places].reshape(shape)[..., None], scale)[..., 0]
 
         blocks = self._blocks(factors.shape[1])

@@ -31,7 +31,7 @@ def problem():
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-12)])
 def test_every_row_is_the_solution_of_its_normal_equations(problem, dtype, tolerance):
     table, weights, factors, spectrum, penalty = problem
-    solved = RowsByLength.of(table, weights.astype(dtype)).solve(factors, spectrum, penalty)
+    solved = RowsByLength.of(table, weights.astype(dtype), penalty).solve(factors, spectrum)
     assert solved.dtype == dtype
     for row, (start, stop) in enumerate(zip(table.indptr, table.indptr[1:], strict=False)):
         expected = solve_plainly(table.items[start:stop], weights[start:stop], factors, spectrum, penalty[row])
@@ -40,7 +40,7 @@ def test_every_row_is_the_solution_of_its_normal_equations(problem, dtype, toler
 
 def test_what_the_items_of_a_row_add_sums_to_its_vector(problem):
     table, weights, factors, spectrum, penalty = problem
-    solved = RowsByLength.of(table, weights.astype(np.float64)).solve(factors, spectrum, penalty)
+    solved = RowsByLength.of(table, weights.astype(np.float64), penalty).solve(factors, spectrum)
     for row, (start, stop) in enumerate(zip(table.indptr, table.indptr[1:], strict=False)):
         vectors = factors[table.items[start:stop]].astype(np.float64)
         parts = split_solution(weights[start:stop].astype(np.float64), vectors, spectrum, penalty[row])
@@ -61,11 +61,11 @@ def test_a_long_history_is_split_without_a_matrix_of_its_length(problem):
 
 def test_a_row_has_the_same_bytes_in_any_company_and_block(problem, monkeypatch):
     table, weights, factors, spectrum, penalty = problem
-    together = RowsByLength.of(table, weights).solve(factors, spectrum, penalty)
+    together = RowsByLength.of(table, weights, penalty).solve(factors, spectrum)
     monkeypatch.setattr(row_solver, "BLOCK_NUMBERS", 1)
-    assert RowsByLength.of(table, weights).solve(factors, spectrum, penalty).tobytes() == together.tobytes()
+    assert RowsByLength.of(table, weights, penalty).solve(factors, spectrum).tobytes() == together.tobytes()
     order = np.arange(len(LENGTHS))[::-1]
-    apart = RowsByLength.of(table.take(order), weights[table.places(order)]).solve(factors, spectrum, penalty[order])
+    apart = RowsByLength.of(table.take(order), weights[table.places(order)], penalty[order]).solve(factors, spectrum)
     assert apart.tobytes() == together[order].tobytes()
 
 
