@@ -5,9 +5,9 @@ The vector x of a row with items of vectors y_i and weights c_i, of one row alon
     sum_i c_i (t_i - x'y_i)^2 + x' diag(s) x + p x'x,
 
 where s is what all items together weigh, in the basis in which their Gram matrix is diagonal, and t are targets, 1 for
-an item that a row has. With D = 1 / (s + p) and the rows sqrt(c_i) y_i as B, n by d, it is D B' (I + B D B')^-1
-sqrt(c) t by the identity of Woodbury: n^2 d operations where the normal equations (B'B + D^-1) x = B' sqrt(c) t take
-d^3, for n < d as most are.
+an item that a row has. With D = 1 / (s + p), C the diagonal of the weights and Y the vectors as rows, n by d, it is
+D Y' (C^-1 + Y D Y')^-1 t by the identity of Woodbury: n^2 d operations where the normal equations
+(Y'CY + D^-1) x = Y'C t take d^3, for n < d as most are.
 """
 
 from collections.abc import Iterator
@@ -25,6 +25,7 @@ from schema.items_by_user import ItemsByUser
 BLOCK_NUMBERS = 1 << 19
 """Numbers of a block: large enough that its sums take longer than the steps between them."""
 BLOCK_ROWS = 1 << 13
+LEAST_WEIGHT = np.finfo(np.float32).tiny
 
 Matrix = NDArray[np.floating]
 Real = TypeVar("Real", np.float32, np.float64)
@@ -51,15 +52,15 @@ class RowsByLength(Generic[Real]):
     Attributes:
         order: Which row of the given table each is.
         table: The items of each.
-        roots: Square root of the weight of each of ``table.items``.
-        rights: That, times the target.
+        weights: c, one for each of ``table.items``.
+        targets: t, one for each of them.
         penalty: p of each.
     """
 
     order: Indices
     table: ItemsByUser
-    roots: NDArray[Real]
-    rights: NDArray[Real]
+    weights: NDArray[Real]
+    targets: NDArray[Real]
     penalty: NDArray[Real]
 
     @classmethod
@@ -70,15 +71,14 @@ class RowsByLength(Generic[Real]):
 
         Args:
             table: The items of each row.
-            weights: c, above 0, one for each of ``table.items``.
+            weights: c, at least 0, one for each of ``table.items``.
             penalty: p, above 0, shape (n_rows).
             targets: t, one for each of ``table.items``; by default 1.
         """
         order = np.argsort(table.counts, kind="stable")
         places = table.places(order)
-        roots = np.sqrt(weights[places])
-        rights = roots if targets is None else roots * targets[places]
-        return cls(order, table.take(order), roots, rights, penalty[order].astype(weights.dtype))
+        wanted = np.ones_like(weights) if targets is None else targets[places]
+        return cls(order, table.take(order), weights[places], wanted, penalty[order].astype(weights.dtype))
 
     def solve(self, factors: NDArray[np.float32], spectrum: Floats, n_threads: int = 1) -> NDArray[Real]:
         """Return the vector of each row of the given table, shape (n_rows, d), in the precision of the weights.
@@ -90,16 +90,16 @@ class RowsByLength(Generic[Real]):
             spectrum: s, shape (d), at least 0.
             n_threads: Threads that share the rows, for BLAS has one.
         """
-        solved = np.zeros((len(self.order), factors.shape[1]), dtype=self.roots.dtype)
+        solved = np.zeros((len(self.order), factors.shape[1]), dtype=self.weights.dtype)
         diagonal = spectrum.astype(solved.dtype)
 
         def solve(block: slice) -> None:
             rows, bounds = self.order[block], self.table.indptr[[block.start, block.stop]]
             shape, places = (len(rows), -1), slice(*bounds)
             vectors = factors.take(self.table.items[places].reshape(shape), axis=0)
-            stretched = vectors * self.roots[places].reshape(shape)[..., None]
+            weights, targets = self.weights[places].reshape(shape), self.targets[places].reshape(shape)
             scale = 1 / (diagonal + self.penalty[block, None])
-            solved[rows] = _solve(stretched, self.rights[places].reshape(shape)[..., None], scale)[..., 0]
+            solved[rows] = _solve(vectors, weights, targets[..., None], scale)[..., 0]
 
         blocks = self._blocks(factors.shape[1])
         if n_threads == 1:
@@ -123,23 +123,25 @@ class RowsByLength(Generic[Real]):
 
 def split_solution(weights: Floats, vectors: Floats, spectrum: Floats, penalty: float) -> Floats:
     """Return what each item of one row adds to its vector, shape (d, n_items); they sum to what a step finds."""
-    root = np.sqrt(weights)
-    stretched, scale = (vectors * root[:, None])[None], (1 / (spectrum + penalty))[None]
+    scale = (1 / (spectrum + penalty))[None]
     if len(vectors) > len(spectrum):
+        root = np.sqrt(weights)
+        stretched = (vectors * root[:, None])[None]
         return np.asarray(_solve_normal(stretched, stretched.transpose(0, 2, 1) * root, scale)[0])
-    return np.asarray(_solve(stretched, np.diag(root)[None], scale)[0])
+    return np.asarray(_solve(vectors[None], weights[None], np.eye(len(vectors))[None], scale)[0])
 
 
-def _solve(stretched: Matrix, right: Matrix, scale: Matrix) -> Matrix:
-    """Return (B'B + D^-1)^-1 B' r for stacks of B (m, n, d), r (m, n, any) and the diagonals of D (m, d)."""
-    n, d = stretched.shape[1:]
-    across = stretched.transpose(0, 2, 1)
+def _solve(vectors: Matrix, weights: Matrix, targets: Matrix, scale: Matrix) -> Matrix:
+    """Return (Y'CY + D^-1)^-1 Y'C t for stacks of Y (m, n, d), t (m, n, any) and the diagonals of C and D."""
+    n, d = vectors.shape[1:]
     if n > d:
-        return _solve_normal(stretched, across @ right, scale)
-    scaled = stretched * scale[:, None, :]
-    matrix = scaled @ across
-    matrix.reshape(len(matrix), -1)[:, :: n + 1] += 1
-    return np.asarray(scaled.transpose(0, 2, 1) @ np.linalg.solve(matrix, right))
+        roots = np.sqrt(weights)[..., None]
+        stretched = vectors * roots
+        return _solve_normal(stretched, stretched.transpose(0, 2, 1) @ (roots * targets), scale)
+    scaled = vectors * scale[:, None, :]
+    matrix = scaled @ vectors.transpose(0, 2, 1)
+    matrix.reshape(len(matrix), -1)[:, :: n + 1] += 1 / np.maximum(weights, LEAST_WEIGHT)
+    return np.asarray(scaled.transpose(0, 2, 1) @ np.linalg.solve(matrix, targets))
 
 
 def _solve_normal(stretched: Matrix, right: Matrix, scale: Matrix) -> Matrix:

@@ -38,6 +38,17 @@ def test_every_row_is_the_solution_of_its_normal_equations(problem, dtype, toler
         np.testing.assert_allclose(solved[row], expected, rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-12)])
+@pytest.mark.filterwarnings("error")
+def test_an_item_whose_weight_was_rounded_to_nothing_counts_for_nothing(problem, dtype, tolerance):
+    table, weights, factors, spectrum, penalty = problem
+    weights[::3] = 0
+    solved = RowsByLength.of(table, weights.astype(dtype), penalty).solve(factors, spectrum)
+    for row, (start, stop) in enumerate(zip(table.indptr, table.indptr[1:], strict=False)):
+        expected = solve_plainly(table.items[start:stop], weights[start:stop], factors, spectrum, penalty[row])
+        np.testing.assert_allclose(solved[row], expected, rtol=0, atol=tolerance)
+
+
 def test_what_the_items_of_a_row_add_sums_to_its_vector(problem):
     table, weights, factors, spectrum, penalty = problem
     solved = RowsByLength.of(table, weights.astype(np.float64), penalty).solve(factors, spectrum)
