@@ -65,7 +65,11 @@ class RowsByLength(Generic[Real]):
 
     @classmethod
     def of(
-        cls, table: ItemsByUser, weights: NDArray[Real], penalty: Floats, targets: NDArray[Real] | None = None
+        cls,
+        table: ItemsByUser,
+        weights: NDArray[Real],
+        penalty: NDArray[np.floating],
+        targets: NDArray[Real] | None = None,
     ) -> Self:
         """Return the rows of a table.
 
