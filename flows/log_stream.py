@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from distributed import Worker, WorkerPlugin
+from distributed.comm import CommClosedError
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.logging.handlers import PrefectConsoleHandler
@@ -91,6 +92,7 @@ def prepare_process(log: RunOptions, *, has_caller: bool = False) -> None:
     logging.captureWarnings(True)
     for name in QUIET:
         logging.getLogger(name).setLevel("WARNING")
+    logging.getLogger("distributed.worker").addFilter(_is_no_last_heartbeat)
     for name in RUN_LOGGERS:
         logging.getLogger(name).setLevel(log.level)
         logging.getLogger(name).addFilter(_is_needed)
@@ -134,6 +136,11 @@ def _make_stream(formatter: LineFormatter, *, has_caller: bool) -> None:
 def _is_not_shown_by_caller(record: logging.LogRecord) -> bool:
     """Leave out errors that the user can act on, which the caller shows in one message."""
     return not can_be_acted_on(record) and not record.getMessage().startswith("Finished in state Failed")
+
+
+def _is_no_last_heartbeat(record: logging.LogRecord) -> bool:
+    """Leave out heartbeats that a worker's end cuts off; where a scheduler's end did so, the run says that it is lost."""
+    return not (record.exc_info and isinstance(record.exc_info[1], CommClosedError) and "heartbeat" in record.getMessage())
 
 
 def _is_needed(record: logging.LogRecord) -> bool:

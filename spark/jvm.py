@@ -32,7 +32,7 @@ INSTALL_JAVA = (
 KEPT_LINES = 40
 LOG_TAIL_CHARACTERS = 2000
 END_SECONDS = 5.0
-DEATH_SECONDS = 2.0
+DEATH_SECONDS = 20.0  # a machine that stalls takes some to end what was killed
 INHERITED_UMASK = -1
 # A JVM reads and writes the names of files as its locale says, with ? for what that lacks.
 JVM_VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import shutil
 import threading
@@ -10,7 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Scheduler
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker, NoWorkerError
 from doors import family, find_doors
@@ -76,6 +77,24 @@ def test_own_workers_are_not_profiled(n_workers):
     with open_dask(with_dask(dask_workers=n_workers)) as address, Client(address) as client:
         client.submit(time.sleep, 1.5).result()  # Dask tells what it saw once a second
         assert client.profile()["count"] == 0
+
+
+@pytest.mark.parametrize("n_workers", [0, 1])
+def test_heartbeat_that_the_end_of_a_run_cuts_off_is_not_told(n_workers, tmp_path, capfd):
+    begun = tmp_path / "begun"
+
+    async def answer_late(**_: Any) -> None:
+        begun.touch()
+        await asyncio.sleep(60)
+
+    def put_in(dask_scheduler: Scheduler) -> None:
+        dask_scheduler.handlers["heartbeat_worker"] = answer_late
+
+    with open_dask(with_dask(dask_workers=n_workers)) as address, Client(address) as client:
+        client.run_on_scheduler(put_in)
+        while not begun.exists():
+            time.sleep(0.1)
+    assert "heartbeat" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
