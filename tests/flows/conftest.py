@@ -53,7 +53,7 @@ def training_and_doors(
     variables = {**place.variables, "PYTHONPATH": str(checkout), "TMPDIR": str(scratch), "LC_ALL": "C"}
     workplace = replace(place, checkout=checkout, variables=variables)
     with watching_doors() as doors:
-        record = workplace.result("train", *sample_flags)
+        record = workplace.result("train", *sample_flags, apart=True)
     return workplace, record, doors
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from workplace import ROOT, Workplace
+from workplace import ROOT, Outcome, Workplace
 
 from reviews.sample import SampleFiles
 from storage import artifacts, layout
@@ -30,6 +30,10 @@ class AddedWorkplace(Workplace):
         """Return the command line of a stage."""
         _, _, *rest = super().command(stage, *flags)
         return [sys.executable, "-c", PROGRAM.format(stage=stage), *rest]
+
+    def run(self, stage: str, *flags: str) -> Outcome:
+        """Run a stage where the kind is: in a process of its own."""
+        return self.run_apart(stage, *flags)
 
     @property
     def environment(self) -> dict[str, str]:

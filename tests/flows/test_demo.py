@@ -15,7 +15,7 @@ def test_the_demo_trains_on_sample_data_and_makes_its_model_the_champion_where_t
     place = new_workplace()
     workplace = replace(place, variables={**place.variables, "SEARCH_KINDS": "item-graph"})
     flags = ["--n-users", "600", "--n-items", "250"]
-    record = workplace.result("demo", *flags)
+    record = workplace.result("demo", *flags, apart=True)
     assert record["promotion"]["outcome"] == "promoted"
     assert champion_id(workplace.store) == record["ids"]["model"]
     assert (workplace.folder / "data" / "sample" / "sample-reviews.json.gz").exists()

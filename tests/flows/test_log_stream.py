@@ -21,7 +21,7 @@ def told(
     flags = [*sample_flags, "--dask-workers", "1", "--log-format", "json"]
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("SPARK_CONF_DIR", str(conf))
-        outcome = workplace.run("train", *flags)
+        outcome = workplace.run_apart("train", *flags)
     assert outcome.code == 0, outcome.stderr
     return outcome
 

@@ -27,7 +27,7 @@ def short(trained: tuple[Workplace, dict[str, Any]], sample_flags: list[str]) ->
     """What the training that has run says, run with another number of recommendations and no level."""
     workplace, _ = trained
     terse = replace(workplace, variables={**workplace.variables, "LOG_LEVEL": ""})
-    outcome = terse.run("train", *sample_flags, "--top-n", "7")
+    outcome = terse.run_apart("train", *sample_flags, "--top-n", "7")
     assert outcome.code == 0, outcome.stderr
     return outcome
 
@@ -88,7 +88,7 @@ def test_the_level_of_a_line_is_named_where_it_is_a_warning(level, expected):
 def test_an_error_that_ends_a_run_is_said_once(new_workplace, sample_flags):
     workplace = new_workplace()
     terse = replace(workplace, variables={**workplace.variables, "LOG_LEVEL": ""})
-    outcome = terse.run("train", *sample_flags, "--mlflow-tracking-uri", "http://127.0.0.1:9")
+    outcome = terse.run_apart("train", *sample_flags, "--mlflow-tracking-uri", "http://127.0.0.1:9")
     assert outcome.code == 1
     [retry, error] = [line.split(" | ", 1)[1] for line in outcome.stderr.splitlines() if "MLflow" in line]
     assert " - Retry 1/1 " in retry

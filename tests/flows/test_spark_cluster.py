@@ -46,7 +46,7 @@ def on_cluster(
     """A workplace, its store in a folder or on MinIO, whose training ran on the cluster."""
     server = None if request.param == "local" else request.getfixturevalue(request.param)
     workplace = new_workplace(server)
-    return workplace, workplace.result("train", *sample_flags, "--spark-master", cluster.master_url)
+    return workplace, workplace.result("train", *sample_flags, "--spark-master", cluster.master_url, apart=True)
 
 
 def canonical(digests: dict[str, str]) -> dict[str, str]:
