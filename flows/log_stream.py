@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from distributed import Worker, WorkerPlugin
-from distributed.comm import CommClosedError
+from distributed.comm.core import CommClosedError
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.logging.handlers import PrefectConsoleHandler
@@ -139,8 +139,9 @@ def _is_not_shown_by_caller(record: logging.LogRecord) -> bool:
 
 
 def _is_no_last_heartbeat(record: logging.LogRecord) -> bool:
-    """Leave out heartbeats that a worker's end cuts off; where a scheduler's end did so, the run says that it is lost."""
-    return not (record.exc_info and isinstance(record.exc_info[1], CommClosedError) and "heartbeat" in record.getMessage())
+    """Leave out heartbeats that a worker's end cuts off; where the scheduler's end did so, the run tells of it."""
+    is_cut_off = record.exc_info and isinstance(record.exc_info[1], CommClosedError)
+    return not (is_cut_off and "heartbeat" in record.getMessage())
 
 
 def _is_needed(record: logging.LogRecord) -> bool:
