@@ -5,14 +5,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from py4j.protocol import Py4JNetworkError
 
 from schema.s3 import S3Access
 from spark.configuration import set_s3_access
 from spark.hadoop import scratch_uri
-from spark.jvm import JvmLine, describe_blas
+from spark.jvm import Jvm, JvmLine, JvmOutput, describe_blas
 from spark.options import GIB, SparkOptions
 from spark.session import open_session
 
@@ -135,6 +137,15 @@ def test_jvm_that_died_is_followed_by_another_whose_warnings_reach_the_listener(
     failed, counted, warned = run(KILLED).stdout.splitlines()
     assert (failed, counted) == ("DriverLost", "5")
     assert warned == repr([JvmLine("WARNING", "Speaker", 'two\nlines of "it"')])
+
+
+def test_jvm_that_a_stalling_machine_takes_seconds_to_end_has_died_all_the_same():
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3)"]) as ending:
+        jvm = Jvm(SimpleNamespace(proc=ending), JvmOutput(), None)
+        with jvm.output.open_writer():
+            pass
+        assert "exit code 0" in str(jvm.describe_death(Py4JNetworkError("its connection is closed")))
+        assert jvm.describe_death(KeyError("its connection is there")) is None
 
 
 @pytest.mark.parametrize("where", ["spark.session.SparkSession", "spark.session.SparkContext.setCheckpointDir"])
