@@ -1,5 +1,6 @@
 """The time that the steps of a run take."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ from tasks.steps import REST, show_steps, step, timing
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the clock shows, one reading after the other."""
+    """What the clock of the steps shows, one reading after the other; other threads have their own."""
     readings: list[float] = []
-    monkeypatch.setattr(steps.time, "monotonic", lambda: readings.pop(0))
+    monkeypatch.setattr(steps, "time", SimpleNamespace(monotonic=lambda: readings.pop(0)))
     return readings
 
 
