@@ -80,20 +80,19 @@ def test_own_workers_are_not_profiled(n_workers):
 
 
 @pytest.mark.parametrize("n_workers", [0, 1])
-def test_heartbeat_that_the_end_of_a_run_cuts_off_is_not_told(n_workers, tmp_path, capfd):
-    begun = tmp_path / "begun"
+def test_heartbeat_that_the_end_of_a_run_cuts_off_is_not_told(n_workers, capfd):
+    async def hold_heartbeats(dask_scheduler: Scheduler) -> None:
+        begun = asyncio.Event()
 
-    async def answer_late(**_: Any) -> None:
-        begun.touch()
-        await asyncio.sleep(60)
+        async def never_answer(**_: Any) -> None:
+            begun.set()
+            await asyncio.Event().wait()
 
-    def put_in(dask_scheduler: Scheduler) -> None:
-        dask_scheduler.handlers["heartbeat_worker"] = answer_late
+        dask_scheduler.handlers["heartbeat_worker"] = never_answer
+        await begun.wait()
 
     with open_dask(with_dask(dask_workers=n_workers)) as address, Client(address) as client:
-        client.run_on_scheduler(put_in)
-        while not begun.exists():
-            time.sleep(0.1)
+        client.run_on_scheduler(hold_heartbeats)
     assert "heartbeat" not in capfd.readouterr().err
 
 

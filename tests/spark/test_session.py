@@ -140,12 +140,16 @@ def test_jvm_that_died_is_followed_by_another_whose_warnings_reach_the_listener(
 
 
 def test_jvm_that_a_stalling_machine_takes_seconds_to_end_has_died_all_the_same():
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3)"]) as ending:
-        jvm = Jvm(SimpleNamespace(proc=ending), JvmOutput(), None)
-        with jvm.output.open_writer():
-            pass
-        assert "exit code 0" in str(jvm.describe_death(Py4JNetworkError("its connection is closed")))
-        assert jvm.describe_death(KeyError("its connection is there")) is None
+    def end_after_three_seconds(timeout: float) -> int:
+        if timeout < 3:
+            raise subprocess.TimeoutExpired("java", timeout)
+        return -9
+
+    jvm = Jvm(SimpleNamespace(proc=SimpleNamespace(wait=end_after_three_seconds)), JvmOutput(), None)
+    with jvm.output.open_writer():
+        pass  # it says nothing
+    assert "exit code -9" in str(jvm.describe_death(Py4JNetworkError("its connection is closed")))
+    assert jvm.describe_death(KeyError("its connection is there")) is None
 
 
 @pytest.mark.parametrize("where", ["spark.session.SparkSession", "spark.session.SparkContext.setCheckpointDir"])
